@@ -231,10 +231,10 @@ export const vcpuIoctls = {
 } as const;
 
 /** Every request of this file: the kernel's name and its number. */
-export const requests = { ...systemIoctls, ...vmIoctls, ...deviceIoctls, ...vcpuIoctls } as const;
-export type IoctlName = keyof typeof requests;
+export const ioctls = { ...systemIoctls, ...vmIoctls, ...deviceIoctls, ...vcpuIoctls } as const;
+export type IoctlName = keyof typeof ioctls;
 
-const names = new Map<number, string>(Object.entries(requests).map(([name, request]) => [request, name]));
+const names = new Map<number, string>(Object.entries(ioctls).map(([name, request]) => [request, name]));
 
 /**
  * A request's name for a message: `KVM_CREATE_VM`. `more` adds names that only a profile knows, such as
