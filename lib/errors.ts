@@ -18,6 +18,10 @@ export abstract class KvmDsmError extends Error {
   abstract readonly code: string;
   /** What to do next. */
   readonly advice: string;
+  /** What the `kvm-dsm` command ends with when this error ends it: 1 fail, 2 usage, 3 environment not usable. */
+  get exitCode(): 1 | 2 | 3 {
+    return 1;
+  }
 
   constructor(message: string, details: ErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -73,4 +77,182 @@ const errnoNames = new Map(Object.entries(constants.errno).map(([name, value]) =
 /** The name of a positive errno: 17 is `EEXIST`; one that this libc does not know is `errno 999`. */
 export function errnoName(errno: number): string {
   return errnoNames.get(errno) ?? `errno ${errno}`;
+}
+
+/** An error that comes from where the program runs, not from what it asked. */
+abstract class EnvironmentError extends KvmDsmError {
+  override get exitCode(): 3 {
+    return 3;
+  }
+}
+
+/** The addon could not be loaded. */
+export class NativeLoadError extends EnvironmentError {
+  readonly code = 'ERR_NATIVE_LOAD';
+
+  constructor(root: string, checkout: boolean, cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super(`The native addon of kvm-dsm could not be loaded from ${root}: ${why}`, {
+      advice: checkout
+        ? 'Build it: `npm run build:native` (needs cmake, make and a C++ compiler).'
+        : 'kvm-dsm ships prebuilt addons for x64 Linux with glibc; elsewhere install from a checkout.',
+      cause,
+    });
+  }
+}
+
+/** There is no KVM device at the path (`open`: ENOENT, ENODEV, ENXIO). */
+export class DeviceMissingError extends EnvironmentError {
+  readonly code = 'ERR_DEVICE_MISSING';
+
+  constructor(path: string, cause: unknown) {
+    super(`There is no KVM device at ${path}`, {
+      advice:
+        'Load kvm_intel or kvm_amd (and enable virtualization in the firmware), or use the lab: `--on vmx` needs no KVM.',
+      cause,
+    });
+  }
+}
+
+/** The KVM device may not be opened (`open`: EACCES, EPERM). */
+export class DevicePermissionError extends EnvironmentError {
+  readonly code = 'ERR_DEVICE_PERMISSION';
+
+  constructor(path: string, cause: unknown) {
+    super(`No permission to open ${path} for reading and writing`, {
+      advice: `Join the device's group (\`sudo usermod -aG kvm $USER\`, then log in again), or use the lab: \`--on vmx\`.`,
+      cause,
+    });
+  }
+}
+
+/** The file is no KVM device: it does not answer KVM_GET_API_VERSION (ENOTTY and the like). */
+export class NotKvmError extends EnvironmentError {
+  readonly code = 'ERR_NOT_KVM';
+
+  constructor(path: string, cause: unknown) {
+    super(`${path} is not a KVM device: it does not answer KVM_GET_API_VERSION`, {
+      advice: 'Give the path of a KVM device with --device; it is /dev/kvm on nearly every machine.',
+      cause,
+    });
+  }
+}
+
+/** The kernel speaks another KVM API than 12, the only one since Linux 2.6.22. */
+export class ApiVersionError extends EnvironmentError {
+  readonly code = 'ERR_API_VERSION';
+
+  constructor(version: number) {
+    super(`The kernel's KVM API version is ${version}, not 12`, { advice: 'Use a kernel of this century.' });
+  }
+}
+
+/** The kernel or the machine lacks what was asked for. */
+export class UnsupportedError extends EnvironmentError {
+  readonly code = 'ERR_UNSUPPORTED';
+  /** The kernel's name of what is missing, such as `KVM_CAP_SPLIT_IRQCHIP`. */
+  readonly missing: string;
+
+  constructor(missing: string, what: string) {
+    super(`${what} is not supported here: the kernel does not offer ${missing}`, {
+      advice: '`kvm-dsm doctor` lists what this kernel offers.',
+    });
+    this.missing = missing;
+  }
+}
+
+/** A memory slot would overlap another one in guest physical memory. */
+export class MemoryOverlapError extends KvmDsmError {
+  readonly code = 'ERR_MEMORY_OVERLAP';
+
+  constructor(slot: number, other: number, range: string) {
+    super(`Memory slot ${slot} (${range}) overlaps slot ${other}`, {
+      advice: 'Give it another guest physical address, or remove the other slot first.',
+    });
+  }
+}
+
+/** An address, offset or size of guest memory is not a multiple of 4096 bytes. */
+export class MemoryAlignmentError extends KvmDsmError {
+  readonly code = 'ERR_MEMORY_ALIGNMENT';
+
+  constructor(what: string, value: number | bigint) {
+    super(`${what} 0x${value.toString(16)} is not a multiple of 4096 bytes`, {
+      advice: 'KVM maps guest memory in pages of 4096 bytes: round it.',
+    });
+  }
+}
+
+/** A read or write that would leave guest memory. */
+export class MemoryRangeError extends KvmDsmError {
+  readonly code = 'ERR_MEMORY_RANGE';
+
+  constructor(offset: number, bytes: number, size: number) {
+    super(`${bytes} bytes at offset 0x${offset.toString(16)} do not lie within the ${size} bytes of guest memory`, {
+      advice: 'Use a smaller offset, or allocate more guest memory.',
+    });
+  }
+}
+
+/** The VM has a vCPU of that vcpu_id already (KVM_CREATE_VCPU: EEXIST). */
+export class VcpuExistsError extends KvmDsmError {
+  readonly code = 'ERR_VCPU_EXISTS';
+
+  constructor(vcpuId: number) {
+    super(`The VM has a vCPU with vcpu_id ${vcpuId} already`, { advice: 'Use each vcpu_id once per VM.' });
+  }
+}
+
+/** The vcpu_id is beyond what the kernel allows (KVM_CAP_MAX_VCPU_ID). */
+export class VcpuIdError extends KvmDsmError {
+  readonly code = 'ERR_VCPU_ID';
+
+  constructor(vcpuId: number, limit: number) {
+    super(`vcpu_id ${vcpuId} is not an integer from 0 to ${limit - 1}, the range that this kernel allows`, {
+      advice: 'Choose a lower vcpu_id.',
+    });
+  }
+}
+
+/** KVM_RUN was asked for on a VM that has no memory: the guest has nothing to execute. */
+export class NoMemoryError extends KvmDsmError {
+  readonly code = 'ERR_NO_MEMORY';
+
+  constructor(vcpuId: number) {
+    super(`vCPU ${vcpuId} cannot run: its VM has no memory`, { advice: 'Call vm.setMemory() before run().' });
+  }
+}
+
+/** The guest did not come to what was waited for by its deadline. */
+export class DeadlineError extends KvmDsmError {
+  readonly code = 'ERR_DEADLINE';
+  /** Registers and more, as lines for a person; empty if there is nothing to show. */
+  readonly report: string;
+
+  constructor(what: string, report: string) {
+    super(what, { advice: 'If the guest needs longer, give a longer deadline or --timeout.' });
+    this.report = report;
+  }
+}
+
+/** A guest payload that cannot be loaded: it is empty, or larger than the room for it. */
+export class PayloadError extends KvmDsmError {
+  readonly code: 'ERR_PAYLOAD_EMPTY' | 'ERR_PAYLOAD_SIZE';
+
+  private constructor(code: PayloadError['code'], message: string, advice: string) {
+    super(message, { advice });
+    this.code = code;
+  }
+
+  static empty(): PayloadError {
+    return new PayloadError('ERR_PAYLOAD_EMPTY', 'The payload is empty', 'Give the guest at least one instruction.');
+  }
+
+  static tooLarge(bytes: number, room: number): PayloadError {
+    return new PayloadError(
+      'ERR_PAYLOAD_SIZE',
+      `The payload has ${bytes} bytes, but there is room for ${room}`,
+      'Make it smaller, or load it by hand with Vm and GuestMemory.',
+    );
+  }
 }

@@ -1,0 +1,21 @@
+{
+  "targets": [
+    {
+      "target_name": "kvm_dsm",
+      "sources": [
+        "native/addon.cc",
+        "native/deadline.cc",
+        "native/handle.cc",
+        "native/mapping.cc",
+        "native/request.cc",
+        "native/system.cc",
+        "native/vcpu.cc",
+        "native/vm.cc"
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],
+      "cflags_cc": ["-std=c++17", "-fexceptions", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror=return-type"],
+      "cflags_cc!": ["-fno-exceptions"]
+    }
+  ]
+}

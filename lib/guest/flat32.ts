@@ -1,0 +1,73 @@
+import { ArgumentError, PayloadError } from '../errors.ts';
+
+/**
+ * Guest code for the `flat32` entry mode: 32-bit protected mode without paging, every segment flat, so that an address
+ * in the code is a guest physical address.
+ */
+export interface GuestCode {
+  readonly mode: 'flat32';
+  readonly bytes: Uint8Array;
+}
+
+/** One instruction, encoded. */
+export type Instruction = Uint8Array;
+
+/**
+ * Puts instructions (or raw bytes) one behind the other.
+ *
+ * @throws PayloadError for an empty payload
+ */
+export function flat32(...instructions: readonly Instruction[]): GuestCode {
+  const bytes = Uint8Array.from(instructions.flatMap((instruction) => [...instruction]));
+  if (bytes.length === 0) throw PayloadError.empty();
+  return { mode: 'flat32', bytes };
+}
+
+/** `mov dword [address], value`, 10 bytes: a 32-bit write, such as one to a LAPIC register. */
+export function write32(address: number, value: number): Instruction {
+  return Uint8Array.of(0xc7, 0x05, ...le32('address', address), ...le32('value', value));
+}
+
+/** `mov word [address], value`, 9 bytes. */
+export function write16(address: number, value: number): Instruction {
+  const low = le32('value', checkRange('value', value, 0xffff)).slice(0, 2);
+  return Uint8Array.of(0x66, 0xc7, 0x05, ...le32('address', address), ...low);
+}
+
+/** `mov eax, [address]`, 5 bytes. */
+export function read32(address: number): Instruction {
+  return Uint8Array.of(0xa1, ...le32('address', address));
+}
+
+/** `out port, al`, 2 bytes; port 0..255. It leaves the guest: KVM_EXIT_IO. */
+export function out8(port: number): Instruction {
+  return Uint8Array.of(0xe6, checkRange('port', port, 0xff));
+}
+
+/** `mov al, value; out port, al`, 4 bytes; port 0..255. */
+export function out8Value(port: number, value: number): Instruction {
+  return Uint8Array.of(0xb0, checkRange('value', value, 0xff), ...out8(port));
+}
+
+/** `hlt`: waits for an interrupt. */
+export const hlt: Instruction = Uint8Array.of(0xf4);
+
+/** `cli`: no interrupts from here on. */
+export const cli: Instruction = Uint8Array.of(0xfa);
+
+/** `jmp $`: spins for ever. */
+export const spin: Instruction = Uint8Array.of(0xeb, 0xfe);
+
+function checkRange(argument: string, value: number, max: number): number {
+  if (Number.isInteger(value) && value >= 0 && value <= max) return value;
+  throw new ArgumentError(
+    argument,
+    `${argument} ${value} is not an integer from 0 to 0x${max.toString(16)}`,
+    'Change it.',
+  );
+}
+
+function le32(argument: string, value: number): number[] {
+  checkRange(argument, value, 0xffff_ffff);
+  return [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24];
+}

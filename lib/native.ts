@@ -1,0 +1,93 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { ArgumentError, ClosedError, IoctlError, NativeLoadError } from './errors.ts';
+
+/**
+ * What the addon offers. An `ioctl` result is the kernel's own (>= 0) or the errno negated; everything else that the
+ * kernel refuses is thrown. Use these through `Kvm`, `Vm`, `Vcpu` and `GuestMemory`.
+ */
+export interface NativeHandle {
+  ioctl(request: number, argument?: NodeJS.ArrayBufferView | number): number;
+  close(): void;
+}
+
+export interface NativeSystem extends NativeHandle {
+  createVm(type: number): NativeVm;
+}
+
+export interface NativeVm extends NativeHandle {
+  createVcpu(vcpuId: number): NativeVcpu;
+  setUserMemoryRegion(
+    slot: number,
+    flags: number,
+    guestPhysAddr: bigint,
+    memory: NativeMapping | null,
+    offset: number,
+    memorySize: number,
+  ): number;
+}
+
+export interface NativeVcpu extends NativeHandle {
+  /** The mapped struct kvm_run and the pages behind it; detached by `close`. */
+  readonly kvmRun: ArrayBuffer;
+  /** 0: kvm_run holds an exit; -ETIME: the deadline came first; else the errno of KVM_RUN, negated. */
+  run(seconds: number): number;
+}
+
+export interface NativeMapping {
+  readonly buffer: ArrayBuffer;
+  close(): void;
+}
+
+interface Addon {
+  System: new (path: string) => NativeSystem;
+  Mapping: new (bytes: number) => NativeMapping;
+}
+
+// Two levels up from here, both in a checkout (lib/) and when built (dist/).
+const packageRoot = fileURLToPath(new URL('..', import.meta.url));
+
+let loaded: Addon | undefined;
+
+function addon(): Addon {
+  if (loaded) return loaded;
+  const require = createRequire(import.meta.url);
+  try {
+    loaded = require('node-gyp-build')(packageRoot) as Addon;
+  } catch (cause) {
+    throw new NativeLoadError(packageRoot, existsSync(`${packageRoot}/binding.gyp`), cause);
+  }
+  return loaded;
+}
+
+/** Opens a KVM device. Throws what `open` answers as an `IoctlError` whose ioctl is `open`. */
+export function openSystem(path: string): NativeSystem {
+  const { System } = addon();
+  return translated(() => new System(path));
+}
+
+/** Maps `bytes` of zeroed memory for a guest. */
+export function createMapping(bytes: number): NativeMapping {
+  const { Mapping } = addon();
+  return translated(() => new Mapping(bytes));
+}
+
+/** Runs a call into the addon and turns what it throws into this package's errors. */
+export function translated<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+function translate(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { errno, syscall, code } = error as NodeJS.ErrnoException;
+  if (typeof errno === 'number' && syscall) return new IoctlError(syscall, errno);
+  if (code === 'ERR_CLOSED') return new ClosedError(error.message.replace(/ is closed$/, ''));
+  if (code === 'ERR_ARGUMENT' || code === 'ERR_REFUSED')
+    return new ArgumentError('argument', error.message, 'Call the typed method for this request instead.');
+  return error;
+}

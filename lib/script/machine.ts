@@ -1,0 +1,280 @@
+import { setImmediate as eventLoop } from 'node:timers/promises';
+import type { DsmProfile } from '../abi/dsm/profile.ts';
+import { mpStates } from '../abi/x86.ts';
+import { apicvParameter, inhibitApicv } from '../apicv.ts';
+import { runBudgetLeft } from '../budget.ts';
+import { type Duration, milliseconds } from '../duration.ts';
+import { ArgumentError, DeadlineError, IoctlError, PayloadError } from '../errors.ts';
+import type { Exit } from '../exit.ts';
+import { enterFlat32 } from '../guest/enter-flat32.ts';
+import type { GuestCode } from '../guest/flat32.ts';
+import { Kvm } from '../kvm.ts';
+import { GuestMemory, PAGE_SIZE } from '../memory.ts';
+import { DEFAULT_DEADLINE, type Vcpu } from '../vcpu.ts';
+import type { Vm } from '../vm.ts';
+import { context } from './context.ts';
+import { GuestFailureError } from './errors.ts';
+import type { TraceExit } from './event.ts';
+import { reportVcpu } from './report.ts';
+import { Trace } from './trace.ts';
+import { describeUntil, type Until, untilExit } from './until.ts';
+
+export interface MachineOptions {
+  /** How many vCPUs, with vcpu_id and APIC id 0, 1, ...: 1 to 64. Default 1. */
+  vcpus?: number;
+  /** Guest memory in bytes from guest physical address 0, a multiple of 4096. Default: 64 KiB per vCPU, 2 MiB at least. */
+  memory?: number;
+  /** Where the interrupt controllers are: all in the kernel, local APICs in the kernel, or none. Default full. */
+  irqchip?: 'full' | 'split' | 'none';
+  /** Leave APICv on if the host has it on. Default false: inhibited for this machine, since it hides ICR writes. */
+  apicv?: boolean;
+  /** Instead of /dev/kvm. */
+  device?: string;
+  /** Whose exits 44..47 are meant. */
+  profile?: DsmProfile;
+}
+
+export interface ProgramOptions {
+  /** Start with RFLAGS.IF set. Default true; see `Flat32Entry`. */
+  interrupts?: boolean;
+}
+
+export interface RunUntilOptions {
+  /** When the run is over. Default: every vCPU with a program is idle in HLT. */
+  until?: Until;
+  /** From now. Default 10 s. */
+  deadline?: Duration;
+}
+
+const MAX_VCPUS = 64;
+/** Each vCPU has its own 64 KiB of low memory: a page of stack, then its program. */
+const VCPU_AREA = 0x10000;
+const STACK_SIZE = PAGE_SIZE;
+const DEFAULT_MEMORY = 2 << 20;
+/** The highest APIC id that xAPIC mode can address; 255 is broadcast. No machine's vCPU has it. */
+const PARKED_VCPU_ID = 254;
+/** Below the BIOS area at the end of 4 GiB, where no machine has memory. */
+const TSS_ADDRESS = 0xfffb_d000;
+
+/** How long one vCPU runs, in ms, before the event loop or another vCPU gets its turn. */
+const SLICE_ALONE = 50;
+const SLICE_SHARED = 2;
+
+/** One vCPU of a machine. */
+export class MachineVcpu {
+  readonly vcpu: Vcpu;
+  readonly #memory: GuestMemory;
+  #programmed = false;
+
+  constructor(vcpu: Vcpu, memory: GuestMemory) {
+    this.vcpu = vcpu;
+    this.#memory = memory;
+  }
+
+  get id(): number {
+    return this.vcpu.vcpuId;
+  }
+
+  /** True once it has something to run. */
+  get programmed(): boolean {
+    return this.#programmed;
+  }
+
+  /** Guest physical address of its program: 0x1000 for vCPU 0, 0x11000 for vCPU 1, ... */
+  get entry(): number {
+    return this.id * VCPU_AREA + STACK_SIZE;
+  }
+
+  /**
+   * Loads guest code and points the vCPU at it, in flat 32-bit mode. A vCPU without a program stays as it is after
+   * reset: an AP waits for INIT and SIPI.
+   *
+   * @param code from `flat32(...)`, or raw machine code
+   * @throws PayloadError if it is empty or larger than 60 KiB
+   */
+  program(code: GuestCode | Uint8Array, options: ProgramOptions = {}): this {
+    const bytes = code instanceof Uint8Array ? code : code.bytes;
+    const room = VCPU_AREA - STACK_SIZE;
+    if (bytes.length === 0) throw PayloadError.empty();
+    if (bytes.length > room) throw PayloadError.tooLarge(bytes.length, room);
+    this.#memory.write(this.entry, bytes);
+    enterFlat32(this.vcpu, { rip: this.entry, rsp: this.entry, interrupts: options.interrupts ?? true });
+    this.vcpu.setMpState(mpStates.KVM_MP_STATE_RUNNABLE);
+    this.#programmed = true;
+    return this;
+  }
+}
+
+/** A VM with memory, vCPUs and a trace of every exit. */
+export class Machine implements AsyncDisposable, Disposable {
+  readonly kvm: Kvm;
+  readonly vm: Vm;
+  readonly memory: GuestMemory;
+  readonly trace = new Trace();
+  readonly profile: DsmProfile;
+  /** What the script asked for: true leaves APICv as the host has it. */
+  readonly apicv: boolean;
+  readonly #vcpus: MachineVcpu[] = [];
+  readonly #born = process.hrtime.bigint();
+
+  /** Use `machine()`. */
+  constructor(options: MachineOptions) {
+    const count = options.vcpus ?? 1;
+    if (!Number.isInteger(count) || count < 1 || count > MAX_VCPUS)
+      throw new ArgumentError('vcpus', `${count} vCPUs`, `A machine has 1 to ${MAX_VCPUS} vCPUs.`);
+    this.profile = options.profile ?? context.profile;
+    this.apicv = options.apicv ?? false;
+    const size = options.memory ?? Math.max(DEFAULT_MEMORY, count * VCPU_AREA);
+    if (size < count * VCPU_AREA)
+      throw new ArgumentError('memory', `${size} bytes for ${count} vCPUs`, `Give each vCPU ${VCPU_AREA} bytes.`);
+    this.memory = GuestMemory.allocate(size);
+    try {
+      this.kvm = Kvm.open(options.device ?? context.device);
+    } catch (error) {
+      this.memory.close();
+      throw error;
+    }
+    this.vm = this.kvm.createVm();
+    try {
+      this.#build(count, options.irqchip ?? 'full');
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  #build(count: number, irqchip: 'full' | 'split' | 'none'): void {
+    const { vm, memory } = this;
+    if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(TSS_ADDRESS);
+    if (irqchip === 'full') vm.createIrqchip();
+    else if (irqchip === 'split') vm.enableSplitIrqchip();
+    else if (irqchip !== 'none')
+      throw new ArgumentError('irqchip', `${irqchip} is no kind of irqchip`, 'Use "full", "split" or "none".');
+    vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
+    for (let id = 0; id < count; id++) this.#vcpus.push(new MachineVcpu(vm.createVcpu(id), memory));
+    const hidden = irqchip !== 'none' && !this.apicv && apicvParameter()?.enabled;
+    if (hidden) inhibitApicv(vm, PARKED_VCPU_ID);
+    context.observer.machine?.(this);
+  }
+
+  /** The vCPU with this vcpu_id. Throws ArgumentError if the machine has none. */
+  vcpu(id: number): MachineVcpu {
+    const found = this.#vcpus[id];
+    if (!found)
+      throw new ArgumentError('id', `The machine has no vCPU ${id}`, `Its vCPUs are 0 to ${this.#vcpus.length - 1}.`);
+    return found;
+  }
+
+  get vcpus(): readonly MachineVcpu[] {
+    return this.#vcpus;
+  }
+
+  /**
+   * Runs the vCPUs that have a program, in turns on this thread, until what `until` says. Other work of the process
+   * goes on between turns.
+   *
+   * @throws DeadlineError, with every vCPU's state, if it does not come in time; GuestFailureError if a guest cannot go
+   *   on (and `until` did not wait for that exit); IoctlError (KVM_RUN)
+   */
+  async run(options: RunUntilOptions = {}): Promise<Trace> {
+    const until = options.until ?? 'halted';
+    const done = untilExit(until);
+    const limit = milliseconds(options.deadline ?? DEFAULT_DEADLINE);
+    const ends = performance.now() + limit;
+    const running = this.#vcpus.filter(({ programmed }) => programmed);
+    if (running.length === 0)
+      throw new ArgumentError('run', 'No vCPU has a program', 'Call machine.vcpu(0).program(...) first.');
+    const slice = running.length === 1 ? SLICE_ALONE : SLICE_SHARED;
+    // Without an in-kernel LAPIC nothing but user space could wake a vCPU from HLT: it has left the guest.
+    const left = new Set<Vcpu>();
+    for (;;) {
+      for (const { vcpu } of running) {
+        if (left.has(vcpu)) continue;
+        const turn = this.#turn(vcpu, Math.min(performance.now() + slice, ends), done);
+        if (turn === 'done') return this.trace;
+        if (turn === 'hlt') left.add(vcpu);
+      }
+      const idle = ({ vcpu }: MachineVcpu) => left.has(vcpu) || vcpu.getMpState() === mpStates.KVM_MP_STATE_HALTED;
+      if (until === 'halted' && running.every(idle)) return this.trace;
+      if (performance.now() >= ends || runBudgetLeft() === 0) throw this.#late(until, limit);
+      await eventLoop();
+    }
+  }
+
+  /** One vCPU's turn: until `ends`, its HLT exit, or the end of the run. */
+  #turn(vcpu: Vcpu, ends: number, done: (event: TraceExit) => boolean): 'late' | 'hlt' | 'done' {
+    for (;;) {
+      const left = Math.min(ends - performance.now(), runBudgetLeft());
+      if (left <= 0) return 'late';
+      const outcome = vcpu.runRaw(left);
+      if (outcome.kind === 'deadline') return 'late';
+      if (outcome.kind === 'errno') {
+        // EAGAIN: an AP has taken an INIT or a SIPI, and is to be entered again.
+        if (outcome.name === 'EAGAIN') continue;
+        throw new IoctlError('KVM_RUN', outcome.errno, { what: reportVcpu(vcpu, this.memory) });
+      }
+      const event = this.#record(vcpu);
+      if (done(event)) return 'done';
+      if (event.exit.name === 'KVM_EXIT_HLT') return 'hlt';
+      this.#refuseFailure(vcpu, event.exit);
+    }
+  }
+
+  #record(vcpu: Vcpu): TraceExit {
+    const event: TraceExit = {
+      seq: this.trace.length,
+      ns: Number(process.hrtime.bigint() - this.#born),
+      vcpu: vcpu.vcpuId,
+      rip: vcpu.getRegs().rip,
+      exit: vcpu.exit(this.profile),
+    };
+    this.trace.record(event);
+    context.observer.exit?.(event);
+    return event;
+  }
+
+  #refuseFailure(vcpu: Vcpu, exit: Exit): void {
+    const why = failures[exit.name];
+    if (why) throw new GuestFailureError(`vCPU ${vcpu.vcpuId}: ${why}`, reportVcpu(vcpu, this.memory));
+  }
+
+  #late(until: Until, limit: number): DeadlineError {
+    const spent = runBudgetLeft() === 0 ? 'the time that --timeout allows' : `${limit} ms`;
+    const states = this.#vcpus.map(({ vcpu }) => reportVcpu(vcpu, this.memory));
+    const last = [...this.trace].at(-1);
+    return new DeadlineError(
+      `The guest did not come to ${describeUntil(until)} within ${spent}; ${this.trace.length} exits until then`,
+      [...states, ...(last ? [`last exit: ${this.trace.toString().split('\n').at(-1)}`] : [])].join('\n'),
+    );
+  }
+
+  /** Ends the vCPUs, the VM, and this process' hold on the memory. */
+  close(): void {
+    this.vm.close();
+    this.kvm.close();
+    this.memory.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+}
+
+const failures: Partial<Record<Exit['name'], string>> = {
+  KVM_EXIT_SHUTDOWN: 'triple fault (KVM_EXIT_SHUTDOWN)',
+  KVM_EXIT_FAIL_ENTRY: 'the CPU refused the guest state (KVM_EXIT_FAIL_ENTRY)',
+  KVM_EXIT_INTERNAL_ERROR: 'KVM could not go on (KVM_EXIT_INTERNAL_ERROR)',
+};
+
+/**
+ * Makes a machine: memory from guest physical address 0, vCPUs 0, 1, ..., an irqchip.
+ *
+ * @throws what `Kvm.open` throws if there is no usable KVM here; ArgumentError
+ */
+export async function machine(options: MachineOptions = {}): Promise<Machine> {
+  return new Machine(options);
+}

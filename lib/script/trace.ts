@@ -1,0 +1,53 @@
+import type { Exit } from '../exit.ts';
+import { ExpectationError } from './errors.ts';
+import { describeEvent, type TraceExit } from './event.ts';
+import { type Expected, explainMismatch, matches } from './expect.ts';
+
+/** Every exit of a machine, in order. */
+export class Trace implements Iterable<TraceExit> {
+  readonly #events: TraceExit[] = [];
+
+  /** Appends; for the machine. */
+  record(event: TraceExit): void {
+    this.#events.push(event);
+  }
+
+  get length(): number {
+    return this.#events.length;
+  }
+
+  [Symbol.iterator](): Iterator<TraceExit> {
+    return this.#events[Symbol.iterator]();
+  }
+
+  /** The exits of one kind. */
+  named<N extends Exit['name']>(name: N): (TraceExit & { exit: Extract<Exit, { name: N }> })[] {
+    return this.#events.filter((event) => event.exit.name === name) as (TraceExit & {
+      exit: Extract<Exit, { name: N }>;
+    })[];
+  }
+
+  /**
+   * Checks that, among the exits of the kinds that `expected` names, exactly these came, in this order. Each is compared
+   * by the fields that it gives.
+   *
+   * @throws ExpectationError that shows both sides
+   */
+  expect(expected: readonly Expected[]): void {
+    const kinds = new Set(expected.map(({ name }) => name));
+    const actual = this.#events.filter(({ exit }) => kinds.has(exit.name));
+    const same = actual.length === expected.length && expected.every((want, i) => matches(want, actual[i]!));
+    if (!same) throw new ExpectationError(explainMismatch(expected, actual), [...kinds], actual.length);
+  }
+
+  /** Checks that no exit of this kind came. Throws ExpectationError. */
+  expectNone(name: Exit['name']): void {
+    const actual = this.#events.filter(({ exit }) => exit.name === name);
+    if (actual.length > 0) throw new ExpectationError(explainMismatch([], actual, `no ${name}`), [name], actual.length);
+  }
+
+  /** One line per exit, for a person. */
+  toString(): string {
+    return this.#events.map((event) => describeEvent(event)).join('\n');
+  }
+}

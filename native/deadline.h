@@ -1,0 +1,21 @@
+#pragma once
+
+#include <linux/kvm.h>
+
+// Ends a KVM_RUN of the calling thread at a moment in time: a timer's signal sets kvm_run.immediate_exit, so that it
+// does not matter whether the guest is running, about to be entered, or blocked in HLT when it comes.
+class RunDeadline {
+ public:
+  // Arms the calling thread's timer. `seconds` > 0. On failure ok() is false and errno says why.
+  RunDeadline(kvm_run* run, double seconds);
+  // Disarms it and takes immediate_exit back if the deadline had set it.
+  ~RunDeadline();
+  RunDeadline(const RunDeadline&) = delete;
+  RunDeadline& operator=(const RunDeadline&) = delete;
+
+  bool ok() const { return ok_; }
+  bool expired() const;
+
+ private:
+  bool ok_;
+};

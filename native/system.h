@@ -1,0 +1,20 @@
+#pragma once
+
+#include <napi.h>
+
+#include "handle.h"
+
+// The open /dev/kvm: `System.open(path)`, `ioctl`, `createVm(type)`, `close`.
+class System : public Napi::ObjectWrap<System> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  explicit System(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value Ioctl(const Napi::CallbackInfo& info);
+  Napi::Value CreateVm(const Napi::CallbackInfo& info);
+  void Close(const Napi::CallbackInfo& info);
+  int fd(Napi::Env env) const;
+
+  OwnedFd fd_;
+};
