@@ -112,11 +112,12 @@ function describeWrite(exit: DsmSendIrqExit): string {
   const register = exit.register ?? lapicRegisterName(exit.val) ?? `register ${hex(exit.val)}`;
   const write = `wrote ${register} = ${hex(exit.val2, 8)}`;
   if (exit.icr) return `${write} (${describeIcr(exit.icr)})${target(exit.icr, exit.destId)}`;
-  return `${write}${exit.icr2 ? target({ shorthand: 'none', destinationMode: 'physical' }, exit.destId) : ''}`;
+  // Whether the destination is an APIC id or a logical one is for the ICR to say.
+  return exit.icr2 ? `${write} (destination ${hex(exit.icr2.destination, 2)})` : write;
 }
 
 /** Under a shorthand the destination field means nothing, so it is not named. */
-function target(icr: Pick<IcrCommand, 'shorthand' | 'destinationMode'>, destination: number): string {
+function target(icr: IcrCommand, destination: number): string {
   if (icr.shorthand !== 'none') return '';
   return icr.destinationMode === 'logical' ? ` for logical id ${hex(destination)}` : ` for APIC id ${destination}`;
 }

@@ -19,8 +19,8 @@ import { decodeIcr, decodeIcr2, decodeX2Icr } from './abi/icr.ts';
 import {
   copyUnion,
   HYPERV_BODY_OFFSET,
-  KVM_RUN_UNION_OFFSET,
   KvmRunView,
+  RUN_UNION_OFFSET,
   runDebug,
   runEmulationFailure,
   runEoi,
@@ -52,7 +52,7 @@ import type { Exit, InternalErrorExit, IoExit, TdxCall } from './exit-types.ts';
 export { describeExit, type ExitJson, exitToJson, type JsonValue } from './exit-text.ts';
 export type * from './exit-types.ts';
 
-const U = KVM_RUN_UNION_OFFSET;
+const U = RUN_UNION_OFFSET;
 
 /**
  * Decodes the exit that lies in a vCPU's mapping. What it returns is a copy: the next KVM_RUN does not change it. A

@@ -5,16 +5,16 @@ import { kvmRegs, kvmSregs } from './regs.ts';
 import { kvmVcpuEvents } from './vcpu-state.ts';
 
 /** Where the union of the exits' payloads starts in kvm_run, in bytes. */
-export const KVM_RUN_UNION_OFFSET = 32;
+export const RUN_UNION_OFFSET = 32;
 /** The union's size in bytes: the kernel pads it to this, whatever exits it knows. */
-export const KVM_RUN_UNION_SIZE = 256;
+export const RUN_UNION_SIZE = 256;
 /** Where the sync register area starts, in bytes. */
-export const KVM_RUN_SYNC_REGS_OFFSET = 304;
+export const RUN_SYNC_REGS_OFFSET = 304;
 /** The sync register area's size in bytes. */
 export const SYNC_REGS_SIZE_BYTES = 2048;
 
 /** struct kvm_run but for the union. The vCPU's mapping (KVM_GET_VCPU_MMAP_SIZE) is longer: the PIO page follows. */
-export const kvmRun = layout('struct kvm_run', KVM_RUN_SYNC_REGS_OFFSET + SYNC_REGS_SIZE_BYTES, {
+export const kvmRun = layout('struct kvm_run', RUN_SYNC_REGS_OFFSET + SYNC_REGS_SIZE_BYTES, {
   requestInterruptWindow: u8(0),
   immediateExit: u8(1),
   exitReason: u32(8),
@@ -28,7 +28,7 @@ export const kvmRun = layout('struct kvm_run', KVM_RUN_SYNC_REGS_OFFSET + SYNC_R
 });
 export type KvmRun = LayoutValue<typeof kvmRun>;
 
-/** struct kvm_sync_regs, at KVM_RUN_SYNC_REGS_OFFSET: filled as kvm_valid_regs asks, taken as kvm_dirty_regs says. */
+/** struct kvm_sync_regs, at RUN_SYNC_REGS_OFFSET: filled as kvm_valid_regs asks, taken as kvm_dirty_regs says. */
 export const kvmSyncRegs = layout('struct kvm_sync_regs', 520, {
   regs: struct(kvmRegs, 0),
   sregs: struct(kvmSregs, 144),
@@ -217,7 +217,7 @@ export class KvmRunView {
         : mapping instanceof ArrayBuffer
           ? new DataView(mapping)
           : new DataView(mapping.buffer, mapping.byteOffset, mapping.byteLength);
-    const least = KVM_RUN_UNION_OFFSET + KVM_RUN_UNION_SIZE;
+    const least = RUN_UNION_OFFSET + RUN_UNION_SIZE;
     if (this.view.byteLength < least) {
       throw new ArgumentError(
         'mapping',
@@ -297,12 +297,12 @@ export class KvmRunView {
 
   /** The registers in the sync area, decoded; only those that `kvmValidRegs` named are up to date. */
   readSyncRegs(): KvmSyncRegs {
-    return kvmSyncRegs.read(this.view, KVM_RUN_SYNC_REGS_OFFSET);
+    return kvmSyncRegs.read(this.view, RUN_SYNC_REGS_OFFSET);
   }
 
   /** Puts registers into the sync area; `kvmDirtyRegs` says which of them KVM_RUN takes. */
   writeSyncRegs(regs: Partial<KvmSyncRegs>): void {
-    kvmSyncRegs.write(this.view, regs, KVM_RUN_SYNC_REGS_OFFSET);
+    kvmSyncRegs.write(this.view, regs, RUN_SYNC_REGS_OFFSET);
   }
 
   /** A copy of the union's 256 bytes. */
@@ -313,7 +313,7 @@ export class KvmRunView {
 
 /** A copy of the 256-byte union of the kvm_run in `view`. */
 export function copyUnion(view: DataView): Uint8Array<ArrayBuffer> {
-  const copy = new Uint8Array(KVM_RUN_UNION_SIZE);
-  copy.set(new Uint8Array(view.buffer, view.byteOffset + KVM_RUN_UNION_OFFSET, KVM_RUN_UNION_SIZE));
+  const copy = new Uint8Array(RUN_UNION_SIZE);
+  copy.set(new Uint8Array(view.buffer, view.byteOffset + RUN_UNION_OFFSET, RUN_UNION_SIZE));
   return copy;
 }
