@@ -19,9 +19,7 @@ export abstract class KvmDsmError extends Error {
   /** What to do next. */
   readonly advice: string;
   /** What the `kvm-dsm` command ends with when this error ends it: 1 fail, 2 usage, 3 environment not usable. */
-  get exitCode(): 1 | 2 | 3 {
-    return 1;
-  }
+  readonly exitCode: number = 1;
 
   constructor(message: string, details: ErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -81,9 +79,7 @@ export function errnoName(errno: number): string {
 
 /** An error that comes from where the program runs, not from what it asked. */
 abstract class EnvironmentError extends KvmDsmError {
-  override get exitCode(): 3 {
-    return 3;
-  }
+  override readonly exitCode = 3;
 }
 
 /** The addon could not be loaded. */
@@ -228,10 +224,13 @@ export class DeadlineError extends KvmDsmError {
   readonly code = 'ERR_DEADLINE';
   /** Registers and more, as lines for a person; empty if there is nothing to show. */
   readonly report: string;
+  /** True if an exit that the kernel did not make would have ended the wait. */
+  readonly waitedForExits: boolean;
 
-  constructor(what: string, report: string) {
+  constructor(what: string, report: string, waitedForExits = false) {
     super(what, { advice: 'If the guest needs longer, give a longer deadline or --timeout.' });
     this.report = report;
+    this.waitedForExits = waitedForExits;
   }
 }
 

@@ -52,7 +52,8 @@ export class Kvm extends KvmHandle<NativeSystem> {
     try {
       return this.ioctl(ioctls.KVM_GET_API_VERSION);
     } catch (error) {
-      throw new NotKvmError(this.device, error);
+      if (error instanceof IoctlError) throw new NotKvmError(this.device, error);
+      throw error;
     }
   }
 

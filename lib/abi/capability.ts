@@ -5,6 +5,8 @@
  * Those of other architectures alone are left out.
  */
 export const capabilities = {
+  KVM_CAP_IRQCHIP: 0,
+  KVM_CAP_HLT: 1,
   KVM_CAP_MMU_SHADOW_CACHE_CONTROL: 2,
   KVM_CAP_USER_MEMORY: 3,
   KVM_CAP_SET_TSS_ADDR: 4,

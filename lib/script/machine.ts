@@ -14,7 +14,7 @@ import { DEFAULT_DEADLINE, type Vcpu } from '../vcpu.ts';
 import type { Vm } from '../vm.ts';
 import { context } from './context.ts';
 import { GuestFailureError } from './errors.ts';
-import type { TraceExit } from './event.ts';
+import { describeEvent, type TraceExit } from './event.ts';
 import { reportVcpu } from './report.ts';
 import { Trace } from './trace.ts';
 import { describeUntil, type Until, untilExit } from './until.ts';
@@ -244,7 +244,8 @@ export class Machine implements AsyncDisposable, Disposable {
     const last = [...this.trace].at(-1);
     return new DeadlineError(
       `The guest did not come to ${describeUntil(until)} within ${spent}; ${this.trace.length} exits until then`,
-      [...states, ...(last ? [`last exit: ${this.trace.toString().split('\n').at(-1)}`] : [])].join('\n'),
+      [...states, ...(last ? [`last exit: ${describeEvent(last)}`] : [])].join('\n'),
+      typeof until === 'function' || (until !== 'halted' && !('port' in until)),
     );
   }
 

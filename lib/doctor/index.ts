@@ -1,0 +1,30 @@
+import type { DsmProfile } from '../abi/dsm/profile.ts';
+import { type Check, check } from './check.ts';
+import { checkCpu } from './cpu.ts';
+import { openDevice } from './device.ts';
+import { checkForwarding } from './forwarding.ts';
+import { checkKernelConfig, checkModuleParameters } from './kernel.ts';
+
+export type { Check } from './check.ts';
+
+/** What the doctor found about this host (or, inside the lab, about the emulated machine). */
+export interface Examination {
+  checks: Check[];
+  /** KVM is there and may be used. */
+  usable: boolean;
+  /** Its kernel forwards ICR writes. */
+  forwards: boolean;
+}
+
+/** Examines the machine that this process runs on. */
+export function examine(device: string, profile: DsmProfile): Examination {
+  const opened = openDevice(device);
+  const checks = [...checkCpu(), ...opened.checks, ...checkModuleParameters(), ...checkKernelConfig()];
+  if (!opened.kvm) {
+    const skipped = check('forwarding', 'note', 'Whether ICR writes are forwarded was not tried: there is no usable KVM', null);
+    return { checks: [...checks, skipped], usable: false, forwards: false };
+  }
+  using kvm = opened.kvm;
+  const { forwards, checks: forwarding } = checkForwarding(kvm, profile);
+  return { checks: [...checks, ...forwarding], usable: true, forwards };
+}

@@ -1,0 +1,64 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { release } from 'node:os';
+import { gunzipSync } from 'node:zlib';
+import { type Check, check } from './check.ts';
+
+const OPTION = 'CONFIG_KVM_DSM_IRQ_FORWARD';
+
+/** What the running kernel was built with, where that can be read. */
+export function checkKernelConfig(): Check[] {
+  const source = ['/proc/config.gz', `/boot/config-${release()}`].find(readable);
+  if (!source) return [check('kernel.config', 'note', `Linux ${release()}: its configuration cannot be read here`, null)];
+  const raw = readFileSync(source);
+  const text = source.endsWith('.gz') ? gunzipSync(raw).toString() : raw.toString();
+  if (new RegExp(`^${OPTION}=y$`, 'm').test(text))
+    return [check('kernel.config', 'ok', `Linux ${release()} was built with ${OPTION}=y (${source})`)];
+  return [
+    check(
+      'kernel.config',
+      'warn',
+      `Linux ${release()} was built without ${OPTION} (${source})`,
+      `Boot a kernel that has the series and ${OPTION}=y, or use the lab: --on vmx.`,
+    ),
+  ];
+}
+
+/** kvm_intel's parameters that decide what an ICR write does. */
+const parameters = ['enable_apicv', 'enable_ipiv', 'flexpriority', 'ept', 'unrestricted_guest'] as const;
+
+export function checkModuleParameters(root = '/sys/module'): Check[] {
+  if (!existsSync(`${root}/kvm_intel`)) {
+    const avic = readParameter(`${root}/kvm_amd/parameters/avic`);
+    if (avic === null) return [check('module', 'note', 'Neither kvm_intel nor kvm_amd is loaded', null)];
+    return [parameterCheck('kvm_amd', 'avic', avic)];
+  }
+  return parameters.flatMap((name) => {
+    const value = readParameter(`${root}/kvm_intel/parameters/${name}`);
+    return value === null ? [] : [parameterCheck('kvm_intel', name, value)];
+  });
+}
+
+function parameterCheck(module: string, name: string, value: string): Check {
+  const on = value === 'Y' || value === '1';
+  const hides = name === 'enable_apicv' || name === 'avic' || name === 'enable_ipiv';
+  if (hides && on)
+    return check(
+      `module.${name}`,
+      'warn',
+      `${module}.${name}=${value}: the CPU handles ICR writes, and the series sees none of them`,
+      `Machines of this package inhibit it for themselves; for other VMMs load the module with ${module}.${name}=0.`,
+    );
+  return check(`module.${name}`, 'ok', `${module}.${name}=${value}`);
+}
+
+function readParameter(path: string): string | null {
+  return existsSync(path) ? readFileSync(path, 'ascii').trim() : null;
+}
+
+function readable(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,32 @@
+import { forwardsIcrWrites, Kvm, KvmDsmError } from '../../lib/index.ts';
+
+/** Why tests that need this machine's KVM cannot run here; false if they can. For a test's `skip`. */
+export const noKvm: string | false = (() => {
+  try {
+    Kvm.open().close();
+    return false;
+  } catch (error) {
+    if (error instanceof KvmDsmError) return error.message;
+    throw error;
+  }
+})();
+
+/** Why tests of a stock kernel cannot run here: there is no KVM, or its kernel has the series. */
+export const noStockKvm: string | false =
+  noKvm || (hostForwards() ? "this host's kernel forwards ICR writes: it is no stock kernel" : false);
+
+function hostForwards(): boolean {
+  using kvm = Kvm.open();
+  return forwardsIcrWrites(kvm);
+}
+
+/** Calls `action` and returns the KvmDsmError that it throws; fails if it throws none. */
+export function errorOf(action: () => unknown): KvmDsmError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof KvmDsmError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
