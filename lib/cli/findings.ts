@@ -1,10 +1,9 @@
 import { apicvParameter } from '../apicv.ts';
-import { readLapicRegister } from '../abi/lapic.ts';
+import { DeadlineError } from '../errors.ts';
 import { Kvm } from '../kvm.ts';
 import { forwardsIcrWrites } from '../probe.ts';
 import { context } from '../script/context.ts';
 import { ExpectationError } from '../script/errors.ts';
-import { DeadlineError } from '../errors.ts';
 import type { Machine } from '../script/machine.ts';
 
 /** Why ICR writes did not come out of the guest, and what to do. */
@@ -22,7 +21,7 @@ export interface Finding {
  */
 export function findings(machines: readonly Machine[], error: unknown): Finding[] {
   const silent = machines.filter(
-    (machine) => machine.trace.named('KVM_EXIT_DSM_SEND_IRQ').length === 0 && wroteIcr(machine),
+    (machine) => machine.trace.named('KVM_EXIT_DSM_SEND_IRQ').length === 0 && machine.wroteIcr,
   );
   if (silent.length === 0 || (error !== undefined && !couldBeMissing(error))) return [];
   const left = silent.some((machine) => machine.apicv);
@@ -33,18 +32,6 @@ export function findings(machines: readonly Machine[], error: unknown): Finding[
 function couldBeMissing(error: unknown): boolean {
   if (error instanceof ExpectationError) return error.seen === 0 && error.kinds.includes('KVM_EXIT_DSM_SEND_IRQ');
   return error instanceof DeadlineError && error.waitedForExits;
-}
-
-function wroteIcr(machine: Machine): boolean {
-  if (machine.vm.closed) return false;
-  return machine.vcpus.some(({ vcpu }) => {
-    try {
-      const page = vcpu.getLapic();
-      return readLapicRegister(page, 'ICR') !== 0 || readLapicRegister(page, 'ICR2') !== 0;
-    } catch {
-      return false; // no in-kernel LAPIC: its ICR writes are MMIO exits
-    }
-  });
 }
 
 function forwards(inhibit: boolean): boolean {

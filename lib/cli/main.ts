@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { ArgumentError } from '../errors.ts';
 import { reportError } from './fail.ts';
 import { globalOptionsOf, withGlobalOptions, withLeadingOptions } from './options.ts';
 
@@ -50,7 +51,11 @@ try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : USAGE;
-  else process.exitCode = reportError(error, process.argv.includes('--json'));
+  else {
+    const exitCode = reportError(error, process.argv.includes('--json'));
+    // What a script does wrong is the script's failure and reported by `run`; here the command line was wrong.
+    process.exitCode = error instanceof ArgumentError ? USAGE : exitCode;
+  }
 }
 // Whatever a script left behind (timers, sockets) does not keep the command alive: its result is out.
 process.exit();

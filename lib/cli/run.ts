@@ -35,6 +35,7 @@ async function runBundled(lane: 'vmx' | 'svm', path: string, args: string[], opt
 }
 
 async function runHere(path: string, args: string[], options: GlobalOptions): Promise<number> {
+  const script = await scriptModule(path);
   const machines: Machine[] = [];
   const reporter = runReporter(options.json);
   context.device = options.device;
@@ -43,7 +44,8 @@ async function runHere(path: string, args: string[], options: GlobalOptions): Pr
   setRunBudget(options.timeout * 1000);
   reporter.start();
   try {
-    await withLimit(importScript(path, args), options.timeout * 1000 + GRACE);
+    process.argv = [process.execPath, path, ...args];
+    await withLimit(import(script.url), options.timeout * 1000 + GRACE);
     for (const finding of findings(machines, undefined)) reporter.finding(finding);
     reporter.passed();
     return 0;
@@ -53,26 +55,24 @@ async function runHere(path: string, args: string[], options: GlobalOptions): Pr
     return reporter.failed(error, found);
   } finally {
     for (const machine of machines) machine.close();
+    script.remove();
   }
 }
 
-async function importScript(path: string, args: string[]): Promise<void> {
-  process.argv = [process.execPath, path, ...args];
-  // Inside the lab the script is one module already, made before the machine was started.
-  if (here.on !== 'host') return void (await import(pathToFileURL(path).href));
+/** The script as one module that node can import. */
+async function scriptModule(path: string): Promise<{ url: string; remove(): void }> {
+  // Inside the lab it is one already, made before the machine was started.
+  if (here.on !== 'host') return { url: pathToFileURL(path).href, remove() {} };
+  const text = await bundleScript(path, packageEntry);
   const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-'));
-  try {
-    const module = join(directory, `${basename(path)}.mjs`);
-    writeFileSync(module, await bundleScript(path, packageEntry));
-    process.setSourceMapsEnabled(true);
-    await import(pathToFileURL(module).href);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+  const module = join(directory, `${basename(path)}.mjs`);
+  writeFileSync(module, text);
+  process.setSourceMapsEnabled(true);
+  return { url: pathToFileURL(module).href, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
 /** A script that waits for something outside a guest ends in time as well. */
-async function withLimit(script: Promise<void>, ms: number): Promise<void> {
+async function withLimit(script: Promise<unknown>, ms: number): Promise<void> {
   const late = new DeadlineError('The script did not end within the time that --timeout allows', '');
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {

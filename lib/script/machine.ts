@@ -1,5 +1,6 @@
 import { setImmediate as eventLoop } from 'node:timers/promises';
 import type { DsmProfile } from '../abi/dsm/profile.ts';
+import { readLapicRegister } from '../abi/lapic.ts';
 import { mpStates } from '../abi/x86.ts';
 import { apicvParameter, inhibitApicv } from '../apicv.ts';
 import { runBudgetLeft } from '../budget.ts';
@@ -116,6 +117,7 @@ export class Machine implements AsyncDisposable, Disposable {
   readonly apicv: boolean;
   readonly #vcpus: MachineVcpu[] = [];
   readonly #born = process.hrtime.bigint();
+  #wroteIcr = false;
 
   /** Use `machine()`. */
   constructor(options: MachineOptions) {
@@ -249,8 +251,15 @@ export class Machine implements AsyncDisposable, Disposable {
     );
   }
 
+  /** True if a LAPIC holds an ICR or ICR2 that a guest has written. Still known after `close()`. */
+  get wroteIcr(): boolean {
+    if (!this.vm.closed) this.#wroteIcr = this.#vcpus.some(({ vcpu }) => holdsIcr(vcpu));
+    return this.#wroteIcr;
+  }
+
   /** Ends the vCPUs, the VM, and this process' hold on the memory. */
   close(): void {
+    void this.wroteIcr;
     this.vm.close();
     this.kvm.close();
     this.memory.close();
@@ -262,6 +271,16 @@ export class Machine implements AsyncDisposable, Disposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
+  }
+}
+
+/** Both registers are 0 at reset. */
+function holdsIcr(vcpu: Vcpu): boolean {
+  try {
+    const page = vcpu.getLapic();
+    return readLapicRegister(page, 'ICR') !== 0 || readLapicRegister(page, 'ICR2') !== 0;
+  } catch {
+    return false; // no in-kernel LAPIC
   }
 }
 
