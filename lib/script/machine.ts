@@ -12,7 +12,7 @@ import type { GuestCode } from '../guest/flat32.ts';
 import { Kvm } from '../kvm.ts';
 import { GuestMemory, PAGE_SIZE } from '../memory.ts';
 import { DEFAULT_DEADLINE, type Vcpu } from '../vcpu.ts';
-import type { Vm } from '../vm.ts';
+import { TSS_ADDRESS, type Vm } from '../vm.ts';
 import { context } from './context.ts';
 import { GuestFailureError } from './errors.ts';
 import { describeEvent, type TraceExit } from './event.ts';
@@ -54,8 +54,6 @@ const STACK_SIZE = PAGE_SIZE;
 const DEFAULT_MEMORY = 2 << 20;
 /** The highest APIC id that xAPIC mode can address; 255 is broadcast. No machine's vCPU has it. */
 const PARKED_VCPU_ID = 254;
-/** Below the BIOS area at the end of 4 GiB, where no machine has memory. */
-const TSS_ADDRESS = 0xfffb_d000;
 
 /** How long one vCPU runs, in ms, before the event loop or another vCPU gets its turn. */
 const SLICE_ALONE = 50;
