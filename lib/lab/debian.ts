@@ -17,6 +17,7 @@ export function missingPackages(names: readonly string[]): string[] {
 /** The version of each of `names` that is installed. */
 export function installedVersions(names: readonly string[]): Map<string, string> {
   if (names.length === 0) return new Map();
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
   const query = ['-W', '-f', '${db:Status-Status}\t${Package}\t${Version}\n', ...names];
   // The exit code says that some are unknown; the rest is listed all the same.
   const answer = spawnSync('dpkg-query', query, { encoding: 'utf8' });

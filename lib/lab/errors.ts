@@ -75,6 +75,13 @@ export abstract class LabGuestError extends LabError {
 export class LabBootError extends LabGuestError {
   readonly code = 'ERR_LAB_BOOT';
   override readonly exitCode = 3;
+  /** Nothing but the kernel's own log can tell why. */
+  readonly unexplained: boolean;
+
+  constructor(message: string, log: readonly string[], details: ErrorDetails & { unexplained?: boolean }) {
+    super(message, log, details);
+    this.unexplained = details.unexplained ?? false;
+  }
 }
 
 /** The guest's kernel panicked. */

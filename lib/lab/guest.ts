@@ -15,7 +15,7 @@ import {
   LabPanicError,
   LabStoppedError,
 } from './errors.ts';
-import { graceSeconds, type Limits, slowdown } from './limits.ts';
+import { type Limits, slowdown } from './limits.ts';
 import type { Line } from './lines.ts';
 import type { Invocation } from './machine.ts';
 import { spawnBound } from './process.ts';
@@ -47,7 +47,7 @@ export class Guest {
   readonly #child: ChildProcess;
   readonly #started = performance.now();
   #state: State = 'booting';
-  #failure: LabError | undefined;
+  #failure: ((log: string[]) => LabError) | undefined;
   #oops: string | undefined;
   #exitCode: number | undefined;
   /** The guest's own clock at its last sign of life, and when the command began. */
@@ -57,6 +57,7 @@ export class Guest {
   #since = { wall: this.#started, cpu: 0 };
   #alive = { wall: this.#started, cpu: 0 };
   #oopsAt = 0;
+  #outputAt = this.#started;
 
   constructor(options: GuestOptions) {
     this.#options = options;
@@ -114,6 +115,7 @@ export class Guest {
   #pass(socket: Socket, output: NodeJS.WritableStream): void {
     socket.on('data', (bytes) => {
       this.#signOfLife();
+      this.#outputAt = performance.now();
       if (output.write(bytes)) return;
       socket.pause();
       output.once('drain', () => socket.resume());
@@ -205,38 +207,36 @@ export class Guest {
     const now = this.#now();
     const inState = { wall: (now.wall - this.#since.wall) / 1000, cpu: now.cpu - this.#since.cpu };
     const silent = { wall: (now.wall - this.#alive.wall) / 1000, cpu: now.cpu - this.#alive.cpu };
+    const quiet = (now.wall - this.#outputAt) / 1000;
     if (this.#failure || this.#state === 'over') return;
-    if (this.#oops && now.wall - this.#oopsAt > limits.oopsSeconds * 1000) return this.kill();
-    if (this.#state === 'booting') {
+    if (this.#oops && now.wall - this.#oopsAt > limits.oopsSeconds * 1000) {
+      this.kill();
+    } else if (this.#state === 'booting') {
       if (inState.cpu > limits.bootCpuSeconds || inState.wall > limits.bootSeconds) this.#fail(notBooted(inState.wall));
     } else if (this.#state === 'ending') {
       // What holds the output open outlived the command: its exit code is known, and that is the answer.
-      if (Math.min(silentOutput(silent.wall), inState.wall) > limits.shutdownSeconds) this.kill();
+      if (Math.min(quiet, inState.wall) > limits.shutdownSeconds) this.kill();
     } else if (silent.cpu > limits.silentCpuSeconds || silent.wall > limits.silentSeconds) {
       this.#fail(frozen(silent.wall, this.#uptime));
     } else if (this.#state === 'running' && timeoutSeconds !== undefined) {
       const guest = this.#uptime - this.#readyUptime;
-      const limit = timeoutSeconds + graceSeconds;
-      const late = (inState.wall > limit && guest > limit) || inState.wall > timeoutSeconds * slowdown + graceSeconds;
-      if (late) this.#fail(late_(timeoutSeconds, inState.wall));
+      const limit = timeoutSeconds + limits.graceSeconds;
+      const late =
+        (inState.wall > limit && guest > limit) || inState.wall > timeoutSeconds * slowdown + limits.graceSeconds;
+      if (late) this.#fail(overdue(timeoutSeconds, inState.wall));
     }
   }
 
+  /** The run has failed: the machine ends, and the log goes into the error when all of it is here. */
   #fail(make: (log: string[]) => LabError, afterMs = 0): void {
     if (this.#failure) return;
-    this.#failure = make(this.#console.tail());
-    if (afterMs === 0) this.kill();
-    else {
-      setTimeout(() => {
-        this.#failure = make(this.#console.tail());
-        this.kill();
-      }, afterMs);
-    }
+    this.#failure = make;
+    setTimeout(() => this.kill(), afterMs).unref();
   }
 
   #judge(end: string): number {
     const log = this.#console.tail();
-    if (this.#failure) throw this.#failure;
+    if (this.#failure) throw this.#failure(log);
     if (this.#oops !== undefined) {
       throw new LabOopsError(`the lab's kernel oopsed: ${this.#oops}`, log, {
         advice: 'The log above has the cause; the lab starts afresh with every run.',
@@ -253,6 +253,7 @@ export class Guest {
     if (this.#state !== 'running') {
       throw new LabBootError(`the machine stopped while it booted (${emulator.kind}: ${end})${words}`, log, {
         advice: 'Is this kernel made for x86-64, and does it have the drivers that kernel/lab.config names?',
+        unexplained: true,
       });
     }
     throw new LabStoppedError(
@@ -265,13 +266,10 @@ export class Guest {
   }
 }
 
-function silentOutput(seconds: number): number {
-  return seconds;
-}
-
 function notBooted(seconds: number) {
   return (log: string[]) =>
     new LabBootError(`the kernel did not reach user space within ${Math.round(seconds)} s`, log, {
+      unexplained: true,
       advice:
         'It needs CONFIG_BLK_DEV_INITRD, CONFIG_SERIAL_8250_CONSOLE, CONFIG_PRINTK and CONFIG_BINFMT_SCRIPT: ' +
         'compare its configuration with kernel/lab.config.',
@@ -300,7 +298,7 @@ function frozen(seconds: number, uptime: number) {
     );
 }
 
-function late_(limit: number, seconds: number) {
+function overdue(limit: number, seconds: number) {
   return (log: string[]) =>
     new LabDeadlineError(
       `the command had ${limit} s and did not end: stopped after ${Math.round(seconds)} s, the machine itself alive`,

@@ -4,6 +4,15 @@ export const marker = '@kvm-dsm';
 /** Where the data disk is mounted in the guest. */
 export const mediumMount = '/media';
 
+/** Where the package lies in the guest. */
+export const packageInside = `${mediumMount}/pkg`;
+
+/** This machine's Node.js, in the guest. */
+export const nodeInside = `${mediumMount}/node`;
+
+/** The command, in the guest. */
+export const mainInside = `${packageInside}/dist/cli/main.js`;
+
 /** The file that tells init that a disk is the lab's. */
 export const mediumStamp = 'kvm-dsm-medium';
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { type CpioEntry, cpioDirectory, cpioFile, cpioLink, packCpio } from './cpio.ts';
 import { LabEmulatorError } from './errors.ts';
-import { commandPath, initScript } from './init.ts';
+import { commandPath, initScript, mainInside, nodeInside, packageInside } from './init.ts';
 
 /** What the guest runs. */
 export interface GuestCommand {
@@ -24,6 +24,10 @@ export function makeInitramfs(command: GuestCommand): Buffer {
     cpioFile('bin/busybox', readBusybox(), true),
     cpioLink('bin/sh', 'busybox'),
     cpioFile('init', initScript, true),
+    cpioLink('bin/node', nodeInside),
+    cpioFile('bin/kvm-dsm', `#!/bin/sh\nexec ${nodeInside} ${mainInside} "$@"\n`, true),
+    // A script below /run finds the package as it would beside an installed one.
+    cpioLink('run/node_modules/kvm-dsm', packageInside),
     cpioFile('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\n'),
     cpioFile('etc/hosts', '127.0.0.1 localhost\n'),
     cpioFile(commandPath, shellScript(command)),

@@ -9,6 +9,8 @@ export interface Limits {
   /** Without a sign of life. */
   silentCpuSeconds: number;
   silentSeconds: number;
+  /** Behind the command's own limit: it has its own way of ending, which is the better one. */
+  graceSeconds: number;
   /** From an oops to the command's end. */
   oopsSeconds: number;
   /** From the command's end to the machine's. */
@@ -21,12 +23,10 @@ export const defaultLimits: Limits = {
   bootSeconds: 180,
   silentCpuSeconds: 30,
   silentSeconds: 120,
+  graceSeconds: 30,
   oopsSeconds: 15,
   shutdownSeconds: 60,
 };
-
-/** Behind the command's own limit: it has its own way of ending, which is the better one. */
-export const graceSeconds = 30;
 
 /** What a command without a limit of its own may take. */
 export const defaultTimeoutSeconds = 3600;

@@ -15,17 +15,11 @@ import {
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { LabBuildError, LabEmulatorError } from './errors.ts';
-import { mediumMount, mediumStamp } from './init.ts';
+import { mediumMount, mediumStamp, packageInside } from './init.ts';
 import { listFiles } from './kernel-key.ts';
 import { bundlePackage } from './package-bundle.ts';
 import { cacheDir, mediaDir, packageRoot, runsFromSource } from './paths.ts';
 import { runBound } from './process.ts';
-
-/** Where the package lies in the guest. */
-export const packageInside = `${mediumMount}/pkg`;
-
-/** This machine's Node.js, in the guest. */
-export const nodeInside = `${mediumMount}/node`;
 
 /** The data disk: one file, which any number of guests may read. */
 export interface Medium {

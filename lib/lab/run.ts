@@ -6,12 +6,13 @@ import { readKernelImage } from './bzimage.ts';
 import { findEmulator, type Lane } from './emulator.ts';
 import { LabBootError, LabInterruptedError } from './errors.ts';
 import { Guest } from './guest.ts';
+import { mainInside, nodeInside } from './init.ts';
 import { type GuestCommand, makeInitramfs } from './initramfs.ts';
 import { buildKernel } from './kernel-build.ts';
 import { defaultLimits, defaultTimeoutSeconds, type Limits } from './limits.ts';
 import { type Line, openLine } from './lines.ts';
 import { kernelCommandLine, layOut } from './machine.ts';
-import { nodeInside, packageInside, prepareMedium } from './medium.ts';
+import { prepareMedium } from './medium.ts';
 import type { Report } from './progress.ts';
 
 /** What every guest is started with. */
@@ -48,7 +49,7 @@ export interface LabRunOptions extends LabOptions {
 
 /** Boots a lane, runs `kvm-dsm` with the given arguments in it and answers with its exit code. */
 export function runInLab(options: LabRunOptions): Promise<{ exitCode: number }> {
-  const program = options.program ?? [nodeInside, `${packageInside}/dist/cli/main.js`];
+  const program = options.program ?? [nodeInside, mainInside];
   const command: GuestInput = {
     argv: [...program, ...options.argv],
     env: options.env ?? {},
@@ -140,7 +141,7 @@ async function boot(
     return await bootOnce(false);
   } catch (error) {
     // Quiet boots are quick, but a kernel that does not come up has to say why.
-    if (!(error instanceof LabBootError) || error.log.length > 3) throw error;
+    if (!(error instanceof LabBootError && error.unexplained)) throw error;
     report(`${error.message.split('\n', 1)[0]}: booting once more with its log turned on`);
     return await bootOnce(true);
   }
