@@ -62,13 +62,13 @@ async function runHere(path: string, args: string[], options: GlobalOptions): Pr
 
 /** The script as one module that node can import. */
 async function scriptModule(path: string): Promise<{ url: string; remove(): void }> {
+  process.setSourceMapsEnabled(true);
   // Inside the lab it is one already, made before the machine was started.
   if (here.on !== 'host') return { url: pathToFileURL(path).href, remove() {} };
   const text = await bundleScript(path, packageEntry);
   const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-'));
   const module = join(directory, `${basename(path)}.mjs`);
   writeFileSync(module, text);
-  process.setSourceMapsEnabled(true);
   return { url: pathToFileURL(module).href, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
