@@ -63,7 +63,6 @@ export async function buildKernel(options: BuildOptions): Promise<CachedKernel> 
   const abort = options.signal;
   const source = options.kernelSrc === undefined ? undefined : resolve(options.kernelSrc);
   if (source) checkTree(source);
-  progress.stage('packages');
   await ensurePackages(source ? [...compilePackages, ...runPackages()] : allPackages, progress, abort);
   const key = () => (source ? treeKernelKey(source, fragment()) : currentKey(sourceVersion()));
   const finished = cachedKernel(key());
