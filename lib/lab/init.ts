@@ -61,7 +61,7 @@ fi
 
 find_medium() {
   for try in 1 2 3 4 5; do
-    for disk in /dev/vd[a-z] /dev/sd[a-z] /dev/sr[0-9] /dev/hd[a-z]; do
+    for disk in /dev/vd[a-z] /dev/sd[b-z] /dev/sda /dev/sr[0-9]; do
       [ -b "$disk" ] || continue
       busybox mount -t iso9660 -o ro "$disk" ${mediumMount} 2>/dev/null || continue
       [ -e ${mediumMount}/${mediumStamp} ] && return 0

@@ -63,11 +63,12 @@ async function layOutBochs(bochs: BochsTraits, parts: MachineParts, lines: LineA
     'memory: guest=512, host=512',
     `cpu: model=${bochs.cpuModel}, count=1, ips=${bochsIps}, reset_on_triple_fault=0, ignore_bad_msrs=1`,
     'clock: sync=none, time0=utc',
-    'ata0-master: type=cdrom, path=boot.iso, status=inserted',
-    // Volatile: nothing that a guest does can change the file, which other guests read as well.
-    'ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15',
-    'ata1-master: type=disk, mode=volatile, path=medium.iso, journal=medium.journal',
-    'boot: cdrom',
+    // As disks: the firmware and the kernel are quicker with these than with CDs, and with one channel than with two.
+    // Volatile: nothing that a guest does can change a file, which other guests may read as well.
+    'ata0-master: type=disk, mode=volatile, path=boot.iso, journal=boot.journal',
+    'ata0-slave: type=disk, mode=volatile, path=medium.iso, journal=medium.journal',
+    'ata1: enabled=0',
+    'boot: disk',
     ...ports,
     'log: emulator.log',
     'panic: action=fatal',
@@ -87,6 +88,7 @@ async function layOutBochs(bochs: BochsTraits, parts: MachineParts, lines: LineA
 }
 
 const isolinux = '/usr/lib/ISOLINUX/isolinux.bin';
+const hybridStart = '/usr/lib/ISOLINUX/isohdpfx.bin';
 const ldlinux = '/usr/lib/syslinux/modules/bios/ldlinux.c32';
 
 async function makeBootDisc({ dir, kernel, cmdline }: MachineParts): Promise<void> {
@@ -107,7 +109,18 @@ async function makeBootDisc({ dir, kernel, cmdline }: MachineParts): Promise<voi
     join(dir, name),
   ]);
   grafts.push(['/vmlinuz', kernel]);
-  const boot = ['-b', 'isolinux.bin', '-c', 'boot.cat', '-no-emul-boot', '-boot-load-size', '4', '-boot-info-table'];
+  const boot = [
+    '-isohybrid-mbr',
+    hybridStart,
+    '-b',
+    'isolinux.bin',
+    '-c',
+    'boot.cat',
+    '-no-emul-boot',
+    '-boot-load-size',
+    '4',
+    '-boot-info-table',
+  ];
   await makeIso(join(dir, 'boot.iso'), grafts, boot);
 }
 

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { LabBuildError, LabEmulatorError } from './errors.ts';
 import { mediumMount, mediumStamp, packageInside } from './init.ts';
 import { listFiles } from './kernel-key.ts';
@@ -28,19 +28,20 @@ export interface Medium {
   links: { path: string; target: string }[];
 }
 
+const addonInside = '/build/Release/kvm_dsm.node';
+
 /** Raised when the disk's layout changes. */
-const recipe = 1;
+const recipe = 2;
 const keptMedia = 3;
 
 /** The disk that holds this machine's Node.js and this package; made when it is not in the cache. */
 export async function prepareMedium(): Promise<Medium> {
   const addon = findAddon();
   const libraries = sharedLibraries([process.execPath, addon]);
-  const loader = dirname(createRequire(import.meta.url).resolve('node-gyp-build/package.json'));
   const grafts = new Map([
     ['/node', realpathSync(process.execPath)],
     ['/pkg/package.json', join(packageRoot, 'package.json')],
-    ['/pkg/build/Release/kvm_dsm.node', addon],
+    [`/pkg${addonInside}`, addon],
     ...listFiles(loader).map((file): [string, string] => [
       `/pkg/node_modules/node-gyp-build/${file}`,
       join(loader, file),
@@ -104,9 +105,17 @@ async function writeMedium(path: string, grafts: Map<string, string>): Promise<v
   try {
     await bundlePackage(join(work, 'pkg'), packageInside);
     for (const file of listFiles(join(work, 'pkg'))) grafts.set(`/pkg/${file}`, join(work, 'pkg', file));
-    const stamp = join(work, mediumStamp);
-    writeFileSync(stamp, '');
-    grafts.set(`/${mediumStamp}`, stamp);
+    const write = (name: string, text: string) => {
+      const path = join(work, basename(name));
+      writeFileSync(path, text);
+      grafts.set(name, path);
+    };
+    write(`/${mediumStamp}`, '');
+    // What is to be loaded is known here: the guest need not search for it.
+    write(
+      '/pkg/node_modules/node-gyp-build/index.js',
+      `module.exports = () => require('${packageInside}${addonInside}');\n`,
+    );
     const image = join(work, 'medium.iso');
     await makeIso(image, [...grafts]);
     renameSync(image, path);
