@@ -42,10 +42,6 @@ export async function prepareMedium(): Promise<Medium> {
     ['/node', realpathSync(process.execPath)],
     ['/pkg/package.json', join(packageRoot, 'package.json')],
     [`/pkg${addonInside}`, addon],
-    ...listFiles(loader).map((file): [string, string] => [
-      `/pkg/node_modules/node-gyp-build/${file}`,
-      join(loader, file),
-    ]),
     ...libraries.map((path): [string, string] => [`/lib/${basename(path)}`, realpathSync(path)]),
   ]);
   const links = libraries.map((path) => ({ path, target: `${mediumMount}/lib/${basename(path)}` }));
