@@ -16,11 +16,15 @@ const oopses = [
   /\b(traps: PANIC.*)/,
 ];
 const kept = 400;
+/** How much of the log stands before and behind a crash's first line in a report. */
+const around = { before: 8, behind: 30 };
 
 /** Cuts the console's bytes into lines, keeps the last of them, and finds what the host has to know. */
 export class ConsoleReader {
   #rest = '';
   readonly #lines: string[] = [];
+  /** Where in the lines the first crash begins. */
+  #crash: number | undefined;
   readonly #decoder = new TextDecoder();
 
   /** Takes bytes as they came; answers what the finished lines among them tell. */
@@ -31,17 +35,21 @@ export class ConsoleReader {
       const event = readLine(line);
       const text = printable(line);
       if (event?.type !== 'mark' && text !== '') {
+        if (event) this.#crash ??= this.#lines.length;
         this.#lines.push(text);
-        if (this.#lines.length > kept) this.#lines.shift();
+        if (this.#crash === undefined && this.#lines.length > kept) this.#lines.shift();
+        else if (this.#crash !== undefined && this.#lines.length > kept + around.behind) this.#lines.pop();
       }
       return event ?? [];
     });
   }
 
-  /** The log's last lines, without the marks. */
+  /** The log's last lines, or those around the first crash; without the marks. */
   tail(count = 25): string[] {
     const last = printable(this.#rest);
-    return (last === '' ? this.#lines : [...this.#lines, last]).slice(-count);
+    const lines = last === '' ? this.#lines : [...this.#lines, last];
+    if (this.#crash === undefined) return lines.slice(-count);
+    return lines.slice(Math.max(0, this.#crash - around.before), this.#crash + around.behind);
   }
 }
 

@@ -11,6 +11,7 @@ import {
   LabEmulatorError,
   type LabError,
   LabFrozenError,
+  LabInterruptedError,
   LabOopsError,
   LabPanicError,
   LabStoppedError,
@@ -47,6 +48,8 @@ export class Guest {
   readonly #child: ChildProcess;
   readonly #started = performance.now();
   #state: State = 'booting';
+  /** The emulator has come as far as its serial lines. */
+  #connected = false;
   #failure: ((log: string[]) => LabError) | undefined;
   #oops: string | undefined;
   #exitCode: number | undefined;
@@ -90,6 +93,7 @@ export class Guest {
       // An emulator that ends early may never connect.
       const socket = await Promise.race([line.connected, ended.then(() => undefined)]);
       if (!socket) return;
+      this.#connected = true;
       const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
       if (index === 0) socket.on('data', (bytes) => this.#listen(bytes));
       else this.#pass(socket, outputs[index - 1]!);
@@ -113,10 +117,21 @@ export class Guest {
   #onReady = () => {};
 
   #pass(socket: Socket, output: NodeJS.WritableStream): void {
+    // Nobody reads any more: what is still to come has no use, and waiting for room would never end.
+    const gone = () => {
+      this.#fail(() => new LabInterruptedError('the reader of the output has gone', { advice: 'Run it again.' }));
+      socket.resume();
+    };
+    output.once('error', gone);
+    output.once('close', gone);
+    socket.once('close', () => {
+      output.off('error', gone);
+      output.off('close', gone);
+    });
     socket.on('data', (bytes) => {
       this.#signOfLife();
       this.#outputAt = performance.now();
-      if (output.write(bytes)) return;
+      if (this.#failure || output.write(bytes)) return;
       socket.pause();
       output.once('drain', () => socket.resume());
     });
@@ -245,8 +260,8 @@ export class Guest {
     if (this.#exitCode !== undefined) return this.#exitCode;
     const { emulator, dir } = this.#options;
     const words = emulatorWords(dir);
-    if (this.#state === 'booting' && this.#console.tail().length === 0) {
-      throw new LabEmulatorError(`${emulator.path} ended by itself (${end}) before a kernel ran${words}`, {
+    if (!this.#connected) {
+      throw new LabEmulatorError(`${emulator.path} ended by itself (${end}) before there was a machine${words}`, {
         advice: 'Run `kvm-dsm lab status` to see what was found out about this emulator.',
       });
     }
@@ -326,6 +341,7 @@ function emulatorWords(dir: string): string {
 
 function flushed(output: NodeJS.WritableStream): Promise<void> {
   return new Promise((resolve) => {
-    output.write('', () => resolve());
+    if (output.writable) output.write('', () => resolve());
+    else resolve();
   });
 }
