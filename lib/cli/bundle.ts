@@ -42,6 +42,9 @@ export async function bundleScript(path: string, packageAt: string): Promise<str
       format: 'esm',
       target: 'node20',
       sourcemap: 'inline',
+      // Where a message names a line, the path is what a person would type.
+      outdir: process.cwd(),
+      sourcesContent: false,
       logLevel: 'silent',
       plugins: [
         {

@@ -4,8 +4,8 @@ import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from './option
 
 const usage = 2;
 
-/** Adds `lab build|status|shell|clean`. */
-export function addLabCommand(program: Command): void {
+/** Adds `lab build|status|shell|clean`. `ends` takes an exit code other than 0. */
+export function addLabCommand(program: Command, ends: (exitCode: number) => void): void {
   const lab = program.command('lab').description('build, inspect, enter or remove the lab');
   withGlobalOptions(lab.command('build'))
     .description('install what is missing and build the lab kernel; prints its path')
@@ -26,7 +26,7 @@ export function addLabCommand(program: Command): void {
   withGlobalOptions(lab.command('shell'))
     .description('a shell inside')
     .action(async (_options, command: Command) => {
-      process.exitCode = await shell(globalOptionsOf(command));
+      ends(await shell(globalOptionsOf(command)));
     });
   withGlobalOptions(lab.command('clean'))
     .description('remove everything that the lab keeps')

@@ -9,9 +9,11 @@ import { context } from '../script/context.ts';
 import type { Machine } from '../script/machine.ts';
 import { bundleScript, findScript, packageEntry } from './bundle.ts';
 import { findings } from './findings.ts';
+import { importModule } from './import-module.ts';
 import type { GlobalOptions } from './options.ts';
 import { choosePlace, here } from './place.ts';
 import { runReporter } from './run-report.ts';
+import { withScriptPlaces } from './script-stack.ts';
 
 /** Where a script lies inside a lab machine. */
 const GUEST_SCRIPT_DIR = '/run/kvm-dsm';
@@ -46,11 +48,12 @@ async function runHere(path: string, args: string[], options: GlobalOptions): Pr
   reporter.start();
   try {
     process.argv = [process.execPath, path, ...args];
-    await withLimit(import(script.url), options.timeout * 1000 + GRACE);
+    await withLimit(importModule(pathToFileURL(script.path).href), options.timeout * 1000 + GRACE);
     for (const finding of findings(machines, undefined)) reporter.finding(finding);
     reporter.passed();
     return 0;
-  } catch (error) {
+  } catch (thrown) {
+    const error = withScriptPlaces(thrown, script.path);
     const found = findings(machines, error);
     for (const finding of found) reporter.finding(finding);
     return reporter.failed(error, found);
@@ -61,15 +64,14 @@ async function runHere(path: string, args: string[], options: GlobalOptions): Pr
 }
 
 /** The script as one module that node can import. */
-async function scriptModule(path: string): Promise<{ url: string; remove(): void }> {
-  process.setSourceMapsEnabled(true);
+async function scriptModule(path: string): Promise<{ path: string; remove(): void }> {
   // Inside the lab it is one already, made before the machine was started.
-  if (here.on !== 'host') return { url: pathToFileURL(path).href, remove() {} };
+  if (here.on !== 'host') return { path, remove() {} };
   const text = await bundleScript(path, packageEntry);
   const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-'));
   const module = join(directory, `${basename(path)}.mjs`);
   writeFileSync(module, text);
-  return { url: pathToFileURL(module).href, remove: () => rmSync(directory, { recursive: true, force: true }) };
+  return { path: module, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
 /** A script that waits for something outside a guest ends in time as well. */

@@ -11,7 +11,7 @@ export const packageInside = `${mediumMount}/pkg`;
 export const nodeInside = `${mediumMount}/node`;
 
 /** The command, in the guest. */
-export const mainInside = `${packageInside}/dist/cli/main.js`;
+export const mainInside = `${packageInside}/start.cjs`;
 
 /** The file that tells init that a disk is the lab's. */
 export const mediumStamp = 'kvm-dsm-medium';
