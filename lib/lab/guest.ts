@@ -322,6 +322,9 @@ function overdue(limit: number, seconds: number) {
     );
 }
 
+/** What Bochs says of its sound, its terminal and in general when it ends. */
+const noise = /^=+$|CHS set to|reading configuration from|^ALSA lib|^Bochs connected to screen|^Bochs is exiting with/;
+
 /** What the emulator itself said last. */
 function emulatorWords(dir: string): string {
   const said = ['emulator.log', 'output.log']
@@ -335,8 +338,8 @@ function emulatorWords(dir: string): string {
     .join('\n')
     .split('\n')
     .map((line) => line.trim())
-    .filter((line) => line !== '' && !/^=+$/.test(line));
-  return said.length > 0 ? `:\n${said.slice(-6).join('\n')}` : '';
+    .filter((line) => line !== '' && !noise.test(line));
+  return said.length > 0 ? `: ${said.slice(-4).join('; ')}` : '';
 }
 
 function flushed(output: NodeJS.WritableStream): Promise<void> {

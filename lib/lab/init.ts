@@ -99,7 +99,7 @@ else
   if [ -e /lab/input ]; then
     # The second line brings standard input; a ^D ends it.
     exec 7<>/dev/ttyS1
-    busybox stty -F /dev/ttyS1 raw icanon -echo eof ^D erase undef kill undef eol undef
+    busybox stty -F /dev/ttyS1 raw icanon -echo -iexten eof ^D erase undef kill undef eol undef
     busybox cat <&7 >/lab/in &
     input=/lab/in
     mark ready
