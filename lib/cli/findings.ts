@@ -1,10 +1,10 @@
-import { apicvParameter } from '../apicv.ts';
 import { readLapicRegister } from '../abi/lapic.ts';
+import { apicvParameter } from '../apicv.ts';
+import { DeadlineError } from '../errors.ts';
 import { Kvm } from '../kvm.ts';
 import { forwardsIcrWrites } from '../probe.ts';
 import { context } from '../script/context.ts';
 import { ExpectationError } from '../script/errors.ts';
-import { DeadlineError } from '../errors.ts';
 import type { Machine } from '../script/machine.ts';
 
 /** Why ICR writes did not come out of the guest, and what to do. */

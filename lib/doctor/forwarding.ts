@@ -33,7 +33,8 @@ function behaviour(forwards: boolean): Check {
 function withoutInhibit(plain: boolean): Check {
   const parameter = apicvParameter();
   const setting = parameter ? `${parameter.parameter} is ${parameter.enabled ? 'Y' : 'N'}` : 'no APICv here';
-  if (plain) return check('forwarding.apicv', 'ok', `A VM that does not inhibit APICv is forwarded as well (${setting})`);
+  if (plain)
+    return check('forwarding.apicv', 'ok', `A VM that does not inhibit APICv is forwarded as well (${setting})`);
   return check(
     'forwarding.apicv',
     'warn',
@@ -41,4 +42,3 @@ function withoutInhibit(plain: boolean): Check {
     'Inhibit it for the VM (machines of this package do, unless the script says `apicv: true`), or load kvm_intel with enable_apicv=0.',
   );
 }
-
