@@ -12,6 +12,7 @@
         "native/mapping.cc",
         "native/poller.cc",
         "native/request.cc",
+        "native/settle.cc",
         "native/stats.cc",
         "native/system.cc",
         "native/vcpu.cc",

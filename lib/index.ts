@@ -57,16 +57,26 @@ export { decodeExit, describeExit, type Exit, exitToJson } from './exit.ts';
 export { enterFlat32, type Flat32Entry } from './guest/enter-flat32.ts';
 export {
   cli,
+  cpuid,
   flat32,
   type GuestCode,
   hlt,
   type Instruction,
+  in8,
+  int3,
+  lidt,
+  mov32,
+  nop,
   out8,
   out8Value,
+  rdmsr,
   read32,
   spin,
+  sti,
+  store32,
   write16,
   write32,
+  wrmsr,
 } from './guest/flat32.ts';
 export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from './guest-debug.ts';
 export { KVM_DEVICE, Kvm } from './kvm.ts';
@@ -78,6 +88,7 @@ export type { Expected } from './script/expect.ts';
 export { Machine, type MachineOptions, MachineVcpu, machine, type RunUntilOptions } from './script/machine.ts';
 export { Trace } from './script/trace.ts';
 export type { Until } from './script/until.ts';
+export { restoreMachineState, saveMachineState } from './state/machine-state.ts';
 export type { Stat } from './stats.ts';
 export { DEFAULT_DEADLINE, type RunOptions, type RunOutcome, Vcpu } from './vcpu.ts';
 export type { SyncGroups } from './vcpu-state.ts';

@@ -82,6 +82,7 @@ interface Addon {
     event: NativeEventFd | null,
   ): number;
   statsOf(handle: NativeHandle): NativeStats | number;
+  settleVcpu(vcpu: NativeVcpu): number;
 }
 
 // Two levels up from here, both in a checkout (lib/) and when built (dist/).
@@ -132,6 +133,14 @@ export function deviceAttrOf(
 /** KVM_GET_STATS_FD of a Vm or a Vcpu, or the errno negated. */
 export function statsOf(handle: NativeHandle): NativeStats | number {
   return translated(() => addon().statsOf(handle));
+}
+
+/**
+ * Makes KVM finish what the vCPU's last exit left to do and act on its pending requests, without running the guest: 0 if
+ * that made an exit, which lies in kvm_run; -EINTR if it made none; else the errno of KVM_RUN, negated.
+ */
+export function settleVcpu(vcpu: NativeVcpu): number {
+  return translated(() => addon().settleVcpu(vcpu));
 }
 
 /** Runs a call into the addon and turns what it throws into this package's errors. */

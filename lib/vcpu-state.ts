@@ -12,7 +12,8 @@ import {
 } from './abi/kvm-run.ts';
 import { checkU64 } from './check.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr, handleSetAttr } from './device.ts';
-import { ExitMismatchError, UnsupportedError } from './errors.ts';
+import { ExitMismatchError, IoctlError, UnsupportedError } from './errors.ts';
+import { settleVcpu } from './native.ts';
 import { readStats, type Stat } from './stats.ts';
 import { VcpuEvents } from './vcpu-events.ts';
 import { type EnabledCap, encodeEnableCap } from './vm-memory.ts';
@@ -25,6 +26,10 @@ export interface SyncGroups {
 }
 
 const syncBits = { regs: KVM_SYNC_X86_REGS, sregs: KVM_SYNC_X86_SREGS, events: KVM_SYNC_X86_EVENTS } as const;
+
+const EINTR = 4;
+/** An AP that waits for INIT or SIPI. */
+const EAGAIN = 11;
 
 /** Everything of a vCPU that is not running it: what its ioctls and its kvm_run give and take. */
 export abstract class VcpuState extends VcpuEvents {
@@ -104,6 +109,26 @@ export abstract class VcpuState extends VcpuEvents {
     if ((bits & ~this.offered('KVM_CAP_SYNC_REGS')) !== 0)
       throw new UnsupportedError('KVM_CAP_SYNC_REGS', 'A group of registers in kvm_run');
     return bits;
+  }
+
+  /**
+   * Brings the vCPU's state into order without running its guest: KVM finishes what the last exit left to do (after
+   * KVM_EXIT_IO, MMIO, RDMSR and their like, the KVM_GET_* give a state in the middle of an instruction), and acts on
+   * its pending requests. Answer the exit first: what an `in` reads is taken now.
+   *
+   * @returns true if that made an exit, such as the next part of a long access, or a forwarded interrupt that a signal
+   *   had kept back: it lies in kvm_run, for `exit()`
+   * @throws IoctlError (KVM_RUN); ClosedError
+   */
+  settle(): boolean {
+    const result = settleVcpu(this.native);
+    if (result === 0) {
+      // A vCPU that takes an INIT, or whose interrupt window is open, says so each time: nothing is lost with it.
+      const { exitReason } = this.#run;
+      return exitReason !== exitReasons.KVM_EXIT_INTR && exitReason !== exitReasons.KVM_EXIT_IRQ_WINDOW_OPEN;
+    }
+    if (result === -EINTR || result === -EAGAIN) return false;
+    throw new IoctlError('KVM_RUN', -result);
   }
 
   /** Answers a KVM_EXIT_X86_RDMSR: the next KVM_RUN gives the guest this value. Throws ExitMismatchError; ArgumentError. */

@@ -1,3 +1,4 @@
+import type { CapabilityName } from './abi/capability.ts';
 import { type GsiRoute, type IrqchipName, irqchipIds, type MsiMessage, routingEntry } from './abi/gsi-route.ts';
 import { ioctls } from './abi/ioctl.ts';
 import {
@@ -62,7 +63,11 @@ export abstract class VmIrq extends VmMemory {
   enableSplitIrqchip(gsis = IOAPIC_PINS): void {
     checkInteger('gsis', gsis, 0, 4096);
     this.enableCap('KVM_CAP_SPLIT_IRQCHIP', [BigInt(gsis)]);
-    this.#irqchip = 'split';
+  }
+
+  override enableCap(cap: CapabilityName, args: readonly bigint[] = []): void {
+    super.enableCap(cap, args);
+    if (cap === 'KVM_CAP_SPLIT_IRQCHIP') this.#irqchip = 'split';
   }
 
   /**

@@ -3,6 +3,7 @@
 #include "device.h"
 #include "eventfd.h"
 #include "mapping.h"
+#include "settle.h"
 #include "stats.h"
 #include "system.h"
 #include "vcpu.h"
@@ -25,6 +26,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   constructors->device = Napi::Persistent(Device::Define(env));
   constructors->stats = Napi::Persistent(Stats::Define(env));
   exports.Set("deviceAttr", Napi::Function::New(env, DeviceAttrOf, "deviceAttr"));
+  exports.Set("settleVcpu", Napi::Function::New(env, SettleVcpu, "settleVcpu"));
   exports.Set("statsOf", Napi::Function::New(env, StatsOf, "statsOf"));
   return exports;
 }
