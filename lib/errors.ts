@@ -70,7 +70,9 @@ export class IoctlError extends KvmDsmError {
   }
 }
 
-const errnoNames = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+// Two pairs share a number: the kernel calls them EAGAIN and EOPNOTSUPP.
+const { EWOULDBLOCK: _, ENOTSUP: __, ...kernelErrnos } = constants.errno;
+const errnoNames = new Map(Object.entries(kernelErrnos).map(([name, value]) => [value, name]));
 
 /** The name of a positive errno: 17 is `EEXIST`; one that this libc does not know is `errno 999`. */
 export function errnoName(errno: number): string {

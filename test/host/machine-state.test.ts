@@ -14,11 +14,11 @@ import {
   restoreMachineState,
   saveMachineState,
   spin,
-  store32,
   sti,
+  store32,
   type Vm,
-  wrmsr,
   write32,
+  wrmsr,
 } from '../../lib/index.ts';
 import { CODE, DATA, DONE, type Guest, lacks, withGuest } from '../support/guest32.ts';
 import { errorOf, noKvm } from '../support/host.ts';
@@ -233,7 +233,9 @@ test('the PIT and the clock', { skip: noKvm || lacks('KVM_CAP_PIT2') }, () => {
   });
 });
 
-test('guest debugging and capabilities are set up again', { skip: noKvm || lacks('KVM_CAP_X86_USER_SPACE_MSR') }, () => {
+test('guest debugging and capabilities are set up again', {
+  skip: noKvm || lacks('KVM_CAP_X86_USER_SPACE_MSR'),
+}, () => {
   const state = withGuest({ before: (vm) => vm.enableUserSpaceMsr(2) }, (g) => {
     g.load([nop, mov32('ecx', 0xdead), wrmsr, spin]);
     g.vcpu.debug({ singleStep: true });
