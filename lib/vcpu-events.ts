@@ -1,6 +1,8 @@
 import { ioctls } from './abi/ioctl.ts';
 import { decodeLapic, type Lapic, type LapicRegisterName, lapicRegisters, writeLapicRegister } from './abi/lapic.ts';
 import {
+  KVM_GUESTDBG_INJECT_BP,
+  KVM_GUESTDBG_INJECT_DB,
   type KvmGuestDebug,
   type KvmVcpuEvents,
   kvmGuestDebug,
@@ -94,19 +96,25 @@ export abstract class VcpuEvents extends VcpuFeatures {
   /**
    * KVM_SET_GUEST_DEBUG: single-step, breakpoints; nothing switches debugging off.
    *
-   * @throws ArgumentError; IoctlError (EINVAL for what the kernel cannot do; EBUSY while an exception is pending)
+   * @throws ArgumentError; IoctlError (KVM_SET_GUEST_DEBUG)
    */
   debug(options: DebugOptions): void {
     this.setGuestDebug(guestDebug(options));
   }
 
-  /** KVM_SET_GUEST_DEBUG, bit by bit. Throws IoctlError (EINVAL for a control bit that the kernel does not know). */
+  /**
+   * KVM_SET_GUEST_DEBUG, bit by bit. x86 kernels ignore control bits that they do not know: KVM_CAP_SET_GUEST_DEBUG2 tells.
+   *
+   * @throws IoctlError (EBUSY if an exception is pending and KVM_GUESTDBG_INJECT_DB or _BP would add one); ArgumentError
+   */
   setGuestDebug(debug: Partial<KvmGuestDebug>): void {
     this.ioctl(ioctls.KVM_SET_GUEST_DEBUG, kvmGuestDebug.encode(debug));
-    this.#guestDebug = { ...debug };
+    // An injection is once.
+    const control = (debug.control ?? 0) & ~(KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP);
+    this.#guestDebug = { ...debug, control };
   }
 
-  /** What KVM_SET_GUEST_DEBUG was called with last: the kernel cannot be asked. */
+  /** What KVM_SET_GUEST_DEBUG was called with last, without injections: the kernel cannot be asked. */
   get guestDebug(): Readonly<Partial<KvmGuestDebug>> {
     return this.#guestDebug;
   }
@@ -115,7 +123,8 @@ export abstract class VcpuEvents extends VcpuFeatures {
    * KVM_INTERRUPT: an interrupt from a controller in user space. Call it when kvm_run.readyForInterruptInjection is 1.
    *
    * @param vector 0 to 255
-   * @throws IoctlError (KVM_INTERRUPT: ENXIO with an in-kernel PIC, EEXIST if one waits already); ArgumentError
+   * @throws IoctlError (KVM_INTERRUPT: ENXIO with an in-kernel PIC; with a split irqchip EEXIST if one waits already;
+   *   without irqchip the new one takes its place); ArgumentError
    */
   interrupt(vector: number): void {
     this.ioctl(ioctls.KVM_INTERRUPT, kvmInterrupt.encode({ irq: checkInteger('vector', vector, 0, 255) }));

@@ -12,8 +12,8 @@ import type { Cpuid } from './cpuid.ts';
 import { ArgumentError, MsrRefusedError } from './errors.ts';
 import { VcpuRegs } from './vcpu-regs.ts';
 
-/** As many as the kernel takes in one call (MAX_IO_MSRS). */
-const MSRS_PER_CALL = 256;
+/** As many as the kernel takes in one call: less than its MAX_IO_MSRS. */
+const MSRS_PER_CALL = 255;
 /** As many as the kernel takes (KVM_MAX_CPUID_ENTRIES). */
 export const MAX_CPUID_ENTRIES = 256;
 

@@ -71,12 +71,16 @@ export abstract class VcpuRegs extends KvmHandle<NativeVcpu> {
     this.ioctl(ioctls.KVM_SET_SREGS2, kvmSregs2.encode(sregs));
   }
 
-  /** KVM_GET_FPU: the x87 and SSE registers. */
+  /** KVM_GET_FPU: the x87 and SSE registers, without MXCSR: KVM leaves `mxcsr` 0. It is in the XSAVE area (byte 24). */
   getFpu(): KvmFpu {
     return kvmFpu.decode(this.read(ioctls.KVM_GET_FPU, kvmFpu.size));
   }
 
-  /** KVM_SET_FPU: the registers that `fpu` names; the others keep their values. */
+  /**
+   * KVM_SET_FPU: the registers that `fpu` names; the others keep their values. KVM ignores `mxcsr`; and while the XSAVE
+   * header (XSTATE_BV, bits 0 and 1) calls x87 and SSE unused, as after reset, it keeps their initial values:
+   * `setXsave` has neither gap.
+   */
   setFpu(fpu: Partial<KvmFpu>): void {
     this.ioctl(ioctls.KVM_SET_FPU, kvmFpu.encode({ ...this.getFpu(), ...fpu }));
   }

@@ -89,7 +89,10 @@ function busy(g: Guest): void {
   for (const each of [vcpu, ap]) each.setCpuid2(kvm.supportedCpuid());
   g.load([sti, nop, spin]);
   vcpu.setRegs({ rax: 0x1111_2222n, rdi: 0xfeed_beefn, rbp: 0x77n });
-  vcpu.setFpu({ fcw: 0x27f, mxcsr: 0x1fa0, xmm: new Uint8Array(256).fill(0x5a) });
+  const area = vcpu.getXsave();
+  area.fill(0x5a, 160, 160 + 256);
+  area[512]! |= 3;
+  vcpu.setXsave(area);
   vcpu.setDebugregs({ db: [0x1000n, 0x2000n, 0n, 0n] });
   vcpu.setXcrs([{ xcr: 0, value: 3n }]);
   vcpu.setLapicRegisters({ SVR: 0x1ff, LVT_TIMER: 0x0001_00ee, TPR: 0x20 });

@@ -99,7 +99,7 @@ test('KVM_SIGNAL_MSI reaches the vCPU that its address names', { skip: noKvm }, 
 test('KVM_SET_GSI_ROUTING: a gsi becomes a message; the default routes come back', { skip: noKvm }, () => {
   withGuest({}, (g) => {
     listen(g, 0x71, 0x72);
-    assert.deepEqual(g.vm.gsiRouting, null);
+    assert.equal(g.vm.gsiRouting === null, true, "the irqchip's own");
     g.vm.setGsiRouting([...defaultGsiRouting(), { type: 'msi', gsi: 40, addressLo: 0xfee0_0000, data: 0x71 }]);
     g.vm.irqLine(40, true);
     assert.deepEqual(g.vcpu.lapic().irr, [0x71]);
@@ -109,7 +109,10 @@ test('KVM_SET_GSI_ROUTING: a gsi becomes a message; the default routes come back
     g.vm.setGsiRouting([{ type: 'irqchip', gsi: 99, irqchip: 'ioapic', pin: 4 }]);
     g.vm.irqLine(99, true);
     assert.ok(g.vcpu.lapic().irr.includes(0x72));
-    assert.equal(g.vm.gsiRouting?.length, 1);
+    assert.deepEqual(
+      g.vm.gsiRouting?.map(({ gsi }) => gsi),
+      [99],
+    );
   });
 });
 
@@ -125,7 +128,7 @@ test('routes that are none', { skip: noKvm }, () => {
     assert.equal(refused({ type: 'wire', gsi: 1 }), 'ERR_ARGUMENT');
     assert.equal(refused({ type: 'msi', gsi: 5000, addressLo: 0xfee0_0000, data: 1 }), 'ERR_IOCTL');
     assert.equal(errorOf(() => vm.setGsiRouting(null as never)).code, 'ERR_ARGUMENT');
-    assert.equal(vm.gsiRouting, null);
+    assert.deepEqual(vm.gsiRouting, null);
   });
 });
 

@@ -1,4 +1,5 @@
 /** One small 32-bit guest with an IDT, for tests that need to see what reaches it. */
+import { existsSync } from 'node:fs';
 import {
   type Exit,
   enterFlat32,
@@ -20,6 +21,7 @@ export const GDT = 0x0800;
 export const STACK = 0x1000;
 export const CODE = 0x1000;
 export const HANDLERS = 0x8000;
+/** A page for the guest to write. */
 export const DATA = 0xc000;
 const SIZE = 0x10000;
 
@@ -27,7 +29,6 @@ const SIZE = 0x10000;
 export const DONE = 0x10;
 /** The port that a handler writes its vector to. */
 export const VECTOR = 0x11;
-/** The DATA area as most tests need it: a page that the guest may write. */
 
 export interface Guest {
   kvm: Kvm;
@@ -124,6 +125,12 @@ class Guest32 implements Guest {
 export function vectorOf(exit: Exit): number | null {
   return exit.name === 'KVM_EXIT_IO' && exit.direction === 'out' && exit.port === VECTOR ? exit.data[0]! : null;
 }
+
+/**
+ * True on hosts whose KVM is PVM, the backend that needs no VMX or SVM: it has some capabilities' ioctls and does nothing
+ * with them.
+ */
+export const pvm = existsSync('/sys/module/kvm_pvm');
 
 /** Why a test that needs a capability cannot run here, or `false`: for a test's `skip`. */
 export function lacks(cap: Parameters<Kvm['checkExtension']>[0], mask = 0): string | false {
