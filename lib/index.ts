@@ -47,7 +47,7 @@ export {
   type KvmXcr,
   mpStates,
 } from './abi/x86.ts';
-export { apicvParameter, inhibitApicv } from './apicv.ts';
+export { type ApicvState, apicvParameter, apicvState, inhibitApicv, measureApicv } from './apicv.ts';
 export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic } from './cpuid.ts';
 export { Device, type DeviceAttr } from './device.ts';
 export type { Duration } from './duration.ts';

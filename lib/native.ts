@@ -157,7 +157,7 @@ function translate(error: unknown): unknown {
   const { errno, syscall, code } = error as NodeJS.ErrnoException;
   if (typeof errno === 'number' && syscall) return new IoctlError(syscall, errno);
   if (code === 'ERR_CLOSED') return new ClosedError(error.message.replace(/ is closed$/, ''));
-  if (code === 'ERR_REFUSED') return new RefusedIoctlError(error.message);
+  if (code === 'ERR_IOCTL_REFUSED') return new RefusedIoctlError(error.message);
   if (code === 'ERR_ARGUMENT')
     return new ArgumentError('argument', error.message, 'Call the typed method for this request instead.');
   return error;

@@ -88,7 +88,7 @@ constexpr uint32_t kRefusedCaps[] = {
   char number[16];
   snprintf(number, sizeof number, "0x%08x", request);
   Napi::TypeError error = Napi::TypeError::New(env, std::string("ioctl ") + number + " is refused: " + why);
-  error.Set("code", Napi::String::New(env, "ERR_REFUSED"));
+  error.Set("code", Napi::String::New(env, "ERR_IOCTL_REFUSED"));
   throw error;
 }
 

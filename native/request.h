@@ -6,7 +6,7 @@
 #include <cstdint>
 
 // What an ioctl request number says of its argument decides what may be passed with it. Each check throws a TypeError
-// with code ERR_ARGUMENT or ERR_REFUSED. Refused whatever the buffer: requests that make a file descriptor, carry an
+// with code ERR_ARGUMENT or ERR_IOCTL_REFUSED. Refused whatever the buffer: requests that make a file descriptor, carry an
 // address or a file descriptor inside their struct, or run a guest: those have methods of their own.
 
 // The request takes `size` bytes at `data`: exactly the size that its number encodes or, for a struct that ends in an
