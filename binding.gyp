@@ -5,12 +5,21 @@
       "sources": [
         "native/addon.cc",
         "native/deadline.cc",
+        "native/device.cc",
+        "native/eventfd.cc",
+        "native/fd_of.cc",
         "native/handle.cc",
         "native/mapping.cc",
+        "native/poller.cc",
         "native/request.cc",
+        "native/settle.cc",
+        "native/stats.cc",
         "native/system.cc",
         "native/vcpu.cc",
-        "native/vm.cc"
+        "native/vm.cc",
+        "native/vm_dirty_log.cc",
+        "native/vm_events.cc",
+        "native/vm_msr_filter.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],

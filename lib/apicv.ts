@@ -1,5 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from './abi/lapic.ts';
 import { KVM_GUESTDBG_BLOCKIRQ, KVM_GUESTDBG_ENABLE } from './abi/x86.ts';
+import { enterFlat32 } from './guest/enter-flat32.ts';
+import { flat32, out8, read32 } from './guest/flat32.ts';
+import type { Kvm } from './kvm.ts';
+import { GuestMemory, PAGE_SIZE } from './memory.ts';
 import type { Vm } from './vm.ts';
 
 /**
@@ -44,4 +49,60 @@ export function inhibitApicv(vm: Vm, vcpuId: number): boolean {
   parked.setSregs({ ...sregs, apicBase: sregs.apicBase & ~APIC_BASE_ENABLE });
   parked.setGuestDebug({ control: KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_BLOCKIRQ });
   return true;
+}
+
+/** Whether a VM's guests have APICv (or AVIC), and how far that can be relied on. */
+export interface ApicvState {
+  active: boolean;
+  /** True: it was measured, or there is nothing that could make it active. False: a conclusion that may be wrong. */
+  certain: boolean;
+  /** What it was concluded from, for a person. */
+  because: string;
+}
+
+/**
+ * Whether APICv is active for this VM. No kernel has a call that tells: this concludes it from the VM's irqchip, the
+ * module's parameter, and the inhibit of `inhibitApicv`. KVM inhibits APICv for other reasons too, none of which it
+ * shows, so that `active: true` is never certain; `measureApicv` finds out by behaviour, in a VM of its own.
+ */
+export function apicvState(vm: Vm, parameter: ApicvParameter | null = apicvParameter()): ApicvState {
+  if (vm.irqchip === 'none')
+    return { active: false, certain: true, because: 'the VM has no in-kernel LAPIC that a CPU could virtualize' };
+  if (parameter === null)
+    return { active: false, certain: false, because: 'neither kvm_intel nor kvm_amd, which alone have it, is loaded' };
+  if (!parameter.enabled) return { active: false, certain: true, because: `${parameter.parameter} is off` };
+  for (const vcpu of vm.vcpus.values())
+    if ((vcpu.guestDebug.control ?? 0) & KVM_GUESTDBG_BLOCKIRQ)
+      return { active: false, certain: true, because: `vCPU ${vcpu.vcpuId} is under KVM_GUESTDBG_BLOCKIRQ` };
+  return { active: true, certain: false, because: `${parameter.parameter} is on, and no inhibit is known` };
+}
+
+/** How often the probe's guest touches its LAPIC: far more than anything else of it is emulated. */
+const TOUCHES = 200;
+
+/**
+ * Finds out by behaviour whether a VM of this host has APICv: a guest reads its LDR 200 times, and the vCPU's statistics
+ * tell how many instructions KVM had to emulate. With APICv the CPU answers these reads.
+ *
+ * @param options.inhibit first call `inhibitApicv` on the VM. Default false
+ * @returns `null` if the kernel keeps no such statistics (KVM_CAP_BINARY_STATS_FD, Linux 5.14)
+ * @throws what `forwardsIcrWrites` throws
+ */
+export function measureApicv(kvm: Kvm, options: { inhibit?: boolean } = {}): ApicvState | null {
+  if (kvm.checkExtension('KVM_CAP_BINARY_STATS_FD') === 0) return null;
+  using vm = kvm.createVm();
+  using memory = GuestMemory.allocate(4 * PAGE_SIZE);
+  if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(0xfffb_d000);
+  vm.createIrqchip();
+  vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
+  const vcpu = vm.createVcpu(0);
+  if (options.inhibit) inhibitApicv(vm, 1);
+  const touch = read32(APIC_DEFAULT_PHYS_BASE + lapicRegisters.LDR);
+  memory.write(PAGE_SIZE, flat32(...new Array(TOUCHES).fill(touch), out8(0x10)).bytes);
+  enterFlat32(vcpu, { rip: PAGE_SIZE, rsp: PAGE_SIZE, interrupts: true });
+  vcpu.run({ deadline: '20s' });
+  const emulated = vcpu.stats().get('insn_emulation')?.values[0];
+  if (emulated === undefined) return null;
+  const active = emulated < TOUCHES / 2;
+  return { active, certain: true, because: `KVM emulated ${emulated} instructions for ${TOUCHES} reads of the LAPIC` };
 }

@@ -70,7 +70,9 @@ export class IoctlError extends KvmDsmError {
   }
 }
 
-const errnoNames = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+// Two pairs share a number: the kernel calls them EAGAIN and EOPNOTSUPP.
+const { EWOULDBLOCK: _, ENOTSUP: __, ...kernelErrnos } = constants.errno;
+const errnoNames = new Map(Object.entries(kernelErrnos).map(([name, value]) => [value, name]));
 
 /** The name of a positive errno: 17 is `EEXIST`; one that this libc does not know is `errno 999`. */
 export function errnoName(errno: number): string {
@@ -253,5 +255,111 @@ export class PayloadError extends KvmDsmError {
       `The payload has ${bytes} bytes, but there is room for ${room}`,
       'Make it smaller, or load it by hand with Vm and GuestMemory.',
     );
+  }
+}
+
+/** `ioctlRaw` with a request that makes or carries an address or a file descriptor, or runs a guest. */
+export class RefusedIoctlError extends KvmDsmError {
+  readonly code = 'ERR_IOCTL_REFUSED';
+
+  constructor(message: string) {
+    super(message, { advice: 'Call the typed method for this request: docs/kvm-api.md lists them.' });
+  }
+}
+
+/** The kernel did not read or write an MSR (KVM_GET_MSRS, KVM_SET_MSRS: it stopped there). */
+export class MsrRefusedError extends KvmDsmError {
+  readonly code = 'ERR_MSR_REFUSED';
+  readonly ioctl: 'KVM_GET_MSRS' | 'KVM_SET_MSRS';
+  /** The number of the MSR that was refused. */
+  readonly index: number;
+  /** How many MSRs of the list the kernel handled before it. */
+  readonly done: number;
+
+  constructor(ioctl: MsrRefusedError['ioctl'], index: number, done: number, value?: bigint) {
+    const what = value === undefined ? '' : ` = 0x${value.toString(16)}`;
+    super(`${ioctl} stopped at MSR 0x${index.toString(16)}${what}, after ${done} others`, {
+      advice: 'The vCPU lacks this MSR (see kvm.msrIndexList() and its CPUID), or it cannot hold that value.',
+    });
+    this.ioctl = ioctl;
+    this.index = index;
+    this.done = done;
+  }
+}
+
+/** The VM has no in-kernel interrupt controller to do that with (ENXIO, EINVAL or ENODEV of the ioctl). */
+export class NoIrqchipError extends IoctlError {
+  override readonly code = 'ERR_NO_IRQCHIP';
+
+  constructor(ioctl: string, errno: number) {
+    super(ioctl, errno, {
+      what: 'the VM lacks the in-kernel interrupt controller that it needs',
+      advice: 'Call vm.createIrqchip() (or enableSplitIrqchip(), where local APICs are enough) before createVcpu().',
+    });
+  }
+}
+
+/** An exit lies in kvm_run that is none of what the call completes (an RDMSR answer without an RDMSR exit, say). */
+export class ExitMismatchError extends KvmDsmError {
+  readonly code = 'ERR_EXIT_MISMATCH';
+  /** kvm_run.exit_reason. */
+  readonly reason: number;
+
+  constructor(wanted: string, reason: number) {
+    super(`The vCPU's last exit is no ${wanted} (exit_reason ${reason})`, {
+      advice: `Call it after run() returned ${wanted}, once.`,
+    });
+    this.reason = reason;
+  }
+}
+
+/** A saved machine state that cannot be one: too short, a wrong checksum, contents that contradict each other. */
+export class StateFormatError extends KvmDsmError {
+  readonly code = 'ERR_STATE_FORMAT';
+
+  constructor(what: string, cause?: unknown) {
+    super(`The saved machine state is malformed: ${what}`, {
+      advice: 'Save it again; nothing of it was restored.',
+      ...(cause === undefined ? {} : { cause }),
+    });
+  }
+}
+
+/** A saved machine state of a version that this package does not read. */
+export class StateVersionError extends KvmDsmError {
+  readonly code = 'ERR_STATE_VERSION';
+
+  constructor(version: number, supported: number) {
+    super(`The saved machine state has version ${version}; this package reads version ${supported}`, {
+      advice: 'Save it again with this version of kvm-dsm.',
+    });
+  }
+}
+
+/** A machine state that does not fit where it is to be restored: the VM is in use, or the host lacks something. */
+export class StateMismatchError extends KvmDsmError {
+  readonly code = 'ERR_STATE_MISMATCH';
+
+  constructor(what: string, advice: string, cause?: unknown) {
+    super(`The machine state cannot be restored here: ${what}`, {
+      advice,
+      ...(cause === undefined ? {} : { cause }),
+    });
+  }
+}
+
+/** A save found an exit that the caller has not seen yet: it is in no KVM_GET_*, so saving would lose it. */
+export class PendingExitError extends KvmDsmError {
+  readonly code = 'ERR_PENDING_EXIT';
+  readonly vcpuId: number;
+  /** kvm_run.exit_reason; the exit itself lies in the vCPU's kvm_run: `vcpu.exit()` decodes it. */
+  readonly reason: number;
+
+  constructor(vcpuId: number, name: string, reason: number) {
+    super(`vCPU ${vcpuId} had an exit pending: ${name} (exit_reason ${reason})`, {
+      advice: 'Handle it (vcpu.exit() decodes it), then save again.',
+    });
+    this.vcpuId = vcpuId;
+    this.reason = reason;
   }
 }

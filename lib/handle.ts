@@ -1,5 +1,6 @@
 import { ioctlName } from './abi/ioctl.ts';
-import { ClosedError, IoctlError } from './errors.ts';
+import { checkInteger } from './check.ts';
+import { ArgumentError, ClosedError, IoctlError } from './errors.ts';
 import { type NativeHandle, translated } from './native.ts';
 
 /** A KVM file descriptor with one owner: what `Kvm`, `Vm` and `Vcpu` have in common. */
@@ -32,6 +33,36 @@ export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
     const result = translated(() => native.ioctl(request, argument));
     if (result < 0) throw new IoctlError(ioctlName(request), -result, advice ? { advice } : {});
     return result;
+  }
+
+  /** What a request of `size` bytes gives back. */
+  protected read(request: number, size: number): Uint8Array<ArrayBuffer> {
+    const buffer = new Uint8Array(size);
+    this.ioctl(request, buffer);
+    return buffer;
+  }
+
+  /**
+   * An ioctl that has no method here: the kernel's answer, 0 or more.
+   *
+   * The buffer has exactly the bytes that the request's number encodes; for the structs that end in an array (MSR, CPUID
+   * and routing lists, PMU event filters), those and as many entries as their count says. The kernel may change it.
+   *
+   * @param request the 32-bit number, of `ioctls`, a DSM profile's `requests`, or made by `_IOW` and its like
+   * @param argument a buffer, or an integer from 0 to 2^53-1 for a request that encodes no size
+   * @throws RefusedIoctlError for a request that is not KVM's, makes or carries an address or a file descriptor, or runs
+   *   a guest; ArgumentError for a buffer of the wrong size; IoctlError; ClosedError
+   */
+  ioctlRaw(request: number, argument?: NodeJS.ArrayBufferView | number): number {
+    checkInteger('request', request, 0, 0xffff_ffff);
+    if (typeof argument === 'number') checkInteger('argument', argument, 0, Number.MAX_SAFE_INTEGER);
+    else if (argument !== undefined && (!ArrayBuffer.isView(argument) || argument.buffer instanceof SharedArrayBuffer))
+      throw new ArgumentError(
+        'argument',
+        'argument is neither an integer nor a buffer of this thread',
+        'Give a Uint8Array or another view of an ArrayBuffer.',
+      );
+    return this.ioctl(request, argument);
   }
 
   /** Closes the file descriptor. Any order among a VM, its vCPUs and its memory is sound; twice is once. */

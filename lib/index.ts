@@ -1,7 +1,9 @@
 /** The public API of kvm-dsm. */
 
 export { capabilities } from './abi/capability.ts';
+export type { CoalescedWrite } from './abi/coalesced-ring.ts';
 export { type DsmProfile, defaultProfile, profileByName, profiles } from './abi/dsm/profile.ts';
+export { defaultGsiRouting, type GsiRoute, type IrqchipName, type MsiMessage } from './abi/gsi-route.ts';
 export {
   decodeIcr,
   decodeIcr2,
@@ -13,35 +15,70 @@ export {
   type Icr,
   type IcrFields,
 } from './abi/icr.ts';
-export { ioctls } from './abi/ioctl.ts';
-export { decodeLapic, type Lapic, lapicRegisters, readLapicRegister, writeLapicRegister } from './abi/lapic.ts';
+export { _IO, _IOR, _IOW, _IOWR, ioctlName, ioctls } from './abi/ioctl.ts';
+export type { KvmSyncRegs } from './abi/kvm-run.ts';
+export {
+  decodeLapic,
+  type Lapic,
+  type LapicRegisterName,
+  lapicRegisters,
+  readLapicRegister,
+  writeLapicRegister,
+} from './abi/lapic.ts';
 export {
   KVM_GUESTDBG_BLOCKIRQ,
   KVM_GUESTDBG_ENABLE,
   KVM_GUESTDBG_SINGLESTEP,
+  type KvmClockData,
+  type KvmCpuidEntry2,
+  type KvmDebugregs,
+  type KvmFpu,
+  type KvmGuestDebug,
+  type KvmIoapicState,
+  type KvmMsrEntry,
+  type KvmPicState,
+  type KvmPitState2,
   type KvmRegs,
   type KvmSegment,
   type KvmSregs,
+  type KvmSregs2,
+  type KvmTranslation,
+  type KvmVcpuEvents,
+  type KvmXcr,
   mpStates,
 } from './abi/x86.ts';
-export { apicvParameter, inhibitApicv } from './apicv.ts';
+export { type ApicvState, apicvParameter, apicvState, inhibitApicv, measureApicv } from './apicv.ts';
+export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic } from './cpuid.ts';
+export { Device, type DeviceAttr } from './device.ts';
 export type { Duration } from './duration.ts';
 export * from './errors.ts';
+export { EventFd } from './eventfd.ts';
 export { decodeExit, describeExit, type Exit, exitToJson } from './exit.ts';
 export { enterFlat32, type Flat32Entry } from './guest/enter-flat32.ts';
 export {
   cli,
+  cpuid,
   flat32,
   type GuestCode,
   hlt,
   type Instruction,
+  in8,
+  int3,
+  lidt,
+  mov32,
+  nop,
   out8,
   out8Value,
+  rdmsr,
   read32,
   spin,
+  sti,
+  store32,
   write16,
   write32,
+  wrmsr,
 } from './guest/flat32.ts';
+export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from './guest-debug.ts';
 export { KVM_DEVICE, Kvm } from './kvm.ts';
 export { GuestMemory, PAGE_SIZE } from './memory.ts';
 export { forwardsIcrWrites } from './probe.ts';
@@ -51,5 +88,9 @@ export type { Expected } from './script/expect.ts';
 export { Machine, type MachineOptions, MachineVcpu, machine, type RunUntilOptions } from './script/machine.ts';
 export { Trace } from './script/trace.ts';
 export type { Until } from './script/until.ts';
+export { restoreMachineState, saveMachineState } from './state/machine-state.ts';
+export type { Stat } from './stats.ts';
 export { DEFAULT_DEADLINE, type RunOptions, type RunOutcome, Vcpu } from './vcpu.ts';
-export { type MemorySlot, Vm } from './vm.ts';
+export type { SyncGroups } from './vcpu-state.ts';
+export { type IrqchipKind, type IrqLineStatus, type MappedSlot, type MemorySlot, Vm, type VmSetup } from './vm.ts';
+export type { CoalescedZone, IoEvent, MsrFilter, MsrFilterRange } from './vm-io.ts';

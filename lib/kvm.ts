@@ -1,12 +1,18 @@
 import { capabilities } from './abi/capability.ts';
 import { ioctls } from './abi/ioctl.ts';
+import { decodeCpuid2, decodeMsrList, encodeCpuid2, encodeMsrList, type KvmCpuidEntry2 } from './abi/x86.ts';
+import { type DeviceAttr, handleGetAttr, handleHasAttr } from './device.ts';
 import { ApiVersionError, DeviceMissingError, DevicePermissionError, IoctlError, NotKvmError } from './errors.ts';
 import { KvmHandle } from './handle.ts';
 import { type NativeSystem, openSystem, translated } from './native.ts';
+import { MAX_CPUID_ENTRIES } from './vcpu-features.ts';
 import { Vm } from './vm.ts';
 
 /** The KVM API version that every kernel since 2.6.22 answers. */
 const KVM_API_VERSION = 12;
+
+/** Several times what any kernel's MSR lists have. */
+const MAX_MSRS = 4096;
 
 /** Where KVM's device is on nearly every machine. */
 export const KVM_DEVICE = '/dev/kvm';
@@ -65,6 +71,48 @@ export class Kvm extends KvmHandle<NativeSystem> {
   /** KVM_CHECK_EXTENSION: 0 if the kernel lacks the capability, else 1 or a value that the capability defines. */
   checkExtension(cap: keyof typeof capabilities | number): number {
     return this.ioctl(ioctls.KVM_CHECK_EXTENSION, typeof cap === 'number' ? cap : capabilities[cap]);
+  }
+
+  /** KVM_GET_SUPPORTED_CPUID: every CPUID leaf that this host's KVM can give a guest. For `vcpu.setCpuid2()`. */
+  supportedCpuid(): KvmCpuidEntry2[] {
+    return this.#cpuid(ioctls.KVM_GET_SUPPORTED_CPUID);
+  }
+
+  /** KVM_GET_EMULATED_CPUID: leaves whose features KVM emulates though the host's CPU lacks them. */
+  emulatedCpuid(): KvmCpuidEntry2[] {
+    return this.#cpuid(ioctls.KVM_GET_EMULATED_CPUID);
+  }
+
+  #cpuid(request: number): KvmCpuidEntry2[] {
+    const room = encodeCpuid2(new Array(MAX_CPUID_ENTRIES).fill({}));
+    this.ioctl(request, room);
+    return decodeCpuid2(room);
+  }
+
+  /** KVM_GET_MSR_INDEX_LIST: the MSRs that make up a vCPU's state. Which of them a vCPU has depends on its CPUID too. */
+  msrIndexList(): number[] {
+    return this.#msrList(ioctls.KVM_GET_MSR_INDEX_LIST);
+  }
+
+  /** KVM_GET_MSR_FEATURE_INDEX_LIST: the MSRs that say what KVM can do. */
+  msrFeatureIndexList(): number[] {
+    return this.#msrList(ioctls.KVM_GET_MSR_FEATURE_INDEX_LIST);
+  }
+
+  #msrList(request: number): number[] {
+    const room = encodeMsrList(MAX_MSRS);
+    this.ioctl(request, room);
+    return decodeMsrList(room);
+  }
+
+  /** KVM_HAS_DEVICE_ATTR on the KVM device: x86 has group 0, attribute 0 (KVM_X86_XCOMP_GUEST_SUPP), a u64. */
+  hasDeviceAttr(which: DeviceAttr): boolean {
+    return handleHasAttr(this.native, which);
+  }
+
+  /** KVM_GET_DEVICE_ATTR on the KVM device: `size` bytes. Throws IoctlError (ENXIO without such an attribute). */
+  getDeviceAttr(which: DeviceAttr, size: number): Uint8Array {
+    return handleGetAttr(this.native, which, size);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { ArgumentError, ClosedError, IoctlError, NativeLoadError } from './errors.ts';
+import { ArgumentError, ClosedError, IoctlError, NativeLoadError, RefusedIoctlError } from './errors.ts';
 
 /**
  * What the addon offers. An `ioctl` result is the kernel's own (>= 0) or the errno negated; everything else that the
@@ -26,6 +26,35 @@ export interface NativeVm extends NativeHandle {
     offset: number,
     memorySize: number,
   ): number;
+  getDirtyLog(slot: number, bitmap: Uint8Array): number;
+  clearDirtyLog(slot: number, firstPage: number, numPages: number, bitmap: Uint8Array): number;
+  setMsrFilter(filter: Uint8Array, bitmaps: readonly Uint8Array[]): number;
+  irqfd(event: NativeEventFd, gsi: number, flags: number, resample: NativeEventFd | null): number;
+  ioeventfd(event: NativeEventFd, ioeventfd: Uint8Array): number;
+  /** `null` for a KVM_CREATE_DEVICE_TEST that the type passes. */
+  createDevice(type: number, flags: number): NativeDevice | number | null;
+  reinjectControl(reinject: boolean): number;
+}
+
+export interface NativeEventFd {
+  /** The counter, which becomes 0; `null` while it is 0. */
+  read(): bigint | null;
+  write(count: bigint): void;
+  /** `callback` gets 0 once the counter is not 0, -ETIME after `seconds`, or -ECANCELED from `close`. */
+  wait(seconds: number, callback: (result: number) => void): void;
+  close(): void;
+}
+
+export interface NativeDevice {
+  /** KVM_SET/GET/HAS_DEVICE_ATTR. An event's file descriptor takes the payload's first four bytes. */
+  attr(request: number, group: number, attr: bigint, payload: Uint8Array | null, event: NativeEventFd | null): number;
+  close(): void;
+}
+
+export interface NativeStats {
+  /** How many bytes of the statistics, from `offset` on, it put into `buffer`. */
+  read(offset: number, buffer: Uint8Array): number;
+  close(): void;
 }
 
 export interface NativeVcpu extends NativeHandle {
@@ -43,6 +72,17 @@ export interface NativeMapping {
 interface Addon {
   System: new (path: string) => NativeSystem;
   Mapping: new (bytes: number) => NativeMapping;
+  EventFd: new () => NativeEventFd;
+  deviceAttr(
+    handle: NativeHandle,
+    request: number,
+    group: number,
+    attr: bigint,
+    payload: Uint8Array | null,
+    event: NativeEventFd | null,
+  ): number;
+  statsOf(handle: NativeHandle): NativeStats | number;
+  settleVcpu(vcpu: NativeVcpu): number;
 }
 
 // Two levels up from here, both in a checkout (lib/) and when built (dist/).
@@ -73,6 +113,36 @@ export function createMapping(bytes: number): NativeMapping {
   return translated(() => new Mapping(bytes));
 }
 
+/** An eventfd whose counter is 0. */
+export function createEventFd(): NativeEventFd {
+  const { EventFd } = addon();
+  return translated(() => new EventFd());
+}
+
+/** KVM_SET/GET/HAS_DEVICE_ATTR on a System, a Vm or a Vcpu: 0, or the errno negated. */
+export function deviceAttrOf(
+  handle: NativeHandle,
+  request: number,
+  group: number,
+  attr: bigint,
+  payload: Uint8Array | null,
+): number {
+  return translated(() => addon().deviceAttr(handle, request, group, attr, payload, null));
+}
+
+/** KVM_GET_STATS_FD of a Vm or a Vcpu, or the errno negated. */
+export function statsOf(handle: NativeHandle): NativeStats | number {
+  return translated(() => addon().statsOf(handle));
+}
+
+/**
+ * Makes KVM finish what the vCPU's last exit left to do and act on its pending requests, without running the guest: 0 if
+ * that made an exit, which lies in kvm_run; -EINTR if it made none; else the errno of KVM_RUN, negated.
+ */
+export function settleVcpu(vcpu: NativeVcpu): number {
+  return translated(() => addon().settleVcpu(vcpu));
+}
+
 /** Runs a call into the addon and turns what it throws into this package's errors. */
 export function translated<T>(call: () => T): T {
   try {
@@ -87,7 +157,8 @@ function translate(error: unknown): unknown {
   const { errno, syscall, code } = error as NodeJS.ErrnoException;
   if (typeof errno === 'number' && syscall) return new IoctlError(syscall, errno);
   if (code === 'ERR_CLOSED') return new ClosedError(error.message.replace(/ is closed$/, ''));
-  if (code === 'ERR_ARGUMENT' || code === 'ERR_REFUSED')
+  if (code === 'ERR_IOCTL_REFUSED') return new RefusedIoctlError(error.message);
+  if (code === 'ERR_ARGUMENT')
     return new ArgumentError('argument', error.message, 'Call the typed method for this request instead.');
   return error;
 }

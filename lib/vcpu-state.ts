@@ -1,67 +1,159 @@
+import type { capabilities } from './abi/capability.ts';
+import { exitReasons } from './abi/exit-reason.ts';
 import { ioctls } from './abi/ioctl.ts';
 import {
-  type KvmGuestDebug,
-  type KvmRegs,
-  type KvmSregs,
-  kvmGuestDebug,
-  kvmLapicState,
-  kvmMpState,
-  kvmRegs,
-  kvmSregs,
-} from './abi/x86.ts';
-import { KvmHandle } from './handle.ts';
-import type { NativeVcpu } from './native.ts';
+  KVM_SYNC_X86_EVENTS,
+  KVM_SYNC_X86_REGS,
+  KVM_SYNC_X86_SREGS,
+  KvmRunView,
+  type KvmSyncRegs,
+  RUN_UNION_OFFSET,
+  runMsr,
+} from './abi/kvm-run.ts';
+import { checkU64 } from './check.ts';
+import { type DeviceAttr, handleGetAttr, handleHasAttr, handleSetAttr } from './device.ts';
+import { ExitMismatchError, IoctlError, UnsupportedError } from './errors.ts';
+import { settleVcpu } from './native.ts';
+import { readStats, type Stat } from './stats.ts';
+import { VcpuEvents } from './vcpu-events.ts';
+import { type EnabledCap, encodeEnableCap } from './vm-memory.ts';
 
-/** A vCPU's state, as the KVM_GET_* and KVM_SET_* ioctls of a vCPU give it. */
-export abstract class VcpuState extends KvmHandle<NativeVcpu> {
-  /** KVM_GET_REGS. */
-  getRegs(): KvmRegs {
-    return kvmRegs.decode(this.#read(ioctls.KVM_GET_REGS, kvmRegs.size));
+/** The register groups of kvm_run's sync area. */
+export interface SyncGroups {
+  regs?: boolean;
+  sregs?: boolean;
+  events?: boolean;
+}
+
+const syncBits = { regs: KVM_SYNC_X86_REGS, sregs: KVM_SYNC_X86_SREGS, events: KVM_SYNC_X86_EVENTS } as const;
+
+const EINTR = 4;
+/** An AP that waits for INIT or SIPI. */
+const EAGAIN = 11;
+
+/** Everything of a vCPU that is not running it: what its ioctls and its kvm_run give and take. */
+export abstract class VcpuState extends VcpuEvents {
+  readonly #enabled: EnabledCap[] = [];
+
+  /**
+   * KVM_ENABLE_CAP on this vCPU.
+   *
+   * @param args up to four values that the capability defines
+   * @throws UnsupportedError if the VM lacks the capability; RefusedIoctlError for one whose arguments are an address or
+   *   a file descriptor; IoctlError (KVM_ENABLE_CAP: EINVAL for a capability that is none of a vCPU's); ArgumentError
+   */
+  enableCap(cap: keyof typeof capabilities, args: readonly bigint[] = []): void {
+    this.ioctl(ioctls.KVM_ENABLE_CAP, encodeEnableCap(cap, args, this.offered(cap)));
+    this.#enabled.push({ cap, args: [...args] });
   }
 
-  /** KVM_SET_REGS: the registers that `regs` names; the others keep their values. */
-  setRegs(regs: Partial<KvmRegs>): void {
-    this.ioctl(ioctls.KVM_SET_REGS, kvmRegs.encode({ ...this.getRegs(), ...regs }));
+  /** What `enableCap` enabled, in order. */
+  get enabledCaps(): readonly EnabledCap[] {
+    return this.#enabled;
   }
 
-  /** KVM_GET_SREGS: segments, descriptor tables, control registers, the APIC base. */
-  getSregs(): KvmSregs {
-    return kvmSregs.decode(this.#read(ioctls.KVM_GET_SREGS, kvmSregs.size));
+  /** KVM_GET_STATS_FD, read once: what the kernel counts of this vCPU, by name. Throws IoctlError (KVM_GET_STATS_FD). */
+  stats(): Map<string, Stat> {
+    return readStats(this.native);
   }
 
-  /** KVM_SET_SREGS. Throws IoctlError (EINVAL for a state that no CPU can be in). */
-  setSregs(sregs: KvmSregs): void {
-    this.ioctl(ioctls.KVM_SET_SREGS, kvmSregs.encode(sregs));
+  /** KVM_HAS_DEVICE_ATTR on the vCPU: x86 has group 0 (KVM_VCPU_TSC_CTRL), attribute 0 (KVM_VCPU_TSC_OFFSET), a u64. */
+  hasDeviceAttr(which: DeviceAttr): boolean {
+    return handleHasAttr(this.native, which);
   }
 
-  /** KVM_GET_LAPIC: the first 1024 bytes of the APIC page. Throws IoctlError (EINVAL without an in-kernel LAPIC). */
-  getLapic(): Uint8Array {
-    return kvmLapicState.decode(this.#read(ioctls.KVM_GET_LAPIC, kvmLapicState.size)).regs;
+  /** KVM_GET_DEVICE_ATTR on the vCPU: `size` bytes. Throws IoctlError (ENXIO without such an attribute); ArgumentError. */
+  getDeviceAttr(which: DeviceAttr, size: number): Uint8Array {
+    return handleGetAttr(this.native, which, size);
   }
 
-  /** KVM_SET_LAPIC: the first 1024 bytes of the APIC page. */
-  setLapic(regs: Uint8Array): void {
-    this.ioctl(ioctls.KVM_SET_LAPIC, kvmLapicState.encode({ regs }));
+  /** KVM_SET_DEVICE_ATTR on the vCPU. Throws IoctlError (ENXIO without such an attribute); ArgumentError. */
+  setDeviceAttr(which: DeviceAttr, payload: Uint8Array): void {
+    handleSetAttr(this.native, which, payload);
   }
 
-  /** KVM_GET_MP_STATE: a KVM_MP_STATE_* value. It makes KVM act on an INIT or SIPI that is pending. */
-  getMpState(): number {
-    return kvmMpState.decode(this.#read(ioctls.KVM_GET_MP_STATE, kvmMpState.size)).mpState;
+  get #run(): KvmRunView {
+    return new KvmRunView(this.native.kvmRun);
   }
 
-  /** KVM_SET_MP_STATE. Throws IoctlError (EINVAL for a state that x86 does not have). */
-  setMpState(mpState: number): void {
-    this.ioctl(ioctls.KVM_SET_MP_STATE, kvmMpState.encode({ mpState }));
+  /**
+   * kvm_run.kvm_valid_regs: which registers each KVM_RUN shall leave in kvm_run, for `syncRegs()`: no ioctl is needed to
+   * read them then.
+   *
+   * @throws UnsupportedError for a group that KVM_CAP_SYNC_REGS does not offer
+   */
+  requestSyncRegs(groups: SyncGroups): void {
+    this.#run.kvmValidRegs = BigInt(this.#syncBits(groups));
   }
 
-  /** KVM_SET_GUEST_DEBUG. Throws IoctlError (EINVAL for a control bit that the kernel does not know). */
-  setGuestDebug(debug: Partial<KvmGuestDebug>): void {
-    this.ioctl(ioctls.KVM_SET_GUEST_DEBUG, kvmGuestDebug.encode(debug));
+  /** The registers that the last KVM_RUN left in kvm_run; those that `requestSyncRegs` did not name are not up to date. */
+  syncRegs(): KvmSyncRegs {
+    return this.#run.readSyncRegs();
   }
 
-  #read(request: number, size: number): Uint8Array {
-    const buffer = new Uint8Array(size);
-    this.ioctl(request, buffer);
-    return buffer;
+  /**
+   * Puts registers into kvm_run, which the next KVM_RUN takes (kvm_run.kvm_dirty_regs). Whole groups: begin with what
+   * `syncRegs()` gave.
+   *
+   * @throws UnsupportedError; ArgumentError
+   */
+  setSyncRegs(regs: Partial<KvmSyncRegs>): void {
+    const bits = this.#syncBits({ regs: !!regs.regs, sregs: !!regs.sregs, events: !!regs.events });
+    this.#run.writeSyncRegs(regs);
+    this.#run.kvmDirtyRegs |= BigInt(bits);
+  }
+
+  #syncBits(groups: SyncGroups): number {
+    let bits = 0;
+    for (const name of ['regs', 'sregs', 'events'] as const) if (groups[name]) bits |= syncBits[name];
+    if ((bits & ~this.offered('KVM_CAP_SYNC_REGS')) !== 0)
+      throw new UnsupportedError('KVM_CAP_SYNC_REGS', 'A group of registers in kvm_run');
+    return bits;
+  }
+
+  /**
+   * Brings the vCPU's state into order without running its guest: KVM finishes what the last exit left to do (after
+   * KVM_EXIT_IO, MMIO, RDMSR and their like, the KVM_GET_* give a state in the middle of an instruction), and acts on
+   * its pending requests. Answer the exit first: what an `in` reads is taken now.
+   *
+   * @returns true if that made an exit, such as the next part of a long access, or a forwarded interrupt that a signal
+   *   had kept back: it lies in kvm_run, for `exit()`
+   * @throws IoctlError (KVM_RUN); ClosedError
+   */
+  settle(): boolean {
+    const result = settleVcpu(this.native);
+    if (result === 0) {
+      // A vCPU that takes an INIT, or whose interrupt window is open, says so each time: nothing is lost with it.
+      const { exitReason } = this.#run;
+      return exitReason !== exitReasons.KVM_EXIT_INTR && exitReason !== exitReasons.KVM_EXIT_IRQ_WINDOW_OPEN;
+    }
+    if (result === -EINTR || result === -EAGAIN) return false;
+    throw new IoctlError('KVM_RUN', -result);
+  }
+
+  /** Answers a KVM_EXIT_X86_RDMSR: the next KVM_RUN gives the guest this value. Throws ExitMismatchError; ArgumentError. */
+  completeRdmsr(data: bigint): void {
+    checkU64('data', data);
+    this.#answerMsr(['KVM_EXIT_X86_RDMSR'], { error: 0, data });
+  }
+
+  /** Answers a KVM_EXIT_X86_WRMSR: the write is done. Throws ExitMismatchError. */
+  completeWrmsr(): void {
+    this.#answerMsr(['KVM_EXIT_X86_WRMSR'], { error: 0 });
+  }
+
+  /** Answers either: the next KVM_RUN gives the guest a #GP. Throws ExitMismatchError. */
+  failMsr(): void {
+    this.#answerMsr(['KVM_EXIT_X86_RDMSR', 'KVM_EXIT_X86_WRMSR'], { error: 1 });
+  }
+
+  #answerMsr(
+    wanted: readonly ('KVM_EXIT_X86_RDMSR' | 'KVM_EXIT_X86_WRMSR')[],
+    answer: { error: number; data?: bigint },
+  ): void {
+    const run = this.#run;
+    if (!wanted.some((name) => exitReasons[name] === run.exitReason))
+      throw new ExitMismatchError(wanted.join(' or '), run.exitReason);
+    runMsr.write(run.view, answer, RUN_UNION_OFFSET);
   }
 }

@@ -31,7 +31,7 @@ export class Vcpu extends VcpuState {
 
   /** A vCPU comes from `vm.createVcpu()`. */
   constructor(native: NativeVcpu, vcpuId: number, vm: Vm) {
-    super(native, `vCPU ${vcpuId}`);
+    super(native, `vCPU ${vcpuId}`, vm);
     this.vcpuId = vcpuId;
     this.#vm = vm;
     this.#run = new DataView(native.kvmRun);

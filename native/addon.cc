@@ -1,6 +1,10 @@
 #include "addon.h"
 
+#include "device.h"
+#include "eventfd.h"
 #include "mapping.h"
+#include "settle.h"
+#include "stats.h"
 #include "system.h"
 #include "vcpu.h"
 #include "vm.h"
@@ -13,7 +17,17 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   constructors->vm = Napi::Persistent(Vm::Define(env));
   constructors->vcpu = Napi::Persistent(Vcpu::Define(env));
   exports.Set("Mapping", mapping);
-  exports.Set("System", System::Define(env));
+  Napi::Function system = System::Define(env);
+  constructors->system = Napi::Persistent(system);
+  exports.Set("System", system);
+  Napi::Function event_fd = EventFd::Define(env);
+  constructors->event_fd = Napi::Persistent(event_fd);
+  exports.Set("EventFd", event_fd);
+  constructors->device = Napi::Persistent(Device::Define(env));
+  constructors->stats = Napi::Persistent(Stats::Define(env));
+  exports.Set("deviceAttr", Napi::Function::New(env, DeviceAttrOf, "deviceAttr"));
+  exports.Set("settleVcpu", Napi::Function::New(env, SettleVcpu, "settleVcpu"));
+  exports.Set("statsOf", Napi::Function::New(env, StatsOf, "statsOf"));
   return exports;
 }
 

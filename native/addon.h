@@ -2,11 +2,21 @@
 
 #include <napi.h>
 
+#include <memory>
+
+class Poller;
+
 // The addon's classes, once per JavaScript environment: a worker has its own.
 struct Constructors {
   Napi::FunctionReference mapping;
+  Napi::FunctionReference system;
   Napi::FunctionReference vm;
   Napi::FunctionReference vcpu;
+  Napi::FunctionReference event_fd;
+  Napi::FunctionReference device;
+  Napi::FunctionReference stats;
+  // Made by the first wait on an EventFd.
+  std::shared_ptr<Poller> poller;
 
   static Constructors& Of(Napi::Env env) { return *env.GetInstanceData<Constructors>(); }
 };

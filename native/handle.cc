@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "request.h"
 
@@ -37,6 +38,28 @@ uint64_t IntegerArgument(const Napi::CallbackInfo& info, size_t index, const cha
   return static_cast<uint64_t>(number);
 }
 
+uint64_t BigIntArgument(const Napi::CallbackInfo& info, size_t index, const char* name) {
+  bool lossless = false;
+  uint64_t number = 0;
+  if (info[index].IsBigInt()) number = info[index].As<Napi::BigInt>().Uint64Value(&lossless);
+  if (!lossless) throw ArgumentError(info.Env(), std::string(name) + " is not a bigint in 0..2^64-1");
+  return number;
+}
+
+Bytes BytesOf(const Napi::Value& value, const char* name) {
+  if (value.IsDataView()) {
+    auto view = value.As<Napi::DataView>();
+    return {static_cast<uint8_t*>(view.Data()), view.ByteLength()};
+  }
+  if (!value.IsTypedArray()) throw ArgumentError(value.Env(), std::string(name) + " is not a buffer");
+  auto array = value.As<Napi::TypedArray>();
+  return {static_cast<uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset(), array.ByteLength()};
+}
+
+Bytes BytesArgument(const Napi::CallbackInfo& info, size_t index, const char* name) {
+  return BytesOf(info[index], name);
+}
+
 OwnedFd& OwnedFd::operator=(OwnedFd&& other) noexcept {
   if (this != &other) {
     Close();
@@ -54,25 +77,26 @@ void OwnedFd::Close() {
 Napi::Value CheckedIoctl(const Napi::CallbackInfo& info, int fd) {
   Napi::Env env = info.Env();
   auto request = static_cast<uint32_t>(IntegerArgument(info, 0, "request", UINT32_MAX));
-  unsigned long argument = 0;
+  int result;
   if (info[1].IsTypedArray() || info[1].IsDataView()) {
-    uint8_t* data = nullptr;
-    size_t size = 0;
-    if (info[1].IsDataView()) {
-      auto view = info[1].As<Napi::DataView>();
-      data = static_cast<uint8_t*>(view.Data());
-      size = view.ByteLength();
+    Bytes bytes = BytesArgument(info, 1, "argument");
+    size_t room = CheckBuffer(env, request, bytes.data, bytes.size);
+    if (room == 0) {
+      result = ioctl(fd, request, bytes.data);
     } else {
-      auto array = info[1].As<Napi::TypedArray>();
-      data = static_cast<uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-      size = array.ByteLength();
+      std::vector<uint8_t> copy(room);
+      memcpy(copy.data(), bytes.data, bytes.size);
+      // What was checked may have changed since, where the bytes are memory that a guest shares.
+      CheckBuffer(env, request, copy.data(), bytes.size);
+      result = ioctl(fd, request, copy.data());
+      int saved = errno;
+      memcpy(bytes.data, copy.data(), bytes.size);
+      errno = saved;
     }
-    CheckBuffer(env, request, data, size);
-    argument = reinterpret_cast<unsigned long>(data);
   } else {
     CheckNoBuffer(env, request);
-    if (!info[1].IsUndefined()) argument = IntegerArgument(info, 1, "argument", MAX_SAFE_INTEGER);
+    unsigned long argument = info[1].IsUndefined() ? 0 : IntegerArgument(info, 1, "argument", MAX_SAFE_INTEGER);
+    result = ioctl(fd, request, argument);
   }
-  int result = ioctl(fd, request, argument);
   return Napi::Number::New(env, result < 0 ? -errno : result);
 }

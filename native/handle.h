@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 constexpr double MAX_SAFE_INTEGER = 9007199254740991.0;
 
@@ -14,6 +15,19 @@ Napi::TypeError ArgumentError(Napi::Env env, const std::string& message);
 
 // Argument `index` as an integer in 0..max.
 uint64_t IntegerArgument(const Napi::CallbackInfo& info, size_t index, const char* name, double max);
+
+// Argument `index` as a bigint in 0..2^64-1.
+uint64_t BigIntArgument(const Napi::CallbackInfo& info, size_t index, const char* name);
+
+// The bytes of a typed array or a DataView. They are JavaScript's: good until the call into the addon returns.
+struct Bytes {
+  uint8_t* data;
+  size_t size;
+};
+Bytes BytesOf(const Napi::Value& value, const char* name);
+
+// Argument `index` as bytes.
+Bytes BytesArgument(const Napi::CallbackInfo& info, size_t index, const char* name);
 
 // A file descriptor with one owner. KVM keeps a VM alive for as long as one of its vCPUs is open, so these close in
 // any order.

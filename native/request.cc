@@ -35,8 +35,9 @@ constexpr uint8_t kRefusedNumbers[] = {
     0xc6,  // KVM_X86_SET_MSR_FILTER
     0xc8,  // KVM_XEN_HVM_GET_ATTR
     0xc9,  // KVM_XEN_HVM_SET_ATTR
+    0xca,  // KVM_XEN_VCPU_GET_ATTR
+    0xcb,  // KVM_XEN_VCPU_SET_ATTR
     0xce,  // KVM_GET_STATS_FD
-    0xcf,  // KVM_GET_XSAVE2: its size depends on the guest's features, not on its number
     0xd4,  // KVM_CREATE_GUEST_MEMFD
     0xe0,  // KVM_CREATE_DEVICE
     0xe1,  // KVM_SET_DEVICE_ATTR
@@ -49,6 +50,7 @@ struct ArrayRequest {
   uint8_t nr;
   size_t count_offset;
   size_t entry_size;
+  size_t count_size = 4;
 };
 constexpr ArrayRequest kArrayRequests[] = {
     {0x02, 0, 4},                                       // KVM_GET_MSR_INDEX_LIST
@@ -61,15 +63,32 @@ constexpr ArrayRequest kArrayRequests[] = {
     {0x8a, 0, sizeof(kvm_cpuid_entry)},                 // KVM_SET_CPUID
     {0x90, 0, sizeof(kvm_cpuid_entry2)},                // KVM_SET_CPUID2
     {0x91, 0, sizeof(kvm_cpuid_entry2)},                // KVM_GET_CPUID2
+    {0xb0, 0, 8, 8},                                    // KVM_GET_REG_LIST
     {0xb2, offsetof(kvm_pmu_event_filter, nevents), 8}, // KVM_SET_PMU_EVENT_FILTER
     {0xc1, 0, sizeof(kvm_cpuid_entry2)},                // KVM_GET_SUPPORTED_HV_CPUID
+};
+
+// The XSAVE area is as large as the guest's features make it, whatever the number says. No CPU's is near this size.
+constexpr size_t kXsaveRoom = 64 << 10;
+constexpr uint32_t kGetXsave2 = _IOR(KVMIO, 0xcf, struct kvm_xsave);
+
+bool IsXsave(uint32_t request) {
+  return request == KVM_GET_XSAVE || request == KVM_SET_XSAVE || request == kGetXsave2;
+}
+
+// Capabilities whose arguments are an address or a file descriptor.
+constexpr uint32_t kRefusedCaps[] = {
+    163,  // KVM_CAP_HYPERV_ENLIGHTENED_VMCS
+    196,  // KVM_CAP_SGX_ATTRIBUTE
+    197,  // KVM_CAP_VM_COPY_ENC_CONTEXT_FROM
+    206,  // KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM
 };
 
 [[noreturn]] void Refuse(Napi::Env env, uint32_t request, const char* why) {
   char number[16];
   snprintf(number, sizeof number, "0x%08x", request);
   Napi::TypeError error = Napi::TypeError::New(env, std::string("ioctl ") + number + " is refused: " + why);
-  error.Set("code", Napi::String::New(env, "ERR_REFUSED"));
+  error.Set("code", Napi::String::New(env, "ERR_IOCTL_REFUSED"));
   throw error;
 }
 
@@ -82,22 +101,37 @@ void CheckNumber(Napi::Env env, uint32_t request) {
 
 }  // namespace
 
-void CheckBuffer(Napi::Env env, uint32_t request, const uint8_t* data, size_t size) {
+size_t CheckBuffer(Napi::Env env, uint32_t request, const uint8_t* data, size_t size) {
   CheckNumber(env, request);
-  size_t need = _IOC_SIZE(request);
-  if (need == 0) Refuse(env, request, "its number says that it takes no buffer");
+  const size_t head = _IOC_SIZE(request);
+  if (head == 0) Refuse(env, request, "its number says that it takes no buffer");
+  if (IsXsave(request)) {
+    if (size < head || size > kXsaveRoom)
+      throw ArgumentError(env, "the buffer has " + std::to_string(size) + " bytes, an XSAVE area has " +
+                                   std::to_string(head) + " to " + std::to_string(kXsaveRoom));
+    return kXsaveRoom;
+  }
+  uint64_t need = head;
   bool array = false;
   for (const ArrayRequest& known : kArrayRequests) {
     if (known.nr != _IOC_NR(request)) continue;
     array = true;
-    if (size < need) break;
-    uint32_t count;
-    memcpy(&count, data + known.count_offset, sizeof count);
-    need += static_cast<size_t>(count) * known.entry_size;
+    if (size < head || size < known.count_offset + known.count_size) break;
+    uint64_t count = 0;
+    memcpy(&count, data + known.count_offset, known.count_size);
+    // A count past 32 bits would wrap the product.
+    need = count > UINT32_MAX ? UINT64_MAX : head + count * known.entry_size;
   }
   if (array ? size < need : size != need)
     throw ArgumentError(env, "the buffer has " + std::to_string(size) + " bytes, the request needs " +
                                  std::to_string(need));
+  if (request == KVM_ENABLE_CAP) {
+    uint32_t cap;
+    memcpy(&cap, data, sizeof cap);
+    for (uint32_t refused : kRefusedCaps)
+      if (cap == refused) Refuse(env, request, "the capability's arguments are an address or a file descriptor");
+  }
+  return array || request == KVM_ENABLE_CAP ? size : 0;
 }
 
 void CheckNoBuffer(Napi::Env env, uint32_t request) {

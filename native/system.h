@@ -10,11 +10,13 @@ class System : public Napi::ObjectWrap<System> {
   static Napi::Function Define(Napi::Env env);
   explicit System(const Napi::CallbackInfo& info);
 
+  // Throws if it is closed.
+  int fd(Napi::Env env) const;
+
  private:
   Napi::Value Ioctl(const Napi::CallbackInfo& info);
   Napi::Value CreateVm(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
-  int fd(Napi::Env env) const;
 
   OwnedFd fd_;
 };

@@ -21,6 +21,9 @@ class Vcpu : public Napi::ObjectWrap<Vcpu> {
   static Napi::Value Make(Napi::Env env, VcpuParts parts);
   explicit Vcpu(const Napi::CallbackInfo& info);
 
+  // Throws if it is closed.
+  int fd(Napi::Env env) { return parts(env).fd.get(); }
+
  private:
   Napi::Value KvmRun(const Napi::CallbackInfo& info);
   Napi::Value Ioctl(const Napi::CallbackInfo& info);

@@ -12,7 +12,11 @@ Napi::Function Vm::Define(Napi::Env env) {
   return DefineClass(
       env, "Vm",
       {InstanceMethod<&Vm::Ioctl>("ioctl"), InstanceMethod<&Vm::CreateVcpu>("createVcpu"),
-       InstanceMethod<&Vm::SetUserMemoryRegion>("setUserMemoryRegion"), InstanceMethod<&Vm::Close>("close")});
+       InstanceMethod<&Vm::SetUserMemoryRegion>("setUserMemoryRegion"),
+       InstanceMethod<&Vm::GetDirtyLog>("getDirtyLog"), InstanceMethod<&Vm::ClearDirtyLog>("clearDirtyLog"),
+       InstanceMethod<&Vm::SetMsrFilter>("setMsrFilter"), InstanceMethod<&Vm::Irqfd>("irqfd"),
+       InstanceMethod<&Vm::Ioeventfd>("ioeventfd"), InstanceMethod<&Vm::CreateDevice>("createDevice"),
+       InstanceMethod<&Vm::ReinjectControl>("reinjectControl"), InstanceMethod<&Vm::Close>("close")});
 }
 
 Napi::Value Vm::Make(Napi::Env env, std::shared_ptr<VmState> state) {
@@ -49,9 +53,7 @@ Napi::Value Vm::SetUserMemoryRegion(const Napi::CallbackInfo& info) {
   kvm_userspace_memory_region region = {};
   region.slot = static_cast<uint32_t>(IntegerArgument(info, 0, "slot", UINT32_MAX));
   region.flags = static_cast<uint32_t>(IntegerArgument(info, 1, "flags", UINT32_MAX));
-  bool lossless = false;
-  if (info[2].IsBigInt()) region.guest_phys_addr = info[2].As<Napi::BigInt>().Uint64Value(&lossless);
-  if (!lossless) throw ArgumentError(env, "guest_phys_addr is not a bigint in 0..2^64-1");
+  region.guest_phys_addr = BigIntArgument(info, 2, "guest_phys_addr");
   uint64_t offset = IntegerArgument(info, 4, "offset", MAX_SAFE_INTEGER);
   region.memory_size = IntegerArgument(info, 5, "memory_size", MAX_SAFE_INTEGER);
 
@@ -69,7 +71,7 @@ Napi::Value Vm::SetUserMemoryRegion(const Napi::CallbackInfo& info) {
 
   if (ioctl(vm.fd.get(), KVM_SET_USER_MEMORY_REGION, &region) < 0) return Napi::Number::New(env, -errno);
   if (range && region.memory_size != 0)
-    vm.slots[region.slot] = range;
+    vm.slots[region.slot] = {range, region.memory_size};
   else
     vm.slots.erase(region.slot);
   return Napi::Number::New(env, 0);

@@ -5,7 +5,7 @@
 import { ArgumentError } from '../errors.ts';
 
 /** The C types that a field may have. `bool` is C's one-byte `bool`; `bytes` is an array of `__u8`. */
-export type FieldType = 'u8' | 'u16' | 'u32' | 's32' | 'u64' | 's64' | 'bool' | 'bytes' | 'struct';
+export type FieldType = 'u8' | 'u16' | 's16' | 'u32' | 's32' | 'u64' | 's64' | 'bool' | 'bytes' | 'struct';
 
 /** One member of a C struct. `T` is what it decodes to. */
 export interface Field<T> {
@@ -106,6 +106,14 @@ export const u16 = scalar<number>(
   2,
   (view, at) => view.getUint16(at, true),
   (view, at, value) => view.setUint16(at, checkNumber('u16', value, 0, 0xffff), true),
+);
+
+/** `__s16` at a byte offset; a number, -0x8000..0x7fff. */
+export const s16 = scalar<number>(
+  's16',
+  2,
+  (view, at) => view.getInt16(at, true),
+  (view, at, value) => view.setInt16(at, checkNumber('s16', value, -0x8000, 0x7fff), true),
 );
 
 /** `__u32` at a byte offset; a number, 0..0xffffffff. */

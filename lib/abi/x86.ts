@@ -2,5 +2,6 @@
 export * from './irqchip.ts';
 export * from './msr-cpuid.ts';
 export * from './regs.ts';
+export * from './stats.ts';
 export * from './vcpu-state.ts';
 export * from './vm-state.ts';

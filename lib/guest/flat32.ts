@@ -58,6 +58,46 @@ export const cli: Instruction = Uint8Array.of(0xfa);
 /** `jmp $`: spins for ever. */
 export const spin: Instruction = Uint8Array.of(0xeb, 0xfe);
 
+/** `sti`: interrupts from the instruction after the next on. */
+export const sti: Instruction = Uint8Array.of(0xfb);
+
+/** `nop`. */
+export const nop: Instruction = Uint8Array.of(0x90);
+
+/** `int3`, 1 byte: a breakpoint. */
+export const int3: Instruction = Uint8Array.of(0xcc);
+
+/** `cpuid`: leaf in eax, subleaf in ecx. */
+export const cpuid: Instruction = Uint8Array.of(0x0f, 0xa2);
+
+/** `rdmsr`: edx:eax from the MSR in ecx. */
+export const rdmsr: Instruction = Uint8Array.of(0x0f, 0x32);
+
+/** `wrmsr`: edx:eax to the MSR in ecx. */
+export const wrmsr: Instruction = Uint8Array.of(0x0f, 0x30);
+
+/** `in al, port`, 2 bytes; port 0..255. It leaves the guest: KVM_EXIT_IO. */
+export function in8(port: number): Instruction {
+  return Uint8Array.of(0xe4, checkRange('port', port, 0xff));
+}
+
+const registers = ['eax', 'ecx', 'edx', 'ebx', 'esp', 'ebp', 'esi', 'edi'] as const;
+
+/** `mov register, value`, 5 bytes. */
+export function mov32(register: (typeof registers)[number], value: number): Instruction {
+  return Uint8Array.of(0xb8 + registers.indexOf(register), ...le32('value', value));
+}
+
+/** `mov [address], eax`, 5 bytes. */
+export function store32(address: number): Instruction {
+  return Uint8Array.of(0xa3, ...le32('address', address));
+}
+
+/** `lidt [address]`, 7 bytes: the IDTR from 6 bytes of memory. */
+export function lidt(address: number): Instruction {
+  return Uint8Array.of(0x0f, 0x01, 0x1d, ...le32('address', address));
+}
+
 function checkRange(argument: string, value: number, max: number): number {
   if (Number.isInteger(value) && value >= 0 && value <= max) return value;
   throw new ArgumentError(

@@ -91,7 +91,7 @@ function compare(probes: readonly Probe[], output: string): Answers {
   return answers;
 }
 
-const scalarSizes = { u8: 1, u16: 2, u32: 4, s32: 4, u64: 8, s64: 8, bool: 1 } as const;
+const scalarSizes = { u8: 1, u16: 2, s16: 2, u32: 4, s32: 4, u64: 8, s64: 8, bool: 1 } as const;
 
 /** Everything that a layout claims: the struct's size, and each field's offset, size, element size and sign. */
 export function layoutProbes(layout: Layout<unknown>, conditionOf: (path: string) => string | undefined): Probe[] {

@@ -1,0 +1,52 @@
+#include "settle.h"
+
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <cstring>
+#include <ctime>
+
+#include "fd_of.h"
+#include "handle.h"
+
+namespace {
+
+// It never reaches a handler: it is blocked but within KVM_RUN, and taken back at once.
+int SettleSignal() { return SIGRTMAX - 6; }
+
+// struct kvm_signal_mask as C lays it out: C++ gives the header's empty array a size.
+struct SignalMask {
+  uint32_t length = 8;
+  uint32_t set[2];
+};
+constexpr uint32_t kSetSignalMask = _IOC(_IOC_WRITE, KVMIO, 0x8b, sizeof(uint32_t));
+
+}  // namespace
+
+Napi::Value SettleVcpu(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd = FdOf(info[0]);
+
+  sigset_t ours, before;
+  sigemptyset(&ours);
+  sigaddset(&ours, SettleSignal());
+  pthread_sigmask(SIG_BLOCK, &ours, &before);
+
+  // Within KVM_RUN every signal but this one is blocked: another's handler would run before KVM has looked.
+  uint64_t blocked = ~(uint64_t{1} << (SettleSignal() - 1));
+  SignalMask mask;
+  memcpy(mask.set, &blocked, sizeof blocked);
+  int result = ioctl(fd, kSetSignalMask, &mask) < 0 ? -errno : 0;
+  if (result == 0) {
+    pthread_kill(pthread_self(), SettleSignal());
+    result = ioctl(fd, KVM_RUN, 0) < 0 ? -errno : 0;
+    ioctl(fd, kSetSignalMask, nullptr);
+    timespec now = {};
+    sigtimedwait(&ours, nullptr, &now);
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return Napi::Number::New(env, result);
+}
