@@ -10,7 +10,9 @@
         "native/request.cc",
         "native/system.cc",
         "native/vcpu.cc",
-        "native/vm.cc"
+        "native/vcpu_thread.cc",
+        "native/vm.cc",
+        "native/wake.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],

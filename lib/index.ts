@@ -27,7 +27,7 @@ export {
 export { apicvParameter, inhibitApicv } from './apicv.ts';
 export type { Duration } from './duration.ts';
 export * from './errors.ts';
-export { decodeExit, describeExit, type Exit, exitToJson } from './exit.ts';
+export { decodeExit, describeExit, type Exit, type ExitName, type ExitOf, exitToJson } from './exit.ts';
 export { enterFlat32, type Flat32Entry } from './guest/enter-flat32.ts';
 export {
   cli,
@@ -45,6 +45,7 @@ export {
 export { KVM_DEVICE, Kvm } from './kvm.ts';
 export { GuestMemory, PAGE_SIZE } from './memory.ts';
 export { forwardsIcrWrites } from './probe.ts';
+export type { RecordBatch, RecordedExit, RecordOptions } from './record.ts';
 export { ExpectationError, GuestFailureError } from './script/errors.ts';
 export type { TraceExit } from './script/event.ts';
 export type { Expected } from './script/expect.ts';
@@ -52,4 +53,5 @@ export { Machine, type MachineOptions, MachineVcpu, machine, type RunUntilOption
 export { Trace } from './script/trace.ts';
 export type { Until } from './script/until.ts';
 export { DEFAULT_DEADLINE, type RunOptions, type RunOutcome, Vcpu } from './vcpu.ts';
+export { type StartOptions, type VcpuCounters, VcpuRun, type VcpuRunState } from './vcpu-run.ts';
 export { type MemorySlot, Vm } from './vm.ts';
