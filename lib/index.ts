@@ -29,6 +29,7 @@ export type { Duration } from './duration.ts';
 export * from './errors.ts';
 export { decodeExit, describeExit, type Exit, type ExitName, type ExitOf, exitToJson } from './exit.ts';
 export { enterFlat32, type Flat32Entry } from './guest/enter-flat32.ts';
+export { enterReal16, type Real16Entry } from './guest/enter-real16.ts';
 export {
   cli,
   flat32,
