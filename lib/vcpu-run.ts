@@ -301,7 +301,8 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
         this.#finish();
         return;
       case phases.exit:
-        if (this.#held) this.#handOver();
+        // The handler may have closed the vCPU.
+        if (this.#held && !this.#handOver() && !this.alive) this.#finish();
         return;
       case phases.ringFull:
       case phases.paused:
