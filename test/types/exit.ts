@@ -7,6 +7,8 @@ type Flat<T> = { [K in keyof T]: T[K] };
 
 // Each name has one variant, and the names are literal.
 same<Equal<string extends ExitName ? true : false, false>>();
+same<Equal<{ [N in ExitName]: [ExitOf<N>] extends [never] ? N : never }[ExitName], never>>();
+same<Equal<{ [N in ExitName]: Equal<ExitOf<N>['name'], N> extends true ? never : N }[ExitName], never>>();
 same<Equal<ExitOf<'KVM_EXIT_IO'>['name'], 'KVM_EXIT_IO'>>();
 same<Equal<keyof ExitOf<'KVM_EXIT_HLT'>, 'name' | 'reason'>>();
 same<
