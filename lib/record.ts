@@ -111,6 +111,10 @@ export class RecordReader {
     this.#run = new DataView(this.#bytes.buffer);
   }
 
+  get capacity(): number {
+    return this.#plan.capacity;
+  }
+
   /** The next `count` records, which lie in one piece. */
   batch(count: number): RecordBatch {
     return new RecordBatch(this, this.#next, count);

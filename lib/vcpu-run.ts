@@ -312,13 +312,19 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
     }
   }
 
-  /** True if a handler is at work, or has failed. */
+  /** True if a handler is at work, or has failed, or other work of the process gets its turn before the rest. */
   #drain(): boolean {
     const records = this.#records;
     if (!records) return false;
-    for (;;) {
+    for (let taken = 0; ; ) {
       const count = this.#native.recordsReady();
       if (count === 0) return false;
+      // A guest that is faster than its handler would never let this end.
+      if (taken >= records.capacity && this.#phase === phases.running) {
+        setImmediate(() => this.#work());
+        return true;
+      }
+      taken += count;
       const done = () => {
         this.#native.consume(count);
         records.advance(count);

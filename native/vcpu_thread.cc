@@ -67,15 +67,18 @@ VcpuThread::News VcpuThread::news() const {
   return {phase_, error_, acked_.load(kRelaxed), held_, seq_, ns_};
 }
 
+// Sequentially consistent, as the requests' numbers are: the order in which one thread writes both is the order in which
+// the other sees them.
 void VcpuThread::SetImmediateExit(uint8_t value) {
-  __atomic_store_n(&setup_.run->immediate_exit, value, __ATOMIC_RELAXED);
+  __atomic_store_n(&setup_.run->immediate_exit, value, __ATOMIC_SEQ_CST);
 }
 
 void VcpuThread::Resume() {
   std::lock_guard<std::mutex> lock(mutex_);
   if (phase_ == Phase::kRunning || phase_ == Phase::kEnded) return;
   pausing_ = false;
-  held_ = false;
+  // One that waits for room is the thread's to record: Stop may come before it has.
+  if (phase_ != Phase::kRingFull) held_ = false;
   phase_ = Phase::kRunning;
   changed_.notify_all();
 }
@@ -91,7 +94,6 @@ uint64_t VcpuThread::Ask(bool pause) {
   if (phase_ != Phase::kRunning) return 0;
   if (pause) pausing_ = true;
   uint64_t number = asked_.fetch_add(1) + 1;
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   SetImmediateExit(1);
   if (tid_ != 0) syscall(SYS_tgkill, getpid(), tid_, RunSignal());
   return number;
@@ -102,7 +104,6 @@ void VcpuThread::Stop() {
   if (phase_ == Phase::kEnded || stopping_) return;
   stopping_ = true;
   asked_.fetch_add(1);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   SetImmediateExit(1);
   if (phase_ == Phase::kRunning && tid_ != 0) syscall(SYS_tgkill, getpid(), tid_, RunSignal());
   changed_.notify_all();
@@ -146,7 +147,6 @@ void VcpuThread::Loop() {
   const bool records = setup_.plan.ring != nullptr;
   for (;;) {
     SetImmediateExit(0);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
     // A request that came meanwhile still goes through KVM_RUN: it completes the last exit, and no guest code runs.
     if (asked_.load() != handled_) SetImmediateExit(1);
     Count(counters_.entries);
@@ -162,17 +162,25 @@ void VcpuThread::Loop() {
       uint64_t ns = Now();
       Count(counters_.exits);
       if (records && Recordable()) {
-        while (!Record(seq, ns)) {
-          Count(counters_.ring_stops);
-          Hold(seq, ns);
-          if (!Park(Phase::kRingFull)) return;
-        }
+        if (!Record(seq, ns) && !RecordLater(seq, ns)) return;
       } else {
         Hold(seq, ns);
         if (!Park(Phase::kExit)) return;
       }
     }
   }
+}
+
+// The ring is full: waits until there is room. False if the vCPU is stopped before.
+bool VcpuThread::RecordLater(uint64_t seq, uint64_t ns) {
+  Hold(seq, ns);
+  do {
+    Count(counters_.ring_stops);
+    if (!Park(Phase::kRingFull)) return false;
+  } while (!Record(seq, ns));
+  std::lock_guard<std::mutex> lock(mutex_);
+  held_ = false;
+  return true;
 }
 
 // KVM_RUN was interrupted: by us, or by a signal that has nothing to do with the guest.
