@@ -256,6 +256,7 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
     return {
       next: () => this.#take(),
       return: async () => {
+        this.#iterated = false;
         await this.stop();
         return { done: true, value: undefined };
       },
@@ -297,12 +298,15 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
     if (!this.#failure && this.#drain()) return;
     switch (this.#phase) {
       case phases.ended:
-        if (this.#held && !this.#failure && this.#handOver()) return;
+        // Without anybody to take it the exit stays where it is: `vcpu.exit()`.
+        if (this.#held && !this.#failure && (this.#onExit || this.#iterated) && this.#handOver()) return;
         this.#finish();
         return;
       case phases.exit:
+        // One that meets a stop is handed over when the thread has ended: its registers can be asked for then.
+        if (!this.#held || this.#stopAsked) return;
         // The handler may have closed the vCPU.
-        if (this.#held && !this.#handOver() && !this.alive) this.#finish();
+        if (!this.#handOver() && !this.alive) this.#finish();
         return;
       case phases.ringFull:
       case phases.paused:
@@ -452,7 +456,6 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
     this.#taker = null;
     clearTimeout(taker?.timer);
     if (failure) {
-      if (this.#iterated) this.#ended.catch(() => {});
       this.#settle.reject(failure.error);
       if (taker) taker.reject(failure.error);
     } else {

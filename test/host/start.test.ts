@@ -181,6 +181,7 @@ test('an exit that meets stop() is handed over, not lost', options, async () => 
       onExit(exit) {
         assert.equal(exit.name, 'KVM_EXIT_IO');
         values.push(new DataView(exit.data.buffer).getUint32(0, true));
+        assert.equal(Number(vcpu.getRegs().rax), values.length);
       },
     });
     if (i % 3 === 0) await settle();
@@ -191,6 +192,18 @@ test('an exit that meets stop() is handed over, not lost', options, async () => 
     values,
     Array.from(values, (_, i) => i + 1),
   );
+});
+
+test('an exit that nobody takes stays in kvm_run', options, async () => {
+  using guest = makeGuest();
+  const vcpu = guest.program(0, out8Value(PORT, 0x5a), spin);
+  const run = vcpu.start();
+  while (run.counters.exits === 0) await settle();
+  await run.stop();
+  await run.ended();
+  const exit = vcpu.exit();
+  assert.equal(exit.name, 'KVM_EXIT_IO');
+  assert.equal(exit.data[0], 0x5a);
 });
 
 test('an exception in onExit stops the vCPU and comes out of ended()', options, async () => {
