@@ -1,10 +1,13 @@
 import { type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from './abi/lapic.ts';
 import { inhibitApicv } from './apicv.ts';
+import { UnsupportedError } from './errors.ts';
+import { describeExit } from './exit.ts';
 import { enterFlat32 } from './guest/enter-flat32.ts';
 import { flat32, out8, write32 } from './guest/flat32.ts';
 import type { Kvm } from './kvm.ts';
 import { GuestMemory, PAGE_SIZE } from './memory.ts';
+import { TSS_ADDRESS } from './vm.ts';
 
 export interface ProbeOptions {
   /** Inhibit APICv for the probe's VM. Default true. */
@@ -17,18 +20,24 @@ const DONE_PORT = 0x10;
 /** A guest of two instructions: what takes longer than this is not going to end. */
 const DEADLINE = '20s';
 
+/** What became of a guest's ICR2 write: `failed` if the guest did not even get to it. */
+export interface IcrProbe {
+  outcome: 'forwarded' | 'silent' | 'failed';
+  /** What the guest left with, in words. */
+  exit: string;
+}
+
 /**
- * Finds out by behaviour whether this kernel forwards ICR writes: a guest writes ICR2, which sends nothing, and leaves.
+ * Finds out by behaviour what this kernel does with ICR writes: a guest writes ICR2, which sends nothing, and leaves.
  * There is no KVM_CAP to ask.
  *
- * @returns true if the write came out as KVM_EXIT_DSM_SEND_IRQ
  * @throws DeadlineError, IoctlError if KVM cannot run the guest at all
  */
-export function forwardsIcrWrites(kvm: Kvm, options: ProbeOptions = {}): boolean {
+export function probeIcrWrite(kvm: Kvm, options: ProbeOptions = {}): IcrProbe {
   const profile = options.profile ?? defaultProfile;
   using vm = kvm.createVm();
   using memory = GuestMemory.allocate(2 * PAGE_SIZE);
-  if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(0xfffb_d000);
+  if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(TSS_ADDRESS);
   vm.createIrqchip();
   vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
   const vcpu = vm.createVcpu(0);
@@ -36,5 +45,19 @@ export function forwardsIcrWrites(kvm: Kvm, options: ProbeOptions = {}): boolean
   const icr2 = APIC_DEFAULT_PHYS_BASE + lapicRegisters.ICR2;
   memory.write(PAGE_SIZE, flat32(write32(icr2, 0), out8(DONE_PORT)).bytes);
   enterFlat32(vcpu, { rip: PAGE_SIZE, rsp: PAGE_SIZE, interrupts: true });
-  return vcpu.run({ deadline: DEADLINE, profile }).name === 'KVM_EXIT_DSM_SEND_IRQ';
+  const exit = vcpu.run({ deadline: DEADLINE, profile });
+  const done = exit.name === 'KVM_EXIT_IO' && exit.port === DONE_PORT;
+  const outcome = exit.name === 'KVM_EXIT_DSM_SEND_IRQ' ? 'forwarded' : done ? 'silent' : 'failed';
+  return { outcome, exit: describeExit(exit) };
+}
+
+/**
+ * True if this kernel forwards ICR writes.
+ *
+ * @throws UnsupportedError if the probe's guest does not come to its write; DeadlineError, IoctlError
+ */
+export function forwardsIcrWrites(kvm: Kvm, options: ProbeOptions = {}): boolean {
+  const { outcome, exit } = probeIcrWrite(kvm, options);
+  if (outcome === 'failed') throw new UnsupportedError(exit, 'A guest of two instructions');
+  return outcome === 'forwarded';
 }

@@ -39,6 +39,9 @@ interface Range {
 /** The number of GSIs that the kernel's IOAPIC would have had: what a split irqchip usually reserves. */
 const IOAPIC_PINS = 24;
 
+/** For `setTssAddr`: below the BIOS area at the end of 4 GiB, where no machine of this package has memory. */
+export const TSS_ADDRESS = 0xfffb_d000;
+
 /** A virtual machine. */
 export class Vm extends KvmHandle<NativeVm> {
   readonly #slots = new Map<number, Range>();

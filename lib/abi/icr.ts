@@ -70,22 +70,16 @@ const ICR_RESERVED = 0xfff3_2000;
 const X2_ICR_RESERVED = 0xfff3_3000;
 const ICR2_RESERVED = 0x00ff_ffff;
 
-function decodeCommand(value: number): IcrCommand {
+/** The fields of the ICR's low 32 bits. */
+export function decodeIcr(value: number): Icr {
   return {
     vector: value & 0xff,
     deliveryMode: deliveryModes[((value >>> 8) & 7) as 0],
     destinationMode: destinationModes[((value >>> 11) & 1) as 0],
+    deliveryStatus: deliveryStatuses[((value >>> 12) & 1) as 0],
     level: levels[((value >>> 14) & 1) as 0],
     trigger: triggers[((value >>> 15) & 1) as 0],
     shorthand: shorthands[((value >>> 18) & 3) as 0],
-  };
-}
-
-/** The fields of the ICR's low 32 bits. */
-export function decodeIcr(value: number): Icr {
-  return {
-    ...decodeCommand(value),
-    deliveryStatus: deliveryStatuses[((value >>> 12) & 1) as 0],
     reserved: (value & ICR_RESERVED) >>> 0,
   };
 }
@@ -98,8 +92,9 @@ export function decodeIcr2(value: number): Icr2 {
 /** The fields of the x2APIC's ICR, 0..2^64-1. */
 export function decodeX2Icr(value: bigint): X2Icr {
   const low = Number(value & 0xffff_ffffn);
+  const { deliveryStatus: _, ...command } = decodeIcr(low);
   return {
-    ...decodeCommand(low),
+    ...command,
     destination: Number((value >> 32n) & 0xffff_ffffn),
     reserved: (low & X2_ICR_RESERVED) >>> 0,
   };

@@ -1,7 +1,7 @@
 import { type DsmProfile, profileByName } from '../abi/dsm/profile.ts';
+import { RUN_UNION_OFFSET } from '../abi/kvm-run.ts';
 import type { Layout } from '../abi/layout.ts';
 import { cNameOf } from '../abi/layout.ts';
-import { RUN_UNION_OFFSET } from '../abi/kvm-run.ts';
 import type { GlobalOptions } from './options.ts';
 
 interface FieldRow {

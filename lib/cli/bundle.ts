@@ -12,14 +12,17 @@ export class ScriptFileError extends KvmDsmError {
     super(message, { advice });
     this.code = code;
   }
-
 }
 
 /** Throws `ScriptFileError` unless there is a file of that name. Returns its absolute path. */
 export function findScript(script: string): string {
   const path = resolve(script);
   if (existsSync(path) && statSync(path).isFile()) return path;
-  throw new ScriptFileError('ERR_SCRIPT_MISSING', `There is no script ${script}`, 'Give the path of a .ts or .js file.');
+  throw new ScriptFileError(
+    'ERR_SCRIPT_MISSING',
+    `There is no script ${script}`,
+    'Give the path of a .ts or .js file.',
+  );
 }
 
 /**
@@ -39,6 +42,9 @@ export async function bundleScript(path: string, packageAt: string): Promise<str
       format: 'esm',
       target: 'node20',
       sourcemap: 'inline',
+      // Where a message names a line, the path is what a person would type.
+      outdir: process.cwd(),
+      sourcesContent: false,
       logLevel: 'silent',
       plugins: [
         {

@@ -4,16 +4,23 @@ import type { GlobalOptions } from './options.ts';
 import { paint } from './paint.ts';
 import { describePlace, here } from './place.ts';
 
+/** Where ICR writes are forwarded; `null`: nowhere. */
+type Ready = 'here' | 'in the lab: --on vmx' | null;
+
 /** `kvm-dsm doctor`: 0 if ICR writes are forwarded here or in a lab that can be used, else 3. */
 export async function doctor(options: GlobalOptions): Promise<number> {
   const profile = profileByName(options.profile);
   if (options.on === 'vmx' || options.on === 'svm') return inLane(options.on, options);
   const { checks, usable, forwards } = examine(options.device, profile);
-  let ready = forwards;
+  let ready: Ready = forwards ? 'here' : null;
   if (options.on === 'auto' && here.on === 'host') {
-    const lab = await labCheck();
-    checks.push(lab);
-    ready = forwards || (usable && lab.status !== 'fail');
+    const lab = await checkLab();
+    checks.push(lab.check);
+    // A device that is asked for and cannot be used is no ready machine, whatever the lab could do.
+    if (usable && !forwards && lab.usable) {
+      ready = 'in the lab: --on vmx';
+      for (const check of checks) if (check.id === 'forwarding') check.status = 'warn';
+    }
   }
   if (options.json) printJson(checks, ready, options);
   else printText(checks, ready);
@@ -25,18 +32,36 @@ async function inLane(lane: 'vmx' | 'svm', options: GlobalOptions): Promise<numb
   return runInLane(lane, ['doctor'], [], options);
 }
 
-async function labCheck(): Promise<Check> {
+/** Whether the lab can take the place of a host that does not forward. */
+async function checkLab(): Promise<{ usable: boolean; check: Check }> {
   const { labStatus } = await import('../lab/index.ts');
-  return labFinding(await labStatus());
+  const { image, packages, lanes } = await labStatus();
+  const build = 'Build it: kvm-dsm lab build (or let the first --on vmx do it).';
+  const finding = (status: Check['status'], text: string, advice: string | null = null) => ({
+    usable: status !== 'warn',
+    check: { id: 'lab', status, finding: text, advice },
+  });
+  if (image.state === 'present' && lanes.vmx.usable)
+    return finding('ok', 'The lab is built: --on vmx boots a patched kernel');
+  if (packages.missing.length > 0 && process.geteuid?.() !== 0)
+    return finding(
+      'warn',
+      `The lab lacks Debian packages: ${packages.missing.join(' ')}`,
+      'kvm-dsm lab build prints the command that installs them.',
+    );
+  if (!packages.debian) return finding('warn', 'The lab builds on Debian alone, and this is another system', null);
+  return finding('note', `The lab's kernel image is ${image.state}`, build);
 }
 
-function labFinding(status: Awaited<ReturnType<typeof import('../lab/index.ts').labStatus>>): Check {
-  void status;
-  throw new Error('unreachable');
-}
-
-function printJson(checks: readonly Check[], ready: boolean, options: GlobalOptions): void {
-  const document = { version: 1, on: here.on, kernel: here.kernel, profile: options.profile, ready, checks };
+function printJson(checks: readonly Check[], ready: Ready, options: GlobalOptions): void {
+  const document = {
+    version: 1,
+    on: here.on,
+    kernel: here.kernel,
+    profile: options.profile,
+    ready: ready !== null,
+    checks,
+  };
   process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
 }
 
@@ -47,12 +72,12 @@ const marks = {
   fail: paint('red', 'FAIL'),
 } as const;
 
-function printText(checks: readonly Check[], ready: boolean): void {
+function printText(checks: readonly Check[], ready: Ready): void {
   const lines = [`on ${describePlace()}`];
   for (const { status, finding, advice } of checks) {
     lines.push(`${marks[status]}  ${finding}`);
     if (advice) lines.push(`      ${paint('cyan', '->')} ${advice}`);
   }
-  lines.push(ready ? paint('green', 'ready') : paint('red', 'not ready'));
+  lines.push(ready ? paint('green', `ready ${ready}`) : paint('red', 'not ready'));
   process.stdout.write(`${lines.join('\n')}\n`);
 }

@@ -23,7 +23,11 @@ export function errorToJson(error: unknown): Record<string, unknown> {
 export function explain(error: unknown): string {
   if (!(error instanceof KvmDsmError)) return stackOf(error);
   const report = reportOf(error);
-  return [`${error.message} [${error.code}]`, ...(report ? [report] : []), `  ${paint('cyan', '->')} ${error.advice}`].join('\n');
+  return [
+    `${error.message} [${error.code}]`,
+    ...(report ? [report] : []),
+    `  ${paint('cyan', '->')} ${error.advice}`,
+  ].join('\n');
 }
 
 function reportOf(error: KvmDsmError): string {

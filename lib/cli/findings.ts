@@ -1,10 +1,9 @@
 import { apicvParameter } from '../apicv.ts';
-import { readLapicRegister } from '../abi/lapic.ts';
+import { DeadlineError } from '../errors.ts';
 import { Kvm } from '../kvm.ts';
 import { forwardsIcrWrites } from '../probe.ts';
 import { context } from '../script/context.ts';
-import { ExpectationError } from '../script/errors.ts';
-import { DeadlineError } from '../errors.ts';
+import { ExpectationError, GuestFailureError } from '../script/errors.ts';
 import type { Machine } from '../script/machine.ts';
 
 /** Why ICR writes did not come out of the guest, and what to do. */
@@ -21,13 +20,11 @@ export interface Finding {
  * guests wrote the register and nothing came out.
  */
 export function findings(machines: readonly Machine[], error: unknown): Finding[] {
-  const silent = machines.filter(
-    (machine) => machine.trace.named('KVM_EXIT_DSM_SEND_IRQ').length === 0 && wroteIcr(machine),
-  );
-  if (silent.length === 0 || (error !== undefined && !couldBeMissing(error))) return [];
-  const left = silent.some((machine) => machine.apicv);
-  if (left && apicvParameter()?.enabled && forwards(true)) return [apicvFinding()];
-  return forwards(true) ? [] : [notForwarded];
+  const silent = machines.filter((machine) => machine.trace.named('KVM_EXIT_DSM_SEND_IRQ').length === 0);
+  if (silent.some(({ apicv }) => apicv) && couldBeApicv(error) && apicvParameter()?.enabled && forwards())
+    return [apicvFinding()];
+  const unseen = silent.some(({ wroteIcr }) => wroteIcr) && (error === undefined || couldBeMissing(error));
+  return unseen && !forwards() ? [notForwarded] : [];
 }
 
 function couldBeMissing(error: unknown): boolean {
@@ -35,21 +32,14 @@ function couldBeMissing(error: unknown): boolean {
   return error instanceof DeadlineError && error.waitedForExits;
 }
 
-function wroteIcr(machine: Machine): boolean {
-  if (machine.vm.closed) return false;
-  return machine.vcpus.some(({ vcpu }) => {
-    try {
-      const page = vcpu.getLapic();
-      return readLapicRegister(page, 'ICR') !== 0 || readLapicRegister(page, 'ICR2') !== 0;
-    } catch {
-      return false; // no in-kernel LAPIC: its ICR writes are MMIO exits
-    }
-  });
+/** A CPU whose APICv is faulty may refuse the guest altogether. */
+function couldBeApicv(error: unknown): boolean {
+  return couldBeMissing(error) || error instanceof GuestFailureError;
 }
 
-function forwards(inhibit: boolean): boolean {
+function forwards(): boolean {
   using kvm = Kvm.open(context.device);
-  return forwardsIcrWrites(kvm, { inhibit, profile: context.profile });
+  return forwardsIcrWrites(kvm, { profile: context.profile });
 }
 
 const notForwarded: Finding = {

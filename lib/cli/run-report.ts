@@ -1,8 +1,8 @@
+import { KvmDsmError } from '../errors.ts';
 import { exitToJson } from '../exit.ts';
 import { describeEvent, type TraceExit } from '../script/event.ts';
 import { errorToJson, explain } from './fail.ts';
 import type { Finding } from './findings.ts';
-import { KvmDsmError } from '../errors.ts';
 import { paint } from './paint.ts';
 import { describePlace } from './place.ts';
 
@@ -66,7 +66,9 @@ function textReporter(): RunReporter {
       say(`${paint('yellow', 'finding')}: ${message}\n  ${paint('cyan', '->')} ${advice}`);
     },
     passed() {
-      say(`${paint('green', 'ok')}: ${exits} exits, ${forwarded} of them forwarded ICR writes; ran on ${describePlace()}`);
+      say(
+        `${paint('green', 'ok')}: ${exits} exits, ${forwarded} of them forwarded ICR writes; ran on ${describePlace()}`,
+      );
     },
     failed(error, found) {
       say(`${paint('red', 'not ok')}: ${explain(error)}`);

@@ -9,9 +9,11 @@ import { context } from '../script/context.ts';
 import type { Machine } from '../script/machine.ts';
 import { bundleScript, findScript, packageEntry } from './bundle.ts';
 import { findings } from './findings.ts';
+import { importModule } from './import-module.ts';
 import type { GlobalOptions } from './options.ts';
 import { choosePlace, here } from './place.ts';
 import { runReporter } from './run-report.ts';
+import { withScriptPlaces } from './script-stack.ts';
 
 /** Where a script lies inside a lab machine. */
 const GUEST_SCRIPT_DIR = '/run/kvm-dsm';
@@ -29,12 +31,14 @@ export async function run(script: string, args: string[], options: GlobalOptions
 
 async function runBundled(lane: 'vmx' | 'svm', path: string, args: string[], options: GlobalOptions): Promise<number> {
   const { runInLane } = await import('./in-lane.ts');
+  const { packageInside } = await import('../lab/index.ts');
   const module = `${GUEST_SCRIPT_DIR}/${basename(path).replace(/\.[^.]*$/, '')}.mjs`;
-  const files = [{ path: module, data: await bundleScript(path, 'kvm-dsm') }];
+  const files = [{ path: module, data: await bundleScript(path, `${packageInside}/dist/index.js`) }];
   return runInLane(lane, ['run', module], files, options, args);
 }
 
 async function runHere(path: string, args: string[], options: GlobalOptions): Promise<number> {
+  const script = await scriptModule(path);
   const machines: Machine[] = [];
   const reporter = runReporter(options.json);
   context.device = options.device;
@@ -43,36 +47,35 @@ async function runHere(path: string, args: string[], options: GlobalOptions): Pr
   setRunBudget(options.timeout * 1000);
   reporter.start();
   try {
-    await withLimit(importScript(path, args), options.timeout * 1000 + GRACE);
+    process.argv = [process.execPath, path, ...args];
+    await withLimit(importModule(pathToFileURL(script.path).href), options.timeout * 1000 + GRACE);
     for (const finding of findings(machines, undefined)) reporter.finding(finding);
     reporter.passed();
     return 0;
-  } catch (error) {
+  } catch (thrown) {
+    const error = withScriptPlaces(thrown, script.path);
     const found = findings(machines, error);
     for (const finding of found) reporter.finding(finding);
     return reporter.failed(error, found);
   } finally {
     for (const machine of machines) machine.close();
+    script.remove();
   }
 }
 
-async function importScript(path: string, args: string[]): Promise<void> {
-  process.argv = [process.execPath, path, ...args];
-  // Inside the lab the script is one module already, made before the machine was started.
-  if (here.on !== 'host') return void (await import(pathToFileURL(path).href));
+/** The script as one module that node can import. */
+async function scriptModule(path: string): Promise<{ path: string; remove(): void }> {
+  // Inside the lab it is one already, made before the machine was started.
+  if (here.on !== 'host') return { path, remove() {} };
+  const text = await bundleScript(path, packageEntry);
   const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-'));
-  try {
-    const module = join(directory, `${basename(path)}.mjs`);
-    writeFileSync(module, await bundleScript(path, packageEntry));
-    process.setSourceMapsEnabled(true);
-    await import(pathToFileURL(module).href);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+  const module = join(directory, `${basename(path)}.mjs`);
+  writeFileSync(module, text);
+  return { path: module, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
 /** A script that waits for something outside a guest ends in time as well. */
-async function withLimit(script: Promise<void>, ms: number): Promise<void> {
+async function withLimit(script: Promise<unknown>, ms: number): Promise<void> {
   const late = new DeadlineError('The script did not end within the time that --timeout allows', '');
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {

@@ -1,5 +1,5 @@
 import { KVM_GUESTDBG_BLOCKIRQ } from '../abi/x86.ts';
-import { KvmDsmError, DeviceMissingError, DevicePermissionError, NotKvmError } from '../errors.ts';
+import { DeviceMissingError, DevicePermissionError, KvmDsmError, NotKvmError } from '../errors.ts';
 import { Kvm } from '../kvm.ts';
 import { type Check, check } from './check.ts';
 
@@ -47,7 +47,12 @@ function checkCapabilities(kvm: Kvm): Check[] {
   found.push(
     blockIrq
       ? check('cap.blockirq', 'ok', 'KVM_GUESTDBG_BLOCKIRQ: APICv can be inhibited for one VM')
-      : check('cap.blockirq', 'note', 'No KVM_GUESTDBG_BLOCKIRQ (before 5.17): APICv cannot be inhibited for one VM', null),
+      : check(
+          'cap.blockirq',
+          'note',
+          'No KVM_GUESTDBG_BLOCKIRQ (before 5.17): APICv cannot be inhibited for one VM',
+          null,
+        ),
   );
   return found;
 }

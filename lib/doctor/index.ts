@@ -21,7 +21,12 @@ export function examine(device: string, profile: DsmProfile): Examination {
   const opened = openDevice(device);
   const checks = [...checkCpu(), ...opened.checks, ...checkModuleParameters(), ...checkKernelConfig()];
   if (!opened.kvm) {
-    const skipped = check('forwarding', 'note', 'Whether ICR writes are forwarded was not tried: there is no usable KVM', null);
+    const skipped = check(
+      'forwarding',
+      'note',
+      'Whether ICR writes are forwarded was not tried: there is no usable KVM',
+      null,
+    );
     return { checks: [...checks, skipped], usable: false, forwards: false };
   }
   using kvm = opened.kvm;

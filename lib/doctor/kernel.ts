@@ -8,7 +8,8 @@ const OPTION = 'CONFIG_KVM_DSM_IRQ_FORWARD';
 /** What the running kernel was built with, where that can be read. */
 export function checkKernelConfig(): Check[] {
   const source = ['/proc/config.gz', `/boot/config-${release()}`].find(readable);
-  if (!source) return [check('kernel.config', 'note', `Linux ${release()}: its configuration cannot be read here`, null)];
+  if (!source)
+    return [check('kernel.config', 'note', `Linux ${release()}: its configuration cannot be read here`, null)];
   const raw = readFileSync(source);
   const text = source.endsWith('.gz') ? gunzipSync(raw).toString() : raw.toString();
   if (new RegExp(`^${OPTION}=y$`, 'm').test(text))

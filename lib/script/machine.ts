@@ -1,5 +1,6 @@
 import { setImmediate as eventLoop } from 'node:timers/promises';
 import type { DsmProfile } from '../abi/dsm/profile.ts';
+import { readLapicRegister } from '../abi/lapic.ts';
 import { mpStates } from '../abi/x86.ts';
 import { apicvParameter, inhibitApicv } from '../apicv.ts';
 import { runBudgetLeft } from '../budget.ts';
@@ -11,7 +12,7 @@ import type { GuestCode } from '../guest/flat32.ts';
 import { Kvm } from '../kvm.ts';
 import { GuestMemory, PAGE_SIZE } from '../memory.ts';
 import { DEFAULT_DEADLINE, type Vcpu } from '../vcpu.ts';
-import type { Vm } from '../vm.ts';
+import { TSS_ADDRESS, type Vm } from '../vm.ts';
 import { context } from './context.ts';
 import { GuestFailureError } from './errors.ts';
 import { describeEvent, type TraceExit } from './event.ts';
@@ -54,8 +55,6 @@ const STACK_SIZE = PAGE_SIZE;
 const DEFAULT_MEMORY = 2 << 20;
 /** The highest APIC id that xAPIC mode can address; 255 is broadcast. No machine's vCPU has it. */
 const PARKED_VCPU_ID = 254;
-/** Below the BIOS area at the end of 4 GiB, where no machine has memory. */
-const TSS_ADDRESS = 0xfffb_d000;
 
 /** How long a vCPU that runs alone keeps this thread, in ms, before the event loop gets its turn. */
 const SLICE = 50;
@@ -116,6 +115,7 @@ export class Machine implements AsyncDisposable, Disposable {
   readonly apicv: boolean;
   readonly #vcpus: MachineVcpu[] = [];
   readonly #born = process.hrtime.bigint();
+  #wroteIcr = false;
 
   /** Use `machine()`. */
   constructor(options: MachineOptions) {
@@ -279,8 +279,15 @@ export class Machine implements AsyncDisposable, Disposable {
     );
   }
 
+  /** True if a LAPIC holds an ICR or ICR2 that a guest has written. Still known after `close()`. */
+  get wroteIcr(): boolean {
+    if (!this.vm.closed) this.#wroteIcr = this.#vcpus.some(({ vcpu }) => holdsIcr(vcpu));
+    return this.#wroteIcr;
+  }
+
   /** Ends the vCPUs, the VM, and this process' hold on the memory. */
   close(): void {
+    void this.wroteIcr;
     this.vm.close();
     this.kvm.close();
     this.memory.close();
@@ -292,6 +299,16 @@ export class Machine implements AsyncDisposable, Disposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
+  }
+}
+
+/** Both registers are 0 at reset. */
+function holdsIcr(vcpu: Vcpu): boolean {
+  try {
+    const page = vcpu.getLapic();
+    return readLapicRegister(page, 'ICR') !== 0 || readLapicRegister(page, 'ICR2') !== 0;
+  } catch {
+    return false; // no in-kernel LAPIC
   }
 }
 

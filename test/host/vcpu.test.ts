@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DeadlineError, enterFlat32, flat32, GuestMemory, hlt, Kvm, out8Value, spin, type Vm } from '../../lib/index.ts';
+import {
+  DeadlineError,
+  enterFlat32,
+  flat32,
+  GuestMemory,
+  hlt,
+  Kvm,
+  out8Value,
+  spin,
+  type Vm,
+} from '../../lib/index.ts';
 import { errorOf, noKvm } from '../support/host.ts';
 
 function withVm(use: (vm: Vm, memory: GuestMemory) => void): void {

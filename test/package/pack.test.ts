@@ -47,7 +47,10 @@ test('a packed tarball with a prebuild installs and loads without compiler, pyth
   const paths = packed.files.map(({ path }) => path);
   for (const wanted of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'kernel/lab.config', 'README.md'])
     assert.ok(paths.includes(wanted), `${wanted} is in the package`);
-  assert.ok(paths.some((path) => /^prebuilds\/linux-x64\/.*\.node$/.test(path)), 'a prebuild is in the package');
+  assert.ok(
+    paths.some((path) => /^prebuilds\/linux-x64\/.*\.node$/.test(path)),
+    'a prebuild is in the package',
+  );
   assert.ok(!paths.some((path) => path.startsWith('build/')), 'no build of this machine is in the package');
 
   const elsewhere = join(work, 'elsewhere');

@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { ArgumentError } from '../errors.ts';
+import { packageRoot } from './bundle.ts';
+import { reportError } from './fail.ts';
+import { globalOptionsOf, withGlobalOptions, withLeadingOptions } from './options.ts';
+
+/** Exit codes of the command line, a contract: 0 pass, 1 fail, 2 usage, 3 environment not usable, 4 all skipped. */
+const USAGE = 2;
+
+/** Runs the command with `argv` as in `process.argv`; returns the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = withLeadingOptions(new Command('kvm-dsm'))
+    .description("Integration tests for KVM's DSM interrupt forwarding")
+    .version(version())
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: false });
+
+  // Each subcommand's code is loaded when it is called: start-up inside an emulated machine is slow.
+  withGlobalOptions(program.command('doctor'))
+    .description('is this host, or the lab, ready? every check, its finding, and what to do')
+    .action(async (_options, command: Command) => {
+      const { doctor } = await import('./doctor.ts');
+      exitCode = await doctor(globalOptionsOf(command));
+    });
+
+  withGlobalOptions(program.command('run'))
+    .description('run an IPI script (.ts or .js)')
+    .argument('<script>')
+    .argument('[args...]', "the script's own arguments; options among them go behind --")
+    .action(async (script: string, args: string[], _options, command: Command) => {
+      const { run } = await import('./run.ts');
+      exitCode = await run(script, args, globalOptionsOf(command));
+    });
+
+  withGlobalOptions(program.command('abi'))
+    .description("print the active profile's numbers and layouts")
+    .action(async (_options, command: Command) => {
+      const { abi } = await import('./abi.ts');
+      exitCode = await abi(globalOptionsOf(command));
+    });
+
+  if (argv.includes('lab')) {
+    const { addLabCommand } = await import('./lab.ts');
+    addLabCommand(program, (code) => {
+      exitCode = code;
+    });
+  } else {
+    program.command('lab').description('build, inspect, enter or remove the lab');
+  }
+
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
+    const failed = reportError(error, argv.includes('--json'));
+    // What a script does wrong is the script's failure and reported by `run`; here the command line was wrong.
+    return error instanceof ArgumentError ? USAGE : failed;
+  }
+  return exitCode;
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')).version;
+}

@@ -1,0 +1,115 @@
+import { type ErrorDetails, KvmDsmError } from '../errors.ts';
+
+/** The base of what the lab throws. */
+export abstract class LabError extends KvmDsmError {}
+
+/** Debian packages are missing and were not, or could not be, installed. */
+export class LabPackagesError extends LabError {
+  readonly code = 'ERR_LAB_PACKAGES';
+  override readonly exitCode = 3;
+  /** The names of the missing packages. */
+  readonly packages: readonly string[];
+
+  constructor(message: string, packages: readonly string[], details: ErrorDetails) {
+    super(message, details);
+    this.packages = packages;
+  }
+}
+
+/** A file given as a kernel does not exist, cannot be read or is no x86 bzImage. */
+export class LabKernelImageError extends LabError {
+  readonly code = 'ERR_LAB_KERNEL_IMAGE';
+  override readonly exitCode = 2;
+}
+
+/** A source tree given as `--kernel-src` cannot give a lab kernel. */
+export class LabKernelSourceError extends LabError {
+  readonly code = 'ERR_LAB_KERNEL_SOURCE';
+  override readonly exitCode = 2;
+}
+
+/** The lab kernel could not be built. */
+export class LabBuildError extends LabError {
+  readonly code = 'ERR_LAB_BUILD';
+  override readonly exitCode = 3;
+}
+
+/** The disk that holds the cache has not enough room. */
+export class LabSpaceError extends LabError {
+  readonly code = 'ERR_LAB_SPACE';
+  override readonly exitCode = 3;
+}
+
+/** Another build holds the cache, so that it cannot be removed now. */
+export class LabBusyError extends LabError {
+  readonly code = 'ERR_LAB_BUSY';
+  override readonly exitCode = 3;
+}
+
+/** The emulator is missing, cannot be used for the lane, or ended by itself. */
+export class LabEmulatorError extends LabError {
+  readonly code = 'ERR_LAB_EMULATOR';
+  override readonly exitCode = 3;
+}
+
+/** The caller's signal ended the work. */
+export class LabInterruptedError extends LabError {
+  readonly code = 'ERR_LAB_INTERRUPTED';
+  override readonly exitCode = 130;
+}
+
+/** What the guest's kernel said, for the errors that end a run. */
+export abstract class LabGuestError extends LabError {
+  /** The last lines of the guest's kernel log, oldest first. */
+  readonly log: readonly string[];
+
+  constructor(message: string, log: readonly string[], details: ErrorDetails) {
+    const tail =
+      log.length > 0 ? `\nThe guest's kernel log ends with:\n${log.map((line) => `  | ${line}`).join('\n')}` : '';
+    super(`${message}${tail}`, details);
+    this.log = log;
+  }
+}
+
+/** The kernel did not reach user space, or did not offer what the lab needs there. */
+export class LabBootError extends LabGuestError {
+  readonly code = 'ERR_LAB_BOOT';
+  override readonly exitCode = 3;
+  /** Nothing but the kernel's own log can tell why. */
+  readonly unexplained: boolean;
+
+  constructor(message: string, log: readonly string[], details: ErrorDetails & { unexplained?: boolean }) {
+    super(message, log, details);
+    this.unexplained = details.unexplained ?? false;
+  }
+}
+
+/** The guest's kernel panicked. */
+export class LabPanicError extends LabGuestError {
+  readonly code = 'ERR_LAB_PANIC';
+  override readonly exitCode = 1;
+}
+
+/** The guest's kernel oopsed. */
+export class LabOopsError extends LabGuestError {
+  readonly code = 'ERR_LAB_OOPS';
+  override readonly exitCode = 1;
+}
+
+/** The guest gives no sign of life any more. */
+export class LabFrozenError extends LabGuestError {
+  readonly code = 'ERR_LAB_FROZEN';
+  override readonly exitCode = 1;
+}
+
+/** The machine powered off, reset or crashed by itself before the command inside had ended. */
+export class LabStoppedError extends LabGuestError {
+  readonly code = 'ERR_LAB_STOPPED';
+  override readonly exitCode = 1;
+}
+
+/** The guest lives, but the command inside did not end in time. */
+export class LabDeadlineError extends LabGuestError {
+  readonly code = 'ERR_LAB_DEADLINE';
+  override readonly exitCode = 1;
+}

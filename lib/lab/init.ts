@@ -1,0 +1,121 @@
+/** What the host and the guest's init agree on: a line of the kernel's log that holds this word is meant for the host. */
+export const marker = '@kvm-dsm';
+
+/** Where the data disk is mounted in the guest. */
+export const mediumMount = '/media';
+
+/** Where the package lies in the guest. */
+export const packageInside = `${mediumMount}/pkg`;
+
+/** This machine's Node.js, in the guest. */
+export const nodeInside = `${mediumMount}/node`;
+
+/** The command, in the guest. */
+export const mainInside = `${packageInside}/start.cjs`;
+
+/** The file that tells init that a disk is the lab's. */
+export const mediumStamp = 'kvm-dsm-medium';
+
+/** Where init finds what to run. */
+export const commandPath = 'lab/command';
+
+/**
+ * The guest's first process, run by busybox.
+ *
+ * Words for the host go through /dev/kmsg: such a line is never torn by a message of the kernel's, and stands in the
+ * log in its true order. The command's output has serial lines of its own, so that it arrives byte for byte.
+ */
+export const initScript = `#!/bin/busybox sh
+export PATH=/bin HOME=/root TERM=dumb
+mark() { echo "<0>${marker} $*" >/dev/kmsg; }
+give_up() { mark "$@"; busybox sleep 1; busybox poweroff -f; }
+
+busybox mount -t devtmpfs dev /dev || busybox mknod /dev/kmsg c 1 11
+busybox mount -t proc proc /proc
+busybox mount -t sysfs sys /sys
+mark boot "$(busybox uname -r)"
+# Below this level a message of the kernel's is not sent to the console; the marks above are, and a crash is.
+echo 4 >/proc/sys/kernel/printk
+busybox mount -t debugfs debug /sys/kernel/debug 2>/dev/null
+busybox mount -t tmpfs tmp /tmp 2>/dev/null
+busybox mkdir -p /dev/shm /dev/pts
+busybox mount -t tmpfs shm /dev/shm 2>/dev/null
+busybox mount -t devpts pts /dev/pts 2>/dev/null
+busybox ifconfig lo 127.0.0.1 up 2>/dev/null
+
+# A sign of life with the guest's own clock. read waits on a pipe that nobody writes to: no process per second.
+busybox mkfifo /lab/never
+(
+  exec 8<>/lab/never
+  while read up idle </proc/uptime; do
+    mark alive "$up"
+    read -t 1 nothing <&8
+  done
+) &
+
+if [ -c /dev/kvm ]; then
+  mark kvm yes
+else
+  mark kvm no
+fi
+
+find_medium() {
+  for try in 1 2 3 4 5; do
+    for disk in /dev/vd[a-z] /dev/sd[b-z] /dev/sda /dev/sr[0-9]; do
+      [ -b "$disk" ] || continue
+      busybox mount -t iso9660 -o ro "$disk" ${mediumMount} 2>/dev/null || continue
+      [ -e ${mediumMount}/${mediumStamp} ] && return 0
+      busybox umount ${mediumMount}
+    done
+    busybox sleep 1
+  done
+  return 1
+}
+if ! find_medium; then
+  disks=$(busybox awk 'NR > 2 { print $4 }' /proc/partitions)
+  [ -e /lab/terminal ] || give_up no-medium $disks
+  mark no-medium $disks
+fi
+
+for line in 1 2; do
+  busybox stty -F /dev/ttyS$line raw -echo 115200 2>/dev/null || give_up no-line ttyS$line
+done
+
+if [ -e /lab/terminal ]; then
+  # A person sits at the second line.
+  busybox --install -s /bin
+  exec 7<>/dev/ttyS1
+  busybox stty -F /dev/ttyS1 sane $(busybox cat /lab/terminal)
+  mark ready
+  busybox setsid -c sh /${commandPath} <&7 >&7 2>&7
+  code=$?
+else
+  busybox mkfifo /lab/in /lab/out /lab/err
+  # A pipe holds back what the line has not sent yet; closing the line waits until all of it is sent.
+  busybox cat /lab/out >/dev/ttyS1 &
+  out=$!
+  busybox cat /lab/err >/dev/ttyS2 &
+  err=$!
+  if [ -e /lab/input ]; then
+    # The second line brings standard input; a ^D ends it.
+    exec 7<>/dev/ttyS1
+    busybox stty -F /dev/ttyS1 raw icanon -echo -iexten eof ^D erase undef kill undef eol undef
+    busybox cat <&7 >/lab/in &
+    input=/lab/in
+    mark ready
+  else
+    input=/dev/null
+    mark ready
+  fi
+  busybox sh /${commandPath} <$input >/lab/out 2>/lab/err
+  code=$?
+fi
+mark exit "$code"
+[ -z "$out" ] || wait "$out" "$err"
+# The line's last bytes may still be on their way.
+exec 7<&-
+busybox stty -F /dev/ttyS1 raw -echo
+busybox stty -F /dev/ttyS2 raw -echo
+mark bye
+busybox poweroff -f
+`;

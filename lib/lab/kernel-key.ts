@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import { lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { join, relative } from 'node:path';
+
+/** Raised when the way of building changes in a way that the inputs do not show. */
+const recipe = 1;
+
+/** The files below `dir`, as sorted paths relative to it. */
+export function listFiles(dir: string, skip: (name: string) => boolean = () => false): string[] {
+  const found: string[] = [];
+  const walk = (at: string) => {
+    for (const entry of readdirSync(at, { withFileTypes: true })) {
+      if (skip(entry.name)) continue;
+      const path = join(at, entry.name);
+      if (entry.isDirectory()) walk(path);
+      else found.push(relative(dir, path));
+    }
+  };
+  walk(dir);
+  return found.sort();
+}
+
+/**
+ * Names the kernel that a build would give now: the hash of the package's kernel/ files and of the version of Debian's
+ * source. A cached kernel of another name is stale.
+ */
+export function debianKernelKey(inputsDir: string, sourceVersion: string): string {
+  const hash = createHash('sha256').update(`recipe ${recipe}\nsource ${sourceVersion}\n`);
+  for (const file of listFiles(inputsDir)) {
+    hash.update(`${file}\n`).update(
+      createHash('sha256')
+        .update(readFileSync(join(inputsDir, file)))
+        .digest(),
+    );
+  }
+  return `debian-${hash.digest('hex').slice(0, 16)}`;
+}
+
+/** Names the kernel that a build of the tree `source` would give now: its path, its files' sizes and times, the fragment. */
+export function treeKernelKey(source: string, fragment: string): string {
+  const root = realpathSync(source);
+  const hash = createHash('sha256').update(`recipe ${recipe}\ntree ${root}\n`).update(readFileSync(fragment));
+  for (const file of listFiles(root, (name) => name === '.git')) {
+    const { size, mtimeMs } = lstatSync(join(root, file));
+    hash.update(`${file} ${size} ${mtimeMs}\n`);
+  }
+  return `tree-${hash.digest('hex').slice(0, 16)}`;
+}

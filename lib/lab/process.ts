@@ -1,0 +1,98 @@
+import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process';
+import { LabEmulatorError } from './errors.ts';
+
+let setpriv: boolean | undefined;
+
+/** True if util-linux's setpriv is here and knows --pdeathsig. */
+function canBind(): boolean {
+  setpriv ??= spawnSync('setpriv', ['--pdeathsig', 'KILL', '--', 'true'], { stdio: 'ignore' }).status === 0;
+  return setpriv;
+}
+
+/**
+ * Spawns a process that ends when this one does, however this one ends: the kernel sends it `signal` even after a
+ * SIGKILL of ours, which no handler could do.
+ */
+export function spawnBound(
+  command: string,
+  args: readonly string[],
+  options: SpawnOptions,
+  signal: 'KILL' | 'TERM' = 'KILL',
+): ChildProcess {
+  if (!canBind()) {
+    throw new LabEmulatorError('setpriv (util-linux) is missing or does not know --pdeathsig', {
+      advice: 'Install the Debian package util-linux.',
+    });
+  }
+  return spawn('setpriv', ['--pdeathsig', signal, '--', command, ...args], options);
+}
+
+/** What a finished child left. */
+export interface Finished {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** Standard output and standard error in the order of arrival, at most the last 64 KiB. */
+  output: string;
+}
+
+/** How `runBound` runs its child. */
+export interface RunOptions {
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  /** Each line of the child's output. */
+  onLine?: (line: string) => void;
+  /** Ends the child and all that it started. */
+  abort?: AbortSignal | undefined;
+}
+
+const kept = 64 * 1024;
+
+/**
+ * Runs a command to its end in a process group of its own, so that an abort ends the command together with everything
+ * that it started.
+ */
+export function runBound(command: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+  return new Promise((resolve, reject) => {
+    const child = spawnBound(
+      command,
+      args,
+      {
+        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+        env: options.env ?? process.env,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+      },
+      'TERM',
+    );
+    let output = '';
+    let rest = '';
+    const take = (chunk: string) => {
+      output = (output + chunk).slice(-kept);
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) options.onLine?.(line);
+    };
+    child.stdout?.setEncoding('utf8').on('data', take);
+    child.stderr?.setEncoding('utf8').on('data', take);
+    const stop = () => killGroup(child);
+    options.abort?.addEventListener('abort', stop, { once: true });
+    if (options.abort?.aborted) stop();
+    child.on('error', (error) => {
+      options.abort?.removeEventListener('abort', stop);
+      reject(error);
+    });
+    child.on('close', (code, signal) => {
+      options.abort?.removeEventListener('abort', stop);
+      resolve({ code, signal, output });
+    });
+  });
+}
+
+function killGroup(child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+}

@@ -1,0 +1,81 @@
+import { existsSync, lstatSync } from 'node:fs';
+import { join } from 'node:path';
+import { installedVersions, isDebian, missingPackages } from './debian.ts';
+import { findEmulator, type Lane } from './emulator.ts';
+import { type CachedKernel, cachedKernel, cachedKernels, currentKey } from './kernel-cache.ts';
+import { listFiles } from './kernel-key.ts';
+import { tryLock } from './lock.ts';
+import { allPackages, kernelSourcePackage, svmPackages, vmxPackages } from './packages.ts';
+import { cacheDir, lockFile } from './paths.ts';
+
+/** What is known of a lane. */
+export interface LaneStatus {
+  usable: boolean;
+  /** Why not: one sentence each. */
+  reasons: string[];
+  emulator: { path: string; kind: string; version: string } | null;
+}
+
+/** What the lab has and what it lacks. */
+export interface LabStatus {
+  version: 1;
+  cacheDir: string;
+  diskBytes: number;
+  /** A build is going on, here or in another process. */
+  building: boolean;
+  image: {
+    /** missing: never built. stale: built from other inputs than today's; the next run builds anew. */
+    state: 'present' | 'stale' | 'missing';
+    /** The key that today's inputs have; null where Debian's kernel source is not installed. */
+    key: string | null;
+    kernel: CachedKernel | null;
+  };
+  /** Kernels built from users' trees. */
+  treeKernels: CachedKernel[];
+  packages: { debian: boolean; missing: string[] };
+  lanes: Record<Lane, LaneStatus>;
+}
+
+/** Looks at the lab without changing it. */
+export async function labStatus(): Promise<LabStatus> {
+  const debian = isDebian();
+  const version = debian ? installedVersions([kernelSourcePackage]).get(kernelSourcePackage) : undefined;
+  const key = version === undefined ? null : currentKey(version);
+  const kernels = cachedKernels();
+  const current = key === null ? undefined : cachedKernel(key);
+  const old = kernels.find((kernel) => kernel.key.startsWith('debian-'));
+  return {
+    version: 1,
+    cacheDir: cacheDir(),
+    diskBytes: diskBytes(cacheDir()),
+    building: await isBuilding(),
+    image: { state: current ? 'present' : old ? 'stale' : 'missing', key, kernel: current ?? old ?? null },
+    treeKernels: kernels.filter((kernel) => kernel.key.startsWith('tree-')),
+    packages: { debian, missing: debian ? missingPackages(allPackages) : [] },
+    lanes: { vmx: laneStatus('vmx', vmxPackages, debian), svm: laneStatus('svm', svmPackages, debian) },
+  };
+}
+
+function laneStatus(lane: Lane, packages: string[], debian: boolean): LaneStatus {
+  const missing = debian ? missingPackages(packages) : [];
+  const reasons = missing.length > 0 ? [`packages are missing: ${missing.join(' ')}`] : [];
+  try {
+    const { path, kind, version } = findEmulator(lane);
+    return { usable: reasons.length === 0, reasons, emulator: { path, kind, version } };
+  } catch (error) {
+    return { usable: false, reasons: [...reasons, (error as Error).message], emulator: null };
+  }
+}
+
+async function isBuilding(): Promise<boolean> {
+  if (!existsSync(lockFile())) return false;
+  const lock = await tryLock(lockFile());
+  await lock?.release();
+  return lock === undefined;
+}
+
+function diskBytes(dir: string): number {
+  if (!existsSync(dir)) return 0;
+  const blocks = listFiles(dir).map((file) => lstatSync(join(dir, file), { throwIfNoEntry: false })?.blocks ?? 0);
+  return blocks.reduce((sum, count) => sum + count * 512, 0);
+}

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import type { Check } from '../../lib/doctor/index.ts';
+import { kvmDsm } from '../support/command.ts';
+import { noStockKvm } from '../support/host.ts';
+
+interface Document {
+  version: number;
+  on: string;
+  kernel: string;
+  profile: string;
+  ready: boolean;
+  checks: Check[];
+}
+
+function doctor(args: string[], wrapper: string[] = []): { code: number | null; document: Document } {
+  const { code, stdout, stderr } = kvmDsm(['doctor', '--json', ...args], 120, wrapper);
+  assert.notEqual(stdout, '', stderr);
+  return { code, document: JSON.parse(stdout) as Document };
+}
+
+function failed(document: Document): string[] {
+  return document.checks.filter(({ status }) => status === 'fail').map(({ id }) => id);
+}
+
+test('no device', () => {
+  const { code, document } = doctor(['--device', '/nonexistent/kvm']);
+  assert.deepEqual(failed(document), ['device.present']);
+  assert.equal(document.ready, false);
+  assert.equal(code, 3);
+});
+
+test('a file that is not KVM', () => {
+  const { code, document } = doctor(['--device', '/dev/null']);
+  assert.deepEqual(failed(document), ['device.kvm']);
+  assert.equal(code, 3);
+});
+
+const nobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', '--'];
+const cannotBeNobody =
+  spawnSync(nobody[0]!, [
+    ...nobody.slice(1),
+    process.execPath,
+    '-e',
+    `require('fs').readdirSync('${process.cwd()}/dist')`,
+  ]).status === 0
+    ? false
+    : 'another user cannot be taken, or cannot read this checkout';
+
+test('no permission', { skip: cannotBeNobody || noStockKvm }, () => {
+  const { code, document } = doctor([], nobody);
+  assert.deepEqual(failed(document), ['device.permission']);
+  const found = document.checks.find(({ id }) => id === 'device.permission');
+  assert.match(found!.advice!, /usermod -aG kvm/);
+  assert.equal(code, 3);
+});
+
+test('a stock kernel on the host is not ready, and says what to do', { skip: noStockKvm }, () => {
+  const { code, document } = doctor(['--on', 'host']);
+  assert.deepEqual([document.version, document.on, document.profile], [1, 'host', 'rfc-v2']);
+  assert.deepEqual(failed(document), ['forwarding']);
+  for (const { id, status, advice } of document.checks)
+    if (status === 'fail' || status === 'warn') assert.ok(advice, `${id} says what to do`);
+  assert.equal(code, 3);
+  const words = kvmDsm(['doctor', '--on', 'host']);
+  assert.match(words.stdout, /does not forward ICR writes/);
+  assert.equal(words.code, 3);
+});

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { jsonLines, kvmDsm, root } from '../support/command.ts';
+import { noKvm, noStockKvm } from '../support/host.ts';
+
+const script = (name: string) => join('test/cli/scripts', name);
+
+test('the first IPI on a stock kernel: a finding and exit code 3, never a pass', { skip: noStockKvm }, () => {
+  const { code, stdout } = kvmDsm(['run', 'examples/first-ipi.ts', '--on', 'host', '--json']);
+  const lines = jsonLines(stdout);
+  assert.equal(lines.filter(({ reason }) => reason === 45).length, 0);
+  const finding = lines.find(({ type }) => type === 'finding');
+  assert.equal(finding?.message, 'this kernel does not forward ICR writes');
+  const result = lines.at(-1)!;
+  assert.deepEqual([result.type, result.ok, result.exits], ['result', false, 1]);
+  assert.equal(code, 3);
+
+  const words = kvmDsm(['run', 'examples/first-ipi.ts', '--on', 'host']);
+  assert.match(words.stdout, /finding: this kernel does not forward ICR writes/);
+  assert.equal(words.code, 3);
+});
+
+test('a script that needs no forwarding passes, with its neighbour and its arguments', { skip: noKvm }, () => {
+  const { code, stdout, stderr } = kvmDsm(['run', script('passes.ts'), '--on', 'host', '--json', '--', '--word', 'x']);
+  assert.equal(code, 0, stdout + stderr);
+  assert.match(stderr, /argument --word x/);
+  const lines = jsonLines(stdout);
+  assert.deepEqual(lines.at(-1), { type: 'result', ok: true, exits: 1 });
+  const { ns, ...exit } = lines[0]!;
+  assert.equal(typeof ns, 'number');
+  assert.deepEqual(
+    { ...exit, dataOffset: 'somewhere' },
+    {
+      type: 'exit',
+      seq: 0,
+      vcpu: 0,
+      reason: 2,
+      name: 'KVM_EXIT_IO',
+      direction: 'out',
+      size: 1,
+      port: 0x42,
+      count: 1,
+      dataOffset: 'somewhere',
+      data: '2a',
+      rip: exit.rip,
+    },
+  );
+});
+
+test('a script outside the project, in JavaScript', { skip: noKvm }, () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-script-'));
+  try {
+    copyFileSync(join(root, script('neighbour.ts')), join(directory, 'neighbour.ts'));
+    writeFileSync(
+      join(directory, 'mine.js'),
+      `import { machine, flat32, hlt, out8 } from 'kvm-dsm';
+       import { port } from './neighbour.ts';
+       const m = await machine();
+       m.vcpu(0).program(flat32(out8(port), hlt));
+       console.error(String(await m.run()));`,
+    );
+    const { code, stderr } = kvmDsm(['run', join(directory, 'mine.js'), '--on', 'host', '--json']);
+    assert.match(stderr, /port 0x42/);
+    assert.equal(code, 0);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('a script that throws: its error, its line, exit code 1', () => {
+  const { code, stdout } = kvmDsm(['run', script('throws.ts'), '--on', 'host']);
+  assert.match(stdout, /thrown on purpose/);
+  assert.match(stdout, /throws\.ts:5/);
+  assert.equal(code, 1);
+});
+
+test('a guest that spins ends by --timeout, with its registers, exit code 1', { skip: noKvm }, () => {
+  const { code, stdout } = kvmDsm(['run', script('spin.ts'), '--on', 'host', '--timeout', '1']);
+  assert.match(stdout, /ERR_DEADLINE/);
+  assert.match(stdout, /rip +0x1000/);
+  assert.match(stdout, /code at rip: eb fe/);
+  assert.equal(code, 1);
+});
+
+test('a script that never ends does so by --timeout', () => {
+  const { code, stdout } = kvmDsm(['run', script('never-ends.ts'), '--on', 'host', '--timeout', '1']);
+  assert.match(stdout, /did not end within the time that --timeout allows/);
+  assert.equal(code, 1);
+});
+
+test('no KVM: exit code 3 and what to do', () => {
+  const { code, stdout } = kvmDsm(['run', script('passes.ts'), '--on', 'host', '--device', '/nonexistent', '--json']);
+  const error = jsonLines(stdout).at(-1)!.error as { code: string; advice: string };
+  assert.equal(error.code, 'ERR_DEVICE_MISSING');
+  assert.match(error.advice, /--on vmx/);
+  assert.equal(code, 3);
+});

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  cli,
+  DeadlineError,
+  flat32,
+  GuestFailureError,
+  hlt,
+  machine,
+  out8,
+  out8Value,
+  spin,
+  write32,
+} from '../../lib/index.ts';
+import { errorOf, noKvm } from '../support/host.ts';
+
+test('an empty payload, of instructions and of bytes', { skip: noKvm }, async () => {
+  assert.equal(errorOf(() => flat32()).code, 'ERR_PAYLOAD_EMPTY');
+  await using m = await machine();
+  assert.equal(errorOf(() => m.vcpu(0).program(new Uint8Array(0))).code, 'ERR_PAYLOAD_EMPTY');
+});
+
+test('a payload that is too large, by one byte', { skip: noKvm }, async () => {
+  await using m = await machine({ vcpus: 2 });
+  const room = 0x10000 - 0x1000;
+  assert.equal(errorOf(() => m.vcpu(1).program(new Uint8Array(room + 1))).code, 'ERR_PAYLOAD_SIZE');
+  m.vcpu(1).program(new Uint8Array(room).fill(0x90));
+});
+
+test('values that do not fit an instruction', () => {
+  for (const make of [() => write32(-1, 0), () => write32(0, 2 ** 32), () => out8(256), () => out8Value(1, 1.5)])
+    assert.equal(errorOf(make).code, 'ERR_ARGUMENT');
+});
+
+test('machines that cannot be', async () => {
+  for (const options of [{ vcpus: 0 }, { vcpus: 65 }, { vcpus: 2, memory: 0x10000 }, { device: '/nonexistent' }])
+    await assert.rejects(machine(options), { name: /ArgumentError|DeviceMissingError/ });
+});
+
+test('a run without a program, and a vCPU that is not there', { skip: noKvm }, async () => {
+  await using m = await machine();
+  await assert.rejects(m.run(), { code: 'ERR_ARGUMENT', message: /No vCPU has a program/ });
+  assert.equal(errorOf(() => m.vcpu(1)).code, 'ERR_ARGUMENT');
+});
+
+test('two vCPUs run in turns, each to its own end', { skip: noKvm }, async () => {
+  await using m = await machine({ vcpus: 2 });
+  m.vcpu(0).program(flat32(out8(0x42), out8(0x42), out8(0x43), hlt));
+  m.vcpu(1).program(flat32(out8(0x44), hlt));
+  const trace = await m.run();
+  const ports = (vcpu: number) =>
+    trace.named('KVM_EXIT_IO').flatMap((event) => (event.vcpu === vcpu ? [event.exit.port] : []));
+  assert.deepEqual(ports(0), [0x42, 0x42, 0x43]);
+  assert.deepEqual(ports(1), [0x44]);
+  assert.deepEqual(
+    [...trace].map(({ seq }) => seq),
+    [0, 1, 2, 3],
+  );
+});
+
+test('one vCPU waits in memory for what another writes', { skip: noKvm }, async () => {
+  await using m = await machine({ vcpus: 2 });
+  // cmp dword [0x3000], 1; jne back to the cmp
+  const wait = Uint8Array.of(0x83, 0x3d, 0x00, 0x30, 0x00, 0x00, 0x01, 0x75, 0xf7);
+  m.vcpu(0).program(flat32(wait, out8(0x42), hlt));
+  m.vcpu(1).program(flat32(write32(0x3000, 1), hlt));
+  const trace = await m.run({ until: { port: 0x42, vcpu: 0 } });
+  assert.equal(trace.length, 1);
+});
+
+test('a run that is continued', { skip: noKvm }, async () => {
+  await using m = await machine();
+  m.vcpu(0).program(flat32(out8(0x42), out8(0x43), hlt));
+  assert.equal((await m.run({ until: { exits: 1 } })).length, 1);
+  const trace = await m.run({ until: { exit: 'KVM_EXIT_IO' } });
+  assert.deepEqual(
+    trace.named('KVM_EXIT_IO').map(({ exit }) => exit.port),
+    [0x42, 0x43],
+  );
+  await assert.rejects(m.run({ until: { exits: 0 } }), { code: 'ERR_ARGUMENT' });
+});
+
+test('a deadline names what was waited for and shows every vCPU', { skip: noKvm }, async () => {
+  await using m = await machine({ vcpus: 2 });
+  m.vcpu(0).program(flat32(out8(0x42), spin));
+  const error = await m.run({ until: { port: 0x99 }, deadline: '100ms' }).then(
+    () => assert.fail('it ended well'),
+    (e: unknown) => e,
+  );
+  assert.ok(error instanceof DeadlineError);
+  assert.match(error.message, /an access to port 0x99 within 100 ms; 1 exits/);
+  assert.match(error.report, /vCPU 0\n.*rip +0x1002/s);
+  assert.match(error.report, /vCPU 1\n.*KVM_MP_STATE_UNINITIALIZED/s);
+  assert.match(error.report, /last exit: #0 vCPU 0 .*port 0x42/);
+});
+
+test('a triple fault is a failure, unless it is waited for', { skip: noKvm }, async () => {
+  const ud2 = Uint8Array.of(0x0f, 0x0b);
+  await using m = await machine();
+  m.vcpu(0).program(flat32(cli, ud2));
+  const error = await m.run().then(
+    () => assert.fail('it ended well'),
+    (e: unknown) => e,
+  );
+  assert.ok(error instanceof GuestFailureError);
+  assert.match(error.message, /vCPU 0: triple fault/);
+  assert.match(error.report, /code at rip: 0f 0b/);
+
+  await using n = await machine();
+  n.vcpu(0).program(flat32(ud2));
+  assert.equal((await n.run({ until: { exit: 'KVM_EXIT_SHUTDOWN' } })).length, 1);
+});
+
+test('the event loop goes on while a guest spins', { skip: noKvm }, async () => {
+  await using m = await machine();
+  m.vcpu(0).program(flat32(spin));
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  await assert.rejects(m.run({ deadline: '500ms' }), DeadlineError);
+  clearInterval(timer);
+  assert.ok(turns > 1, `${turns} turns`);
+});

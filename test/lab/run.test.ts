@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, describe, test } from 'node:test';
+import { LabInterruptedError, runInLab } from '../../lib/lab/index.ts';
+import { labMissing } from '../support/lab.ts';
+import { emulatorsOf, Sink, script } from './guest.ts';
+
+const skip = labMissing();
+
+describe('runInLab', { skip, concurrency: 2, timeout: 300_000 }, () => {
+  after(() => assert.deepEqual(emulatorsOf(process.pid), [], 'no emulator is left'));
+
+  for (const [lane, bytes, code] of [
+    ['svm', 1 << 20, 3],
+    ['vmx', 1 << 16, 7],
+  ] as const) {
+    test(`${lane}: passes the exit code, both streams byte for byte, environment, files and /dev/kvm`, async () => {
+      const blob = randomBytes(bytes);
+      const options = script(
+        lane,
+        `echo "$GREETING" >&2
+        [ -c /dev/kvm ] && echo "kvm on $KVM_DSM_LANE" >&2
+        [ -d /sys/kernel/debug/kvm ] && touch /tmp/x && echo mounts >&2
+        cat /run/blob
+        exit ${code}`,
+      );
+      options.env = { GREETING: "it's ünïcode: \u{1f427}\t$HOME" };
+      options.files = [{ path: '/run/blob', data: blob }];
+      const { exitCode } = await runInLab(options);
+      assert.equal(options.stderr.text, `${options.env.GREETING}\nkvm on ${lane}\nmounts\n`);
+      assert.ok(options.stdout.bytes.equals(blob), `${options.stdout.bytes.length} of ${bytes} bytes, or not the same`);
+      assert.equal(exitCode, code);
+    });
+  }
+
+  test('streams output while the command runs, and an abort ends the machine', async () => {
+    const options = script('svm', 'echo first; echo other >&2; cat /lab/never');
+    const abort = new AbortController();
+    options.signal = abort.signal;
+    // Were the output kept back until the end, this would end by its deadline.
+    options.timeoutSeconds = 60;
+    const run = runInLab(options);
+    await Promise.race([run, Promise.all([options.stdout.seen('first\n'), options.stderr.seen('other\n')])]);
+    abort.abort();
+    await assert.rejects(run, LabInterruptedError);
+  });
+
+  test('runs the package itself: its command, its addon, and a script that imports it by name', async () => {
+    const options = script('svm', 'cd /run && kvm-dsm --version && node /run/script.mjs');
+    options.files = [
+      {
+        path: '/run/script.mjs',
+        data: "import { Kvm } from 'kvm-dsm'; const kvm = Kvm.open(); console.log(typeof kvm); kvm.close();",
+      },
+    ];
+    const { exitCode } = await runInLab(options);
+    assert.equal(options.stderr.text, '');
+    assert.match(options.stdout.text, /^\d+\.\d+\.\d+\nobject\n$/);
+    assert.equal(exitCode, 0);
+  });
+
+  test("the user's kernel parameters stand behind the lab's own", async () => {
+    const options = script('svm', 'cat /proc/cmdline');
+    options.cmdline = 'panic=7 kvm_intel.enable_apicv=0';
+    await runInLab(options);
+    assert.match(options.stdout.text, /panic=-1 .*panic=7 kvm_intel\.enable_apicv=0\n$/);
+  });
+
+  test('a reader that has gone is no hang', async () => {
+    const options = script('svm', 'yes | head -c 300000; echo done >&2');
+    const gone = new Sink();
+    options.stdout = gone;
+    const run = runInLab(options);
+    await Promise.race([run, gone.seen('y')]);
+    gone.destroy();
+    await assert.rejects(run, LabInterruptedError);
+  });
+});

@@ -1,0 +1,27 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+
+export interface CommandResult {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the built `kvm-dsm` with these arguments. A command that takes longer than `seconds` is ended: code null. */
+export function kvmDsm(args: readonly string[], seconds = 120, wrapper: readonly string[] = []): CommandResult {
+  const [command, ...rest] = [...wrapper, process.execPath, `${root}dist/cli/main.js`, ...args];
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  const options = { cwd: root, env, encoding: 'utf8', timeout: seconds * 1000, maxBuffer: 1 << 28 } as const;
+  const { status, stdout, stderr } = spawnSync(command!, rest, options);
+  return { code: status, stdout, stderr };
+}
+
+/** The JSON objects of an output of one per line. */
+export function jsonLines(text: string): Record<string, unknown>[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}

@@ -1,0 +1,29 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+let answer: string | false | undefined;
+
+/**
+ * Why lab tests cannot run here; false if they can. Builds the lab's kernel when the cache has none, which takes minutes
+ * the first time; its progress goes to standard error.
+ */
+export function labMissing(): string | false {
+  answer ??= build();
+  return answer;
+}
+
+function build(): string | false {
+  const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+  try {
+    execFileSync(process.execPath, [main, 'lab', 'build'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      timeout: 3_600_000,
+    });
+    return false;
+  } catch (error) {
+    const { status } = error as { status?: number };
+    // 3: this machine cannot have a lab. Anything else is a fault that has to show.
+    if (status === 3) return 'the lab cannot be built here: see the words of `lab build` above';
+    throw error;
+  }
+}
