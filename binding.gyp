@@ -16,10 +16,12 @@
         "native/stats.cc",
         "native/system.cc",
         "native/vcpu.cc",
+        "native/vcpu_thread.cc",
         "native/vm.cc",
         "native/vm_dirty_log.cc",
         "native/vm_events.cc",
-        "native/vm_msr_filter.cc"
+        "native/vm_msr_filter.cc",
+        "native/wake.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],

@@ -3,6 +3,9 @@ import { ArgumentError } from './errors.ts';
 /** A length of time: a number of milliseconds, or text such as `'250ms'`, `'2s'`, `'1.5m'`. */
 export type Duration = number | string;
 
+/** How long a guest may run if nobody says otherwise. */
+export const DEFAULT_DEADLINE = '10s';
+
 const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000 };
 
 /** Milliseconds of a duration, more than 0 and at most a day. Throws `ArgumentError` for anything else. */

@@ -221,6 +221,33 @@ export class NoMemoryError extends KvmDsmError {
   }
 }
 
+/** The vCPU has a thread of its own (`start()`) and is in the guest: the kernel would let this call wait for it. */
+export class VcpuBusyError extends KvmDsmError {
+  readonly code = 'ERR_VCPU_BUSY';
+  readonly vcpuId: number;
+
+  constructor(vcpuId: number, what: string) {
+    super(`vCPU ${vcpuId} ${what}`, {
+      advice:
+        'Do it while the vCPU waits: in onExit, between two exits of the iterator, after pause() or after stop().',
+    });
+    this.vcpuId = vcpuId;
+  }
+}
+
+/** A vCPU's thread did not end by the deadline of `stop()` (5 s for `close()`): the kernel does not let it go. */
+export class VcpuStopError extends KvmDsmError {
+  readonly code = 'ERR_VCPU_STOP';
+  readonly vcpuId: number;
+
+  constructor(vcpuId: number, ms: number) {
+    super(`The thread of vCPU ${vcpuId} did not end within ${ms} ms`, {
+      advice: `Look where the thread "vcpu ${vcpuId}" is: cat /proc/<pid>/task/*/{comm,stack}; or give a longer deadline.`,
+    });
+    this.vcpuId = vcpuId;
+  }
+}
+
 /** The guest did not come to what was waited for by its deadline. */
 export class DeadlineError extends KvmDsmError {
   readonly code = 'ERR_DEADLINE';

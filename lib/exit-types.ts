@@ -25,13 +25,16 @@ interface Named<N extends string> {
   readonly reason: number;
 }
 
+/** One variant per name, so that each can be told from the others. */
+type Each<N extends string, Payload = unknown> = { [K in N]: Named<K> & Payload }[N];
+
 interface WithRaw {
   /** A copy of kvm_run's 256-byte union. */
   readonly raw: Uint8Array;
 }
 
 /** An exit that says all with its name. */
-export type PlainExit = Named<
+export type PlainExit = Each<
   | 'KVM_EXIT_HLT'
   | 'KVM_EXIT_IRQ_WINDOW_OPEN'
   | 'KVM_EXIT_SHUTDOWN'
@@ -124,9 +127,11 @@ export interface HypervExit extends Named<'KVM_EXIT_HYPERV'>, WithRaw {
   syndbg: LayoutValue<typeof runHypervSyndbg> | null;
 }
 
-/** The guest read or wrote an MSR that user space handles. `msrReason`: KVM_MSR_EXIT_REASON_* bits. */
-export interface MsrExit extends Named<'KVM_EXIT_X86_RDMSR' | 'KVM_EXIT_X86_WRMSR'> {
+/** The guest read or wrote an MSR that user space handles. */
+export type MsrExit = Each<'KVM_EXIT_X86_RDMSR' | 'KVM_EXIT_X86_WRMSR', MsrPayload>;
+interface MsrPayload {
   error: number;
+  /** KVM_MSR_EXIT_REASON_* bits. */
   msrReason: number;
   index: number;
   data: bigint;
@@ -163,18 +168,17 @@ export interface TdxExit extends Named<'KVM_EXIT_TDX'>, WithRaw {
 export interface SnpReqCertsExit extends Named<'KVM_EXIT_SNP_REQ_CERTS'>, LayoutValue<typeof runSnpReqCerts> {}
 
 /** An exit of another architecture: its number has a name, its payload is left as it is. */
-export interface ForeignExit
-  extends Named<
-      Extract<
-        ExitReasonName,
-        | `KVM_EXIT_${'S390' | 'ARM' | 'RISCV' | 'LOONGARCH' | 'PAPR'}_${string}`
-        | 'KVM_EXIT_DCR'
-        | 'KVM_EXIT_OSI'
-        | 'KVM_EXIT_WATCHDOG'
-        | 'KVM_EXIT_EPR'
-      >
-    >,
-    WithRaw {}
+export type ForeignExit = Each<
+  Extract<
+    ExitReasonName,
+    | `KVM_EXIT_${'S390' | 'ARM' | 'RISCV' | 'LOONGARCH' | 'PAPR'}_${string}`
+    | 'KVM_EXIT_DCR'
+    | 'KVM_EXIT_OSI'
+    | 'KVM_EXIT_WATCHDOG'
+    | 'KVM_EXIT_EPR'
+  >,
+  WithRaw
+>;
 
 /** A guest wrote the xAPIC's ICR or ICR2; the IPI has been delivered locally as well. */
 export type DsmSendIrqExit = Named<'KVM_EXIT_DSM_SEND_IRQ'> & {

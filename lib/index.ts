@@ -53,8 +53,9 @@ export { Device, type DeviceAttr } from './device.ts';
 export type { Duration } from './duration.ts';
 export * from './errors.ts';
 export { EventFd } from './eventfd.ts';
-export { decodeExit, describeExit, type Exit, exitToJson } from './exit.ts';
+export { decodeExit, describeExit, type Exit, type ExitName, type ExitOf, exitToJson } from './exit.ts';
 export { enterFlat32, type Flat32Entry } from './guest/enter-flat32.ts';
+export { enterReal16, type Real16Entry } from './guest/enter-real16.ts';
 export {
   cli,
   cpuid,
@@ -82,6 +83,7 @@ export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from './
 export { KVM_DEVICE, Kvm } from './kvm.ts';
 export { GuestMemory, PAGE_SIZE } from './memory.ts';
 export { forwardsIcrWrites } from './probe.ts';
+export type { RecordBatch, RecordedExit, RecordOptions } from './record.ts';
 export { ExpectationError, GuestFailureError } from './script/errors.ts';
 export type { TraceExit } from './script/event.ts';
 export type { Expected } from './script/expect.ts';
@@ -91,6 +93,7 @@ export type { Until } from './script/until.ts';
 export { restoreMachineState, saveMachineState } from './state/machine-state.ts';
 export type { Stat } from './stats.ts';
 export { DEFAULT_DEADLINE, type RunOptions, type RunOutcome, Vcpu } from './vcpu.ts';
+export { type StartOptions, type VcpuCounters, VcpuRun, type VcpuRunState } from './vcpu-run.ts';
 export type { SyncGroups } from './vcpu-state.ts';
 export { type IrqchipKind, type IrqLineStatus, type MappedSlot, type MemorySlot, Vm, type VmSetup } from './vm.ts';
 export type { CoalescedZone, IoEvent, MsrFilter, MsrFilterRange } from './vm-io.ts';

@@ -62,6 +62,39 @@ export interface NativeVcpu extends NativeHandle {
   readonly kvmRun: ArrayBuffer;
   /** 0: kvm_run holds an exit; -ETIME: the deadline came first; else the errno of KVM_RUN, negated. */
   run(seconds: number): number;
+  /** Starts the vCPU's thread; gives the memory of the ring, if there is a plan. `onNews` must not throw. */
+  start(onNews: NativeNews, options: { vcpuId: number; record: NativeRecordPlan | null }): ArrayBuffer | null;
+  /** Into the guest again; the last news were that it is out. */
+  resume(): void;
+  /** Out of KVM_RUN, once or to stay out: the number that `acked` will reach; 0: it is out now. */
+  kick(): number;
+  pause(): number;
+  /** Asks the thread to end: its last news have the phase `ended`. */
+  halt(): void;
+  /** How many records lie in one piece, and giving the first of them back. */
+  recordsReady(): number;
+  consume(count: number): void;
+  /** entries, exits, recorded, kicks, foreign, again, ringStops. */
+  counters(): number[];
+}
+
+/** Where a vCPU's thread is: `Phase` of the addon. */
+export const phases = { running: 0, exit: 1, paused: 2, ringFull: 3, failed: 4, ended: 5 } as const;
+
+/**
+ * News of a vCPU's thread, once for all that has happened since the last call. `errno` belongs to `failed`. `held`:
+ * kvm_run has an exit that nobody has seen, with its number and its CLOCK_MONOTONIC time in ns.
+ */
+export type NativeNews = (phase: number, errno: number, acked: number, held: boolean, seq: number, ns: number) => void;
+
+export interface NativeRecordPlan {
+  reasons: number[];
+  capacity: number;
+  unionBytes: number;
+  ioBytes: number;
+  /** How many waiting records make the thread tell of them. */
+  watermark: number;
+  rip: boolean;
 }
 
 export interface NativeMapping {

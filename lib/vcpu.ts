@@ -1,14 +1,15 @@
 import { type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
+import { KVM_SYNC_X86_REGS } from './abi/kvm-run.ts';
 import { runSeconds } from './budget.ts';
-import { type Duration, milliseconds } from './duration.ts';
-import { DeadlineError, errnoName, IoctlError, NoMemoryError } from './errors.ts';
+import { DEFAULT_DEADLINE, type Duration, milliseconds } from './duration.ts';
+import { DeadlineError, errnoName, IoctlError, NoMemoryError, VcpuBusyError, VcpuStopError } from './errors.ts';
 import { decodeExit, type Exit } from './exit.ts';
 import type { NativeVcpu } from './native.ts';
+import { type StartOptions, VcpuRun } from './vcpu-run.ts';
 import { VcpuState } from './vcpu-state.ts';
 import type { Vm } from './vm.ts';
 
-/** How long a guest may run if nobody says otherwise. */
-export const DEFAULT_DEADLINE = '10s';
+export { DEFAULT_DEADLINE };
 
 const ETIME = 62;
 
@@ -28,6 +29,7 @@ export class Vcpu extends VcpuState {
   readonly vcpuId: number;
   readonly #vm: Vm;
   readonly #run: DataView;
+  #thread: VcpuRun | null = null;
 
   /** A vCPU comes from `vm.createVcpu()`. */
   constructor(native: NativeVcpu, vcpuId: number, vm: Vm) {
@@ -39,17 +41,63 @@ export class Vcpu extends VcpuState {
 
   /** The live struct kvm_run and the pages behind it, as the kernel mapped them. Throws `ClosedError`. */
   get kvmRun(): DataView {
-    void this.native;
+    void super.native;
     return this.#run;
+  }
+
+  /** The addon's object, for a call that needs the vCPU to be out of the guest. Throws ClosedError, VcpuBusyError. */
+  protected override get native(): NativeVcpu {
+    if (this.#thread?.inGuest) throw new VcpuBusyError(this.vcpuId, 'is running on its own thread');
+    return super.native;
+  }
+
+  /** What the last `start()` returned; `null` before the first. */
+  get thread(): VcpuRun | null {
+    return this.#thread;
+  }
+
+  /**
+   * Runs the guest on a thread of its own, from now until `stop()`, while the event loop goes on. It leaves the guest
+   * at each exit and stays out until the exit has been dealt with: the body of `for await`, or `onExit` and its promise.
+   *
+   * A vCPU in the guest keeps the process alive; one that waits with an exit does not.
+   *
+   * @throws NoMemoryError if the VM has no memory; VcpuBusyError if it is started already; ClosedError; ArgumentError;
+   *   IoctlError (pthread_create: EAGAIN)
+   */
+  start(options: StartOptions = {}): VcpuRun {
+    this.#refuseStarted();
+    const native = this.native;
+    if (!this.#vm.hasMemory) throw new NoMemoryError(this.vcpuId);
+    const rip = (this.#vm.checkExtension('KVM_CAP_SYNC_REGS') & KVM_SYNC_X86_REGS) !== 0;
+    this.#thread = new VcpuRun(this, native, options, rip);
+    return this.#thread;
+  }
+
+  #refuseStarted(): void {
+    if (this.#thread?.alive) throw new VcpuBusyError(this.vcpuId, 'has a thread already');
+  }
+
+  /** Ends the vCPU's thread, if it has one, and closes the file descriptor. Throws VcpuStopError after 5 s. */
+  override close(): void {
+    try {
+      super.close();
+    } catch (error) {
+      throw (error as { code?: string }).code === 'ERR_VCPU_STOP' ? new VcpuStopError(this.vcpuId, 5000) : error;
+    } finally {
+      this.#thread?.closed();
+    }
   }
 
   /**
    * One KVM_RUN, on this thread: the event loop waits. Tells what happened and throws for misuse alone.
    *
-   * @throws NoMemoryError if the VM has no memory; ClosedError; ArgumentError for the deadline
+   * @throws NoMemoryError if the VM has no memory; VcpuBusyError if it has a thread; ClosedError; ArgumentError for the
+   *   deadline
    */
   runRaw(deadline: Duration = DEFAULT_DEADLINE): RunOutcome {
     const native = this.native;
+    this.#refuseStarted();
     if (!this.#vm.hasMemory) throw new NoMemoryError(this.vcpuId);
     const result = native.run(runSeconds(milliseconds(deadline)));
     if (result === 0) return { kind: 'exit' };
@@ -70,12 +118,13 @@ export class Vcpu extends VcpuState {
       const outcome: RunOutcome = left > 0 ? this.runRaw(left) : { kind: 'deadline' };
       if (outcome.kind === 'exit') return this.exit(options.profile);
       if (outcome.kind === 'deadline')
-        throw new DeadlineError(`vCPU ${this.vcpuId} did not exit by its deadline`, this.#registerReport());
+        throw new DeadlineError(`vCPU ${this.vcpuId} did not exit by its deadline`, this.registerReport());
       if (outcome.name !== 'EAGAIN') throw new IoctlError('KVM_RUN', outcome.errno);
     }
   }
 
-  #registerReport(): string {
+  /** Where it is, in one line for a person. */
+  registerReport(): string {
     const { rip, rax, rflags } = this.getRegs();
     return `vCPU ${this.vcpuId}: rip 0x${rip.toString(16)}, rax 0x${rax.toString(16)}, rflags 0x${rflags.toString(16)}`;
   }

@@ -5,6 +5,7 @@
 #include <memory>
 
 class Poller;
+class Wake;
 
 // The addon's classes, once per JavaScript environment: a worker has its own.
 struct Constructors {
@@ -17,6 +18,8 @@ struct Constructors {
   Napi::FunctionReference stats;
   // Made by the first wait on an EventFd.
   std::shared_ptr<Poller> poller;
+  // The way from the vCPUs' threads back to JavaScript, made when the first of them starts.
+  std::shared_ptr<Wake> wake;
 
   static Constructors& Of(Napi::Env env) { return *env.GetInstanceData<Constructors>(); }
 };

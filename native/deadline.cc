@@ -1,5 +1,6 @@
 #include "deadline.h"
 
+#include <dlfcn.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -10,10 +11,6 @@
 #include <mutex>
 
 namespace {
-
-// One of the real-time signals; the C library keeps the first few, and a program that uses one by hand tends to start
-// from SIGRTMIN.
-int DeadlineSignal() { return SIGRTMAX - 7; }
 
 struct Pending {
   kvm_run* volatile run;
@@ -29,17 +26,12 @@ void OnDeadline(int) {
   reinterpret_cast<volatile kvm_run*>(run)->immediate_exit = 1;
 }
 
-bool InstallHandler() {
-  static std::once_flag once;
-  static bool installed = false;
-  std::call_once(once, [] {
-    struct sigaction action = {};
-    action.sa_handler = OnDeadline;
-    // A tick that comes late, outside KVM_RUN, must not disturb the system call that it meets.
-    action.sa_flags = SA_RESTART;
-    installed = sigaction(DeadlineSignal(), &action, nullptr) == 0;
-  });
-  return installed;
+// The handler and the code of the vCPUs' threads stay in memory even if the environment that loaded this addon ends:
+// node unloads the addon of a worker that was its only user.
+void Pin() {
+  Dl_info self;
+  if (dladdr(reinterpret_cast<void*>(&Pin), &self) && self.dli_fname)
+    dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 class ThreadTimer {
@@ -47,11 +39,11 @@ class ThreadTimer {
   ThreadTimer() {
     sigset_t ours;
     sigemptyset(&ours);
-    sigaddset(&ours, DeadlineSignal());
+    sigaddset(&ours, RunSignal());
     pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
     sigevent event = {};
     event.sigev_notify = SIGEV_THREAD_ID;
-    event.sigev_signo = DeadlineSignal();
+    event.sigev_signo = RunSignal();
     event._sigev_un._tid = static_cast<pid_t>(syscall(SYS_gettid));
     created_ = timer_create(CLOCK_MONOTONIC, &event, &timer_) == 0;
   }
@@ -84,10 +76,28 @@ ThreadTimer& Timer() {
 
 }  // namespace
 
+// The C library keeps the first few real-time signals, and a program that uses one by hand tends to start from
+// SIGRTMIN.
+int RunSignal() { return SIGRTMAX - 7; }
+
+bool InstallRunSignal() {
+  static std::once_flag once;
+  static bool installed = false;
+  std::call_once(once, [] {
+    Pin();
+    struct sigaction action = {};
+    action.sa_handler = OnDeadline;
+    // A tick that comes late, outside KVM_RUN, must not disturb the system call that it meets.
+    action.sa_flags = SA_RESTART;
+    installed = sigaction(RunSignal(), &action, nullptr) == 0;
+  });
+  return installed;
+}
+
 RunDeadline::RunDeadline(kvm_run* run, double seconds) {
   pending.expired = 0;
   pending.run = run;
-  ok_ = InstallHandler() && Timer().Arm(seconds);
+  ok_ = InstallRunSignal() && Timer().Arm(seconds);
 }
 
 RunDeadline::~RunDeadline() {

@@ -4,14 +4,50 @@
 #include <sys/ioctl.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <system_error>
 
 #include "addon.h"
 #include "deadline.h"
+#include "wake.h"
+
+namespace {
+
+// How long close() and the garbage collector wait for a vCPU's thread, in seconds. The thread of a working kernel ends
+// in microseconds; many of them on few CPUs take turns.
+constexpr double kCloseSeconds = 5;
+
+Napi::Error CodedError(Napi::Env env, const char* code, const char* message) {
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("code", Napi::String::New(env, code));
+  return error;
+}
+
+double Seconds(const Napi::CallbackInfo& info) {
+  double seconds = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
+  if (!(seconds > 0 && seconds <= 1e9)) throw ArgumentError(info.Env(), "seconds is not a number in (0, 1e9]");
+  return seconds;
+}
+
+uint64_t Option(Napi::Object options, const char* name, double min, double max) {
+  Napi::Value value = options.Get(name);
+  double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (!(number >= min && number <= max) || number != static_cast<double>(static_cast<uint64_t>(number)))
+    throw ArgumentError(options.Env(), std::string(name) + " is not an integer in its range");
+  return static_cast<uint64_t>(number);
+}
+
+}  // namespace
 
 Napi::Function Vcpu::Define(Napi::Env env) {
-  return DefineClass(env, "Vcpu",
-                     {InstanceAccessor<&Vcpu::KvmRun>("kvmRun"), InstanceMethod<&Vcpu::Ioctl>("ioctl"),
-                      InstanceMethod<&Vcpu::Run>("run"), InstanceMethod<&Vcpu::Close>("close")});
+  return DefineClass(
+      env, "Vcpu",
+      {InstanceAccessor<&Vcpu::KvmRun>("kvmRun"), InstanceMethod<&Vcpu::Ioctl>("ioctl"),
+       InstanceMethod<&Vcpu::Run>("run"), InstanceMethod<&Vcpu::Start>("start"), InstanceMethod<&Vcpu::Resume>("resume"),
+       InstanceMethod<&Vcpu::Kick>("kick"), InstanceMethod<&Vcpu::Pause>("pause"), InstanceMethod<&Vcpu::Halt>("halt"),
+       InstanceMethod<&Vcpu::RecordsReady>("recordsReady"),
+       InstanceMethod<&Vcpu::Consume>("consume"), InstanceMethod<&Vcpu::Counters>("counters"),
+       InstanceMethod<&Vcpu::Close>("close")});
 }
 
 Napi::Value Vcpu::Make(Napi::Env env, VcpuParts parts) {
@@ -20,18 +56,33 @@ Napi::Value Vcpu::Make(Napi::Env env, VcpuParts parts) {
 
 Vcpu::Vcpu(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Vcpu>(info) {
   if (!info[0].IsExternal()) throw ArgumentError(info.Env(), "a Vcpu comes from Vm.createVcpu");
-  parts_ = std::move(*info[0].As<Napi::External<VcpuParts>>().Data());
-  Napi::ArrayBuffer view = ViewOf(info.Env(), parts_.run);
+  parts_ = std::make_shared<VcpuParts>(std::move(*info[0].As<Napi::External<VcpuParts>>().Data()));
+  Napi::ArrayBuffer view = ViewOf(info.Env(), parts_->run);
   kvm_run_ = Napi::Persistent(view);
 }
 
+// The garbage collector has it, or the environment ends. A running vCPU is not collected: this one waits for somebody
+// to look at its exit, and nobody will.
+Vcpu::~Vcpu() {
+  if (ended_) return;
+  wake_->Remove(thread_.get());
+  thread_->Stop();
+  thread_->Join(kCloseSeconds);
+}
+
 VcpuParts& Vcpu::parts(Napi::Env env) {
-  if (!parts_.fd.open()) throw ClosedError(env, "the vCPU");
-  return parts_;
+  if (!parts_) throw ClosedError(env, "the vCPU");
+  if (held_) throw CodedError(env, "ERR_VCPU_BUSY", "the vCPU runs on its own thread");
+  return *parts_;
+}
+
+VcpuThread& Vcpu::thread(Napi::Env env) {
+  if (!thread_) throw CodedError(env, "ERR_VCPU_NOT_STARTED", "the vCPU has no thread");
+  return *thread_;
 }
 
 Napi::Value Vcpu::KvmRun(const Napi::CallbackInfo& info) {
-  parts(info.Env());
+  if (!parts_) throw ClosedError(info.Env(), "the vCPU");
   return kvm_run_.Value();
 }
 
@@ -42,8 +93,8 @@ Napi::Value Vcpu::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(in
 Napi::Value Vcpu::Run(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   VcpuParts& vcpu = parts(env);
-  double seconds = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
-  if (!(seconds > 0 && seconds <= 1e9)) throw ArgumentError(env, "seconds is not a number in (0, 1e9]");
+  if (!ended_) throw CodedError(env, "ERR_VCPU_BUSY", "the vCPU has a thread of its own");
+  double seconds = Seconds(info);
 
   auto* run = static_cast<kvm_run*>(vcpu.run->data());
   RunDeadline deadline(run, seconds);
@@ -56,11 +107,168 @@ Napi::Value Vcpu::Run(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, result);
 }
 
-void Vcpu::Close(const Napi::CallbackInfo&) {
-  if (!parts_.fd.open()) return;
-  parts_.fd.Close();
+// (onNews, { vcpuId, record: null | { reasons: number[], capacity, unionBytes, ioBytes, watermark, rip } }): the ring's
+// memory, or null. onNews(phase, errno, acked, held, seq, ns) is called on this thread, once for all that has happened
+// since its last call, and must not throw.
+Napi::Value Vcpu::Start(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  parts(env);
+  if (!ended_) throw CodedError(env, "ERR_VCPU_BUSY", "the vCPU has a thread already");
+  if (!info[0].IsFunction() || !info[1].IsObject()) throw ArgumentError(env, "start takes a function and an object");
+  auto options = info[1].As<Napi::Object>();
+
+  VcpuThread::Setup setup;
+  setup.run = static_cast<kvm_run*>(parts_->run->data());
+  setup.run_size = parts_->run->size();
+  int fd = parts_->fd.get();
+  setup.enter = [fd] { return ioctl(fd, KVM_RUN, 0) < 0 ? -errno : 0; };
+  snprintf(setup.name, sizeof setup.name, "vcpu %u", static_cast<unsigned>(Option(options, "vcpuId", 0, UINT32_MAX)));
+
+  Napi::Value memory = env.Null();
+  std::shared_ptr<RecordRing> ring;
+  std::shared_ptr<MappedRange> ring_memory;
+  if (options.Get("record").IsObject()) {
+    auto record = options.Get("record").As<Napi::Object>();
+    size_t capacity = Option(record, "capacity", 2, 1 << 20);
+    if (capacity & (capacity - 1)) throw ArgumentError(env, "capacity is not a power of two");
+    RecordPlan& plan = setup.plan;
+    plan.union_bytes = Option(record, "unionBytes", 16, 256);
+    plan.io_bytes = Option(record, "ioBytes", 0, 4096);
+    plan.watermark = Option(record, "watermark", 1, static_cast<double>(capacity));
+    plan.rip = record.Get("rip").ToBoolean();
+    auto reasons = record.Get("reasons").As<Napi::Array>();
+    for (uint32_t i = 0; i < reasons.Length(); i++) {
+      double reason = reasons.Get(i).ToNumber();
+      if (!(reason >= 0 && reason < 256)) throw ArgumentError(env, "reasons has a number that is not in 0..255");
+      plan.reasons.set(static_cast<size_t>(reason));
+    }
+    size_t record_size = (sizeof(RecordHeader) + plan.union_bytes + plan.io_bytes + 7) & ~size_t{7};
+    ring_memory = MappedRange::Anonymous(env, capacity * record_size);
+    ring = std::make_shared<RecordRing>(static_cast<uint8_t*>(ring_memory->data()), capacity, record_size);
+    plan.ring = ring.get();
+    memory = ViewOf(env, ring_memory);
+  }
+  struct Kept {
+    std::shared_ptr<VcpuParts> parts;
+    std::shared_ptr<RecordRing> ring;
+    std::shared_ptr<MappedRange> ring_memory;
+  };
+  setup.keep = std::make_shared<Kept>(Kept{parts_, ring, ring_memory});
+  wake_ = Wake::Of(env);
+  setup.notify = [wake = wake_](std::shared_ptr<VcpuThread> thread) { wake->Post(std::move(thread)); };
+
+  on_news_ = Napi::Persistent(info[0].As<Napi::Function>());
+  on_news_.Unref();
+  try {
+    thread_ = VcpuThread::Start(std::move(setup));
+  } catch (const std::system_error& error) {
+    on_news_.Reset();
+    throw ErrnoError(env, "pthread_create", error.code().value());
+  }
+  ended_ = false;
+  ring_ = ring;
+  ring_memory_ = ring_memory;
+  wake_->Add(thread_, this);
+  Hold(env);
+  return memory;
+}
+
+void Vcpu::Hold(Napi::Env env) {
+  if (held_) return;
+  held_ = true;
+  Ref();
+  on_news_.Ref();
+  wake_->Hold(env);
+}
+
+void Vcpu::Release(Napi::Env env) {
+  if (!held_) return;
+  held_ = false;
+  wake_->Release(env);
+  on_news_.Unref();
+  Unref();
+}
+
+void Vcpu::Deliver(Napi::Env env) {
+  VcpuThread::News news = thread_->news();
+  Napi::Function on_news = on_news_.Value();
+  Napi::Object self = Value();  // it lives until the end of this call, even if Release leaves it to the collector
+  if (news.phase != Phase::kRunning) Release(env);
+  if (news.phase == Phase::kEnded) {
+    thread_->Join(kCloseSeconds);
+    wake_->Remove(thread_.get());
+    ended_ = true;
+  }
+  on_news.Call(self, {Napi::Number::New(env, static_cast<int>(news.phase)), Napi::Number::New(env, news.error),
+                      Napi::Number::New(env, static_cast<double>(news.acked)), Napi::Boolean::New(env, news.held),
+                      Napi::Number::New(env, static_cast<double>(news.seq)),
+                      Napi::Number::New(env, static_cast<double>(news.ns))});
+}
+
+void Vcpu::Resume(const Napi::CallbackInfo& info) {
+  VcpuThread& running = thread(info.Env());
+  // Before its news were delivered there is nothing that could have been answered.
+  if (held_ || ended_) return;
+  Hold(info.Env());
+  running.Resume();
+}
+
+// The number of the kick, to be compared with `acked`; 0 if the vCPU is out of KVM_RUN now.
+Napi::Value Vcpu::Kick(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(thread(info.Env()).Kick()));
+}
+
+Napi::Value Vcpu::Pause(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(thread(info.Env()).Pause()));
+}
+
+// Asks the thread to end; its last news are kEnded.
+void Vcpu::Halt(const Napi::CallbackInfo& info) {
+  VcpuThread& running = thread(info.Env());
+  if (ended_) return;
+  Hold(info.Env());
+  running.Stop();
+}
+
+Napi::Value Vcpu::RecordsReady(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), ring_ ? static_cast<double>(ring_->Ready()) : 0);
+}
+
+void Vcpu::Consume(const Napi::CallbackInfo& info) {
+  size_t count = IntegerArgument(info, 0, "count", MAX_SAFE_INTEGER);
+  if (!ring_ || count > ring_->Waiting()) throw ArgumentError(info.Env(), "there are not as many records");
+  ring_->Consume(count);
+}
+
+// [entries, exits, recorded, kicks, foreign, again, ringStops]
+Napi::Value Vcpu::Counters(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const ThreadCounters& counters = thread(env).counters();
+  Napi::Array result = Napi::Array::New(env);
+  uint32_t index = 0;
+  for (const auto* counter : {&counters.entries, &counters.exits, &counters.recorded, &counters.kicks,
+                              &counters.foreign, &counters.again, &counters.ring_stops})
+    result.Set(index++, Napi::Number::New(env, static_cast<double>(counter->load())));
+  return result;
+}
+
+void Vcpu::Close(const Napi::CallbackInfo& info) {
+  if (!parts_) return;
+  Napi::Env env = info.Env();
+  [[maybe_unused]] Napi::Value self = Value();
+  if (!ended_) {
+    thread_->Stop();
+    ended_ = thread_->Join(kCloseSeconds);
+    wake_->Remove(thread_.get());
+    Release(env);
+  }
+  bool ended = ended_;
+  ended_ = true;
+  // A thread that has not ended holds the file descriptor and the mapping for as long as it needs them.
+  if (ended) parts_->fd.Close();
+  on_news_.Reset();
+  parts_.reset();
   kvm_run_.Value().Detach();
   kvm_run_.Reset();
-  parts_.run.reset();
-  parts_.vm.reset();
+  if (!ended) throw CodedError(env, "ERR_VCPU_STOP", "the vCPU's thread did not end");
 }

@@ -6,6 +6,7 @@
 
 #include "handle.h"
 #include "mapping.h"
+#include "vcpu_thread.h"
 #include "vm.h"
 
 struct VcpuParts {
@@ -14,12 +15,19 @@ struct VcpuParts {
   std::shared_ptr<MappedRange> run;
 };
 
-// A vCPU: `kvmRun` (the mapped struct kvm_run), `ioctl`, `run(seconds)`, `close`.
+class Wake;
+
+// A vCPU: `kvmRun` (the mapped struct kvm_run), `ioctl`, `run(seconds)`, `close`; and on a thread of its own: `start`,
+// `resume`, `kick`, `pause`, `halt`, `recordsReady`, `consume`, `counters`.
 class Vcpu : public Napi::ObjectWrap<Vcpu> {
  public:
   static Napi::Function Define(Napi::Env env);
   static Napi::Value Make(Napi::Env env, VcpuParts parts);
   explicit Vcpu(const Napi::CallbackInfo& info);
+  ~Vcpu() override;
+
+  // Tells JavaScript what its thread has to say. For Wake.
+  void Deliver(Napi::Env env);
 
   // Throws if it is closed.
   int fd(Napi::Env env) { return parts(env).fd.get(); }
@@ -28,9 +36,33 @@ class Vcpu : public Napi::ObjectWrap<Vcpu> {
   Napi::Value KvmRun(const Napi::CallbackInfo& info);
   Napi::Value Ioctl(const Napi::CallbackInfo& info);
   Napi::Value Run(const Napi::CallbackInfo& info);
+  Napi::Value Start(const Napi::CallbackInfo& info);
+  void Resume(const Napi::CallbackInfo& info);
+  Napi::Value Kick(const Napi::CallbackInfo& info);
+  Napi::Value Pause(const Napi::CallbackInfo& info);
+  void Halt(const Napi::CallbackInfo& info);
+  Napi::Value RecordsReady(const Napi::CallbackInfo& info);
+  void Consume(const Napi::CallbackInfo& info);
+  Napi::Value Counters(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
-  VcpuParts& parts(Napi::Env env);
 
-  VcpuParts parts_;
+  // The vCPU, for a call that the kernel would let wait for as long as the guest runs. Throws if it is closed, or on a
+  // thread that has not said that it is out of the guest.
+  VcpuParts& parts(Napi::Env env);
+  VcpuThread& thread(Napi::Env env);
+  void Hold(Napi::Env env);
+  void Release(Napi::Env env);
+
+  std::shared_ptr<VcpuParts> parts_;
   Napi::Reference<Napi::ArrayBuffer> kvm_run_;
+
+  // The last one that was started. When it has ended, its counters and its records can still be read.
+  std::shared_ptr<VcpuThread> thread_;
+  bool ended_ = true;
+  std::shared_ptr<RecordRing> ring_;
+  std::shared_ptr<MappedRange> ring_memory_;
+  std::shared_ptr<Wake> wake_;
+  Napi::FunctionReference on_news_;
+  // Running, or with news that JavaScript has not had: this object, its function and the event loop are kept alive.
+  bool held_ = false;
 };

@@ -17,6 +17,7 @@ import { context } from './context.ts';
 import { GuestFailureError } from './errors.ts';
 import { describeEvent, type TraceExit } from './event.ts';
 import { reportVcpu } from './report.ts';
+import { runTogether } from './together.ts';
 import { Trace } from './trace.ts';
 import { describeUntil, type Until, untilExit } from './until.ts';
 
@@ -55,9 +56,8 @@ const DEFAULT_MEMORY = 2 << 20;
 /** The highest APIC id that xAPIC mode can address; 255 is broadcast. No machine's vCPU has it. */
 const PARKED_VCPU_ID = 254;
 
-/** How long one vCPU runs, in ms, before the event loop or another vCPU gets its turn. */
-const SLICE_ALONE = 50;
-const SLICE_SHARED = 2;
+/** How long a vCPU that runs alone keeps this thread, in ms, before the event loop gets its turn. */
+const SLICE = 50;
 
 /** One vCPU of a machine. */
 export class MachineVcpu {
@@ -170,8 +170,9 @@ export class Machine implements AsyncDisposable, Disposable {
   }
 
   /**
-   * Runs the vCPUs that have a program, in turns on this thread, until what `until` says. Other work of the process
-   * goes on between turns.
+   * Runs the vCPUs that have a program until what `until` says: several side by side, each on its own thread; one by
+   * turns on this thread, which costs least. Other work of the process goes on meanwhile. An exit of another vCPU that
+   * meets the end of the run is in the trace behind the one that ended it.
    *
    * @throws DeadlineError, with every vCPU's state, if it does not come in time; GuestFailureError if a guest cannot go
    *   on (and `until` did not wait for that exit); IoctlError (KVM_RUN)
@@ -180,23 +181,52 @@ export class Machine implements AsyncDisposable, Disposable {
     const until = options.until ?? 'halted';
     const done = untilExit(until);
     const limit = milliseconds(options.deadline ?? DEFAULT_DEADLINE);
-    const ends = performance.now() + limit;
-    const running = this.#vcpus.filter(({ programmed }) => programmed);
+    const running = this.#vcpus.filter(({ programmed }) => programmed).map(({ vcpu }) => vcpu);
     if (running.length === 0)
       throw new ArgumentError('run', 'No vCPU has a program', 'Call machine.vcpu(0).program(...) first.');
-    const slice = running.length === 1 ? SLICE_ALONE : SLICE_SHARED;
+    const inTime =
+      running.length === 1
+        ? await this.#alone(running[0]!, until === 'halted', limit, done)
+        : await this.#together(running, until === 'halted', limit, done);
+    if (!inTime) throw this.#late(until, limit);
+    return this.trace;
+  }
+
+  async #together(
+    vcpus: readonly Vcpu[],
+    untilHalted: boolean,
+    limit: number,
+    done: (event: TraceExit) => boolean,
+  ): Promise<boolean> {
+    try {
+      return await runTogether(vcpus, {
+        profile: this.profile,
+        untilHalted,
+        limit: Math.min(limit, runBudgetLeft()),
+        exit: (vcpu, exit) => {
+          if (done(this.#record(vcpu, exit))) return true;
+          this.#refuseFailure(vcpu, exit);
+          return false;
+        },
+        lateExit: (vcpu, exit) => void this.#record(vcpu, exit),
+      });
+    } catch (error) {
+      if (!(error instanceof IoctlError) || error.ioctl !== 'KVM_RUN') throw error;
+      const states = vcpus.map((vcpu) => reportVcpu(vcpu, this.memory)).join('\n');
+      throw new IoctlError('KVM_RUN', error.errno, { what: states });
+    }
+  }
+
+  async #alone(vcpu: Vcpu, untilHalted: boolean, limit: number, done: (event: TraceExit) => boolean): Promise<boolean> {
+    const ends = performance.now() + limit;
     // Without an in-kernel LAPIC nothing but user space could wake a vCPU from HLT: it has left the guest.
-    const left = new Set<Vcpu>();
+    let left = false;
     for (;;) {
-      for (const { vcpu } of running) {
-        if (left.has(vcpu)) continue;
-        const turn = this.#turn(vcpu, Math.min(performance.now() + slice, ends), done);
-        if (turn === 'done') return this.trace;
-        if (turn === 'hlt') left.add(vcpu);
-      }
-      const idle = ({ vcpu }: MachineVcpu) => left.has(vcpu) || vcpu.getMpState() === mpStates.KVM_MP_STATE_HALTED;
-      if (until === 'halted' && running.every(idle)) return this.trace;
-      if (performance.now() >= ends || runBudgetLeft() === 0) throw this.#late(until, limit);
+      const turn = left ? 'late' : this.#turn(vcpu, Math.min(performance.now() + SLICE, ends), done);
+      if (turn === 'done') return true;
+      if (turn === 'hlt') left = true;
+      if (untilHalted && (left || vcpu.getMpState() === mpStates.KVM_MP_STATE_HALTED)) return true;
+      if (performance.now() >= ends || runBudgetLeft() === 0) return false;
       await eventLoop();
     }
   }
@@ -213,20 +243,20 @@ export class Machine implements AsyncDisposable, Disposable {
         if (outcome.name === 'EAGAIN') continue;
         throw new IoctlError('KVM_RUN', outcome.errno, { what: reportVcpu(vcpu, this.memory) });
       }
-      const event = this.#record(vcpu);
+      const event = this.#record(vcpu, vcpu.exit(this.profile));
       if (done(event)) return 'done';
       if (event.exit.name === 'KVM_EXIT_HLT') return 'hlt';
       this.#refuseFailure(vcpu, event.exit);
     }
   }
 
-  #record(vcpu: Vcpu): TraceExit {
+  #record(vcpu: Vcpu, exit: Exit): TraceExit {
     const event: TraceExit = {
       seq: this.trace.length,
       ns: Number(process.hrtime.bigint() - this.#born),
       vcpu: vcpu.vcpuId,
       rip: vcpu.getRegs().rip,
-      exit: vcpu.exit(this.profile),
+      exit,
     };
     this.trace.record(event);
     context.observer.exit?.(event);

@@ -1,0 +1,73 @@
+import type { KvmSegment } from '../abi/x86.ts';
+import { ArgumentError } from '../errors.ts';
+import type { Vcpu } from '../vcpu.ts';
+
+const CR0_ET = 1n << 4n;
+const RFLAGS_FIXED = 1n << 1n;
+const RFLAGS_IF = 1n << 9n;
+
+/** Where a real16 guest starts. */
+export interface Real16Entry {
+  /** Guest physical address of the first instruction, below 1 MiB; CS is `rip >> 4` rounded down to a 4 KiB page. */
+  rip: number;
+  /** Initial SP; SS is 0. */
+  rsp: number;
+  /** Start with RFLAGS.IF set. Default false. */
+  interrupts?: boolean;
+}
+
+/**
+ * Puts a vCPU into 16-bit real mode, as an AP is after SIPI: every segment has a limit of 64 KiB, the data segments
+ * begin at 0, and the interrupt vector table is at guest physical address 0.
+ *
+ * @throws ArgumentError for an address that real mode cannot reach
+ */
+export function enterReal16(vcpu: Vcpu, entry: Real16Entry): void {
+  const valid = (value: number, max: number) => Number.isInteger(value) && value >= 0 && value <= max;
+  if (!valid(entry.rip, 0xf_ffff) || !valid(entry.rsp, 0xffff))
+    throw new ArgumentError(
+      'entry',
+      `rip ${entry.rip}, rsp ${entry.rsp} cannot be reached in real mode`,
+      'Code lies below 1 MiB, the stack below 64 KiB.',
+    );
+  const page = entry.rip & ~0xfff;
+  const data = realSegment(0, 3);
+  const sregs = vcpu.getSregs();
+  vcpu.setSregs({
+    ...sregs,
+    cs: realSegment(page >> 4, 11),
+    ds: data,
+    es: data,
+    fs: data,
+    gs: data,
+    ss: data,
+    idt: { base: 0n, limit: 0x3ff },
+    cr0: CR0_ET,
+    cr3: 0n,
+    cr4: 0n,
+    efer: 0n,
+  });
+  vcpu.setRegs({
+    rip: BigInt(entry.rip - page),
+    rsp: BigInt(entry.rsp),
+    rflags: RFLAGS_FIXED | (entry.interrupts ? RFLAGS_IF : 0n),
+  });
+}
+
+/** `type` as in a descriptor: 11 is code, 3 is data; the processor loads no descriptor in real mode. */
+function realSegment(selector: number, type: number): KvmSegment {
+  return {
+    base: BigInt(selector) << 4n,
+    limit: 0xffff,
+    selector,
+    type,
+    present: 1,
+    dpl: 0,
+    db: 0,
+    s: 1,
+    l: 0,
+    g: 0,
+    avl: 0,
+    unusable: 0,
+  };
+}

@@ -1,0 +1,109 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { DsmProfile } from '../abi/dsm/profile.ts';
+import { decodeLapic } from '../abi/lapic.ts';
+import { mpStates } from '../abi/x86.ts';
+import type { Exit } from '../exit.ts';
+import type { Vcpu } from '../vcpu.ts';
+import type { VcpuRun } from '../vcpu-run.ts';
+
+/** What a run of several vCPUs asks its machine. */
+export interface Conductor {
+  profile: DsmProfile;
+  /** An exit came. True if the run is over with it; what this throws ends it as well. */
+  exit(vcpu: Vcpu, exit: Exit): boolean;
+  /** An exit that met the end of the run. */
+  lateExit(vcpu: Vcpu, exit: Exit): void;
+  /** The run is over when every vCPU is idle in HLT. */
+  untilHalted: boolean;
+  /** Milliseconds from now. */
+  limit: number;
+}
+
+const RFLAGS_IF = 1n << 9n;
+
+/** How often a run that waits for all to be idle looks, in ms: at first, and in the end. */
+const LOOK_SOON = 1;
+const LOOK_LATE = 20;
+
+/**
+ * Runs vCPUs side by side, each on its thread, until one exit ends the run, or all are idle, or the time is over. An
+ * exit that meets the end is still handed over: nothing that a guest did is lost.
+ *
+ * @returns false if the time was over first
+ * @throws what `exit` throws; IoctlError (KVM_RUN)
+ */
+export async function runTogether(vcpus: readonly Vcpu[], conductor: Conductor): Promise<boolean> {
+  let isOver = false;
+  let finish: (inTime: boolean) => void = () => {};
+  let fail: (error: unknown) => void = () => {};
+  const over = new Promise<boolean>((resolve, reject) => {
+    finish = resolve;
+    fail = reject;
+  });
+  // Without an in-kernel LAPIC nothing but user space could wake a vCPU from HLT: it has left the guest.
+  const left = new Set<Vcpu>();
+  const onExit = (exit: Exit, run: VcpuRun): void => {
+    if (isOver) {
+      conductor.lateExit(run.vcpu, exit);
+    } else if (conductor.exit(run.vcpu, exit)) {
+      isOver = true;
+      finish(true);
+    } else if (exit.name === 'KVM_EXIT_HLT') {
+      left.add(run.vcpu);
+      void run.pause();
+    }
+  };
+  const timer = setTimeout(() => finish(false), conductor.limit);
+  const runs: VcpuRun[] = [];
+  let inTime: boolean;
+  try {
+    for (const vcpu of vcpus) {
+      const run = vcpu.start({ onExit, profile: conductor.profile });
+      runs.push(run);
+      // Nobody waits longer for it than `conductor.limit`.
+      run.ended({ deadline: '1440m' }).catch(fail);
+    }
+    if (conductor.untilHalted)
+      allIdle(runs, left, () => isOver).then((idle) => {
+        if (idle) finish(true);
+      }, fail);
+    inTime = await over;
+  } finally {
+    isOver = true;
+    clearTimeout(timer);
+    for (const run of runs) run.askToStop();
+    await Promise.all(runs.map((run) => run.stop()));
+    await Promise.allSettled(runs.map((run) => run.ended()));
+  }
+  // What went wrong with a late exit.
+  for (const run of runs) await run.ended();
+  return inTime;
+}
+
+/** Resolves when all are idle, twice in a row: an interrupt that was on its way has arrived by then. */
+async function allIdle(runs: readonly VcpuRun[], left: ReadonlySet<Vcpu>, isOver: () => boolean): Promise<boolean> {
+  let times = 0;
+  for (let wait = LOOK_SOON; ; wait = Math.min(wait * 2, LOOK_LATE)) {
+    await delay(wait);
+    if (isOver()) return false;
+    await Promise.all(runs.map((run) => run.pause()));
+    if (isOver() || runs.some(({ alive }) => !alive)) return false;
+    times = runs.every(({ vcpu }) => left.has(vcpu) || isIdle(vcpu)) ? times + 1 : 0;
+    if (times === 2) return true;
+    for (const run of runs) if (!left.has(run.vcpu)) run.resume();
+  }
+}
+
+/** Halted, and no interrupt waits that would wake it. */
+function isIdle(vcpu: Vcpu): boolean {
+  if (vcpu.getMpState() !== mpStates.KVM_MP_STATE_HALTED) return false;
+  if ((vcpu.getRegs().rflags & RFLAGS_IF) === 0n) return true;
+  let page: Uint8Array;
+  try {
+    page = vcpu.getLapic();
+  } catch {
+    return true;
+  }
+  const { registers, irr } = decodeLapic(page);
+  return irr.every((vector) => vector >> 4 <= registers.PPR >> 4);
+}

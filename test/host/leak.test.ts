@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { countOut, makeGuest } from '../support/guest.ts';
+import { noKvm } from '../support/host.ts';
+
+/** What the allocator and the compiler may keep, in bytes. A leaked kvm_run mapping alone would be 12 MB in 1000. */
+const RSS_SLACK = 24 << 20;
+
+/** V8's heap comes and goes in mappings of its own, some dozens; guest memory that leaks is one per cycle. */
+const MAPPINGS_SLACK = 100;
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+interface Held {
+  fds: number;
+  threads: number;
+  kvmMappings: number;
+  mappings: number;
+  rss: number;
+}
+
+/** What this process holds once everything that was dropped is gone. */
+async function held(): Promise<Held> {
+  for (let i = 0; i < 3; i++) {
+    collect();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const maps = readFileSync('/proc/self/maps', 'ascii').trimEnd().split('\n');
+  return {
+    fds: readdirSync('/proc/self/fd').length,
+    threads: readdirSync('/proc/self/task').length,
+    kvmMappings: maps.filter((line) => line.includes('kvm-vcpu')).length,
+    mappings: maps.length,
+    rss: process.memoryUsage().rss,
+  };
+}
+
+const cycles: [what: string, count: number, cycle: (i: number) => Promise<void>][] = [
+  [
+    'closed while it runs',
+    1000,
+    async () => {
+      using guest = makeGuest();
+      const run = guest.program(0, countOut(0x42)).start({ record: { exits: ['KVM_EXIT_IO'], onRecords() {} } });
+      await run.kick();
+    },
+  ],
+  [
+    'stopped, then closed',
+    200,
+    async (i) => {
+      using guest = makeGuest();
+      for await (const exit of guest.program(0, countOut(0x42)).start()) {
+        assert.equal(exit.name, 'KVM_EXIT_IO');
+        if (i % 3 > 0) break;
+        guest.vcpus[0]!.close();
+      }
+    },
+  ],
+  [
+    'forgotten with an exit that nobody takes',
+    200,
+    async () => {
+      const guest = makeGuest();
+      const run = guest.program(0, countOut(0x42)).start();
+      await run.pause();
+      assert.notEqual(run.state, 'running');
+    },
+  ],
+];
+
+for (const [what, count, cycle] of cycles) {
+  test(`${count} times a VM is opened, its vCPU runs and is ${what}: nothing is left`, {
+    skip: noKvm,
+    timeout: 120_000,
+  }, async (t) => {
+    const settle = what.startsWith('forgotten') ? 20 : 100;
+    const many = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        await cycle(i);
+        // What is forgotten is closed by the collector, which counts JavaScript objects, not VMs.
+        if (i % settle === settle - 1) await held();
+      }
+    };
+    await many(50);
+    const before = await held();
+    await many(count);
+    const after = await held();
+    t.diagnostic(`${JSON.stringify(before)} -> ${JSON.stringify(after)}`);
+    assert.deepEqual([after.fds, after.threads, after.kvmMappings], [before.fds, before.threads, before.kvmMappings]);
+    assert.ok(after.mappings <= before.mappings + MAPPINGS_SLACK, `mappings: ${before.mappings} -> ${after.mappings}`);
+    assert.ok(after.rss <= before.rss + RSS_SLACK, `rss: ${before.rss} -> ${after.rss}`);
+  });
+}

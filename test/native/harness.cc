@@ -1,0 +1,328 @@
+// What ThreadSanitizer and AddressSanitizer are to see of the vCPU's thread and its ring, without node: they are built
+// into this program together with the addon's own sources.
+//
+//   harness ring            one producer, one consumer
+//   harness fake            threads whose KVM_RUN is an imitation, which waits and is interrupted as the kernel's is
+//   harness kvm <device>    threads on a real KVM
+//
+// Ends with 0 and "ok", or with 1 and what is wrong.
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "../../native/deadline.h"
+#include "../../native/ring.h"
+#include "../../native/vcpu_thread.h"
+
+namespace {
+
+constexpr unsigned kSeed = 20260605;
+constexpr double kDeadlineSeconds = 60;
+constexpr size_t kCapacity = 64;
+constexpr size_t kUnionBytes = 16;
+constexpr size_t kIoBytes = 8;
+constexpr size_t kRecordSize = sizeof(RecordHeader) + kUnionBytes + kIoBytes;
+
+[[noreturn]] void Fail(const char* what, uint64_t actual = 0, uint64_t expected = 0) {
+  fprintf(stderr, "%s: %llu, expected %llu\n", what, static_cast<unsigned long long>(actual),
+          static_cast<unsigned long long>(expected));
+  _exit(1);
+}
+
+class Deadline {
+ public:
+  void Check(const char* what) const {
+    if (std::chrono::steady_clock::now() > ends_) Fail(what);
+  }
+
+ private:
+  std::chrono::steady_clock::time_point ends_ =
+      std::chrono::steady_clock::now() + std::chrono::seconds(static_cast<int>(kDeadlineSeconds));
+};
+
+void TestRing() {
+  constexpr uint64_t kRecords = 500000;
+  std::vector<uint8_t> memory(kCapacity * kRecordSize);
+  RecordRing ring(memory.data(), kCapacity, kRecordSize);
+  std::thread producer([&ring] {
+    for (uint64_t i = 0; i < kRecords; i++) {
+      uint8_t* slot;
+      while (!(slot = ring.Reserve())) std::this_thread::yield();
+      memset(slot, static_cast<int>(i & 0xff), kRecordSize);
+      memcpy(slot, &i, sizeof i);
+      ring.Publish();
+    }
+  });
+  Deadline deadline;
+  uint64_t next = 0;
+  while (next < kRecords) {
+    deadline.Check("the ring stands still");
+    size_t ready = ring.Ready();
+    for (size_t i = 0; i < ready; i++, next++) {
+      const uint8_t* slot = memory.data() + (ring.Start() + i) * kRecordSize;
+      uint64_t value;
+      memcpy(&value, slot, sizeof value);
+      if (value != next) Fail("record", value, next);
+      if (slot[kRecordSize - 1] != (next & 0xff)) Fail("the last byte", slot[kRecordSize - 1], next & 0xff);
+    }
+    if (ready == 0) std::this_thread::yield();
+    ring.Consume(ready);
+  }
+  producer.join();
+}
+
+// One vCPU whose guest writes 1, 2, 3, ... to a port. What it has said is collected as JavaScript would.
+class Subject {
+ public:
+  Subject() : ring_memory_(kCapacity * kRecordSize), ring_(ring_memory_.data(), kCapacity, kRecordSize) {}
+  virtual ~Subject() = default;
+
+  void Start(bool record) {
+    VcpuThread::Setup setup;
+    setup.run = run_;
+    setup.run_size = run_size_;
+    setup.enter = [this] { return Enter(); };
+    setup.notify = [this](std::shared_ptr<VcpuThread>) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      news_ += 1;
+    };
+    if (record) {
+      setup.plan.reasons.set(KVM_EXIT_IO);
+      setup.plan.ring = &ring_;
+      setup.plan.union_bytes = kUnionBytes;
+      setup.plan.io_bytes = kIoBytes;
+      setup.plan.watermark = kCapacity / 2;
+    }
+    base_ = seen_;
+    thread_ = VcpuThread::Start(std::move(setup));
+  }
+
+  // Takes what is there, and lets the vCPU go on. True if it has ended.
+  bool Work() {
+    size_t ready = ring_.Ready();
+    for (size_t i = 0; i < ready; i++) {
+      const uint8_t* slot = ring_memory_.data() + (ring_.Start() + i) * kRecordSize;
+      RecordHeader header;
+      memcpy(&header, slot, sizeof header);
+      if (header.seq != seen_ - base_) Fail("seq of a record", header.seq, seen_ - base_);
+      See(slot + sizeof header + kUnionBytes);
+    }
+    ring_.Consume(ready);
+    VcpuThread::News news = thread_->news();
+    if (news.phase == Phase::kFailed) Fail("KVM_RUN's errno", static_cast<uint64_t>(news.error), 0);
+    bool ended = news.phase == Phase::kEnded;
+    // Records that came before this exit are to be taken first.
+    if (news.phase != Phase::kRunning && ring_.Waiting() > 0) return false;
+    // At the end it may be one that was seen while the thread waited with it.
+    bool fresh = news.held && news.seq >= seen_ - base_;
+    if (fresh && (news.phase == Phase::kExit || ended)) {
+      if (run_->exit_reason != KVM_EXIT_IO) Fail("exit_reason", run_->exit_reason, KVM_EXIT_IO);
+      if (news.seq != seen_ - base_) Fail("seq of an exit", news.seq, seen_ - base_);
+      See(reinterpret_cast<const uint8_t*>(run_) + run_->io.data_offset);
+    }
+    if (!ended && news.phase != Phase::kRunning) thread_->Resume();
+    return ended;
+  }
+
+  void Stop() {
+    thread_->Stop();
+    Deadline deadline;
+    while (!Work()) deadline.Check("the thread does not end");
+    if (!thread_->Join(kDeadlineSeconds)) Fail("Join");
+    if (run_->immediate_exit != 0) Fail("immediate_exit is left over", run_->immediate_exit, 0);
+    const ThreadCounters& counters = thread_->counters();
+    if (counters.exits != seen_ - base_) Fail("exits", seen_ - base_, counters.exits);
+  }
+
+  // Every kick is to be acknowledged, whatever the guest does.
+  void Kick(bool pause) {
+    uint64_t number = pause ? thread_->Pause() : thread_->Kick();
+    Deadline deadline;
+    while (thread_->news().acked < number) {
+      deadline.Check("a kick was lost");
+      Work();
+    }
+  }
+
+  uint64_t seen() const { return seen_; }
+
+ protected:
+  virtual int Enter() = 0;
+
+  kvm_run* run_ = nullptr;
+  size_t run_size_ = 0;
+
+ private:
+  void See(const uint8_t* data) {
+    uint32_t value;
+    memcpy(&value, data, sizeof value);
+    seen_ += 1;
+    if (value != static_cast<uint32_t>(seen_)) Fail("what the guest wrote", value, seen_);
+  }
+
+  std::vector<uint8_t> ring_memory_;
+  RecordRing ring_;
+  std::shared_ptr<VcpuThread> thread_;
+  uint64_t seen_ = 0;
+  uint64_t base_ = 0;
+  std::mutex mutex_;
+  uint64_t news_ = 0;
+};
+
+// As KVM_RUN does it: immediate_exit is looked at once, a signal that comes later interrupts, nothing is lost between.
+class FakeSubject : public Subject {
+ public:
+  explicit FakeSubject(unsigned seed) : page_(8192), random_(seed) {
+    run_ = reinterpret_cast<kvm_run*>(page_.data());
+    run_size_ = page_.size();
+  }
+
+ protected:
+  int Enter() override {
+    if (__atomic_load_n(&run_->immediate_exit, __ATOMIC_RELAXED)) return -EINTR;
+    unsigned kind = random_() % 16;
+    if (kind == 0) return -EAGAIN;
+    if (kind == 1) {
+      // A guest that waits. The signal is let in by ppoll alone, as the kernel sees it from inside KVM_RUN alone.
+      sigset_t ours, before;
+      sigemptyset(&ours);
+      sigaddset(&ours, RunSignal());
+      pthread_sigmask(SIG_BLOCK, &ours, &before);
+      int result = 0;
+      if (!__atomic_load_n(&run_->immediate_exit, __ATOMIC_RELAXED)) {
+        timespec limit = {0, 2000000};
+        result = ppoll(nullptr, 0, &limit, &before);
+      }
+      pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      return result < 0 ? -errno : -EINTR;
+    }
+    value_ += 1;
+    run_->exit_reason = KVM_EXIT_IO;
+    run_->io.direction = KVM_EXIT_IO_OUT;
+    run_->io.size = 4;
+    run_->io.count = 1;
+    run_->io.port = 0x42;
+    run_->io.data_offset = 4096;
+    memcpy(page_.data() + 4096, &value_, sizeof value_);
+    return 0;
+  }
+
+ private:
+  std::vector<uint8_t> page_;
+  std::mt19937 random_;
+  uint32_t value_ = 0;
+};
+
+int Ask(int fd, unsigned long request, unsigned long argument, const char* name) {
+  int result = ioctl(fd, request, argument);
+  if (result < 0) Fail(name, static_cast<uint64_t>(errno), 0);
+  return result;
+}
+
+struct KvmVm {
+  explicit KvmVm(const char* device) {
+    system = open(device, O_RDWR | O_CLOEXEC);
+    if (system < 0) Fail(device, static_cast<uint64_t>(errno), 0);
+    fd = Ask(system, KVM_CREATE_VM, 0, "KVM_CREATE_VM");
+    run_size = static_cast<size_t>(Ask(system, KVM_GET_VCPU_MMAP_SIZE, 0, "KVM_GET_VCPU_MMAP_SIZE"));
+    Ask(fd, KVM_SET_TSS_ADDR, 0xfffbd000, "KVM_SET_TSS_ADDR");
+    memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    // inc eax; out 0x42, eax; jmp
+    const uint8_t code[] = {0x66, 0x40, 0x66, 0xe7, 0x42, 0xeb, 0xf9};
+    memcpy(memory, code, sizeof code);
+    kvm_userspace_memory_region region = {0, 0, 0x1000, 4096, reinterpret_cast<uint64_t>(memory)};
+    Ask(fd, KVM_SET_USER_MEMORY_REGION, reinterpret_cast<unsigned long>(&region), "KVM_SET_USER_MEMORY_REGION");
+  }
+  ~KvmVm() {
+    close(fd);
+    close(system);
+    munmap(memory, 4096);
+  }
+  int system, fd;
+  size_t run_size;
+  void* memory;
+};
+
+class KvmSubject : public Subject {
+ public:
+  KvmSubject(const KvmVm& vm, unsigned long id) {
+    fd_ = Ask(vm.fd, KVM_CREATE_VCPU, id, "KVM_CREATE_VCPU");
+    run_size_ = vm.run_size;
+    run_ = static_cast<kvm_run*>(mmap(nullptr, run_size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0));
+    kvm_sregs sregs;
+    Ask(fd_, KVM_GET_SREGS, reinterpret_cast<unsigned long>(&sregs), "KVM_GET_SREGS");
+    sregs.cs.base = 0x1000;
+    sregs.cs.selector = 0x100;
+    Ask(fd_, KVM_SET_SREGS, reinterpret_cast<unsigned long>(&sregs), "KVM_SET_SREGS");
+    kvm_regs regs = {};
+    regs.rflags = 2;
+    Ask(fd_, KVM_SET_REGS, reinterpret_cast<unsigned long>(&regs), "KVM_SET_REGS");
+  }
+  ~KvmSubject() override {
+    munmap(run_, run_size_);
+    close(fd_);
+  }
+
+ protected:
+  int Enter() override { return ioctl(fd_, KVM_RUN, 0) < 0 ? -errno : 0; }
+
+ private:
+  int fd_;
+};
+
+// Runs them side by side, kicks and pauses and stops and starts them at random, and counts what they say.
+void Exercise(std::vector<std::unique_ptr<Subject>>& subjects, int rounds, int steps) {
+  std::mt19937 random(kSeed);
+  for (int round = 0; round < rounds; round++) {
+    for (auto& subject : subjects) subject->Start(random() % 2 == 0);
+    for (int step = 0; step < steps; step++) {
+      Subject& subject = *subjects[random() % subjects.size()];
+      unsigned action = random() % 10;
+      if (action < 6) {
+        subject.Work();
+      } else {
+        subject.Kick(action == 9);
+      }
+    }
+    for (auto& subject : subjects) subject->Stop();
+  }
+  for (auto& subject : subjects) printf("%llu exits\n", static_cast<unsigned long long>(subject->seen()));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const char* what = argc > 1 ? argv[1] : "";
+  std::vector<std::unique_ptr<Subject>> subjects;
+  if (strcmp(what, "ring") == 0) {
+    TestRing();
+  } else if (strcmp(what, "fake") == 0) {
+    for (unsigned i = 0; i < 4; i++) subjects.push_back(std::make_unique<FakeSubject>(kSeed + i));
+    Exercise(subjects, 40, 1000);
+  } else if (strcmp(what, "kvm") == 0 && argc > 2) {
+    KvmVm vm(argv[2]);
+    for (unsigned i = 0; i < 4; i++) subjects.push_back(std::make_unique<KvmSubject>(vm, i));
+    Exercise(subjects, 20, 500);
+    subjects.clear();
+  } else {
+    fprintf(stderr, "usage: harness ring | fake | kvm <device>\n");
+    return 2;
+  }
+  puts("ok");
+  return 0;
+}

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { KVM_DEVICE } from '../../lib/index.ts';
+import { noKvm } from '../support/host.ts';
+import { run, runtime } from './sanitizer.ts';
+
+/** Builds harness.cc with the addon's own sources under a sanitizer, and runs it. */
+export function testHarness(sanitizer: string, library: string): void {
+  const missing = runtime(library) ? false : `the compiler has no ${library}`;
+  const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-harness-'));
+  after(() => rmSync(work, { recursive: true, force: true }));
+  const program = join(work, 'harness');
+
+  test(`the vCPU's thread and its ring build with -fsanitize=${sanitizer}`, { skip: missing }, () => {
+    const flags = ['-std=c++17', '-Wall', '-Wextra', '-Werror', '-g', '-O1', `-fsanitize=${sanitizer}`];
+    const sources = ['test/native/harness.cc', 'native/vcpu_thread.cc', 'native/deadline.cc'];
+    const built = run('c++', [
+      ...flags,
+      '-fno-sanitize-recover=all',
+      ...sources,
+      '-o',
+      program,
+      '-pthread',
+      '-ldl',
+      '-lrt',
+    ]);
+    assert.ok(built.ok, built.output);
+  });
+
+  for (const [what, args, skip] of [
+    ['the ring, between two threads', ['ring'], missing],
+    ['threads with an imitation of KVM_RUN', ['fake'], missing],
+    ['threads on the real KVM', ['kvm', KVM_DEVICE], missing || noKvm],
+  ] as const) {
+    test(`${what}, under -fsanitize=${sanitizer}`, { skip }, () => {
+      const { ok, output } = run(program, [...args]);
+      assert.ok(ok && /\nok\n/.test(output), output);
+    });
+  }
+}
