@@ -12,8 +12,9 @@ export function addLabCommand(program: Command, ends: (exitCode: number) => void
     .option('--kernel-src <tree>', 'build this Linux tree, which already has the series')
     .action(async (options: { kernelSrc?: string }, command: Command) => {
       const { json } = globalOptionsOf(command);
+      const progress = progressLine();
       const kernel = await withSignals((signal) =>
-        buildLab({ kernelSrc: options.kernelSrc, report: progressLine(), signal }),
+        buildLab({ kernelSrc: options.kernelSrc, ...progress, signal }).finally(progress.end),
       );
       process.stdout.write(json ? `${JSON.stringify(kernel)}\n` : `${kernel.kernel}\n`);
     });
@@ -68,10 +69,19 @@ async function withSignals<T>(work: (signal: AbortSignal) => Promise<T>): Promis
   }
 }
 
-/** On a terminal the last line is written over; elsewhere every word is a line. */
-function progressLine(): (line: string) => void {
-  return (line) =>
-    process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line.slice(0, process.stderr.columns - 1)}` : `${line}\n`);
+/** On a terminal one line is written over and over; elsewhere every word is a line. */
+function progressLine() {
+  const { stderr } = process;
+  if (!stderr.isTTY) return { report: (line: string) => void stderr.write(`${line}\n`), end() {} };
+  let told = false;
+  return {
+    reportEveryMs: 500,
+    report(line: string) {
+      told = true;
+      stderr.write(`\r\x1b[K${line.slice(0, stderr.columns - 1)}`);
+    },
+    end: () => void (told && stderr.write('\n')),
+  };
 }
 
 function describe(status: LabStatus): string {

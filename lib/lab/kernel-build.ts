@@ -18,6 +18,8 @@ export interface BuildOptions {
   /** A kernel tree that already has the series; without it, Debian's source and this package's patch. */
   kernelSrc?: string | undefined;
   report?: Report | undefined;
+  /** How often a stage that goes on is told again; 15 s if not given. */
+  reportEveryMs?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -59,7 +61,7 @@ const gib = 1024 ** 3;
 
 /** Builds the lab kernel, or finds it finished in the cache. */
 export async function buildKernel(options: BuildOptions): Promise<CachedKernel> {
-  const progress = new Progress(options.report ?? (() => {}));
+  using progress = new Progress(options.report ?? (() => {}), options.reportEveryMs);
   const abort = options.signal;
   const source = options.kernelSrc === undefined ? undefined : resolve(options.kernelSrc);
   if (source) checkTree(source);

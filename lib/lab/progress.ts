@@ -1,33 +1,41 @@
-const everyMs = 15_000;
-
 /** Where progress words go: one line each. */
 export type Report = (line: string) => void;
 
-/** Tells the stages of a long work with the time that has passed since its start. */
-export class Progress {
+/** Tells the stages of a long work with the time that has passed since its start, and goes on telling. */
+export class Progress implements Disposable {
   readonly #report: Report;
   readonly #started = performance.now();
-  #told = 0;
+  readonly #timer: NodeJS.Timeout;
   #stage = '';
+  #detail = '';
 
-  constructor(report: Report) {
+  /** @param everyMs how often a stage that goes on is told again */
+  constructor(report: Report, everyMs = 15_000) {
     this.#report = report;
+    this.#timer = setInterval(() => this.#stage !== '' && this.#tell(), everyMs);
+    this.#timer.unref();
   }
 
   /** A new stage begins: told at once. */
   stage(name: string, detail = ''): void {
     this.#stage = name;
-    this.#tell(detail);
+    this.#detail = detail;
+    this.#tell();
+    this.#timer.refresh();
   }
 
-  /** The stage goes on: told when the last word is long enough ago. */
+  /** How far the stage has come: told at its time. */
   step(detail: string): void {
-    if (performance.now() - this.#told >= everyMs) this.#tell(detail);
+    this.#detail = detail;
   }
 
-  #tell(detail: string): void {
-    this.#told = performance.now();
-    this.#report(`${elapsed(this.#told - this.#started)}  ${this.#stage}${detail ? `: ${detail}` : ''}`);
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  #tell(): void {
+    const time = elapsed(performance.now() - this.#started);
+    this.#report(`${time}  ${this.#stage}${this.#detail ? `: ${this.#detail}` : ''}`);
   }
 }
 

@@ -67,7 +67,7 @@ export function labShell(options: LabOptions & { stdin: NodeJS.ReadStream }): Pr
     argv: ['/bin/busybox', 'sh'],
     env: { TERM: process.env.TERM ?? 'vt100', PS1: `${options.lane}# ` },
     files: [],
-    input: terminal ? { rows: process.stdout.rows, columns: process.stdout.columns } : 'pipe',
+    input: terminal ? { rows: process.stdout.rows || 24, columns: process.stdout.columns || 80 } : 'pipe',
   };
   return boot(options, command, undefined, (line) => connectInput(stdin, line, terminal));
 }
