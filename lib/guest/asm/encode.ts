@@ -117,17 +117,15 @@ function setMemory(instruction: Instruction, memory: Memory, direct: boolean): v
   instruction.memoryDisplSize = base ? displacementSize(memory, number, width / 8) : width / 8;
 }
 
-function displacementSize(
-  { displacementSize: wanted, displacement, base }: Memory,
-  number: bigint,
-  full: number,
-): number {
+function displacementSize(memory: Memory, number: bigint, full: number): number {
+  const { displacementSize: wanted, displacement, base, index, addressSize } = memory;
   if (wanted === 1) return 1;
   if (wanted === 'full') return full;
   // A label's address may change with the load address: NASM gives it the full size.
   const isByte = displacement.relative === 0n && number === BigInt.asIntN(8, number);
   if (!isByte) return full;
-  const mustBe = base!.number === 5 || base!.number === 13;
+  // Without a displacement these registers' places in the tables mean something else.
+  const mustBe = addressSize === 16 ? base!.number === 5 && !index : (base!.number & 7) === 5;
   return number === 0n && !mustBe ? 0 : 1;
 }
 
@@ -206,10 +204,10 @@ function order(bytes: Uint8Array, { form }: Candidate, prefixes: Prefixes, bits:
   if (operandSize !== undefined && operandSize !== 64 && operandSize !== natural && sixes < 1) found.push(0x66);
   if (addressSize !== undefined && addressSize !== bits && !found.includes(0x67)) found.push(0x67);
   const rank = (byte: number) => {
-    if (byte === 0xf2 || byte === 0xf3) return byte === form.mandatoryPrefix ? 5 : 0;
+    if (byte === 0xf2 || byte === 0xf3) return byte === form.mandatoryPrefix ? 6 : 0;
     if (byte === 0xf0) return 1;
-    if (byte === 0x67) return 3;
-    return byte === 0x66 ? (operandSize === undefined ? 4 : 2.5) : 2;
+    if (byte === 0x66) return mandatory66 ? 5 : 3;
+    return byte === 0x67 ? 4 : 2;
   };
   found.sort((a, b) => rank(a) - rank(b));
   return Uint8Array.from([...found, ...bytes.subarray(count)]);

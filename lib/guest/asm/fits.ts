@@ -24,7 +24,7 @@ export function misfit({ form, operands, narrowed }: Candidate, position: Positi
     const kind = form.kinds[form.explicit[index]!]!;
     if (operand.kind === 'immediate') {
       const found = kind.startsWith('imm')
-        ? immediateMisfit(kind, operand, form.operandSize, narrowed)
+        ? (labelMisfit(form, operands[0]!, operand) ?? immediateMisfit(kind, operand, form.operandSize, narrowed))
         : branchMisfit(kind, operand, form, position);
       if (found) return found;
     } else if (operand.kind === 'pointer') {
@@ -36,6 +36,16 @@ export function misfit({ form, operands, narrowed }: Candidate, position: Positi
     }
   }
   return undefined;
+}
+
+/** `mov rax, label` takes 64 bits, wherever the label comes to lie. */
+function labelMisfit(
+  { name }: Form,
+  target: Operand,
+  operand: Extract<Operand, { kind: 'immediate' }>,
+): Misfit | undefined {
+  const whole = name === 'Mov_rm64_imm32' && target.kind === 'register' && operand.qualifiers.size === undefined;
+  return whole && operand.value.relative !== 0n ? tooWide(operand, operand.value, '32 bits') : undefined;
 }
 
 function immediateMisfit(

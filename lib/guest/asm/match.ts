@@ -16,7 +16,7 @@ export interface Candidate {
 }
 
 /** Their register operand is 16 bits wide whatever its name says. */
-const anyWidth = /^(Mov_Sreg_|Ltr_|Lldt_|Verr_|Verw_|Lmsw_)/;
+const anyWidth = /^(Mov_Sreg_|Arpl_|Ltr_|Lldt_|Verr_|Verw_|Lmsw_)/;
 /** Of their operands the last one is 16 bits wide whatever its name says. */
 const anyWidthLast = /^(Lar_|Lsl_)/;
 /** They fill the upper half of a 64-bit register with zeros: no REX.W needed. */
@@ -38,7 +38,7 @@ export function candidates(syntax: InstructionSyntax, operands: readonly Operand
   if (found.length === 0) throw mismatch(syntax, operands, forms, bits);
   refuseAmbiguity(syntax, found);
   const cost = ({ form, narrowed }: Candidate) =>
-    form.length + sizePrefixes(form, bits) - (narrowed ? 0.5 : 0) - preference(form, normal, bits);
+    form.length + sizePrefixes(form, bits) + detour(form, bits) - (narrowed ? 0.5 : 0) - preference(form, normal, bits);
   return found
     .map((candidate, order) => ({ candidate, order, cost: cost(candidate) }))
     .sort((a, b) => a.cost - b.cost || a.order - b.order)
@@ -53,6 +53,11 @@ function supplement(mnemonic: string, operands: readonly Operand[]): readonly Op
   return operands;
 }
 
+/** Where nothing says how wide the operation is (`push 0x1234`), it is as wide as the mode has it, shorter or not. */
+function detour({ operandSize }: Form, bits: Bits): number {
+  return (operandSize === 16 && bits !== 16) || (operandSize === 32 && bits === 16) ? 10 : 0;
+}
+
 /** Where encodings have one length, the sign-extended byte comes first. */
 function preference({ kinds, farPointer, operandSize }: Form, operands: readonly Operand[], bits: Bits): number {
   if (farPointer && bits === 64 && operandSize === 64) return 2; // NASM's choice for `jmp far [x]`
@@ -61,12 +66,13 @@ function preference({ kinds, farPointer, operandSize }: Form, operands: readonly
 
 function fit(form: Form, operands: readonly Operand[], syntax: InstructionSyntax, bits: Bits): Candidate[] {
   const { name, explicit } = form;
-  if (explicit.length === 0 && syntax.mnemonic.startsWith('aa') && operands.length === 0) return [];
   if (/^(Aam|Aad)_imm8$/.test(name) && operands.length === 0)
     return [{ form, operands: [ten(syntax)], narrowed: false }];
   const loop = loopOperands(form, operands, syntax.prefixes, bits);
   if (loop) operands = loop;
   if (operands.length !== explicit.length) return [];
+  // In 64-bit code 90 is a nop, which leaves the upper half of rax alone.
+  if (name === 'Xchg_r32_EAX' && bits === 64 && operands.every((each) => nameOf(each) === 'eax')) return [];
   const found: Candidate[] = [];
   for (const order of orders(name, operands)) {
     const narrowed = narrows(form, order, bits);
@@ -75,6 +81,10 @@ function fit(form: Form, operands: readonly Operand[], syntax: InstructionSyntax
     if (fits) found.push({ form, operands: adapted, narrowed });
   }
   return found;
+}
+
+function nameOf(operand: Operand): string | undefined {
+  return operand.kind === 'register' ? operand.register.name : undefined;
 }
 
 /** `aam` divides by ten. */
@@ -158,7 +168,8 @@ function suitsMemory(form: Form, kind: string, operand: Extract<Operand, { kind:
   const { memory, qualifiers } = operand;
   const direct = kind === 'mem_offs';
   if (direct) {
-    if (memory.base || memory.index || memory.ripRelative || (bits === 64 && !memory.wide)) return false;
+    if (memory.base || memory.index || memory.ripRelative) return false;
+    if (bits === 64 && !memory.wide && memory.addressSize === 64) return false;
   } else if (kind !== 'mem' && !kind.endsWith('_or_mem')) return false;
   if (NEAR_OR_FAR.test(form.name) && form.farPointer !== (qualifiers.distance === 'far')) return false;
   if (qualifiers.size === undefined || form.memorySize === 0) return true;
@@ -212,10 +223,22 @@ function chooseSizes(found: Candidate[], prefixes: Prefixes, operands: readonly 
     const plain = left.filter(({ form }) => !/^(Fxsave|Fxrstor|Xsave|Xrstor)64_/.test(form.name));
     if (plain.length > 0) left = plain;
   }
+  left = sizeByImmediate(left);
   const fixed = left.filter(({ form }) => form.addressSize === (addressSize ?? bits));
   const sizeMatters = left.some(({ form }) => form.addressSize !== 0 && !/^J[er]?cxz_/.test(form.name));
   return sizeMatters && fixed.length > 0 ? fixed : left;
 }
+
+/** `mov [x], dword 5`: the number says how wide the memory operand is. */
+function sizeByImmediate(found: Candidate[]): Candidate[] {
+  const agreeing = found.filter(({ form, operands: [target, value] }) => {
+    const size = value?.kind === 'immediate' ? value.qualifiers.size : undefined;
+    return target?.kind === 'memory' && target.qualifiers.size === undefined && form.memorySize === size;
+  });
+  return agreeing.length > 0 && sizedByImmediate.test(agreeing[0]!.form.name) ? agreeing : found;
+}
+
+const sizedByImmediate = /^(Mov|Add|Or|Adc|Sbb|And|Sub|Xor|Cmp|Test)_/;
 
 /** Instructions that take what the mode has if the memory operand's size is not written. */
 const naturalSize = /^(Call|Jmp)_|^F(n?stenv|ldenv|n?save|rstor)_/;
