@@ -1,8 +1,8 @@
 import { ArgumentError } from '../errors.ts';
 
 /**
- * How a vCPU reads guest code: real16 in real mode, flat32 in 32-bit protected mode without paging, long64 in 64-bit
- * mode.
+ * How a vCPU reads guest code: real16 in real mode; flat32 in 32-bit protected mode without paging, every segment flat,
+ * so that an address in the code is a guest physical address; long64 in 64-bit mode.
  */
 export type GuestMode = 'real16' | 'flat32' | 'long64';
 

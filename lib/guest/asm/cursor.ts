@@ -1,4 +1,4 @@
-import { AsmError } from './error.ts';
+import { AsmError, type Place } from './error.ts';
 import type { Token } from './lexer.ts';
 
 /** Reads the tokens of one line from left to right. */
@@ -33,6 +33,13 @@ export class Cursor {
   get keyword(): string | undefined {
     const { kind, text, escaped } = this.next;
     return kind === 'name' && !escaped ? text.toLowerCase() : undefined;
+  }
+
+  /** Everything from that place to the last token taken. */
+  since(start: Place): Place {
+    const last = this.#tokens[Math.max(0, this.#at - 1)]!.place;
+    const end = last.column - 1 + last.text.length;
+    return { ...start, text: start.source.slice(start.column - 1, Math.max(end, start.column)) };
   }
 
   atMark(mark: string): boolean {

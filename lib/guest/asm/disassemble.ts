@@ -1,6 +1,8 @@
+import type { Instruction } from 'iced-x86';
 import { ArgumentError } from '../../errors.ts';
 import { bitsOf, type GuestMode } from '../code.ts';
 import { iced } from './iced.ts';
+import type { Bits } from './syntax.ts';
 
 export interface DisassembleOptions {
   /** How the CPU reads the bytes. Default flat32. */
@@ -38,7 +40,7 @@ export function disassemble(bytes: Uint8Array, options: DisassembleOptions = {})
       const start = decoder.position;
       const instruction = decoder.decode();
       const own = bytes.slice(start, decoder.position);
-      const text = instruction.isInvalid ? data(own) : correct(formatter.format(instruction));
+      const text = instruction.isInvalid ? data(own) : correct(formatter.format(instruction), instruction, bits);
       lines.push({ address: BigInt.asUintN(64, origin + BigInt(start)), bytes: own, text });
       instruction.free();
     }
@@ -58,12 +60,50 @@ function nasmFormatter() {
   formatter.spaceAfterOperandSeparator = true;
   formatter.smallHexNumbersInDecimal = true;
   formatter.ripRelativeAddresses = false;
+  formatter.showUselessPrefixes = true;
+  formatter.usePseudoOps = false;
   return formatter;
 }
 
-/** What iced-x86 writes otherwise than NASM reads it. */
-function correct(text: string): string {
-  return text;
+/** Completes what iced-x86's text does not say, so that the text stands for these bytes only. */
+function correct(text: string, instruction: Instruction, bits: Bits): string {
+  const { Code } = iced();
+  if (text.startsWith('invlpga ')) return 'invlpga';
+  const sized = withImmediateSize(text, instruction);
+  const pushesWord = instruction.code === Code.Push_imm16 && bits !== 16 && sized === text && !text.startsWith('o16 ');
+  return withAddressSize(pushesWord ? text.replace('push ', 'push word ') : sized, instruction, bits);
+}
+
+/** `[0x1234]` with an address size that is not the mode's. */
+function withAddressSize(text: string, instruction: Instruction, bits: Bits): string {
+  const { OpKind, Register } = iced();
+  const kinds = Array.from({ length: instruction.opCount }, (_, index) => instruction.opKind(index));
+  const bare = instruction.memoryBase === Register.None && instruction.memoryIndex === Register.None;
+  const size = instruction.memoryDisplSize * 8;
+  if (!bare || !kinds.includes(OpKind.Memory) || size === bits || /\[(?:word|dword|qword|a\d\d) /.test(text))
+    return text;
+  return text.replace('[', `[a${size} `);
+}
+
+const shorter = /^(?:Add|Or|Adc|Sbb|And|Sub|Xor|Cmp|Imul|Push[dq]?)_.*imm(?:16|32)$/;
+
+/** A number in more bytes than it needs. */
+function withImmediateSize(text: string, instruction: Instruction): string {
+  const { Code, OpKind } = iced();
+  const name = Code[instruction.code]!;
+  const last = instruction.opCount - 1;
+  const isRegister = last > 0 && instruction.opKind(0) === OpKind.Register;
+  const strict = (size: string) => text.replace(/(?:[a-z]*word )?(\S+)$/, `strict ${size} $1`);
+  if (name === 'Mov_r64_imm64') {
+    const number = BigInt.asIntN(64, instruction.immediate(1));
+    return number >> 32n === 0n || number >> 31n === -1n ? strict('qword') : text;
+  }
+  if (name === 'Mov_rm64_imm32' && isRegister && instruction.immediate(1) >> 31n === 0n) return strict('dword');
+  if (!shorter.test(name)) return text;
+  const number = instruction.immediate(last);
+  const word = name.endsWith('imm16');
+  const signed = BigInt.asIntN(word ? 16 : 32, number);
+  return signed === BigInt.asIntN(8, number) ? strict(word ? 'word' : 'dword') : text;
 }
 
 function data(bytes: Uint8Array): string {

@@ -17,6 +17,12 @@ export interface OperandContext {
 }
 
 export function parseOperand(cursor: Cursor, context: OperandContext): OperandSyntax {
+  const first = cursor.next.place;
+  const operand = parse(cursor, context);
+  return { ...operand, place: cursor.since(first) };
+}
+
+function parse(cursor: Cursor, context: OperandContext): OperandSyntax {
   const { place } = cursor.next;
   const qualifiers = parseQualifiers(cursor);
   if (cursor.atMark('[')) return { place, qualifiers, ...parseMemory(cursor, context) };
