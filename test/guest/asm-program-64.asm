@@ -43,7 +43,10 @@ entry:
     test r8, r8
     cmovz rax, r9
     setnz [flag]
-    mov al, [qword counter]
+    mov al, [abs qword counter]
+    mov rcx, [fs:0x10]
+    mov rcx, [gs:flag]
+    mov rcx, [es:flag]
     xor r15d, r15d
     jmp qword [target]
     jmp far [target]

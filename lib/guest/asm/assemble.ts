@@ -7,7 +7,7 @@ import { type Candidate, candidates } from './match.ts';
 import { type Operand, resolveOperands } from './operand.ts';
 import type { Source } from './source.ts';
 import type { Bits, Body, Expression, InstructionSyntax, Program, Statement } from './syntax.ts';
-import { address, evaluate, type Scope, type Value } from './value.ts';
+import { address, dependsOnPlace, evaluate, type Scope, type Value } from './value.ts';
 
 /** One line of the text and the bytes it became. */
 export interface AssembledLine {
@@ -55,6 +55,8 @@ class Assembler {
   readonly #rejected = new Map<InstructionSyntax, Set<Form>>();
   /** What an instruction became: in the next pass it is mostly the same. */
   readonly #encoded = new Map<InstructionSyntax, { key: string; at: bigint; moves: boolean; bytes: Uint8Array }>();
+  /** The symbols that this pass changed. */
+  readonly #restless = new Set<string>();
   #pass = 0;
   #changed = true;
   /** In the last pass a value that does not fit is an error. */
@@ -70,9 +72,10 @@ class Assembler {
 
   run(): Assembled {
     do {
-      if (++this.#pass > MAX_PASSES) throw this.#unsettled();
+      if (this.#pass++ === MAX_PASSES) throw this.#unsettled();
       this.#changed = false;
       this.#unknown = false;
+      this.#restless.clear();
       this.#layOut();
     } while (this.#changed || this.#unknown);
     this.#strict = true;
@@ -123,6 +126,7 @@ class Assembler {
     const same = old && old.number === value.number && old.relative === value.relative && old.known === value.known;
     if (same) return;
     this.#changed = true;
+    this.#restless.add(name);
     this.#symbols.set(name, value);
   }
 
@@ -134,12 +138,13 @@ class Assembler {
 
   /** A count that must be known and sensible; 0 until it is known. */
   #count(expression: Expression, scope: Scope): number {
-    const { number, known } = this.#number(expression, scope);
+    const value = this.#number(expression, scope);
+    const { number, known } = value;
     if (!known) return 0;
     if (number < 0n && !this.#strict) return 0;
     if (number >= 0n && number <= MAX_BYTES) return Number(number);
     const reason = `The count is ${number}`;
-    throw new AsmError(expression.place, reason, `Use a number from 0 to ${MAX_BYTES}.`, true);
+    throw new AsmError(expression.place, reason, `Use a number from 0 to ${MAX_BYTES}.`, dependsOnPlace(value));
   }
 
   #statement(statement: Statement, at: bigint, scope: Scope): Uint8Array {
@@ -194,8 +199,7 @@ class Assembler {
       }
       case 'align': {
         const to = this.#count(body.to, scope);
-        if (to < 1)
-          throw new AsmError(body.to.place, 'Nothing can be aligned to 0', 'Write align 4, align 16, ...', true);
+        if (to < 1) throw new AsmError(body.to.place, 'Nothing can be aligned to 0', 'Write align 4, align 16, ...');
         const gap = Number((BigInt(to) - (at % BigInt(to))) % BigInt(to));
         if (gap === 0) return noBytes;
         const unit = this.#body(statement, body.fill, at, scope);
@@ -236,7 +240,7 @@ class Assembler {
       if (!why) return { candidate, fits: true };
       if (this.#pass >= STUBBORN_PASS) this.#rejected.set(syntax, rejected.add(candidate.form));
     }
-    if (this.#strict) throw new AsmError(why!.operand.place, why!.reason, why!.advice, true);
+    if (this.#strict) throw new AsmError(why!.operand.place, why!.reason, why!.advice, why!.addressDependent);
     return { candidate: last, fits: false };
   }
 
@@ -251,8 +255,9 @@ class Assembler {
   }
 
   #unsettled(): AsmError {
-    const last = this.#program.statements.findLast(({ label, times }) => label !== undefined || times);
-    const place = last?.place ?? this.#program.statements.at(-1)!.place;
+    const { statements, symbols } = this.#program;
+    const label = statements.find((statement) => this.#restless.has(statement.label ?? ''))?.label;
+    const place = symbols.get(label ?? '') ?? statements[0]!.place;
     return new AsmError(
       place,
       'The sizes and addresses do not settle',
@@ -268,7 +273,7 @@ function fillWith(unit: Uint8Array, length: number): Uint8Array {
 }
 
 function tooMuch({ place }: Statement): AsmError {
-  return new AsmError(place, `The code grows beyond ${MAX_BYTES} bytes`, 'Check the counts of times and resb.', true);
+  return new AsmError(place, `The code grows beyond ${MAX_BYTES} bytes`, 'Check the counts of times and resb.');
 }
 
 /** Encoded relative to where the instruction is. */

@@ -2,7 +2,7 @@ import { AsmError } from './error.ts';
 import { hasRoom } from './fits.ts';
 import type { Source } from './source.ts';
 import type { Body, Expression } from './syntax.ts';
-import type { Value } from './value.ts';
+import { dependsOnPlace, type Value } from './value.ts';
 
 type Data = Extract<Body, { kind: 'data' }>;
 
@@ -22,10 +22,16 @@ export function bytesOfData(
       bytes.push(...item.value.bytes);
       while (bytes.length % unit) bytes.push(0);
     } else {
-      const { number } = worth(item.value);
+      const value = worth(item.value);
+      const { number } = value;
       if (strict && !hasRoom(number, unit * 8)) {
         const reason = `0x${number.toString(16)} does not fit into ${unit * 8} bits`;
-        throw new AsmError(item.place, reason.replace('0x-', '-0x'), 'Use a wider unit: dw, dd or dq.', true);
+        throw new AsmError(
+          item.place,
+          reason.replace('0x-', '-0x'),
+          'Use a wider unit: dw, dd or dq.',
+          dependsOnPlace(value),
+        );
       }
       for (let index = 0; index < unit; index++) bytes.push(Number((number >> BigInt(8 * index)) & 0xffn));
     }

@@ -62,6 +62,7 @@ function nasmFormatter() {
   formatter.ripRelativeAddresses = false;
   formatter.showUselessPrefixes = true;
   formatter.usePseudoOps = false;
+  formatter.branchLeadingZeros = false;
   return formatter;
 }
 
@@ -99,6 +100,8 @@ function withImmediateSize(text: string, instruction: Instruction): string {
     return number >> 32n === 0n || number >> 31n === -1n ? strict('qword') : text;
   }
   if (name === 'Mov_rm64_imm32' && isRegister && instruction.immediate(1) >> 31n === 0n) return strict('dword');
+  if (/^(?:R[oc][lr]|S[ha][lr])_.*_imm8$/.test(name) && instruction.immediate(last) === 1n)
+    return text.replace(/1$/, 'byte 1');
   if (!shorter.test(name)) return text;
   const number = instruction.immediate(last);
   const word = name.endsWith('imm16');

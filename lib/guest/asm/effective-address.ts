@@ -41,14 +41,14 @@ export function resolveMemory(syntax: MemorySyntax, value: Value, bits: Bits, pr
     wide: false,
   } as const;
   if (registers.length === 0) {
-    const ripRelative = bits === 64 && syntax.relative && syntax.displacementSize !== 8;
+    const ripRelative = bits === 64 && syntax.relative;
     return {
       ...common,
       base: undefined,
       index: undefined,
       scale: 1,
       ripRelative,
-      wide: size === 64 && syntax.displacementSize === 8,
+      wide: size === 64 && syntax.displacementSize === 8 && !ripRelative,
     };
   }
   if (syntax.addressSize !== undefined && syntax.addressSize !== size)

@@ -2,13 +2,15 @@ import { type Form, sizePrefixes } from './form.ts';
 import type { Candidate } from './match.ts';
 import type { Operand } from './operand.ts';
 import type { Bits } from './syntax.ts';
-import type { Value } from './value.ts';
+import { dependsOnPlace, type Value } from './value.ts';
 
 /** Why a value does not fit. */
 export interface Misfit {
   readonly operand: Operand;
   readonly reason: string;
   readonly advice: string;
+  /** At another load address it could fit. */
+  readonly addressDependent: boolean;
 }
 
 /** Where an instruction lies, and how many prefixes its text has. */
@@ -77,7 +79,8 @@ export function hasRoom(number: bigint, width: number): boolean {
   return width >= 64 || (-(1n << BigInt(width)) <= number && number < 1n << BigInt(width));
 }
 
-function tooWide(operand: Operand, { number }: Value, room: string): Misfit {
+function tooWide(operand: Operand, value: Value, room: string): Misfit {
+  const { number } = value;
   const extended = room.includes('sign');
   return {
     operand,
@@ -85,6 +88,7 @@ function tooWide(operand: Operand, { number }: Value, room: string): Misfit {
     advice: extended
       ? 'Load it into a register first: mov takes 64 bits.'
       : 'Use a smaller number, or a wider operand.',
+    addressDependent: dependsOnPlace(value),
   };
 }
 
@@ -100,7 +104,7 @@ function branchMisfit(
   const short = bytes === '1';
   // NASM does not know how far away a number is, and takes no chance.
   if (short && value.relative !== 1n && qualifiers.distance !== 'short' && !/^(Loop|J.?cxz)/.test(form.name))
-    return { operand, reason: 'A number is no place near here', advice: 'Write short.' };
+    return { operand, reason: 'A number is no place near here', advice: 'Write short.', addressDependent: false };
   const width = Number(operandSize ?? bits);
   const distance = value.number - (address + BigInt(form.length + sizePrefixes(form, bits) + prefixes));
   const wrapped = width === 64 ? distance : BigInt.asIntN(width, distance);
@@ -113,6 +117,7 @@ function branchMisfit(
     advice: short
       ? 'A short jump reaches 127 bytes: use a near jump (for loop: dec and jnz).'
       : 'Jump through a register.',
+    addressDependent: value.relative !== 1n,
   };
 }
 
@@ -133,16 +138,17 @@ function displacementMisfit(operand: Extract<Operand, { kind: 'memory' }>, direc
   if (memory.addressSize !== 64)
     return hasRoom(number, memory.addressSize)
       ? undefined
-      : addressMisfit(operand, number, `${memory.addressSize} bits`);
+      : addressMisfit(operand, memory.displacement, `${memory.addressSize} bits`);
   if (number === BigInt.asIntN(32, number)) return undefined;
   if (!memory.base && !memory.index && number >> 32n === 0n) return undefined; // by a 32-bit address, see encode.ts
-  return addressMisfit(operand, number, '32 bits that are sign-extended');
+  return addressMisfit(operand, memory.displacement, '32 bits that are sign-extended');
 }
 
-function addressMisfit(operand: Operand, number: bigint, room: string): Misfit {
+function addressMisfit(operand: Operand, value: Value, room: string): Misfit {
   return {
     operand,
-    reason: `The address ${hex(number)} does not fit into ${room}`,
+    reason: `The address ${hex(value.number)} does not fit into ${room}`,
+    addressDependent: dependsOnPlace(value),
     advice: room.includes('sign')
       ? 'Load it into a register: mov rbx, address, then [rbx]; or for al, ax, eax, rax write [qword address].'
       : 'Use a 32-bit address ([dword x]) or a register.',

@@ -89,7 +89,12 @@ function nameOf(operand: Operand): string | undefined {
 
 /** `aam` divides by ten. */
 function ten({ place }: InstructionSyntax): Operand {
-  return { place, qualifiers: {}, kind: 'immediate', value: { number: 10n, relative: 0n, known: true, terms: [] } };
+  return {
+    place,
+    qualifiers: {},
+    kind: 'immediate',
+    value: { number: 10n, relative: 0n, bent: false, known: true, terms: [] },
+  };
 }
 
 /** `loop label, cx`: the counter chooses the form. undefined: the form does not count. */

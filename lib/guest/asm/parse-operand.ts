@@ -58,7 +58,7 @@ type MemorySyntax = Omit<Extract<OperandSyntax, { kind: 'memory' }>, 'place' | '
 
 function parseMemory(cursor: Cursor, context: OperandContext): MemorySyntax {
   cursor.expectMark('[', 'to begin a memory operand');
-  let { relative } = context;
+  let relative: boolean | undefined;
   let nosplit = false;
   let displacementSize: number | undefined;
   let addressSize: Bits | undefined;
@@ -81,7 +81,8 @@ function parseMemory(cursor: Cursor, context: OperandContext): MemorySyntax {
   return {
     kind: 'memory',
     address,
-    relative,
+    // fs and gs have a base of their own: an offset from it is what is meant.
+    relative: relative ?? (context.relative && !['fs', 'gs'].includes(segment?.name ?? '')),
     nosplit,
     ...(segment && { segment }),
     ...(displacementSize && { displacementSize }),

@@ -18,6 +18,8 @@ export interface Value {
   readonly number: bigint;
   /** How many times the load address is in the number: 1 for a label, 0 for a constant or a difference of labels. */
   readonly relative: bigint;
+  /** It depends on the load address in another way than by such a multiple: `label >> 16`. */
+  readonly bent: boolean;
   /** False while a symbol behind this place has no address yet. */
   readonly known: boolean;
   /** In the order they were mentioned. */
@@ -37,12 +39,17 @@ export interface Scope {
 const nothing: readonly Term[] = [];
 
 export function constant(number: bigint): Value {
-  return { number: BigInt.asIntN(64, number), relative: 0n, known: true, terms: nothing };
+  return { number: BigInt.asIntN(64, number), relative: 0n, bent: false, known: true, terms: nothing };
 }
 
 /** An address in the text. */
 export function address(number: bigint, known = true): Value {
-  return { number: BigInt.asIntN(64, number), relative: 1n, known, terms: nothing };
+  return { number: BigInt.asIntN(64, number), relative: 1n, bent: false, known, terms: nothing };
+}
+
+/** True if the value is another one at another load address. */
+export function dependsOnPlace({ relative, bent }: Value): boolean {
+  return relative !== 0n || bent;
 }
 
 export function evaluate(expression: Expression, scope: Scope): Value {
@@ -86,7 +93,7 @@ function applyUnary(operator: string, value: Value, place: Place): Value {
   if (operator === '-') return scale(value, -1n, false);
   refuseRegisters(operator, value, place);
   const number = operator === '~' ? ~value.number : value.number === 0n ? 1n : 0n;
-  return { ...constant(number), known: value.known };
+  return { ...constant(number), bent: dependsOnPlace(value), known: value.known };
 }
 
 function applyBinary(operator: string, left: Value, right: Value, place: Place): Value {
@@ -97,10 +104,11 @@ function applyBinary(operator: string, left: Value, right: Value, place: Place):
   refuseRegisters(operator, left, place);
   refuseRegisters(operator, right, place);
   const known = left.known && right.known;
-  return { ...constant(known ? calculate(operator, left.number, right.number, place) : 0n), known };
+  const bent = dependsOnPlace(left) || dependsOnPlace(right);
+  return { ...constant(known ? calculate(operator, left.number, right.number, place, bent) : 0n), bent, known };
 }
 
-function calculate(operator: string, left: bigint, right: bigint, place: Place): bigint {
+function calculate(operator: string, left: bigint, right: bigint, place: Place, bent: boolean): bigint {
   const unsigned = (value: bigint) => BigInt.asUintN(64, value);
   const shift = unsigned(right);
   switch (operator) {
@@ -117,7 +125,7 @@ function calculate(operator: string, left: bigint, right: bigint, place: Place):
     case '>>':
       return shift >= 64n ? 0n : unsigned(left) >> shift;
   }
-  if (right === 0n) throw new AsmError(place, 'Division by zero', 'Change the divisor.', true);
+  if (right === 0n) throw new AsmError(place, 'Division by zero', 'Change the divisor.', bent);
   switch (operator) {
     case '/':
       return unsigned(left) / unsigned(right);
@@ -140,6 +148,7 @@ function sum(left: Value, right: Value): Value {
   return {
     number: BigInt.asIntN(64, left.number + right.number),
     relative: left.relative + right.relative,
+    bent: left.bent || right.bent,
     known: left.known && right.known,
     terms: terms.filter(({ factor }) => factor !== 0n),
   };
@@ -149,6 +158,7 @@ function scale(value: Value, by: bigint, scaled: boolean): Value {
   return {
     number: BigInt.asIntN(64, value.number * by),
     relative: value.relative * by,
+    bent: value.bent,
     known: value.known,
     terms: value.terms.map((term) => ({
       ...term,
