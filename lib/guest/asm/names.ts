@@ -48,7 +48,11 @@ function sized(names: readonly string[]): Record<string, readonly string[]> {
 }
 
 /** Encodings that the lower half of every x86 lacks, and what is no instruction. */
-const foreign = /^(VEX|EVEX|XOP|MVEX|D3NOW|INVALID|Declare|Reservednop|Zero_bytes|Cyrix_|Via_)/;
+const foreign = new Set(
+  'VEX EVEX XOP MVEX D3NOW INVALID DeclareByte DeclareWord DeclareDword DeclareQword Reservednop Zero Cyrix Via'.split(
+    ' ',
+  ),
+);
 
 let byMnemonic: Map<string, number[]> | undefined;
 
@@ -56,9 +60,15 @@ let byMnemonic: Map<string, number[]> | undefined;
 function codes(): Map<string, number[]> {
   if (byMnemonic) return byMnemonic;
   byMnemonic = new Map();
-  for (const [name, code] of Object.entries(iced().Code)) {
-    if (typeof code !== 'number' || foreign.test(name)) continue;
-    const mnemonic = name.split('_', 1)[0]!.toLowerCase();
+  const { Code } = iced();
+  // Thousands of names, at a time when nothing is compiled yet: no regular expression for each.
+  for (const name in Code) {
+    const code = Code[name as keyof typeof Code] as number | string;
+    if (typeof code !== 'number') continue;
+    const end = name.indexOf('_');
+    const first = end < 0 ? name : name.slice(0, end);
+    if (foreign.has(first)) continue;
+    const mnemonic = first.toLowerCase();
     const found = byMnemonic.get(mnemonic);
     if (found) found.push(code);
     else byMnemonic.set(mnemonic, [code]);
