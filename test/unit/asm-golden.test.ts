@@ -61,8 +61,11 @@ for (const bits of [16, 32, 64] as const) {
 
   test(`${bits}-bit code as a whole`, { skip: noNasm }, () => {
     const equal = lines.filter((line) => !Object.hasOwn(different[bits], line));
-    const theirs = nasm(`bits ${bits}\norg ${ORIGIN}\n${packed(equal)}`);
-    assert.equal(hex(assemblers[bits](packed(equal)).at(ORIGIN).bytes), hex(theirs));
+    // At 0 a label's address has room in a byte, and yet is never put into one.
+    for (const origin of [ORIGIN, 0]) {
+      const theirs = nasm(`bits ${bits}\norg ${origin}\n${packed(equal)}`);
+      assert.equal(hex(assemblers[bits](packed(equal)).at(origin).bytes), hex(theirs));
+    }
   });
 
   test(`a ${bits}-bit program`, { skip: noNasm }, () => {
