@@ -54,13 +54,17 @@ export type { Duration } from './duration.ts';
 export * from './errors.ts';
 export { EventFd } from './eventfd.ts';
 export { decodeExit, describeExit, type Exit, type ExitName, type ExitOf, exitToJson } from './exit.ts';
+export { AsmCode } from './guest/asm/code.ts';
+export { type DisassembledLine, type DisassembleOptions, disassemble } from './guest/asm/disassemble.ts';
+export { AsmError } from './guest/asm/error.ts';
+export { type AsmValue, type Assembler, asm } from './guest/asm/index.ts';
+export { bytesAt, type GuestCode, type GuestMode } from './guest/code.ts';
 export { enterFlat32, type Flat32Entry } from './guest/enter-flat32.ts';
 export { enterReal16, type Real16Entry } from './guest/enter-real16.ts';
 export {
   cli,
   cpuid,
   flat32,
-  type GuestCode,
   hlt,
   type Instruction,
   in8,

@@ -1,19 +1,11 @@
 import { ArgumentError, PayloadError } from '../errors.ts';
-
-/**
- * Guest code for the `flat32` entry mode: 32-bit protected mode without paging, every segment flat, so that an address
- * in the code is a guest physical address.
- */
-export interface GuestCode {
-  readonly mode: 'flat32';
-  readonly bytes: Uint8Array;
-}
+import type { GuestCode } from './code.ts';
 
 /** One instruction, encoded. */
 export type Instruction = Uint8Array;
 
 /**
- * Puts instructions (or raw bytes) one behind the other.
+ * Puts instructions (or raw bytes) one behind the other: 32-bit code that is the same at every address.
  *
  * @throws PayloadError for an empty payload
  */

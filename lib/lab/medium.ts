@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { LabBuildError, LabEmulatorError } from './errors.ts';
 import { mediumMount, mediumStamp, packageInside } from './init.ts';
 import { listFiles } from './kernel-key.ts';
@@ -31,7 +31,7 @@ export interface Medium {
 const addonInside = '/build/Release/kvm_dsm.node';
 
 /** Raised when the disk's layout changes. */
-const recipe = 4;
+const recipe = 5;
 const keptMedia = 3;
 
 /** The disk that holds this machine's Node.js and this package; made when it is not in the cache. */
@@ -42,6 +42,7 @@ export async function prepareMedium(): Promise<Medium> {
     ['/node', realpathSync(process.execPath)],
     ['/pkg/package.json', join(packageRoot, 'package.json')],
     [`/pkg${addonInside}`, addon],
+    ...dependencyFiles('iced-x86'),
     ...libraries.map((path): [string, string] => [`/lib/${basename(path)}`, realpathSync(path)]),
   ]);
   const links = libraries.map((path) => ({ path, target: `${mediumMount}/lib/${basename(path)}` }));
@@ -63,6 +64,13 @@ function findAddon(): string {
       cause,
     });
   }
+}
+
+/** An npm package that the bundle leaves out since it is loaded only when it is used: its code and data, unbundled. */
+function dependencyFiles(name: string): [string, string][] {
+  const dir = dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
+  const files = readdirSync(dir).filter((file) => /\.(json|js|wasm)$/.test(file));
+  return files.map((file) => [`/pkg/node_modules/${name}/${file}`, join(dir, file)]);
 }
 
 /** The shared libraries that programs load, at the paths where they look for them. */

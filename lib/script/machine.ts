@@ -7,8 +7,8 @@ import { runBudgetLeft } from '../budget.ts';
 import { type Duration, milliseconds } from '../duration.ts';
 import { ArgumentError, DeadlineError, IoctlError, PayloadError } from '../errors.ts';
 import type { Exit } from '../exit.ts';
+import { bytesAt, type GuestCode } from '../guest/code.ts';
 import { enterFlat32 } from '../guest/enter-flat32.ts';
-import type { GuestCode } from '../guest/flat32.ts';
 import { Kvm } from '../kvm.ts';
 import { GuestMemory, PAGE_SIZE } from '../memory.ts';
 import { DEFAULT_DEADLINE, type Vcpu } from '../vcpu.ts';
@@ -88,11 +88,14 @@ export class MachineVcpu {
    * Loads guest code and points the vCPU at it, in flat 32-bit mode. A vCPU without a program stays as it is after
    * reset: an AP waits for INIT and SIPI.
    *
-   * @param code from `flat32(...)`, or raw machine code
-   * @throws PayloadError if it is empty or larger than 60 KiB
+   * @param code from `asm.flat32`, assembled for the vCPU's `entry`; from `flat32(...)`; or raw machine code
+   * @throws PayloadError if it is empty or larger than 60 KiB; AsmError if it cannot lie there; ArgumentError if it is
+   *   code for another mode
    */
   program(code: GuestCode | Uint8Array, options: ProgramOptions = {}): this {
-    const bytes = code instanceof Uint8Array ? code : code.bytes;
+    if (!(code instanceof Uint8Array) && code.mode !== 'flat32')
+      throw new ArgumentError('code', `${code.mode} code in a flat 32-bit entry`, 'Use asm.flat32 here.');
+    const bytes = bytesAt(code, this.entry);
     const room = VCPU_AREA - STACK_SIZE;
     if (bytes.length === 0) throw PayloadError.empty();
     if (bytes.length > room) throw PayloadError.tooLarge(bytes.length, room);

@@ -1,0 +1,99 @@
+import { AsmError, type Place } from './error.ts';
+
+/** Anything that has bytes to lie in the text: raw bytes, or code that may depend on where it lies. */
+export interface Inlined {
+  /** The bytes at this address. */
+  at(address: bigint): Uint8Array;
+  /** 16, 32 or 64 if it is code of that kind. */
+  readonly bits: number | undefined;
+}
+
+// Private use characters: they stand in the text for what is no text.
+const OPEN = '\u{e000}';
+const CLOSE = '\u{e001}';
+const hole = /\u{e000}(\d*)\u{e001}/gu;
+
+/** A text with what was interpolated into it. */
+export class Source {
+  /** As written, a stand-in for each thing that is no text. */
+  readonly lines: readonly string[];
+  readonly inlined: readonly Inlined[];
+
+  constructor(text: string, inlined: readonly Inlined[] = []) {
+    this.lines = text.split(/\r\n|\n|\r/);
+    this.inlined = inlined;
+  }
+
+  /** A line as a person should see it. */
+  shown(line: number): string {
+    return show(this.lines[line - 1] ?? '');
+  }
+
+  place(line: number, index: number, text: string): Place {
+    const column = show((this.lines[line - 1] ?? '').slice(0, index)).length + 1;
+    return { line, column, text: show(text), source: this.shown(line) };
+  }
+}
+
+function show(text: string): string {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is what the person wrote
+  return text.replace(hole, '${...}');
+}
+
+/** The stand-in for `inlined[index]`. */
+export function standIn(index: number): string {
+  return `${OPEN}${index}${CLOSE}`;
+}
+
+/** Length and index of the stand-in at this place of a line. */
+export function readStandIn(line: string, at: number): { length: number; index: number } | undefined {
+  if (line[at] !== OPEN) return undefined;
+  const close = line.indexOf(CLOSE, at);
+  const digits = line.slice(at + 1, close);
+  if (close < 0 || !/^\d{1,6}$/.test(digits)) return undefined;
+  return { length: close + 1 - at, index: Number(digits) };
+}
+
+/**
+ * The text of a template and its values: numbers become digits, strings become text, and the rest stand-ins.
+ *
+ * @param inline makes something of a value that is neither; undefined if it cannot
+ * @throws AsmError for a value that cannot be in a text
+ */
+export function interpolate(
+  strings: readonly string[],
+  values: readonly unknown[],
+  inline: (value: unknown) => Inlined | undefined,
+): Source {
+  let text = strings[0] ?? '';
+  const inlined: Inlined[] = [];
+  values.forEach((value, index) => {
+    const written = writeValue(value);
+    const thing = written === undefined ? inline(value) : undefined;
+    if (written === undefined && thing === undefined) throw refuse(text, strings[index + 1] ?? '', value);
+    text += written ?? standIn(inlined.push(thing!) - 1);
+    text += strings[index + 1] ?? '';
+  });
+  return new Source(text, inlined);
+}
+
+function writeValue(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) return undefined;
+  const number = value as number | bigint;
+  const size = number < 0 ? -number : number;
+  const digits = size < 10 ? String(size) : `0x${size.toString(16)}`;
+  return number < 0 ? `(-${digits})` : digits;
+}
+
+function refuse(before: string, after: string, value: unknown): AsmError {
+  const source = new Source(before + after);
+  const line = before.split(/\r\n|\n|\r/).length;
+  const index = before.length - Math.max(before.lastIndexOf('\n'), before.lastIndexOf('\r')) - 1;
+  const what = typeof value === 'number' ? String(value) : value === null ? 'null' : `a value of type ${typeof value}`;
+  return new AsmError(
+    source.place(line, index, ''),
+    `${what} cannot be interpolated`,
+    'Interpolate an integer, a bigint, text, a Uint8Array or guest code.',
+  );
+}
