@@ -88,6 +88,11 @@ const cases: [text: string, offending: string, reason: RegExp, advice: RegExp][]
   ['times 1000000 dq 1', 'times', /grows beyond/, /./],
   ['rep', '', /instruction behind the prefix/, /rep movsb/],
   ['lock lock inc dword [ebx]', 'lock', /Two prefixes/, /./],
+  ['a16 mov eax, [ebx]', '[ebx]', /a16 contradicts the 32-bit registers/, /Leave it out/],
+  ['o16 mov eax, ebx', 'mov', /and o16/, /Leave the prefix out/],
+  ['fs mov eax, [gs:0]', '[gs:0]', /Two segments/, /Leave out fs or gs/],
+  ['mov eax, far [ebx]', 'eax', /no form/, /MOV/],
+  ['test 5, byte [ebx]', '5', /cannot write to a number/, /./],
   ['align 0', '0', /aligned to 0/, /./],
   ['bits 33', '33', /no kind of code/, /bits 32/],
   ['org eax', 'eax', /not an address/, /./],
@@ -124,6 +129,9 @@ test('refused in 64-bit code', () => {
   assert.match(refused('mov ax, [bx]', 64).reason, /16-bit address is not possible in 64-bit code/);
   assert.match(refused('mov eax, [rip + 5]', 64).advice, /\[rel label\]/);
   assert.match(refused('jmp 0x08:0', 64).reason, /no form/);
+  for (const text of ['mov ch, r9b', 'mov [r9], ah', 'add ah, sil', 'movzx rax, bh'])
+    assert.match(refused(text, 64).reason, /cannot be used together with/);
+  assert.match(refused('jmp ax', 64).reason, /no form/);
   assert.match(refused('pusha', 64).reason, /does not exist in 64-bit code/);
 });
 

@@ -28,7 +28,7 @@ const different: Record<Bits, Record<string, string>> = {
 const lossy: [RegExp, string][] = [
   [/nosplit|\[(?:byte|word|dword) (?:[er]?[abcd]x|[er]?[bs]p)/, 'no text tells how many bytes a displacement has'],
   [/^mov (?:eax|rax), \[(?:fs:)?0xfee/, 'with a 32-bit address the accumulator has a shorter form, which nasm prefers'],
-  [/^a32 nop$|^o16 ret$/, 'the decoder drops a prefix without a meaning'],
+  [/^a\d\d (?:nop|jmp \.|jz|call)|^o16 ret$/, 'the decoder drops a prefix without a meaning'],
 ];
 
 /** Few enough for 16-bit distances in a file of slots. */

@@ -113,6 +113,11 @@ test('a physical address above 2 GiB in 64-bit code is what is written, never it
   assert.match(errorOf(() => asm.long64`mov dword [0x123456789a], 1`).advice, /qword address/);
 });
 
+test('o32 before a branch in 16-bit code makes the whole branch 32 bits wide', () => {
+  assert.equal(hex(asm.real16`a: o32 call a`.bytes), '66e8faffffff');
+  assert.equal(hex(asm.real16`a: o32 jmp a`.bytes), '66ebfd');
+});
+
 test('labels and $ in every sum, as the address is known', () => {
   const code = asm.flat32`
     handler: dw handler & 0xffff, handler >> 16

@@ -217,10 +217,11 @@ class Assembler {
     if (before && before.key === key && (!before.moves || before.at === at)) return before.bytes;
     const found = candidates(syntax, operands, bits);
     const chosen = this.#choose(syntax, found, at, bits);
-    const bytes = this.#encode(syntax, chosen.candidate, at, bits);
-    const moves = chosen.candidate.operands.some((operand, index) => isDistance(chosen.candidate, operand, index));
-    if (chosen.fits) this.#encoded.set(syntax, { key, at, moves, bytes });
-    return bytes;
+    const { candidate } = chosen;
+    const moves = candidate.operands.some((operand, index) => isDistance(candidate, operand, index));
+    const bytes = this.#encode(syntax, candidate, at, bits, moves);
+    if (bytes && chosen.fits) this.#encoded.set(syntax, { key, at, moves, bytes });
+    return bytes ?? new Uint8Array(candidate.form.length);
   }
 
   /** The first form with room for the values; the last one, if there is none yet. */
@@ -244,13 +245,20 @@ class Assembler {
     return { candidate: last, fits: false };
   }
 
-  #encode(syntax: InstructionSyntax, candidate: Candidate, at: bigint, bits: Bits): Uint8Array {
+  /** undefined: it has no encoding, but its values may still change. */
+  #encode(
+    syntax: InstructionSyntax,
+    candidate: Candidate,
+    at: bigint,
+    bits: Bits,
+    moves: boolean,
+  ): Uint8Array | undefined {
     try {
       return encode(candidate, syntax.prefixes, bits, at);
     } catch (error) {
-      if (!this.#strict) return new Uint8Array(candidate.form.length);
+      if (!this.#strict) return undefined;
       const reason = `There is no encoding for this: ${error instanceof Error ? error.message : String(error)}`;
-      throw new AsmError(syntax.place, reason, 'Check registers, sizes and distances.', true);
+      throw new AsmError(syntax.place, reason, 'Check registers, sizes and distances.', moves);
     }
   }
 

@@ -51,8 +51,9 @@ export function resolveMemory(syntax: MemorySyntax, value: Value, bits: Bits, pr
       wide: size === 64 && syntax.displacementSize === 8 && !ripRelative,
     };
   }
-  if (syntax.addressSize !== undefined && syntax.addressSize !== size)
-    throw refuseSize(place, syntax.addressSize, bits);
+  const said = syntax.addressSize ?? prefixSize ?? size;
+  if (said !== size)
+    throw new AsmError(place, `a${said} contradicts the ${size}-bit registers`, 'Leave it out: the registers say it.');
   return { ...common, ...(size === 16 ? combine16(value.terms, place) : combine(value.terms, syntax.nosplit, place)) };
 }
 

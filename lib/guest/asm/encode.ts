@@ -9,14 +9,22 @@ import type { Bits, Prefixes } from './syntax.ts';
 
 /** The bytes of an instruction at this address. Throws whatever iced-x86 does if it has no encoding for it. */
 export function encode(candidate: Candidate, prefixes: Prefixes, bits: Bits, address: bigint): Uint8Array {
+  const bytes = encodeForm(candidate, prefixes, bits, address);
+  const whole = order(bytes, candidate, prefixes, bits);
+  const added = whole.length - bytes.length;
+  if (added === 0) return whole;
+  // A distance counts from the end of the instruction, which the prefixes have moved.
+  return order(encodeForm(candidate, prefixes, bits, address + BigInt(added)), candidate, prefixes, bits);
+}
+
+function encodeForm(candidate: Candidate, prefixes: Prefixes, bits: Bits, address: bigint): Uint8Array {
   const { Encoder, Instruction } = iced();
   const instruction = new Instruction();
   const encoder = new Encoder(bits);
   try {
     fill(instruction, candidate, prefixes, bits);
     encoder.encode(instruction, address);
-    const bytes = encoder.takeBuffer();
-    return order(bytes, candidate, prefixes, bits);
+    return encoder.takeBuffer();
   } finally {
     encoder.free();
     instruction.free();

@@ -33,7 +33,7 @@ const NEAR_OR_FAR = /^(Call|Jmp)_/;
 export function candidates(syntax: InstructionSyntax, operands: readonly Operand[], bits: Bits): Candidate[] {
   const forms = formsOf(syntax.mnemonic);
   const normal = supplement(syntax.mnemonic, operands);
-  let found = forms.filter(({ modes }) => modes.includes(bits)).flatMap((form) => fit(form, normal, syntax, bits));
+  let found = forms.filter((form) => exists(form, bits)).flatMap((form) => fit(form, normal, syntax, bits));
   found = chooseSizes(found, syntax.prefixes, normal, bits);
   if (found.length === 0) throw mismatch(syntax, operands, forms, bits);
   refuseAmbiguity(syntax, found);
@@ -43,6 +43,11 @@ export function candidates(syntax: InstructionSyntax, operands: readonly Operand
     .map((candidate, order) => ({ candidate, order, cost: cost(candidate) }))
     .sort((a, b) => a.cost - b.cost || a.order - b.order)
     .map(({ candidate }) => candidate);
+}
+
+/** In 64-bit code Intel's CPUs ignore the prefix that would make an instruction pointer of 16 bits. */
+function exists({ modes, name }: Form, bits: Bits): boolean {
+  return modes.includes(bits) && !(bits === 64 && /^(?:J[a-z]+|Call)_(?:rm16|rel16|rel8_16)$/.test(name));
 }
 
 /** Operands that NASM lets a text leave out. */
@@ -77,7 +82,9 @@ function fit(form: Form, operands: readonly Operand[], syntax: InstructionSyntax
   for (const order of orders(name, operands)) {
     const narrowed = narrows(form, order, bits);
     const adapted = order.map((operand, index) => adapt(form, operand, index, narrowed));
-    const fits = adapted.every((operand, index) => suits(form, form.kinds[explicit[index]!]!, operand, bits));
+    const fits = adapted.every((operand, index) =>
+      suits(form, form.kinds[explicit[index]!]!, operand, syntax.prefixes, bits),
+    );
     if (fits) found.push({ form, operands: adapted, narrowed });
   }
   return found;
@@ -113,7 +120,8 @@ function loopOperands(
 }
 
 function orders(name: string, operands: readonly Operand[]): (readonly Operand[])[] {
-  if (operands.length !== 2 || !symmetric.test(name)) return [operands];
+  if (operands.length !== 2 || !symmetric.test(name) || operands.some(({ kind }) => kind === 'immediate'))
+    return [operands];
   const swapped = [operands[1]!, operands[0]!];
   // NASM's xchg has its first register in the register field, its test in the other one.
   return name.startsWith('Xchg') ? [swapped, operands] : [operands, swapped];
@@ -143,7 +151,7 @@ function adapt(form: Form, operand: Operand, index: number, narrowed: boolean): 
   return loose && operandSize !== 0 ? { ...operand, register: resized(operand.register, operandSize) } : operand;
 }
 
-function suits(form: Form, kind: string, operand: Operand, bits: Bits): boolean {
+function suits(form: Form, kind: string, operand: Operand, prefixes: Prefixes, bits: Bits): boolean {
   switch (operand.kind) {
     case 'register':
       return suitsRegister(kind, operand.register);
@@ -152,7 +160,7 @@ function suits(form: Form, kind: string, operand: Operand, bits: Bits): boolean 
     case 'pointer':
       return /^farbr\d_2$/.test(kind);
     case 'immediate':
-      return suitsImmediate(form, kind, operand, bits);
+      return suitsImmediate(form, kind, operand, prefixes.operandSize ?? bits);
   }
 }
 
@@ -176,7 +184,8 @@ function suitsMemory(form: Form, kind: string, operand: Extract<Operand, { kind:
     if (memory.base || memory.index || memory.ripRelative) return false;
     if (bits === 64 && !memory.wide && memory.addressSize === 64) return false;
   } else if (kind !== 'mem' && !kind.endsWith('_or_mem')) return false;
-  if (NEAR_OR_FAR.test(form.name) && form.farPointer !== (qualifiers.distance === 'far')) return false;
+  if (NEAR_OR_FAR.test(form.name) ? form.farPointer !== (qualifiers.distance === 'far') : qualifiers.distance)
+    return false;
   if (qualifiers.size === undefined || form.memorySize === 0) return true;
   // `far dword` tells the size of the offset.
   return form.memorySize === qualifiers.size + (form.farPointer ? 2 : 0);
@@ -186,13 +195,13 @@ function suitsImmediate(
   form: Form,
   kind: string,
   { qualifiers, value }: Extract<Operand, { kind: 'immediate' }>,
-  bits: Bits,
+  natural: Bits,
 ): boolean {
   const { size, strict, distance } = qualifiers;
   const branch = /^(?:br(\d+)|xbegin)_(\d)$/.exec(kind);
   if (branch) {
     const width = form.operandSize;
-    const wanted = size === undefined ? bits : size * 8;
+    const wanted = size === undefined ? natural : size * 8;
     const short = branch[2] === '1';
     if (distance === 'far' || (short ? distance === 'near' : distance === 'short')) return false;
     // A size keyword says how long the target is: NASM then takes the form with a full one.
@@ -222,7 +231,7 @@ function chooseSizes(found: Candidate[], prefixes: Prefixes, operands: readonly 
   if (wanted !== undefined) {
     const sized = found.filter(({ form }) => form.operandSize === wanted || (wanted === 64 && /64_/.test(form.name)));
     if (sized.length > 0) left = sized;
-    else if (wide) return [];
+    else if (wide || left.every(({ form }) => form.operandSize !== 0)) return [];
   } else {
     // `fxsave64` and the like have no operand size of their own.
     const plain = left.filter(({ form }) => !/^(Fxsave|Fxrstor|Xsave|Xrstor)64_/.test(form.name));

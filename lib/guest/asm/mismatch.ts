@@ -5,7 +5,7 @@ import type { Bits, InstructionSyntax } from './syntax.ts';
 
 /** Why no form of the instruction takes these operands, as far as it can be told. */
 export function mismatch(
-  { mnemonic, place }: InstructionSyntax,
+  { mnemonic, place, prefixes }: InstructionSyntax,
   operands: readonly Operand[],
   forms: readonly Form[],
   bits: Bits,
@@ -19,6 +19,12 @@ export function mismatch(
       place,
       `${mnemonic} has ${count(operands.length)}, not ${counts.join(' or ')}`,
       listForms(here),
+    );
+  if (prefixes.operandSize !== undefined)
+    return new AsmError(
+      place,
+      `${mnemonic} has no form with these operands and o${prefixes.operandSize}`,
+      'Leave the prefix out, or change the operands.',
     );
   const memory = operands.filter(({ kind }) => kind === 'memory');
   if (memory.length > 1)

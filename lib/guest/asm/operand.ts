@@ -14,7 +14,37 @@ export type Operand = { readonly place: Place; readonly qualifiers: Qualifiers }
 
 /** Throws AsmError for a register that does not exist in this mode, and for an impossible address. */
 export function resolveOperands({ operands, prefixes }: InstructionSyntax, bits: Bits, scope: Scope): Operand[] {
-  return operands.map((operand) => resolve(operand, bits, prefixes.addressSize, scope));
+  const resolved = operands.map((operand) => {
+    const found = resolve(operand, bits, prefixes.addressSize, scope);
+    const inside = found.kind === 'memory' ? found.memory.segment : undefined;
+    if (inside && prefixes.segment && prefixes.segment !== inside)
+      throw new AsmError(operand.place, 'Two segments', `Leave out ${prefixes.segment.name} or ${inside.name}.`);
+    return found;
+  });
+  refuseHighByte(resolved);
+  return resolved;
+}
+
+/** With the prefix that the newer registers need, the numbers of ah, ch, dh and bh mean others. */
+function refuseHighByte(operands: readonly Operand[]): void {
+  const high = operands.find((operand) => operand.kind === 'register' && /^[a-d]h$/.test(operand.register.name));
+  if (high?.kind !== 'register') return;
+  const other = operands.flatMap(extended)[0];
+  if (!other) return;
+  throw new AsmError(
+    high.place,
+    `${high.register.name} cannot be used together with ${other.name}`,
+    'Use another 8-bit register: al, bl, cl, dl or one of the newer ones.',
+  );
+}
+
+/** The registers of an operand that need a REX prefix. */
+function extended(operand: Operand): Register[] {
+  if (operand.kind === 'register') return needsLongMode(operand.register) ? [operand.register] : [];
+  if (operand.kind !== 'memory') return [];
+  return [operand.memory.base, operand.memory.index]
+    .filter((each) => each !== undefined)
+    .filter(({ number }) => number >= 8);
 }
 
 function resolve(syntax: OperandSyntax, bits: Bits, addressSize: Bits | undefined, scope: Scope): Operand {
