@@ -1,24 +1,31 @@
 import { type Lane, runInLab } from '../lab/index.ts';
+import { PARSED_RUN, type ParsedRun } from './inside.ts';
 import type { GlobalOptions } from './options.ts';
 
-/**
- * Runs a subcommand inside a lab machine, as it would run on a host there, and returns its exit code.
- *
- * @param command the subcommand and its own arguments
- * @param files what it needs inside, at absolute paths
- * @param rest arguments that stand behind `--`
- */
-export async function runInLane(
+/** Runs a script inside a lab machine, as it would run on a host there, and returns its exit code. */
+export function runScriptInLane(
   lane: Lane,
-  command: readonly string[],
+  run: Omit<ParsedRun, 'options'>,
   files: { path: string; data: string }[],
   options: GlobalOptions,
-  rest: readonly string[] = [],
 ): Promise<number> {
-  const argv = [...command, '--on', 'host', '--profile', options.profile, '--timeout', String(options.timeout)];
-  if (options.json) argv.push('--json');
-  if (options.device !== '/dev/kvm') argv.push('--device', options.device);
-  if (rest.length > 0) argv.push('--', ...rest);
+  const { on: _, kernel: _kernel, cmdline: _cmdline, emulator: _emulator, ...inside } = options;
+  const parsed: ParsedRun = { ...run, options: { ...inside, on: 'host' } };
+  return runInLane(lane, [PARSED_RUN, JSON.stringify(parsed)], files, options);
+}
+
+/** Runs the doctor inside a lab machine, as it would run on a host there, and returns its exit code. */
+export function runDoctorInLane(lane: Lane, options: GlobalOptions): Promise<number> {
+  const argv = ['doctor', '--on', 'host', '--profile', options.profile, '--device', options.device];
+  return runInLane(lane, options.json ? [...argv, '--json'] : argv, [], options);
+}
+
+async function runInLane(
+  lane: Lane,
+  argv: readonly string[],
+  files: { path: string; data: string }[],
+  options: GlobalOptions,
+): Promise<number> {
   const { exitCode } = await runInLab({
     lane,
     argv,

@@ -2,7 +2,27 @@
  * The command and the public module as they are inside a lab machine: one CommonJS file with everything that a run
  * needs, since there opening files and compiling code is slow. The lab bundles it.
  */
-import './run.ts';
+import type { GlobalOptions } from './options.ts';
+import { run } from './run.ts';
 
 export * as api from '../index.ts';
-export { main } from './program.ts';
+
+/** A run whose command line the host has read already, as one JSON argument behind this word. */
+export const PARSED_RUN = '--parsed-run';
+
+/** What stands in that argument. */
+export interface ParsedRun {
+  script: string;
+  args: string[];
+  options: GlobalOptions;
+}
+
+/** Runs the command with `argv` as in `process.argv`; returns the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  if (argv[2] === PARSED_RUN) {
+    const { script, args, options } = JSON.parse(argv[3]!) as ParsedRun;
+    return run(script, args, options);
+  }
+  const { main } = await import('./program.ts');
+  return main(argv);
+}

@@ -30,11 +30,11 @@ export async function run(script: string, args: string[], options: GlobalOptions
 }
 
 async function runBundled(lane: 'vmx' | 'svm', path: string, args: string[], options: GlobalOptions): Promise<number> {
-  const { runInLane } = await import('./in-lane.ts');
+  const { runScriptInLane } = await import('./in-lane.ts');
   const { packageInside } = await import('../lab/index.ts');
   const module = `${GUEST_SCRIPT_DIR}/${basename(path).replace(/\.[^.]*$/, '')}.mjs`;
   const files = [{ path: module, data: await bundleScript(path, `${packageInside}/dist/index.js`) }];
-  return runInLane(lane, ['run', module], files, options, args);
+  return runScriptInLane(lane, { script: module, args }, files, options);
 }
 
 async function runHere(path: string, args: string[], options: GlobalOptions): Promise<number> {
