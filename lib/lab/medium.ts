@@ -31,7 +31,7 @@ export interface Medium {
 const addonInside = '/build/Release/kvm_dsm.node';
 
 /** Raised when the disk's layout changes. */
-const recipe = 4;
+const recipe = 5;
 const keptMedia = 3;
 
 /** The disk that holds this machine's Node.js and this package; made when it is not in the cache. */
