@@ -11,7 +11,7 @@ import { lock } from './lock.ts';
 import { allPackages, compilePackages, kernelSourcePackage, kernelSourceTarball } from './packages.ts';
 import { cacheDir, kernelInputsDir, kernelsDir, lockFile } from './paths.ts';
 import { runBound } from './process.ts';
-import { elapsed, Progress, type Report } from './progress.ts';
+import { Progress, type Report } from './progress.ts';
 
 /** How a kernel is built. */
 export interface BuildOptions {
@@ -125,10 +125,11 @@ async function build(
     checkConfig(join(out, '.config'), source);
     await compile(tree, out, progress, abort);
     progress.stage('image');
-    return await keep(key, out, work, source ?? sourceVersion(), started);
+    const kernel = await keep(key, out, work, source ?? sourceVersion(), started);
+    progress.stage('done', kernel.release);
+    return kernel;
   } finally {
     await rm(work, { recursive: true, force: true });
-    progress.stage('done', elapsed(performance.now() - started));
   }
 }
 

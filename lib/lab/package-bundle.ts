@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Plugin } from 'esbuild';
 import { mainInside } from './init.ts';
 import { packageRoot, runsFromSource } from './paths.ts';
 
@@ -28,6 +30,24 @@ if (process.env.KVM_DSM_MAKE_CACHE) require('node:fs').writeFileSync(at('${cache
 
 const start = `require('./${loadFile}').main(process.argv).then((code) => process.exit(code));
 `;
+
+/** Parts of Node.js that take long to load, and that most of what runs inside never calls. */
+const slowBuiltins = /^(?:node:)?(?:child_process|crypto|net|perf_hooks|readline|worker_threads|zlib)$/;
+
+/** Loads them when something of theirs is used, and not when they are imported. */
+const lazyBuiltins: Plugin = {
+  name: 'lazy-builtins',
+  setup(on) {
+    on.onResolve({ filter: slowBuiltins }, ({ path, namespace }) =>
+      namespace === 'lazy' ? { path, external: true } : { path, namespace: 'lazy' },
+    );
+    on.onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => {
+      const names = JSON.stringify(Object.keys(createRequire(import.meta.url)(path)));
+      const getter = `{ enumerable: true, get: () => require(${JSON.stringify(path)})[name] }`;
+      return { contents: `for (const name of ${names}) Object.defineProperty(exports, name, ${getter});` };
+    });
+  },
+};
 
 /**
  * Bundles this package's command and its public module into one file, with V8's compiled code beside it.
@@ -60,9 +80,14 @@ export async function bundlePackage(outdir: string, inside: string): Promise<voi
     footer: { js: '})' },
     logLevel: 'silent',
     plugins: [
+      lazyBuiltins,
       {
         name: 'own-place',
         setup(on) {
+          // Inside a lab there is no lab: what is left out need not be read.
+          on.onLoad({ filter: /\/lab\/index\.[jt]s$/ }, () => ({
+            contents: "throw new Error('this is a machine of the lab: the lab is outside');",
+          }));
           on.onLoad({ filter: /\/cli\/import-module\.[jt]s$/ }, () => ({
             contents: 'const outer = importModule; export { outer as importModule };',
           }));
