@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Exit, out8, out8Value, type RecordBatch, type RecordedExit, spin, write32 } from '../../lib/index.ts';
+import { scaled } from '../support/counts.ts';
 import { countOut, countOutTimes, makeGuest } from '../support/guest.ts';
 import { errorOf, noKvm } from '../support/host.ts';
 
@@ -8,11 +9,12 @@ const options = { skip: noKvm, timeout: 60_000 };
 const PORT = 0x42;
 const DONE = 0x10;
 
-test('1,000,000 recorded exits of 4 vCPUs: none lost, none twice, in order', {
+const [VCPUS, COUNT] = [4, scaled(250_000, 2000)];
+
+test(`${(VCPUS * COUNT).toLocaleString('en')} recorded exits of ${VCPUS} vCPUs: none lost, none twice, in order`, {
   skip: noKvm,
   timeout: 180_000,
 }, async (t) => {
-  const [VCPUS, COUNT] = [4, 250_000];
   using guest = makeGuest(VCPUS);
   const runs = guest.vcpus.map((vcpu) => {
     guest.program(vcpu.vcpuId, countOutTimes(PORT, COUNT), Uint8Array.of(0xe4, DONE)); // in al, DONE
