@@ -84,6 +84,8 @@ test(`INIT-SIPI-SIPI brings up ${APS} vCPUs; each gets a fixed IPI, an NMI and a
   );
   try {
     for await (const exit of vcpus[0]!.start({ deadline: '20s' })) {
+      // A kernel that forwards tells of each ICR write, and delivers the interrupt as ever.
+      if (exit.name === 'KVM_EXIT_DSM_SEND_IRQ') continue;
       assert.equal(exit.name, 'KVM_EXIT_IO');
       break;
     }

@@ -98,11 +98,10 @@ for (const [what, code, status] of endings)
   test(`${what} ends the process`, { skip: noKvm }, () => {
     const program = `const library = ${JSON.stringify(library)};
       const { EventFd, Kvm } = await import(library); ${code}`;
-    const ended = spawnSync(
-      process.execPath,
-      ['--expose-gc', ...loaderArgs, '--input-type=module', '-e', program],
-      { timeout: 60_000, encoding: 'utf8' },
-    );
+    const ended = spawnSync(process.execPath, ['--expose-gc', ...loaderArgs, '--input-type=module', '-e', program], {
+      timeout: 60_000,
+      encoding: 'utf8',
+    });
     assert.equal(ended.signal, null, `${ended.signal}: ${ended.stderr}`);
     assert.equal(ended.status, status, ended.stderr);
     if (status === 0) assert.match(ended.stdout, /ended/);

@@ -68,7 +68,10 @@ async function bundle(files: readonly string[]): Promise<{ path: string; data: U
       {
         name: 'package-inside',
         setup({ onResolve }) {
-          onResolve({ filter: /\/lib\/index\.ts$/ }, () => ({ path: `${packageInside}/dist/index.js`, external: true }));
+          onResolve({ filter: /\/lib\/index\.ts$/ }, () => ({
+            path: `${packageInside}/dist/index.js`,
+            external: true,
+          }));
           // Anything below it would be a second copy of the package beside the first.
           onResolve({ filter: /\/lib\/.*\.ts$/ }, ({ path, importer }) => ({
             errors: [{ text: `${basename(importer)} imports ${path}: a host test uses lib/index.ts alone` }],
@@ -102,7 +105,9 @@ export async function runHostTestsInside(lane: Lane, files: readonly string[], c
     stderr,
     timeoutSeconds: 240,
   }).catch((error) => {
-    throw new Error(`${error}\ninside, so far:\n${stdout.text.slice(-4000)}${stderr.text.slice(-4000)}`, { cause: error });
+    throw new Error(`${error}\ninside, so far:\n${stdout.text.slice(-4000)}${stderr.text.slice(-4000)}`, {
+      cause: error,
+    });
   });
   const lines = stdout.text
     .split('\n')
