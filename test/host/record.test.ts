@@ -133,7 +133,9 @@ test('what is not chosen, and what waits for an answer, parks as ever', options,
   assert.deepEqual(log, ['0 1', '1 KVM_EXIT_MMIO', '2 2', '3 KVM_EXIT_IO', '4 90']);
 });
 
-test('stop() hands over the last records, and the exit that found no room', options, async () => {
+const STOPS = scaled(50, 8);
+
+test(`stop() hands over the last records, and the exit that found no room, ${STOPS} times`, options, async () => {
   for (const capacity of [2, 4096]) {
     using guest = makeGuest();
     const vcpu = guest.program(0, countOut(PORT));
@@ -143,7 +145,7 @@ test('stop() hands over the last records, and the exit that found no room', opti
       assert.equal(exit.name, 'KVM_EXIT_IO');
       assert.equal(new DataView(exit.data.buffer).getUint32(0, true), ++seen);
     };
-    for (let i = 0; i < 50; i++) {
+    for (let i = 0; i < STOPS; i++) {
       const onRecords = (batch: RecordBatch) => {
         for (const { exit } of batch) check(exit);
       };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DeadlineError, type Exit, hlt, out8, out8Value, spin, type VcpuRun } from '../../lib/index.ts';
+import { scaled } from '../support/counts.ts';
 import { countOut, countOutTimes, makeGuest } from '../support/guest.ts';
 import { errorOf, noKvm } from '../support/host.ts';
 
@@ -172,11 +173,13 @@ test('a stopped vCPU is started again from where it is', options, async () => {
   );
 });
 
-test('an exit that meets stop() is handed over, not lost', options, async () => {
+const STOPS = scaled(200, 30);
+
+test(`${STOPS} exits that meet stop() are handed over, not lost`, options, async () => {
   using guest = makeGuest();
   const vcpu = guest.program(0, countOut(PORT));
   const values: number[] = [];
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < STOPS; i++) {
     const run = vcpu.start({
       onExit(exit) {
         assert.equal(exit.name, 'KVM_EXIT_IO');

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { EventFd, out8, restoreMachineState, saveMachineState } from '../../lib/index.ts';
+import { scaled } from '../support/counts.ts';
 import { DONE, withGuest } from '../support/guest32.ts';
 import { noKvm } from '../support/host.ts';
 import { library, loaderArgs, workerLoader } from '../support/library.ts';
@@ -25,14 +26,16 @@ function cycle(): void {
   });
 }
 
-test('a hundred VMs with events, devices, statistics and saves leave no file descriptor', { skip: noKvm }, async () => {
+const VMS = scaled(100, 10);
+
+test(`${VMS} VMs with events, devices, statistics and saves leave no file descriptor`, { skip: noKvm }, async () => {
   // The waits' own thread and its descriptor come once.
   using first = EventFd.create();
   first.write();
   await first.wait('5s');
   cycle();
   const before = openFds();
-  for (let turn = 0; turn < 100; turn++) cycle();
+  for (let turn = 0; turn < VMS; turn++) cycle();
   assert.equal(openFds(), before);
 });
 

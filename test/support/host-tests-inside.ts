@@ -1,4 +1,4 @@
-/** The tests of test/host, run inside the lab. */
+/** The tests of test/host and test/lab/inside, run inside the lab. */
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
@@ -26,12 +26,18 @@ export interface InnerRun {
   stderr: string;
 }
 
-const folder = join(root, 'test/host');
+const folder = join(root, 'test');
 
 /** Where the tests lie inside. */
 const place = '/run/host';
 
-export const hostTestFiles = (): string[] => readdirSync(folder).filter((name) => name.endsWith('.test.ts'));
+const filesOf = (name: string): string[] =>
+  readdirSync(join(folder, name))
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => `${name}/${file}`);
+
+/** The tests of this machine's KVM, and those that need the series: paths below test/. */
+export const testFiles = (): string[] => [...filesOf('host'), ...filesOf('lab/inside')];
 
 /** Each test that ended as one JSON line. */
 const reporter = `export default async function* (events) {
@@ -55,7 +61,7 @@ const program = (modules: readonly string[]): string =>
 /** The test files as modules that node runs inside; the package is the one that the lab brings. */
 async function bundle(files: readonly string[]): Promise<{ path: string; data: Uint8Array | string }[]> {
   const { outputFiles } = await build({
-    entryPoints: files.map((file) => join(folder, file)),
+    entryPoints: files.map((file) => ({ in: join(folder, file), out: basename(file, '.ts') })),
     outdir: place,
     outExtension: { '.js': '.mjs' },
     bundle: true,
@@ -84,11 +90,12 @@ async function bundle(files: readonly string[]): Promise<{ path: string; data: U
 }
 
 /**
- * Boots a lane and runs files of test/host in it.
+ * Boots a lane and runs test files in it.
  *
+ * @param files of `testFiles()`
  * @param counts KVM_DSM_TEST_COUNTS inside
  */
-export async function runHostTestsInside(lane: Lane, files: readonly string[], counts: number): Promise<InnerRun> {
+export async function runTestsInside(lane: Lane, files: readonly string[], counts: number): Promise<InnerRun> {
   const [stdout, stderr] = [new Sink(), new Sink()];
   const modules = await bundle(files);
   const { exitCode } = await runInLab({
@@ -103,7 +110,8 @@ export async function runHostTestsInside(lane: Lane, files: readonly string[], c
     ],
     stdout,
     stderr,
-    timeoutSeconds: 240,
+    // On a busy machine; the tests' own deadlines are shorter.
+    timeoutSeconds: 600,
   }).catch((error) => {
     throw new Error(`${error}\ninside, so far:\n${stdout.text.slice(-4000)}${stderr.text.slice(-4000)}`, {
       cause: error,
