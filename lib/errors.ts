@@ -375,7 +375,10 @@ export class StateMismatchError extends KvmDsmError {
   }
 }
 
-/** A save found an exit that the caller has not seen yet: it is in no KVM_GET_*, so saving would lose it. */
+/**
+ * A save, or a new program for a machine's vCPU, found an exit that the caller has not seen yet: it is in no KVM_GET_*, so
+ * that going on would lose it.
+ */
 export class PendingExitError extends KvmDsmError {
   readonly code = 'ERR_PENDING_EXIT';
   readonly vcpuId: number;
@@ -384,7 +387,7 @@ export class PendingExitError extends KvmDsmError {
 
   constructor(vcpuId: number, name: string, reason: number) {
     super(`vCPU ${vcpuId} had an exit pending: ${name} (exit_reason ${reason})`, {
-      advice: 'Handle it (vcpu.exit() decodes it), then save again.',
+      advice: 'Handle it (vcpu.exit() decodes it), then do this again.',
     });
     this.vcpuId = vcpuId;
     this.reason = reason;

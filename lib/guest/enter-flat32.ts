@@ -21,7 +21,10 @@ export interface Flat32Entry {
   interrupts: boolean;
 }
 
-/** Puts a vCPU into 32-bit protected mode: no paging, flat segments of 4 GiB, empty IDT. */
+/**
+ * Puts a vCPU into 32-bit protected mode: no paging, flat segments of 4 GiB, empty IDT. One that has run has to be brought
+ * into order first (`vcpu.settle()`): KVM finishes its last exit at the next entry, with the new registers.
+ */
 export function enterFlat32(vcpu: Vcpu, entry: Flat32Entry): void {
   const sregs = vcpu.getSregs();
   const data = flatSegment(0x10, 3);

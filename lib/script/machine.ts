@@ -11,6 +11,7 @@ import { bytesAt, type GuestCode } from '../guest/code.ts';
 import { enterFlat32 } from '../guest/enter-flat32.ts';
 import { Kvm } from '../kvm.ts';
 import { GuestMemory, PAGE_SIZE } from '../memory.ts';
+import { pendingExit } from '../state/machine-state.ts';
 import { DEFAULT_DEADLINE, type Vcpu } from '../vcpu.ts';
 import { TSS_ADDRESS, type Vm } from '../vm.ts';
 import { context } from './context.ts';
@@ -90,7 +91,8 @@ export class MachineVcpu {
    *
    * @param code from `asm.flat32`, assembled for the vCPU's `entry`; from `flat32(...)`; or raw machine code
    * @throws PayloadError if it is empty or larger than 60 KiB; AsmError if it cannot lie there; ArgumentError if it is
-   *   code for another mode
+   *   code for another mode; PendingExitError if the program before it has made an exit that no run has seen yet, which
+   *   lies in the vCPU's kvm_run then
    */
   program(code: GuestCode | Uint8Array, options: ProgramOptions = {}): this {
     if (!(code instanceof Uint8Array) && code.mode !== 'flat32')
@@ -99,6 +101,8 @@ export class MachineVcpu {
     const room = VCPU_AREA - STACK_SIZE;
     if (bytes.length === 0) throw PayloadError.empty();
     if (bytes.length > room) throw PayloadError.tooLarge(bytes.length, room);
+    // What KVM has left to do of the last exit it would do to the new program: skip its first instruction, say.
+    if (this.#programmed && this.vcpu.settle()) throw pendingExit(this.vcpu);
     this.#memory.write(this.entry, bytes);
     enterFlat32(this.vcpu, { rip: this.entry, rsp: this.entry, interrupts: options.interrupts ?? true });
     this.vcpu.setMpState(mpStates.KVM_MP_STATE_RUNNABLE);

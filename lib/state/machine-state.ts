@@ -54,7 +54,8 @@ export function saveMachineState(kvm: Kvm, vm: Vm): Uint8Array<ArrayBuffer> {
   return packSections(sections);
 }
 
-function pendingExit(vcpu: Vcpu): PendingExitError {
+/** For a vCPU whose `settle()` made an exit. */
+export function pendingExit(vcpu: Vcpu): PendingExitError {
   const { exitReason } = new KvmRunView(vcpu.kvmRun);
   const { name } = vcpu.exit();
   return new PendingExitError(vcpu.vcpuId, exitReasonName(exitReason) ?? name, exitReason);

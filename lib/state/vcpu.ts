@@ -176,10 +176,11 @@ export function restoreVcpu(vcpu: Vcpu, { config, bodies }: VcpuBodies): void {
   write(lapic);
   restoreMsrs(vcpu, decodeMsrs(bodies.get('msrs')!), step);
   write(debugregs);
-  if (config.debugControl !== 0)
-    step('guest debug', () => vcpu.setGuestDebug({ control: config.debugControl, debugreg: config.debugreg }));
   // It takes back a pending exception, so that the events come after it.
   write(regs);
+  // Behind the registers: KVM steps the guest from the RIP that it has now.
+  if (config.debugControl !== 0)
+    step('guest debug', () => vcpu.setGuestDebug({ control: config.debugControl, debugreg: config.debugreg }));
   write(events);
   write(mpState);
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hlt, type Instruction, spin } from '../../lib/index.ts';
+import { scaled } from '../support/counts.ts';
 import { countOut, makeGuest, random } from '../support/guest.ts';
 import { noKvm } from '../support/host.ts';
 
-const KICKS = 200_000;
+const KICKS = scaled(200_000);
+const RUNS = scaled(2000, 50);
 const SEED = 20260605;
 
 /** What a vCPU does while it is kicked: one that never exits, one that sleeps in the kernel, one that exits always. */
@@ -53,11 +55,11 @@ test(`${KICKS} kicks at random moments, none lost`, { skip: noKvm, timeout: 180_
   }
 });
 
-test('a kick does not disturb the next run', { skip: noKvm, timeout: 30_000 }, async () => {
+test(`a kick does not disturb the next run, ${RUNS} times`, { skip: noKvm, timeout: 30_000 }, async () => {
   using guest = makeGuest();
   const vcpu = guest.program(0, countOut(0x42));
   let expected = 0;
-  for (let i = 0; i < 2000; i++) {
+  for (let i = 0; i < RUNS; i++) {
     const run = vcpu.start();
     const kicked = run.kick();
     for await (const exit of run) {

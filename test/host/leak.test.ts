@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { scaled } from '../support/counts.ts';
 import { countOut, makeGuest } from '../support/guest.ts';
 import { noKvm } from '../support/host.ts';
 
@@ -42,7 +43,7 @@ async function held(): Promise<Held> {
 const cycles: [what: string, count: number, cycle: (i: number) => Promise<void>][] = [
   [
     'closed while it runs',
-    1000,
+    scaled(1000, 20),
     async () => {
       using guest = makeGuest();
       const run = guest.program(0, countOut(0x42)).start({ record: { exits: ['KVM_EXIT_IO'], onRecords() {} } });
@@ -51,7 +52,7 @@ const cycles: [what: string, count: number, cycle: (i: number) => Promise<void>]
   ],
   [
     'stopped, then closed',
-    200,
+    scaled(200, 20),
     async (i) => {
       using guest = makeGuest();
       for await (const exit of guest.program(0, countOut(0x42)).start()) {
@@ -63,7 +64,7 @@ const cycles: [what: string, count: number, cycle: (i: number) => Promise<void>]
   ],
   [
     'forgotten with an exit that nobody takes',
-    200,
+    scaled(200, 20),
     async () => {
       const guest = makeGuest();
       const run = guest.program(0, countOut(0x42)).start();
@@ -86,7 +87,7 @@ for (const [what, count, cycle] of cycles) {
         if (i % settle === settle - 1) await held();
       }
     };
-    await many(50);
+    await many(scaled(50, 10));
     const before = await held();
     await many(count);
     const after = await held();

@@ -45,7 +45,8 @@ test('halted is when all are, and stay so', options, async () => {
   m.vcpu(0).program(flat32(wait32(FLAG, 1), sendIpi(1, 0x4040), out8(1), cli, hlt));
   const trace = await m.run();
   assert.deepEqual(
-    [...trace].map(({ vcpu }) => vcpu),
+    // A kernel that forwards also tells of the ICR writes.
+    [...trace].filter(({ exit }) => exit.name !== 'KVM_EXIT_DSM_SEND_IRQ').map(({ vcpu }) => vcpu),
     [0],
   );
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Exit, out8, out8Value, type RecordBatch, type RecordedExit, spin, write32 } from '../../lib/index.ts';
+import { scaled } from '../support/counts.ts';
 import { countOut, countOutTimes, makeGuest } from '../support/guest.ts';
 import { errorOf, noKvm } from '../support/host.ts';
 
@@ -8,11 +9,12 @@ const options = { skip: noKvm, timeout: 60_000 };
 const PORT = 0x42;
 const DONE = 0x10;
 
-test('1,000,000 recorded exits of 4 vCPUs: none lost, none twice, in order', {
+const [VCPUS, COUNT] = [4, scaled(250_000, 2000)];
+
+test(`${(VCPUS * COUNT).toLocaleString('en')} recorded exits of ${VCPUS} vCPUs: none lost, none twice, in order`, {
   skip: noKvm,
   timeout: 180_000,
 }, async (t) => {
-  const [VCPUS, COUNT] = [4, 250_000];
   using guest = makeGuest(VCPUS);
   const runs = guest.vcpus.map((vcpu) => {
     guest.program(vcpu.vcpuId, countOutTimes(PORT, COUNT), Uint8Array.of(0xe4, DONE)); // in al, DONE
@@ -131,7 +133,9 @@ test('what is not chosen, and what waits for an answer, parks as ever', options,
   assert.deepEqual(log, ['0 1', '1 KVM_EXIT_MMIO', '2 2', '3 KVM_EXIT_IO', '4 90']);
 });
 
-test('stop() hands over the last records, and the exit that found no room', options, async () => {
+const STOPS = scaled(50, 8);
+
+test(`stop() hands over the last records, and the exit that found no room, ${STOPS} times`, options, async () => {
   for (const capacity of [2, 4096]) {
     using guest = makeGuest();
     const vcpu = guest.program(0, countOut(PORT));
@@ -141,7 +145,7 @@ test('stop() hands over the last records, and the exit that found no room', opti
       assert.equal(exit.name, 'KVM_EXIT_IO');
       assert.equal(new DataView(exit.data.buffer).getUint32(0, true), ++seen);
     };
-    for (let i = 0; i < 50; i++) {
+    for (let i = 0; i < STOPS; i++) {
       const onRecords = (batch: RecordBatch) => {
         for (const { exit } of batch) check(exit);
       };

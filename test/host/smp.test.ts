@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { enterReal16, mpStates, out8, type Vcpu, write32 } from '../../lib/index.ts';
+import { scaled } from '../support/counts.ts';
 import { countOutTimes, entryOf, makeGuest, sendIpi, wait32 } from '../support/guest.ts';
 import { noKvm } from '../support/host.ts';
 
@@ -84,6 +85,8 @@ test(`INIT-SIPI-SIPI brings up ${APS} vCPUs; each gets a fixed IPI, an NMI and a
   );
   try {
     for await (const exit of vcpus[0]!.start({ deadline: '20s' })) {
+      // A kernel that forwards tells of each ICR write, and delivers the interrupt as ever.
+      if (exit.name === 'KVM_EXIT_DSM_SEND_IRQ') continue;
       assert.equal(exit.name, 'KVM_EXIT_IO');
       break;
     }
@@ -104,12 +107,14 @@ test(`INIT-SIPI-SIPI brings up ${APS} vCPUs; each gets a fixed IPI, an NMI and a
   assert.ok(runs.every(({ state }) => state === 'stopped'));
 });
 
-test('64 vCPUs, each on its thread: every exit comes, in order per vCPU', {
+const MANY = scaled(64, 16);
+
+test(`${MANY} vCPUs, each on its thread: every exit comes, in order per vCPU`, {
   skip: noKvm,
   timeout: 120_000,
 }, async () => {
   const COUNT = 50;
-  using guest = makeGuest(64);
+  using guest = makeGuest(MANY);
   const seen = new Map<number, number[]>();
   const runs = guest.vcpus.map((vcpu) => {
     guest.program(vcpu.vcpuId, countOutTimes(0x40, COUNT), out8(DONE));
@@ -128,8 +133,8 @@ test('64 vCPUs, each on its thread: every exit comes, in order per vCPU', {
   for (const [id, values] of seen) assert.deepEqual(values, expected, `vCPU ${id}`);
 });
 
-test('64 vCPUs that spin are all stopped by closing their VM', { skip: noKvm, timeout: 60_000 }, async () => {
-  using guest = makeGuest(64);
+test(`${MANY} vCPUs that spin are all stopped by closing their VM`, { skip: noKvm, timeout: 60_000 }, async () => {
+  using guest = makeGuest(MANY);
   for (const { vcpuId } of guest.vcpus) guest.program(vcpuId, Uint8Array.of(0xeb, 0xfe));
   const runs = guest.vcpus.map((vcpu) => vcpu.start());
   await Promise.all(runs.map((run) => run.kick({ deadline: '30s' })));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DeadlineError, type Exit, hlt, out8, out8Value, spin, type VcpuRun } from '../../lib/index.ts';
+import { scaled } from '../support/counts.ts';
 import { countOut, countOutTimes, makeGuest } from '../support/guest.ts';
 import { errorOf, noKvm } from '../support/host.ts';
 
@@ -172,11 +173,13 @@ test('a stopped vCPU is started again from where it is', options, async () => {
   );
 });
 
-test('an exit that meets stop() is handed over, not lost', options, async () => {
+const STOPS = scaled(200, 30);
+
+test(`${STOPS} exits that meet stop() are handed over, not lost`, options, async () => {
   using guest = makeGuest();
   const vcpu = guest.program(0, countOut(PORT));
   const values: number[] = [];
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < STOPS; i++) {
     const run = vcpu.start({
       onExit(exit) {
         assert.equal(exit.name, 'KVM_EXIT_IO');
@@ -263,12 +266,12 @@ test('what stop, kick, pause and start refuse', options, async () => {
 
 test('a KVM_RUN that fails comes out as its errno', options, async () => {
   using guest = makeGuest(2);
-  const [first, second] = [guest.program(0, out8Value(PORT, 1), spin), guest.vcpus[1]!];
+  const [first, second] = [guest.program(0, spin), guest.vcpus[1]!];
   second.close();
   const run = first.start();
   await run.pause();
-  // kvm_dirty_regs with a bit that no kernel knows: EINVAL.
-  first.kvmRun.setBigUint64(296, 1n << 63n, true);
+  // kvm_dirty_regs with a bit that no kernel knows: EINVAL. Linux 6.12 looks at its low half only.
+  first.kvmRun.setBigUint64(296, 1n << 31n, true);
   run.resume();
   const error = (await rejection(run.ended())) as { code?: string; ioctl?: string; errnoName?: string };
   assert.deepEqual([error.code, error.ioctl, error.errnoName], ['ERR_IOCTL', 'KVM_RUN', 'EINVAL']);

@@ -3,15 +3,13 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { EventFd, out8, restoreMachineState, saveMachineState } from '../../lib/index.ts';
+import { scaled } from '../support/counts.ts';
 import { DONE, withGuest } from '../support/guest32.ts';
 import { noKvm } from '../support/host.ts';
+import { library, loaderArgs, workerLoader } from '../support/library.ts';
 
 const openFds = () => readdirSync('/proc/self/fd').length;
-// A worker has no loader of its parent's on Node 20.
-const tsx = import.meta.resolve('tsx/esm/api');
-const library = fileURLToPath(new URL('../../lib/index.ts', import.meta.url));
 
 function cycle(): void {
   withGuest({}, (g) => {
@@ -28,14 +26,16 @@ function cycle(): void {
   });
 }
 
-test('a hundred VMs with events, devices, statistics and saves leave no file descriptor', { skip: noKvm }, async () => {
+const VMS = scaled(100, 10);
+
+test(`${VMS} VMs with events, devices, statistics and saves leave no file descriptor`, { skip: noKvm }, async () => {
   // The waits' own thread and its descriptor come once.
   using first = EventFd.create();
   first.write();
   await first.wait('5s');
   cycle();
   const before = openFds();
-  for (let turn = 0; turn < 100; turn++) cycle();
+  for (let turn = 0; turn < VMS; turn++) cycle();
   assert.equal(openFds(), before);
 });
 
@@ -76,8 +76,7 @@ const endings: [what: string, code: string, status: number][] = [
   [
     'a worker that is terminated in a wait',
     `const { Worker } = await import('node:worker_threads');
-     const worker = new Worker(\`import(\${JSON.stringify(tsx)}).then(({ register }) => {
-       register(); return import(\${JSON.stringify(library)}); }).then(({ EventFd }) => {
+     const worker = new Worker(\`${workerLoader}.then(() => import(\${JSON.stringify(library)})).then(({ EventFd }) => {
        void EventFd.create().wait('60s'); return import('node:worker_threads'); })
        .then(({ parentPort }) => parentPort.postMessage('waits'));\`, { eval: true });
      await new Promise((resolve) => worker.once('message', resolve));
@@ -100,13 +99,12 @@ const endings: [what: string, code: string, status: number][] = [
 
 for (const [what, code, status] of endings)
   test(`${what} ends the process`, { skip: noKvm }, () => {
-    const program = `const [library, tsx] = ${JSON.stringify([library, tsx])};
+    const program = `const library = ${JSON.stringify(library)};
       const { EventFd, Kvm } = await import(library); ${code}`;
-    const ended = spawnSync(
-      process.execPath,
-      ['--expose-gc', '--import', 'tsx', '--input-type=module', '-e', program],
-      { timeout: 60_000, encoding: 'utf8' },
-    );
+    const ended = spawnSync(process.execPath, ['--expose-gc', ...loaderArgs, '--input-type=module', '-e', program], {
+      timeout: 60_000,
+      encoding: 'utf8',
+    });
     assert.equal(ended.signal, null, `${ended.signal}: ${ended.stderr}`);
     assert.equal(ended.status, status, ended.stderr);
     if (status === 0) assert.match(ended.stdout, /ended/);

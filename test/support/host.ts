@@ -15,6 +15,10 @@ export const noKvm: string | false = (() => {
 export const noStockKvm: string | false =
   noKvm || (hostForwards() ? "this host's kernel forwards ICR writes: it is no stock kernel" : false);
 
+/** Why tests of the series cannot run here: there is no KVM, or its kernel does not forward ICR writes. */
+export const noForwardingKvm: string | false =
+  noKvm || (hostForwards() ? false : "this host's kernel does not forward ICR writes");
+
 function hostForwards(): boolean {
   using kvm = Kvm.open();
   return forwardsIcrWrites(kvm);

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { type InnerRun, runTestsInside, testFiles } from '../support/host-tests-inside.ts';
+import { labMissing } from '../support/lab.ts';
+
+const skip = labMissing();
+
+/** What is done of the heavy counts: see test/support/counts.ts. */
+const COUNTS = { svm: 0.003, vmx: 0.001 };
+
+/** Bochs is some times slower and has one CPU: there, the files on what the CPU and KVM-Intel do. */
+const vmxFiles = [
+  'host/apicv.test.ts',
+  'host/machine-state.test.ts',
+  'host/machine-threads.test.ts',
+  'host/machine.test.ts',
+  'host/record.test.ts',
+  'host/smp.test.ts',
+  'host/start.test.ts',
+  'host/stock-ipi.test.ts',
+  'host/vcpu-state.test.ts',
+  'host/vcpu.test.ts',
+  'host/vm-io.test.ts',
+  'host/vm-irq.test.ts',
+  'host/vm-memory.test.ts',
+  'lab/inside/icr-order.test.ts',
+  'lab/inside/save-pending.test.ts',
+];
+
+/** Every file had results, each failure and each skip shows here, and none that the series is tested by was skipped. */
+async function report(t: TestContext, files: readonly string[], run: InnerRun): Promise<void> {
+  for (const line of run.diagnostics) t.diagnostic(`inside: ${line}`);
+  for (const file of files) {
+    const results = run.tests.filter((test) => file.endsWith(`/${test.file}`));
+    await t.test(`${file}: ${results.length} tests`, async (of) => {
+      assert.ok(results.length > 0, `no result of ${file}\n${run.stdout}${run.stderr}`);
+      for (const { name, skip, error } of results)
+        if (skip !== false || error !== null)
+          await of.test(name, { skip }, () => assert.fail(`inside the lab:\n${error}`));
+    });
+  }
+  const names = (of: InnerRun['tests']) => of.map(({ name }) => name);
+  const series = run.tests.filter(({ file }) => /^(icr-order|save-pending)/.test(file));
+  assert.deepEqual(
+    names(series.filter(({ skip }) => skip && !skip.startsWith('Bochs '))),
+    [],
+    'skipped, and must not be',
+  );
+  const stock = run.tests.filter(({ file }) => file === 'stock-ipi.test.ts');
+  assert.deepEqual(names(stock.filter(({ skip }) => skip === false)), [], 'a stock kernel is tested on a DSM kernel');
+  assert.equal(run.exitCode, 0, run.stdout + run.stderr);
+}
+
+describe('the host tests hold inside the lab', { skip, concurrency: 2, timeout: 900_000 }, () => {
+  for (const [lane, files] of [
+    ['svm', testFiles()],
+    ['vmx', vmxFiles],
+  ] as const)
+    test(`${lane}, with ${COUNTS[lane]} of the counts`, async (t) => {
+      await report(t, files, await runTestsInside(lane, files, COUNTS[lane]));
+    });
+});
