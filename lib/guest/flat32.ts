@@ -1,4 +1,6 @@
+import { checkBytes, checkChoice } from '../check.ts';
 import { ArgumentError, PayloadError } from '../errors.ts';
+import { show } from '../show.ts';
 
 /**
  * Guest code for the `flat32` entry mode: 32-bit protected mode without paging, every segment flat, so that an address
@@ -18,7 +20,9 @@ export type Instruction = Uint8Array;
  * @throws PayloadError for an empty payload
  */
 export function flat32(...instructions: readonly Instruction[]): GuestCode {
-  const bytes = Uint8Array.from(instructions.flatMap((instruction) => [...instruction]));
+  const bytes = Uint8Array.from(
+    instructions.flatMap((instruction) => [...checkBytes('instructions', instruction, 0, Number.POSITIVE_INFINITY)]),
+  );
   if (bytes.length === 0) throw PayloadError.empty();
   return { mode: 'flat32', bytes };
 }
@@ -85,6 +89,7 @@ const registers = ['eax', 'ecx', 'edx', 'ebx', 'esp', 'ebp', 'esi', 'edi'] as co
 
 /** `mov register, value`, 5 bytes. */
 export function mov32(register: (typeof registers)[number], value: number): Instruction {
+  checkChoice('register', register, registers);
   return Uint8Array.of(0xb8 + registers.indexOf(register), ...le32('value', value));
 }
 
@@ -102,7 +107,7 @@ function checkRange(argument: string, value: number, max: number): number {
   if (Number.isInteger(value) && value >= 0 && value <= max) return value;
   throw new ArgumentError(
     argument,
-    `${argument} ${value} is not an integer from 0 to 0x${max.toString(16)}`,
+    `${argument} ${show(value)} is not an integer from 0 to 0x${max.toString(16)}`,
     'Change it.',
   );
 }

@@ -93,7 +93,7 @@ function chooseCall(): Call {
 
 async function oneStep(): Promise<void> {
   if (world.all('guestVm').every(({ closed }) => closed) || random.chance(0.01)) world.guest();
-  if (world.all('kvm').every(({ closed }) => closed)) world.begin();
+  if (world.all('kvm').every(({ closed }) => closed)) world.kvm();
   const call = chooseCall();
   const text = world.describe(call);
   if (verbose) say(`${String(step).padStart(5)} ${text}`);

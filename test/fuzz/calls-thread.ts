@@ -217,7 +217,7 @@ export const machineCalls: Maker[] = [
         copy[world.random.int(0, copy.length - 1)] = world.random.int(0, 255);
       return copy;
     };
-    const vm = () => (world.random.chance(0.7) ? world.need('kvm').createVm() : world.need('bareVm'));
+    const vm = () => (world.random.chance(0.7) ? world.kvm().createVm() : world.need('bareVm'));
     let target: unknown;
     try {
       target = world.or(vm);

@@ -113,6 +113,8 @@ export function show(value: unknown, nameOf: (object: object) => string | undefi
 }
 
 function showBuffer(value: Uint8Array | DataView): string {
+  if (value.buffer instanceof ArrayBuffer && value.buffer.byteLength === 0)
+    return `an empty or detached ${value.constructor.name}`;
   const what = `${value.constructor.name}(${value.byteLength})`;
   if (!(value instanceof Uint8Array) || value.buffer instanceof SharedArrayBuffer) return what;
   return `${what} ${Buffer.from(value.subarray(0, 16)).toString('hex')}${value.length > 16 ? '..' : ''}`;

@@ -90,10 +90,12 @@ export class World {
     if (pool.length > (ROOM[kind] ?? 6)) closeIt(pool.shift()!);
   }
 
-  /** One of a kind, which may be closed; makes one if there is none. */
+  /** One of a kind, now and then a closed one; nothing if there is none. */
   one<K extends Kind>(kind: K): Kinds[K] | undefined {
     const pool = this.#pools.get(kind) as Kinds[K][] | undefined;
-    return pool && pool.length > 0 ? this.random.pick(pool) : undefined;
+    if (!pool || pool.length === 0) return undefined;
+    const open = pool.filter((object) => !isClosed(object));
+    return this.random.pick(open.length > 0 && this.random.chance(0.9) ? open : pool);
   }
 
   all<K extends Kind>(kind: K): readonly Kinds[K][] {
@@ -154,10 +156,19 @@ export class World {
     return anything(random);
   }
 
-  /** A VM with `vcpus` vCPUs, each at the start of a fixed program. */
+  /** An open one. */
+  kvm(): Kvm {
+    const open = this.all('kvm').find(({ closed }) => !closed);
+    if (open) return open;
+    const made = Kvm.open();
+    this.add('kvm', made);
+    return made;
+  }
+
+  /** A VM with one or two vCPUs, each at the start of a fixed program. */
   guest(): Vm {
     const { random } = this;
-    const vm = this.need('kvm').createVm();
+    const vm = this.kvm().createVm();
     const memory = GuestMemory.allocate(GUEST_MEMORY);
     if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(0xfffb_d000);
     if (random.chance(0.8)) vm.createIrqchip();
@@ -194,12 +205,15 @@ export class World {
 
   /** What there is at first. */
   begin(): void {
-    this.add('kvm', Kvm.open());
-    this.add('bareVm', this.need('kvm').createVm());
+    this.add('bareVm', this.kvm().createVm());
     this.add('memory', GuestMemory.allocate(0x1_0000));
     this.add('event', EventFd.create());
     this.guest();
   }
+}
+
+function isClosed(object: object): boolean {
+  return 'closed' in object && object.closed === true;
 }
 
 function closeIt(object: object): void {
