@@ -57,7 +57,9 @@ export class GuestMemory implements Disposable {
   write(offset: number, data: Uint8Array): void {
     checkBytes('data', data, 0, Number.POSITIVE_INFINITY);
     this.#check(offset, data.length);
-    this.bytes.set(data, offset);
+    // One that is empty may be detached: then it cannot be read.
+    const { bytes } = this;
+    if (data.length > 0) bytes.set(data, offset);
   }
 
   /** A copy of `length` bytes at `offset`. Throws `MemoryRangeError`. */

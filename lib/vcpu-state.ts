@@ -44,7 +44,7 @@ export abstract class VcpuState extends VcpuEvents {
    */
   enableCap(cap: keyof typeof capabilities, args: readonly bigint[] = []): void {
     this.ioctl(ioctls.KVM_ENABLE_CAP, encodeEnableCap(cap, args, this.offered(cap)));
-    this.#enabled.push({ cap, args: [...args] });
+    this.#enabled.push({ cap, args: args.map((arg) => checkU64('args', arg)) });
   }
 
   /** What `enableCap` enabled, in order. */

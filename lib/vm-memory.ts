@@ -66,7 +66,7 @@ export abstract class VmMemory extends KvmHandle<NativeVm> {
    */
   enableCap(cap: keyof typeof capabilities, args: readonly bigint[] = []): void {
     this.ioctl(ioctls.KVM_ENABLE_CAP, encodeEnableCap(cap, args, this.checkExtension(cap)));
-    this.#enabled.push({ cap, args: [...args] });
+    this.#enabled.push({ cap, args: args.map((arg) => checkU64('args', arg)) });
   }
 
   /** What `enableCap` enabled, in order. */
@@ -96,18 +96,12 @@ export abstract class VmMemory extends KvmHandle<NativeVm> {
     checkObject('slot', slot);
     checkInstance('memory', slot.memory, GuestMemory);
     const offset = slot.offset ?? 0;
+    checkBytesNumber('offset', offset);
     const size = slot.size ?? slot.memory.size - offset;
+    checkBytesNumber('size', size);
     checkSlotNumber(slot.slot);
     const start = guestAddress(slot.guestPhysAddr);
     checkPageAligned('The guest physical address', start);
-    for (const [what, value] of [
-      ['offset', offset],
-      ['size', size],
-    ] as const) {
-      if (!Number.isSafeInteger(value) || value < 0)
-        throw new ArgumentError(what, `${what} ${show(value)} is not a number of bytes`, 'Give a multiple of 4096.');
-      checkPageAligned(`The ${what}`, value);
-    }
     if (size === 0 || offset + size > slot.memory.size)
       throw new ArgumentError(
         'size',
@@ -127,8 +121,8 @@ export abstract class VmMemory extends KvmHandle<NativeVm> {
       memory: slot.memory,
       offset,
       size,
-      readonly: slot.readonly ?? false,
-      logDirtyPages: slot.logDirtyPages ?? false,
+      readonly: !!slot.readonly,
+      logDirtyPages: !!slot.logDirtyPages,
     });
   }
 
@@ -247,6 +241,12 @@ function pagesOf(bitmap: Uint8Array): number[] {
     for (let bit = 0; byte >> bit; bit++) if ((byte >> bit) & 1) pages.push(index * 8 + bit);
   });
   return pages;
+}
+
+function checkBytesNumber(what: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new ArgumentError(what, `${what} ${show(value)} is not a number of bytes`, 'Give a multiple of 4096.');
+  checkPageAligned(`The ${what}`, value);
 }
 
 function checkSlotNumber(slot: number): void {

@@ -170,7 +170,7 @@ export function bytes(offset: number, length: number, options: FieldOptions = {}
     write(view, base, value) {
       if (!(value instanceof Uint8Array)) refuse('bytes', value);
       if (value.length > length) refuse('bytes', `${value.length} bytes in ${length}`);
-      bytesOf(view, base + offset, length).set(value);
+      if (value.length > 0) bytesOf(view, base + offset, length).set(value);
     },
   };
 }

@@ -20,9 +20,9 @@ export type Instruction = Uint8Array;
  * @throws PayloadError for an empty payload
  */
 export function flat32(...instructions: readonly Instruction[]): GuestCode {
-  const bytes = Uint8Array.from(
-    instructions.flatMap((instruction) => [...checkBytes('instructions', instruction, 0, Number.POSITIVE_INFINITY)]),
-  );
+  for (const instruction of instructions) checkBytes('instructions', instruction, 0, Number.POSITIVE_INFINITY);
+  // One that is empty may be detached: then it cannot be read.
+  const bytes = Uint8Array.from(instructions.filter(({ length }) => length > 0).flatMap((one) => [...one]));
   if (bytes.length === 0) throw PayloadError.empty();
   return { mode: 'flat32', bytes };
 }
