@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from './abi/lapic.ts';
 import { KVM_GUESTDBG_BLOCKIRQ, KVM_GUESTDBG_ENABLE } from './abi/x86.ts';
+import { checkInstance, checkObject } from './check.ts';
 import { enterFlat32 } from './guest/enter-flat32.ts';
 import { flat32, out8, read32 } from './guest/flat32.ts';
-import type { Kvm } from './kvm.ts';
+import { Kvm } from './kvm.ts';
 import { GuestMemory, PAGE_SIZE } from './memory.ts';
-import type { Vm } from './vm.ts';
+import { Vm } from './vm.ts';
 
 /**
  * APICv (Intel) and AVIC (AMD) let the CPU handle a guest's ICR writes. A kernel of the series then sees none of them:
@@ -43,6 +44,7 @@ const APIC_BASE_ENABLE = 1n << 11n;
  * @returns false if the kernel cannot (KVM_CAP_SET_GUEST_DEBUG2 without BLOCKIRQ: before 5.17)
  */
 export function inhibitApicv(vm: Vm, vcpuId: number): boolean {
+  checkInstance('vm', vm, Vm);
   if ((vm.checkExtension('KVM_CAP_SET_GUEST_DEBUG2') & KVM_GUESTDBG_BLOCKIRQ) === 0) return false;
   const parked = vm.createVcpu(vcpuId);
   const sregs = parked.getSregs();
@@ -66,6 +68,7 @@ export interface ApicvState {
  * shows, so that `active: true` is never certain; `measureApicv` finds out by behaviour, in a VM of its own.
  */
 export function apicvState(vm: Vm, parameter: ApicvParameter | null = apicvParameter()): ApicvState {
+  checkInstance('vm', vm, Vm);
   if (vm.irqchip === 'none')
     return { active: false, certain: true, because: 'the VM has no in-kernel LAPIC that a CPU could virtualize' };
   if (parameter === null)
@@ -89,6 +92,8 @@ const TOUCHES = 200;
  * @throws what `forwardsIcrWrites` throws
  */
 export function measureApicv(kvm: Kvm, options: { inhibit?: boolean } = {}): ApicvState | null {
+  checkInstance('kvm', kvm, Kvm);
+  checkObject('options', options);
   if (kvm.checkExtension('KVM_CAP_BINARY_STATS_FD') === 0) return null;
   using vm = kvm.createVm();
   using memory = GuestMemory.allocate(4 * PAGE_SIZE);

@@ -1,7 +1,7 @@
 import { ioctlName, ioctls } from './abi/ioctl.ts';
-import { checkBytes, checkInteger, checkU64 } from './check.ts';
+import { checkBytes, checkInstance, checkInteger, checkObject, checkU64 } from './check.ts';
 import { ClosedError, IoctlError } from './errors.ts';
-import type { EventFd } from './eventfd.ts';
+import { EventFd } from './eventfd.ts';
 import { deviceAttrOf, type NativeDevice, type NativeHandle, translated } from './native.ts';
 
 /** The longest payload of an attribute that is handed on, in bytes: more than any of the kernel's has. */
@@ -69,6 +69,7 @@ export class Device implements Disposable {
    * @throws IoctlError (ENXIO without such an attribute, EPERM, EBUSY, EINVAL, EBADF); ArgumentError; ClosedError
    */
   setAttr(which: DeviceAttr, payload: Uint8Array, event: EventFd | null = null): void {
+    if (event !== null) checkInstance('event', event, EventFd);
     checkBytes('payload', payload, event ? 4 : 0, MAX_ATTR_SIZE);
     refuse(ioctls.KVM_SET_DEVICE_ATTR, this.#call(ioctls.KVM_SET_DEVICE_ATTR, which, payload, event));
   }
@@ -84,7 +85,8 @@ export class Device implements Disposable {
   }
 }
 
-function checkAttr({ group, attr }: DeviceAttr): { group: number; attr: bigint } {
+function checkAttr(which: DeviceAttr): { group: number; attr: bigint } {
+  const { group, attr } = checkObject('which', which);
   return { group: checkInteger('group', group, 0, 0xffff_ffff), attr: checkU64('attr', attr) };
 }
 

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { show } from './show.ts';
 
 /** What every error of this package carries beside its message. */
 export interface ErrorDetails {
@@ -186,9 +187,12 @@ export class MemoryRangeError extends KvmDsmError {
   readonly code = 'ERR_MEMORY_RANGE';
 
   constructor(offset: number, bytes: number, size: number) {
-    super(`${bytes} bytes at offset 0x${offset.toString(16)} do not lie within the ${size} bytes of guest memory`, {
-      advice: 'Use a smaller offset, or allocate more guest memory.',
-    });
+    super(
+      `${show(bytes)} bytes at offset ${typeof offset === 'number' ? `0x${offset.toString(16)}` : show(offset)} do not lie within the ${size} bytes of guest memory`,
+      {
+        advice: 'Use a smaller offset, or allocate more guest memory.',
+      },
+    );
   }
 }
 
@@ -206,7 +210,7 @@ export class VcpuIdError extends KvmDsmError {
   readonly code = 'ERR_VCPU_ID';
 
   constructor(vcpuId: number, limit: number) {
-    super(`vcpu_id ${vcpuId} is not an integer from 0 to ${limit - 1}, the range that this kernel allows`, {
+    super(`vcpu_id ${show(vcpuId)} is not an integer from 0 to ${limit - 1}, the range that this kernel allows`, {
       advice: 'Choose a lower vcpu_id.',
     });
   }

@@ -2,6 +2,7 @@
 import { KVM_MEMORY_EXIT_FLAG_PRIVATE, KVM_NOTIFY_CONTEXT_INVALID } from './abi/exit-reason.ts';
 import { describeIcr, type IcrCommand } from './abi/icr.ts';
 import { lapicRegisterName } from './abi/lapic.ts';
+import { checkObject, checkText } from './check.ts';
 import type { DsmSendIrqExit, Exit, HypervExit, InternalErrorExit, TdxExit } from './exit-types.ts';
 
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
@@ -14,6 +15,7 @@ export type ExitJson = { reason: number; name: string } & { [key: string]: JsonV
  * six fields are given: vector, deliveryMode, destinationMode, level, trigger, shorthand; the rest is in the raw value.
  */
 export function exitToJson(exit: Exit): ExitJson {
+  checkText('name', checkObject('exit', exit).name);
   const json: ExitJson = { reason: exit.reason, name: exit.name };
   for (const [key, value] of Object.entries(exit)) {
     // ICR2's fields are `destId` and the reserved bits of `val2`.
@@ -40,6 +42,7 @@ function toJson(value: unknown): JsonValue {
 
 /** The exit as one sentence: `KVM_EXIT_IO: out 1 byte to port 0x10: 2a`. */
 export function describeExit(exit: Exit): string {
+  checkText('name', checkObject('exit', exit).name);
   return `${exit.name === 'unrecognized' ? 'an exit that is not recognized' : exit.name}${describePayload(exit)}`;
 }
 

@@ -60,7 +60,7 @@ const U = RUN_UNION_OFFSET;
  * kvm_run's union does (288 bytes) is an ArgumentError.
  */
 export function decodeExit(run: DataView | KvmRunView, profile: DsmProfile = defaultProfile): Exit {
-  const { view, exitReason } = run instanceof DataView ? new KvmRunView(run) : run;
+  const { view, exitReason } = run instanceof KvmRunView ? run : new KvmRunView(run);
   return decodeDsmExit(view, exitReason, profile) ?? decodeMainlineExit(view, exitReason);
 }
 

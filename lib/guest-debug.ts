@@ -6,7 +6,7 @@ import {
   KVM_GUESTDBG_USE_SW_BP,
   type KvmGuestDebug,
 } from './abi/x86.ts';
-import { checkChoice, checkU64 } from './check.ts';
+import { checkChoice, checkFunction, checkList, checkObject, checkU64 } from './check.ts';
 import { ArgumentError } from './errors.ts';
 
 /** A breakpoint in a debug register. */
@@ -45,9 +45,7 @@ const DR7_FIXED = 1n << 10n;
 
 /** The argument of KVM_SET_GUEST_DEBUG; nothing to debug switches it off. Throws ArgumentError. */
 export function guestDebug(options: DebugOptions): Partial<KvmGuestDebug> {
-  const hardware = options.hardware ?? [];
-  if (hardware.length > 4)
-    throw new ArgumentError('hardware', `${hardware.length} hardware breakpoints`, 'A CPU has four: give fewer.');
+  const hardware = checkList('hardware', checkObject('options', options).hardware ?? [], 4);
   let control = 0;
   if (options.singleStep) control |= KVM_GUESTDBG_SINGLESTEP;
   if (options.software) control |= KVM_GUESTDBG_USE_SW_BP;
@@ -55,7 +53,8 @@ export function guestDebug(options: DebugOptions): Partial<KvmGuestDebug> {
   if (options.blockIrq) control |= KVM_GUESTDBG_BLOCKIRQ;
   const debugreg = new Array<bigint>(8).fill(0n);
   debugreg[7] = DR7_FIXED;
-  hardware.forEach(({ address, on = 'execute', length = 1 }, index) => {
+  hardware.forEach((breakpoint, index) => {
+    const { address, on = 'execute', length = 1 } = checkObject('hardware', breakpoint);
     checkChoice('on', on, ['execute', 'write', 'access']);
     checkChoice<number>('length', length, on === 'execute' ? [1] : [1, 2, 4, 8]);
     const place = checkU64('address', address);
@@ -74,6 +73,9 @@ export function insertBreakpoint(
   memory: { read(offset: number, length: number): Uint8Array; write(offset: number, data: Uint8Array): void },
   offset: number,
 ): () => void {
+  checkObject('memory', memory);
+  checkFunction('memory.read', memory.read);
+  checkFunction('memory.write', memory.write);
   const original = memory.read(offset, 1);
   memory.write(offset, Uint8Array.of(0xcc));
   return () => memory.write(offset, original);

@@ -1,6 +1,7 @@
-import { capabilities } from './abi/capability.ts';
+import { type capabilities, capabilityNumber } from './abi/capability.ts';
 import { ioctls } from './abi/ioctl.ts';
 import { decodeCpuid2, decodeMsrList, encodeCpuid2, encodeMsrList, type KvmCpuidEntry2 } from './abi/x86.ts';
+import { checkInteger, checkText } from './check.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr } from './device.ts';
 import { ApiVersionError, DeviceMissingError, DevicePermissionError, IoctlError, NotKvmError } from './errors.ts';
 import { KvmHandle } from './handle.ts';
@@ -32,6 +33,7 @@ export class Kvm extends KvmHandle<NativeSystem> {
    * @throws DeviceMissingError, DevicePermissionError, NotKvmError, ApiVersionError; IoctlError (open) for other errnos
    */
   static open(device: string = KVM_DEVICE): Kvm {
+    checkText('device', device);
     let native: NativeSystem;
     try {
       native = openSystem(device);
@@ -70,7 +72,7 @@ export class Kvm extends KvmHandle<NativeSystem> {
 
   /** KVM_CHECK_EXTENSION: 0 if the kernel lacks the capability, else 1 or a value that the capability defines. */
   checkExtension(cap: keyof typeof capabilities | number): number {
-    return this.ioctl(ioctls.KVM_CHECK_EXTENSION, typeof cap === 'number' ? cap : capabilities[cap]);
+    return this.ioctl(ioctls.KVM_CHECK_EXTENSION, capabilityNumber(cap));
   }
 
   /** KVM_GET_SUPPORTED_CPUID: every CPUID leaf that this host's KVM can give a guest. For `vcpu.setCpuid2()`. */
@@ -122,6 +124,7 @@ export class Kvm extends KvmHandle<NativeSystem> {
    * @throws IoctlError (KVM_CREATE_VM: ENOMEM, EMFILE, EINVAL for an unknown type)
    */
   createVm(type = 0): Vm {
+    checkInteger('type', type, 0, Number.MAX_SAFE_INTEGER);
     const native = this.native;
     return new Vm(translated(() => native.createVm(type)));
   }

@@ -1,5 +1,7 @@
+import { checkBytes } from './check.ts';
 import { ArgumentError, ClosedError, MemoryAlignmentError, MemoryRangeError } from './errors.ts';
 import { createMapping, type NativeMapping } from './native.ts';
+import { show } from './show.ts';
 
 /** The unit in which KVM maps guest memory on x86, in bytes. */
 export const PAGE_SIZE = 4096;
@@ -30,7 +32,7 @@ export class GuestMemory implements Disposable {
    */
   static allocate(bytes: number): GuestMemory {
     if (!Number.isSafeInteger(bytes) || bytes <= 0)
-      throw new ArgumentError('bytes', `${bytes} is not a size in bytes`, 'Give a positive multiple of 4096.');
+      throw new ArgumentError('bytes', `${show(bytes)} is not a size in bytes`, 'Give a positive multiple of 4096.');
     checkPageAligned('The memory size', bytes);
     return new GuestMemory(createMapping(bytes), bytes);
   }
@@ -53,8 +55,11 @@ export class GuestMemory implements Disposable {
 
   /** Copies `data` to `offset` (bytes from the start). Throws `MemoryRangeError` if it does not fit. */
   write(offset: number, data: Uint8Array): void {
+    checkBytes('data', data, 0, Number.POSITIVE_INFINITY);
     this.#check(offset, data.length);
-    this.bytes.set(data, offset);
+    // One that is empty may be detached: then it cannot be read.
+    const { bytes } = this;
+    if (data.length > 0) bytes.set(data, offset);
   }
 
   /** A copy of `length` bytes at `offset`. Throws `MemoryRangeError`. */
@@ -64,7 +69,12 @@ export class GuestMemory implements Disposable {
   }
 
   #check(offset: number, length: number): void {
-    const fits = Number.isSafeInteger(offset) && offset >= 0 && length >= 0 && offset + length <= this.size;
+    const fits =
+      Number.isSafeInteger(offset) &&
+      offset >= 0 &&
+      Number.isSafeInteger(length) &&
+      length >= 0 &&
+      offset + length <= this.size;
     if (!fits) throw new MemoryRangeError(offset, length, this.size);
   }
 

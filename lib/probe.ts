@@ -1,11 +1,12 @@
 import { type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from './abi/lapic.ts';
 import { inhibitApicv } from './apicv.ts';
+import { checkInstance, checkObject } from './check.ts';
 import { UnsupportedError } from './errors.ts';
 import { describeExit } from './exit.ts';
 import { enterFlat32 } from './guest/enter-flat32.ts';
 import { flat32, out8, write32 } from './guest/flat32.ts';
-import type { Kvm } from './kvm.ts';
+import { Kvm } from './kvm.ts';
 import { GuestMemory, PAGE_SIZE } from './memory.ts';
 import { TSS_ADDRESS } from './vm.ts';
 
@@ -34,7 +35,8 @@ export interface IcrProbe {
  * @throws DeadlineError, IoctlError if KVM cannot run the guest at all
  */
 export function probeIcrWrite(kvm: Kvm, options: ProbeOptions = {}): IcrProbe {
-  const profile = options.profile ?? defaultProfile;
+  checkInstance('kvm', kvm, Kvm);
+  const profile = checkObject('options', options).profile ?? defaultProfile;
   using vm = kvm.createVm();
   using memory = GuestMemory.allocate(2 * PAGE_SIZE);
   if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(TSS_ADDRESS);

@@ -1,9 +1,11 @@
 import type { DsmProfile } from './abi/dsm/profile.ts';
 import { exitReasons } from './abi/exit-reason.ts';
 import { RUN_UNION_OFFSET, RUN_UNION_SIZE, runIo } from './abi/kvm-run.ts';
+import { checkFunction, checkList, checkObject } from './check.ts';
 import { ArgumentError } from './errors.ts';
 import { decodeExit, type Exit, type ExitName } from './exit.ts';
 import type { NativeRecordPlan } from './native.ts';
+import { show } from './show.ts';
 
 /**
  * Exits that a vCPU's thread stores by itself and goes on: JavaScript gets them in batches. An access that waits for an
@@ -57,6 +59,8 @@ const notForRecords = new Set<number>([
 
 /** Checks the options. Throws ArgumentError. */
 export function recordPlan(options: RecordOptions, profile: DsmProfile, rip: boolean): NativeRecordPlan {
+  checkFunction('onRecords', checkObject('record', options).onRecords);
+  checkList('exits', options.exits);
   const capacity = inRange('capacity', options.capacity ?? 4096, 2, 1 << 20);
   if ((capacity & (capacity - 1)) !== 0)
     throw new ArgumentError('capacity', `capacity ${capacity} is not a power of two`, 'Use 1024, 4096, ...');
@@ -73,9 +77,10 @@ export function recordPlan(options: RecordOptions, profile: DsmProfile, rip: boo
 function reasonOf(exit: ExitName | number, profile: DsmProfile): number {
   const known: Record<string, number | undefined> = exitReasons;
   const dsm: Record<string, { reason: number } | undefined> = profile.exits;
-  const reason = typeof exit === 'number' ? exit : (dsm[exit]?.reason ?? known[exit]);
+  const named = typeof exit === 'string' && (Object.hasOwn(dsm, exit) || Object.hasOwn(known, exit));
+  const reason = typeof exit === 'number' ? exit : named ? (dsm[exit]?.reason ?? known[exit]) : undefined;
   if (reason === undefined)
-    throw new ArgumentError('exits', `${exit} is not the name of an exit with a number`, 'Give its number.');
+    throw new ArgumentError('exits', `${show(exit)} is not the name of an exit with a number`, 'Give its number.');
   inRange('exits', reason, 0, 255);
   if (notForRecords.has(reason))
     throw new ArgumentError(
@@ -88,7 +93,7 @@ function reasonOf(exit: ExitName | number, profile: DsmProfile): number {
 
 function inRange(argument: string, value: number, min: number, max: number): number {
   if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new ArgumentError(argument, `${argument} ${value} is not an integer from ${min} to ${max}`, 'Change it.');
+  throw new ArgumentError(argument, `${argument} ${show(value)} is not an integer from ${min} to ${max}`, 'Change it.');
 }
 
 /** Reads a recording ring: which records are next, and each of them. */

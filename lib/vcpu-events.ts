@@ -11,7 +11,7 @@ import {
   kvmMpState,
   kvmVcpuEvents,
 } from './abi/x86.ts';
-import { checkBytes, checkChoice, checkInteger } from './check.ts';
+import { checkBytes, checkChoice, checkInteger, checkObject } from './check.ts';
 import { IoctlError, NoIrqchipError } from './errors.ts';
 import { type DebugOptions, guestDebug } from './guest-debug.ts';
 import { VcpuFeatures } from './vcpu-features.ts';
@@ -41,7 +41,7 @@ export abstract class VcpuEvents extends VcpuFeatures {
   /** KVM_SET_LAPIC: the registers that `registers` names, each 0..2^32-1; the others keep their values. */
   setLapicRegisters(registers: Partial<Record<LapicRegisterName, number>>): void {
     const page = this.getLapic();
-    for (const [name, value] of Object.entries(registers) as [LapicRegisterName, number][]) {
+    for (const [name, value] of Object.entries(checkObject('registers', registers)) as [LapicRegisterName, number][]) {
       checkChoice('name', name, Object.keys(lapicRegisters) as LapicRegisterName[]);
       writeLapicRegister(page, name, value);
     }
@@ -90,7 +90,10 @@ export abstract class VcpuEvents extends VcpuFeatures {
    * @throws IoctlError (EINVAL for a flag or an exception that the kernel does not take)
    */
   setVcpuEvents(events: Partial<KvmVcpuEvents>): void {
-    this.ioctl(ioctls.KVM_SET_VCPU_EVENTS, kvmVcpuEvents.encode({ ...this.getVcpuEvents(), ...events }));
+    this.ioctl(
+      ioctls.KVM_SET_VCPU_EVENTS,
+      kvmVcpuEvents.encode({ ...this.getVcpuEvents(), ...checkObject('events', events) }),
+    );
   }
 
   /**
@@ -108,7 +111,7 @@ export abstract class VcpuEvents extends VcpuFeatures {
    * @throws IoctlError (EBUSY if an exception is pending and KVM_GUESTDBG_INJECT_DB or _BP would add one); ArgumentError
    */
   setGuestDebug(debug: Partial<KvmGuestDebug>): void {
-    this.ioctl(ioctls.KVM_SET_GUEST_DEBUG, kvmGuestDebug.encode(debug));
+    this.ioctl(ioctls.KVM_SET_GUEST_DEBUG, kvmGuestDebug.encode(checkObject('debug', debug)));
     // An injection is once.
     const control = (debug.control ?? 0) & ~(KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP);
     this.#guestDebug = { ...debug, control };

@@ -7,9 +7,9 @@ import {
   type KvmCpuidEntry2,
   type KvmMsrEntry,
 } from './abi/x86.ts';
-import { checkInteger, checkU64 } from './check.ts';
+import { checkInteger, checkList, checkObject, checkU64 } from './check.ts';
 import type { Cpuid } from './cpuid.ts';
-import { ArgumentError, MsrRefusedError } from './errors.ts';
+import { MsrRefusedError } from './errors.ts';
 import { VcpuRegs } from './vcpu-regs.ts';
 
 /** As many as the kernel takes in one call: less than its MAX_IO_MSRS. */
@@ -26,7 +26,7 @@ export abstract class VcpuFeatures extends VcpuRegs {
    * @throws MsrRefusedError that names the first MSR that the vCPU lacks; ArgumentError
    */
   getMsrs(indices: readonly number[]): bigint[] {
-    for (const index of indices) checkInteger('index', index, 0, 0xffff_ffff);
+    for (const index of checkList('indices', indices)) checkInteger('index', index, 0, 0xffff_ffff);
     const values: bigint[] = [];
     for (let start = 0; start < indices.length; start += MSRS_PER_CALL) {
       const chunk = indices.slice(start, start + MSRS_PER_CALL);
@@ -49,7 +49,8 @@ export abstract class VcpuFeatures extends VcpuRegs {
    * @throws MsrRefusedError that names the first MSR, or value, that was refused: those before it are set; ArgumentError
    */
   setMsrs(msrs: readonly KvmMsrEntry[]): void {
-    for (const { index, data } of msrs) {
+    for (const msr of checkList('msrs', msrs)) {
+      const { index, data } = checkObject('msrs', msr);
       checkInteger('index', index, 0, 0xffff_ffff);
       checkU64('data', data);
     }
@@ -80,8 +81,7 @@ export abstract class VcpuFeatures extends VcpuRegs {
    * @throws ArgumentError; IoctlError (KVM_SET_CPUID2: EINVAL for a CPUID that KVM cannot give, or after a run)
    */
   setCpuid2(cpuid: Cpuid): void {
-    if (cpuid.length > MAX_CPUID_ENTRIES)
-      throw new ArgumentError('cpuid', `${cpuid.length} entries`, `Give at most ${MAX_CPUID_ENTRIES}.`);
+    checkList('cpuid', cpuid, MAX_CPUID_ENTRIES);
     this.ioctl(ioctls.KVM_SET_CPUID2, encodeCpuid2(cpuid));
   }
 

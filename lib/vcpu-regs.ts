@@ -17,8 +17,7 @@ import {
   kvmXcrs,
   kvmXsave,
 } from './abi/x86.ts';
-import { checkBytes, checkU64 } from './check.ts';
-import { ArgumentError } from './errors.ts';
+import { checkBytes, checkList, checkObject, checkU64 } from './check.ts';
 import { KvmHandle } from './handle.ts';
 import type { NativeVcpu } from './native.ts';
 
@@ -48,7 +47,7 @@ export abstract class VcpuRegs extends KvmHandle<NativeVcpu> {
 
   /** KVM_SET_REGS: the registers that `regs` names; the others keep their values. */
   setRegs(regs: Partial<KvmRegs>): void {
-    this.ioctl(ioctls.KVM_SET_REGS, kvmRegs.encode({ ...this.getRegs(), ...regs }));
+    this.ioctl(ioctls.KVM_SET_REGS, kvmRegs.encode({ ...this.getRegs(), ...checkObject('regs', regs) }));
   }
 
   /** KVM_GET_SREGS: segments, descriptor tables, control registers, the APIC base. */
@@ -58,7 +57,7 @@ export abstract class VcpuRegs extends KvmHandle<NativeVcpu> {
 
   /** KVM_SET_SREGS. Throws IoctlError (EINVAL for a state that no CPU can be in). */
   setSregs(sregs: KvmSregs): void {
-    this.ioctl(ioctls.KVM_SET_SREGS, kvmSregs.encode(sregs));
+    this.ioctl(ioctls.KVM_SET_SREGS, kvmSregs.encode(checkObject('sregs', sregs)));
   }
 
   /** KVM_GET_SREGS2: like KVM_GET_SREGS, with the PDPTRs. Throws IoctlError (ENOTTY before Linux 5.14). */
@@ -68,7 +67,7 @@ export abstract class VcpuRegs extends KvmHandle<NativeVcpu> {
 
   /** KVM_SET_SREGS2. Throws IoctlError (EINVAL for a state that no CPU can be in, or a flag that is not known). */
   setSregs2(sregs: KvmSregs2): void {
-    this.ioctl(ioctls.KVM_SET_SREGS2, kvmSregs2.encode(sregs));
+    this.ioctl(ioctls.KVM_SET_SREGS2, kvmSregs2.encode(checkObject('sregs', sregs)));
   }
 
   /** KVM_GET_FPU: the x87 and SSE registers, without MXCSR: KVM leaves `mxcsr` 0. It is in the XSAVE area (byte 24). */
@@ -82,7 +81,7 @@ export abstract class VcpuRegs extends KvmHandle<NativeVcpu> {
    * `setXsave` has neither gap.
    */
   setFpu(fpu: Partial<KvmFpu>): void {
-    this.ioctl(ioctls.KVM_SET_FPU, kvmFpu.encode({ ...this.getFpu(), ...fpu }));
+    this.ioctl(ioctls.KVM_SET_FPU, kvmFpu.encode({ ...this.getFpu(), ...checkObject('fpu', fpu) }));
   }
 
   /** Bytes of the XSAVE area of a vCPU of this VM: KVM_CAP_XSAVE2's answer, 4096 at least. */
@@ -112,7 +111,7 @@ export abstract class VcpuRegs extends KvmHandle<NativeVcpu> {
 
   /** KVM_SET_XCRS: at most 16. Throws IoctlError (EINVAL for a value that the vCPU's CPUID does not allow). */
   setXcrs(xcrs: readonly KvmXcr[]): void {
-    if (xcrs.length > 16) throw new ArgumentError('xcrs', `${xcrs.length} registers`, 'Give at most 16.');
+    checkList('xcrs', xcrs, 16);
     this.ioctl(ioctls.KVM_SET_XCRS, kvmXcrs.encode({ nrXcrs: xcrs.length, xcrs: [...xcrs] }));
   }
 
@@ -123,7 +122,10 @@ export abstract class VcpuRegs extends KvmHandle<NativeVcpu> {
 
   /** KVM_SET_DEBUGREGS: those that `debugregs` names; the others keep their values. Throws IoctlError (EINVAL). */
   setDebugregs(debugregs: Partial<KvmDebugregs>): void {
-    this.ioctl(ioctls.KVM_SET_DEBUGREGS, kvmDebugregs.encode({ ...this.getDebugregs(), ...debugregs }));
+    this.ioctl(
+      ioctls.KVM_SET_DEBUGREGS,
+      kvmDebugregs.encode({ ...this.getDebugregs(), ...checkObject('debugregs', debugregs) }),
+    );
   }
 
   /**

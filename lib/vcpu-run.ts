@@ -1,5 +1,6 @@
 import { type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
 import { runBudgetLeft } from './budget.ts';
+import { checkFunction, checkObject } from './check.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from './duration.ts';
 import { ArgumentError, DeadlineError, IoctlError, VcpuStopError } from './errors.ts';
 import { decodeExit, type Exit } from './exit.ts';
@@ -104,6 +105,9 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
 
   /** Use `vcpu.start()`. */
   constructor(vcpu: Vcpu, native: NativeVcpu, options: StartOptions, rip: boolean) {
+    checkObject('options', options);
+    if (options.onExit !== undefined) checkFunction('onExit', options.onExit);
+    if (options.record !== undefined) checkObject('record', options.record);
     this.vcpu = vcpu;
     this.#native = native;
     this.#kvmRun = vcpu.kvmRun;
@@ -172,7 +176,7 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
    * @throws DeadlineError
    */
   kick(options: { deadline?: Duration } = {}): Promise<void> {
-    const limit = milliseconds(options.deadline ?? CONTROL_DEADLINE);
+    const limit = milliseconds(checkObject('options', options).deadline ?? CONTROL_DEADLINE);
     const number = this.alive ? this.#native.kick() : 0;
     return number === 0 ? Promise.resolve() : this.#wait(this.#kicks, number, limit, 'was not kicked out of the guest');
   }
@@ -186,7 +190,7 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
    * @throws DeadlineError
    */
   pause(options: { deadline?: Duration } = {}): Promise<void> {
-    const limit = milliseconds(options.deadline ?? CONTROL_DEADLINE);
+    const limit = milliseconds(checkObject('options', options).deadline ?? CONTROL_DEADLINE);
     this.#pauseAsked = true;
     if (!this.inGuest) return Promise.resolve();
     this.#native.pause();
@@ -208,7 +212,7 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
    * @throws VcpuStopError, which names the vCPU
    */
   stop(options: { deadline?: Duration } = {}): Promise<void> {
-    const limit = milliseconds(options.deadline ?? CONTROL_DEADLINE);
+    const limit = milliseconds(checkObject('options', options).deadline ?? CONTROL_DEADLINE);
     if (!this.alive) return Promise.resolve();
     this.askToStop();
     return this.#wait(this.#stops, 0, limit, null);
@@ -229,7 +233,7 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
    * @throws what `onExit` or `onRecords` threw; IoctlError (KVM_RUN); DeadlineError if it has not ended by then
    */
   async ended(options: { deadline?: Duration } = {}): Promise<void> {
-    const ms = milliseconds(options.deadline ?? DEFAULT_DEADLINE);
+    const ms = milliseconds(checkObject('options', options).deadline ?? DEFAULT_DEADLINE);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(

@@ -10,7 +10,7 @@ import {
   RUN_UNION_OFFSET,
   runMsr,
 } from './abi/kvm-run.ts';
-import { checkU64 } from './check.ts';
+import { checkObject, checkU64 } from './check.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr, handleSetAttr } from './device.ts';
 import { ExitMismatchError, IoctlError, UnsupportedError } from './errors.ts';
 import { settleVcpu } from './native.ts';
@@ -44,7 +44,7 @@ export abstract class VcpuState extends VcpuEvents {
    */
   enableCap(cap: keyof typeof capabilities, args: readonly bigint[] = []): void {
     this.ioctl(ioctls.KVM_ENABLE_CAP, encodeEnableCap(cap, args, this.offered(cap)));
-    this.#enabled.push({ cap, args: [...args] });
+    this.#enabled.push({ cap, args: args.map((arg) => checkU64('args', arg)) });
   }
 
   /** What `enableCap` enabled, in order. */
@@ -83,7 +83,7 @@ export abstract class VcpuState extends VcpuEvents {
    * @throws UnsupportedError for a group that KVM_CAP_SYNC_REGS does not offer
    */
   requestSyncRegs(groups: SyncGroups): void {
-    this.#run.kvmValidRegs = BigInt(this.#syncBits(groups));
+    this.#run.kvmValidRegs = BigInt(this.#syncBits(checkObject('groups', groups)));
   }
 
   /** The registers that the last KVM_RUN left in kvm_run; those that `requestSyncRegs` did not name are not up to date. */
@@ -98,6 +98,7 @@ export abstract class VcpuState extends VcpuEvents {
    * @throws UnsupportedError; ArgumentError
    */
   setSyncRegs(regs: Partial<KvmSyncRegs>): void {
+    checkObject('regs', regs);
     const bits = this.#syncBits({ regs: !!regs.regs, sregs: !!regs.sregs, events: !!regs.events });
     this.#run.writeSyncRegs(regs);
     this.#run.kvmDirtyRegs |= BigInt(bits);

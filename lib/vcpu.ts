@@ -1,6 +1,7 @@
 import { type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
 import { KVM_SYNC_X86_REGS } from './abi/kvm-run.ts';
 import { runSeconds } from './budget.ts';
+import { checkObject } from './check.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from './duration.ts';
 import { DeadlineError, errnoName, IoctlError, NoMemoryError, VcpuBusyError, VcpuStopError } from './errors.ts';
 import { decodeExit, type Exit } from './exit.ts';
@@ -112,7 +113,7 @@ export class Vcpu extends VcpuState {
    * @throws DeadlineError when the guest does not exit in time; IoctlError (KVM_RUN: EFAULT, EINVAL...); NoMemoryError
    */
   run(options: RunOptions = {}): Exit {
-    const ends = performance.now() + milliseconds(options.deadline ?? DEFAULT_DEADLINE);
+    const ends = performance.now() + milliseconds(checkObject('options', options).deadline ?? DEFAULT_DEADLINE);
     for (;;) {
       const left = ends - performance.now();
       const outcome: RunOutcome = left > 0 ? this.runRaw(left) : { kind: 'deadline' };

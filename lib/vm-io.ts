@@ -16,10 +16,10 @@ import {
   kvmIoeventfd,
   kvmMsrFilter,
 } from './abi/x86.ts';
-import { checkChoice, checkInteger, checkU64 } from './check.ts';
+import { checkChoice, checkInstance, checkInteger, checkList, checkObject, checkU64 } from './check.ts';
 import { Device, type DeviceAttr, handleHasAttr } from './device.ts';
 import { ArgumentError, IoctlError } from './errors.ts';
-import type { EventFd } from './eventfd.ts';
+import { EventFd } from './eventfd.ts';
 import { translated } from './native.ts';
 import { readStats, type Stat } from './stats.ts';
 import { VmIrq } from './vm-irq.ts';
@@ -85,7 +85,8 @@ export abstract class VmIo extends VmIrq {
   }
 
   #ioeventfd(event: EventFd, where: IoEvent, more: number): void {
-    const { datamatch, pio = false, length } = where;
+    checkInstance('event', event, EventFd);
+    const { datamatch, pio = false, length } = checkObject('where', where);
     const addr = checkPlace(where.address, pio);
     checkChoice<number>('length', length, [0, 1, 2, 4, 8]);
     if (datamatch !== undefined && length === 0)
@@ -127,9 +128,7 @@ export abstract class VmIo extends VmIrq {
    * @throws ArgumentError; IoctlError (KVM_X86_SET_MSR_FILTER: EINVAL)
    */
   setMsrFilter(filter: MsrFilter): void {
-    const ranges = filter.ranges ?? [];
-    if (ranges.length > KVM_MSR_FILTER_MAX_RANGES)
-      throw new ArgumentError('ranges', `${ranges.length} ranges`, `Give at most ${KVM_MSR_FILTER_MAX_RANGES}.`);
+    const ranges = checkList('ranges', checkObject('filter', filter).ranges ?? [], KVM_MSR_FILTER_MAX_RANGES);
     const bitmaps = ranges.map(filterBitmap);
     const argument = kvmMsrFilter.encode({
       flags: (filter.defaultAllow ?? true) ? 0 : KVM_MSR_FILTER_DEFAULT_DENY,
@@ -178,7 +177,7 @@ export abstract class VmIo extends VmIrq {
    * @throws ArgumentError; IoctlError (KVM_SET_CLOCK: EINVAL for a flag that the kernel does not take)
    */
   setClock(clock: Partial<KvmClockData> & { clock: bigint }): void {
-    this.ioctl(ioctls.KVM_SET_CLOCK, kvmClockData.encode(clock));
+    this.ioctl(ioctls.KVM_SET_CLOCK, kvmClockData.encode(checkObject('clock', clock)));
   }
 
   /**
@@ -221,12 +220,15 @@ function checkPlace(address: number | bigint, pio: boolean): bigint {
   return place;
 }
 
-function encodeZone({ address, size, pio = false }: CoalescedZone): Uint8Array<ArrayBuffer> {
+function encodeZone(zone: CoalescedZone): Uint8Array<ArrayBuffer> {
+  const { address, size, pio = false } = checkObject('zone', zone);
   checkInteger('size', size, 1, 0xffff_ffff);
   return kvmCoalescedMmioZone.encode({ addr: checkPlace(address, pio), size, pio: pio ? 1 : 0 });
 }
 
-function filterBitmap({ base, count, read = true, write = true, allow = [] }: MsrFilterRange): Uint8Array {
+function filterBitmap(range: MsrFilterRange): Uint8Array {
+  const { base, count, read = true, write = true, allow = [] } = checkObject('ranges', range);
+  checkList('allow', allow);
   checkInteger('base', base, 0, 0xffff_ffff);
   checkInteger('count', count, 1, KVM_MSR_FILTER_MAX_BITMAP_SIZE * 8);
   if (!read && !write)

@@ -17,9 +17,9 @@ import {
   kvmPitConfig,
   kvmPitState2,
 } from './abi/x86.ts';
-import { checkChoice, checkInteger } from './check.ts';
-import { ArgumentError, IoctlError, NoIrqchipError } from './errors.ts';
-import type { EventFd } from './eventfd.ts';
+import { checkChoice, checkInstance, checkInteger, checkList, checkObject } from './check.ts';
+import { IoctlError, NoIrqchipError } from './errors.ts';
+import { EventFd } from './eventfd.ts';
 import { translated } from './native.ts';
 import { VmMemory } from './vm-memory.ts';
 
@@ -90,6 +90,7 @@ export abstract class VmIrq extends VmMemory {
   setIrqchip(chip: 'picMaster' | 'picSlave', state: Partial<KvmPicState>): void;
   setIrqchip(chip: IrqchipName, state: Partial<KvmPicState> | Partial<KvmIoapicState>): void {
     checkChoice('chip', chip, Object.keys(irqchipIds) as IrqchipName[]);
+    checkObject('state', state);
     const bytes =
       chip === 'ioapic'
         ? kvmIoapicState.encode({ ...this.getIrqchip(chip), ...(state as Partial<KvmIoapicState>) })
@@ -114,7 +115,7 @@ export abstract class VmIrq extends VmMemory {
    * @throws NoIrqchipError on a VM without full irqchip; IoctlError (KVM_CREATE_PIT2: EEXIST, EINVAL)
    */
   createPit2(options: { speakerDummy?: boolean } = {}): void {
-    const flags = options.speakerDummy ? KVM_PIT_SPEAKER_DUMMY : 0;
+    const flags = checkObject('options', options).speakerDummy ? KVM_PIT_SPEAKER_DUMMY : 0;
     try {
       this.ioctl(ioctls.KVM_CREATE_PIT2, kvmPitConfig.encode({ flags }), 'Call it once per VM.');
     } catch (error) {
@@ -134,7 +135,7 @@ export abstract class VmIrq extends VmMemory {
 
   /** KVM_SET_PIT2. Throws NoIrqchipError on a VM without PIT. */
   setPit2(state: KvmPitState2): void {
-    this.#irqchipIoctl(ioctls.KVM_SET_PIT2, kvmPitState2.encode(state));
+    this.#irqchipIoctl(ioctls.KVM_SET_PIT2, kvmPitState2.encode(checkObject('state', state)));
   }
 
   /** The flags that `createPit2` made the timer with, or `null`. */
@@ -197,8 +198,7 @@ export abstract class VmIrq extends VmMemory {
    *   that the VM lacks, E2BIG)
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
-    if (!Array.isArray(routes)) throw new ArgumentError('routes', 'routes is no list', 'Give an array of routes.');
-    for (const route of routes) checkRoute(route);
+    for (const route of checkList('routes', routes)) checkRoute(route);
     this.ioctl(ioctls.KVM_SET_GSI_ROUTING, encodeGsiRouting(routes.map(routingEntry)));
     this.#routes = routes.map((route) => ({ ...route }));
   }
@@ -217,7 +217,7 @@ export abstract class VmIrq extends VmMemory {
    *   gsi already, EINVAL for a gsi that is out of range)
    */
   assignIrqfd(event: EventFd, gsi: number, options: { resample?: EventFd } = {}): void {
-    this.#irqfd(event, gsi, 0, options.resample ?? null);
+    this.#irqfd(event, gsi, 0, checkObject('options', options).resample ?? null);
   }
 
   /** KVM_IRQFD_FLAG_DEASSIGN: undoes `assignIrqfd`. The kernel does not mind if there was none. */
@@ -226,6 +226,8 @@ export abstract class VmIrq extends VmMemory {
   }
 
   #irqfd(event: EventFd, gsi: number, flags: number, resample: EventFd | null): void {
+    checkInstance('event', event, EventFd);
+    if (resample !== null) checkInstance('resample', resample, EventFd);
     checkInteger('gsi', gsi, 0, MAX_U32);
     const native = this.native;
     const result = translated(() => native.irqfd(event.native, gsi, flags, resample?.native ?? null));
@@ -239,7 +241,8 @@ function encodeLine(gsi: number, level: boolean): Uint8Array<ArrayBuffer> {
   return kvmIrqLevel.encode({ irq: checkInteger('gsi', gsi, 0, MAX_U32), level: level ? 1 : 0 });
 }
 
-function checkMsi({ addressLo, addressHi = 0, data }: MsiMessage): void {
+function checkMsi(message: MsiMessage): void {
+  const { addressLo, addressHi = 0, data } = checkObject('message', message);
   checkInteger('addressLo', addressLo, 0, MAX_U32);
   checkInteger('addressHi', addressHi, 0, MAX_U32);
   checkInteger('data', data, 0, MAX_U32);
@@ -247,6 +250,7 @@ function checkMsi({ addressLo, addressHi = 0, data }: MsiMessage): void {
 
 /** Throws ArgumentError for a route that is none. */
 export function checkRoute(route: GsiRoute): void {
+  checkObject('route', route);
   checkInteger('gsi', route.gsi, 0, MAX_U32);
   const { type } = route;
   if (type === 'msi') checkMsi(route);

@@ -1,11 +1,12 @@
-import { capabilities } from './abi/capability.ts';
+import { type capabilities, capabilityNumber } from './abi/capability.ts';
 import { ioctls } from './abi/ioctl.ts';
 import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY, kvmEnableCap } from './abi/x86.ts';
-import { checkInteger, checkU64 } from './check.ts';
+import { checkInstance, checkInteger, checkList, checkObject, checkU64 } from './check.ts';
 import { ArgumentError, IoctlError, MemoryOverlapError, UnsupportedError } from './errors.ts';
 import { KvmHandle } from './handle.ts';
-import { checkPageAligned, type GuestMemory, PAGE_SIZE } from './memory.ts';
+import { checkPageAligned, GuestMemory, PAGE_SIZE } from './memory.ts';
 import { type NativeVm, translated } from './native.ts';
+import { show } from './show.ts';
 
 /** A range of guest physical memory and what lies behind it: KVM_SET_USER_MEMORY_REGION. */
 export interface MemorySlot {
@@ -53,7 +54,7 @@ export abstract class VmMemory extends KvmHandle<NativeVm> {
 
   /** KVM_CHECK_EXTENSION on this VM: 0 if it lacks the capability, else 1 or a value that the capability defines. */
   checkExtension(cap: keyof typeof capabilities | number): number {
-    return this.ioctl(ioctls.KVM_CHECK_EXTENSION, typeof cap === 'number' ? cap : capabilities[cap]);
+    return this.ioctl(ioctls.KVM_CHECK_EXTENSION, capabilityNumber(cap));
   }
 
   /**
@@ -65,7 +66,7 @@ export abstract class VmMemory extends KvmHandle<NativeVm> {
    */
   enableCap(cap: keyof typeof capabilities, args: readonly bigint[] = []): void {
     this.ioctl(ioctls.KVM_ENABLE_CAP, encodeEnableCap(cap, args, this.checkExtension(cap)));
-    this.#enabled.push({ cap, args: [...args] });
+    this.#enabled.push({ cap, args: args.map((arg) => checkU64('args', arg)) });
   }
 
   /** What `enableCap` enabled, in order. */
@@ -92,19 +93,15 @@ export abstract class VmMemory extends KvmHandle<NativeVm> {
    *   allowed, ENOMEM)
    */
   setMemory(slot: MemorySlot): void {
+    checkObject('slot', slot);
+    checkInstance('memory', slot.memory, GuestMemory);
     const offset = slot.offset ?? 0;
+    checkBytesNumber('offset', offset);
     const size = slot.size ?? slot.memory.size - offset;
+    checkBytesNumber('size', size);
     checkSlotNumber(slot.slot);
     const start = guestAddress(slot.guestPhysAddr);
     checkPageAligned('The guest physical address', start);
-    for (const [what, value] of [
-      ['offset', offset],
-      ['size', size],
-    ] as const) {
-      if (!Number.isSafeInteger(value) || value < 0)
-        throw new ArgumentError(what, `${what} ${value} is not a number of bytes`, 'Give a multiple of 4096.');
-      checkPageAligned(`The ${what}`, value);
-    }
     if (size === 0 || offset + size > slot.memory.size)
       throw new ArgumentError(
         'size',
@@ -124,8 +121,8 @@ export abstract class VmMemory extends KvmHandle<NativeVm> {
       memory: slot.memory,
       offset,
       size,
-      readonly: slot.readonly ?? false,
-      logDirtyPages: slot.logDirtyPages ?? false,
+      readonly: !!slot.readonly,
+      logDirtyPages: !!slot.logDirtyPages,
     });
   }
 
@@ -170,6 +167,7 @@ export abstract class VmMemory extends KvmHandle<NativeVm> {
    */
   clearDirtyLog(slot: number, pages: readonly number[]): void {
     const count = this.#slotPages(slot);
+    checkList('pages', pages);
     if (pages.length === 0) return;
     let low = count;
     let high = 0;
@@ -227,13 +225,10 @@ export function encodeEnableCap(
   args: readonly bigint[],
   offered: number,
 ): Uint8Array<ArrayBuffer> {
-  if (!(cap in capabilities))
-    throw new ArgumentError('cap', `${String(cap)} is no capability of the table`, 'Use a name of `capabilities`.');
-  if (args.length > 4)
-    throw new ArgumentError('args', `${args.length} arguments for ${cap}`, 'A capability takes at most four.');
+  checkList('args', args, 4);
   const values = [0, 1, 2, 3].map((index) => checkU64('args', args[index] ?? 0n));
   if (offered === 0) throw new UnsupportedError(cap, 'What was asked for');
-  return kvmEnableCap.encode({ cap: capabilities[cap], args: values });
+  return kvmEnableCap.encode({ cap: capabilityNumber(cap), args: values });
 }
 
 function bitmapBytes(pages: number): number {
@@ -248,9 +243,19 @@ function pagesOf(bitmap: Uint8Array): number[] {
   return pages;
 }
 
+function checkBytesNumber(what: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new ArgumentError(what, `${what} ${show(value)} is not a number of bytes`, 'Give a multiple of 4096.');
+  checkPageAligned(`The ${what}`, value);
+}
+
 function checkSlotNumber(slot: number): void {
   if (Number.isInteger(slot) && slot >= 0 && slot <= 0x7fff) return;
-  throw new ArgumentError('slot', `slot ${slot} is not an integer from 0 to 32767`, 'Number memory slots from 0.');
+  throw new ArgumentError(
+    'slot',
+    `slot ${show(slot)} is not an integer from 0 to 32767`,
+    'Number memory slots from 0.',
+  );
 }
 
 function guestAddress(address: number | bigint): bigint {

@@ -1,5 +1,8 @@
 /** KVM_CAP_* numbers and the bits of their arguments. Source: include/uapi/linux/kvm.h. */
 
+import { ArgumentError } from '../errors.ts';
+import { show } from '../show.ts';
+
 /**
  * Every capability of the kernel that means something on x86: the number for KVM_CHECK_EXTENSION and KVM_ENABLE_CAP.
  * Those of other architectures alone are left out.
@@ -146,6 +149,13 @@ export const capabilities = {
   KVM_CAP_GUEST_MEMFD_FLAGS: 244,
 } as const;
 export type CapabilityName = keyof typeof capabilities;
+
+/** The number of a capability that is given by its name or its number. Throws ArgumentError for a name that is none. */
+export function capabilityNumber(cap: CapabilityName | number): number {
+  if (typeof cap === 'number' && Number.isInteger(cap) && cap >= 0 && cap <= 0xffff_ffff) return cap;
+  if (typeof cap === 'string' && Object.hasOwn(capabilities, cap)) return capabilities[cap];
+  throw new ArgumentError('cap', `${show(cap)} is no capability`, 'Use a name of `capabilities`, or a number.');
+}
 
 const names = new Map<number, CapabilityName>(
   Object.entries(capabilities).map(([name, number]) => [number, name as CapabilityName]),

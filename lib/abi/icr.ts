@@ -5,6 +5,7 @@
  * Every bit of a value is in some field, reserved ones included, so that decoding and encoding again gives the value back.
  */
 import { ArgumentError } from '../errors.ts';
+import { show } from '../show.ts';
 
 /** Bits 10:8, in the order of their value. The SDM reserves 3 and 7. */
 const deliveryModes = ['fixed', 'lowestPriority', 'smi', 'reserved3', 'nmi', 'init', 'startUp', 'reserved7'] as const;
@@ -72,6 +73,7 @@ const ICR2_RESERVED = 0x00ff_ffff;
 
 /** The fields of the ICR's low 32 bits. */
 export function decodeIcr(value: number): Icr {
+  if (typeof value !== 'number') refuse('value', value, 'a number');
   return {
     vector: value & 0xff,
     deliveryMode: deliveryModes[((value >>> 8) & 7) as 0],
@@ -86,11 +88,13 @@ export function decodeIcr(value: number): Icr {
 
 /** The fields of the ICR's high 32 bits in xAPIC mode. */
 export function decodeIcr2(value: number): Icr2 {
+  if (typeof value !== 'number') refuse('value', value, 'a number');
   return { destination: value >>> 24, reserved: value & ICR2_RESERVED };
 }
 
 /** The fields of the x2APIC's ICR, 0..2^64-1. */
 export function decodeX2Icr(value: bigint): X2Icr {
+  if (typeof value !== 'bigint') refuse('value', value, 'a bigint');
   const low = Number(value & 0xffff_ffffn);
   const { deliveryStatus: _, ...command } = decodeIcr(low);
   return {
@@ -101,7 +105,15 @@ export function decodeX2Icr(value: bigint): X2Icr {
 }
 
 function refuse(argument: string, value: unknown, expected: string): never {
-  throw new ArgumentError(argument, `${argument} is ${expected}, got ${String(value)}`, `Pass ${expected}.`);
+  throw new ArgumentError(
+    argument,
+    `${argument} is ${expected}, got ${typeof value === 'string' ? value : show(value)}`,
+    `Pass ${expected}.`,
+  );
+}
+
+function object(argument: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) refuse(argument, value, 'an object');
 }
 
 function number(argument: string, value: number, high: number): number {
@@ -128,6 +140,7 @@ export type IcrFields = Pick<IcrCommand, 'vector'> & Partial<Icr>;
 export type X2IcrFields = Pick<X2Icr, 'vector' | 'destination'> & Partial<X2Icr>;
 
 function encodeCommand(fields: Pick<IcrCommand, 'vector'> & Partial<IcrCommand>): number {
+  object('fields', fields);
   return (
     number('vector', fields.vector, 0xff) |
     (choice('deliveryMode', fields.deliveryMode ?? 'fixed', deliveryModes) << 8) |
@@ -150,6 +163,7 @@ export function encodeIcr(fields: IcrFields): number {
 
 /** The ICR's high 32 bits in xAPIC mode. `destination`: 0..255, otherwise ArgumentError. */
 export function encodeIcr2(fields: Pick<Icr2, 'destination'> & Partial<Icr2>): number {
+  object('fields', fields);
   return (
     ((number('destination', fields.destination, 0xff) << 24) | reservedBits(fields.reserved ?? 0, ICR2_RESERVED)) >>> 0
   );
@@ -173,6 +187,10 @@ const inWords: Partial<Record<string, string>> = {
 
 /** One line of text: `fixed vector 0xf0, physical, assert, edge`; a shorthand and reserved bits are named if set. */
 export function describeIcr(icr: IcrCommand & Partial<Icr>): string {
+  object('icr', icr);
+  number('vector', icr.vector, 0xff);
+  choice('deliveryMode', icr.deliveryMode, deliveryModes);
+  choice('destinationMode', icr.destinationMode, destinationModes);
   const parts = [
     `${inWords[icr.deliveryMode] ?? icr.deliveryMode} vector 0x${icr.vector.toString(16).padStart(2, '0')}`,
     icr.destinationMode,

@@ -2,7 +2,9 @@
  * ioctl request numbers: the codec of `_IO`, `_IOR`, `_IOW`, `_IOWR` (include/uapi/asm-generic/ioctl.h) and the requests
  * of KVM on x86 (include/uapi/linux/kvm.h). DSM's own requests are in the profiles under dsm/.
  */
+import { checkInteger } from '../check.ts';
 import { ArgumentError } from '../errors.ts';
+import { show } from '../show.ts';
 import {
   kvmClearDirtyLog,
   kvmClockData,
@@ -70,7 +72,7 @@ export function encodeIoctl({ dir, type, nr, size }: IoctlParts): number {
     if (!Number.isInteger(value) || value < 0 || value > limit) {
       throw new ArgumentError(
         name,
-        `an ioctl's ${name} is 0..${limit}, got ${value}`,
+        `an ioctl's ${name} is 0..${limit}, got ${show(value)}`,
         `Pass an integer from 0 to ${limit}.`,
       );
     }
@@ -242,6 +244,7 @@ const names = new Map<number, string>(Object.entries(ioctls).map(([name, request
  * `_IOW(0xae, 0xf3, 16 bytes)`.
  */
 export function ioctlName(request: number, more: Readonly<Record<string, number>> = {}): string {
+  checkInteger('request', request, 0, 0xffff_ffff);
   for (const [name, number] of Object.entries(more)) if (number === request) return name;
   const known = names.get(request);
   if (known !== undefined) return known;

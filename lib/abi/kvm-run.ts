@@ -204,6 +204,13 @@ export const runSnpReqCerts = layout(
 export const HYPERV_BODY_OFFSET = 8;
 export const XEN_BODY_OFFSET = 8;
 
+/** Bytes of a mapping; 0 for one that was taken away by `close()`, and for what is none. */
+function sizeOf(mapping: DataView | Uint8Array | ArrayBuffer): number {
+  if (mapping instanceof ArrayBuffer || mapping instanceof Uint8Array) return mapping.byteLength;
+  // A DataView of a detached buffer throws when it is asked.
+  return mapping instanceof DataView && mapping.buffer.byteLength > 0 ? mapping.byteLength : 0;
+}
+
 /** kvm_run's own fields by name, read and written in place: no copy, so it shows what the last KVM_RUN left. */
 export class KvmRunView {
   /** The vCPU's mapping. It may be longer than kvm_run: the data of KVM_EXIT_IO is behind it. */
@@ -211,20 +218,21 @@ export class KvmRunView {
 
   /** Takes the vCPU's mapping, at least 288 bytes: kvm_run to the union's end. Throws ArgumentError for a shorter one. */
   constructor(mapping: DataView | Uint8Array | ArrayBuffer) {
+    const least = RUN_UNION_OFFSET + RUN_UNION_SIZE;
+    const size = sizeOf(mapping);
+    if (size < least) {
+      throw new ArgumentError(
+        'mapping',
+        `kvm_run takes at least ${least} bytes, got ${size}`,
+        'Pass the whole mapping of an open vCPU (KVM_GET_VCPU_MMAP_SIZE bytes).',
+      );
+    }
     this.view =
       mapping instanceof DataView
         ? mapping
         : mapping instanceof ArrayBuffer
           ? new DataView(mapping)
           : new DataView(mapping.buffer, mapping.byteOffset, mapping.byteLength);
-    const least = RUN_UNION_OFFSET + RUN_UNION_SIZE;
-    if (this.view.byteLength < least) {
-      throw new ArgumentError(
-        'mapping',
-        `kvm_run takes at least ${least} bytes, got ${this.view.byteLength}`,
-        'Pass the whole mapping of the vCPU (KVM_GET_VCPU_MMAP_SIZE bytes).',
-      );
-    }
   }
 
   /** In: 1 asks for KVM_EXIT_IRQ_WINDOW_OPEN as soon as the guest can take an interrupt. */

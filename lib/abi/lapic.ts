@@ -2,7 +2,9 @@
  * The local APIC's registers. Source: Intel SDM volume 3, "Advanced Programmable Interrupt Controller (APIC)", table
  * "Local APIC Register Address Map"; KVM_GET_LAPIC returns the page's first 1024 bytes (struct kvm_lapic_state).
  */
+import { checkChoice } from '../check.ts';
 import { ArgumentError } from '../errors.ts';
+import { show } from '../show.ts';
 
 /** Physical address of the xAPIC page after reset. */
 export const APIC_DEFAULT_PHYS_BASE = 0xfee0_0000;
@@ -63,6 +65,7 @@ export const lapicRegisters = {
 export type LapicRegisterName = keyof typeof lapicRegisters;
 
 const entries = Object.entries(lapicRegisters) as [LapicRegisterName, number][];
+const registerNames = entries.map(([name]) => name);
 const names = new Map<number, LapicRegisterName>(entries.map(([name, offset]) => [offset, name]));
 
 /** The register at a byte offset of the APIC page, or `undefined` where the page has none. */
@@ -87,10 +90,10 @@ export interface Lapic {
 }
 
 function viewOf(page: Uint8Array): DataView {
-  if (page.byteLength < KVM_APIC_REG_SIZE) {
+  if (!(page instanceof Uint8Array) || page.byteLength < KVM_APIC_REG_SIZE) {
     throw new ArgumentError(
       'page',
-      `an APIC page has at least ${KVM_APIC_REG_SIZE} bytes, got ${page.byteLength}`,
+      `an APIC page has at least ${KVM_APIC_REG_SIZE} bytes, got ${page instanceof Uint8Array ? page.byteLength : show(page)}`,
       'Pass the 1024 bytes of KVM_GET_LAPIC.',
     );
   }
@@ -124,13 +127,19 @@ function vectorsAt(view: DataView, offset: number): number[] {
 
 /** One register of an APIC page. Throws ArgumentError for a page shorter than 1024 bytes. */
 export function readLapicRegister(page: Uint8Array, name: LapicRegisterName): number {
+  checkChoice('name', name, registerNames);
   return viewOf(page).getUint32(lapicRegisters[name], true);
 }
 
 /** Changes one register of an APIC page, for KVM_SET_LAPIC. `value`: 0..0xffffffff, otherwise ArgumentError. */
 export function writeLapicRegister(page: Uint8Array, name: LapicRegisterName, value: number): void {
+  checkChoice('name', name, registerNames);
   if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
-    throw new ArgumentError('value', `${name} is 32 bits wide, got ${value}`, 'Pass an integer from 0 to 0xffffffff.');
+    throw new ArgumentError(
+      'value',
+      `${name} is 32 bits wide, got ${show(value)}`,
+      'Pass an integer from 0 to 0xffffffff.',
+    );
   }
   viewOf(page).setUint32(lapicRegisters[name], value, true);
 }

@@ -3,6 +3,7 @@
  * against the C compiler's `offsetof` and `sizeof`. Everything is little endian, as on x86.
  */
 import { ArgumentError } from '../errors.ts';
+import { show } from '../show.ts';
 
 /** The C types that a field may have. `bool` is C's one-byte `bool`; `bytes` is an array of `__u8`. */
 export type FieldType = 'u8' | 'u16' | 's16' | 'u32' | 's32' | 'u64' | 's64' | 'bool' | 'bytes' | 'struct';
@@ -79,7 +80,7 @@ function scalar<T>(
 function refuse(type: FieldType, value: unknown): never {
   throw new ArgumentError(
     'value',
-    `${String(value)} does not fit a ${type} field`,
+    `${typeof value === 'string' ? value : show(value)} does not fit a ${type} field`,
     `Pass a value that ${type} can hold.`,
   );
 }
@@ -167,8 +168,9 @@ export function bytes(offset: number, length: number, options: FieldOptions = {}
     inner: null,
     read: (view, base) => bytesOf(view, base + offset, length).slice(),
     write(view, base, value) {
+      if (!(value instanceof Uint8Array)) refuse('bytes', value);
       if (value.length > length) refuse('bytes', `${value.length} bytes in ${length}`);
-      bytesOf(view, base + offset, length).set(value);
+      if (value.length > 0) bytesOf(view, base + offset, length).set(value);
     },
   };
 }
@@ -221,6 +223,7 @@ function arrayOf<T>(
       return values;
     },
     write(view, base, values) {
+      if (!Array.isArray(values)) refuse(type, values);
       if (values.length > count) refuse(type, `${values.length} elements in ${count}`);
       values.forEach((value, index) => {
         first.write(view, base + offset + index * stride, value);
@@ -258,6 +261,7 @@ export function layout<F extends Fields>(
   const typed = fields as unknown as Readonly<{ [K in keyof T]: Field<T[K]> }>;
   const entries = Object.entries(fields);
   const write = (view: DataView, value: Partial<T>, base = 0): void => {
+    if (typeof value !== 'object' || value === null) refuse('struct', value);
     for (const [key, field] of entries) {
       const member = value[key as keyof T];
       if (member !== undefined) field.write(view, base, member);
@@ -281,6 +285,7 @@ export function layout<F extends Fields>(
       return buffer;
     },
     decode(buffer) {
+      if (!(buffer instanceof Uint8Array)) refuse('struct', buffer);
       if (buffer.byteLength < size) {
         throw new ArgumentError(
           'bytes',
@@ -313,6 +318,7 @@ export function encodeList<H, E>(
   element: Layout<E>,
   entries: readonly Partial<E>[],
 ): Uint8Array<ArrayBuffer> {
+  if (!Array.isArray(entries)) refuse('struct', entries);
   const buffer = new Uint8Array(header.size + entries.length * element.size);
   const view = new DataView(buffer.buffer);
   header.write(view, { [countField]: entries.length } as Partial<H>);

@@ -1,5 +1,6 @@
 import type { KvmSegment } from '../abi/x86.ts';
-import type { Vcpu } from '../vcpu.ts';
+import { checkInstance, checkInteger, checkObject } from '../check.ts';
+import { Vcpu } from '../vcpu.ts';
 
 /** CR0.PE: protected mode. CR0.ET reads as 1 on every CPU since the 486. */
 const CR0_PE = 1n;
@@ -23,9 +24,13 @@ export interface Flat32Entry {
 
 /**
  * Puts a vCPU into 32-bit protected mode: no paging, flat segments of 4 GiB, empty IDT. One that has run has to be brought
- * into order first (`vcpu.settle()`): KVM finishes its last exit at the next entry, with the new registers.
+ * into order first (`vcpu.settle()`): KVM finishes its last exit at the next entry, with the new registers. Throws ArgumentError.
  */
 export function enterFlat32(vcpu: Vcpu, entry: Flat32Entry): void {
+  checkInstance('vcpu', vcpu, Vcpu);
+  checkObject('entry', entry);
+  checkInteger('rip', entry.rip, 0, 0xffff_ffff);
+  checkInteger('rsp', entry.rsp, 0, 0xffff_ffff);
   const sregs = vcpu.getSregs();
   const data = flatSegment(0x10, 3);
   vcpu.setSregs({

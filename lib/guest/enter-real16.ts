@@ -1,6 +1,8 @@
 import type { KvmSegment } from '../abi/x86.ts';
+import { checkInstance, checkObject } from '../check.ts';
 import { ArgumentError } from '../errors.ts';
-import type { Vcpu } from '../vcpu.ts';
+import { show } from '../show.ts';
+import { Vcpu } from '../vcpu.ts';
 
 const CR0_ET = 1n << 4n;
 const RFLAGS_FIXED = 1n << 1n;
@@ -23,11 +25,13 @@ export interface Real16Entry {
  * @throws ArgumentError for an address that real mode cannot reach
  */
 export function enterReal16(vcpu: Vcpu, entry: Real16Entry): void {
+  checkInstance('vcpu', vcpu, Vcpu);
+  checkObject('entry', entry);
   const valid = (value: number, max: number) => Number.isInteger(value) && value >= 0 && value <= max;
   if (!valid(entry.rip, 0xf_ffff) || !valid(entry.rsp, 0xffff))
     throw new ArgumentError(
       'entry',
-      `rip ${entry.rip}, rsp ${entry.rsp} cannot be reached in real mode`,
+      `rip ${show(entry.rip)}, rsp ${show(entry.rsp)} cannot be reached in real mode`,
       'Code lies below 1 MiB, the stack below 64 KiB.',
     );
   const page = entry.rip & ~0xfff;

@@ -1,4 +1,6 @@
+import { checkBytes, checkChoice } from '../check.ts';
 import { ArgumentError, PayloadError } from '../errors.ts';
+import { show } from '../show.ts';
 import type { GuestCode } from './code.ts';
 
 /** One instruction, encoded. */
@@ -10,7 +12,9 @@ export type Instruction = Uint8Array;
  * @throws PayloadError for an empty payload
  */
 export function flat32(...instructions: readonly Instruction[]): GuestCode {
-  const bytes = Uint8Array.from(instructions.flatMap((instruction) => [...instruction]));
+  for (const instruction of instructions) checkBytes('instructions', instruction, 0, Number.POSITIVE_INFINITY);
+  // One that is empty may be detached: then it cannot be read.
+  const bytes = Uint8Array.from(instructions.filter(({ length }) => length > 0).flatMap((one) => [...one]));
   if (bytes.length === 0) throw PayloadError.empty();
   return { mode: 'flat32', bytes };
 }
@@ -77,6 +81,7 @@ const registers = ['eax', 'ecx', 'edx', 'ebx', 'esp', 'ebp', 'esi', 'edi'] as co
 
 /** `mov register, value`, 5 bytes. */
 export function mov32(register: (typeof registers)[number], value: number): Instruction {
+  checkChoice('register', register, registers);
   return Uint8Array.of(0xb8 + registers.indexOf(register), ...le32('value', value));
 }
 
@@ -94,7 +99,7 @@ function checkRange(argument: string, value: number, max: number): number {
   if (Number.isInteger(value) && value >= 0 && value <= max) return value;
   throw new ArgumentError(
     argument,
-    `${argument} ${value} is not an integer from 0 to 0x${max.toString(16)}`,
+    `${argument} ${show(value)} is not an integer from 0 to 0x${max.toString(16)}`,
     'Change it.',
   );
 }

@@ -4,6 +4,7 @@ import { readLapicRegister } from '../abi/lapic.ts';
 import { mpStates } from '../abi/x86.ts';
 import { apicvParameter, inhibitApicv } from '../apicv.ts';
 import { runBudgetLeft } from '../budget.ts';
+import { checkBytes, checkChoice, checkInteger, checkObject } from '../check.ts';
 import { type Duration, milliseconds } from '../duration.ts';
 import { ArgumentError, DeadlineError, IoctlError, PayloadError } from '../errors.ts';
 import type { Exit } from '../exit.ts';
@@ -11,6 +12,7 @@ import { bytesAt, type GuestCode } from '../guest/code.ts';
 import { enterFlat32 } from '../guest/enter-flat32.ts';
 import { Kvm } from '../kvm.ts';
 import { GuestMemory, PAGE_SIZE } from '../memory.ts';
+import { show } from '../show.ts';
 import { pendingExit } from '../state/machine-state.ts';
 import { DEFAULT_DEADLINE, type Vcpu } from '../vcpu.ts';
 import { TSS_ADDRESS, type Vm } from '../vm.ts';
@@ -95,9 +97,11 @@ export class MachineVcpu {
    *   lies in the vCPU's kvm_run then
    */
   program(code: GuestCode | Uint8Array, options: ProgramOptions = {}): this {
-    if (!(code instanceof Uint8Array) && code.mode !== 'flat32')
-      throw new ArgumentError('code', `${code.mode} code in a flat 32-bit entry`, 'Use asm.flat32 here.');
+    if (!(code instanceof Uint8Array) && checkObject('code', code).mode !== 'flat32')
+      throw new ArgumentError('code', `${show(code.mode)} code in a flat 32-bit entry`, 'Use asm.flat32 here.');
     const bytes = bytesAt(code, this.entry);
+    checkBytes('code', bytes, 0, Number.POSITIVE_INFINITY);
+    checkObject('options', options);
     const room = VCPU_AREA - STACK_SIZE;
     if (bytes.length === 0) throw PayloadError.empty();
     if (bytes.length > room) throw PayloadError.tooLarge(bytes.length, room);
@@ -126,11 +130,11 @@ export class Machine implements AsyncDisposable, Disposable {
 
   /** Use `machine()`. */
   constructor(options: MachineOptions) {
-    const count = options.vcpus ?? 1;
-    if (!Number.isInteger(count) || count < 1 || count > MAX_VCPUS)
-      throw new ArgumentError('vcpus', `${count} vCPUs`, `A machine has 1 to ${MAX_VCPUS} vCPUs.`);
+    const count = checkInteger('vcpus', checkObject('options', options).vcpus ?? 1, 1, MAX_VCPUS);
+    const irqchip = checkChoice('irqchip', options.irqchip ?? 'full', ['full', 'split', 'none'] as const);
     this.profile = options.profile ?? context.profile;
     this.apicv = options.apicv ?? false;
+    if (options.memory !== undefined) checkInteger('memory', options.memory, 0, Number.MAX_SAFE_INTEGER);
     const size = options.memory ?? Math.max(DEFAULT_MEMORY, count * VCPU_AREA);
     if (size < count * VCPU_AREA)
       throw new ArgumentError('memory', `${size} bytes for ${count} vCPUs`, `Give each vCPU ${VCPU_AREA} bytes.`);
@@ -143,7 +147,7 @@ export class Machine implements AsyncDisposable, Disposable {
     }
     this.vm = this.kvm.createVm();
     try {
-      this.#build(count, options.irqchip ?? 'full');
+      this.#build(count, irqchip);
     } catch (error) {
       this.close();
       throw error;
@@ -155,8 +159,6 @@ export class Machine implements AsyncDisposable, Disposable {
     if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(TSS_ADDRESS);
     if (irqchip === 'full') vm.createIrqchip();
     else if (irqchip === 'split') vm.enableSplitIrqchip();
-    else if (irqchip !== 'none')
-      throw new ArgumentError('irqchip', `${irqchip} is no kind of irqchip`, 'Use "full", "split" or "none".');
     vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
     for (let id = 0; id < count; id++) this.#vcpus.push(new MachineVcpu(vm.createVcpu(id), memory));
     const hidden = irqchip !== 'none' && !this.apicv && apicvParameter()?.enabled;
@@ -166,9 +168,13 @@ export class Machine implements AsyncDisposable, Disposable {
 
   /** The vCPU with this vcpu_id. Throws ArgumentError if the machine has none. */
   vcpu(id: number): MachineVcpu {
-    const found = this.#vcpus[id];
+    const found = Number.isInteger(id) ? this.#vcpus[id] : undefined;
     if (!found)
-      throw new ArgumentError('id', `The machine has no vCPU ${id}`, `Its vCPUs are 0 to ${this.#vcpus.length - 1}.`);
+      throw new ArgumentError(
+        'id',
+        `The machine has no vCPU ${show(id)}`,
+        `Its vCPUs are 0 to ${this.#vcpus.length - 1}.`,
+      );
     return found;
   }
 
@@ -185,7 +191,7 @@ export class Machine implements AsyncDisposable, Disposable {
    *   on (and `until` did not wait for that exit); IoctlError (KVM_RUN)
    */
   async run(options: RunUntilOptions = {}): Promise<Trace> {
-    const until = options.until ?? 'halted';
+    const until = checkObject('options', options).until ?? 'halted';
     const done = untilExit(until);
     const limit = milliseconds(options.deadline ?? DEFAULT_DEADLINE);
     const running = this.#vcpus.filter(({ programmed }) => programmed).map(({ vcpu }) => vcpu);

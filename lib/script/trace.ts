@@ -1,3 +1,4 @@
+import { checkList, checkObject, checkText } from '../check.ts';
 import type { Exit } from '../exit.ts';
 import { ExpectationError } from './errors.ts';
 import { describeEvent, type TraceExit } from './event.ts';
@@ -34,6 +35,7 @@ export class Trace implements Iterable<TraceExit> {
    * @throws ExpectationError that shows both sides
    */
   expect(expected: readonly Expected[]): void {
+    for (const want of checkList('expected', expected)) checkText('name', checkObject('expected', want).name);
     const kinds = new Set(expected.map(({ name }) => name));
     const actual = this.#events.filter(({ exit }) => kinds.has(exit.name));
     const same = actual.length === expected.length && expected.every((want, i) => matches(want, actual[i]!));
@@ -42,6 +44,7 @@ export class Trace implements Iterable<TraceExit> {
 
   /** Checks that no exit of this kind came. Throws ExpectationError. */
   expectNone(name: Exit['name']): void {
+    checkText('name', name);
     const actual = this.#events.filter(({ exit }) => exit.name === name);
     if (actual.length > 0) throw new ExpectationError(explainMismatch([], actual, `no ${name}`), [name], actual.length);
   }

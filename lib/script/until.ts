@@ -1,5 +1,7 @@
+import { checkInteger, checkObject, checkText } from '../check.ts';
 import { ArgumentError } from '../errors.ts';
 import type { Exit } from '../exit.ts';
+import { show } from '../show.ts';
 import type { TraceExit } from './event.ts';
 
 /**
@@ -17,12 +19,15 @@ export type Until =
 export function untilExit(until: Until): (event: TraceExit) => boolean {
   if (typeof until === 'function') return until;
   if (until === 'halted') return () => false;
+  checkObject('until', until);
   if ('port' in until) {
+    checkInteger('port', until.port, 0, 0xffff);
     const { port, vcpu } = until;
     return ({ exit, vcpu: from }) => exit.name === 'KVM_EXIT_IO' && exit.port === port && (vcpu ?? from) === from;
   }
   if ('exits' in until) return countdown(until.exits, () => true);
   const { exit: name, vcpu } = until;
+  checkText('until.exit', name);
   return countdown(until.count ?? 1, (event) => event.exit.name === name && (vcpu ?? event.vcpu) === event.vcpu);
 }
 
@@ -37,7 +42,7 @@ export function describeUntil(until: Until): string {
 
 function countdown(count: number, counts: (event: TraceExit) => boolean): (event: TraceExit) => boolean {
   if (!Number.isInteger(count) || count < 1)
-    throw new ArgumentError('until', `${count} is not a number of exits`, 'Wait for at least one exit.');
+    throw new ArgumentError('until', `${show(count)} is not a number of exits`, 'Wait for at least one exit.');
   let left = count;
   return (event) => {
     if (counts(event)) left -= 1;

@@ -3,11 +3,12 @@ import { exitReasonName } from '../abi/exit-reason.ts';
 import { ioctls } from '../abi/ioctl.ts';
 import { KvmRunView } from '../abi/kvm-run.ts';
 import { KVM_IRQCHIP_IOAPIC, kvmClockData, kvmIrqchip, kvmPitState2 } from '../abi/x86.ts';
+import { checkInstance } from '../check.ts';
 import { IoctlError, KvmDsmError, PendingExitError, StateFormatError, StateMismatchError } from '../errors.ts';
-import type { Kvm } from '../kvm.ts';
+import { Kvm } from '../kvm.ts';
 import { GuestMemory } from '../memory.ts';
 import type { Vcpu } from '../vcpu.ts';
-import type { Vm } from '../vm.ts';
+import { Vm } from '../vm.ts';
 import { type MachineConfig, packConfig, unpackConfig } from './config.ts';
 import { packSections, type Section, type SectionKind, unpackSections } from './container.ts';
 import { packPages, unpackPages } from './pages.ts';
@@ -28,6 +29,8 @@ import { checkVcpu, restoreVcpu, saveVcpu, type VcpuBodies } from './vcpu.ts';
  * @throws PendingExitError; ClosedError if the VM, a vCPU or one of its memories is closed; IoctlError
  */
 export function saveMachineState(kvm: Kvm, vm: Vm): Uint8Array<ArrayBuffer> {
+  checkInstance('kvm', kvm, Kvm);
+  checkInstance('vm', vm, Vm);
   const vcpus = [...vm.vcpus.values()];
   for (const vcpu of vcpus) if (vcpu.settle()) throw pendingExit(vcpu);
 
@@ -151,6 +154,7 @@ function parse(state: Uint8Array): Parsed {
  *   kernel refused; ClosedError
  */
 export function restoreMachineState(vm: Vm, state: Uint8Array): GuestMemory[] {
+  checkInstance('vm', vm, Vm);
   const parsed = parse(state);
   if (vm.vcpus.size > 0 || vm.hasMemory || vm.irqchip !== 'none')
     throw new StateMismatchError('the VM is not fresh', 'Restore into a VM that kvm.createVm() has just made.');

@@ -70,7 +70,7 @@ test('code that cannot be loaded there', { skip: noKvm }, async () => {
   assert.ok(misplaced instanceof AsmError);
   assert.match(misplaced.advice, /Leave org out/);
   for (const code of [asm.real16`hlt`, asm.long64`hlt`, asm.bytes(Uint8Array.of(0xf4), 'real16')])
-    assert.match(errorOf(() => m.vcpu(0).program(code)).message, /(real16|long64) code in a flat 32-bit entry/);
+    assert.match(errorOf(() => m.vcpu(0).program(code)).message, /"(real16|long64)" code in a flat 32-bit entry/);
   assert.equal(errorOf(() => m.vcpu(0).program(asm.flat32`; nothing`)).code, 'ERR_PAYLOAD_EMPTY');
 });
 

@@ -3,6 +3,7 @@
  * moved, so every number and layout belongs to a profile; nothing else in the package holds one.
  */
 import { ArgumentError } from '../../errors.ts';
+import { show } from '../../show.ts';
 import type { Layout } from '../layout.ts';
 import { rfcV2 } from './rfc-v2.ts';
 
@@ -118,7 +119,11 @@ export function profileByName(name: string): DsmProfile {
   const profile = profiles.get(name);
   if (profile === undefined) {
     const known = [...profiles.keys()].join(', ');
-    throw new ArgumentError('profile', `there is no DSM profile '${name}'; known: ${known}`, `Name one of: ${known}.`);
+    throw new ArgumentError(
+      'profile',
+      `there is no DSM profile ${typeof name === 'string' ? `'${name}'` : show(name)}; known: ${known}`,
+      `Name one of: ${known}.`,
+    );
   }
   return profile;
 }

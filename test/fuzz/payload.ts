@@ -1,0 +1,135 @@
+/** Random guest code. */
+import type { Random } from './random.ts';
+
+/** Whole instructions of 32-bit mode, with `?` for a random byte. */
+const instructions: readonly string[] = [
+  '90',
+  'f4',
+  'fa',
+  'fb',
+  'fc',
+  'fd',
+  'f8',
+  '9c',
+  '9d',
+  '60',
+  '61',
+  'cc',
+  'cf',
+  'c3',
+  '98',
+  '99',
+  '9b',
+  'e6 ?',
+  'e7 ?',
+  'e4 ?',
+  'e5 ?',
+  'ee',
+  'ef',
+  'ec',
+  'ed',
+  '6e',
+  '6c',
+  'f3 6e',
+  'f3 6c',
+  'b8 ? ? ? ?',
+  'b9 ? ? 00 00',
+  'ba ? ? ? ?',
+  'bb ? ? ? ?',
+  'bc ? ? 00 00',
+  'be ? ? ? ?',
+  'bf ? ? ? ?',
+  'c7 05 ? ? e0 fe ? ? ? ?',
+  'c7 05 00 03 e0 fe ? ? ? ?',
+  'c7 05 10 03 e0 fe ? ? ? ?',
+  'a1 ? ? e0 fe',
+  'a3 ? ? ? ?',
+  'a1 ? ? ? ?',
+  '0f a2',
+  '0f 32',
+  '0f 30',
+  '0f 31',
+  '0f 01 c1',
+  '0f 01 d9',
+  '0f 0b',
+  '0f 08',
+  '0f 09',
+  '0f 06',
+  '0f 01 1d ? ? 00 00',
+  '0f 01 15 ? ? 00 00',
+  '0f 20 c0',
+  '0f 22 c0',
+  '0f 20 e0',
+  '0f 22 e0',
+  '0f 22 d8',
+  '0f 21 f8',
+  '0f 23 f8',
+  '0f 01 f0',
+  '0f 01 e0',
+  '0f 00 d8',
+  '0f 00 d0',
+  'b9 1b 00 00 00',
+  'b9 30 08 00 00',
+  'b9 80 00 00 c0',
+  'b9 10 00 00 00',
+  'b9 e0 06 00 00',
+  '8e d8',
+  '8e c0',
+  '8e d0',
+  '0f a1',
+  'ea ? ? ? ? 08 00',
+  'eb ?',
+  '74 ?',
+  '75 ?',
+  'e8 ? ? 00 00',
+  'e2 ?',
+  'cd ?',
+  '50',
+  '58',
+  '40',
+  '48',
+  '01 d8',
+  '31 c0',
+  '31 d8',
+  'f7 f3',
+  '0f af c3',
+  'f3 a4',
+  'f3 ab',
+  'f0 0f b1 0d ? ? 00 00',
+  '0f c7 0d ? ? 00 00',
+  'd9 c0',
+  'db e3',
+  'f3 0f 58 c1',
+  '0f ae 05 ? ? 00 00',
+  'f0 83 0d ? ? 00 00 01',
+  '0f 01 d8',
+  '0f 01 da',
+  '0f 01 dd',
+  '0f 78 c0',
+  '0f 01 c2',
+  '0f 01 c8',
+  '0f 01 c9',
+  '0f 01 d1',
+  '66 ?',
+  '67 ?',
+];
+
+export type Generator = 'bytes' | 'soup';
+
+/** 1 to 64 random bytes. */
+export function randomBytes(random: Random): Uint8Array {
+  return random.bytes(random.int(1, 64));
+}
+
+/** 1 to 24 instructions that are valid or nearly so, in any order. */
+export function soup(random: Random): Uint8Array {
+  const bytes: number[] = [];
+  for (let i = random.int(1, 24); i > 0; i--)
+    for (const byte of random.pick(instructions).split(' '))
+      bytes.push(byte === '?' ? random.int(0, 255) : Number.parseInt(byte, 16));
+  return Uint8Array.from(bytes);
+}
+
+export function payload(random: Random, generator: Generator = random.chance(0.5) ? 'bytes' : 'soup'): Uint8Array {
+  return generator === 'bytes' ? randomBytes(random) : soup(random);
+}
