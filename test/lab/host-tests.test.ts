@@ -8,6 +8,9 @@ const skip = labMissing();
 /** What is done of the heavy counts: see test/support/counts.ts. */
 const COUNTS = { svm: 0.003, vmx: 0.001 };
 
+/** A test whose name has the count that it used. */
+const counted = /\d (recorded|kicks|times|VMs|vCPUs|exits)\b/;
+
 /** Bochs is some times slower and has one CPU: there, the files on what the CPU and KVM-Intel do. */
 const vmxFiles = [
   'host/apicv.test.ts',
@@ -30,9 +33,11 @@ const vmxFiles = [
 /** Every file had results, each failure and each skip shows here, and none that the series is tested by was skipped. */
 async function report(t: TestContext, files: readonly string[], run: InnerRun): Promise<void> {
   for (const line of run.diagnostics) t.diagnostic(`inside: ${line}`);
+  for (const { name } of run.tests) if (counted.test(name)) t.diagnostic(`count: ${name}`);
   for (const file of files) {
     const results = run.tests.filter((test) => file.endsWith(`/${test.file}`));
-    await t.test(`${file}: ${results.length} tests`, async (of) => {
+    const seconds = results.reduce((sum, { ms }) => sum + ms, 0) / 1000;
+    await t.test(`${file}: ${results.length} tests, ${seconds.toFixed(1)} s inside`, async (of) => {
       assert.ok(results.length > 0, `no result of ${file}\n${run.stdout}${run.stderr}`);
       for (const { name, skip, error } of results)
         if (skip !== false || error !== null)
