@@ -1,5 +1,5 @@
 /** From kvm_run to one `Exit`: every exit of KVM on x86, DSM's by profile. */
-import { type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
+import { checkProfile, type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
 import {
   exitReasonName,
   exitReasons,
@@ -60,6 +60,7 @@ const U = RUN_UNION_OFFSET;
  * kvm_run's union does (288 bytes) is an ArgumentError.
  */
 export function decodeExit(run: DataView | KvmRunView, profile: DsmProfile = defaultProfile): Exit {
+  if (profile !== defaultProfile) checkProfile(profile);
   const { view, exitReason } = run instanceof KvmRunView ? run : new KvmRunView(run);
   return decodeDsmExit(view, exitReason, profile) ?? decodeMainlineExit(view, exitReason);
 }

@@ -1,4 +1,4 @@
-import { type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
+import { checkProfile, type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
 import { runBudgetLeft } from './budget.ts';
 import { checkFunction, checkObject } from './check.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from './duration.ts';
@@ -111,7 +111,7 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
     this.vcpu = vcpu;
     this.#native = native;
     this.#kvmRun = vcpu.kvmRun;
-    this.#profile = options.profile ?? defaultProfile;
+    this.#profile = checkProfile(options.profile ?? defaultProfile);
     this.#deadline = options.deadline ?? DEFAULT_DEADLINE;
     milliseconds(this.#deadline);
     this.#onExit = options.onExit;

@@ -1,4 +1,4 @@
-import { type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
+import { checkProfile, type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
 import { KVM_SYNC_X86_REGS } from './abi/kvm-run.ts';
 import { runSeconds } from './budget.ts';
 import { checkObject } from './check.ts';
@@ -114,10 +114,11 @@ export class Vcpu extends VcpuState {
    */
   run(options: RunOptions = {}): Exit {
     const ends = performance.now() + milliseconds(checkObject('options', options).deadline ?? DEFAULT_DEADLINE);
+    const profile = checkProfile(options.profile ?? defaultProfile);
     for (;;) {
       const left = ends - performance.now();
       const outcome: RunOutcome = left > 0 ? this.runRaw(left) : { kind: 'deadline' };
-      if (outcome.kind === 'exit') return this.exit(options.profile);
+      if (outcome.kind === 'exit') return this.exit(profile);
       if (outcome.kind === 'deadline')
         throw new DeadlineError(`vCPU ${this.vcpuId} did not exit by its deadline`, this.registerReport());
       if (outcome.name !== 'EAGAIN') throw new IoctlError('KVM_RUN', outcome.errno);

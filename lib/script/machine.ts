@@ -1,5 +1,5 @@
 import { setImmediate as eventLoop } from 'node:timers/promises';
-import type { DsmProfile } from '../abi/dsm/profile.ts';
+import { checkProfile, type DsmProfile } from '../abi/dsm/profile.ts';
 import { readLapicRegister } from '../abi/lapic.ts';
 import { mpStates } from '../abi/x86.ts';
 import { apicvParameter, inhibitApicv } from '../apicv.ts';
@@ -132,7 +132,7 @@ export class Machine implements AsyncDisposable, Disposable {
   constructor(options: MachineOptions) {
     const count = checkInteger('vcpus', checkObject('options', options).vcpus ?? 1, 1, MAX_VCPUS);
     const irqchip = checkChoice('irqchip', options.irqchip ?? 'full', ['full', 'split', 'none'] as const);
-    this.profile = options.profile ?? context.profile;
+    this.profile = checkProfile(options.profile ?? context.profile);
     this.apicv = options.apicv ?? false;
     if (options.memory !== undefined) checkInteger('memory', options.memory, 0, Number.MAX_SAFE_INTEGER);
     const size = options.memory ?? Math.max(DEFAULT_MEMORY, count * VCPU_AREA);

@@ -42,7 +42,7 @@ function fuzz(...args: string[]): Promise<Ended> {
 
 /** The seed of every run, so that a failure stays one; `FUZZ_SEED` and `FUZZ_COUNT` look further. */
 const seeds = process.env.FUZZ_SEED === undefined ? [1, 2, 3] : [Number(process.env.FUZZ_SEED)];
-const count = Number(process.env.FUZZ_COUNT ?? 1000);
+const count = Number(process.env.FUZZ_COUNT ?? 1500);
 
 for (const seed of seeds) {
   test(`random calls, seed ${seed}: each ends in a value or a typed error`, { skip: noKvm }, async () => {

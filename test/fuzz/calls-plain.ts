@@ -156,7 +156,7 @@ export const codecCalls: Maker[] = [
   plain(decodeIcr2, (world) => [word(world)]),
   plain(decodeX2Icr, (world) => [world.or(() => world.random.u64())]),
   plain(describeIcr, (world) => [world.or(() => decodeIcr(world.random.u32()))]),
-  plain(decodeExit, (world) => [world.or(() => kvmRun(world))]),
+  plain(decodeExit, (world) => [world.or(() => kvmRun(world)), world.or(() => undefined)]),
   plain(decodeAndDescribe, (world) => [kvmRun(world)]),
   plain(exitToJson, (world) => [world.or(() => decodeExit(new DataView(world.random.bytes(2304).buffer)))]),
   plain(describeExit, (world) => [world.or(() => decodeExit(new DataView(world.random.bytes(2304).buffer)))]),

@@ -1,5 +1,6 @@
 /** Calls of vCPUs on their own threads, machines, traces and saved state. */
 import {
+  defaultProfile,
   flat32,
   forwardsIcrWrites,
   machine,
@@ -55,6 +56,7 @@ function startOptions(world: World): unknown {
     ...(random.chance(0.6) ? { onExit: world.or(() => onExit(world)) } : {}),
     ...(random.chance(0.3) ? { record: world.or(() => record(world)) } : {}),
     deadline: world.deadline(),
+    ...(random.chance(0.1) ? { profile: world.or(() => defaultProfile) } : {}),
   }));
 }
 
@@ -67,7 +69,13 @@ const control =
       method(
         run,
         name,
-        name === 'resume' || name === 'askToStop' ? [] : [world.or(() => ({ deadline: world.deadline() }))],
+        name === 'resume' || name === 'askToStop'
+          ? []
+          : [
+              world.wild && world.random.chance(0.2)
+                ? world.random.pick<unknown>([null, 'x', 5, [], false])
+                : { deadline: world.deadline() },
+            ],
       )
     );
   };
@@ -127,7 +135,7 @@ export const machineCalls: Maker[] = [
       ...(random.chance(0.1)
         ? { device: world.or(() => random.pick(['/dev/null', '/nowhere', '/dev/kvm', '/'])) }
         : {}),
-      ...(random.chance(0.1) ? { profile: world.or(() => undefined) } : {}),
+      ...(random.chance(0.1) ? { profile: world.or(() => defaultProfile) } : {}),
     });
     return method(machine, 'machine', [world.or(options)], (made) => world.add('machine', made as never));
   },

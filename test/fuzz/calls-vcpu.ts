@@ -87,7 +87,12 @@ const debugOptions = (world: World) => [
 ];
 
 const deadline = (world: World) => [world.deadline()];
-const runOptions = (world: World) => [{ deadline: world.deadline() }];
+const runOptions = (world: World) => [
+  {
+    deadline: world.deadline(),
+    ...(world.wild && world.random.chance(0.1) ? { profile: world.or(() => undefined) } : {}),
+  },
+];
 
 /** On a host a guest runs whose program is known; another vCPU only where it is refused before it runs. */
 const run =
@@ -108,7 +113,7 @@ export const vcpuCalls: Maker[] = [
   run('runRaw', deadline),
   run('exit', () => []),
   run('settle', () => []),
-  get('exit', (world) => [world.full ? undefined : undefined]),
+  get('exit', (world) => [world.or(() => undefined)]),
   set('setRegs', (world, target) => state(world, () => target.getRegs())),
   set('setSregs', (world, target) => state(world, () => target.getSregs())),
   set('setSregs2', (world, target) => state(world, () => target.getSregs2())),

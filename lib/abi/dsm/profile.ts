@@ -2,6 +2,7 @@
  * DSM profiles: one per version of the DSM interrupt forwarding series. The series is not merged and its numbers have
  * moved, so every number and layout belongs to a profile; nothing else in the package holds one.
  */
+import { checkInteger, checkObject } from '../../check.ts';
 import { ArgumentError } from '../../errors.ts';
 import { show } from '../../show.ts';
 import type { Layout } from '../layout.ts';
@@ -113,6 +114,23 @@ export const profiles: ReadonlyMap<string, DsmProfile> = new Map([[rfcV2.name, r
 
 /** The profile that is used where none is named. */
 export const defaultProfile: DsmProfile = rfcV2;
+
+const checked = new WeakSet<object>([defaultProfile]);
+
+/** `profile` if it is one; otherwise throws ArgumentError. */
+export function checkProfile(profile: DsmProfile): DsmProfile {
+  if (checked.has(profile)) return profile;
+  const exits = checkObject('profile.exits', checkObject('profile', profile).exits);
+  for (const name of Object.keys(defaultProfile.exits) as DsmExitName[])
+    checkInteger(
+      `profile.exits.${name}.reason`,
+      checkObject(`profile.exits.${name}`, exits[name]).reason,
+      0,
+      0xffff_ffff,
+    );
+  checked.add(profile);
+  return profile;
+}
 
 /** The profile of that name. Throws ArgumentError, which lists the names there are, for any other. */
 export function profileByName(name: string): DsmProfile {
