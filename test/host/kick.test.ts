@@ -6,7 +6,7 @@ import { countOut, makeGuest, random } from '../support/guest.ts';
 import { noKvm } from '../support/host.ts';
 
 const KICKS = scaled(200_000);
-const RUNS = scaled(2000, 50);
+const RUNS = scaled(2000, 20);
 const SEED = 20260605;
 
 /** What a vCPU does while it is kicked: one that never exits, one that sleeps in the kernel, one that exits always. */

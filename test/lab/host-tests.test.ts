@@ -6,7 +6,7 @@ import { labMissing } from '../support/lab.ts';
 const skip = labMissing();
 
 /** What is done of the heavy counts: see test/support/counts.ts. */
-const COUNTS = { svm: 0.003, vmx: 0.001 };
+const COUNTS = { svm: 0.001, vmx: 0.001 };
 
 /** A test whose name has the count that it used. */
 const counted = /\d (recorded|kicks|times|VMs|vCPUs|exits)\b/;
