@@ -33,7 +33,7 @@ export function anything(random: Random, depth = 0): unknown {
   switch (random.int(0, depth > 1 ? 9 : 13)) {
     case 0:
     case 1:
-      return random.pick(numbers);
+      return random.chance(0.3) ? random.pick([null, undefined]) : random.pick(numbers);
     case 2:
       return random.pick(farNumbers);
     case 3:
