@@ -169,6 +169,9 @@ export class Guest {
       case 'kvm':
         if (rest === 'no') this.#options.report(`the lab's kernel offers no /dev/kvm${this.#aboutKvm()}`);
         break;
+      case 'note':
+        this.#options.report(rest);
+        break;
       case 'no-medium':
         this.#fail((log) => noMedium(rest, log));
         break;

@@ -14,6 +14,8 @@ import { root } from '../support/command.ts';
 process.env.XDG_CACHE_HOME = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
 after(() => rmSync(process.env.XDG_CACHE_HOME ?? '', { recursive: true, force: true }));
 
+const limit = { timeout: 60_000 };
+
 const holder = `
   import { lock } from './lib/lab/lock.ts';
   import { lockFile } from './lib/lab/paths.ts';
@@ -28,22 +30,26 @@ function startHolder() {
   return { child, lines: createInterface(child.stdout) };
 }
 
-test('only one process holds the lock; the next one waits, says so, and has it when the first is killed', async (t) => {
-  const first = startHolder();
-  t.after(() => first.child.kill('SIGKILL'));
-  assert.deepEqual(await once(first.lines, 'line'), ['held']);
-  assert.equal(await tryLock(lockFile()), undefined);
-  assert.equal((await labStatus()).building, true);
-  await assert.rejects(cleanLab(), LabBusyError);
+test(
+  'only one process holds the lock; the next one waits, says so, and has it when the first is killed',
+  limit,
+  async (t) => {
+    const first = startHolder();
+    t.after(() => first.child.kill('SIGKILL'));
+    assert.deepEqual(await once(first.lines, 'line'), ['held']);
+    assert.equal(await tryLock(lockFile()), undefined);
+    assert.equal((await labStatus()).building, true);
+    await assert.rejects(cleanLab(), LabBusyError);
 
-  const second = startHolder();
-  t.after(() => second.child.kill('SIGKILL'));
-  assert.deepEqual(await once(second.lines, 'line'), ['waiting']);
-  first.child.kill('SIGKILL');
-  assert.deepEqual(await once(second.lines, 'line'), ['held']);
-});
+    const second = startHolder();
+    t.after(() => second.child.kill('SIGKILL'));
+    assert.deepEqual(await once(second.lines, 'line'), ['waiting']);
+    first.child.kill('SIGKILL');
+    assert.deepEqual(await once(second.lines, 'line'), ['held']);
+  },
+);
 
-test('a released lock is free at once, for the same process as well', async () => {
+test('a released lock is free at once, for the same process as well', limit, async () => {
   // The holder that the test before killed may still be going.
   await (await lock(lockFile(), () => {})).release();
   for (let round = 0; round < 3; round++) {
@@ -53,7 +59,7 @@ test('a released lock is free at once, for the same process as well', async () =
   }
 });
 
-test('waiting for the lock can be aborted', async () => {
+test('waiting for the lock can be aborted', limit, async () => {
   const held = await tryLock(lockFile());
   const abort = new AbortController();
   await assert.rejects(
