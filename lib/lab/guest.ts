@@ -60,6 +60,8 @@ export class Guest {
   #since = { wall: this.#started, cpu: 0 };
   #alive = { wall: this.#started, cpu: 0 };
   #oopsAt = 0;
+  /** How many outputs wait for their reader: it may hold up the whole machine. */
+  #held = 0;
   #outputAt = this.#started;
 
   constructor(options: GuestOptions) {
@@ -118,7 +120,9 @@ export class Guest {
 
   #pass(socket: Socket, output: NodeJS.WritableStream): void {
     // Nobody reads any more: what is still to come has no use, and waiting for room would never end.
+    let isGone = false;
     const gone = () => {
+      isGone = true;
       this.#fail(() => new LabInterruptedError('the reader of the output has gone', { advice: 'Run it again.' }));
       socket.resume();
     };
@@ -131,9 +135,13 @@ export class Guest {
     socket.on('data', (bytes) => {
       this.#signOfLife();
       this.#outputAt = performance.now();
-      if (this.#failure || output.write(bytes)) return;
+      if (isGone || output.write(bytes)) return;
       socket.pause();
-      output.once('drain', () => socket.resume());
+      this.#held += 1;
+      output.once('drain', () => {
+        this.#held -= 1;
+        socket.resume();
+      });
     });
   }
 
@@ -223,6 +231,7 @@ export class Guest {
   #watch(): void {
     const { limits, timeoutSeconds } = this.#options;
     const now = this.#now();
+    if (this.#held > 0) this.#alive = now;
     const inState = { wall: (now.wall - this.#since.wall) / 1000, cpu: now.cpu - this.#since.cpu };
     const silent = { wall: (now.wall - this.#alive.wall) / 1000, cpu: now.cpu - this.#alive.cpu };
     const quiet = (now.wall - this.#outputAt) / 1000;

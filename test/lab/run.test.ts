@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { Writable } from 'node:stream';
 import { after, describe, test } from 'node:test';
 import { LabInterruptedError, runInLab } from '../../lib/lab/index.ts';
 import { labMissing } from '../support/lab.ts';
@@ -64,6 +65,22 @@ describe('runInLab', { skip, concurrency: 2, timeout: 300_000 }, () => {
     options.cmdline = 'panic=7 kvm_intel.enable_apicv=0';
     await runInLab(options);
     assert.match(options.stdout.text, /panic=-1 .*panic=7 kvm_intel\.enable_apicv=0\n$/);
+  });
+
+  test('a slow reader is waited for, however long it holds up the machine', async () => {
+    const options = script('svm', 'yes | head -c 2000000');
+    options.limits = { silentSeconds: 1 };
+    let bytes = 0;
+    const slow = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        // Once, and longer than a machine may be silent.
+        setTimeout(done, bytes === 0 ? 3000 : 0);
+        bytes += chunk.length;
+      },
+    });
+    const { exitCode } = await runInLab({ ...options, stdout: slow });
+    assert.equal(exitCode, 0);
+    assert.equal(bytes, 2_000_000);
   });
 
   test('a reader that has gone is no hang', async () => {
