@@ -133,8 +133,8 @@ export class Guest {
     socket.on('data', (bytes) => {
       this.#signOfLife();
       this.#outputAt = performance.now();
-      // Never paused: QEMU's serial line may not go on after its far end has stalled. No emulated machine writes more than
-      // memory can hold until a slow reader has taken it.
+      // Never paused: a slow reader must not hold up the machine, whose silence would then look like a freeze. No emulated
+      // machine writes more than memory can hold until the reader has taken it.
       if (!isGone) output.write(bytes);
     });
   }
