@@ -97,7 +97,7 @@ export function measureApicv(kvm: Kvm, options: { inhibit?: boolean } = {}): Api
   if (kvm.checkExtension('KVM_CAP_BINARY_STATS_FD') === 0) return null;
   using vm = kvm.createVm();
   using memory = GuestMemory.allocate(4 * PAGE_SIZE);
-  if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(0xfffb_d000);
+  if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(TSS_ADDRESS);
   vm.createIrqchip();
   vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
   const vcpu = vm.createVcpu(0);
