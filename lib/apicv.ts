@@ -6,7 +6,7 @@ import { enterFlat32 } from './guest/enter-flat32.ts';
 import { flat32, out8, read32 } from './guest/flat32.ts';
 import { Kvm } from './kvm.ts';
 import { GuestMemory, PAGE_SIZE } from './memory.ts';
-import { Vm } from './vm.ts';
+import { TSS_ADDRESS, Vm } from './vm.ts';
 
 /**
  * APICv (Intel) and AVIC (AMD) let the CPU handle a guest's ICR writes. A kernel of the series then sees none of them:
