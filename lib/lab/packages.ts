@@ -13,8 +13,16 @@ export const sourcePackages = [kernelSourcePackage, 'patch', 'tar', 'xz-utils'];
 /** What every boot takes: busybox for the guest's user space, xorriso for its disk, util-linux to end with us. */
 const guestPackages = ['busybox-static', 'xorriso', 'util-linux'];
 
-/** What the vmx lane takes. */
-export const vmxPackages = [...guestPackages, 'bochs', 'bochs-term', 'bochsbios', 'isolinux', 'syslinux-common'];
+/** What the vmx lane takes. bochs itself is content with seabios for vgabios, but does not start. */
+export const vmxPackages = [
+  ...guestPackages,
+  'bochs',
+  'bochs-term',
+  'bochsbios',
+  'vgabios',
+  'isolinux',
+  'syslinux-common',
+];
 
 /** What the svm lane takes. */
 export const svmPackages = [...guestPackages, 'qemu-system-x86', 'seabios'];
