@@ -67,8 +67,10 @@ export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
 
   /** Closes the file descriptor. Any order among a VM, its vCPUs and its memory is sound; twice is once. */
   close(): void {
-    this.#native?.close();
+    const native = this.#native;
+    // First: what throws here is closed all the same.
     this.#native = null;
+    native?.close();
   }
 
   [Symbol.dispose](): void {

@@ -79,11 +79,23 @@ export class Vm extends VmIo {
     throw new ArgumentError('vcpus', 'The VM has no open vCPU, and the ring lies in one', 'Call createVcpu() first.');
   }
 
-  /** Closes the vCPUs, then the VM. Memory that it mapped stays with its owner. */
+  /**
+   * Closes the vCPUs, then the VM. Memory that it mapped stays with its owner.
+   *
+   * @throws VcpuStopError of the first vCPU whose thread does not end; all the others and the VM are closed by then
+   */
   override close(): void {
     // All at once: many running vCPUs on few CPUs would take long one after the other.
     for (const vcpu of this.#vcpus.values()) vcpu.thread?.askToStop();
-    for (const vcpu of this.#vcpus.values()) vcpu.close();
+    const failures: unknown[] = [];
+    for (const vcpu of this.#vcpus.values()) {
+      try {
+        vcpu.close();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
     super.close();
+    if (failures.length > 0) throw failures[0];
   }
 }

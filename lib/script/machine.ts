@@ -301,9 +301,12 @@ export class Machine implements AsyncDisposable, Disposable {
   /** Ends the vCPUs, the VM, and this process' hold on the memory. */
   close(): void {
     void this.wroteIcr;
-    this.vm.close();
-    this.kvm.close();
-    this.memory.close();
+    try {
+      this.vm.close();
+    } finally {
+      this.kvm.close();
+      this.memory.close();
+    }
   }
 
   [Symbol.dispose](): void {
