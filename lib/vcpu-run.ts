@@ -472,14 +472,17 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
     const { vcpuId } = this.vcpu;
     return new Promise((resolve, reject) => {
       const late = () => {
-        waiters.splice(waiters.indexOf(waiter), 1);
+        const at = waiters.indexOf(waiter);
+        if (at < 0) return;
+        waiters.splice(at, 1);
         reject(
           what === null
             ? new VcpuStopError(vcpuId, ms)
             : new DeadlineError(`vCPU ${vcpuId} ${what} within ${ms} ms`, ''),
         );
       };
-      const timer = setTimeout(late, ms);
+      // Timers come before the thread's news: after an event loop that was busy, these may lie there already.
+      const timer = setTimeout(() => setImmediate(late), ms);
       const waiter = {
         number,
         resolve: () => {
