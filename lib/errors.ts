@@ -125,24 +125,17 @@ export class DevicePermissionError extends EnvironmentError {
   }
 }
 
-/** The file is no KVM device: it does not answer KVM_GET_API_VERSION (ENOTTY and the like). */
+/** The file is no KVM device: it does not answer 12 to KVM_GET_API_VERSION, as every KVM since Linux 2.6.22 does. */
 export class NotKvmError extends EnvironmentError {
   readonly code = 'ERR_NOT_KVM';
 
-  constructor(path: string, cause: unknown) {
-    super(`${path} is not a KVM device: it does not answer KVM_GET_API_VERSION`, {
+  /** @param answer the number that it gave instead, or the error */
+  constructor(path: string, answer: unknown) {
+    const what = typeof answer === 'number' ? `it answers ${answer}, not 12, to` : 'it does not answer';
+    super(`${path} is not a KVM device: ${what} KVM_GET_API_VERSION`, {
       advice: 'Give the path of a KVM device with --device; it is /dev/kvm on nearly every machine.',
-      cause,
+      ...(typeof answer === 'number' ? {} : { cause: answer }),
     });
-  }
-}
-
-/** The kernel speaks another KVM API than 12, the only one since Linux 2.6.22. */
-export class ApiVersionError extends EnvironmentError {
-  readonly code = 'ERR_API_VERSION';
-
-  constructor(version: number) {
-    super(`The kernel's KVM API version is ${version}, not 12`, { advice: 'Use a kernel of this century.' });
   }
 }
 

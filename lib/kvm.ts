@@ -3,13 +3,13 @@ import { ioctls } from './abi/ioctl.ts';
 import { decodeCpuid2, decodeMsrList, encodeCpuid2, encodeMsrList, type KvmCpuidEntry2 } from './abi/x86.ts';
 import { checkInteger, checkText } from './check.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr } from './device.ts';
-import { ApiVersionError, DeviceMissingError, DevicePermissionError, IoctlError, NotKvmError } from './errors.ts';
+import { DeviceMissingError, DevicePermissionError, IoctlError, NotKvmError } from './errors.ts';
 import { KvmHandle } from './handle.ts';
 import { type NativeSystem, openSystem, translated } from './native.ts';
 import { MAX_CPUID_ENTRIES } from './vcpu-features.ts';
 import { Vm } from './vm.ts';
 
-/** The KVM API version that every kernel since 2.6.22 answers. */
+/** What every kernel since 2.6.22 answers; its documentation says that it will stay so. */
 const KVM_API_VERSION = 12;
 
 /** Several times what any kernel's MSR lists have. */
@@ -30,7 +30,7 @@ export class Kvm extends KvmHandle<NativeSystem> {
   /**
    * Opens the device and checks that it is KVM.
    *
-   * @throws DeviceMissingError, DevicePermissionError, NotKvmError, ApiVersionError; IoctlError (open) for other errnos
+   * @throws DeviceMissingError, DevicePermissionError, NotKvmError; IoctlError (open) for other errnos
    */
   static open(device: string = KVM_DEVICE): Kvm {
     checkText('device', device);
@@ -48,7 +48,7 @@ export class Kvm extends KvmHandle<NativeSystem> {
     const kvm = new Kvm(native, device);
     try {
       const version = kvm.#apiVersion();
-      if (version !== KVM_API_VERSION) throw new ApiVersionError(version);
+      if (version !== KVM_API_VERSION) throw new NotKvmError(device, version);
     } catch (error) {
       kvm.close();
       throw error;

@@ -1,5 +1,5 @@
 import { KVM_GUESTDBG_BLOCKIRQ } from '../abi/x86.ts';
-import { DeviceMissingError, DevicePermissionError, KvmDsmError, NotKvmError } from '../errors.ts';
+import { DeviceMissingError, DevicePermissionError, KvmDsmError, NativeLoadError, NotKvmError } from '../errors.ts';
 import { Kvm } from '../kvm.ts';
 import { type Check, check } from './check.ts';
 
@@ -12,7 +12,7 @@ export function openDevice(path: string): { kvm: Kvm | null; checks: Check[] } {
       checks: [
         check('device.present', 'ok', `${path} is there`),
         check('device.permission', 'ok', `${path} may be opened`),
-        check('device.api', 'ok', `${path} is KVM, API version ${kvm.apiVersion}`),
+        check('device.kvm', 'ok', `${path} is KVM, API version ${kvm.apiVersion}`),
         ...checkCapabilities(kvm),
       ],
     };
@@ -25,7 +25,8 @@ export function openDevice(path: string): { kvm: Kvm | null; checks: Check[] } {
 function idOf(error: KvmDsmError): string {
   if (error instanceof DeviceMissingError) return 'device.present';
   if (error instanceof DevicePermissionError) return 'device.permission';
-  return error instanceof NotKvmError ? 'device.kvm' : 'device.api';
+  if (error instanceof NotKvmError) return 'device.kvm';
+  return error instanceof NativeLoadError ? 'addon' : 'device.open';
 }
 
 /** What machines of this package are built from, and what is lost without it. */
