@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from './abi/lapic.ts';
 import { KVM_GUESTDBG_BLOCKIRQ, KVM_GUESTDBG_ENABLE } from './abi/x86.ts';
-import { checkInstance, checkObject } from './check.ts';
+import { checkChoice, checkInstance, checkObject } from './check.ts';
 import { enterFlat32 } from './guest/enter-flat32.ts';
 import { flat32, out8, read32 } from './guest/flat32.ts';
 import { Kvm } from './kvm.ts';
@@ -19,9 +19,14 @@ export interface ApicvParameter {
   enabled: boolean;
 }
 
+const parameters: readonly ApicvParameter['parameter'][] = [
+  'kvm_intel/parameters/enable_apicv',
+  'kvm_amd/parameters/avic',
+];
+
 /** The host's setting; `null` where neither kvm_intel nor kvm_amd tells. */
 export function apicvParameter(): ApicvParameter | null {
-  for (const parameter of ['kvm_intel/parameters/enable_apicv', 'kvm_amd/parameters/avic'] as const) {
+  for (const parameter of parameters) {
     try {
       const text = readFileSync(`/sys/module/${parameter}`, 'ascii').trim();
       return { parameter, enabled: text === 'Y' || text === '1' };
@@ -66,9 +71,12 @@ export interface ApicvState {
  * Whether APICv is active for this VM. No kernel has a call that tells: this concludes it from the VM's irqchip, the
  * module's parameter, and the inhibit of `inhibitApicv`. KVM inhibits APICv for other reasons too, none of which it
  * shows, so that `active: true` is never certain; `measureApicv` finds out by behaviour, in a VM of its own.
+ *
+ * @throws ArgumentError
  */
 export function apicvState(vm: Vm, parameter: ApicvParameter | null = apicvParameter()): ApicvState {
   checkInstance('vm', vm, Vm);
+  if (parameter !== null) checkChoice('parameter.parameter', checkObject('parameter', parameter).parameter, parameters);
   if (vm.irqchip === 'none')
     return { active: false, certain: true, because: 'the VM has no in-kernel LAPIC that a CPU could virtualize' };
   if (parameter === null)

@@ -1,5 +1,17 @@
 /** Calls of Kvm and Vm. */
-import { _IOWR, capabilities, defaultGsiRouting, type GsiRoute, ioctls, type MemorySlot, type Vm } from 'kvm-dsm';
+import {
+  _IOWR,
+  apicvParameter,
+  apicvState,
+  capabilities,
+  defaultGsiRouting,
+  type GsiRoute,
+  inhibitApicv,
+  ioctls,
+  type MemorySlot,
+  measureApicv,
+  type Vm,
+} from 'kvm-dsm';
 import { stateOf } from './mutate.ts';
 import type { Call, World } from './world.ts';
 
@@ -284,4 +296,32 @@ export const vmCalls: Maker[] = [
         method(anyVm(world), name, []),
   ),
   (world) => (world.random.chance(0.2) ? method(anyVm(world), 'close', []) : undefined),
+  (world) => method(inhibitApicv, 'inhibitApicv', [world.or(() => vm(world)), world.or(() => world.random.int(0, 5))]),
+  (world) =>
+    method(apicvState, 'apicvState', [
+      world.or(() => anyVm(world)),
+      ...(world.random.chance(0.6) ? [world.or(() => apicv(world))] : []),
+    ]),
+  () => method(apicvParameter, 'apicvParameter', []),
+  // It makes and runs a VM of its own, of known code.
+  (world) =>
+    world.random.chance(0.3)
+      ? method(measureApicv, 'measureApicv', [
+          world.or(() => world.need('kvm')),
+          ...(world.random.chance(0.5) ? [world.or(() => ({ inhibit: world.or(() => true) }))] : []),
+        ])
+      : undefined,
 ];
+
+/** What the host's module may say. */
+function apicv(world: World): unknown {
+  const { random } = world;
+  return random.pick([
+    null,
+    apicvParameter(),
+    {
+      parameter: world.or(() => random.pick(['kvm_intel/parameters/enable_apicv', 'kvm_amd/parameters/avic'])),
+      enabled: world.or(() => random.chance(0.7)),
+    },
+  ]);
+}

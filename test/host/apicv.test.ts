@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { apicvParameter, apicvState, inhibitApicv, Kvm, measureApicv } from '../../lib/index.ts';
 import { lacks, withGuest } from '../support/guest32.ts';
-import { noKvm } from '../support/host.ts';
+import { errorOf, noKvm } from '../support/host.ts';
 
 const on = { parameter: 'kvm_intel/parameters/enable_apicv', enabled: true } as const;
 
@@ -23,6 +23,13 @@ test('what is concluded from a VM and the module', { skip: noKvm }, () => {
       assert.deepEqual(verdict(on), { active: false, certain: true });
       assert.match(apicvState(vm, on).because, /vCPU 9/);
     }
+  });
+});
+
+test('parameters of a module that are none', { skip: noKvm }, () => {
+  withGuest({}, ({ vm }) => {
+    for (const odd of [5, 'Y', [], {}, { ...on, parameter: Symbol('avic') }, { ...on, parameter: 'enable_apicv' }])
+      assert.equal(errorOf(() => apicvState(vm, odd as never)).code, 'ERR_ARGUMENT');
   });
 });
 
