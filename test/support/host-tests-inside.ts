@@ -111,7 +111,7 @@ export async function runTestsInside(lane: Lane, files: readonly string[], count
     stdout,
     stderr,
     // On a busy machine; the tests' own deadlines are shorter.
-    timeoutSeconds: 600,
+    timeoutSeconds: 900,
   }).catch((error) => {
     throw new Error(`${error}\ninside, so far:\n${stdout.text.slice(-4000)}${stderr.text.slice(-4000)}`, {
       cause: error,
