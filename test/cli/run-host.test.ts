@@ -75,6 +75,8 @@ test('a script that throws: its error, its line, exit code 1', () => {
   assert.match(stdout, /thrown on purpose/);
   assert.match(stdout, /throws\.ts:5/);
   assert.equal(code, 1);
+  const json = kvmDsm(['run', script('throws.ts'), '--on', 'host', '--json']);
+  assert.equal((jsonLines(json.stdout).at(-1)!.error as { code: string }).code, 'ERR_SCRIPT');
 });
 
 test('a guest that spins ends by --timeout, with its registers, exit code 1', { skip: noKvm }, () => {

@@ -34,6 +34,7 @@ test('a script that does not compile', () => {
   try {
     writeFileSync(join(directory, 'no-syntax.ts'), 'const = 5;');
     const { code, stderr } = kvmDsm(['run', join(directory, 'no-syntax.ts'), '--on', 'host']);
+    assert.match(stderr, /ERR_SCRIPT_SYNTAX/);
     assert.match(stderr, /no-syntax\.ts:1/);
     assert.equal(code, 2);
   } finally {

@@ -105,6 +105,7 @@ test('a triple fault is a failure, unless it is waited for', { skip: noKvm }, as
     (e: unknown) => e,
   );
   assert.ok(error instanceof GuestFailureError);
+  assert.equal(error.code, 'ERR_GUEST_FAILURE');
   assert.match(error.message, /vCPU 0: triple fault/);
   if (kvmAmd) assert.match(error.report, /rip {4}0xfff0 /, 'KVM resets the vCPU after an SVM shutdown');
   else assert.match(error.report, /code at rip: 0f 0b/);

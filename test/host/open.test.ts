@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Kvm } from '../../lib/index.ts';
+import { type IoctlError, Kvm } from '../../lib/index.ts';
 import { errorOf, noKvm } from '../support/host.ts';
 
 test('a device that is not there', () => {
@@ -18,6 +18,14 @@ for (const [what, path] of [
     assert.equal(errorOf(() => Kvm.open(path)).code, 'ERR_NOT_KVM');
   });
 }
+
+test('a file that may not be opened', () => {
+  // sysfs lets nobody, not even root, open for writing what cannot be written.
+  const error = errorOf(() => Kvm.open('/sys/devices/system/cpu/online'));
+  assert.equal(error.code, 'ERR_DEVICE_PERMISSION');
+  assert.equal((error.cause as IoctlError).errnoName, 'EACCES');
+  assert.match(error.advice, /usermod -aG kvm/);
+});
 
 test('the KVM of this machine', { skip: noKvm }, () => {
   using kvm = Kvm.open();

@@ -45,6 +45,15 @@ test('docs/errors.md has no code that is gone, each once, in order, with every c
   }
 });
 
+test('every code is looked for by a test', () => {
+  const tests = sources(join(root, 'test')).filter((path) => path !== fileURLToPath(import.meta.url));
+  const words = new Set(tests.flatMap((path) => readFileSync(path, 'utf8').match(/ERR_[A-Z0-9_]+/g) ?? []));
+  assert.deepEqual(
+    inTable.filter((code) => !words.has(code)),
+    [],
+  );
+});
+
 test('the class of each row is the one that throws the code', () => {
   for (const [, code, className] of rows) {
     const plain = code!.replaceAll('`', '');

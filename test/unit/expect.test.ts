@@ -33,6 +33,7 @@ function failure(check: () => void): ExpectationError {
     check();
   } catch (error) {
     assert.ok(error instanceof ExpectationError);
+    assert.equal(error.code, 'ERR_EXPECTATION');
     return error;
   }
   return assert.fail('nothing was thrown');

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
-import { cleanLab, LabBusyError, LabInterruptedError, labStatus } from '../../lib/lab/index.ts';
+import { cleanLab, labStatus } from '../../lib/lab/index.ts';
 import { lock, tryLock } from '../../lib/lab/lock.ts';
 import { lockFile } from '../../lib/lab/paths.ts';
 import { root } from '../support/command.ts';
@@ -39,7 +39,7 @@ test(
     assert.deepEqual(await once(first.lines, 'line'), ['held']);
     assert.equal(await tryLock(lockFile()), undefined);
     assert.equal((await labStatus()).building, true);
-    await assert.rejects(cleanLab(), LabBusyError);
+    await assert.rejects(cleanLab(), { code: 'ERR_LAB_BUSY' });
 
     const second = startHolder();
     t.after(() => second.child.kill('SIGKILL'));
@@ -64,7 +64,7 @@ test('waiting for the lock can be aborted', limit, async () => {
   const abort = new AbortController();
   await assert.rejects(
     lock(lockFile(), () => abort.abort(), abort.signal),
-    LabInterruptedError,
+    { code: 'ERR_LAB_INTERRUPTED' },
   );
   await held?.release();
   const free = await tryLock(lockFile());
