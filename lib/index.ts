@@ -60,7 +60,11 @@ export { AsmError } from './guest/asm/error.ts';
 export { type AsmValue, type Assembler, asm } from './guest/asm/index.ts';
 export { bytesAt, type GuestCode, type GuestMode } from './guest/code.ts';
 export { enterFlat32, type Flat32Entry } from './guest/enter-flat32.ts';
+export { enterLong64, type Long64Entry } from './guest/enter-long64.ts';
 export { enterReal16, type Real16Entry } from './guest/enter-real16.ts';
+export type { GuestTables, TableRegister } from './guest/entry.ts';
+export { vectorName } from './guest/exceptions.ts';
+export type { GuestFault } from './guest/fault.ts';
 export {
   cli,
   cpuid,
@@ -83,15 +87,17 @@ export {
   write32,
   wrmsr,
 } from './guest/flat32.ts';
+export { type GuestWord, guestPorts } from './guest/protocol.ts';
 export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from './guest-debug.ts';
 export { KVM_DEVICE, Kvm } from './kvm.ts';
 export { GuestMemory, PAGE_SIZE } from './memory.ts';
 export { forwardsIcrWrites } from './probe.ts';
 export type { RecordBatch, RecordedExit, RecordOptions } from './record.ts';
-export { ExpectationError, GuestFailureError } from './script/errors.ts';
-export type { TraceExit } from './script/event.ts';
+export { ExpectationError, GuestAssertionError, GuestFailureError, GuestFaultError } from './script/errors.ts';
+export { describeEvent, isExit, type TraceAct, type TraceEvent, type TraceExit } from './script/event.ts';
 export type { Expected } from './script/expect.ts';
-export { Machine, type MachineOptions, MachineVcpu, machine, type RunUntilOptions } from './script/machine.ts';
+export { Machine, type MachineOptions, machine, type RunUntilOptions } from './script/machine.ts';
+export { type LoadedProgram, MachineVcpu, type ProgramOptions } from './script/machine-vcpu.ts';
 export { Trace } from './script/trace.ts';
 export type { Until } from './script/until.ts';
 export { restoreMachineState, saveMachineState } from './state/machine-state.ts';

@@ -1,19 +1,20 @@
 import type { KvmSegment } from '../abi/x86.ts';
-import { checkInstance, checkObject } from '../check.ts';
+import { checkInstance, checkInteger, checkObject } from '../check.ts';
 import { ArgumentError } from '../errors.ts';
 import { show } from '../show.ts';
 import { Vcpu } from '../vcpu.ts';
+import { clearedRegs, ripAndFlags } from './entry.ts';
 
 const CR0_ET = 1n << 4n;
-const RFLAGS_FIXED = 1n << 1n;
-const RFLAGS_IF = 1n << 9n;
 
 /** Where a real16 guest starts. */
 export interface Real16Entry {
   /** Guest physical address of the first instruction, below 1 MiB; CS is `rip >> 4` rounded down to a 4 KiB page. */
   rip: number;
-  /** Initial SP; SS is 0. */
+  /** Initial SP. */
   rsp: number;
+  /** The stack segment, 0..0xffff: the stack lies at `ss << 4`. Default 0. */
+  ss?: number;
   /** Start with RFLAGS.IF set. Default false. */
   interrupts?: boolean;
 }
@@ -34,6 +35,7 @@ export function enterReal16(vcpu: Vcpu, entry: Real16Entry): void {
       `rip ${show(entry.rip)}, rsp ${show(entry.rsp)} cannot be reached in real mode`,
       'Code lies below 1 MiB, the stack below 64 KiB.',
     );
+  const ss = checkInteger('ss', entry.ss ?? 0, 0, 0xffff);
   const page = entry.rip & ~0xfff;
   const data = realSegment(0, 3);
   const sregs = vcpu.getSregs();
@@ -44,18 +46,14 @@ export function enterReal16(vcpu: Vcpu, entry: Real16Entry): void {
     es: data,
     fs: data,
     gs: data,
-    ss: data,
+    ss: realSegment(ss, 3),
     idt: { base: 0n, limit: 0x3ff },
     cr0: CR0_ET,
     cr3: 0n,
     cr4: 0n,
     efer: 0n,
   });
-  vcpu.setRegs({
-    rip: BigInt(entry.rip - page),
-    rsp: BigInt(entry.rsp),
-    rflags: RFLAGS_FIXED | (entry.interrupts ? RFLAGS_IF : 0n),
-  });
+  vcpu.setRegs({ ...clearedRegs, ...ripAndFlags({ ...entry, rip: entry.rip - page }) });
 }
 
 /** `type` as in a descriptor: 11 is code, 3 is data; the processor loads no descriptor in real mode. */

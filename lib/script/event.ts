@@ -1,19 +1,69 @@
 import { describeExit, type Exit } from '../exit.ts';
+import { describeFault, type GuestFault } from '../guest/fault.ts';
+import type { GuestWord } from '../guest/protocol.ts';
 
-/** One exit, and when and where it came. */
-export interface TraceExit {
-  /** Position among all exits of the machine, from 0. */
+interface Stamp {
+  /** Position in the machine's trace, from 0. */
   readonly seq: number;
   /** Monotonic nanoseconds since the machine was made. */
   readonly ns: number;
+}
+
+/** One exit, and when and where it came. */
+export interface TraceExit extends Stamp {
   /** vcpu_id. */
   readonly vcpu: number;
   /** RIP when the exit was taken. */
   readonly rip: bigint;
   readonly exit: Exit;
+  /** What the guest said with this exit, if it is an `out` to one of `guestPorts`. */
+  readonly word?: GuestWord;
+  /** With the word `fault`: all of it. */
+  readonly fault?: GuestFault;
 }
 
-/** One exit of a trace in words. */
-export function describeEvent(event: TraceExit): string {
-  return `#${event.seq} vCPU ${event.vcpu} rip 0x${event.rip.toString(16)}  ${describeExit(event.exit)}`;
+/** Something that the script did to the machine. */
+export interface TraceAct extends Stamp {
+  /** `injection`: an interrupt from the host. `kick`: a vCPU was taken out of the guest. */
+  readonly act: 'injection' | 'kick';
+  /** The ioctl that did it, such as KVM_SIGNAL_MSI; none for a kick. */
+  readonly ioctl?: string;
+  /** vcpu_id, where it concerns one vCPU. */
+  readonly vcpu?: number;
+  /** In words. */
+  readonly detail: string;
+}
+
+/** An act that has no place in a trace yet. */
+export type NewAct = Omit<TraceAct, keyof Stamp>;
+
+export type TraceEvent = TraceExit | TraceAct;
+
+export function isExit(event: TraceEvent): event is TraceExit {
+  return 'exit' in event;
+}
+
+/** One event of a trace in words. */
+export function describeEvent(event: TraceEvent): string {
+  if (!isExit(event)) {
+    const who = event.vcpu === undefined ? '' : ` vCPU ${event.vcpu}`;
+    return `#${event.seq}${who} ${event.act}  ${event.ioctl === undefined ? '' : `${event.ioctl} `}${event.detail}`;
+  }
+  const what = event.word ? describeWord(event.word, event.fault) : describeExit(event.exit);
+  return `#${event.seq} vCPU ${event.vcpu} rip 0x${event.rip.toString(16)}  ${what}`;
+}
+
+function describeWord(word: GuestWord, fault: GuestFault | undefined): string {
+  switch (word.kind) {
+    case 'sync':
+      return `sync ${JSON.stringify(word.name)}`;
+    case 'value':
+      return `value ${JSON.stringify(word.name)} = 0x${word.value.toString(16)}`;
+    case 'done':
+      return 'done';
+    case 'assert':
+      return `assertion failed: ${word.text}, got 0x${word.actual.toString(16)}`;
+    case 'fault':
+      return `fault ${fault ? describeFault(fault) : `vector 0x${word.vector.toString(16)}`}`;
+  }
 }

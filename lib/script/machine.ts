@@ -1,47 +1,57 @@
-import { setImmediate as eventLoop } from 'node:timers/promises';
 import { checkProfile, type DsmProfile } from '../abi/dsm/profile.ts';
+import type { MsiMessage } from '../abi/gsi-route.ts';
 import { readLapicRegister } from '../abi/lapic.ts';
-import { mpStates } from '../abi/x86.ts';
 import { apicvParameter, inhibitApicv } from '../apicv.ts';
 import { runBudgetLeft } from '../budget.ts';
-import { checkBytes, checkChoice, checkInteger, checkObject } from '../check.ts';
+import { checkChoice, checkFunction, checkInteger, checkObject } from '../check.ts';
+import type { Cpuid } from '../cpuid.ts';
 import { type Duration, milliseconds } from '../duration.ts';
-import { ArgumentError, DeadlineError, IoctlError, PayloadError } from '../errors.ts';
+import { emulatesGuests } from '../emulation.ts';
+import { ArgumentError, DeadlineError, IoctlError } from '../errors.ts';
 import type { Exit } from '../exit.ts';
-import { bytesAt, type GuestCode } from '../guest/code.ts';
-import { enterFlat32 } from '../guest/enter-flat32.ts';
+import { readFault } from '../guest/fault.ts';
+import { GuestLayout } from '../guest/layout.ts';
+import { readWord } from '../guest/protocol.ts';
+import { GuestTableWriter } from '../guest/tables.ts';
 import { Kvm } from '../kvm.ts';
-import { GuestMemory, PAGE_SIZE } from '../memory.ts';
+import { GuestMemory } from '../memory.ts';
 import { show } from '../show.ts';
-import { pendingExit } from '../state/machine-state.ts';
 import { DEFAULT_DEADLINE, type Vcpu } from '../vcpu.ts';
 import { TSS_ADDRESS, type Vm } from '../vm.ts';
+import { runAlone } from './alone.ts';
 import { context } from './context.ts';
-import { GuestFailureError } from './errors.ts';
-import { describeEvent, type TraceExit } from './event.ts';
+import { withApicId } from './cpuid.ts';
+import { GuestAssertionError, GuestFailureError, GuestFaultError } from './errors.ts';
+import { describeEvent, type NewAct, type TraceExit } from './event.ts';
+import { MachineVcpu } from './machine-vcpu.ts';
 import { reportVcpu } from './report.ts';
-import { runTogether } from './together.ts';
+import { type Conductor, runTogether } from './together.ts';
 import { Trace } from './trace.ts';
-import { describeUntil, type Until, untilExit } from './until.ts';
+import { type Goal, goalOf, type Until } from './until.ts';
 
 export interface MachineOptions {
   /** How many vCPUs, with vcpu_id and APIC id 0, 1, ...: 1 to 64. Default 1. */
   vcpus?: number;
-  /** Guest memory in bytes from guest physical address 0, a multiple of 4096. Default: 64 KiB per vCPU, 2 MiB at least. */
+  /**
+   * Guest memory in bytes from guest physical address 0, a multiple of 4096. Default 2 MiB, more if the vCPUs need it;
+   * what they and the machine's tables leave begins at `shared`.
+   */
   memory?: number;
   /** Where the interrupt controllers are: all in the kernel, local APICs in the kernel, or none. Default full. */
   irqchip?: 'full' | 'split' | 'none';
+  /**
+   * How the local APICs are at first: as after reset (software-disabled, so that they take no IPI until the guest enables
+   * them), or enabled, in xAPIC or in x2APIC mode. Default reset.
+   */
+  apic?: 'reset' | 'xapic' | 'x2apic';
   /** Leave APICv on if the host has it on. Default false: inhibited for this machine, since it hides ICR writes. */
   apicv?: boolean;
+  /** What the guests' CPUID shows, made of what KVM supports; such as `hideX2apic`. Default: all that KVM supports. */
+  cpuid?: (supported: Cpuid) => Cpuid;
   /** Instead of /dev/kvm. */
   device?: string;
   /** Whose exits 44..47 are meant. */
   profile?: DsmProfile;
-}
-
-export interface ProgramOptions {
-  /** Start with RFLAGS.IF set. Default true; see `Flat32Entry`. */
-  interrupts?: boolean;
 }
 
 export interface RunUntilOptions {
@@ -52,68 +62,13 @@ export interface RunUntilOptions {
 }
 
 const MAX_VCPUS = 64;
-/** Each vCPU has its own 64 KiB of low memory: a page of stack, then its program. */
-const VCPU_AREA = 0x10000;
-const STACK_SIZE = PAGE_SIZE;
 const DEFAULT_MEMORY = 2 << 20;
 /** The highest APIC id that xAPIC mode can address; 255 is broadcast. No machine's vCPU has it. */
 const PARKED_VCPU_ID = 254;
-
-/** How long a vCPU that runs alone keeps this thread, in ms, before the event loop gets its turn. */
-const SLICE = 50;
-
-/** One vCPU of a machine. */
-export class MachineVcpu {
-  readonly vcpu: Vcpu;
-  readonly #memory: GuestMemory;
-  #programmed = false;
-
-  constructor(vcpu: Vcpu, memory: GuestMemory) {
-    this.vcpu = vcpu;
-    this.#memory = memory;
-  }
-
-  get id(): number {
-    return this.vcpu.vcpuId;
-  }
-
-  /** True once it has something to run. */
-  get programmed(): boolean {
-    return this.#programmed;
-  }
-
-  /** Guest physical address of its program: 0x1000 for vCPU 0, 0x11000 for vCPU 1, ... */
-  get entry(): number {
-    return this.id * VCPU_AREA + STACK_SIZE;
-  }
-
-  /**
-   * Loads guest code and points the vCPU at it, in flat 32-bit mode. A vCPU without a program stays as it is after
-   * reset: an AP waits for INIT and SIPI.
-   *
-   * @param code from `asm.flat32`, assembled for the vCPU's `entry`; from `flat32(...)`; or raw machine code
-   * @throws PayloadError if it is empty or larger than 60 KiB; AsmError if it cannot lie there; ArgumentError if it is
-   *   code for another mode; PendingExitError if the program before it has made an exit that no run has seen yet, which
-   *   lies in the vCPU's kvm_run then
-   */
-  program(code: GuestCode | Uint8Array, options: ProgramOptions = {}): this {
-    if (!(code instanceof Uint8Array) && checkObject('code', code).mode !== 'flat32')
-      throw new ArgumentError('code', `${show(code.mode)} code in a flat 32-bit entry`, 'Use asm.flat32 here.');
-    const bytes = bytesAt(code, this.entry);
-    checkBytes('code', bytes, 0, Number.POSITIVE_INFINITY);
-    checkObject('options', options);
-    const room = VCPU_AREA - STACK_SIZE;
-    if (bytes.length === 0) throw PayloadError.empty();
-    if (bytes.length > room) throw PayloadError.tooLarge(bytes.length, room);
-    // What KVM has left to do of the last exit it would do to the new program: skip its first instruction, say.
-    if (this.#programmed && this.vcpu.settle()) throw pendingExit(this.vcpu);
-    this.#memory.write(this.entry, bytes);
-    enterFlat32(this.vcpu, { rip: this.entry, rsp: this.entry, interrupts: options.interrupts ?? true });
-    this.vcpu.setMpState(mpStates.KVM_MP_STATE_RUNNABLE);
-    this.#programmed = true;
-    return this;
-  }
-}
+/** SVR: the APIC is enabled, spurious interrupts have vector 0xff. */
+const SVR_ENABLED = 0x1ff;
+/** IA32_APIC_BASE: x2APIC mode. */
+const APIC_BASE_EXTD = 1n << 10n;
 
 /** A VM with memory, vCPUs and a trace of every exit. */
 export class Machine implements AsyncDisposable, Disposable {
@@ -124,6 +79,9 @@ export class Machine implements AsyncDisposable, Disposable {
   readonly profile: DsmProfile;
   /** What the script asked for: true leaves APICv as the host has it. */
   readonly apicv: boolean;
+  readonly irqchip: 'full' | 'split' | 'none';
+  /** First guest physical address that belongs to the script alone, page-aligned: memory that all vCPUs can share. */
+  readonly shared: number;
   readonly #vcpus: MachineVcpu[] = [];
   readonly #born = process.hrtime.bigint();
   #wroteIcr = false;
@@ -131,13 +89,19 @@ export class Machine implements AsyncDisposable, Disposable {
   /** Use `machine()`. */
   constructor(options: MachineOptions) {
     const count = checkInteger('vcpus', checkObject('options', options).vcpus ?? 1, 1, MAX_VCPUS);
-    const irqchip = checkChoice('irqchip', options.irqchip ?? 'full', ['full', 'split', 'none'] as const);
+    this.irqchip = checkChoice('irqchip', options.irqchip ?? 'full', ['full', 'split', 'none'] as const);
+    const apic = checkChoice('apic', options.apic ?? 'reset', ['reset', 'xapic', 'x2apic'] as const);
+    if (apic !== 'reset' && this.irqchip === 'none')
+      throw new ArgumentError('apic', `${apic} without an in-kernel local APIC`, 'Leave `irqchip: "none"` out.');
+    if (options.cpuid !== undefined) checkFunction('cpuid', options.cpuid);
     this.profile = checkProfile(options.profile ?? context.profile);
     this.apicv = options.apicv ?? false;
     if (options.memory !== undefined) checkInteger('memory', options.memory, 0, Number.MAX_SAFE_INTEGER);
-    const size = options.memory ?? Math.max(DEFAULT_MEMORY, count * VCPU_AREA);
-    if (size < count * VCPU_AREA)
-      throw new ArgumentError('memory', `${size} bytes for ${count} vCPUs`, `Give each vCPU ${VCPU_AREA} bytes.`);
+    const layout = new GuestLayout(count);
+    this.shared = layout.end;
+    const size = options.memory ?? Math.max(DEFAULT_MEMORY, layout.end);
+    if (size < layout.end)
+      throw new ArgumentError('memory', `${size} bytes for ${count} vCPUs`, `Give at least ${layout.end} bytes.`);
     this.memory = GuestMemory.allocate(size);
     try {
       this.kvm = Kvm.open(options.device ?? context.device);
@@ -147,20 +111,38 @@ export class Machine implements AsyncDisposable, Disposable {
     }
     this.vm = this.kvm.createVm();
     try {
-      this.#build(count, irqchip);
+      this.#build(count, layout, apic, options.cpuid);
     } catch (error) {
       this.close();
       throw error;
     }
   }
 
-  #build(count: number, irqchip: 'full' | 'split' | 'none'): void {
-    const { vm, memory } = this;
+  #build(
+    count: number,
+    layout: GuestLayout,
+    apic: 'reset' | 'xapic' | 'x2apic',
+    cpuid: (supported: Cpuid) => Cpuid = (supported) => supported,
+  ): void {
+    const { vm, memory, irqchip } = this;
     if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(TSS_ADDRESS);
     if (irqchip === 'full') vm.createIrqchip();
     else if (irqchip === 'split') vm.enableSplitIrqchip();
     vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
-    for (let id = 0; id < count; id++) this.#vcpus.push(new MachineVcpu(vm.createVcpu(id), memory));
+    const shown = cpuid(this.kvm.supportedCpuid());
+    const around = {
+      memory,
+      layout,
+      tables: new GuestTableWriter(memory, layout, emulatesGuests()),
+      hasLapic: irqchip !== 'none',
+      act: (act: NewAct) => this.#act(act),
+    };
+    for (let id = 0; id < count; id++) {
+      const vcpu = vm.createVcpu(id);
+      vcpu.setCpuid2(withApicId(shown, id));
+      if (apic !== 'reset') enableApic(vcpu, apic);
+      this.#vcpus.push(new MachineVcpu(vcpu, around));
+    }
     const hidden = irqchip !== 'none' && !this.apicv && apicvParameter()?.enabled;
     if (hidden) inhibitApicv(vm, PARKED_VCPU_ID);
     context.observer.machine?.(this);
@@ -182,47 +164,63 @@ export class Machine implements AsyncDisposable, Disposable {
     return this.#vcpus;
   }
 
+  /** KVM_SIGNAL_MSI, in the trace: an interrupt as a device's message. Returns false if the guest blocked it. */
+  signalMsi(message: MsiMessage): boolean {
+    const delivered = this.vm.signalMsi(message);
+    const { addressLo, data } = message;
+    const detail = `address 0x${addressLo.toString(16)}, data 0x${data.toString(16)}`;
+    this.#act({ act: 'injection', ioctl: 'KVM_SIGNAL_MSI', detail: delivered ? detail : `${detail}, blocked` });
+    return delivered;
+  }
+
+  /** KVM_IRQ_LINE, in the trace: a line of the in-kernel interrupt controllers. */
+  irqLine(gsi: number, level: boolean): void {
+    this.vm.irqLine(gsi, level);
+    this.#act({ act: 'injection', ioctl: 'KVM_IRQ_LINE', detail: `gsi ${gsi} ${level ? 'high' : 'low'}` });
+  }
+
   /**
    * Runs the vCPUs that have a program until what `until` says: several side by side, each on its own thread; one by
    * turns on this thread, which costs least. Other work of the process goes on meanwhile. An exit of another vCPU that
    * meets the end of the run is in the trace behind the one that ended it.
    *
    * @throws DeadlineError, with every vCPU's state, if it does not come in time; GuestFailureError if a guest cannot go
-   *   on (and `until` did not wait for that exit); IoctlError (KVM_RUN)
+   *   on, GuestFaultError if it had an exception that it does not handle (and `until` did not wait for that);
+   *   GuestAssertionError if an assertion of the guest did not hold; IoctlError (KVM_RUN)
    */
   async run(options: RunUntilOptions = {}): Promise<Trace> {
     const until = checkObject('options', options).until ?? 'halted';
-    const done = untilExit(until);
+    const running = this.#vcpus.filter(({ programmed }) => programmed);
+    const goal = goalOf(
+      until,
+      running.map(({ id }) => id),
+    );
     const limit = milliseconds(options.deadline ?? DEFAULT_DEADLINE);
-    const running = this.#vcpus.filter(({ programmed }) => programmed).map(({ vcpu }) => vcpu);
     if (running.length === 0)
       throw new ArgumentError('run', 'No vCPU has a program', 'Call machine.vcpu(0).program(...) first.');
-    const inTime =
-      running.length === 1
-        ? await this.#alone(running[0]!, until === 'halted', limit, done)
-        : await this.#together(running, until === 'halted', limit, done);
-    if (!inTime) throw this.#late(until, limit);
+    const vcpus = running.map(({ vcpu }) => vcpu);
+    const inTime = await this.#conduct(vcpus, {
+      profile: this.profile,
+      idle: vcpus.filter(({ vcpuId }) => goal.idle.includes(vcpuId)),
+      limit: Math.min(limit, runBudgetLeft()),
+      exit: (vcpu, exit) => {
+        const event = this.#record(vcpu, exit);
+        const progress = goal.reached(event);
+        if (progress !== 'over') this.#refuseFailure(vcpu, event);
+        return progress;
+      },
+      lateExit: (vcpu, exit) => {
+        const event = this.#record(vcpu, exit);
+        if (event.word?.kind === 'assert') this.#refuseFailure(vcpu, event);
+      },
+    });
+    if (!inTime) throw this.#late(goal, limit);
     return this.trace;
   }
 
-  async #together(
-    vcpus: readonly Vcpu[],
-    untilHalted: boolean,
-    limit: number,
-    done: (event: TraceExit) => boolean,
-  ): Promise<boolean> {
+  async #conduct(vcpus: readonly Vcpu[], conductor: Conductor): Promise<boolean> {
     try {
-      return await runTogether(vcpus, {
-        profile: this.profile,
-        untilHalted,
-        limit: Math.min(limit, runBudgetLeft()),
-        exit: (vcpu, exit) => {
-          if (done(this.#record(vcpu, exit))) return true;
-          this.#refuseFailure(vcpu, exit);
-          return false;
-        },
-        lateExit: (vcpu, exit) => void this.#record(vcpu, exit),
-      });
+      return await (vcpus.length === 1 ? runAlone(vcpus[0]!, conductor) : runTogether(vcpus, conductor));
     } catch (error) {
       if (!(error instanceof IoctlError) || error.ioctl !== 'KVM_RUN') throw error;
       const states = vcpus.map((vcpu) => reportVcpu(vcpu, this.memory)).join('\n');
@@ -230,65 +228,49 @@ export class Machine implements AsyncDisposable, Disposable {
     }
   }
 
-  async #alone(vcpu: Vcpu, untilHalted: boolean, limit: number, done: (event: TraceExit) => boolean): Promise<boolean> {
-    const ends = performance.now() + limit;
-    // Without an in-kernel LAPIC nothing but user space could wake a vCPU from HLT: it has left the guest.
-    let left = false;
-    for (;;) {
-      const turn = left ? 'late' : this.#turn(vcpu, Math.min(performance.now() + SLICE, ends), done);
-      if (turn === 'done') return true;
-      if (turn === 'hlt') left = true;
-      if (untilHalted && (left || vcpu.getMpState() === mpStates.KVM_MP_STATE_HALTED)) return true;
-      if (performance.now() >= ends || runBudgetLeft() === 0) return false;
-      await eventLoop();
-    }
+  get #now(): number {
+    return Number(process.hrtime.bigint() - this.#born);
   }
 
-  /** One vCPU's turn: until `ends`, its HLT exit, or the end of the run. */
-  #turn(vcpu: Vcpu, ends: number, done: (event: TraceExit) => boolean): 'late' | 'hlt' | 'done' {
-    for (;;) {
-      const left = Math.min(ends - performance.now(), runBudgetLeft());
-      if (left <= 0) return 'late';
-      const outcome = vcpu.runRaw(left);
-      if (outcome.kind === 'deadline') return 'late';
-      if (outcome.kind === 'errno') {
-        // EAGAIN: an AP has taken an INIT or a SIPI, and is to be entered again.
-        if (outcome.name === 'EAGAIN') continue;
-        throw new IoctlError('KVM_RUN', outcome.errno, { what: reportVcpu(vcpu, this.memory) });
-      }
-      const event = this.#record(vcpu, vcpu.exit(this.profile));
-      if (done(event)) return 'done';
-      if (event.exit.name === 'KVM_EXIT_HLT') return 'hlt';
-      this.#refuseFailure(vcpu, event.exit);
-    }
+  #act(act: NewAct): void {
+    this.trace.record({ seq: this.trace.events.length, ns: this.#now, ...act });
   }
 
   #record(vcpu: Vcpu, exit: Exit): TraceExit {
+    const { rip, rcx } = vcpu.getRegs();
+    const word = readWord(exit, () => Number(rcx & 0xffff_ffffn));
+    const fault = word?.kind === 'fault' ? readFault(vcpu, this.memory, word.vector) : undefined;
     const event: TraceExit = {
-      seq: this.trace.length,
-      ns: Number(process.hrtime.bigint() - this.#born),
+      seq: this.trace.events.length,
+      ns: this.#now,
       vcpu: vcpu.vcpuId,
-      rip: vcpu.getRegs().rip,
+      rip,
       exit,
+      ...(word && { word }),
+      ...(fault && { fault }),
     };
     this.trace.record(event);
     context.observer.exit?.(event);
     return event;
   }
 
-  #refuseFailure(vcpu: Vcpu, exit: Exit): void {
+  #refuseFailure(vcpu: Vcpu, { exit, word, fault }: TraceExit): void {
+    if (word?.kind === 'assert')
+      throw new GuestAssertionError(vcpu.vcpuId, word.text, word.actual, reportVcpu(vcpu, this.memory));
+    if (word?.kind === 'fault')
+      throw new GuestFaultError(vcpu.vcpuId, word.vector, fault, reportVcpu(vcpu, this.memory));
     const why = failures[exit.name];
     if (why) throw new GuestFailureError(`vCPU ${vcpu.vcpuId}: ${why}`, reportVcpu(vcpu, this.memory));
   }
 
-  #late(until: Until, limit: number): DeadlineError {
+  #late(goal: Goal, limit: number): DeadlineError {
     const spent = runBudgetLeft() === 0 ? 'the time that --timeout allows' : `${limit} ms`;
     const states = this.#vcpus.map(({ vcpu }) => reportVcpu(vcpu, this.memory));
-    const last = [...this.trace].at(-1);
+    const last = this.trace.events.at(-1);
     return new DeadlineError(
-      `The guest did not come to ${describeUntil(until)} within ${spent}; ${this.trace.length} exits until then`,
-      [...states, ...(last ? [`last exit: ${describeEvent(last)}`] : [])].join('\n'),
-      typeof until === 'function' || (until !== 'halted' && !('port' in until)),
+      `The guest did not come to ${goal.description} within ${spent}; ${this.trace.length} exits until then`,
+      [...states, ...(last ? [`last event: ${describeEvent(last)}`] : [])].join('\n'),
+      goal.waitsForExits,
     );
   }
 
@@ -316,6 +298,14 @@ export class Machine implements AsyncDisposable, Disposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
   }
+}
+
+function enableApic(vcpu: Vcpu, apic: 'xapic' | 'x2apic'): void {
+  if (apic === 'x2apic') {
+    const sregs = vcpu.getSregs();
+    vcpu.setSregs({ ...sregs, apicBase: sregs.apicBase | APIC_BASE_EXTD });
+  }
+  vcpu.setLapicRegisters({ SVR: SVR_ENABLED });
 }
 
 /** Both registers are 0 at reset. */

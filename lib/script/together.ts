@@ -5,16 +5,17 @@ import { mpStates } from '../abi/x86.ts';
 import type { Exit } from '../exit.ts';
 import type { Vcpu } from '../vcpu.ts';
 import type { VcpuRun } from '../vcpu-run.ts';
+import type { Progress } from './until.ts';
 
 /** What a run of several vCPUs asks its machine. */
 export interface Conductor {
   profile: DsmProfile;
-  /** An exit came. True if the run is over with it; what this throws ends it as well. */
-  exit(vcpu: Vcpu, exit: Exit): boolean;
+  /** An exit came: is the run over with it, or has this vCPU nothing more to do in it? What this throws ends the run. */
+  exit(vcpu: Vcpu, exit: Exit): Progress;
   /** An exit that met the end of the run. */
   lateExit(vcpu: Vcpu, exit: Exit): void;
-  /** The run is over when every vCPU is idle in HLT. */
-  untilHalted: boolean;
+  /** The run is over when all of these are idle in HLT. Empty: idle vCPUs end no run. */
+  idle: readonly Vcpu[];
   /** Milliseconds from now. */
   limit: number;
 }
@@ -40,15 +41,18 @@ export async function runTogether(vcpus: readonly Vcpu[], conductor: Conductor):
     finish = resolve;
     fail = reject;
   });
-  // Without an in-kernel LAPIC nothing but user space could wake a vCPU from HLT: it has left the guest.
+  // Parked, or in HLT without an in-kernel LAPIC, from which nothing but user space could wake it.
   const left = new Set<Vcpu>();
   const onExit = (exit: Exit, run: VcpuRun): void => {
     if (isOver) {
       conductor.lateExit(run.vcpu, exit);
-    } else if (conductor.exit(run.vcpu, exit)) {
+      return;
+    }
+    const progress = conductor.exit(run.vcpu, exit);
+    if (progress === 'over') {
       isOver = true;
       finish(true);
-    } else if (exit.name === 'KVM_EXIT_HLT') {
+    } else if (progress === 'park' || exit.name === 'KVM_EXIT_HLT') {
       left.add(run.vcpu);
       void run.pause();
     }
@@ -63,8 +67,8 @@ export async function runTogether(vcpus: readonly Vcpu[], conductor: Conductor):
       // Nobody waits longer for it than `conductor.limit`.
       run.ended({ deadline: '1440m' }).catch(fail);
     }
-    if (conductor.untilHalted)
-      allIdle(runs, left, () => isOver).then((idle) => {
+    if (conductor.idle.length > 0)
+      allIdle(runs, conductor.idle, left, () => isOver).then((idle) => {
         if (idle) finish(true);
       }, fail);
     inTime = await over;
@@ -80,15 +84,20 @@ export async function runTogether(vcpus: readonly Vcpu[], conductor: Conductor):
   return inTime;
 }
 
-/** Resolves when all are idle, twice in a row: an interrupt that was on its way has arrived by then. */
-async function allIdle(runs: readonly VcpuRun[], left: ReadonlySet<Vcpu>, isOver: () => boolean): Promise<boolean> {
+/** Resolves when all that are wanted are idle, twice in a row: an interrupt that was on its way has arrived by then. */
+async function allIdle(
+  runs: readonly VcpuRun[],
+  wanted: readonly Vcpu[],
+  left: ReadonlySet<Vcpu>,
+  isOver: () => boolean,
+): Promise<boolean> {
   let times = 0;
   for (let wait = LOOK_SOON; ; wait = Math.min(wait * 2, LOOK_LATE)) {
     await delay(wait);
     if (isOver()) return false;
     await Promise.all(runs.map((run) => run.pause()));
     if (isOver() || runs.some(({ alive }) => !alive)) return false;
-    times = runs.every(({ vcpu }) => left.has(vcpu) || isIdle(vcpu)) ? times + 1 : 0;
+    times = wanted.every((vcpu) => left.has(vcpu) || isIdle(vcpu)) ? times + 1 : 0;
     if (times === 2) return true;
     for (const run of runs) if (!left.has(run.vcpu)) run.resume();
   }

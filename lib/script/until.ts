@@ -1,51 +1,117 @@
-import { checkInteger, checkObject, checkText } from '../check.ts';
+import { checkChoice, checkInteger, checkObject, checkText } from '../check.ts';
 import { ArgumentError } from '../errors.ts';
 import type { Exit } from '../exit.ts';
+import { vectorIn, vectorName } from '../guest/exceptions.ts';
 import { show } from '../show.ts';
 import type { TraceExit } from './event.ts';
 
 /**
- * When a run is over: an access to a port; the n-th exit of a kind (counted in this run); n exits of any kind; every
- * vCPU idle in HLT; or what a function says.
+ * When a run is over: a sync point of the guest, by name or number; an access to a port; the n-th exit of a kind (counted
+ * in this run); n exits of any kind; a fault that the program did not handle, by vector or by name (`'#GP'`); every
+ * vCPU done; every vCPU, or the ones that are named, idle in HLT; or what a function says.
  */
 export type Until =
+  | { sync: string | number; count?: number; vcpu?: number }
   | { port: number; vcpu?: number }
   | { exit: Exit['name']; count?: number; vcpu?: number }
   | { exits: number }
+  | { fault: string | number; vcpu?: number }
+  | { halted: number | readonly number[] }
+  | 'done'
   | 'halted'
   | ((event: TraceExit) => boolean);
 
-/** A function that is asked after each exit of one run, in order. */
-export function untilExit(until: Until): (event: TraceExit) => boolean {
-  if (typeof until === 'function') return until;
-  if (until === 'halted') return () => false;
+/** What an exit means for its run: it is over; the vCPU has no more to do in it; or on it goes. */
+export type Progress = 'over' | 'park' | 'on';
+
+/** One run's end. */
+export interface Goal {
+  /** Asked about each exit of the run, in order. */
+  reached(event: TraceExit): Progress;
+  /** The vCPUs that have to be idle in HLT for the run to be over; none: being idle ends no run. */
+  readonly idle: readonly number[];
+  /** For a message. */
+  readonly description: string;
+  /** True if it waits for exits that KVM may or may not make, and not for the guest's own words. */
+  readonly waitsForExits: boolean;
+}
+
+/** @param running the vcpu_ids that take part */
+export function goalOf(until: Until, running: readonly number[]): Goal {
+  if (typeof until === 'function')
+    return exitGoal('the exit that the script waits for', (event) => (until(event) ? 'over' : 'on'));
+  if (until === 'halted') return idleGoal('every vCPU idle in HLT', running);
+  if (until === 'done') return doneGoal(running);
   checkObject('until', until);
+  if ('halted' in until) {
+    const ids = [until.halted].flat();
+    for (const id of ids) checkChoice('until.halted', id, running);
+    return idleGoal(`vCPU ${ids.join(' and ')} idle in HLT`, ids);
+  }
+  return exitsGoal(until);
+}
+
+function exitsGoal(until: Exclude<Until, string | ((event: TraceExit) => boolean) | { halted: unknown }>): Goal {
+  if ('exits' in until)
+    return exitGoal(
+      `${until.exits} exits`,
+      countdown(until.exits, () => true),
+    );
+  const { vcpu } = until;
+  const from = vcpu === undefined ? '' : ` of vCPU ${vcpu}`;
+  const isFrom = (event: TraceExit) => vcpu === undefined || event.vcpu === vcpu;
   if ('port' in until) {
     checkInteger('port', until.port, 0, 0xffff);
-    const { port, vcpu } = until;
-    return ({ exit, vcpu: from }) => exit.name === 'KVM_EXIT_IO' && exit.port === port && (vcpu ?? from) === from;
+    const uses = ({ exit }: TraceExit) => exit.name === 'KVM_EXIT_IO' && exit.port === until.port;
+    const goal = countdown(1, (event) => uses(event) && isFrom(event));
+    return wordGoal(`an access${from} to port 0x${until.port.toString(16)}`, goal);
   }
-  if ('exits' in until) return countdown(until.exits, () => true);
-  const { exit: name, vcpu } = until;
+  if ('sync' in until) {
+    const { sync: name, count = 1 } = until;
+    if (typeof name !== 'string') checkInteger('until.sync', name, 0, 0xffff_ffff);
+    const says = ({ word }: TraceExit) => word?.kind === 'sync' && word.name === name;
+    const goal = countdown(count, (event) => says(event) && isFrom(event));
+    return wordGoal(`${count === 1 ? '' : `${count} x `}sync point ${JSON.stringify(name)}${from}`, goal);
+  }
+  if ('fault' in until) {
+    const vector = vectorIn('until.fault', until.fault);
+    const faults = ({ word }: TraceExit) => word?.kind === 'fault' && word.vector === vector;
+    const goal = countdown(1, (event) => faults(event) && isFrom(event));
+    return wordGoal(`${vectorName(vector)}${from}`, goal);
+  }
+  const { exit: name, count = 1 } = until;
   checkText('until.exit', name);
-  return countdown(until.count ?? 1, (event) => event.exit.name === name && (vcpu ?? event.vcpu) === event.vcpu);
+  const goal = countdown(count, (event) => event.exit.name === name && isFrom(event));
+  return exitGoal(`${count} x ${name}${from}`, goal);
 }
 
-/** What a run waited for, for a message. */
-export function describeUntil(until: Until): string {
-  if (typeof until === 'function') return 'the exit that the script waits for';
-  if (until === 'halted') return 'every vCPU idle in HLT';
-  if ('port' in until) return `an access to port 0x${until.port.toString(16)}`;
-  if ('exits' in until) return `${until.exits} exits`;
-  return `${until.count ?? 1} x ${until.exit}`;
+function exitGoal(description: string, reached: Goal['reached']): Goal {
+  return { description, reached, idle: [], waitsForExits: true };
 }
 
-function countdown(count: number, counts: (event: TraceExit) => boolean): (event: TraceExit) => boolean {
+function wordGoal(description: string, reached: Goal['reached']): Goal {
+  return { description, reached, idle: [], waitsForExits: false };
+}
+
+function idleGoal(description: string, idle: readonly number[]): Goal {
+  return { description, idle, reached: () => 'on', waitsForExits: false };
+}
+
+function doneGoal(running: readonly number[]): Goal {
+  const left = new Set(running);
+  return wordGoal('every vCPU done', ({ word, vcpu }) => {
+    if (word?.kind !== 'done') return 'on';
+    left.delete(vcpu);
+    return left.size === 0 ? 'over' : 'park';
+  });
+}
+
+function countdown(count: number, counts: (event: TraceExit) => boolean): (event: TraceExit) => Progress {
   if (!Number.isInteger(count) || count < 1)
     throw new ArgumentError('until', `${show(count)} is not a number of exits`, 'Wait for at least one exit.');
   let left = count;
   return (event) => {
     if (counts(event)) left -= 1;
-    return left <= 0;
+    return left <= 0 ? 'over' : 'on';
   };
 }

@@ -66,7 +66,7 @@ test('one that spins keeps the others from being done: the deadline tells where 
 test('a guest that cannot go on ends the run of all', options, async () => {
   await using m = await machine({ vcpus: 2 });
   m.vcpu(0).program(flat32(spin));
-  m.vcpu(1).program(flat32(Uint8Array.of(0x0f, 0x0b))); // ud2, and no IDT
+  m.vcpu(1).program(flat32(Uint8Array.of(0x0f, 0x0b)), { idt: false }); // ud2
   await assert.rejects(m.run({ until: { port: 0x10 } }), (error) => {
     assert.ok(error instanceof GuestFailureError);
     assert.match(error.message, /vCPU 1: triple fault/);

@@ -1,0 +1,10 @@
+import { existsSync } from 'node:fs';
+
+/**
+ * True if this host's KVM has neither VMX nor SVM below it and runs guests outside 64-bit mode by its instruction
+ * emulator. That does not know every instruction: `int n`, `int3`, and `iret` in protected mode end the guest with
+ * KVM_EXIT_INTERNAL_ERROR. Nor do its LAPICs keep a vector in service: a handler without EOI stops nothing there.
+ */
+export function emulatesGuests(): boolean {
+  return !['kvm_intel', 'kvm_amd'].some((module) => existsSync(`/sys/module/${module}`));
+}

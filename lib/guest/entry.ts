@@ -1,0 +1,54 @@
+/** What the ways into a guest have in common. */
+import type { KvmSregs } from '../abi/x86.ts';
+
+/** RFLAGS bit 1 is always set. */
+const RFLAGS_FIXED = 1n << 1n;
+const RFLAGS_IF = 1n << 9n;
+
+/** A descriptor table: guest linear address, and its size in bytes minus one. */
+export interface TableRegister {
+  base: bigint;
+  limit: number;
+}
+
+/** The descriptor tables of a guest. */
+export interface GuestTables {
+  /** Default: as it is. */
+  gdt?: TableRegister;
+  /** Default: empty. */
+  idt?: TableRegister;
+}
+
+export function tablesOf(sregs: KvmSregs, tables: GuestTables = {}): Pick<KvmSregs, 'gdt' | 'idt'> {
+  return { gdt: tables.gdt ?? sregs.gdt, idt: tables.idt ?? { base: 0n, limit: 0 } };
+}
+
+export const clearedRegs = {
+  rax: 0n,
+  rbx: 0n,
+  rcx: 0n,
+  rdx: 0n,
+  rsi: 0n,
+  rdi: 0n,
+  rbp: 0n,
+  r8: 0n,
+  r9: 0n,
+  r10: 0n,
+  r11: 0n,
+  r12: 0n,
+  r13: 0n,
+  r14: 0n,
+  r15: 0n,
+} as const;
+
+export function ripAndFlags(entry: { rip: number; rsp: number; interrupts?: boolean }): {
+  rip: bigint;
+  rsp: bigint;
+  rflags: bigint;
+} {
+  return {
+    rip: BigInt(entry.rip),
+    rsp: BigInt(entry.rsp),
+    rflags: RFLAGS_FIXED | (entry.interrupts ? RFLAGS_IF : 0n),
+  };
+}

@@ -1,0 +1,44 @@
+import { checkInteger, checkText } from '../check.ts';
+import { ArgumentError } from '../errors.ts';
+import { show } from '../show.ts';
+
+/** Vectors 0 to 31. Source: Intel SDM volume 3, "Protected-Mode Exceptions and Interrupts". */
+const mnemonics: Record<number, string> = {
+  0: '#DE',
+  1: '#DB',
+  2: 'NMI',
+  3: '#BP',
+  4: '#OF',
+  5: '#BR',
+  6: '#UD',
+  7: '#NM',
+  8: '#DF',
+  10: '#TS',
+  11: '#NP',
+  12: '#SS',
+  13: '#GP',
+  14: '#PF',
+  16: '#MF',
+  17: '#AC',
+  18: '#MC',
+  19: '#XM',
+  20: '#VE',
+  21: '#CP',
+  28: '#HV',
+  29: '#VC',
+  30: '#SX',
+};
+
+/** `#GP` for 13, `vector 0x41` for what has no name. */
+export function vectorName(vector: number): string {
+  return mnemonics[vector] ?? `vector 0x${vector.toString(16)}`;
+}
+
+/** A vector from a number or the name of an exception. Throws ArgumentError. */
+export function vectorIn(argument: string, vector: number | string): number {
+  if (typeof vector === 'number') return checkInteger(argument, vector, 0, 255);
+  const name = checkText(argument, vector).toLowerCase();
+  const found = Object.entries(mnemonics).find(([, mnemonic]) => mnemonic.toLowerCase() === name);
+  if (found) return Number(found[0]);
+  throw new ArgumentError(argument, `${show(vector)} is no exception`, 'Write it like "#GP", or give the vector.');
+}

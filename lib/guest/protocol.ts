@@ -1,0 +1,70 @@
+/**
+ * What a guest tells the host: a 4-byte `out` of eax to one of these ports. No in-kernel device of KVM has them, so that
+ * each such `out` leaves the guest as KVM_EXIT_IO. The snippets write these; a script may as well, by hand.
+ */
+import type { Exit } from '../exit.ts';
+
+export const guestPorts = {
+  /** eax: the sync point's number. */
+  sync: 0xd0,
+  /** eax: the value; ecx: the number of its name. */
+  value: 0xd4,
+  /** This vCPU's part of the test is over. */
+  done: 0xd8,
+  /** eax: the number of the assertion that failed; ecx: what was there instead. */
+  assert: 0xdc,
+  /** From the handlers: a vector that nobody expected. eax: the vector; the stack holds the rest. */
+  fault: 0xe0,
+} as const;
+
+const kinds = new Map<number, keyof typeof guestPorts>(
+  Object.entries(guestPorts).map(([kind, port]) => [port, kind as keyof typeof guestPorts]),
+);
+
+/** What one `out` to such a port says; `fault` is told in full by `readFault`. */
+export type GuestWord =
+  | { kind: 'sync'; name: string | number }
+  | { kind: 'value'; name: string | number; value: number }
+  | { kind: 'done' }
+  | { kind: 'assert'; text: string; actual: number }
+  | { kind: 'fault'; vector: number };
+
+/** Reads an exit. `undefined` if it is no such `out`. */
+export function readWord(exit: Exit, ecx: () => number): GuestWord | undefined {
+  if (exit.name !== 'KVM_EXIT_IO' || exit.direction !== 'out' || exit.size !== 4 || exit.count !== 1) return undefined;
+  const kind = kinds.get(exit.port);
+  if (kind === undefined || exit.data.length < 4) return undefined;
+  const eax = new DataView(exit.data.buffer, exit.data.byteOffset).getUint32(0, true);
+  switch (kind) {
+    case 'sync':
+      return { kind, name: nameOf(eax) };
+    case 'value':
+      return { kind, name: nameOf(ecx()), value: eax };
+    case 'done':
+      return { kind };
+    case 'assert':
+      return { kind, text: String(nameOf(eax)), actual: ecx() };
+    case 'fault':
+      return { kind, vector: eax & 0xff };
+  }
+}
+
+/** Numbers below are the scripts' own. */
+const FIRST_NUMBER = 0x1_0000;
+const names: string[] = [];
+const numbers = new Map<string, number>();
+
+/** The number that stands for a name in guest code; the same name has the same number. */
+export function numberOf(name: string): number {
+  let number = numbers.get(name);
+  if (number === undefined) {
+    number = FIRST_NUMBER + names.push(name) - 1;
+    numbers.set(name, number);
+  }
+  return number;
+}
+
+/** The name behind a number, or the number itself if no name has it. */
+export function nameOf(number: number): string | number {
+  return names[number - FIRST_NUMBER] ?? number;
+}
