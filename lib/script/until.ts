@@ -52,12 +52,12 @@ export function goalOf(until: Until, running: readonly number[]): Goal {
 }
 
 function exitsGoal(until: Exclude<Until, string | ((event: TraceExit) => boolean) | { halted: unknown }>): Goal {
-  if ('exits' in until)
-    return exitGoal(
-      `${until.exits} exits`,
-      countdown(until.exits, () => true),
-    );
+  if ('exits' in until) {
+    const goal = countdown(until.exits, () => true);
+    return exitGoal(`${until.exits} exits`, goal);
+  }
   const { vcpu } = until;
+  if (vcpu !== undefined) checkInteger('until.vcpu', vcpu, 0, 0xffff_ffff);
   const from = vcpu === undefined ? '' : ` of vCPU ${vcpu}`;
   const isFrom = (event: TraceExit) => vcpu === undefined || event.vcpu === vcpu;
   if ('port' in until) {

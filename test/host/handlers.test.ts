@@ -14,6 +14,7 @@ async function faultOf(m: Machine): Promise<GuestFaultError> {
     (e: unknown) => e,
   );
   assert.ok(error instanceof GuestFaultError, String(error));
+  assert.equal(error.code, 'ERR_GUEST_FAULT');
   return error;
 }
 
@@ -228,6 +229,7 @@ test('an assertion of the guest, also of one whose run another vCPU has ended', 
   `);
   await assert.rejects(m.run(), (error) => {
     assert.ok(error instanceof GuestAssertionError);
+    assert.equal(error.code, 'ERR_GUEST_ASSERTION');
     assert.equal(error.actual, 3);
     return true;
   });
