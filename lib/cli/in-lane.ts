@@ -20,11 +20,13 @@ export function runDoctorInLane(lane: Lane, options: GlobalOptions): Promise<num
   return runInLane(lane, options.json ? [...argv, '--json'] : argv, [], options);
 }
 
-async function runInLane(
+/** Runs the command with other arguments inside a lab machine. What it prints goes to `stdout`. */
+export async function runInLane(
   lane: Lane,
   argv: readonly string[],
   files: { path: string; data: string }[],
   options: GlobalOptions,
+  stdout: NodeJS.WritableStream = process.stdout,
 ): Promise<number> {
   const { exitCode } = await runInLab({
     lane,
@@ -34,7 +36,7 @@ async function runInLane(
     ...(options.cmdline === undefined ? {} : { cmdline: options.cmdline }),
     ...(options.emulator === undefined ? {} : { emulator: options.emulator }),
     timeoutSeconds: options.timeout,
-    stdout: process.stdout,
+    stdout,
     stderr: process.stderr,
     report: (line) => process.stderr.write(`${line}\n`),
   });

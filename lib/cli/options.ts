@@ -21,14 +21,14 @@ export interface GlobalOptions {
 const DEFAULT_TIMEOUT = 60;
 
 /** Adds the global options to a subcommand: they may stand before and behind its name. */
-export function withGlobalOptions(command: Command): Command {
-  for (const option of globalOptions()) command.addOption(option);
+export function withGlobalOptions(command: Command, timeout = DEFAULT_TIMEOUT): Command {
+  for (const option of globalOptions(timeout)) command.addOption(option);
   return command;
 }
 
 /** The same options on the program itself, without defaults: a subcommand's own win. */
 export function withLeadingOptions(program: Command): Command {
-  for (const option of globalOptions()) program.addOption(option.hideHelp().default(undefined));
+  for (const option of globalOptions(DEFAULT_TIMEOUT)) program.addOption(option.hideHelp().default(undefined));
   return program;
 }
 
@@ -44,7 +44,7 @@ export function globalOptionsOf(command: Command): GlobalOptions {
   return values as unknown as GlobalOptions;
 }
 
-function globalOptions(): Option[] {
+function globalOptions(timeout: number): Option[] {
   return [
     new Option('--on <place>', 'where to run').choices(['auto', 'host', 'vmx', 'svm']).default('auto'),
     new Option('--json', 'machine-readable output').default(false),
@@ -53,7 +53,7 @@ function globalOptions(): Option[] {
     new Option('--cmdline <text>', 'lab: add to the kernel command line'),
     new Option('--emulator <binary>', 'lab: use this Bochs or QEMU'),
     new Option('--device <path>', 'instead of /dev/kvm').default('/dev/kvm'),
-    new Option('--timeout <s>', 'seconds that the command may take').default(DEFAULT_TIMEOUT).argParser(seconds),
+    new Option('--timeout <s>', 'seconds that the command may take').default(timeout).argParser(seconds),
   ];
 }
 

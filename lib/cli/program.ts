@@ -1,16 +1,19 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { ArgumentError } from '../errors.ts';
-import { packageRoot } from './bundle.ts';
 import { reportError } from './fail.ts';
 import { globalOptionsOf, withGlobalOptions, withLeadingOptions } from './options.ts';
+import { SUITE_TIMEOUT, SUITE_WORKER, type TestOptions, testOptions } from './test-options.ts';
+import { version } from './version.ts';
 
 /** Exit codes of the command line, a contract: 0 pass, 1 fail, 2 usage, 3 environment not usable, 4 all skipped. */
 const USAGE = 2;
 
 /** Runs the command with `argv` as in `process.argv`; returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
+  if (argv[2] === SUITE_WORKER) {
+    const { suiteWorker } = await import('./suite-worker.ts');
+    return suiteWorker();
+  }
   let exitCode = 0;
   const program = withLeadingOptions(new Command('kvm-dsm'))
     .description("Integration tests for KVM's DSM interrupt forwarding")
@@ -33,6 +36,16 @@ export async function main(argv: readonly string[]): Promise<number> {
     .action(async (script: string, args: string[], _options, command: Command) => {
       const { run } = await import('./run.ts');
       exitCode = await run(script, args, globalOptionsOf(command));
+    });
+
+  const test = withGlobalOptions(program.command('test'), SUITE_TIMEOUT);
+  for (const option of testOptions()) test.addOption(option);
+  test
+    .description('run the conformance suite')
+    .argument('[pattern...]', 'parts of the names of checks, or globs such as payload.*.vector')
+    .action(async (patterns: string[], own: TestOptions, command: Command) => {
+      const { test } = await import('./test.ts');
+      exitCode = await test(patterns, own, globalOptionsOf(command));
     });
 
   withGlobalOptions(program.command('abi'))
@@ -60,8 +73,4 @@ export async function main(argv: readonly string[]): Promise<number> {
     return error instanceof ArgumentError ? USAGE : failed;
   }
   return exitCode;
-}
-
-function version(): string {
-  return JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')).version;
 }

@@ -1,17 +1,16 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { gunzipSync } from 'node:zlib';
+import { readKernelConfig } from '../kernel-config.ts';
 import { type Check, check } from './check.ts';
 
 const OPTION = 'CONFIG_KVM_DSM_IRQ_FORWARD';
 
 /** What the running kernel was built with, where that can be read. */
 export function checkKernelConfig(): Check[] {
-  const source = ['/proc/config.gz', `/boot/config-${release()}`].find(readable);
-  if (!source)
+  const config = readKernelConfig();
+  if (!config)
     return [check('kernel.config', 'note', `Linux ${release()}: its configuration cannot be read here`, null)];
-  const raw = readFileSync(source);
-  const text = source.endsWith('.gz') ? gunzipSync(raw).toString() : raw.toString();
+  const { source, text } = config;
   if (new RegExp(`^${OPTION}=y$`, 'm').test(text))
     return [check('kernel.config', 'ok', `Linux ${release()} was built with ${OPTION}=y (${source})`)];
   return [
@@ -54,12 +53,4 @@ function parameterCheck(module: string, name: string, value: string): Check {
 
 function readParameter(path: string): string | null {
   return existsSync(path) ? readFileSync(path, 'ascii').trim() : null;
-}
-
-function readable(path: string): boolean {
-  try {
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }

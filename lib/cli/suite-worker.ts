@@ -1,0 +1,11 @@
+import { readFileSync } from 'node:fs';
+import { profileByName } from '../abi/dsm/profile.ts';
+import { type Job, work } from '../suite/worker.ts';
+import { loadSubjects } from './suite-checks.ts';
+
+/** The process that runs checks: its job comes on its standard input. Returns the exit code. */
+export async function suiteWorker(): Promise<number> {
+  const job = JSON.parse(readFileSync(0, 'utf8')) as Job;
+  await work(job, await loadSubjects(job.module), profileByName(job.profile));
+  return 0;
+}

@@ -1,0 +1,165 @@
+import { Writable } from 'node:stream';
+import type { Lane } from '../lab/index.ts';
+import { LabFrozenError, LabGuestError } from '../lab/index.ts';
+import type { Executor } from '../suite/conduct.ts';
+import { SuiteWorkerError } from '../suite/errors.ts';
+import type { RunEnd, Sink } from '../suite/local.ts';
+import type { Item } from '../suite/plan.ts';
+import { runInLane } from './in-lane.ts';
+import { PARSED_TEST } from './inside.ts';
+import type { GlobalOptions } from './options.ts';
+import type { InsideEvent, InsidePart } from './test-inside.ts';
+
+const GUEST_DIR = '/run/kvm-dsm';
+
+/** What the command line says about a run, and the text of a module of checks if there is one. */
+export interface LaneOptions {
+  global: GlobalOptions;
+  seed: number;
+  strict: boolean;
+  bail: boolean;
+  module: string | null;
+}
+
+/**
+ * Runs items in a machine of the lab. One whose kernel crashed or froze costs its check; the rest runs in a new
+ * machine.
+ */
+export function laneExecutor(lane: Lane, options: LaneOptions): Executor {
+  return async (items, sink) => {
+    const ends = performance.now() + options.global.timeout * 1000;
+    let left = [...items];
+    while (left.length > 0) {
+      const timeout = (ends - performance.now()) / 1000;
+      if (timeout <= 0) return TIME_OVER;
+      const boot = new Boot(left, sink);
+      const error = await boot.run(lane, options, timeout).then(
+        () => null,
+        (thrown: unknown) => thrown,
+      );
+      const lost = boot.left.length < left.length;
+      left = boot.left;
+      if (boot.end === 'done' || boot.end === 'stopped') {
+        if (error) throw error;
+        return null;
+      }
+      if (boot.end === 'timeout') return TIME_OVER;
+      if (boot.end !== 'broken') {
+        // Only a machine that died is replaced, and only if that brings the run on.
+        if (!(error instanceof LabGuestError)) throw error ?? new SuiteWorkerError('the lab told no end of the run');
+        if (!boot.lose(error) && !lost) throw error;
+        left = boot.left;
+      }
+      if (boot.stopped) return null;
+      if (left.length > 0) sink.note(`the ${lane} machine is booted again for the ${left.length} checks that are left`);
+    }
+    return null;
+  };
+}
+
+const TIME_OVER = 'the time that --timeout allows was over';
+
+/** One machine from its start to its end. */
+class Boot {
+  left: Item[];
+  end: RunEnd | null = null;
+  /** The sink wants no more. */
+  stopped = false;
+  readonly #items: ReadonlyMap<number, Item>;
+  readonly #sink: Sink;
+  #current: { item: Item; began: number } | null = null;
+
+  constructor(items: readonly Item[], sink: Sink) {
+    this.left = [...items];
+    this.#items = new Map(items.map((item) => [item.n, item]));
+    this.#sink = sink;
+  }
+
+  async run(lane: Lane, { global, seed, strict, bail, module }: LaneOptions, timeout: number): Promise<void> {
+    const { device, profile } = global;
+    const inside = module === null ? null : `${GUEST_DIR}/checks.mjs`;
+    const part: InsidePart = { items: this.left, module: inside, seed, device, profile, timeout, strict, bail };
+    const partFile = `${GUEST_DIR}/part.json`;
+    const files = [{ path: partFile, data: JSON.stringify(part) }];
+    if (module !== null) files.push({ path: inside!, data: module });
+    const output = new Lines((line) => this.#hear(line));
+    const exitCode = await runInLane(
+      lane,
+      [PARSED_TEST, partFile],
+      files,
+      { ...global, timeout: Math.ceil(timeout) },
+      output,
+    );
+    if (this.end === null)
+      throw new SuiteWorkerError(`the command inside the ${lane} machine ended with exit code ${exitCode}`);
+  }
+
+  /** The machine died: so has the check that ran. Returns false if none did. */
+  lose(error: LabGuestError): boolean {
+    if (!this.#current) return false;
+    const { item, began } = this.#current;
+    const [reason = '', ...detail] = error.message.split('\n');
+    const cause = error instanceof LabFrozenError ? 'deadline' : 'oops';
+    this.#outcome(
+      item,
+      { kind: 'fail', cause, reason, detail: detail.join('\n') },
+      Math.round(performance.now() - began),
+      0,
+    );
+    return true;
+  }
+
+  #hear(line: string): void {
+    let event: InsideEvent;
+    try {
+      event = JSON.parse(line) as InsideEvent;
+    } catch {
+      process.stderr.write(`${line}\n`);
+      return;
+    }
+    switch (event.type) {
+      case 'facts':
+        this.#sink.facts(event.facts);
+        break;
+      case 'start': {
+        const item = this.#items.get(event.n)!;
+        this.#current = { item, began: performance.now() };
+        this.#sink.start(item);
+        break;
+      }
+      case 'outcome':
+        this.#outcome(this.#items.get(event.n)!, event.outcome, event.ms, event.exits);
+        break;
+      case 'note':
+        this.#sink.note(event.text);
+        break;
+      case 'end':
+        this.end = event.end;
+        break;
+    }
+  }
+
+  #outcome(item: Item, ...outcome: Parameters<Sink['outcome']> extends [Item, ...infer Rest] ? Rest : never): void {
+    this.#current = null;
+    this.left = this.left.filter(({ n }) => n !== item.n);
+    if (!this.#sink.outcome(item, ...outcome)) this.stopped = true;
+  }
+}
+
+/** Cuts what is written to it into lines. */
+class Lines extends Writable {
+  readonly #take: (line: string) => void;
+  #rest = '';
+
+  constructor(take: (line: string) => void) {
+    super({ decodeStrings: false });
+    this.#take = take;
+  }
+
+  override _write(chunk: Buffer | string, _encoding: BufferEncoding, done: () => void): void {
+    const lines = (this.#rest + chunk.toString()).split('\n');
+    this.#rest = lines.pop()!;
+    for (const line of lines) this.#take(line);
+    done();
+  }
+}

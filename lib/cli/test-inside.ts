@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import { Kvm } from '../kvm.ts';
+import { checksById } from '../suite/check.ts';
+import type { Facts } from '../suite/facts.ts';
+import type { RunEnd } from '../suite/local.ts';
+import { checkOf, type Item } from '../suite/plan.ts';
+import { judge, type Outcome } from '../suite/verdict.ts';
+import { loadSubjects } from './suite-checks.ts';
+import { type PartOptions, testHere } from './test-here.ts';
+
+/** What a machine of the lab is given to do. */
+export interface InsidePart extends PartOptions {
+  items: Item[];
+  strict: boolean;
+  bail: boolean;
+}
+
+/** What it tells, as lines of JSON on its standard output. */
+export type InsideEvent =
+  | { type: 'facts'; facts: Facts }
+  | { type: 'start'; n: number }
+  | { type: 'outcome'; n: number; outcome: Outcome; ms: number; exits: number }
+  | { type: 'note'; text: string }
+  | { type: 'end'; end: RunEnd };
+
+/** Runs a part of the suite inside a machine of the lab. Returns the exit code: 0 if it has told how it ended. */
+export async function testInside(partFile: string): Promise<number> {
+  const part = JSON.parse(readFileSync(partFile, 'utf8')) as InsidePart;
+  const tell = (event: InsideEvent) => process.stdout.write(`${JSON.stringify(event)}\n`);
+  Kvm.open(part.device).close();
+  const checks = checksById(await loadSubjects(part.module));
+  const end = await testHere(part.items, checks, part, true, {
+    facts: (facts) => tell({ type: 'facts', facts }),
+    start: ({ n }) => tell({ type: 'start', n }),
+    outcome(item, outcome, ms, exits) {
+      tell({ type: 'outcome', n: item.n, outcome, ms, exits });
+      return !(part.bail && judge(checkOf(checks, item), outcome, part.strict).verdict === 'fail');
+    },
+    note: (text) => tell({ type: 'note', text }),
+  });
+  tell({ type: 'end', end });
+  return 0;
+}

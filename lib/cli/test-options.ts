@@ -1,0 +1,42 @@
+import { InvalidArgumentError, Option } from 'commander';
+import { type ReporterName, reporterNames } from '../suite/report/names.ts';
+
+/** Instead of a subcommand: the process runs checks for another one. */
+export const SUITE_WORKER = '--suite-worker';
+
+/** Seconds that `kvm-dsm test` may take if `--timeout` does not say otherwise. */
+export const SUITE_TIMEOUT = 1200;
+
+/** The options of `kvm-dsm test` beside the global ones. */
+export interface TestOptions {
+  reporter: ReporterName;
+  list: boolean;
+  strict: boolean;
+  bail: boolean;
+  shuffle: boolean;
+  repeat: number;
+  seed?: number;
+  /** A script whose checks run instead of the suite's. */
+  checks?: string;
+}
+
+export function testOptions(): Option[] {
+  return [
+    new Option('--reporter <name>', 'how to report').choices(reporterNames).default('spec'),
+    new Option('--list', 'print the checks, their claims and sources, and run none').default(false),
+    new Option('--strict', 'a known shortfall of the series is a failure as well').default(false),
+    new Option('--bail', 'stop at the first failure').default(false),
+    new Option('--shuffle', 'in an order that the seed decides').default(false),
+    new Option('--repeat <n>', 'run everything so many times').default(1).argParser(integer(1, 10_000)),
+    new Option('--seed <n>', 'what random choices depend on (default: a new one)').argParser(integer(0, 0xffff_ffff)),
+    new Option('--checks <file>', 'run the checks of this script instead (.ts or .js)'),
+  ];
+}
+
+function integer(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= low && value <= high) return value;
+    throw new InvalidArgumentError(`Give an integer from ${low} to ${high}.`);
+  };
+}

@@ -1,0 +1,91 @@
+import { checkFunction, checkList, checkObject, checkText } from '../check.ts';
+import { type Duration, milliseconds } from '../duration.ts';
+import { ArgumentError } from '../errors.ts';
+import type { CheckContext } from './context.ts';
+import type { Need } from './needs.ts';
+
+/** Why a check is known to fail on a kernel of the profile. */
+export interface Shortfall {
+  /** What the series does wrong, one line. */
+  reason: string;
+  /** Where that is written down. */
+  source: string;
+  /** What the failure says, if it is this one: another failure is a fail. Default: any. */
+  cause?: RegExp;
+}
+
+/** One claim about a kernel, and how to find out whether it holds. */
+export interface Check {
+  /** Unique: the subject's name, a dot, and more words with dots: `payload.icr.vector`. */
+  id: string;
+  /** What is so on a kernel that is right: one line, a whole sentence without its full stop. */
+  claim: string;
+  /** Where the claim comes from: patch 2/3, SDM vol. 3 11.6.1, Documentation/virt/kvm/api.rst 4.46, ... */
+  source: string;
+  /** How long it may take, all guests together. Default 10 s. */
+  deadline?: Duration;
+  /** What it cannot do without: it is skipped, with the reason, where one of these is missing. */
+  needs?: readonly Need[];
+  /** Known to fail: the verdict is xfail then, and xpass if it does not. */
+  shortfall?: Shortfall;
+  /** Returns if the claim holds, and throws if it does not. */
+  run(ctx: CheckContext): void | Promise<void>;
+}
+
+/** Checks about one subject: what a person would look for together. */
+export interface Subject {
+  /** One word; every check's id begins with it and a dot. */
+  name: string;
+  /** One line for people. */
+  title: string;
+  checks: readonly Check[];
+}
+
+export const DEFAULT_CHECK_DEADLINE = '10s';
+
+const WORD = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
+const ONE_LINE = /^[^\s#](?:[^\n\r#]*[^\s#.])?$/;
+
+/** A subject whose ids, claims and sources have the form that reports need; otherwise throws ArgumentError. */
+export function subject(name: string, title: string, checks: readonly Check[]): Subject {
+  if (!WORD.test(checkText('name', name))) throw refused('name', name, 'small letters, digits and hyphens');
+  checkList('checks', checks).forEach(checkCheck, name);
+  return { name, title: checkText('title', title), checks };
+}
+
+function checkCheck(this: string, check: Check): void {
+  const { id, claim, source, deadline, run } = checkObject('check', check);
+  const [first, ...words] = checkText('id', id).split('.');
+  if (first !== String(this) || words.length === 0 || !words.every((word) => WORD.test(word)))
+    throw refused('id', id, `'${this}.' and words of small letters, digits and hyphens with dots between them`);
+  for (const [what, text] of Object.entries({ claim, source }))
+    if (!ONE_LINE.test(checkText(what, text)))
+      throw refused(what, text, `one line without '#' and without a full stop (check ${id})`);
+  if (deadline !== undefined) milliseconds(deadline);
+  checkFunction('run', run);
+}
+
+function refused(argument: string, value: string, wanted: string): ArgumentError {
+  return new ArgumentError(argument, `${argument} '${value}' is not ${wanted}`, `Give ${wanted}.`);
+}
+
+/** One check per row: for what has a list of cases, such as the delivery modes. */
+export function table<T>(rows: readonly T[], check: (row: T) => Check): Check[] {
+  return rows.map(check);
+}
+
+/** Every check of some subjects by its id. Throws ArgumentError for an id that is there twice. */
+export function checksById(subjects: readonly Subject[]): Map<string, Check> {
+  const found = new Map<string, Check>();
+  for (const check of subjects.flatMap(({ checks }) => checks)) {
+    if (found.has(check.id))
+      throw new ArgumentError('checks', `There are two checks with the id ${check.id}`, 'Rename one.');
+    found.set(check.id, check);
+  }
+  return found;
+}
+
+/** The subject that an id belongs to. */
+export function subjectOf(id: string): string {
+  return id.slice(0, id.indexOf('.'));
+}

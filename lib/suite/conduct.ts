@@ -1,0 +1,134 @@
+import type { Check } from './check.ts';
+import type { Facts } from './facts.ts';
+import type { Sink } from './local.ts';
+import { checkOf, type Item } from './plan.ts';
+import { judge, type Outcome, type Result, type Totals, totalsOf } from './verdict.ts';
+
+/** What a report begins with. */
+export interface Head {
+  facts: Facts;
+  /** This package's version. */
+  package: string;
+  seed: number;
+  repeat: number;
+  shuffle: boolean;
+  strict: boolean;
+  items: readonly Item[];
+  checks: ReadonlyMap<string, Check>;
+}
+
+/** What a report ends with. */
+export interface Summary {
+  totals: Totals;
+  /** Milliseconds by the clock on the wall, from the beginning. */
+  ms: { all: number; untilFirstCheck: number; inChecks: number };
+  /** The checks that took longest by that clock, the slowest first. */
+  slowest: { item: Item; ms: number }[];
+  /** In the order of the plan. */
+  results: { item: Item; result: Result }[];
+}
+
+/** Writes a report while a run goes on. */
+export interface Reporter {
+  head(head: Head): void;
+  start(item: Item): void;
+  end(item: Item, result: Result): void;
+  /** A person should know. */
+  note(text: string): void;
+  /** Once a second while a check runs. */
+  tick(item: Item, seconds: number): void;
+  done(summary: Summary): void;
+}
+
+/** Runs items somewhere, and tells a sink. Returns why the rest did not run, or null. */
+export type Executor = (items: readonly Item[], sink: Sink) => Promise<string | null>;
+
+export interface ConductOptions extends Omit<Head, 'facts'> {
+  executor: Executor;
+  reporter: Reporter;
+  bail: boolean;
+}
+
+const SLOWEST = 5;
+
+/**
+ * Runs a plan, judges each outcome and reports it. Every item ends with a verdict: one whose turn did not come is
+ * skipped behind `--bail`, and failed otherwise.
+ *
+ * @throws what the executor throws, if it is not even known where the checks would have run
+ */
+export async function conduct({ executor, reporter, bail, ...head }: ConductOptions): Promise<Summary> {
+  const { items, checks, strict } = head;
+  const results = new Map<number, { item: Item; result: Result }>();
+  const walls: { item: Item; ms: number }[] = [];
+  const began = performance.now();
+  let firstCheck: number | null = null;
+  let current: { item: Item; began: number } | null = null;
+  let hasHead = false;
+  let bailedOut: string | null = null;
+  const early: string[] = [];
+
+  const end = (item: Item, outcome: Outcome, ms: number, exits: number): void => {
+    if (results.has(item.n)) return;
+    const result = { ...judge(checkOf(checks, item), outcome, strict), ms, exits };
+    results.set(item.n, { item, result });
+    if (current) walls.push({ item, ms: performance.now() - current.began });
+    current = null;
+    reporter.end(item, result);
+    if (bail && result.verdict === 'fail') bailedOut ??= item.id;
+  };
+  const sink: Sink = {
+    facts(facts) {
+      if (hasHead) return;
+      hasHead = true;
+      reporter.head({ ...head, facts });
+      for (const text of early) reporter.note(text);
+    },
+    start(item) {
+      firstCheck ??= performance.now();
+      current = { item, began: performance.now() };
+      reporter.start(item);
+    },
+    outcome(item, outcome, ms, exits) {
+      end(item, outcome, ms, exits);
+      return bailedOut === null;
+    },
+    note(text) {
+      if (hasHead) reporter.note(text);
+      else early.push(text);
+    },
+  };
+  const timer = setInterval(() => {
+    if (current) reporter.tick(current.item, Math.floor((performance.now() - current.began) / 1000));
+  }, 1000);
+  let why: string | null;
+  try {
+    why = await executor(items, sink);
+  } catch (error) {
+    if (!hasHead) throw error;
+    why = error instanceof Error ? error.message : String(error);
+  } finally {
+    clearInterval(timer);
+  }
+  const [reason = '', ...detail] = (why ?? 'the run ended before its turn').split('\n');
+  const outcome: Outcome = bailedOut
+    ? { kind: 'skip', reason: `not run: ${bailedOut} failed, and --bail was given` }
+    : { kind: 'fail', cause: 'not-run', reason: `not run: ${reason}`, detail: detail.join('\n') };
+  current = null;
+  for (const item of items) end(item, outcome, 0, 0);
+
+  const now = performance.now();
+  const ordered = [...results.values()].sort((a, b) => a.item.n - b.item.n);
+  const summary: Summary = {
+    totals: totalsOf(ordered.map(({ result }) => result)),
+    ms: {
+      all: now - began,
+      untilFirstCheck: (firstCheck ?? now) - began,
+      inChecks: walls.reduce((sum, { ms }) => sum + ms, 0),
+    },
+    slowest: walls.sort((a, b) => b.ms - a.ms).slice(0, SLOWEST),
+    results: ordered,
+  };
+  reporter.done(summary);
+  return summary;
+}

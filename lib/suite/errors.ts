@@ -1,0 +1,36 @@
+import { inspect } from 'node:util';
+import { KvmDsmError } from '../errors.ts';
+
+/** A check found something else than its claim says. */
+export class CheckError extends KvmDsmError {
+  readonly code = 'ERR_CHECK';
+
+  constructor(message: string) {
+    super(message, { advice: 'Compare with the source of the claim; --list shows it.' });
+  }
+
+  /** Both sides, for a person. */
+  static differs(what: string, actual: unknown, expected: unknown): CheckError {
+    return new CheckError(`${what} is ${show(actual)}, expected ${show(expected)}`);
+  }
+}
+
+/** The process that runs checks does not come up, so that nothing can be found out. */
+export class SuiteWorkerError extends KvmDsmError {
+  readonly code = 'ERR_SUITE_WORKER';
+  override readonly exitCode = 3;
+
+  constructor(message: string) {
+    super(message, { advice: '`kvm-dsm doctor` says what KVM can do here.' });
+  }
+}
+
+/** Ends a check that finds out by itself that it cannot say anything here. Not an error of the package. */
+export class Skipped extends Error {}
+
+/** A value in words; numbers in hexadecimal as well where that is how they are written. */
+function show(value: unknown): string {
+  if (typeof value === 'number' && Number.isInteger(value) && value > 9) return `${value} (0x${value.toString(16)})`;
+  if (typeof value === 'bigint') return `0x${value.toString(16)}`;
+  return typeof value === 'string' ? `'${value}'` : inspect(value, { breakLength: 100, maxArrayLength: 20, depth: 4 });
+}

@@ -1,0 +1,31 @@
+import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../abi/lapic.ts';
+import type { GuestCode } from '../guest/code.ts';
+import { flat32, type Instruction, out8, write32 } from '../guest/flat32.ts';
+import type { Machine } from '../script/machine.ts';
+import type { Trace } from '../script/trace.ts';
+
+/** Where the suite's guests leave when they are done. Ports 0x20 and 0x21 belong to the PIC. */
+export const DONE_PORT = 0x10;
+
+/** One 32-bit write to a LAPIC register. */
+export interface LapicWrite {
+  register: keyof typeof lapicRegisters;
+  value: number;
+}
+
+export const icr = (value: number): LapicWrite => ({ register: 'ICR', value });
+export const icr2 = (value: number): LapicWrite => ({ register: 'ICR2', value });
+
+/** A guest that writes LAPIC registers one behind the other and leaves: 10 bytes per write. */
+export function lapicWriter(writes: readonly LapicWrite[]): GuestCode {
+  return flat32(...writes.map(writeInstruction), out8(DONE_PORT));
+}
+
+function writeInstruction({ register, value }: LapicWrite): Instruction {
+  return write32(APIC_DEFAULT_PHYS_BASE + lapicRegisters[register], value);
+}
+
+/** Runs a machine until one of its guests is done. */
+export function runUntilDone(machine: Machine): Promise<Trace> {
+  return machine.run({ until: { port: DONE_PORT } });
+}

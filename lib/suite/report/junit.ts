@@ -1,0 +1,95 @@
+import { subjectOf } from '../check.ts';
+import type { Head, Reporter, Summary } from '../conduct.ts';
+import { checkOf, nameOf } from '../plan.ts';
+import { headLines } from './head.ts';
+
+/** JUnit XML, at the end: a test suite per subject. */
+export function junitReporter(write: (text: string) => void): Reporter {
+  let head: Head;
+  const notes: string[] = [];
+  return {
+    head(given) {
+      head = given;
+    },
+    start() {},
+    end() {},
+    note(text) {
+      notes.push(text);
+    },
+    tick() {},
+    done(summary) {
+      write(documentOf(head, summary, notes));
+    },
+  };
+}
+
+type Rows = Summary['results'];
+
+function documentOf(head: Head, { results, ms }: Summary, notes: readonly string[]): string {
+  const groups = new Map<string, Rows>();
+  for (const row of results) {
+    const name = subjectOf(row.item.id);
+    groups.set(name, [...(groups.get(name) ?? []), row]);
+  }
+  const lines = ['<?xml version="1.0" encoding="UTF-8"?>'];
+  lines.push(`<testsuites name="kvm-dsm"${counts(results)} time="${seconds(ms.all)}">`);
+  for (const [name, rows] of groups) lines.push(...suite(name, rows, head));
+  if (notes.length > 0) lines.push(`  <system-out>${text(notes.join('\n'))}</system-out>`);
+  return `${[...lines, '</testsuites>'].join('\n')}\n`;
+}
+
+function counts(rows: Rows): string {
+  const failures = rows.filter(({ result }) => result.verdict === 'fail').length;
+  const skipped = rows.filter(({ result }) => result.verdict === 'skip' || result.verdict === 'xfail').length;
+  return ` tests="${rows.length}" failures="${failures}" errors="0" skipped="${skipped}"`;
+}
+
+function suite(name: string, rows: Rows, head: Head): string[] {
+  const ms = rows.reduce((sum, { result }) => sum + result.ms, 0);
+  const hostname = attribute(head.facts.on);
+  return [
+    `  <testsuite name="${attribute(name)}"${counts(rows)} time="${seconds(ms)}" hostname="${hostname}">`,
+    '    <properties>',
+    ...headLines(head).map(([key, value]) => `      <property name="${attribute(key)}" value="${attribute(value)}"/>`),
+    '    </properties>',
+    ...rows.flatMap((row) => testcase(row, head)),
+    '  </testsuite>',
+  ];
+}
+
+function testcase({ item, result }: Rows[number], head: Head): string[] {
+  const { claim, source } = checkOf(head.checks, item);
+  const { verdict, reason, detail, cause } = result;
+  const name = attribute(nameOf(item, head.repeat));
+  const open = `    <testcase name="${name}" classname="kvm-dsm.${attribute(subjectOf(item.id))}" time="${seconds(result.ms)}"`;
+  if (verdict === 'pass') return [`${open}/>`];
+  const message = attribute(verdict === 'skip' || verdict === 'fail' ? (reason ?? '') : `${verdict}: ${reason}`);
+  const body = text([`${claim} (${source})`, reason, detail].filter(Boolean).join('\n'));
+  const inner =
+    verdict === 'fail'
+      ? `<failure message="${message}" type="${cause}">${body}</failure>`
+      : verdict === 'xpass'
+        ? `<system-out>${message}</system-out>`
+        : `<skipped message="${message}"/>`;
+  return [`${open}>`, `      ${inner}`, '    </testcase>'];
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(3);
+}
+
+/** XML has no way at all to write most control characters, nor half of a surrogate pair. */
+const ILLEGAL = /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/gu;
+
+function text(value: string): string {
+  const legal = value.replace(ILLEGAL, '\ufffd');
+  return legal.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+function attribute(value: string): string {
+  return text(value)
+    .replaceAll('"', '&quot;')
+    .replaceAll('\t', '&#9;')
+    .replaceAll('\n', '&#10;')
+    .replaceAll('\r', '&#13;');
+}

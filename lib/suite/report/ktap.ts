@@ -1,0 +1,85 @@
+import { subjectOf } from '../check.ts';
+import type { Head, Reporter } from '../conduct.ts';
+import { bySubject, checkOf, type Item, nameOf } from '../plan.ts';
+import type { Result } from '../verdict.ts';
+import { headLines } from './head.ts';
+
+/** KTAP version 1, one test per subject with its checks below it, and the totals that kselftest prints. */
+export function ktapReporter(write: (text: string) => void): Reporter {
+  let head: Head;
+  let groups: Map<string, Item[]>;
+  /** Results of subjects that have not ended: a shuffled run goes from one to another. */
+  const open = new Map<string, { item: Item; result: Result }[]>();
+  let ended = 0;
+  return {
+    head(given) {
+      head = given;
+      groups = bySubject(head.items);
+      write('KTAP version 1\n');
+      for (const [name, value] of headLines(head)) write(`# ${name}: ${plain(value)}\n`);
+      write(`1..${groups.size}\n`);
+    },
+    start() {},
+    end(item, result) {
+      const name = subjectOf(item.id);
+      const group = open.get(name) ?? [];
+      group.push({ item, result });
+      open.set(name, group);
+      if (group.length < groups.get(name)!.length) return;
+      open.delete(name);
+      ended += 1;
+      write(subjectText(name, ended, group, head));
+    },
+    note(text) {
+      for (const line of text.split('\n')) write(`# ${plain(line)}\n`);
+    },
+    tick() {},
+    done({ totals, results }) {
+      const errors = results.filter(({ result }) => result.verdict === 'fail' && isError(result)).length;
+      const { pass, fail, xfail, xpass, skip } = totals;
+      write(
+        `# Totals: pass:${pass} fail:${fail - errors} xfail:${xfail} xpass:${xpass} skip:${skip} error:${errors}\n`,
+      );
+    },
+  };
+}
+
+type Row = { item: Item; result: Result };
+
+function subjectText(name: string, number: number, rows: readonly Row[], head: Head): string {
+  const lines = ['KTAP version 1', `1..${rows.length}`, ...rows.flatMap((row, i) => rowLines(row, i + 1, head))];
+  const failed = rows.some(({ result }) => result.verdict === 'fail');
+  const skipped = rows.every(({ result }) => result.verdict === 'skip');
+  const line = `${failed ? 'not ok' : 'ok'} ${number} ${name}${skipped ? ' # SKIP every check was skipped' : ''}`;
+  return `${lines.map((text) => `  ${text}`).join('\n')}\n${line}\n`;
+}
+
+function rowLines({ item, result }: Row, number: number, head: Head): string[] {
+  const point = `${result.verdict === 'fail' ? 'not ok' : 'ok'} ${number} ${nameOf(item, head.repeat)}${directive(result)}`;
+  if (result.verdict === 'pass' || result.verdict === 'skip') return [point];
+  const { claim, source } = checkOf(head.checks, item);
+  const { verdict, reason, detail } = result;
+  const words = [`${verdict}: ${reason}`, `claim: ${claim} (${source})`, ...detail.split('\n')];
+  // Diagnostics stand before the result that they are about.
+  return [...words.filter((line) => line !== '').map((line) => `# ${plain(line)}`), point];
+}
+
+/** As kselftest's own functions write it: a known failure is ok. */
+function directive(result: Result): string {
+  const { verdict, reason, cause } = result;
+  const text = plain(reason ?? '').replaceAll('#', '');
+  if (verdict === 'skip') return ` # SKIP ${text}`;
+  if (verdict === 'xfail') return ` # XFAIL ${text}`;
+  if (verdict !== 'fail') return '';
+  if (cause === 'deadline') return ` # TIMEOUT ${text}`;
+  return isError(result) ? ` # ERROR ${text}` : '';
+}
+
+/** The check could not be carried out to its end. */
+function isError({ cause }: Result): boolean {
+  return cause === 'crash' || cause === 'oops' || cause === 'error' || cause === 'not-run';
+}
+
+function plain(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}

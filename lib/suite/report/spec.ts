@@ -1,0 +1,137 @@
+import { subjectOf } from '../check.ts';
+import type { Head, Reporter, Summary } from '../conduct.ts';
+import { checkOf, type Item, nameOf } from '../plan.ts';
+import { type Result, type Verdict, verdicts } from '../verdict.ts';
+
+export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
+
+/** Where a report for a person goes. */
+export interface Screen {
+  write(text: string): void;
+  paint(colour: Colour, text: string): string;
+  /** The columns of a terminal, which can take a line back; 0 for a file or a pipe. */
+  columns: number;
+}
+
+const colours: Record<Verdict, Colour> = { pass: 'green', fail: 'red', skip: 'dim', xfail: 'yellow', xpass: 'yellow' };
+
+/** A check that takes so many seconds is told of, and again after as many. */
+const HEARTBEAT = 10;
+
+/** The parameters that decide what becomes of an ICR write; the other reports have all. */
+const DECIDING = /\.(?:enable_apicv|enable_ipiv|avic|flexpriority|ept|npt|unrestricted_guest|nested)$/;
+
+/** For a person: a line per check as it ends, what failed and where the time went at the end. */
+export function specReporter({ write, paint, columns }: Screen): Reporter {
+  let head: Head;
+  let subject = '';
+  let ended = 0;
+  let status = '';
+  const show = (line: string) => {
+    if (columns === 0) return;
+    status = line.slice(0, columns - 1);
+    write(`\r\x1b[K${paint('dim', status)}`);
+  };
+  const say = (text: string) => {
+    if (status !== '') write('\r\x1b[K');
+    status = '';
+    write(`${text}\n`);
+  };
+  const progress = (item: Item, seconds = 0) =>
+    `[${ended + 1}/${head.items.length}] ${nameOf(item, head.repeat)}${seconds > 0 ? ` ${seconds} s` : ''}`;
+  return {
+    head(given) {
+      head = given;
+      for (const line of headText(head)) say(line);
+    },
+    start(item) {
+      show(progress(item));
+    },
+    end(item, result) {
+      ended += 1;
+      const name = subjectOf(item.id);
+      if (name !== subject) say(`\n${paint('bold', name)}`);
+      subject = name;
+      const mark = paint(colours[result.verdict], result.verdict.padEnd(5));
+      const time = result.verdict === 'skip' ? '' : paint('dim', `  ${duration(result.ms)}`);
+      say(`  ${mark} ${nameOf(item, head.repeat)}${time}`);
+      if (result.reason !== null) say(`        ${paint(result.verdict === 'fail' ? 'red' : 'dim', result.reason)}`);
+    },
+    note(text) {
+      say(`${paint('yellow', 'note')}: ${text}`);
+    },
+    tick(item, seconds) {
+      if (columns > 0) show(progress(item, seconds));
+      else if (seconds > 0 && seconds % HEARTBEAT === 0)
+        say(`  ... ${nameOf(item, head.repeat)} runs for ${seconds} s`);
+    },
+    done(summary) {
+      for (const line of summaryText(summary, head, paint)) say(line);
+    },
+  };
+}
+
+function headText({ facts, package: version, seed, repeat, shuffle, strict, items }: Head): string[] {
+  const wanted = facts.config?.lines.filter((line) =>
+    /DSM|KVM_INTEL=|KVM_AMD=|PREEMPT(?:_NONE|_VOLUNTARY)?=/.test(line),
+  );
+  const parameters = Object.entries(facts.parameters).filter(([name]) => DECIDING.test(name));
+  const modes = [shuffle ? 'shuffled' : '', repeat > 1 ? `${repeat} rounds` : '', strict ? 'strict' : ''];
+  const rows: [string, string][] = [
+    ['on', facts.on === 'host' ? 'this host' : `the ${facts.on} lab`],
+    ['kernel', `${facts.kernel} ${facts.build}`],
+    ['config', facts.config ? `${wanted?.join(' ') || 'nothing of KVM'} (${facts.config.source})` : 'cannot be read'],
+    ['cpu', `${facts.cpu}, ${facts.cpus} online`],
+    ['kvm', parameters.map(([name, value]) => `${name}=${value}`).join(' ') || 'neither kvm_intel nor kvm_amd'],
+    [
+      'forwards',
+      `${facts.forwards ? 'ICR writes come out' : 'no'}; injection ioctls ${facts.injects ? 'known' : 'unknown'}`,
+    ],
+    ['checks', [`${items.length}`, `seed ${seed}`, ...modes.filter((mode) => mode !== '')].join(', ')],
+  ];
+  return [
+    `kvm-dsm ${version}, profile ${facts.profile}`,
+    ...rows.map(([name, value]) => `  ${name.padEnd(9)}${value}`),
+  ];
+}
+
+function summaryText({ totals, ms, slowest, results }: Summary, head: Head, paint: Screen['paint']): string[] {
+  const failed = results.filter(({ result }) => result.verdict === 'fail');
+  const lines = failed.length > 0 ? ['', paint('bold', 'failed')] : [''];
+  for (const { item, result } of failed) lines.push(...failureText(item, result, head, paint));
+  if (failed.length > 0) lines.push('');
+  const parts = verdicts.map((verdict) => {
+    const text = `${totals[verdict]} ${verdict}`;
+    return totals[verdict] > 0 ? paint(colours[verdict], text) : text;
+  });
+  lines.push(parts.join(', '));
+  const rest = Math.max(0, ms.all - ms.untilFirstCheck - ms.inChecks);
+  lines.push(
+    `time: ${duration(ms.all)}, of which ${duration(ms.untilFirstCheck)} until the first check, ${duration(ms.inChecks)} in checks, ${duration(rest)} between them`,
+  );
+  if (slowest.length > 0)
+    lines.push(`slowest: ${slowest.map((one) => `${nameOf(one.item, head.repeat)} ${duration(one.ms)}`).join(', ')}`);
+  if (failed.length > 0) lines.push(`again: kvm-dsm test ${againOptions(head, failed[0]!.item)}`);
+  return lines;
+}
+
+function againOptions({ facts, seed, strict }: Head, { id }: Item): string {
+  return [id, `--on ${facts.on}`, `--seed ${seed}`, ...(strict ? ['--strict'] : [])].join(' ');
+}
+
+function failureText(item: Item, { reason, detail }: Result, head: Head, paint: Screen['paint']): string[] {
+  const { claim, source } = checkOf(head.checks, item);
+  return [
+    `  ${paint('red', nameOf(item, head.repeat))}`,
+    `    claim: ${claim} (${source})`,
+    `    ${reason}`,
+    ...detail
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => `      ${line}`),
+  ];
+}
+
+function duration(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}

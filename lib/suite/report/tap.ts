@@ -1,0 +1,63 @@
+import type { Head, Reporter } from '../conduct.ts';
+import { checkOf, nameOf } from '../plan.ts';
+import type { Result } from '../verdict.ts';
+import { headLines } from './head.ts';
+
+/** TAP version 14: one test point per check, with YAML where it did not pass. */
+export function tapReporter(write: (text: string) => void): Reporter {
+  let head: Head;
+  let number = 0;
+  return {
+    head(given) {
+      head = given;
+      write(`TAP version 14\n1..${head.items.length}\n`);
+      for (const [name, value] of headLines(head)) write(`# ${name}: ${plain(value)}\n`);
+    },
+    start() {},
+    end(item, result) {
+      number += 1;
+      const check = checkOf(head.checks, item);
+      const failed = result.verdict === 'fail' || result.verdict === 'xfail';
+      write(`${failed ? 'not ok' : 'ok'} ${number} - ${nameOf(item, head.repeat)}${directive(result)}\n`);
+      if (result.verdict !== 'pass' && result.verdict !== 'skip') write(yaml(check.claim, check.source, result));
+    },
+    note(text) {
+      for (const line of text.split('\n')) write(`# ${plain(line)}\n`);
+    },
+    tick() {},
+    done({ totals }) {
+      const words = Object.entries(totals).map(([verdict, count]) => `${verdict}:${count}`);
+      write(`# totals ${words.join(' ')}\n`);
+    },
+  };
+}
+
+/** In TAP a known failure is a TODO; a TODO that is ok is what it calls a bonus. */
+function directive({ verdict, reason }: Result): string {
+  if (verdict === 'skip') return ` # SKIP ${escaped(reason)}`;
+  return verdict === 'xfail' || verdict === 'xpass' ? ` # TODO ${escaped(reason)}` : '';
+}
+
+function escaped(text: string | null): string {
+  return (text ?? '').replace(/[\\#]/g, '\\$&');
+}
+
+// A comment that looks like a directive or a plan is none, but not every parser knows.
+function plain(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}
+
+/** JSON strings are YAML ones. */
+function yaml(claim: string, source: string, { reason, detail, cause, ms, verdict }: Result): string {
+  const fields: Record<string, unknown> = {
+    message: reason,
+    severity: verdict === 'fail' ? 'fail' : 'todo',
+    cause,
+    claim,
+    source,
+    duration_ms: ms,
+    ...(detail === '' ? {} : { detail }),
+  };
+  const lines = Object.entries(fields).map(([name, value]) => `  ${name}: ${JSON.stringify(value)}\n`);
+  return `  ---\n${lines.join('')}  ...\n`;
+}
