@@ -22,6 +22,7 @@ export interface Facts {
   cpus: number;
   /** By `module.parameter`: kvm, kvm_intel, kvm_amd. */
   parameters: Record<string, string>;
+  /** What runs guests here. */
   module: 'kvm_intel' | 'kvm_amd' | null;
   device: string;
   profile: string;
@@ -42,7 +43,10 @@ export function gatherFacts(kvm: Kvm, profile: DsmProfile): Facts {
   const cpuinfo = readFileSync('/proc/cpuinfo', 'utf8');
   const field = (name: string) => new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(cpuinfo)?.[1]?.trim() ?? 'unknown';
   const parameters = Object.fromEntries(['kvm', 'kvm_intel', 'kvm_amd'].flatMap(parametersOf));
-  const loaded = (name: string) => Object.keys(parameters).some((key) => key.startsWith(`${name}.`));
+  const flags = field('flags').split(' ');
+  // Both modules may be built in: the CPU decides.
+  const runs = (module: string, flag: string) =>
+    flags.includes(flag) && Object.keys(parameters).some((key) => key.startsWith(`${module}.`));
   return {
     on: process.env.KVM_DSM_LANE ?? 'host',
     kernel: release(),
@@ -51,7 +55,7 @@ export function gatherFacts(kvm: Kvm, profile: DsmProfile): Facts {
     cpu: `${field('vendor_id')}, ${field('model name')}`,
     cpus: cpuinfo.match(/^processor\s*:/gm)?.length ?? 0,
     parameters,
-    module: loaded('kvm_intel') ? 'kvm_intel' : loaded('kvm_amd') ? 'kvm_amd' : null,
+    module: runs('kvm_intel', 'vmx') ? 'kvm_intel' : runs('kvm_amd', 'svm') ? 'kvm_amd' : null,
     device: kvm.device,
     profile: profile.name,
     forwards: probeIcrWrite(kvm, { profile }).outcome === 'forwarded',

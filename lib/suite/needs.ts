@@ -53,12 +53,16 @@ export const x2apic = need('x2APIC for guests', ({ facts }) =>
 
 /** Guests run by VMX or SVM, and not by a software backend. */
 export const hardwareVirtualization = need('VMX or SVM', ({ facts }) =>
-  facts.module ? null : 'neither kvm_intel nor kvm_amd is loaded',
+  facts.module ? null : 'neither kvm_intel nor kvm_amd runs guests here',
 );
 
-export const vmx = need('KVM-Intel', ({ facts }) => (facts.module === 'kvm_intel' ? null : 'kvm_intel is not loaded'));
+export const vmx = need('KVM-Intel', ({ facts }) =>
+  facts.module === 'kvm_intel' ? null : 'kvm_intel does not run guests here',
+);
 
-export const svm = need('KVM-AMD', ({ facts }) => (facts.module === 'kvm_amd' ? null : 'kvm_amd is not loaded'));
+export const svm = need('KVM-AMD', ({ facts }) =>
+  facts.module === 'kvm_amd' ? null : 'kvm_amd does not run guests here',
+);
 
 /** A module parameter that is on. */
 export function parameterOn(name: `${'kvm' | 'kvm_intel' | 'kvm_amd'}.${string}`): Need {

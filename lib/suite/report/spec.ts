@@ -75,14 +75,19 @@ function headText({ facts, package: version, seed, repeat, shuffle, strict, item
   const wanted = facts.config?.lines.filter((line) =>
     /DSM|KVM_INTEL=|KVM_AMD=|PREEMPT(?:_NONE|_VOLUNTARY)?=/.test(line),
   );
-  const parameters = Object.entries(facts.parameters).filter(([name]) => DECIDING.test(name));
+  const parameters = Object.entries(facts.parameters).filter(
+    ([name]) => name.startsWith(`${facts.module}.`) && DECIDING.test(name),
+  );
   const modes = [shuffle ? 'shuffled' : '', repeat > 1 ? `${repeat} rounds` : '', strict ? 'strict' : ''];
   const rows: [string, string][] = [
     ['on', facts.on === 'host' ? 'this host' : `the ${facts.on} lab`],
     ['kernel', `${facts.kernel} ${facts.build}`],
     ['config', facts.config ? `${wanted?.join(' ') || 'nothing of KVM'} (${facts.config.source})` : 'cannot be read'],
     ['cpu', `${facts.cpu}, ${facts.cpus} online`],
-    ['kvm', parameters.map(([name, value]) => `${name}=${value}`).join(' ') || 'neither kvm_intel nor kvm_amd'],
+    [
+      'kvm',
+      parameters.map(([name, value]) => `${name}=${value}`).join(' ') || 'neither kvm_intel nor kvm_amd runs guests',
+    ],
     [
       'forwards',
       `${facts.forwards ? 'ICR writes come out' : 'no'}; injection ioctls ${facts.injects ? 'known' : 'unknown'}`,
