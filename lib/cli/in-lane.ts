@@ -20,13 +20,19 @@ export function runDoctorInLane(lane: Lane, options: GlobalOptions): Promise<num
   return runInLane(lane, options.json ? [...argv, '--json'] : argv, [], options);
 }
 
-/** Runs the command with other arguments inside a lab machine. What it prints goes to `stdout`. */
+/** Who takes what the command inside a lab machine says. */
+interface Ears {
+  stdout: NodeJS.WritableStream;
+  onMark?: (word: string, rest: string) => void;
+}
+
+/** Runs the command with other arguments inside a lab machine. */
 export async function runInLane(
   lane: Lane,
   argv: readonly string[],
   files: { path: string; data: string }[],
   options: GlobalOptions,
-  stdout: NodeJS.WritableStream = process.stdout,
+  ears: Ears = { stdout: process.stdout },
 ): Promise<number> {
   const { exitCode } = await runInLab({
     lane,
@@ -36,7 +42,7 @@ export async function runInLane(
     ...(options.cmdline === undefined ? {} : { cmdline: options.cmdline }),
     ...(options.emulator === undefined ? {} : { emulator: options.emulator }),
     timeoutSeconds: options.timeout,
-    stdout,
+    ...ears,
     stderr: process.stderr,
     report: (line) => process.stderr.write(`${line}\n`),
   });

@@ -19,11 +19,22 @@ export function testHere(
   items: readonly Item[],
   checks: ReadonlyMap<string, Check>,
   part: PartOptions,
-  endWhenBroken: boolean,
+  /** In a machine of the lab: what its kernel's log says before the number of each check that begins. */
+  mark: string | null,
   sink: Sink,
 ): Promise<RunEnd> {
   const { module, seed, device, profile, timeout } = part;
   const worker = { command: process.execPath, args: [...process.execArgv, process.argv[1]!, SUITE_WORKER] };
-  const options = { worker, module, checks, seed, device, profile, timeoutMs: timeout * 1000, endWhenBroken };
+  const options = {
+    worker,
+    module,
+    checks,
+    seed,
+    device,
+    profile,
+    timeoutMs: timeout * 1000,
+    mark,
+    endWhenBroken: mark !== null,
+  };
   return runLocally(items, options, sink);
 }

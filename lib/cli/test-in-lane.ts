@@ -8,7 +8,7 @@ import type { Item } from '../suite/plan.ts';
 import { runInLane } from './in-lane.ts';
 import { PARSED_TEST } from './inside.ts';
 import type { GlobalOptions } from './options.ts';
-import type { InsideEvent, InsidePart } from './test-inside.ts';
+import { CHECK_MARK, type InsideEvent, type InsidePart } from './test-inside.ts';
 
 const GUEST_DIR = '/run/kvm-dsm';
 
@@ -67,6 +67,8 @@ class Boot {
   stopped = false;
   readonly #items: ReadonlyMap<number, Item>;
   readonly #sink: Sink;
+  /** The check that the kernel's log names last. */
+  #marked: Item | null = null;
   #current: { item: Item; began: number } | null = null;
 
   constructor(items: readonly Item[], sink: Sink) {
@@ -82,13 +84,16 @@ class Boot {
     const partFile = `${GUEST_DIR}/part.json`;
     const files = [{ path: partFile, data: JSON.stringify(part) }];
     if (module !== null) files.push({ path: inside!, data: module });
-    const output = new Lines((line) => this.#hear(line));
+    const stdout = new Lines((line) => this.#hear(line));
+    const onMark = (word: string, rest: string) => {
+      if (word === CHECK_MARK) this.#marked = this.#items.get(Number(rest)) ?? null;
+    };
     const exitCode = await runInLane(
       lane,
       [PARSED_TEST, partFile],
       files,
       { ...global, timeout: Math.ceil(timeout) },
-      output,
+      { stdout, onMark },
     );
     if (this.end === null)
       throw new SuiteWorkerError(`the command inside the ${lane} machine ended with exit code ${exitCode}`);
@@ -96,8 +101,11 @@ class Boot {
 
   /** The machine died: so has the check that ran. Returns false if none did. */
   lose(error: LabGuestError): boolean {
-    if (!this.#current) return false;
-    const { item, began } = this.#current;
+    // What the machine said last of all is in its log; what it printed may have gone down with it.
+    const item = this.#marked;
+    if (!item || !this.left.includes(item)) return false;
+    if (this.#current?.item !== item) this.#begin(item);
+    const began = this.#current!.began;
     const [reason = '', ...detail] = error.message.split('\n');
     const cause = error instanceof LabFrozenError ? 'deadline' : 'oops';
     this.#outcome(
@@ -121,12 +129,9 @@ class Boot {
       case 'facts':
         this.#sink.facts(event.facts);
         break;
-      case 'start': {
-        const item = this.#items.get(event.n)!;
-        this.#current = { item, began: performance.now() };
-        this.#sink.start(item);
+      case 'start':
+        this.#begin(this.#items.get(event.n)!);
         break;
-      }
       case 'outcome':
         this.#outcome(this.#items.get(event.n)!, event.outcome, event.ms, event.exits);
         break;
@@ -137,6 +142,11 @@ class Boot {
         this.end = event.end;
         break;
     }
+  }
+
+  #begin(item: Item): void {
+    this.#current = { item, began: performance.now() };
+    this.#sink.start(item);
   }
 
   #outcome(item: Item, ...outcome: Parameters<Sink['outcome']> extends [Item, ...infer Rest] ? Rest : never): void {

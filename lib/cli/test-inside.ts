@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Kvm } from '../kvm.ts';
+import { marker } from '../lab/init.ts';
 import { checksById } from '../suite/check.ts';
 import type { Facts } from '../suite/facts.ts';
 import type { RunEnd } from '../suite/local.ts';
@@ -7,6 +8,9 @@ import { checkOf, type Item } from '../suite/plan.ts';
 import { judge, type Outcome } from '../suite/verdict.ts';
 import { loadSubjects } from './suite-checks.ts';
 import { type PartOptions, testHere } from './test-here.ts';
+
+/** The word in the kernel's log, behind the lab's marker, that names the check which begins. */
+export const CHECK_MARK = 'check';
 
 /** What a machine of the lab is given to do. */
 export interface InsidePart extends PartOptions {
@@ -29,7 +33,7 @@ export async function testInside(partFile: string): Promise<number> {
   const tell = (event: InsideEvent) => process.stdout.write(`${JSON.stringify(event)}\n`);
   Kvm.open(part.device).close();
   const checks = checksById(await loadSubjects(part.module));
-  const end = await testHere(part.items, checks, part, true, {
+  const end = await testHere(part.items, checks, part, `${marker} ${CHECK_MARK}`, {
     facts: (facts) => tell({ type: 'facts', facts }),
     start: ({ n }) => tell({ type: 'start', n }),
     outcome(item, outcome, ms, exits) {

@@ -48,8 +48,9 @@ async function runSuite(
     columns: process.stdout.isTTY ? process.stdout.columns || 80 : 0,
   });
   const run = { items, checks, seed, repeat, shuffle, strict, bail, executor, reporter, package: version() };
-  const { totals } = await conduct(run);
-  return exitCodeOf(totals);
+  const { totals, error } = await conduct(run);
+  // Every check may have a verdict, and still something is wrong: an oops that came behind the last one, say.
+  return error === undefined ? exitCodeOf(totals) : 1;
 }
 
 /** Here or in the lab. Throws what `Kvm.open` throws if it is here and there is no KVM. */
@@ -73,7 +74,7 @@ async function executorFor(
   Kvm.open(options.device).close();
   const { device, profile, timeout } = options;
   return async (items, sink) => {
-    const end = await testHere(items, checks, { module, seed, device, profile, timeout }, false, sink);
+    const end = await testHere(items, checks, { module, seed, device, profile, timeout }, null, sink);
     return end === 'timeout' ? 'the time that --timeout allows was over' : null;
   };
 }

@@ -34,6 +34,8 @@ export interface GuestOptions {
   /** Called when the command begins, with the line that carries its input. */
   onReady?: ((line: Socket) => void) | undefined;
   report: Report;
+  /** Takes the marks that are not init's. */
+  onMark?: ((word: string, rest: string) => void) | undefined;
   limits: Limits;
   /** The command's own limit; none for a person at a terminal. */
   timeoutSeconds: number | undefined;
@@ -199,6 +201,8 @@ export class Guest {
         this.#enter('over');
         this.kill();
         break;
+      default:
+        this.#options.onMark?.(word, rest);
     }
   }
 

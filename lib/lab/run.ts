@@ -28,6 +28,8 @@ export interface LabOptions {
   stderr: NodeJS.WritableStream;
   /** Takes words on what is going on. */
   report?: Report;
+  /** Takes the words that the command inside marks in the kernel's log, behind the lab's own marker. */
+  onMark?: (word: string, rest: string) => void;
   /** Ends the guest. */
   signal?: AbortSignal;
   /** How long a guest may stay silent, and so on. */
@@ -122,6 +124,7 @@ async function boot(
         stderr: options.stderr,
         onReady,
         report,
+        onMark: options.onMark,
         limits: { ...defaultLimits, ...options.limits },
         timeoutSeconds,
       });

@@ -24,6 +24,8 @@ export interface Summary {
   ms: { all: number; untilFirstCheck: number; inChecks: number };
   /** The checks that took longest by that clock, the slowest first. */
   slowest: { item: Item; ms: number }[];
+  /** What ended the run in a way that no verdict tells; `undefined` if nothing did. */
+  error: unknown;
   /** In the order of the plan. */
   results: { item: Item; result: Result }[];
 }
@@ -102,11 +104,14 @@ export async function conduct({ executor, reporter, bail, ...head }: ConductOpti
     if (current) reporter.tick(current.item, Math.floor((performance.now() - current.began) / 1000));
   }, 1000);
   let why: string | null;
+  let failed: unknown;
   try {
     why = await executor(items, sink);
   } catch (error) {
     if (!hasHead) throw error;
+    failed = error;
     why = error instanceof Error ? error.message : String(error);
+    reporter.note(`the run did not end as it should: ${why}`);
   } finally {
     clearInterval(timer);
   }
@@ -127,6 +132,7 @@ export async function conduct({ executor, reporter, bail, ...head }: ConductOpti
       inChecks: walls.reduce((sum, { ms }) => sum + ms, 0),
     },
     slowest: walls.sort((a, b) => b.ms - a.ms).slice(0, SLOWEST),
+    error: failed,
     results: ordered,
   };
   reporter.done(summary);

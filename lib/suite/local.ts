@@ -31,6 +31,8 @@ export interface LocalOptions {
   profile: string;
   /** For all checks. */
   timeoutMs: number;
+  /** What is written to the kernel's log before the number of each check that begins: a panic loses all else. */
+  mark: string | null;
   /** End when the kernel has oopsed: somebody will boot it again. */
   endWhenBroken: boolean;
   /** Instead of /dev/kmsg. */
@@ -138,8 +140,8 @@ class WorkerRun {
     this.#options = options;
     this.#sink = sink;
     this.#ends = ends;
-    const { worker, module, seed, device, profile } = options;
-    const job = { items: [...items], module, seed, device, profile, facts };
+    const { worker, module, mark, seed, device, profile } = options;
+    const job = { items: [...items], module, mark, seed, device, profile, facts };
     this.#process = new WorkerProcess(worker, job, (event) => this.#hear(event));
     this.#limit(IDLE, `it was silent for ${IDLE / 1000} s`);
   }

@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs';
+import { writeFileSync, writeSync } from 'node:fs';
 import type { DsmProfile } from '../abi/dsm/profile.ts';
 import { Kvm } from '../kvm.ts';
 import { context } from '../script/context.ts';
@@ -18,6 +18,8 @@ export interface Job {
   profile: string;
   /** A module of checks instead of the suite's own. */
   module: string | null;
+  /** What is written to the kernel's log before the number of each check that begins. */
+  mark: string | null;
   /** What another worker of this run has found out. */
   facts: Facts | null;
 }
@@ -48,6 +50,7 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
   const world: World = { facts, capability: (cap) => kvm.checkExtension(cap) };
   for (const item of job.items) {
     tell({ type: 'start', n: item.n });
+    if (job.mark !== null) writeFileSync('/dev/kmsg', `<0>${job.mark} ${item.n}\n`);
     const stray = failOnStray(item.n);
     const seed = seedOf(item.id, job.seed + item.round - 1);
     const { outcome, ms, exits, over } = await runCheck(checkOf(checks, item), world, seed);

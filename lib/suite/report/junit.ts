@@ -82,7 +82,7 @@ function seconds(ms: number): string {
 const ILLEGAL = /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/gu;
 
 function text(value: string): string {
-  const legal = value.replace(ILLEGAL, '\ufffd');
+  const legal = value.replace(ILLEGAL, '?');
   return legal.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 

@@ -1,0 +1,32 @@
+/** The suite in the lab: what a check does to the kernel costs that check alone. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { labMissing } from '../support/lab.ts';
+import { reasonOf, runChecks, verdictsOf } from '../support/suite.ts';
+
+describe('kvm-dsm test in the lab', { skip: labMissing(), concurrency: 2, timeout: 600_000 }, () => {
+  test('a crashed process, an oops and a panic fail by name, and the rest runs', () => {
+    const { code, document } = runChecks(['kernel', 'rough.aborts', 'plain.passes', '--on', 'svm'], 500);
+    assert.equal(code, 1);
+    assert.deepEqual(verdictsOf(document), {
+      'plain.passes': 'pass',
+      'rough.aborts': 'fail',
+      'kernel.first': 'pass',
+      'kernel.oopses': 'fail',
+      'kernel.behind-oops': 'pass',
+      'kernel.panics': 'fail',
+      'kernel.last': 'pass',
+    });
+    assert.match(reasonOf(document, 'rough.aborts'), /its process ended: signal SIGABRT/);
+    assert.match(reasonOf(document, 'kernel.oopses'), /^the kernel says: BUG: kernel NULL pointer dereference/);
+    assert.match(reasonOf(document, 'kernel.panics'), /panicked: sysrq triggered crash/);
+    assert.equal(document.on, 'svm');
+    const again = document.notes.filter((note) => note.includes('the svm machine is booted again'));
+    assert.equal(again.length, 2, document.notes.join('\n'));
+  });
+
+  test('--bail inside', () => {
+    const { document } = runChecks(['plain.passes', 'plain.fails', 'plain.effect', '--on', 'svm', '--bail'], 300);
+    assert.deepEqual(Object.values(verdictsOf(document)), ['pass', 'fail', 'skip']);
+  });
+});
