@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Check, checksById, subject } from '../../lib/suite/check.ts';
+import { CheckError, SuiteWorkerError } from '../../lib/suite/errors.ts';
 import { KernelLog } from '../../lib/suite/kernel-log.ts';
+import { runLocally } from '../../lib/suite/local.ts';
 import { planOf, select } from '../../lib/suite/plan.ts';
 import { Random } from '../../lib/suite/random.ts';
 import { subjects } from '../../lib/suite/subjects/index.ts';
@@ -126,4 +128,25 @@ test('the kernel log from now on: what says that the kernel is broken, and nothi
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test('a worker that does not come up ends the run', async () => {
+  const worker = { command: process.execPath, args: ['-e', 'console.error("no worker"); process.exit(7)'] };
+  const options = { worker, module: null, seed: 0, device: '/dev/kvm', profile: 'rfc-v2', mark: null };
+  const checks = checksById([subject('word', 'a title', [good])]);
+  const sink = { facts() {}, start() {}, outcome: () => true, note() {} };
+  const limits = { timeoutMs: 60_000, endWhenBroken: false };
+  const items = [{ n: 0, id: good.id, round: 1 }];
+  const error = await runLocally(items, { ...options, ...limits, checks }, sink).catch((thrown: unknown) => thrown);
+  assert.ok(error instanceof SuiteWorkerError);
+  assert.equal(error.code, 'ERR_SUITE_WORKER');
+  assert.equal(error.exitCode, 3);
+  assert.match(error.message, /does not come up: exit code 7\nno worker/);
+});
+
+test('a claim that does not hold shows both sides', () => {
+  const error = CheckError.differs('the vector', 0x41, 0xf0);
+  assert.equal(error.code, 'ERR_CHECK');
+  assert.equal(error.message, 'the vector is 65 (0x41), expected 240 (0xf0)');
+  assert.match(CheckError.differs('the exits', ['a', 1n], []).message, /^the exits is \[ 'a', 1n \], expected \[\]$/);
 });
