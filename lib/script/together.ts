@@ -45,12 +45,15 @@ export async function runTogether(vcpus: readonly Vcpu[], conductor: Conductor):
   const left = new Set<Vcpu>();
   const onExit = (exit: Exit, run: VcpuRun): void => {
     if (isOver) {
+      // It stays where it is: whatever comes behind its exit belongs to the next run.
+      void run.pause();
       conductor.lateExit(run.vcpu, exit);
       return;
     }
     const progress = conductor.exit(run.vcpu, exit);
     if (progress === 'over') {
       isOver = true;
+      void run.pause();
       finish(true);
     } else if (progress === 'park' || exit.name === 'KVM_EXIT_HLT') {
       left.add(run.vcpu);

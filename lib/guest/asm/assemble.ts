@@ -84,7 +84,7 @@ class Assembler {
     for (const line of lines) bytes.set(line.bytes, Number(line.address - this.#origin));
     const labels = new Map<string, bigint>();
     for (const statement of this.#program.statements)
-      if (statement.label !== undefined && statement.body?.kind !== 'equ')
+      if (statement.label !== undefined && !isMacroLabel(statement.label) && statement.body?.kind !== 'equ')
         labels.set(statement.label, BigInt.asUintN(64, this.#symbols.get(statement.label)!.number));
     return { origin: this.#origin, bytes, labels, lines };
   }
@@ -305,4 +305,9 @@ function keyOf(operand: Operand): string {
       return `[${base?.name}+${index?.name}*${scale}+${number(displacement)}]`;
     }
   }
+}
+
+/** A label that a snippet made for itself. */
+function isMacroLabel(name: string): boolean {
+  return name.startsWith('..@');
 }

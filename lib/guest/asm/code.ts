@@ -77,7 +77,7 @@ export class AsmCode implements GuestCode {
   /** For people: each line of the text behind its number, address and bytes. */
   listing(): string {
     const texts = this.#source.lines.map((_, index) => this.#source.shown(index + 1));
-    return renderListing(this.#result().lines, texts);
+    return renderListing(this.#result().lines, texts, this.#source.numbers);
   }
 
   #result(): Assembled {

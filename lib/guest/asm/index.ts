@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { PayloadError } from '../../errors.ts';
 import { bitsOf, type GuestCode, type GuestMode } from '../code.ts';
+import type { Snippet } from '../snippet.ts';
 import { AsmCode } from './code.ts';
 import { type Inlined, interpolate, Source } from './source.ts';
 
-/** What can stand between `${` and `}`: numbers, text, and on a line of their own (or behind db) bytes and code. */
-export type AsmValue = number | bigint | string | Uint8Array | GuestCode;
+/** What can stand between `${` and `}`: numbers, text, snippets, and on a line of their own (or behind db) bytes and code. */
+export type AsmValue = number | bigint | string | Snippet | Uint8Array | GuestCode;
 
 /** A template's tag, or a function of a whole text. */
 export interface Assembler {
@@ -18,7 +19,7 @@ function assembler(mode: GuestMode): Assembler {
     if (typeof text === 'string') return AsmCode.from(mode, new Source(text));
     // In a template a backslash is one, but before a backtick it is what lets the backtick be there.
     const strings = text.raw.map((part) => part.replaceAll('\\`', '`'));
-    return AsmCode.from(mode, interpolate(strings, values, inline));
+    return AsmCode.from(mode, interpolate(strings, values, bitsOf(mode), inline));
   };
 }
 

@@ -3,11 +3,15 @@ import type { AssembledLine } from './assemble.ts';
 const BYTES_PER_ROW = 8;
 
 /** Address, bytes and text, line by line; lines without bytes have no address. */
-export function renderListing(lines: readonly AssembledLine[], texts: readonly string[]): string {
+export function renderListing(
+  lines: readonly AssembledLine[],
+  texts: readonly string[],
+  numbers: readonly number[],
+): string {
   const byLine = new Map(lines.map((line) => [line.line, line]));
   const last = lines.at(-1);
   const width = last ? Math.max(8, last.address.toString(16).length) : 8;
-  const rows = texts.flatMap((text, index) => rowsOf(byLine.get(index + 1), text, index + 1, width));
+  const rows = texts.flatMap((text, index) => rowsOf(byLine.get(index + 1), text, numbers[index]!, width));
   // A template begins and ends with a line break that is not worth a row.
   while (rows.length > 0 && isEmpty(rows[0]!)) rows.shift();
   while (rows.length > 0 && isEmpty(rows.at(-1)!)) rows.pop();

@@ -1,4 +1,6 @@
+import { LabelNames, Snippet } from '../snippet.ts';
 import { AsmError, type Place } from './error.ts';
+import type { Bits } from './syntax.ts';
 
 /** Anything that has bytes to lie in the text: raw bytes, or code that may depend on where it lies. */
 export interface Inlined {
@@ -13,15 +15,20 @@ const OPEN = '\u{e000}';
 const CLOSE = '\u{e001}';
 const hole = /\u{e000}(\d*)\u{e001}/gu;
 
+const lineBreak = /\r\n|\n|\r/;
+
 /** A text with what was interpolated into it. */
 export class Source {
   /** As written, a stand-in for each thing that is no text. */
   readonly lines: readonly string[];
   readonly inlined: readonly Inlined[];
+  /** The number, for people, of each line: lines that were interpolated have the number of the line that they are in. */
+  readonly numbers: readonly number[];
 
-  constructor(text: string, inlined: readonly Inlined[] = []) {
-    this.lines = text.split(/\r\n|\n|\r/);
+  constructor(text: string, inlined: readonly Inlined[] = [], numbers?: readonly number[]) {
+    this.lines = text.split(lineBreak);
     this.inlined = inlined;
+    this.numbers = numbers ?? this.lines.map((_, index) => index + 1);
   }
 
   /** A line as a person should see it. */
@@ -31,7 +38,7 @@ export class Source {
 
   place(line: number, index: number, text: string): Place {
     const column = show((this.lines[line - 1] ?? '').slice(0, index)).length + 1;
-    return { line, column, text: show(text), source: this.shown(line) };
+    return { line: this.numbers[line - 1] ?? line, column, text: show(text), source: this.shown(line) };
   }
 }
 
@@ -55,29 +62,39 @@ export function readStandIn(line: string, at: number): { length: number; index: 
 }
 
 /**
- * The text of a template and its values: numbers become digits, strings become text, and the rest stand-ins.
+ * The text of a template and its values: numbers become digits, strings and snippets become text, and the rest stand-ins.
  *
+ * @param bits for snippets
  * @param inline makes something of a value that is neither; undefined if it cannot
  * @throws AsmError for a value that cannot be in a text
  */
 export function interpolate(
   strings: readonly string[],
   values: readonly unknown[],
+  bits: Bits,
   inline: (value: unknown) => Inlined | undefined,
 ): Source {
-  let text = strings[0] ?? '';
+  let text = '';
   const inlined: Inlined[] = [];
+  const numbers = [1];
+  const add = (part: string, isWritten: boolean) => {
+    for (const _ of part.split(lineBreak).slice(1)) numbers.push(numbers.at(-1)! + (isWritten ? 1 : 0));
+    text += part;
+  };
+  const labels = new LabelNames();
+  add(strings[0] ?? '', true);
   values.forEach((value, index) => {
-    const written = writeValue(value);
+    const written = value instanceof Snippet ? value.text(bits, labels) : writeValue(value);
     const thing = written === undefined ? inline(value) : undefined;
     if (written === undefined && thing === undefined) throw refuse(text, strings[index + 1] ?? '', value);
-    text += written ?? standIn(inlined.push(thing!) - 1);
-    text += strings[index + 1] ?? '';
+    add(written ?? standIn(inlined.push(thing!) - 1), false);
+    add(strings[index + 1] ?? '', true);
   });
-  return new Source(text, inlined);
+  return new Source(text, inlined, numbers);
 }
 
-function writeValue(value: unknown): string | undefined {
+/** An integer as the assembler reads it, text as it is; `undefined` for what is neither. */
+export function writeValue(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) return undefined;
   const number = value as number | bigint;
@@ -94,6 +111,6 @@ function refuse(before: string, after: string, value: unknown): AsmError {
   return new AsmError(
     source.place(line, index, ''),
     `${what} cannot be interpolated`,
-    'Interpolate an integer, a bigint, text, a Uint8Array or guest code.',
+    'Interpolate an integer, a bigint, text, a snippet, a Uint8Array or guest code.',
   );
 }

@@ -1,0 +1,55 @@
+/** Pieces of assembly that stand between `${` and `}`, and become text of the mode that they are in. */
+
+/** Numbers for the labels of snippets: two uses of one snippet have two labels. */
+export class LabelNames {
+  #last = 0;
+
+  next(): number {
+    this.#last += 1;
+    return this.#last;
+  }
+}
+
+/** A piece of assembly. In its text `%%name` is a label of its own, another one for each use. */
+export class Snippet {
+  readonly #write: (bits: 16 | 32 | 64, labels: LabelNames) => string;
+
+  /** @param write the text for 16-, 32- or 64-bit code */
+  constructor(write: (bits: 16 | 32 | 64, labels: LabelNames) => string) {
+    this.#write = write;
+  }
+
+  /** What stands in the template. */
+  text(bits: 16 | 32 | 64, labels: LabelNames): string {
+    const number = labels.next();
+    // NASM keeps `..@` for the labels of macros: they end no scope of local labels.
+    return this.#write(bits, labels).replace(/%%(\w+)/g, (_, name: string) => `..@${number}.${name}`);
+  }
+}
+
+/**
+ * Makes a snippet of assembly and other snippets.
+ *
+ * @example
+ * const knock = (port: number) => snippet`
+ *     mov ecx, 3
+ * %%again:
+ *     out ${port}, al
+ *     loop %%again
+ * `;
+ */
+export function snippet(
+  strings: TemplateStringsArray,
+  ...values: readonly (number | bigint | string | Snippet)[]
+): Snippet {
+  return new Snippet((bits, labels) =>
+    strings.raw
+      .map((part, index) => part + (index < values.length ? written(values[index]!, bits, labels) : ''))
+      .join(''),
+  );
+}
+
+function written(value: number | bigint | string | Snippet, bits: 16 | 32 | 64, labels: LabelNames): string {
+  if (value instanceof Snippet) return value.text(bits, labels);
+  return typeof value === 'string' || value >= 0 ? String(value) : `(${value})`;
+}

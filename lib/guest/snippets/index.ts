@@ -1,0 +1,15 @@
+export { delay, idle, increment, repeat, waitUntil } from './flow.ts';
+export { type IpiFields, type IpiTo, icr, icr2, initSipiSipi, ipi, ipiAndWait, nmi, selfIpi, waitSent } from './ipi.ts';
+export {
+  type ApicAccess,
+  enableApic,
+  enterX2apic,
+  eoi,
+  leaveX2apic,
+  logicalCluster,
+  logicalFlat,
+  readApic,
+  relocateApic,
+  writeApic,
+} from './lapic.ts';
+export { assertThat, type Condition, done, sync, tell } from './words.ts';

@@ -1,0 +1,111 @@
+/** Sending IPIs. In xAPIC mode they change no register; in x2APIC mode eax, ecx, edx. */
+import { encodeIcr, encodeIcr2, encodeX2Icr, type Icr, type IcrFields } from '../../abi/icr.ts';
+import { checkInteger, checkObject } from '../../check.ts';
+import { ArgumentError } from '../../errors.ts';
+import { show } from '../../show.ts';
+import { Snippet, snippet } from '../snippet.ts';
+import { type ApicAccess, apicPage, writeApic } from './lapic.ts';
+
+/** To whom: an APIC id (or with `destinationMode: 'logical'` a logical id), or a shorthand. */
+export type IpiTo = number | 'self' | 'all' | 'others';
+
+/** One IPI. What is left out: fixed, physical, assert, edge; `vector` may be left out for NMI, SMI and INIT. */
+export interface IpiFields extends Partial<Omit<Icr, 'shorthand'>>, ApicAccess {
+  to: IpiTo;
+}
+
+const shorthands = { self: 'self', all: 'allIncludingSelf', others: 'allExcludingSelf' } as const;
+const X2APIC_ICR = 0x830;
+const X2APIC_SELF_IPI = 0x83f;
+
+/** The write of ICR2, and the destination in it: it sends nothing. */
+export function icr2(destination: number, access: ApicAccess = {}): Snippet {
+  return writeApic('ICR2', encodeIcr2({ destination }), access);
+}
+
+/** The write of ICR, which sends. Every field can be given, reserved bits too. */
+export function icr(fields: IcrFields, access: ApicAccess = {}): Snippet {
+  return writeApic('ICR', encodeIcr(fields), access);
+}
+
+/** Sends one IPI: in xAPIC mode ICR2 (where there is a destination), then ICR; in x2APIC mode one WRMSR. */
+export function ipi(fields: IpiFields): Snippet {
+  const { to, x2apic, base, vector = 0, ...more } = checkObject('fields', fields);
+  const access: ApicAccess = { ...(x2apic && { x2apic }), ...(base !== undefined && { base }) };
+  const command = { vector, ...more, shorthand: shorthandOf(to) };
+  if (x2apic) return wrmsr(X2APIC_ICR, encodeX2Icr({ ...command, destination: typeof to === 'number' ? to : 0 }));
+  const send = icr(command, access);
+  return typeof to === 'number'
+    ? snippet`
+    ${icr2(to, access)}
+    ${send}`
+    : send;
+}
+
+function shorthandOf(to: IpiTo): Icr['shorthand'] {
+  if (typeof to === 'number') return 'none';
+  if (Object.hasOwn(shorthands, to)) return shorthands[to];
+  throw new ArgumentError('to', `${show(to)} is no destination`, 'Give an APIC id, "self", "all" or "others".');
+}
+
+function wrmsr(index: number, value: bigint): Snippet {
+  return snippet`
+    mov ecx, ${index}
+    mov eax, ${value & 0xffff_ffffn}
+    mov edx, ${value >> 32n}
+    wrmsr`;
+}
+
+/** An NMI. */
+export function nmi(to: IpiTo, access: ApicAccess = {}): Snippet {
+  return ipi({ to, deliveryMode: 'nmi', ...access });
+}
+
+/** An interrupt to itself by x2APIC's SELF IPI register; in xAPIC mode use `ipi({ to: 'self', vector })`. */
+export function selfIpi(vector: number): Snippet {
+  return wrmsr(X2APIC_SELF_IPI, BigInt(checkInteger('vector', vector, 0, 255)));
+}
+
+/** Waits until the ICR says that the last IPI was sent (delivery status idle). Nothing to wait for in x2APIC mode. */
+export function waitSent(access: ApicAccess = {}): Snippet {
+  return new Snippet((bits) =>
+    access.x2apic
+      ? ''
+      : `
+%%pending:
+    test dword [${apicPage(bits, access) + 0x300}], 1 << 12
+    jnz %%pending`,
+  );
+}
+
+/**
+ * Starts an AP: INIT, SIPI, SIPI, as the MP specification has it, but without its pauses: no virtual CPU needs them.
+ *
+ * @param vector the page number of the start address: `machine.vcpu(n).sipiVector`
+ */
+export function initSipiSipi(to: number, vector: number, access: ApicAccess = {}): Snippet {
+  const startUp = ipi({ to, deliveryMode: 'startUp', vector, ...access });
+  return snippet`
+    ${ipi({ to, deliveryMode: 'init', ...access })}
+    ${waitSent(access)}
+    ${startUp}
+    ${waitSent(access)}
+    ${startUp}`;
+}
+
+/**
+ * Sends a fixed IPI and waits until its handler has run: no two of them become one. Changes ebx, and eax, ecx, edx in
+ * x2APIC mode.
+ *
+ * @param counter where the handler counts: `machine.vcpu(n).counterAddress(vector)`
+ */
+export function ipiAndWait(fields: IpiFields, counter: number): Snippet {
+  checkInteger('counter', counter, 0, 0xffff_ffff);
+  return snippet`
+    mov ebx, [${counter}]
+    ${ipi(fields)}
+%%wait:
+    pause
+    cmp [${counter}], ebx
+    je %%wait`;
+}

@@ -1,0 +1,127 @@
+/** The local APIC of the vCPU that runs them. In real mode they need x2APIC mode: its page lies out of reach there. */
+import { APIC_DEFAULT_PHYS_BASE, type LapicRegisterName, lapicRegisters } from '../../abi/lapic.ts';
+import { checkChoice, checkInteger, checkObject } from '../../check.ts';
+import { ArgumentError } from '../../errors.ts';
+import { Snippet, snippet } from '../snippet.ts';
+
+/** How the registers are reached. */
+export interface ApicAccess {
+  /** By MSR, in x2APIC mode. Default: in the APIC page. */
+  x2apic?: boolean;
+  /** Guest physical address of the APIC page. Default 0xfee00000. */
+  base?: number;
+}
+
+const IA32_APIC_BASE = 0x1b;
+const X2APIC_MSRS = 0x800;
+const names = Object.keys(lapicRegisters) as LapicRegisterName[];
+
+/**
+ * Writes a register. Changes nothing in xAPIC mode; eax, ecx, edx in x2APIC mode.
+ *
+ * @param value 32 bits: a number, or in xAPIC mode a register as well
+ */
+export function writeApic(register: LapicRegisterName, value: number | string, access: ApicAccess = {}): Snippet {
+  checkChoice('register', register, names);
+  const offset = lapicRegisters[register];
+  if (typeof value === 'number') checkInteger('value', value, 0, 0xffff_ffff);
+  return new Snippet((bits) => {
+    if (access.x2apic)
+      return `
+    mov eax, ${value}
+    xor edx, edx
+    mov ecx, ${X2APIC_MSRS + (offset >> 4)}
+    wrmsr`;
+    return `mov dword [${apicPage(bits, access) + offset}], ${value}`;
+  });
+}
+
+/** Reads a register into eax. Changes ecx, edx in x2APIC mode. */
+export function readApic(register: LapicRegisterName, access: ApicAccess = {}): Snippet {
+  checkChoice('register', register, names);
+  const offset = lapicRegisters[register];
+  return new Snippet((bits) => {
+    if (access.x2apic)
+      return `
+    mov ecx, ${X2APIC_MSRS + (offset >> 4)}
+    rdmsr`;
+    return `mov eax, [${apicPage(bits, access) + offset}]`;
+  });
+}
+
+/** The APIC page's address, for code that can reach it. */
+export function apicPage(bits: 16 | 32 | 64, { base = APIC_DEFAULT_PHYS_BASE }: ApicAccess): number {
+  if (bits === 16)
+    throw new ArgumentError(
+      'x2apic',
+      'Real mode cannot reach the APIC page',
+      'Say { x2apic: true } if the APIC is in x2APIC mode, or use flat32 code.',
+    );
+  return checkInteger('base', base, 0, 0xffff_f000);
+}
+
+/** Enables the APIC by SVR, spurious vector 0xff: until then it takes no IPI. */
+export function enableApic(access: ApicAccess = {}): Snippet {
+  return writeApic('SVR', 0x1ff, access);
+}
+
+/** Ends the interrupt that is in service: what a handler writes last. */
+export function eoi(access: ApicAccess = {}): Snippet {
+  return writeApic('EOI', 0, access);
+}
+
+/** From xAPIC to x2APIC mode, and enables the APIC there. Changes eax, ecx, edx. */
+export function enterX2apic(): Snippet {
+  return snippet`
+    mov ecx, ${IA32_APIC_BASE}
+    rdmsr
+    or eax, 0xc00
+    wrmsr
+    ${enableApic({ x2apic: true })}`;
+}
+
+/** From x2APIC to xAPIC mode, which leads through the disabled APIC: it is as after reset then. Changes eax, ecx, edx. */
+export function leaveX2apic(): Snippet {
+  return snippet`
+    mov ecx, ${IA32_APIC_BASE}
+    rdmsr
+    and eax, 0xfffff3ff
+    wrmsr
+    or eax, 0x800
+    wrmsr`;
+}
+
+/**
+ * Moves the APIC page. Changes eax, ecx, edx.
+ *
+ * @param to guest physical address below 4 GiB, a multiple of 4096, outside the guest's memory
+ */
+export function relocateApic(to: number): Snippet {
+  checkInteger('to', to, 0, 0xffff_f000);
+  if (to % 0x1000 !== 0)
+    throw new ArgumentError('to', `0x${to.toString(16)} is not at the begin of a page`, 'Give a multiple of 4096.');
+  return snippet`
+    mov ecx, ${IA32_APIC_BASE}
+    rdmsr
+    and eax, 0xfff
+    or eax, ${to}
+    wrmsr`;
+}
+
+/** Flat logical destination mode. @param id 8 bits, one for each of eight vCPUs: 1 << n */
+export function logicalFlat(id: number, access: Pick<ApicAccess, 'base'> = {}): Snippet {
+  checkInteger('id', id, 0, 0xff);
+  checkObject('access', access);
+  return snippet`
+    ${writeApic('DFR', 0xffff_ffff, access)}
+    ${writeApic('LDR', (id << 24) >>> 0, access)}`;
+}
+
+/** Cluster logical destination mode. @param cluster 0..14 @param members four bits, one for each vCPU of the cluster */
+export function logicalCluster(cluster: number, members: number, access: Pick<ApicAccess, 'base'> = {}): Snippet {
+  checkInteger('cluster', cluster, 0, 14);
+  checkInteger('members', members, 0, 0xf);
+  return snippet`
+    ${writeApic('DFR', 0x0fff_ffff, access)}
+    ${writeApic('LDR', ((cluster << 28) | (members << 24)) >>> 0, access)}`;
+}
