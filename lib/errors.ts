@@ -77,7 +77,7 @@ const errnoNames = new Map(Object.entries(kernelErrnos).map(([name, value]) => [
 
 /** The name of a positive errno: 17 is `EEXIST`; one that this libc does not know is `errno 999`. */
 export function errnoName(errno: number): string {
-  return errnoNames.get(errno) ?? `errno ${errno}`;
+  return errnoNames.get(errno) ?? `errno ${show(errno)}`;
 }
 
 /** An error that comes from where the program runs, not from what it asked. */

@@ -1,4 +1,5 @@
 import { ArgumentError } from '../errors.ts';
+import { show } from '../show.ts';
 
 /**
  * How a vCPU reads guest code: real16 in real mode; flat32 in 32-bit protected mode without paging, every segment flat,
@@ -19,12 +20,17 @@ const modes: Record<GuestMode, 16 | 32 | 64> = { real16: 16, flat32: 32, long64:
 
 /** 16, 32 or 64. Throws ArgumentError if it is no mode. */
 export function bitsOf(mode: GuestMode): 16 | 32 | 64 {
-  if (Object.hasOwn(modes, mode)) return modes[mode];
-  throw new ArgumentError('mode', `${String(mode)} is no mode of guest code`, 'Use "real16", "flat32" or "long64".');
+  if (typeof mode === 'string' && Object.hasOwn(modes, mode)) return modes[mode];
+  throw new ArgumentError('mode', `${show(mode)} is no mode of guest code`, 'Use "real16", "flat32" or "long64".');
 }
 
-/** The bytes to put at this address. */
+/** The bytes to put at this address. Throws ArgumentError; AsmError if the code cannot lie there. */
 export function bytesAt(code: GuestCode | Uint8Array, address: number | bigint): Uint8Array {
   if (code instanceof Uint8Array) return code;
-  return (code.at?.(address) ?? code).bytes;
+  // Code that cannot lie at address 0 has no `bytes` to look at: it is asked for those of this place alone.
+  if (typeof code === 'object' && code !== null && 'mode' in code) {
+    const { bytes } = typeof code.at === 'function' ? code.at(address) : code;
+    if (bytes instanceof Uint8Array) return bytes;
+  }
+  throw new ArgumentError('code', `code is ${show(code)}, no guest code`, 'Give guest code, or a Uint8Array.');
 }

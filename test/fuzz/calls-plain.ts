@@ -1,7 +1,11 @@
 /** Calls of memory, events and devices, and of functions that need no kernel. */
 import {
+  _IO,
   _IOR,
   _IOW,
+  type AsmCode,
+  asm,
+  bytesAt,
   cpuidEntry,
   type Device,
   decodeExit,
@@ -11,10 +15,12 @@ import {
   decodeX2Icr,
   describeExit,
   describeIcr,
+  disassemble,
   EventFd,
   encodeIcr,
   encodeIcr2,
   encodeX2Icr,
+  errnoName,
   exitToJson,
   flat32,
   GuestMemory,
@@ -180,7 +186,72 @@ export const codecCalls: Maker[] = [
   plain(mov32, (world) => [world.or(() => 'eax') as never, word(world)]),
   plain(store32, (world) => [word(world)]),
   plain(lidt, (world) => [word(world)]),
+  plain(_IO, (world) => [small(world), small(world)]),
+  plain(errnoName, (world) => [small(world)]),
+  plain(bytesAt, (world) => [world.or(() => world.one('code') ?? out8(1)), address(world)]),
+  plain(disassemble, (world) => [
+    world.or(() => world.random.bytes(world.random.int(0, 40))),
+    ...(world.random.chance(0.5) ? [world.or(() => disassembly(world))] : []),
+  ]),
+  (world) =>
+    method(asm, world.random.pick(modes), [world.or(() => assembly(world))], (code) =>
+      world.add('code', code as AsmCode),
+    ),
+  (world) =>
+    method(asm, 'bytes', [
+      world.or(() => world.random.bytes(world.random.int(0, 8))),
+      ...(world.random.chance(0.5) ? [world.or(() => world.random.pick(modes))] : []),
+    ]),
+  ...['at', 'label', 'listing', 'get bytes', 'get labels'].map(
+    (name): Maker =>
+      (world) => {
+        const code = world.one('code');
+        const args: Record<string, () => readonly unknown[]> = {
+          at: () => [address(world)],
+          label: () => [world.or(() => world.random.pick(['a', '.b', 'a.b', 'z']))],
+        };
+        return code && method(code, name, args[name]?.() ?? []);
+      },
+  ),
 ];
+
+const modes = ['real16', 'flat32', 'long64'] as const;
+
+const address = (world: World) =>
+  world.or(() => world.random.pick<number | bigint>([0, 0x1000, 0xffff_fff0, (1n << 64n) - 8n]));
+
+function disassembly(world: World): unknown {
+  const { random } = world;
+  return {
+    ...(random.chance(0.5) ? { mode: world.or(() => random.pick(modes)) } : {}),
+    ...(random.chance(0.5) ? { origin: address(world) } : {}),
+    ...(random.chance(0.3) ? { count: world.or(() => random.int(0, 5)) } : {}),
+  };
+}
+
+/** Lines that are right in one mode or another, and some that never are. */
+const lines = [
+  'a:',
+  '.b: hlt',
+  'jmp .b',
+  'mov eax, a',
+  'mov rax, [rel a]',
+  'out 0x10, al',
+  'db 1, "x", 0xff',
+  'times 3 nop',
+  'org 0x1000',
+  'x equ 5',
+  'mov al, 300',
+  'mov [',
+  'jmp $+200',
+  'bogus eax',
+  '`',
+];
+
+function assembly(world: World): string {
+  const { random } = world;
+  return Array.from({ length: random.int(0, 5) }, () => random.pick(lines)).join('\n');
+}
 
 /** What comes out of the decoder can be shown, whatever it is. */
 function decodeAndDescribe(view: DataView): string {

@@ -1,5 +1,6 @@
 /** What a run of the fuzzer has made: objects of each kind, open and closed, under names for the log. */
 import {
+  type AsmCode,
   type Device,
   EventFd,
   enterFlat32,
@@ -45,6 +46,7 @@ export interface Kinds {
   machine: Machine;
   trace: Trace;
   state: Uint8Array;
+  code: AsmCode;
 }
 export type Kind = keyof Kinds;
 

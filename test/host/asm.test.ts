@@ -70,7 +70,7 @@ test('code that cannot be loaded there', { skip: noKvm }, async () => {
   assert.ok(misplaced instanceof AsmError);
   assert.match(misplaced.advice, /Leave org out/);
   const foreign = { mode: 'flat33', bytes: Uint8Array.of(0xf4) } as unknown as GuestCode;
-  assert.match(errorOf(() => m.vcpu(0).program(foreign)).message, /flat33 is no mode/);
+  assert.match(errorOf(() => m.vcpu(0).program(foreign)).message, /"flat33" is no mode/);
   assert.equal(errorOf(() => m.vcpu(0).program(asm.flat32`; nothing`)).code, 'ERR_PAYLOAD_EMPTY');
 });
 

@@ -187,3 +187,25 @@ test('a disassembly of nothing sensible', () => {
   for (const options of [{ origin: -1 }, { origin: 0.5 }, { mode: 'flat64' as 'flat32' }])
     assert.equal(errorOf(() => disassemble(bytes, options)).code, 'ERR_ARGUMENT');
 });
+
+test('what is neither text nor code is refused by name', () => {
+  const odd = [5, null, undefined, Symbol('x'), {}, [], ['hlt']] as never[];
+  for (const value of odd) {
+    assert.equal(errorOf(() => asm.flat32(value)).code, 'ERR_ARGUMENT');
+    assert.equal(errorOf(() => asm.bytes(value)).code, 'ERR_ARGUMENT');
+    assert.equal(errorOf(() => asm.file(value)).code, 'ERR_ARGUMENT');
+    assert.equal(errorOf(() => bytesAt(value, 0)).code, 'ERR_ARGUMENT');
+    assert.equal(errorOf(() => disassemble(value)).code, 'ERR_ARGUMENT');
+  }
+  for (const mode of [Symbol('flat32'), Object.create(null), 'toString'] as never[])
+    assert.equal(errorOf(() => disassemble(hlt, { mode })).code, 'ERR_ARGUMENT');
+  for (const count of [-1, 0.5, '1'] as never[])
+    assert.equal(errorOf(() => disassemble(hlt, { count })).code, 'ERR_ARGUMENT');
+});
+
+test('code that cannot lie at 0 is asked for the bytes of its own place alone', () => {
+  const code = asm.flat32`
+here: db here - 0xff0
+`;
+  assert.equal(hex(bytesAt(code, 0x1000)), '10');
+});

@@ -1,3 +1,4 @@
+import { checkText, checkU64 } from '../../check.ts';
 import { ArgumentError } from '../../errors.ts';
 import { bitsOf, type GuestCode, type GuestMode } from '../code.ts';
 import { type Assembled, assemble, originOf } from './assemble.ts';
@@ -47,7 +48,7 @@ export class AsmCode implements GuestCode {
    * @throws AsmError, also if the text says with `org` that it belongs elsewhere; ArgumentError
    */
   at(address: number | bigint): AsmCode {
-    const origin = checkAddress(address);
+    const origin = checkU64('address', address);
     if (origin === this.origin) return this;
     if (this.#pinned !== undefined) throw this.#misplaced(origin);
     if (this.#moved?.origin !== origin)
@@ -67,7 +68,7 @@ export class AsmCode implements GuestCode {
 
   /** The address of a label. Throws ArgumentError if there is none of this name. */
   label(name: string): bigint {
-    const found = this.labels.get(name);
+    const found = this.labels.get(checkText('name', name));
     if (found !== undefined) return found;
     const near = nearest(name, this.labels.keys());
     const advice = near ? `Did you mean ${near}?` : `Its labels: ${[...this.labels.keys()].join(', ') || 'none'}.`;
@@ -93,11 +94,4 @@ export class AsmCode implements GuestCode {
       'Leave org out: labels get the address of the place it is loaded to.',
     );
   }
-}
-
-function checkAddress(address: number | bigint): bigint {
-  const valid =
-    typeof address === 'bigint' ? address >= 0n && address < 1n << 64n : Number.isSafeInteger(address) && address >= 0;
-  if (valid) return BigInt(address);
-  throw new ArgumentError('address', `${address} is no address`, 'Use an integer from 0 up.');
 }

@@ -1,5 +1,5 @@
 import type { Instruction } from 'iced-x86';
-import { ArgumentError } from '../../errors.ts';
+import { checkBytes, checkInteger, checkObject, checkU64 } from '../../check.ts';
 import { bitsOf, type GuestMode } from '../code.ts';
 import { iced } from './iced.ts';
 import type { Bits } from './syntax.ts';
@@ -27,9 +27,13 @@ export interface DisassembledLine {
  * @throws ArgumentError
  */
 export function disassemble(bytes: Uint8Array, options: DisassembleOptions = {}): DisassembledLine[] {
-  const origin = BigInt.asUintN(64, BigInt(checkOrigin(options.origin ?? 0)));
+  checkBytes('bytes', bytes, 0, Number.POSITIVE_INFINITY);
+  const origin = checkU64('origin', checkObject('options', options).origin ?? 0);
   const bits = bitsOf(options.mode ?? 'flat32');
-  const count = options.count ?? Number.POSITIVE_INFINITY;
+  const count =
+    options.count === undefined
+      ? Number.POSITIVE_INFINITY
+      : checkInteger('count', options.count, 0, Number.MAX_SAFE_INTEGER);
   const { Decoder, DecoderOptions } = iced();
   const decoder = new Decoder(bits, bytes, DecoderOptions.None);
   const formatter = nasmFormatter();
@@ -111,9 +115,4 @@ function withImmediateSize(text: string, instruction: Instruction): string {
 
 function data(bytes: Uint8Array): string {
   return `db ${[...bytes].map((byte) => `0x${byte.toString(16).padStart(2, '0')}`).join(', ')}`;
-}
-
-function checkOrigin(origin: number | bigint): number | bigint {
-  if (typeof origin === 'bigint' ? origin >= 0n : Number.isSafeInteger(origin) && origin >= 0) return origin;
-  throw new ArgumentError('origin', `origin ${origin} is no address`, 'Use an integer from 0 up.');
 }

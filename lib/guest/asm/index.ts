@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { PayloadError } from '../../errors.ts';
+import { checkBytes } from '../../check.ts';
+import { ArgumentError, PayloadError } from '../../errors.ts';
+import { show } from '../../show.ts';
 import { bitsOf, type GuestCode, type GuestMode } from '../code.ts';
 import type { Snippet } from '../snippet.ts';
 import { AsmCode } from './code.ts';
@@ -17,6 +19,8 @@ export interface Assembler {
 function assembler(mode: GuestMode): Assembler {
   return (text: TemplateStringsArray | string, ...values: readonly AsmValue[]) => {
     if (typeof text === 'string') return AsmCode.from(mode, new Source(text));
+    if (!Array.isArray(text) || !Array.isArray(text.raw))
+      throw new ArgumentError('text', `text is ${show(text)}, neither text nor a template`, 'Give the code as text.');
     // In a template a backslash is one, but before a backtick it is what lets the backtick be there.
     const strings = text.raw.map((part) => part.replaceAll('\\`', '`'));
     return AsmCode.from(mode, interpolate(strings, values, bitsOf(mode), inline));
@@ -65,20 +69,23 @@ export const asm = {
   /**
    * Machine code from elsewhere: it is loaded as it is.
    *
-   * @throws PayloadError if it is empty
+   * @throws PayloadError if it is empty; ArgumentError
    */
   bytes(bytes: Uint8Array, mode: GuestMode = 'flat32'): GuestCode {
     bitsOf(mode);
-    if (bytes.length === 0) throw PayloadError.empty();
+    if (checkBytes('bytes', bytes, 0, Number.POSITIVE_INFINITY).length === 0) throw PayloadError.empty();
     return { mode, bytes: Uint8Array.from(bytes) };
   },
 
   /**
    * A flat binary file, such as `nasm -f bin` writes.
    *
-   * @throws PayloadError if it is empty; what `readFileSync` throws
+   * @throws PayloadError if it is empty; ArgumentError; what `readFileSync` throws
    */
   file(path: string | URL, mode: GuestMode = 'flat32'): GuestCode {
+    // readFileSync takes a file descriptor as well.
+    if (typeof path !== 'string' && !(path instanceof URL))
+      throw new ArgumentError('path', `path is ${show(path)}, neither text nor a URL`, 'Give the path of a file.');
     return asm.bytes(readFileSync(path), mode);
   },
 } as const;
