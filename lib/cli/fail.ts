@@ -1,11 +1,12 @@
 import { KvmDsmError } from '../errors.ts';
+import { print } from './output.ts';
 import { paint } from './paint.ts';
 
 /** Says what went wrong and what to do, and returns what the command ends with. */
 export function reportError(error: unknown, json: boolean): number {
   const exitCode = error instanceof KvmDsmError ? error.exitCode : 1;
   if (json) {
-    process.stdout.write(`${JSON.stringify({ type: 'error', ...errorToJson(error) })}\n`);
+    print(`${JSON.stringify({ type: 'error', ...errorToJson(error) })}\n`);
     return exitCode;
   }
   process.stderr.write(`${paint('red', 'error')}: ${explain(error)}\n`);

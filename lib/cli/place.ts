@@ -7,7 +7,7 @@ import { forwardsIcrWrites } from '../probe.ts';
 import type { GlobalOptions } from './options.ts';
 
 /** Set inside a lab machine to its lane. */
-const LANE = process.env.KVM_DSM_LANE;
+export const LANE = process.env.KVM_DSM_LANE;
 
 /** Where this process is: the host, or a lane of the lab. */
 export const here = { on: LANE ?? 'host', kernel: release() };

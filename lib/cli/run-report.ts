@@ -3,6 +3,7 @@ import { exitToJson } from '../exit.ts';
 import { describeEvent, type TraceExit } from '../script/event.ts';
 import { errorToJson, explain } from './fail.ts';
 import type { Finding } from './findings.ts';
+import { print } from './output.ts';
 import { paint } from './paint.ts';
 import { describePlace } from './place.ts';
 
@@ -28,7 +29,7 @@ function exitCodeOf(error: unknown, found: readonly Finding[]): number {
 
 function jsonReporter(): RunReporter {
   let exits = 0;
-  const line = (value: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(value)}\n`);
+  const line = (value: Record<string, unknown>) => print(`${JSON.stringify(value)}\n`);
   return {
     start() {},
     exit({ seq, ns, vcpu, rip, exit }) {
@@ -51,7 +52,7 @@ function jsonReporter(): RunReporter {
 function textReporter(): RunReporter {
   let exits = 0;
   let forwarded = 0;
-  const say = (text: string) => process.stdout.write(`${text}\n`);
+  const say = (text: string) => print(`${text}\n`);
   return {
     start() {
       say(paint('dim', `on ${describePlace()}`));
