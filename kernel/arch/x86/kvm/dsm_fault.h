@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Faults that can be switched on in the DSM interrupt forwarding, so that a
+ * test of it can be tested: see dsm_fault.c.
+ *
+ * Each hook is one load and one untaken branch while no fault is chosen.
+ */
+#ifndef __KVM_X86_DSM_FAULT_H
+#define __KVM_X86_DSM_FAULT_H
+
+#include <linux/kvm_host.h>
+
+#include "lapic.h"
+
+#ifdef CONFIG_KVM_DSM_FAULT
+
+extern unsigned int kvm_dsm_fault;
+
+bool __kvm_dsm_fault_write(struct kvm_lapic *apic, u32 offset, int len,
+			   const void *data);
+void __kvm_dsm_fault_noted(struct kvm_lapic *apic, u32 reg, u32 val);
+void __kvm_dsm_fault_read(struct kvm_lapic *apic, u32 offset, int len);
+bool __kvm_dsm_fault_exit(struct kvm_vcpu *vcpu);
+void __kvm_dsm_fault_run(struct kvm_vcpu *vcpu);
+void __kvm_dsm_fault_return(struct kvm_vcpu *vcpu, int r);
+
+static inline bool kvm_dsm_fault_chosen(void)
+{
+	return unlikely(READ_ONCE(kvm_dsm_fault));
+}
+
+#else
+
+static inline bool kvm_dsm_fault_chosen(void)
+{
+	return false;
+}
+
+static inline bool __kvm_dsm_fault_write(struct kvm_lapic *apic, u32 offset,
+					 int len, const void *data)
+{
+	return false;
+}
+
+static inline void __kvm_dsm_fault_noted(struct kvm_lapic *apic, u32 reg,
+					 u32 val)
+{
+}
+
+static inline void __kvm_dsm_fault_read(struct kvm_lapic *apic, u32 offset,
+					int len)
+{
+}
+
+static inline bool __kvm_dsm_fault_exit(struct kvm_vcpu *vcpu)
+{
+	return false;
+}
+
+static inline void __kvm_dsm_fault_run(struct kvm_vcpu *vcpu)
+{
+}
+
+static inline void __kvm_dsm_fault_return(struct kvm_vcpu *vcpu, int r)
+{
+}
+
+#endif
+
+/* Before the guest's write is looked at. True: the write has been dealt with. */
+static inline bool kvm_dsm_fault_write(struct kvm_lapic *apic, u32 offset,
+				       int len, const void *data)
+{
+	return kvm_dsm_fault_chosen() &&
+	       __kvm_dsm_fault_write(apic, offset, len, data);
+}
+
+/* After the local APIC and kvm_dsm_note_write() have had the write. */
+static inline void kvm_dsm_fault_noted(struct kvm_lapic *apic, u32 reg, u32 val)
+{
+	if (kvm_dsm_fault_chosen())
+		__kvm_dsm_fault_noted(apic, reg, val);
+}
+
+/* After the guest has read a register. */
+static inline void kvm_dsm_fault_read(struct kvm_lapic *apic, u32 offset,
+				      int len)
+{
+	if (kvm_dsm_fault_chosen())
+		__kvm_dsm_fault_read(apic, offset, len);
+}
+
+/* When kvm_run holds the exit. True: KVM_RUN goes on as if it did not. */
+static inline bool kvm_dsm_fault_exit(struct kvm_vcpu *vcpu)
+{
+	return kvm_dsm_fault_chosen() && __kvm_dsm_fault_exit(vcpu);
+}
+
+/* At the start of KVM_RUN. */
+static inline void kvm_dsm_fault_run(struct kvm_vcpu *vcpu)
+{
+	if (kvm_dsm_fault_chosen())
+		__kvm_dsm_fault_run(vcpu);
+}
+
+/* Before KVM_RUN returns @r. */
+static inline void kvm_dsm_fault_return(struct kvm_vcpu *vcpu, int r)
+{
+	if (kvm_dsm_fault_chosen())
+		__kvm_dsm_fault_return(vcpu, r);
+}
+
+#endif /* __KVM_X86_DSM_FAULT_H */

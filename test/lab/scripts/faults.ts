@@ -1,0 +1,479 @@
+// What each fault of the lab's kernel does to a small guest, and that the guest is right before and after: run inside
+// the lab by faults.test.ts, all in one boot.
+import { readFileSync, writeFileSync } from 'node:fs';
+import {
+  asm,
+  bytesAt,
+  decodeLapic,
+  type Exit,
+  enterFlat32,
+  type GuestCode,
+  GuestMemory,
+  type IrqchipKind,
+  Kvm,
+  mpStates,
+  readLapicRegister,
+  type Vcpu,
+} from 'kvm-dsm';
+import { FAULT_PARAMETER, faults } from '../../../lib/suite/faults.ts';
+
+const LAPIC = 0xfee0_0000;
+const ICR = LAPIC + 0x300;
+const ICR2 = LAPIC + 0x310;
+const MOVED_LAPIC = 0xfed0_0000;
+/** No memory is there: an access is an exit. */
+const DEVICE = 0xd000_0000;
+const DONE = 0x10;
+const NEXT = 0x12;
+
+/** To APIC id 1, fixed, vector 0xf0. */
+const ipi = asm.flat32`
+  mov dword [${ICR2}], 0x01000000
+  mov dword [${ICR}], 0x40f0
+  out ${DONE}, al
+`;
+
+/** One instruction that reads from user space and writes ICR2: it is finished at the start of a KVM_RUN. */
+const moveToIcr2 = asm.flat32`
+  mov esi, ${DEVICE}
+  mov edi, ${ICR2}
+  movsd
+  out ${DONE}, al
+`;
+
+interface Setup {
+  irqchip?: IrqchipKind;
+  /** vcpu_id of each vCPU. */
+  ids?: readonly number[];
+  /** SVR of the vCPUs that write: bit 8 enables the LAPIC. That of the others is 0x1ff. */
+  svr?: number;
+  apicBase?: number;
+}
+
+const entryOf = (index: number) => 0x4000 + index * 0x4000;
+
+/** A VM with two vCPUs of which the first ones have a program. */
+function guest<T>(codes: GuestCode | readonly GuestCode[], use: (...vcpus: Vcpu[]) => T, setup: Setup = {}): T {
+  const programs = 'mode' in codes ? [codes] : codes;
+  using memory = GuestMemory.allocate(0x10000);
+  using kvm = Kvm.open();
+  using vm = kvm.createVm();
+  if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(0xfffb_d000);
+  if (setup.irqchip === 'split') vm.enableSplitIrqchip();
+  else vm.createIrqchip();
+  vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
+  const vcpus = (setup.ids ?? [0, 1]).map((id) => vm.createVcpu(id));
+  vcpus.forEach((vcpu, index) => {
+    const code = programs[index];
+    vcpu.setLapicRegisters({ SVR: code ? (setup.svr ?? 0x1ff) : 0x1ff });
+    if (!code) return;
+    memory.write(entryOf(index), bytesAt(code, entryOf(index)));
+    enterFlat32(vcpu, { rip: entryOf(index), rsp: entryOf(index), interrupts: true });
+    if (setup.apicBase) {
+      const sregs = vcpu.getSregs();
+      const flags = sregs.apicBase & 0xfffn;
+      vcpu.setSregs({ ...sregs, apicBase: BigInt(setup.apicBase) | flags });
+    }
+    vcpu.setMpState(mpStates.KVM_MP_STATE_RUNNABLE);
+  });
+  return use(...vcpus);
+}
+
+const next = (vcpu: Vcpu): Exit => vcpu.run({ deadline: '20s' });
+
+/** What tells one exit from another here. */
+function brief(exit: Exit): unknown[] {
+  if (exit.name === 'KVM_EXIT_DSM_SEND_IRQ') return [exit.val, exit.val2];
+  return exit.name === 'KVM_EXIT_IO' ? ['port', exit.port] : [exit.name];
+}
+
+/** The exits before that of port DONE, of which there are few. */
+function all(vcpu: Vcpu): Exit[] {
+  const seen: Exit[] = [];
+  while (seen.length < 20) {
+    const exit = next(vcpu);
+    if (exit.name === 'KVM_EXIT_IO' && exit.port === DONE) return seen;
+    seen.push(exit);
+  }
+  throw new Error(`no end: ${JSON.stringify(seen.map(brief))}`);
+}
+
+const briefly = (vcpu: Vcpu) => all(vcpu).map(brief);
+const forwarded = (vcpu: Vcpu) => all(vcpu).filter((exit) => exit.name === 'KVM_EXIT_DSM_SEND_IRQ');
+const count = (vcpu: Vcpu) => forwarded(vcpu).length;
+const irr = (vcpu: Vcpu | undefined) => decodeLapic(vcpu!.getLapic()).irr;
+
+/** Sets kvm_run's immediate_exit for one KVM_RUN. */
+function runWithImmediateExit(vcpu: Vcpu): string {
+  vcpu.kvmRun.setUint8(1, 1);
+  const outcome = vcpu.runRaw();
+  vcpu.kvmRun.setUint8(1, 0);
+  return outcome.kind === 'errno' ? outcome.name : outcome.kind;
+}
+
+/** To where the guest waits for what its `movsd` reads; the answer is there already. */
+function upToMove(vcpu: Vcpu): void {
+  const exit = next(vcpu);
+  if (exit.name !== 'KVM_EXIT_MMIO') throw new Error(`${exit.name} instead of the read`);
+  vcpu.kvmRun.setUint32(40, 0x0100_0000, true); // struct kvm_run: mmio.data
+}
+
+interface Case {
+  see(): unknown;
+  right: unknown;
+  wrong: unknown;
+}
+
+const ICR2_EXIT = [0x310, 0x0100_0000];
+const ICR_EXIT = [0x300, 0x40f0];
+
+const cases: Record<string, Case> = {
+  'drop-nth': {
+    see: () => guest(eightWrites, (vcpu) => forwarded(vcpu).map(({ destId }) => destId)),
+    right: [1, 2, 3, 4, 5, 6, 7, 8],
+    wrong: [1, 2, 3, 4, 5, 6, 8],
+  },
+  duplicate: {
+    see: () => guest(ipi, briefly),
+    right: [ICR2_EXIT, ICR_EXIT],
+    wrong: [ICR2_EXIT, ICR2_EXIT, ICR_EXIT, ICR_EXIT],
+  },
+  'swap-values': {
+    see: () => guest(ipi, briefly),
+    right: [ICR2_EXIT, ICR_EXIT],
+    wrong: [ICR2_EXIT.toReversed(), ICR_EXIT.toReversed()],
+  },
+  'masked-value': {
+    see: () =>
+      guest(
+        asm.flat32`
+          mov dword [${ICR2}], 0x01abcdef
+          mov dword [${ICR}], 0x50f0
+          out ${DONE}, al
+        `,
+        briefly,
+      ),
+    right: [
+      [0x310, 0x01ab_cdef],
+      [0x300, 0x50f0],
+    ],
+    wrong: [ICR2_EXIT, ICR_EXIT],
+  },
+  'stale-dest-id': {
+    see: () => guest(eightWrites, (vcpu) => forwarded(vcpu).map(({ destId }) => destId)),
+    right: [1, 2, 3, 4, 5, 6, 7, 8],
+    wrong: [0, 1, 2, 3, 4, 5, 6, 7],
+  },
+  'unshifted-dest-id': {
+    see: () => guest(ipi, (vcpu) => forwarded(vcpu).map(({ destId }) => destId)),
+    right: [1, 1],
+    wrong: [0x0100_0000, 0x0100_0000],
+  },
+  'id-index': {
+    see: () => guest(ipi, (vcpu) => forwarded(vcpu).map(({ id }) => id), { ids: [7, 3] }),
+    right: [7, 7],
+    wrong: [0, 0],
+  },
+  'id-target': {
+    see: () => guest(ipi, (vcpu) => forwarded(vcpu).map(({ id }) => id)),
+    right: [0, 0],
+    wrong: [1, 1],
+  },
+  'before-write': {
+    see: () =>
+      guest(ipi, (vcpu, target) => {
+        const at = () => [brief(next(vcpu)), readLapicRegister(vcpu.getLapic(), 'ICR2'), irr(target)];
+        return [at(), at(), at()];
+      }),
+    right: [
+      [ICR2_EXIT, 0x0100_0000, []],
+      [ICR_EXIT, 0x0100_0000, [0xf0]],
+      [['port', DONE], 0x0100_0000, [0xf0]],
+    ],
+    wrong: [
+      [ICR2_EXIT, 0, []],
+      [ICR_EXIT, 0x0100_0000, []],
+      [['port', DONE], 0x0100_0000, [0xf0]],
+    ],
+  },
+  'skip-local': {
+    see: () => guest(ipi, (vcpu, target) => [count(vcpu), irr(target)]),
+    right: [2, [0xf0]],
+    wrong: [2, []],
+  },
+  'deliver-twice': {
+    see: () =>
+      guest(ipi, (vcpu, target) => {
+        next(vcpu);
+        next(vcpu);
+        const first = irr(target);
+        // As if the target had taken it.
+        target!.setLapicRegisters({ IRR7: 0 });
+        return [first, brief(next(vcpu)), irr(target)];
+      }),
+    right: [[0xf0], ['port', DONE], []],
+    wrong: [[0xf0], ['port', DONE], [0xf0]],
+  },
+  'forward-eoi-tpr': {
+    see: () =>
+      guest(
+        asm.flat32`
+          mov dword [${LAPIC + 0xb0}], 0
+          out ${DONE}, al
+        `,
+        briefly,
+      ),
+    right: [],
+    wrong: [[0xb0, 0]],
+  },
+  'forward-above': {
+    see: () =>
+      guest(
+        asm.flat32`
+          mov dword [${LAPIC + 0x320}], 0x00010020
+          mov dword [${LAPIC + 0x3e0}], 0x0000000b
+          mov dword [${LAPIC + 0xf0}], 0x000001ff
+          out ${DONE}, al
+        `,
+        briefly,
+      ),
+    right: [],
+    wrong: [
+      [0x320, 0x0001_0020],
+      [0x3e0, 0xb],
+    ],
+  },
+  'forget-icr2': {
+    see: () => guest(ipi, briefly),
+    right: [ICR2_EXIT, ICR_EXIT],
+    wrong: [ICR_EXIT],
+  },
+  'forget-icr': {
+    see: () => guest(ipi, briefly),
+    right: [ICR2_EXIT, ICR_EXIT],
+    wrong: [ICR2_EXIT],
+  },
+  'lose-on-signal': {
+    see: () =>
+      guest(moveToIcr2, (vcpu) => {
+        upToMove(vcpu);
+        // A KVM_RUN with a signal pending. If it has no exit, the next one has it.
+        return vcpu.settle() ? brief(vcpu.exit()) : brief(next(vcpu));
+      }),
+    right: ICR2_EXIT,
+    wrong: ['port', DONE],
+  },
+  'lose-on-immediate-exit': {
+    see: () =>
+      guest(moveToIcr2, (vcpu) => {
+        upToMove(vcpu);
+        return [runWithImmediateExit(vcpu), brief(next(vcpu))];
+      }),
+    right: ['EINTR', ICR2_EXIT],
+    wrong: ['EINTR', ['port', DONE]],
+  },
+  'lose-on-race': {
+    see: () =>
+      guest([moveToIcr2, ipi], (vcpu, other) => {
+        upToMove(vcpu);
+        return [runWithImmediateExit(vcpu), brief(next(other!)), brief(next(vcpu))];
+      }),
+    right: ['EINTR', ICR2_EXIT, ICR2_EXIT],
+    wrong: ['EINTR', ICR2_EXIT, ['port', DONE]],
+  },
+  'report-again': {
+    see: () => guest(writeAndPorts, (vcpu) => [brief(next(vcpu)), brief(next(vcpu)), brief(next(vcpu))]),
+    right: [ICR2_EXIT, ['port', NEXT], ['port', DONE]],
+    wrong: [ICR2_EXIT, ['port', NEXT], ICR2_EXIT],
+  },
+  'wrong-exit': {
+    see: () => guest(ipi, (vcpu) => all(vcpu).map(({ reason }) => reason)),
+    right: [45, 45],
+    wrong: [44, 44],
+  },
+  'rip-behind': {
+    see: () =>
+      guest(ipi, (vcpu) => {
+        const rip = () => {
+          next(vcpu);
+          return Number(vcpu.getRegs().rip) - entryOf(0);
+        };
+        return [rip(), rip(), brief(next(vcpu))];
+      }),
+    right: [10, 20, ['port', DONE]],
+    wrong: [0, 10, ['port', DONE]],
+  },
+  'clobber-rdx': {
+    see: () =>
+      guest(
+        asm.flat32`
+          mov edx, 0x12345678
+          mov dword [${ICR2}], 0x01000000
+          out ${DONE}, al
+        `,
+        (vcpu) => [count(vcpu), Number(vcpu.getRegs().rdx)],
+      ),
+    right: [1, 0x1234_5678],
+    wrong: [1, 0x0100_0000],
+  },
+  'leak-kvm-run': {
+    see: () =>
+      guest(ipi, (vcpu, target) => [count(vcpu), [32, 36, 40, 44].map((at) => target!.kvmRun.getUint32(at, true))]),
+    right: [2, [0, 0, 0, 0]],
+    wrong: [2, [0, ...ICR_EXIT, 1]],
+  },
+  'only-split': {
+    see: () => [guest(ipi, count), guest(ipi, count, { irqchip: 'split' })],
+    right: [2, 2],
+    wrong: [0, 2],
+  },
+  'only-vcpu0': {
+    see: () => [guest(ipi, count), guest(ipi, count, { ids: [2, 1] })],
+    right: [2, 2],
+    wrong: [2, 0],
+  },
+  'lose-first': {
+    see: () => guest(ipi, briefly),
+    right: [ICR2_EXIT, ICR_EXIT],
+    wrong: [ICR_EXIT],
+  },
+  'report-reads': {
+    see: () =>
+      guest(
+        asm.flat32`
+          mov eax, [${ICR2}]
+          mov eax, [${ICR}]
+          out ${DONE}, al
+        `,
+        briefly,
+      ),
+    right: [],
+    wrong: [
+      [0x310, 0],
+      [0x300, 0],
+    ],
+  },
+  'any-width': {
+    see: () =>
+      guest(
+        asm.flat32`
+          mov word [${ICR2}], 0x0100
+          mov dword [${ICR + 4}], 0x40f0
+          out ${DONE}, al
+        `,
+        briefly,
+      ),
+    right: [],
+    wrong: [
+      [0x310, 0x0100],
+      [0x300, 0x40f0],
+    ],
+  },
+  late: {
+    see: () => guest(writeAndPorts, (vcpu) => [brief(next(vcpu)), brief(next(vcpu)), brief(next(vcpu))]),
+    right: [ICR2_EXIT, ['port', NEXT], ['port', DONE]],
+    wrong: [['port', NEXT], ICR2_EXIT, ['port', DONE]],
+  },
+  'only-default-base': {
+    see: () =>
+      guest(
+        asm.flat32`
+          mov dword [${MOVED_LAPIC + 0x310}], 0x01000000
+          out ${DONE}, al
+        `,
+        briefly,
+        { apicBase: MOVED_LAPIC },
+      ),
+    right: [ICR2_EXIT],
+    wrong: [],
+  },
+  'only-enabled': {
+    see: () => [guest(ipi, count), guest(ipi, count, { svr: 0xff })],
+    right: [2, 2],
+    wrong: [2, 0],
+  },
+  'only-fixed': {
+    see: () => guest(ipiOf(0x0100_0000, 0x4400), briefly),
+    right: [ICR2_EXIT, [0x300, 0x4400]],
+    wrong: [ICR2_EXIT],
+  },
+  'no-shorthand': {
+    see: () => guest(ipiOf(0x0100_0000, 0xc40f0), briefly),
+    right: [ICR2_EXIT, [0x300, 0xc40f0]],
+    wrong: [ICR2_EXIT],
+  },
+  'only-absent': {
+    see: () => [guest(ipi, briefly), guest(ipiOf(0x0900_0000, 0x40f0), count)],
+    right: [[ICR2_EXIT, ICR_EXIT], 2],
+    wrong: [[ICR2_EXIT], 2],
+  },
+};
+
+function ipiOf(icr2: number, icr: number): GuestCode {
+  return asm.flat32`
+    mov dword [${ICR2}], ${icr2}
+    mov dword [${ICR}], ${icr}
+    out ${DONE}, al
+  `;
+}
+
+const eightWrites = asm.flat32(`
+  mov ecx, 8
+  xor eax, eax
+again:
+  add eax, 0x01000000
+  mov [${ICR2}], eax
+  loop again
+  out ${DONE}, al
+`);
+
+const writeAndPorts = asm.flat32`
+  mov dword [${ICR2}], 0x01000000
+  out ${NEXT}, al
+  out ${DONE}, al
+  hlt
+`;
+
+const choose = (fault: string | number) => writeFileSync(FAULT_PARAMETER, `${fault}\n`);
+const parameter = () => readFileSync(FAULT_PARAMETER, 'utf8').trim();
+
+const failures: string[] = [];
+
+function same(what: string, actual: unknown, expected: unknown): void {
+  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
+  if (a !== b) failures.push(`${what}: ${a}, expected ${b}`);
+}
+
+function attempt<T>(see: () => T): T | string {
+  try {
+    return see();
+  } catch (error) {
+    return String(error);
+  }
+}
+
+const names = ['none', ...faults.map(({ name }) => name)];
+const listed = (chosen: string) => names.map((name) => (name === chosen ? `[${name}]` : name)).join(' ');
+same('at boot', parameter(), listed('none'));
+same('a case for each', Object.keys(cases), names.slice(1));
+
+for (const { name, number } of faults) {
+  const { see, right, wrong } = cases[name]!;
+  same(`${name}: none chosen`, attempt(see), right);
+  choose(name);
+  same(`${name}: chosen`, parameter(), listed(name));
+  same(`${name}: at work`, attempt(see), wrong);
+  choose('none');
+  choose(number);
+  same(`${name}: by number`, parameter(), listed(name));
+  choose(0);
+  same(`${name}: none again`, attempt(see), right);
+}
+
+for (const refused of ['nonsense', names.length, -1, '']) {
+  same(`${refused} is refused`, String(attempt(() => choose(refused))).includes('EINVAL'), true);
+}
+same('at the end', parameter(), listed('none'));
+
+if (failures.length > 0) throw new Error(`\n${failures.join('\n')}`);
+console.error(`faults: ${faults.length} shown`);
