@@ -100,6 +100,7 @@ export { describeEvent, isExit, type TraceAct, type TraceEvent, type TraceExit }
 export type { Expected } from './script/expect.ts';
 export { Machine, type MachineOptions, machine, type RunUntilOptions } from './script/machine.ts';
 export { type LoadedProgram, MachineVcpu, type ProgramOptions } from './script/machine-vcpu.ts';
+export { Random, random } from './script/random.ts';
 export { Trace } from './script/trace.ts';
 export type { Until } from './script/until.ts';
 export { restoreMachineState, saveMachineState } from './state/machine-state.ts';

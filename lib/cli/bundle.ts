@@ -1,11 +1,13 @@
 import { existsSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { BuildOptions } from 'esbuild';
 import { KvmDsmError } from '../errors.ts';
+import { modulePlaces, nodeModules, placeDefines, SCRIPT, scriptItself, thisPackage } from './script-modules.ts';
 
-/** The script cannot be run: there is no such file, or it does not compile. */
+/** The script cannot be run: there is no such file, it does not compile, or it brings too much along. */
 export class ScriptFileError extends KvmDsmError {
-  readonly code: 'ERR_SCRIPT_MISSING' | 'ERR_SCRIPT_SYNTAX';
+  readonly code: 'ERR_SCRIPT_MISSING' | 'ERR_SCRIPT_SYNTAX' | 'ERR_SCRIPT_SIZE';
   override readonly exitCode = 2;
 
   constructor(code: ScriptFileError['code'], message: string, advice: string) {
@@ -25,44 +27,59 @@ export function findScript(script: string): string {
   );
 }
 
+/** A script and what it imports, as one text. */
+export interface ScriptBundle {
+  /** The body of an asynchronous function: see `ScriptFunction`. */
+  code: string;
+  /** Files beside its modules that these name, by their paths here. */
+  assets: string[];
+  /** True if it imports node:test. */
+  tests: boolean;
+}
+
+/** How esbuild turns a script and what it imports into that text; `found` is filled while it does so. */
+export async function bundleOptions(path: string, root: string, found: { assets: Set<string>; tests: boolean }) {
+  const names = Object.keys(await import('../index.ts'));
+  return {
+    stdin: { contents: `import '${SCRIPT}';`, resolveDir: dirname(path) },
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    define: placeDefines,
+    sourcemap: 'inline',
+    // Where a message names a line, the path is what a person would type.
+    outfile: join(process.cwd(), 'script.js'),
+    sourcesContent: false,
+    logLevel: 'silent',
+    plugins: [
+      scriptItself(path),
+      thisPackage(names),
+      nodeModules((name) => {
+        if (name === 'node:test') found.tests = true;
+      }),
+      modulePlaces(root, found.assets),
+    ],
+  } satisfies BuildOptions;
+}
+
 /**
- * Turns a script and what it imports into one ES module, so that TypeScript and a script's neighbours work the same on
- * the host and inside the lab. `import 'kvm-dsm'` means this very package, wherever the script lies.
+ * Turns a script and what it imports into one text, so that TypeScript and a script's neighbours work the same on the
+ * host and inside the lab. `import 'kvm-dsm'` means this very package, wherever the script lies.
  *
- * @param packageAt how the module shall import this package
+ * @param root the folder that stands for / where the script will run
  */
-export async function bundleScript(path: string, packageAt: string): Promise<string> {
+export async function bundleScript(path: string, root: string): Promise<ScriptBundle> {
   const { build } = await import('esbuild');
+  const found = { assets: new Set<string>(), tests: false };
   try {
-    const { outputFiles } = await build({
-      entryPoints: [path],
-      bundle: true,
-      write: false,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      sourcemap: 'inline',
-      // Where a message names a line, the path is what a person would type.
-      outdir: process.cwd(),
-      sourcesContent: false,
-      logLevel: 'silent',
-      plugins: [
-        {
-          name: 'kvm-dsm',
-          setup({ onResolve }) {
-            onResolve({ filter: /^kvm-dsm$/ }, () => ({ path: packageAt, external: true }));
-          },
-        },
-      ],
-    });
-    return outputFiles[0]!.text;
+    const { outputFiles } = await build(await bundleOptions(path, root, found));
+    return { code: outputFiles[0]!.text, assets: [...found.assets], tests: found.tests };
   } catch (error) {
     throw new ScriptFileError('ERR_SCRIPT_SYNTAX', (error as Error).message, 'Mend the script.');
   }
 }
-
-/** This package's entry point, as a URL. */
-export const packageEntry = new URL('../index.js', import.meta.url).href;
 
 /** Where this package lies. */
 export const packageRoot = fileURLToPath(new URL('../..', import.meta.url));

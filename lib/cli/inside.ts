@@ -2,30 +2,19 @@
  * The command and the public module as they are inside a lab machine: one CommonJS file with everything that a run
  * needs, since there opening files and compiling code is slow. The lab bundles it.
  */
-import type { GlobalOptions } from './options.ts';
-import { run } from './run.ts';
+import { followParent } from './own-process.ts';
+import { PARSED_RUN } from './parsed-run.ts';
+import { runParsed } from './run.ts';
 
 export * as api from '../index.ts';
-
-/** A run whose command line the host has read already, as one JSON argument behind this word. */
-export const PARSED_RUN = '--parsed-run';
 
 /** A part of a suite's run, as a JSON file whose path stands behind this word. */
 export const PARSED_TEST = '--parsed-test';
 
-/** What stands in that argument. */
-export interface ParsedRun {
-  script: string;
-  args: string[];
-  options: GlobalOptions;
-}
-
 /** Runs the command with `argv` as in `process.argv`; returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
-  if (argv[2] === PARSED_RUN) {
-    const { script, args, options } = JSON.parse(argv[3]!) as ParsedRun;
-    return run(script, args, options);
-  }
+  followParent();
+  if (argv[2] === PARSED_RUN) return runParsed(argv[3]!);
   if (argv[2] === PARSED_TEST) {
     const { testInside } = await import('./test-inside.ts');
     return testInside(argv[3]!);

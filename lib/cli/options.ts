@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Lane } from '../lab/index.ts';
+import { isSeed } from '../script/seed.ts';
 
 /** Where a command runs: on this host, in a lab machine, or where the ICR writes are forwarded. */
 export type On = 'auto' | 'host' | Lane;
@@ -17,6 +18,16 @@ export interface GlobalOptions {
   timeout: number;
 }
 
+/** The options of `run`. */
+export interface RunOptions extends GlobalOptions {
+  /** How often the script is run. */
+  repeat: number;
+  /** Of `random` in the first run: an unsigned 32-bit number. Without it a fresh one is chosen. */
+  seed?: number;
+  /** Run again whenever the script or something that it imports changes. */
+  watch: boolean;
+}
+
 /** Seconds that a command may take if `--timeout` does not say otherwise. */
 const DEFAULT_TIMEOUT = 60;
 
@@ -32,8 +43,16 @@ export function withLeadingOptions(program: Command): Command {
   return program;
 }
 
+/** Adds the options that only `run` takes. */
+export function withRunOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--repeat <n>', 'run it n times, up to the first failure').default(1).argParser(repeats))
+    .addOption(new Option('--seed <s>', "seed of the script's random choices").argParser(seedNumber))
+    .addOption(new Option('--watch', 'run again when the script or what it imports changes').default(false));
+}
+
 /** The values that were given anywhere on the line, and the defaults of the others. */
-export function globalOptionsOf(command: Command): GlobalOptions {
+export function globalOptionsOf<T extends GlobalOptions = GlobalOptions>(command: Command): T {
   const values: Record<string, unknown> = {};
   for (let level: Command | null = command; level; level = level.parent) {
     for (const [key, value] of Object.entries(level.opts())) {
@@ -41,7 +60,17 @@ export function globalOptionsOf(command: Command): GlobalOptions {
       if (values[key] === undefined || (given && command.getOptionValueSource(key) !== 'cli')) values[key] = value;
     }
   }
-  return values as unknown as GlobalOptions;
+  return values as unknown as T;
+}
+
+/** The words that give these options again: those that are not as they would be without. */
+export function wordsOf(options: Partial<RunOptions>): string[] {
+  const defaults = new Map<string, unknown>([['repeat', 1]]);
+  for (const option of globalOptions(DEFAULT_TIMEOUT)) defaults.set(option.attributeName(), option.defaultValue);
+  return Object.entries(options).flatMap(([name, value]) => {
+    if (value === undefined || value === false || value === defaults.get(name)) return [];
+    return value === true ? [`--${name}`] : [`--${name}`, String(value)];
+  });
 }
 
 function globalOptions(timeout: number): Option[] {
@@ -61,4 +90,14 @@ function seconds(text: string): number {
   const value = Number(text);
   if (value > 0 && value <= 86_400) return value;
   throw new InvalidArgumentError('Give seconds, more than 0 and at most 86400.');
+}
+
+function repeats(text: string): number {
+  if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 1_000_000) return Number(text);
+  throw new InvalidArgumentError('Give a number of runs from 1 to 1000000.');
+}
+
+function seedNumber(text: string): number {
+  if (isSeed(text)) return Number(text);
+  throw new InvalidArgumentError('Give an unsigned 32-bit number, such as 7 or 0xffffffff.');
 }

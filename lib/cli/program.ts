@@ -1,7 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { ArgumentError } from '../errors.ts';
 import { reportError } from './fail.ts';
-import { globalOptionsOf, withGlobalOptions, withLeadingOptions } from './options.ts';
+import { globalOptionsOf, type RunOptions, withGlobalOptions, withLeadingOptions, withRunOptions } from './options.ts';
+import { followParent } from './own-process.ts';
+import { PARSED_RUN } from './parsed-run.ts';
 import { SUITE_TIMEOUT, SUITE_WORKER, type TestOptions, testOptions } from './test-options.ts';
 import { version } from './version.ts';
 
@@ -10,6 +12,11 @@ const USAGE = 2;
 
 /** Runs the command with `argv` as in `process.argv`; returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
+  followParent();
+  if (argv[2] === PARSED_RUN) {
+    const { runParsed } = await import('./run.ts');
+    return runParsed(argv[3]!);
+  }
   if (argv[2] === SUITE_WORKER) {
     const { suiteWorker } = await import('./suite-worker.ts');
     return suiteWorker();
@@ -29,13 +36,13 @@ export async function main(argv: readonly string[]): Promise<number> {
       exitCode = await doctor(globalOptionsOf(command));
     });
 
-  withGlobalOptions(program.command('run'))
+  withGlobalOptions(withRunOptions(program.command('run')))
     .description('run an IPI script (.ts or .js)')
     .argument('<script>')
     .argument('[args...]', "the script's own arguments; options among them go behind --")
     .action(async (script: string, args: string[], _options, command: Command) => {
       const { run } = await import('./run.ts');
-      exitCode = await run(script, args, globalOptionsOf(command));
+      exitCode = await run(script, args, globalOptionsOf<RunOptions>(command));
     });
 
   const test = withGlobalOptions(program.command('test'), SUITE_TIMEOUT);

@@ -1,80 +1,104 @@
-import { KvmDsmError } from '../errors.ts';
 import { exitToJson } from '../exit.ts';
 import { describeEvent, type TraceExit } from '../script/event.ts';
-import { errorToJson, explain } from './fail.ts';
 import type { Finding } from './findings.ts';
 import { print } from './output.ts';
 import { paint } from './paint.ts';
+import type { ParsedRun } from './parsed-run.ts';
 import { describePlace } from './place.ts';
+import type { RunOutcome } from './run-outcome.ts';
 
 /** What `kvm-dsm run` prints while a script runs. */
 export interface RunReporter {
   start(): void;
   exit(event: TraceExit): void;
   finding(finding: Finding): void;
-  passed(): void;
-  /** Returns the exit code. */
-  failed(error: unknown, found: readonly Finding[]): number;
+  /** Run number `run`, from 1, is over. */
+  ran(outcome: RunOutcome, run: number): void;
+  /** All is over: with the exits of all runs, and what came of the last. */
+  ended(outcome: RunOutcome, run: number): void;
 }
+
+/** How many of the last exits of a run among several are shown if it fails. */
+const KEPT = 100;
 
 /** One JSON object per line, or words for a person. */
-export function runReporter(json: boolean): RunReporter {
-  return json ? jsonReporter() : textReporter();
+export function runReporter(run: ParsedRun): RunReporter {
+  const reporter = run.options.json ? jsonReporter(run) : textReporter(run);
+  // Several runs find the same; once is enough.
+  const found = new Set<string>();
+  return {
+    ...reporter,
+    finding(finding) {
+      if (!found.has(finding.message)) reporter.finding(finding);
+      found.add(finding.message);
+    },
+  };
 }
 
-function exitCodeOf(error: unknown, found: readonly Finding[]): number {
-  if (found.some(({ environment }) => environment)) return 3;
-  return error instanceof KvmDsmError ? error.exitCode : 1;
-}
-
-function jsonReporter(): RunReporter {
-  let exits = 0;
+function jsonReporter({ options: { repeat, seed }, part }: ParsedRun): RunReporter {
   const line = (value: Record<string, unknown>) => print(`${JSON.stringify(value)}\n`);
   return {
     start() {},
     exit({ seq, ns, vcpu, rip, exit }) {
-      exits += 1;
       line({ type: 'exit', seq, ns, vcpu, ...exitToJson(exit), rip: `0x${rip.toString(16)}` });
     },
     finding({ id, message, advice }) {
       line({ type: 'finding', id, message, advice });
     },
-    passed() {
-      line({ type: 'result', ok: true, exits });
+    ran({ failure, exits, seed }, run) {
+      if (repeat > 1 && !part) line({ type: 'run', run, of: repeat, seed, ok: !failure, exits });
     },
-    failed(error, found) {
-      line({ type: 'result', ok: false, exits, error: errorToJson(error) });
-      return exitCodeOf(error, found);
+    ended({ failure, exits, seeded, seed: last }, run) {
+      const ok = !failure;
+      line({
+        type: 'result',
+        ok,
+        exits,
+        ...(repeat > 1 ? { runs: run } : {}),
+        ...(repeat > 1 || seeded || seed !== undefined ? { seed: last } : {}),
+        ...(failure ? { error: failure.json } : {}),
+      });
     },
   };
 }
 
-function textReporter(): RunReporter {
-  let exits = 0;
-  let forwarded = 0;
+function textReporter({ options, part, again }: ParsedRun): RunReporter {
+  const { repeat, seed } = options;
+  const held: string[] = [];
+  let left = 0;
   const say = (text: string) => print(`${text}\n`);
   return {
     start() {
       say(paint('dim', `on ${describePlace()}`));
     },
     exit(event) {
-      exits += 1;
-      const dsm = event.exit.name.startsWith('KVM_EXIT_DSM_');
-      if (dsm) forwarded += 1;
-      say(dsm ? paint('bold', describeEvent(event)) : describeEvent(event));
+      const text = describeEvent(event);
+      const words = event.exit.name.startsWith('KVM_EXIT_DSM_') ? paint('bold', text) : text;
+      if (repeat === 1) return void say(words);
+      held.push(words);
+      if (held.length > KEPT) left += held.splice(0, 1).length;
     },
     finding({ message, advice }) {
       say(`${paint('yellow', 'finding')}: ${message}\n  ${paint('cyan', '->')} ${advice}`);
     },
-    passed() {
-      say(
-        `${paint('green', 'ok')}: ${exits} exits, ${forwarded} of them forwarded ICR writes; ran on ${describePlace()}`,
-      );
+    ran({ failure, exits, seed }, run) {
+      if (failure && left > 0) say(`(${left} exits before these are left out)`);
+      if (failure) for (const words of held) say(words);
+      held.length = 0;
+      left = 0;
+      if (repeat === 1 || part) return;
+      const verdict = failure ? paint('red', 'not ok') : 'ok';
+      say(`run ${run} of ${repeat}: ${verdict}, ${exits} exits, seed ${seed}`);
     },
-    failed(error, found) {
-      say(`${paint('red', 'not ok')}: ${explain(error)}`);
-      say(`${exits} exits, ${forwarded} of them forwarded ICR writes; ran on ${describePlace()}`);
-      return exitCodeOf(error, found);
+    ended({ failure, exits, forwarded, seeded, seed: last }, run) {
+      const runs = repeat > 1 ? `${run} runs, ` : '';
+      const summary = `${runs}${exits} exits, ${forwarded} of them forwarded ICR writes; ran on ${describePlace()}`;
+      if (!failure) return void say(`${paint('green', 'ok')}: ${summary}`);
+      const which = repeat > 1 ? `run ${run} of ${repeat}, seed ${last}: ` : '';
+      say(`${paint('red', 'not ok')}: ${which}${failure.text}`);
+      say(summary);
+      if (repeat > 1 || seeded || seed !== undefined)
+        say(`to repeat it: ${again.replace(/^kvm-dsm run/, `$& --seed ${last}`)}`);
     },
   };
 }

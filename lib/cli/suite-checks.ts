@@ -4,7 +4,8 @@ import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { checkList, checkObject } from '../check.ts';
 import { checksById, type Subject, subject } from '../suite/check.ts';
-import { bundleScript, findScript, packageEntry } from './bundle.ts';
+import { findScript } from './bundle.ts';
+import { bundleModule, packageEntry } from './bundle-module.ts';
 import { importModule } from './import-module.ts';
 
 /**
@@ -29,6 +30,6 @@ export async function checksModule(script: string): Promise<{ path: string; remo
   const path = findScript(script);
   const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-'));
   const module = join(directory, `${basename(path)}.mjs`);
-  writeFileSync(module, await bundleScript(path, packageEntry));
+  writeFileSync(module, await bundleModule(path, packageEntry));
   return { path: module, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }

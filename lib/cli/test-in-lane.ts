@@ -90,8 +90,7 @@ class Boot {
     };
     const exitCode = await runInLane(
       lane,
-      [PARSED_TEST, partFile],
-      files,
+      { argv: [PARSED_TEST, partFile], files },
       { ...global, timeout: Math.ceil(timeout) },
       { stdout, onMark },
     );

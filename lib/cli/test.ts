@@ -6,7 +6,8 @@ import { conduct, type Executor } from '../suite/conduct.ts';
 import { planOf, select } from '../suite/plan.ts';
 import { reporterNamed } from '../suite/report/index.ts';
 import { exitCodeOf } from '../suite/verdict.ts';
-import { bundleScript, findScript } from './bundle.ts';
+import { findScript } from './bundle.ts';
+import { bundleModule } from './bundle-module.ts';
 import type { GlobalOptions } from './options.ts';
 import { paint } from './paint.ts';
 import { choosePlace } from './place.ts';
@@ -68,7 +69,7 @@ async function executorFor(
       import('../lab/index.ts'),
     ]);
     const text =
-      own.checks === undefined ? null : await bundleScript(findScript(own.checks), `${packageInside}/dist/index.js`);
+      own.checks === undefined ? null : await bundleModule(findScript(own.checks), `${packageInside}/dist/index.js`);
     return laneExecutor(place, { global: options, seed, strict: own.strict, bail: own.bail, module: text });
   }
   Kvm.open(options.device).close();

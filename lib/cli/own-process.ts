@@ -1,0 +1,26 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+
+const FOLLOWS = 'KVM_DSM_FOLLOWS';
+
+/** This command, before a script gets its own arguments. */
+const main = process.argv[1]!;
+
+/** Starts this command once more; it ends when this process does, and writes where this one writes. */
+export function startOwn(
+  args: readonly string[],
+  flags: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): ChildProcess {
+  return spawn(process.execPath, [...process.execArgv, ...flags, main, ...args], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, ...env, [FOLLOWS]: '1' },
+  });
+}
+
+/** In a process that was started so: end with the one that started it. */
+export function followParent(): void {
+  if (!process.channel || !process.env[FOLLOWS]) return;
+  delete process.env[FOLLOWS];
+  process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+  process.channel.unref();
+}
