@@ -13,7 +13,7 @@ export function startOwn(
 ): ChildProcess {
   return spawn(process.execPath, [...process.execArgv, ...flags, main, ...args], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    env: { ...process.env, ...env, [FOLLOWS]: '1' },
+    env: { ...process.env, ...env, NODE_TEST_CONTEXT: undefined, [FOLLOWS]: '1' },
   });
 }
 
