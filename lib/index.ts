@@ -88,7 +88,7 @@ export {
   wrmsr,
 } from './guest/flat32.ts';
 export { type GuestWord, guestPorts } from './guest/protocol.ts';
-export { Snippet, snippet } from './guest/snippet.ts';
+export { Snippet, type SnippetValue, snippet } from './guest/snippet.ts';
 export * from './guest/snippets/index.ts';
 export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from './guest-debug.ts';
 export { KVM_DEVICE, Kvm } from './kvm.ts';

@@ -38,10 +38,7 @@ export class Snippet {
  *     loop %%again
  * `;
  */
-export function snippet(
-  strings: TemplateStringsArray,
-  ...values: readonly (number | bigint | string | Snippet)[]
-): Snippet {
+export function snippet(strings: TemplateStringsArray, ...values: readonly SnippetValue[]): Snippet {
   return new Snippet((bits, labels) =>
     strings.raw
       .map((part, index) => part + (index < values.length ? written(values[index]!, bits, labels) : ''))
@@ -49,7 +46,22 @@ export function snippet(
   );
 }
 
-function written(value: number | bigint | string | Snippet, bits: 16 | 32 | 64, labels: LabelNames): string {
+/** What can stand in a snippet; of a list each on a line of its own. */
+export type SnippetValue = number | bigint | string | Snippet | readonly (string | Snippet)[];
+
+/** The text of snippets, one below the other. */
+export function textOf(value: Snippet | readonly (string | Snippet)[], bits: 16 | 32 | 64, labels: LabelNames): string {
   if (value instanceof Snippet) return value.text(bits, labels);
+  return value.map((one) => (one instanceof Snippet ? one.text(bits, labels) : one)).join('\n');
+}
+
+/** True for what `textOf` takes. */
+export function isSnippets(value: unknown): value is Snippet | readonly (string | Snippet)[] {
+  const isOne = (one: unknown) => one instanceof Snippet || typeof one === 'string';
+  return value instanceof Snippet || (Array.isArray(value) && value.every(isOne));
+}
+
+function written(value: SnippetValue, bits: 16 | 32 | 64, labels: LabelNames): string {
+  if (isSnippets(value)) return textOf(value, bits, labels);
   return typeof value === 'string' || value >= 0 ? String(value) : `(${value})`;
 }

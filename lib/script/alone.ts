@@ -42,8 +42,7 @@ function takeTurn(vcpu: Vcpu, ends: number, conductor: Conductor): 'late' | 'lef
       throw new IoctlError('KVM_RUN', outcome.errno);
     }
     const exit = vcpu.exit(conductor.profile);
-    const progress = conductor.exit(vcpu, exit);
-    if (progress === 'over') return 'over';
-    if (progress === 'park' || exit.name === 'KVM_EXIT_HLT') return 'left';
+    if (conductor.exit(vcpu, exit)) return 'over';
+    if (exit.name === 'KVM_EXIT_HLT') return 'left';
   }
 }

@@ -21,6 +21,7 @@ import { TSS_ADDRESS, type Vm } from '../vm.ts';
 import { runAlone } from './alone.ts';
 import { context } from './context.ts';
 import { withApicId } from './cpuid.ts';
+import { expectExactlyOnce } from './deliveries.ts';
 import { GuestAssertionError, GuestFailureError, GuestFaultError } from './errors.ts';
 import { describeEvent, type NewAct, type TraceExit } from './event.ts';
 import { MachineVcpu } from './machine-vcpu.ts';
@@ -205,9 +206,9 @@ export class Machine implements AsyncDisposable, Disposable {
       limit: Math.min(limit, runBudgetLeft()),
       exit: (vcpu, exit) => {
         const event = this.#record(vcpu, exit);
-        const progress = goal.reached(event);
-        if (progress !== 'over') this.#refuseFailure(vcpu, event);
-        return progress;
+        const isOver = goal.reached(event);
+        if (!isOver) this.#refuseFailure(vcpu, event);
+        return isOver;
       },
       lateExit: (vcpu, exit) => {
         const event = this.#record(vcpu, exit);
@@ -216,6 +217,18 @@ export class Machine implements AsyncDisposable, Disposable {
     });
     if (!inTime) throw this.#late(goal, limit);
     return this.trace;
+  }
+
+  /**
+   * Checks that every fixed IPI among the forwarded ICR writes was handled exactly once by each vCPU that it names: the
+   * trace against the counters of the machine's handlers.
+   *
+   * @param vectors only these. Give them if IPIs also come by ways that the kernel does not forward.
+   * @throws ExpectationError with sent and handled side by side; also if there was no such IPI
+   */
+  expectExactlyOnce(vectors?: readonly number[]): void {
+    const targets = this.#vcpus.map(({ id, vcpu, interrupts }) => ({ id, interrupts, lapic: vcpu.lapic() }));
+    expectExactlyOnce(this.trace, targets, vectors);
   }
 
   async #conduct(vcpus: readonly Vcpu[], conductor: Conductor): Promise<boolean> {

@@ -5,13 +5,12 @@ import { mpStates } from '../abi/x86.ts';
 import type { Exit } from '../exit.ts';
 import type { Vcpu } from '../vcpu.ts';
 import type { VcpuRun } from '../vcpu-run.ts';
-import type { Progress } from './until.ts';
 
 /** What a run of several vCPUs asks its machine. */
 export interface Conductor {
   profile: DsmProfile;
-  /** An exit came: is the run over with it, or has this vCPU nothing more to do in it? What this throws ends the run. */
-  exit(vcpu: Vcpu, exit: Exit): Progress;
+  /** An exit came. True if the run is over with it; what this throws ends it as well. */
+  exit(vcpu: Vcpu, exit: Exit): boolean;
   /** An exit that met the end of the run. */
   lateExit(vcpu: Vcpu, exit: Exit): void;
   /** The run is over when all of these are idle in HLT. Empty: idle vCPUs end no run. */
@@ -41,7 +40,7 @@ export async function runTogether(vcpus: readonly Vcpu[], conductor: Conductor):
     finish = resolve;
     fail = reject;
   });
-  // Parked, or in HLT without an in-kernel LAPIC, from which nothing but user space could wake it.
+  // Without an in-kernel LAPIC nothing but user space could wake a vCPU from HLT: it has left the guest.
   const left = new Set<Vcpu>();
   const onExit = (exit: Exit, run: VcpuRun): void => {
     if (isOver) {
@@ -50,12 +49,11 @@ export async function runTogether(vcpus: readonly Vcpu[], conductor: Conductor):
       conductor.lateExit(run.vcpu, exit);
       return;
     }
-    const progress = conductor.exit(run.vcpu, exit);
-    if (progress === 'over') {
+    if (conductor.exit(run.vcpu, exit)) {
       isOver = true;
       void run.pause();
       finish(true);
-    } else if (progress === 'park' || exit.name === 'KVM_EXIT_HLT') {
+    } else if (exit.name === 'KVM_EXIT_HLT') {
       left.add(run.vcpu);
       void run.pause();
     }

@@ -1,8 +1,17 @@
-import { checkList, checkObject, checkText } from '../check.ts';
+import { checkInteger, checkList, checkText } from '../check.ts';
 import type { Exit } from '../exit.ts';
 import { ExpectationError } from './errors.ts';
 import { describeEvent, isExit, type TraceEvent, type TraceExit } from './event.ts';
-import { type Expected, explainMismatch, matches } from './expect.ts';
+import {
+  checkExpected,
+  describeExpected,
+  type Expected,
+  explainMismatch,
+  isOfKind,
+  kindOf,
+  matches,
+  plural,
+} from './expect.ts';
 
 /** Every exit of a machine, in order: that is what iterating over it gives. `events` has the injections and kicks as well. */
 export class Trace implements Iterable<TraceExit> {
@@ -43,22 +52,84 @@ export class Trace implements Iterable<TraceExit> {
    * @throws ExpectationError that shows both sides
    */
   expect(expected: readonly Expected[]): void {
-    for (const want of checkList('expected', expected)) checkText('name', checkObject('expected', want).name);
-    const kinds = new Set(expected.map(({ name }) => name));
-    const actual = this.#exits.filter(({ exit }) => kinds.has(exit.name));
+    const kinds = kindsOf(expected);
+    const actual = this.#exits.filter((event) => isOfKind(kinds, event));
     const same = actual.length === expected.length && expected.every((want, i) => matches(want, actual[i]!));
     if (!same) throw new ExpectationError(explainMismatch(expected, actual), [...kinds], actual.length);
   }
 
-  /** Checks that no exit of this kind came. Throws ExpectationError. */
-  expectNone(name: Exit['name']): void {
-    checkText('name', name);
-    const actual = this.#exits.filter(({ exit }) => exit.name === name);
-    if (actual.length > 0) throw new ExpectationError(explainMismatch([], actual, `no ${name}`), [name], actual.length);
+  /**
+   * Checks that these came in this order, whatever else came before, between and behind them.
+   *
+   * @throws ExpectationError that names the first that did not come where it should
+   */
+  expectInOrder(expected: readonly Expected[]): void {
+    const kinds = kindsOf(expected);
+    let from = 0;
+    for (const [index, want] of expected.entries()) {
+      const found = this.#exits.findIndex((event, at) => at >= from && matches(want, event));
+      if (found < 0) throw this.#notInOrder(expected, index, from, kinds);
+      from = found + 1;
+    }
+  }
+
+  #notInOrder(
+    expected: readonly Expected[],
+    index: number,
+    from: number,
+    kinds: ReadonlySet<string>,
+  ): ExpectationError {
+    const want = expected[index]!;
+    const before = expected[index - 1];
+    const early = this.#exits.slice(0, from).find((event) => matches(want, event));
+    const what = before ? `behind ${describeExpected(before)}` : 'at all';
+    const actual = this.#exits.filter((event) => isOfKind(kinds, event));
+    const lines = [
+      `${index + 1} of ${expected.length}: ${describeExpected(want)} did not come ${what}${early ? `; it came before, as #${early.seq}` : ''}`,
+      '',
+      'expected in this order:',
+      ...expected.map((one, at) => `${at === index ? '!' : ' '} ${describeExpected(one)}`),
+      'actual:',
+      ...(actual.length === 0 ? ['  none of these kinds'] : actual.map((event) => `  ${describeEvent(event)}`)),
+    ];
+    return new ExpectationError(lines.join('\n'), [...kinds], actual.length);
+  }
+
+  /**
+   * Checks how many came of what `expected` describes: per vCPU and destination, say, by `vcpu` and `destId`.
+   *
+   * @throws ExpectationError
+   */
+  expectCount(expected: Expected, count: number): void {
+    const kinds = kindsOf([expected]);
+    checkInteger('count', count, 0, Number.MAX_SAFE_INTEGER);
+    const actual = this.#exits.filter((event) => matches(expected, event));
+    if (actual.length === count) return;
+    const message = `expected ${plural(count)} of ${describeExpected(expected)}, got ${actual.length}`;
+    const lines = [message, '', ...actual.map((event) => `  ${describeEvent(event)}`)];
+    throw new ExpectationError(lines.join('\n'), [...kinds], actual.length);
+  }
+
+  /** Checks that nothing of this kind came, or nothing that is as described. Throws ExpectationError. */
+  expectNone(unwanted: Exit['name'] | Expected): void {
+    if (typeof unwanted !== 'object') checkText('name', unwanted);
+    const want = typeof unwanted === 'string' ? ({ name: unwanted } as Expected) : unwanted;
+    const kinds = kindsOf([want]);
+    const actual = this.#exits.filter((event) => matches(want, event));
+    if (actual.length > 0)
+      throw new ExpectationError(
+        explainMismatch([], actual, `no ${describeExpected(want)}`),
+        [...kinds],
+        actual.length,
+      );
   }
 
   /** One line per event, for a person. */
   toString(): string {
     return this.#events.map((event) => describeEvent(event)).join('\n');
   }
+}
+
+function kindsOf(expected: readonly Expected[]): Set<string> {
+  return new Set(checkList('expected', expected).map((want) => kindOf(checkExpected(want))));
 }

@@ -21,13 +21,10 @@ export type Until =
   | 'halted'
   | ((event: TraceExit) => boolean);
 
-/** What an exit means for its run: it is over; the vCPU has no more to do in it; or on it goes. */
-export type Progress = 'over' | 'park' | 'on';
-
 /** One run's end. */
 export interface Goal {
-  /** Asked about each exit of the run, in order. */
-  reached(event: TraceExit): Progress;
+  /** Asked about each exit of the run, in order: is the run over with it? */
+  reached(event: TraceExit): boolean;
   /** The vCPUs that have to be idle in HLT for the run to be over; none: being idle ends no run. */
   readonly idle: readonly number[];
   /** For a message. */
@@ -38,8 +35,7 @@ export interface Goal {
 
 /** @param running the vcpu_ids that take part */
 export function goalOf(until: Until, running: readonly number[]): Goal {
-  if (typeof until === 'function')
-    return exitGoal('the exit that the script waits for', (event) => (until(event) ? 'over' : 'on'));
+  if (typeof until === 'function') return exitGoal('the exit that the script waits for', until);
   if (until === 'halted') return idleGoal('every vCPU idle in HLT', running);
   if (until === 'done') return doneGoal(running);
   checkObject('until', until);
@@ -94,24 +90,23 @@ function wordGoal(description: string, reached: Goal['reached']): Goal {
 }
 
 function idleGoal(description: string, idle: readonly number[]): Goal {
-  return { description, idle, reached: () => 'on', waitsForExits: false };
+  return { description, idle, reached: () => false, waitsForExits: false };
 }
 
 function doneGoal(running: readonly number[]): Goal {
   const left = new Set(running);
   return wordGoal('every vCPU done', ({ word, vcpu }) => {
-    if (word?.kind !== 'done') return 'on';
-    left.delete(vcpu);
-    return left.size === 0 ? 'over' : 'park';
+    if (word?.kind === 'done') left.delete(vcpu);
+    return left.size === 0;
   });
 }
 
-function countdown(count: number, counts: (event: TraceExit) => boolean): (event: TraceExit) => Progress {
+function countdown(count: number, counts: (event: TraceExit) => boolean): (event: TraceExit) => boolean {
   if (!Number.isInteger(count) || count < 1)
     throw new ArgumentError('until', `${show(count)} is not a number of exits`, 'Wait for at least one exit.');
   let left = count;
   return (event) => {
     if (counts(event)) left -= 1;
-    return left <= 0 ? 'over' : 'on';
+    return left <= 0;
   };
 }

@@ -98,7 +98,6 @@ for (const mode of modes) {
       ${initSipiSipi(1, m.vcpu(1).sipiVector)}
       ${initSipiSipi(2, m.vcpu(2).sipiVector)}
       ${waitUntil(m.shared, 2)}
-      ${done()}
       ${ipi({ to: 'others', vector: 0x66 })}
       ${waitUntil(m.vcpu(1).counterAddress(0x66), 1)}
       ${waitUntil(m.vcpu(2).counterAddress(0x66), 1)}

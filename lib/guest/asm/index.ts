@@ -7,8 +7,8 @@ import type { Snippet } from '../snippet.ts';
 import { AsmCode } from './code.ts';
 import { type Inlined, interpolate, Source } from './source.ts';
 
-/** What can stand between `${` and `}`: numbers, text, snippets, and on a line of their own (or behind db) bytes and code. */
-export type AsmValue = number | bigint | string | Snippet | Uint8Array | GuestCode;
+/** What can stand between `${` and `}`: numbers, text, snippets (a list of them, too), and on a line of their own (or behind db) bytes and code. */
+export type AsmValue = number | bigint | string | Snippet | readonly (string | Snippet)[] | Uint8Array | GuestCode;
 
 /** A template's tag, or a function of a whole text. */
 export interface Assembler {

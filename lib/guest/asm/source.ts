@@ -1,4 +1,4 @@
-import { LabelNames, Snippet } from '../snippet.ts';
+import { isSnippets, LabelNames, textOf } from '../snippet.ts';
 import { AsmError, type Place } from './error.ts';
 import type { Bits } from './syntax.ts';
 
@@ -84,7 +84,7 @@ export function interpolate(
   const labels = new LabelNames();
   add(strings[0] ?? '', true);
   values.forEach((value, index) => {
-    const written = value instanceof Snippet ? value.text(bits, labels) : writeValue(value);
+    const written = isSnippets(value) ? textOf(value, bits, labels) : writeValue(value);
     const thing = written === undefined ? inline(value) : undefined;
     if (written === undefined && thing === undefined) throw refuse(text, strings[index + 1] ?? '', value);
     add(written ?? standIn(inlined.push(thing!) - 1), false);

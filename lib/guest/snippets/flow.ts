@@ -7,7 +7,7 @@ import { type Snippet, snippet } from '../snippet.ts';
  *
  * @param count 1 to 2^32-1
  */
-export function repeat(count: number, body: Snippet | string): Snippet {
+export function repeat(count: number, body: Snippet | string | readonly (Snippet | string)[]): Snippet {
   checkInteger('count', count, 1, 0xffff_ffff);
   return snippet`
     mov esi, ${count}

@@ -1,7 +1,8 @@
 /** What a guest tells the host: `guestPorts`. They change eax; `tell` and `assertThat` ecx as well. */
 import { checkChoice, checkInteger, checkText } from '../../check.ts';
 import { guestPorts, numberOf } from '../protocol.ts';
-import { Snippet, snippet } from '../snippet.ts';
+import { type Snippet, snippet } from '../snippet.ts';
+import { idle } from './flow.ts';
 
 /** The name of a sync point or a value in guest code; numbers below 65536 stand for themselves. */
 function idOf(argument: string, name: string | number): number {
@@ -27,9 +28,14 @@ export function tell(name: string | number, operand: string | number): Snippet {
     out ${guestPorts.value}, eax`;
 }
 
-/** This vCPU's part of the test is over: `until: 'done'` waits for it on every vCPU. What follows still runs if the host goes on. */
+/**
+ * This vCPU's part of the test is over: `until: 'done'` waits for it on every vCPU. From here on it waits for interrupts
+ * and takes them, for ever.
+ */
 export function done(): Snippet {
-  return new Snippet(() => `out ${guestPorts.done}, eax`);
+  return snippet`
+    out ${guestPorts.done}, eax
+    ${idle()}`;
 }
 
 const conditions = { '==': 'je', '!=': 'jne', '<': 'jb', '<=': 'jbe', '>': 'ja', '>=': 'jae' } as const;
