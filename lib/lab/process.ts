@@ -1,18 +1,8 @@
-import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { bound, canBind } from '../bound-process.ts';
 import { LabEmulatorError } from './errors.ts';
 
-let setpriv: boolean | undefined;
-
-/** True if util-linux's setpriv is here and knows --pdeathsig. */
-function canBind(): boolean {
-  setpriv ??= spawnSync('setpriv', ['--pdeathsig', 'KILL', '--', 'true'], { stdio: 'ignore' }).status === 0;
-  return setpriv;
-}
-
-/**
- * Spawns a process that ends when this one does, however this one ends: the kernel sends it `signal` even after a
- * SIGKILL of ours, which no handler could do.
- */
+/** Spawns a process that ends when this one does, however this one ends. */
 export function spawnBound(
   command: string,
   args: readonly string[],
@@ -24,7 +14,7 @@ export function spawnBound(
       advice: 'Install the Debian package util-linux.',
     });
   }
-  return spawn('setpriv', ['--pdeathsig', signal, '--', command, ...args], options);
+  return spawn(...bound(command, args, signal), options);
 }
 
 /** What a finished child left. */

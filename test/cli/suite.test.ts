@@ -1,9 +1,23 @@
 /** `kvm-dsm test` on this machine: every way in which a check can end. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { kvmDsm } from '../support/command.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { kvmDsm, root } from '../support/command.ts';
 import { noKvm, noStockKvm } from '../support/host.ts';
 import { checksFile, reasonOf, runChecks, verdictsOf } from '../support/suite.ts';
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'ascii').trim().split(' ').filter(Boolean).map(Number);
+}
+
+/** Looks until it holds; throws when the time is over. */
+async function waitFor(holds: () => boolean, ms: number): Promise<void> {
+  for (const ends = performance.now() + ms; !holds(); await delay(20))
+    assert.ok(performance.now() < ends, `it does not come within ${ms} ms`);
+}
 
 describe('on this host', { skip: noKvm, concurrency: 1 }, () => {
   test('every verdict', () => {
@@ -71,6 +85,28 @@ describe('on this host', { skip: noKvm, concurrency: 1 }, () => {
     const { document } = runChecks(['stuck', '--on', 'host']);
     assert.deepEqual(verdictsOf(document), { 'stuck.loops': 'fail', 'stuck.behind': 'pass' });
     assert.match(reasonOf(document, 'stuck.loops'), /it hung: it did not end within 200 ms/);
+  });
+
+  test('a worker does not outlive the command, even one that is killed', async () => {
+    const args = [
+      `${root}dist/cli/main.js`,
+      'test',
+      '--checks',
+      checksFile,
+      'stuck',
+      '--on',
+      'host',
+      '--reporter',
+      'tap',
+    ];
+    const command = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+    const workers = () => childrenOf(command.pid!);
+    await once(command.stdout, 'data'); // the head: the worker is there
+    const found = workers();
+    assert.equal(found.length, 1);
+    command.kill('SIGKILL');
+    await once(command, 'exit');
+    await waitFor(() => !existsSync(`/proc/${found[0]}/exe`), 10_000);
   });
 
   test('--timeout ends the run, and what did not run is no pass', () => {

@@ -1,0 +1,17 @@
+import { spawnSync } from 'node:child_process';
+
+let setpriv: boolean | undefined;
+
+/** True if util-linux's setpriv is here and knows --pdeathsig. */
+export function canBind(): boolean {
+  setpriv ??= spawnSync('setpriv', ['--pdeathsig', 'KILL', '--', 'true'], { stdio: 'ignore' }).status === 0;
+  return setpriv;
+}
+
+/**
+ * A command that ends when this process does, however this one ends: the kernel sends it `signal` even after a SIGKILL of
+ * ours, which no handler could do. Only where `canBind()`.
+ */
+export function bound(command: string, args: readonly string[], signal: 'KILL' | 'TERM' = 'KILL'): [string, string[]] {
+  return ['setpriv', ['--pdeathsig', signal, '--', command, ...args]];
+}
