@@ -9,8 +9,12 @@ import { kvmDsm, root } from '../support/command.ts';
 import { noKvm, noStockKvm } from '../support/host.ts';
 import { checksFile, reasonOf, runChecks, verdictsOf } from '../support/suite.ts';
 
-function childrenOf(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'ascii').trim().split(' ').filter(Boolean).map(Number);
+/** The processes that run checks for this one. */
+function workersOf(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'ascii').trim().split(' ').filter(Boolean);
+  return children
+    .map(Number)
+    .filter((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('--suite-worker'));
 }
 
 /** Looks until it holds; throws when the time is over. */
@@ -100,13 +104,17 @@ describe('on this host', { skip: noKvm, concurrency: 1 }, () => {
       'tap',
     ];
     const command = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
-    const workers = () => childrenOf(command.pid!);
     await once(command.stdout, 'data'); // the head: the worker is there
-    const found = workers();
+    const found = workersOf(command.pid!);
     assert.equal(found.length, 1);
-    command.kill('SIGKILL');
-    await once(command, 'exit');
-    await waitFor(() => !existsSync(`/proc/${found[0]}/exe`), 10_000);
+    const isThere = () => existsSync(`/proc/${found[0]}/exe`);
+    try {
+      command.kill('SIGKILL');
+      await once(command, 'exit');
+      await waitFor(() => !isThere(), 10_000);
+    } finally {
+      if (isThere()) process.kill(found[0]!, 'SIGKILL');
+    }
   });
 
   test('--timeout ends the run, and what did not run is no pass', () => {
