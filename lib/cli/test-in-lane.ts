@@ -67,8 +67,10 @@ class Boot {
   stopped = false;
   readonly #items: ReadonlyMap<number, Item>;
   readonly #sink: Sink;
-  /** The check that the kernel's log names last. */
-  #marked: Item | null = null;
+  /**
+   * The check that began last. The kernel's log tells of that: what the machine printed before it died may have gone down
+   * with it.
+   */
   #current: { item: Item; began: number } | null = null;
 
   constructor(items: readonly Item[], sink: Sink) {
@@ -86,7 +88,8 @@ class Boot {
     if (module !== null) files.push({ path: inside!, data: module });
     const stdout = new Lines((line) => this.#hear(line));
     const onMark = (word: string, rest: string) => {
-      if (word === CHECK_MARK) this.#marked = this.#items.get(Number(rest)) ?? null;
+      const item = word === CHECK_MARK ? this.#items.get(Number(rest)) : undefined;
+      if (item) this.#begin(item);
     };
     const exitCode = await runInLane(
       lane,
@@ -100,11 +103,8 @@ class Boot {
 
   /** The machine died: so has the check that ran. Returns false if none did. */
   lose(error: LabGuestError): boolean {
-    // What the machine said last of all is in its log; what it printed may have gone down with it.
-    const item = this.#marked;
-    if (!item || !this.left.includes(item)) return false;
-    if (this.#current?.item !== item) this.#begin(item);
-    const began = this.#current!.began;
+    if (!this.#current) return false;
+    const { item, began } = this.#current;
     const [reason = '', ...detail] = error.message.split('\n');
     const cause = error instanceof LabFrozenError ? 'deadline' : 'oops';
     this.#outcome(
@@ -128,9 +128,6 @@ class Boot {
       case 'facts':
         this.#sink.facts(event.facts);
         break;
-      case 'start':
-        this.#begin(this.#items.get(event.n)!);
-        break;
       case 'outcome':
         this.#outcome(this.#items.get(event.n)!, event.outcome, event.ms, event.exits);
         break;
@@ -144,12 +141,14 @@ class Boot {
   }
 
   #begin(item: Item): void {
+    // The log and the output come on lines of their own: the outcome may have been quicker.
+    if (!this.left.includes(item)) return;
     this.#current = { item, began: performance.now() };
     this.#sink.start(item);
   }
 
   #outcome(item: Item, ...outcome: Parameters<Sink['outcome']> extends [Item, ...infer Rest] ? Rest : never): void {
-    this.#current = null;
+    if (this.#current?.item.n === item.n) this.#current = null;
     this.left = this.left.filter(({ n }) => n !== item.n);
     if (!this.#sink.outcome(item, ...outcome)) this.stopped = true;
   }

@@ -22,7 +22,6 @@ export interface InsidePart extends PartOptions {
 /** What it tells, as lines of JSON on its standard output. */
 export type InsideEvent =
   | { type: 'facts'; facts: Facts }
-  | { type: 'start'; n: number }
   | { type: 'outcome'; n: number; outcome: Outcome; ms: number; exits: number }
   | { type: 'note'; text: string }
   | { type: 'end'; end: RunEnd };
@@ -35,7 +34,7 @@ export async function testInside(partFile: string): Promise<number> {
   const checks = checksById(await loadSubjects(part.module));
   const end = await testHere(part.items, checks, part, `${marker} ${CHECK_MARK}`, {
     facts: (facts) => tell({ type: 'facts', facts }),
-    start: ({ n }) => tell({ type: 'start', n }),
+    start() {}, // the kernel's log tells
     outcome(item, outcome, ms, exits) {
       tell({ type: 'outcome', n: item.n, outcome, ms, exits });
       return !(part.bail && judge(checkOf(checks, item), outcome, part.strict).verdict === 'fail');

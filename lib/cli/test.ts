@@ -3,6 +3,7 @@ import { ArgumentError } from '../errors.ts';
 import { Kvm } from '../kvm.ts';
 import { type Check, checksById, type Subject } from '../suite/check.ts';
 import { conduct, type Executor } from '../suite/conduct.ts';
+import { unknownFacts } from '../suite/facts.ts';
 import { planOf, select } from '../suite/plan.ts';
 import { reporterNamed } from '../suite/report/index.ts';
 import { exitCodeOf } from '../suite/verdict.ts';
@@ -42,13 +43,15 @@ async function runSuite(
   const items = planOf(subjects, { patterns, repeat, shuffle, seed });
   if (items.length === 0) throw noCheck(patterns);
   const checks = checksById(subjects);
-  const executor = await executorFor(checks, module, seed, own, options);
+  const place = choosePlace(options);
+  const executor = await executorFor(place, checks, module, seed, own, options);
   const reporter = reporterNamed(options.json ? 'json' : own.reporter, {
     write: (text) => void process.stdout.write(text),
     paint,
     columns: process.stdout.isTTY ? process.stdout.columns || 80 : 0,
   });
-  const run = { items, checks, seed, repeat, shuffle, strict, bail, executor, reporter, package: version() };
+  const unknown = unknownFacts(place, options.device, options.profile);
+  const run = { items, checks, seed, repeat, shuffle, strict, bail, executor, reporter, unknown, package: version() };
   const { totals, error } = await conduct(run);
   // Every check may have a verdict, and still something is wrong: an oops that came behind the last one, say.
   return error === undefined ? exitCodeOf(totals) : 1;
@@ -56,13 +59,13 @@ async function runSuite(
 
 /** Here or in the lab. Throws what `Kvm.open` throws if it is here and there is no KVM. */
 async function executorFor(
+  place: ReturnType<typeof choosePlace>,
   checks: ReadonlyMap<string, Check>,
   module: string | null,
   seed: number,
   own: TestOptions,
   options: GlobalOptions,
 ): Promise<Executor> {
-  const place = choosePlace(options);
   if (place !== 'host') {
     const [{ laneExecutor }, { packageInside }] = await Promise.all([
       import('./test-in-lane.ts'),

@@ -47,6 +47,8 @@ export type Executor = (items: readonly Item[], sink: Sink) => Promise<string | 
 
 export interface ConductOptions extends Omit<Head, 'facts'> {
   executor: Executor;
+  /** What is told of the place if it never tells itself. */
+  unknown: Facts;
   reporter: Reporter;
   bail: boolean;
 }
@@ -59,24 +61,32 @@ const SLOWEST = 5;
  *
  * @throws what the executor throws, if it is not even known where the checks would have run
  */
-export async function conduct({ executor, reporter, bail, ...head }: ConductOptions): Promise<Summary> {
+export async function conduct({ executor, reporter, bail, unknown, ...head }: ConductOptions): Promise<Summary> {
   const { items, checks, strict } = head;
   const results = new Map<number, { item: Item; result: Result }>();
   const walls: { item: Item; ms: number }[] = [];
   const began = performance.now();
   let firstCheck: number | null = null;
-  let current: { item: Item; began: number } | null = null;
+  /** When each check began. In the lab one may begin before the outcome of the one before it has come out. */
+  const begun = new Map<number, number>();
+  let current: Item | null = null;
   let hasHead = false;
   let bailedOut: string | null = null;
-  const early: string[] = [];
+  /** What is to be reported behind the head. */
+  const early: (() => void)[] = [];
+  const report = (call: () => void): void => {
+    if (hasHead) call();
+    else early.push(call);
+  };
 
   const end = (item: Item, outcome: Outcome, ms: number, exits: number): void => {
     if (results.has(item.n)) return;
     const result = { ...judge(checkOf(checks, item), outcome, strict), ms, exits };
     results.set(item.n, { item, result });
-    if (current) walls.push({ item, ms: performance.now() - current.began });
-    current = null;
-    reporter.end(item, result);
+    const start = begun.get(item.n);
+    if (start !== undefined && outcome.kind !== 'skip') walls.push({ item, ms: performance.now() - start });
+    if (current?.n === item.n) current = null;
+    report(() => reporter.end(item, result));
     if (bail && result.verdict === 'fail') bailedOut ??= item.id;
   };
   const sink: Sink = {
@@ -84,42 +94,43 @@ export async function conduct({ executor, reporter, bail, ...head }: ConductOpti
       if (hasHead) return;
       hasHead = true;
       reporter.head({ ...head, facts });
-      for (const text of early) reporter.note(text);
+      for (const call of early) call();
     },
     start(item) {
       firstCheck ??= performance.now();
-      current = { item, began: performance.now() };
-      reporter.start(item);
+      begun.set(item.n, performance.now());
+      current = item;
+      report(() => reporter.start(item));
     },
     outcome(item, outcome, ms, exits) {
       end(item, outcome, ms, exits);
       return bailedOut === null;
     },
     note(text) {
-      if (hasHead) reporter.note(text);
-      else early.push(text);
+      report(() => reporter.note(text));
     },
   };
   const timer = setInterval(() => {
-    if (current) reporter.tick(current.item, Math.floor((performance.now() - current.began) / 1000));
+    if (current && hasHead) reporter.tick(current, Math.floor((performance.now() - begun.get(current.n)!) / 1000));
   }, 1000);
   let why: string | null;
   let failed: unknown;
   try {
     why = await executor(items, sink);
   } catch (error) {
-    if (!hasHead) throw error;
+    if (!hasHead && results.size === 0) throw error;
     failed = error;
     why = error instanceof Error ? error.message : String(error);
-    reporter.note(`the run did not end as it should: ${why}`);
+    sink.note(`the run did not end as it should: ${why}`);
   } finally {
     clearInterval(timer);
   }
+  // A machine that its first check took down may not have said what it is.
+  sink.facts(unknown);
   const [reason = '', ...detail] = (why ?? 'the run ended before its turn').split('\n');
   const outcome: Outcome = bailedOut
     ? { kind: 'skip', reason: `not run: ${bailedOut} failed, and --bail was given` }
     : { kind: 'fail', cause: 'not-run', reason: `not run: ${reason}`, detail: detail.join('\n') };
-  current = null;
   for (const item of items) end(item, outcome, 0, 0);
 
   const now = performance.now();

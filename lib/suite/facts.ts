@@ -64,6 +64,25 @@ export function gatherFacts(kvm: Kvm, profile: DsmProfile): Facts {
   };
 }
 
+/** What is known of a machine that has told nothing. */
+export function unknownFacts(on: string, device: string, profile: string): Facts {
+  return {
+    on,
+    kernel: 'unknown',
+    build: '',
+    config: null,
+    cpu: 'unknown',
+    cpus: 0,
+    parameters: {},
+    module: null,
+    device,
+    profile,
+    forwards: false,
+    injects: false,
+    x2apic: false,
+  };
+}
+
 function parametersOf(module: string): [string, string][] {
   const directory = `/sys/module/${module}/parameters`;
   try {

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checksById, subject } from '../../lib/suite/check.ts';
 import { conduct, type Executor, type Reporter } from '../../lib/suite/conduct.ts';
-import type { Facts } from '../../lib/suite/facts.ts';
+import { type Facts, unknownFacts } from '../../lib/suite/facts.ts';
 import { planOf } from '../../lib/suite/plan.ts';
+
+const unknown = unknownFacts('svm', '/dev/kvm', 'rfc-v2');
 
 const subjects = [
   subject(
@@ -26,7 +28,7 @@ async function verdictsAfter(executor: Executor) {
   };
   const items = planOf(subjects, { patterns: [], repeat: 1, shuffle: false, seed: 0 });
   const modes = { seed: 0, repeat: 1, shuffle: false, strict: false, bail: false, package: '1' };
-  const summary = await conduct({ items, checks: checksById(subjects), ...modes, executor, reporter });
+  const summary = await conduct({ items, checks: checksById(subjects), ...modes, executor, reporter, unknown });
   const verdicts = summary.results.map(({ result }) => [result.verdict, result.reason?.replace(/\n.*/s, '') ?? null]);
   return { verdicts, notes, error: summary.error };
 }
@@ -58,6 +60,27 @@ test('one that breaks behind the last verdict is not forgotten', async () => {
   assert.deepEqual(verdicts.flat(), ['pass', null, 'pass', null, 'pass', null]);
   assert.deepEqual(notes, ['the run did not end as it should: oops']);
   assert.match(String(error), /oops/);
+});
+
+test('a place that dies before it has said what it is has a head none the less, before all else', async () => {
+  const heard: string[] = [];
+  const reporter: Reporter = {
+    head: ({ facts }) => heard.push(`head ${facts.on} ${facts.kernel}`),
+    start: ({ id }) => heard.push(`start ${id}`),
+    end: ({ id }, { verdict }) => heard.push(`${verdict} ${id}`),
+    note() {},
+    tick() {},
+    done: () => heard.push('done'),
+  };
+  const items = planOf(subjects, { patterns: ['one'], repeat: 1, shuffle: false, seed: 0 });
+  const modes = { seed: 0, repeat: 1, shuffle: false, strict: false, bail: false, package: '1' };
+  const executor: Executor = async ([item], sink) => {
+    sink.start(item!);
+    sink.outcome(item!, { kind: 'fail', cause: 'oops', reason: 'panic', detail: '' }, 1, 0);
+    return null;
+  };
+  await conduct({ items, checks: checksById(subjects), ...modes, executor, reporter, unknown });
+  assert.deepEqual(heard, ['head svm unknown', 'start word.one', 'fail word.one', 'done']);
 });
 
 test('one that forgets a check fails it', async () => {

@@ -5,7 +5,7 @@ import { DOMParser } from '@xmldom/xmldom';
 import { Parser } from 'tap-parser';
 import { type Check, checksById } from '../../lib/suite/check.ts';
 import { conduct, type Executor } from '../../lib/suite/conduct.ts';
-import type { Facts } from '../../lib/suite/facts.ts';
+import { type Facts, unknownFacts } from '../../lib/suite/facts.ts';
 import { planOf } from '../../lib/suite/plan.ts';
 import { reporterNamed } from '../../lib/suite/report/index.ts';
 import type { ReporterName } from '../../lib/suite/report/names.ts';
@@ -26,6 +26,8 @@ const facts: Facts = {
   injects: false,
   x2apic: true,
 };
+
+const unknown = unknownFacts('svm', '/dev/kvm', 'rfc-v2');
 
 const hostile = '<&"\'# not ok 9 # SKIP \\ ]]> \u0001 \ud800 1..3 %';
 const shortfall = { reason: `known # ${hostile}`, source: 'abi.md' };
@@ -71,7 +73,7 @@ async function report(name: ReporterName, shuffle = false, repeat = 1): Promise<
   const reporter = reporterNamed(name, { write, paint: (_colour, words) => words, columns: 0 });
   const checks = checksById(subjects);
   const modes = { seed: 11, repeat, shuffle, strict: false, bail: false };
-  await conduct({ items, checks, ...modes, executor, reporter, package: '1.2.3' });
+  await conduct({ items, checks, ...modes, executor, reporter, unknown, package: '1.2.3' });
   return text;
 }
 
@@ -108,7 +110,7 @@ test('TAP 14 by tap-parser, strictly', async () => {
     Object.keys(outcomes).map((id, i) => [i + 1, id]),
   );
   assert.equal(points[0]!.ok, true);
-  assert.match(String(points[1]!.skip), /<&"'# not ok 9/);
+  assert.equal(points[1]!.skip, hostile);
   assert.match(String(points[2]!.todo), /known/);
   assert.equal(points[4]!.diag?.detail, `first\n1..9\nok 1 - fake\n${hostile}\n---`);
 });
