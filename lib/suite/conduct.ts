@@ -79,13 +79,15 @@ export async function conduct({ executor, reporter, bail, unknown, ...head }: Co
     else early.push(call);
   };
 
+  const leave = (item: Item): void => {
+    walls.push({ item, ms: performance.now() - begun.get(item.n)! });
+    current = null;
+  };
   const end = (item: Item, outcome: Outcome, ms: number, exits: number): void => {
     if (results.has(item.n)) return;
     const result = { ...judge(checkOf(checks, item), outcome, strict), ms, exits };
     results.set(item.n, { item, result });
-    const start = begun.get(item.n);
-    if (start !== undefined && outcome.kind !== 'skip') walls.push({ item, ms: performance.now() - start });
-    if (current?.n === item.n) current = null;
+    if (current?.n === item.n) leave(item);
     report(() => reporter.end(item, result));
     if (bail && result.verdict === 'fail') bailedOut ??= item.id;
   };
@@ -98,6 +100,7 @@ export async function conduct({ executor, reporter, bail, unknown, ...head }: Co
     },
     start(item) {
       firstCheck ??= performance.now();
+      if (current) leave(current);
       begun.set(item.n, performance.now());
       current = item;
       report(() => reporter.start(item));
