@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { forwardsIcrWrites, Kvm } from '../../lib/index.ts';
+import { jsonLines, kvmDsm, root } from '../support/command.ts';
+import { noKvm } from '../support/host.ts';
+
+/** What needs no forwarding, since it shows that there is none. */
+const stock = ['x2apic-icr.ts'];
+
+for (const example of readdirSync(join(root, 'examples')))
+  test(`examples/${example} on this host`, { skip: noKvm }, () => {
+    const { code, stdout } = kvmDsm(['run', `examples/${example}`, '--on', 'host', '--json']);
+    using kvm = Kvm.open();
+    if (stock.includes(example) || forwardsIcrWrites(kvm)) {
+      assert.equal(code, 0, stdout);
+      return;
+    }
+    assert.equal(code, 3, stdout);
+    const lines = jsonLines(stdout);
+    assert.ok(lines.some(({ type, id }) => type === 'finding' && id === 'not-forwarded'));
+    // The guests did their part: it is the kernel that said nothing.
+    assert.equal((lines.at(-1)!.error as { code: string }).code, 'ERR_EXPECTATION');
+  });
