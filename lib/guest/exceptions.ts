@@ -29,8 +29,9 @@ const mnemonics: Record<number, string> = {
   30: '#SX',
 };
 
-/** `#GP` for 13, `vector 0x41` for what has no name. */
+/** `#GP` for 13, `vector 0x41` for what has no name. @throws ArgumentError unless it is from 0 to 255 */
 export function vectorName(vector: number): string {
+  checkInteger('vector', vector, 0, 255);
   return mnemonics[vector] ?? `vector 0x${vector.toString(16)}`;
 }
 

@@ -10,6 +10,7 @@
 import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { KvmDsmError } from 'kvm-dsm';
+import { kitCalls } from './calls-kit.ts';
 import { codecCalls, objectCalls } from './calls-plain.ts';
 import { machineCalls, OwnError, threadCalls } from './calls-thread.ts';
 import { vcpuCalls } from './calls-vcpu.ts';
@@ -47,6 +48,7 @@ const makers: readonly [readonly Maker[], number][] = [
   [codecCalls, 10],
   [threadCalls, 14],
   [machineCalls, 8],
+  [kitCalls, 12],
 ];
 
 const totals = { value: 0, error: 0 };

@@ -3,6 +3,7 @@ import {
   defaultProfile,
   flat32,
   forwardsIcrWrites,
+  hideX2apic,
   machine,
   type RecordBatch,
   restoreMachineState,
@@ -125,6 +126,17 @@ function until(world: World): unknown {
   ])();
 }
 
+function programOptions(world: World): unknown {
+  const { random } = world;
+  return {
+    interrupts: true,
+    ...(random.chance(0.2) ? { start: world.or(() => random.pick(['now', 'sipi'])) } : {}),
+    ...(random.chance(0.2) ? { idt: world.or(() => random.chance(0.5)) } : {}),
+    // A label that no program has: on a host no handler may lie at a random address.
+    ...(random.chance(0.2) ? { handlers: world.full ? world.or(() => ({ 13: 'nowhere' })) : { 13: 'nowhere' } } : {}),
+  };
+}
+
 export const machineCalls: Maker[] = [
   (world) => {
     const { random } = world;
@@ -135,6 +147,8 @@ export const machineCalls: Maker[] = [
       ...(random.chance(0.1)
         ? { device: world.or(() => random.pick(['/dev/null', '/nowhere', '/dev/kvm', '/'])) }
         : {}),
+      ...(random.chance(0.3) ? { apic: world.or(() => random.pick(['reset', 'xapic', 'x2apic'])) } : {}),
+      ...(random.chance(0.1) ? { cpuid: world.or(() => hideX2apic) } : {}),
       ...(random.chance(0.1) ? { profile: world.or(() => defaultProfile) } : {}),
     });
     return method(machine, 'machine', [world.or(options)], (made) => world.add('machine', made as never));
@@ -164,7 +178,7 @@ export const machineCalls: Maker[] = [
         own &&
         method(own, 'program', [
           odd,
-          ...(world.random.chance(0.3) ? [world.orNoObject(() => ({ interrupts: true }))] : []),
+          ...(world.random.chance(0.3) ? [world.orNoObject(() => programOptions(world))] : []),
         ])
       );
     },

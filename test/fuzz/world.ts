@@ -12,6 +12,7 @@ import {
   type Machine,
   mpStates,
   out8Value,
+  type Snippet,
   spin,
   type Trace,
   type Vcpu,
@@ -47,6 +48,7 @@ export interface Kinds {
   trace: Trace;
   state: Uint8Array;
   code: AsmCode;
+  snippet: Snippet;
 }
 export type Kind = keyof Kinds;
 

@@ -44,7 +44,7 @@ export function ipi(fields: IpiFields): Snippet {
 
 function shorthandOf(to: IpiTo): Icr['shorthand'] {
   if (typeof to === 'number') return 'none';
-  if (Object.hasOwn(shorthands, to)) return shorthands[to];
+  if (typeof to === 'string' && Object.hasOwn(shorthands, to)) return shorthands[to];
   throw new ArgumentError('to', `${show(to)} is no destination`, 'Give an APIC id, "self", "all" or "others".');
 }
 
