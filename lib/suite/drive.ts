@@ -1,0 +1,80 @@
+import { describeExit, type Exit } from '../exit.ts';
+import { guestPorts } from '../guest/protocol.ts';
+import type { Machine } from '../script/machine.ts';
+import type { Vcpu } from '../vcpu.ts';
+import type { CheckContext } from './context.ts';
+import { CheckError } from './errors.ts';
+import { DONE_PORT } from './guests.ts';
+
+const MAX_EXITS = 4096;
+
+/**
+ * One vCPU, driven by the check itself: one KVM_RUN after the other, on this thread. Between a guest's write and its exit
+ * no signal comes of it, as one may of a run that lets the event loop have its turns.
+ */
+export class Driver {
+  readonly vcpu: Vcpu;
+  readonly #ctx: CheckContext;
+  readonly #machine: Machine;
+  readonly #began = process.hrtime.bigint();
+
+  constructor(ctx: CheckContext, machine: Machine, id = 0) {
+    this.vcpu = machine.vcpu(id).vcpu;
+    this.#ctx = ctx;
+    this.#machine = machine;
+  }
+
+  /** Up to the next exit. Throws CheckError if the guest cannot go on; DeadlineError. */
+  next(): Exit {
+    return this.#saw(this.vcpu.run({ profile: this.#ctx.profile }));
+  }
+
+  /** The exits before that of a port. Throws CheckError, DeadlineError. */
+  until(port: number): Exit[] {
+    const seen: Exit[] = [];
+    for (let exit = this.next(); !isPort(exit, port); exit = this.next()) {
+      seen.push(exit);
+      if (seen.length > MAX_EXITS) throw new CheckError(`${MAX_EXITS} exits, and none of port 0x${port.toString(16)}`);
+    }
+    return seen;
+  }
+
+  /** The exits before the end of the program. */
+  untilDone(): Exit[] {
+    return this.until(DONE_PORT);
+  }
+
+  /** KVM_RUN with kvm_run's immediate_exit set: the exit, or the errno's name. */
+  runImmediateExit(): Exit | string {
+    this.vcpu.kvmRun.setUint8(IMMEDIATE_EXIT, 1);
+    const outcome = this.vcpu.runRaw();
+    this.vcpu.kvmRun.setUint8(IMMEDIATE_EXIT, 0);
+    if (outcome.kind === 'errno') return outcome.name;
+    return outcome.kind === 'exit' ? this.#saw(this.vcpu.exit(this.#ctx.profile)) : 'ETIME';
+  }
+
+  /** KVM_RUN with a signal pending: the exit, or `EINTR`. */
+  runWithSignal(): Exit | 'EINTR' {
+    return this.vcpu.settle() ? this.#saw(this.vcpu.exit(this.#ctx.profile)) : 'EINTR';
+  }
+
+  #saw(exit: Exit): Exit {
+    const { trace } = this.#machine;
+    const ns = Number(process.hrtime.bigint() - this.#began);
+    const { vcpuId: vcpu } = this.vcpu;
+    trace.record({ seq: trace.events.length, ns, vcpu, rip: this.vcpu.getRegs().rip, exit });
+    if (failures.has(exit.name) || isPort(exit, guestPorts.fault))
+      throw new CheckError(`the guest cannot go on: ${describeExit(exit)}`);
+    return exit;
+  }
+}
+
+/** struct kvm_run: immediate_exit. */
+const IMMEDIATE_EXIT = 1;
+
+const failures: ReadonlySet<string> = new Set(['KVM_EXIT_SHUTDOWN', 'KVM_EXIT_FAIL_ENTRY', 'KVM_EXIT_INTERNAL_ERROR']);
+
+/** True if the guest uses this port. */
+export function isPort(exit: Exit, port: number): boolean {
+  return exit.name === 'KVM_EXIT_IO' && exit.port === port;
+}
