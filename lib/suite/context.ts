@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { DsmProfile } from '../abi/dsm/profile.ts';
 import { IoctlError, KvmDsmError } from '../errors.ts';
+import { describeExit, type Exit } from '../exit.ts';
 import { Kvm } from '../kvm.ts';
 import { context } from '../script/context.ts';
 import { type Machine, type MachineOptions, machine } from '../script/machine.ts';
@@ -17,6 +18,7 @@ export class CheckContext {
   readonly #machines: Machine[] = [];
   readonly #own: Disposable[] = [];
   readonly #notes: string[] = [];
+  readonly #driven: { vcpu: number; exit: Exit }[] = [];
   #effects = 0;
   /** Depends on the run's seed, the check's id and the round alone. */
   readonly random: Random;
@@ -60,6 +62,12 @@ export class CheckContext {
   effect(what: string, count = 1): void {
     this.#effects += count;
     this.#notes.push(`${what}: ${count}`);
+  }
+
+  /** An exit of a vCPU that the check drives by itself, past its machine. */
+  exit(vcpu: number, exit: Exit): void {
+    this.#driven.push({ vcpu, exit });
+    this.#effects += 1;
   }
 
   /** A line that stands in the report if the check does not pass. */
@@ -124,19 +132,22 @@ export class CheckContext {
 
   /** Exits of all machines. For the runner. */
   get exits(): number {
-    return this.#machines.reduce((sum, { trace }) => sum + trace.length, 0);
+    return this.#machines.reduce((sum, { trace }) => sum + trace.length, this.#driven.length);
   }
 
   /** What helps to understand a failure. For the runner. */
   report(): string[] {
     const traces = this.#machines.flatMap(({ trace }, i) => {
       const lines = trace.toString().split('\n').slice(-LAST_EXITS);
+      if (trace.length === 0 && this.#driven.length > 0) return [];
       return [
         `machine ${i + 1}: ${trace.length} exits${trace.length > 0 ? ', the last ones:' : ''}`,
         ...lines.filter(Boolean),
       ];
     });
-    return [...this.#notes.slice(-LAST_NOTES), ...traces];
+    const driven = this.#driven.slice(-LAST_EXITS).map(({ vcpu, exit }) => `vCPU ${vcpu}  ${describeExit(exit)}`);
+    if (driven.length > 0) driven.unshift(`driven by the check: ${this.#driven.length} exits, the last ones:`);
+    return [...this.#notes.slice(-LAST_NOTES), ...traces, ...driven];
   }
 
   /** Closes everything. For the runner. Throws what the first failing one throws, when all are closed. */

@@ -15,13 +15,10 @@ const MAX_EXITS = 4096;
 export class Driver {
   readonly vcpu: Vcpu;
   readonly #ctx: CheckContext;
-  readonly #machine: Machine;
-  readonly #began = process.hrtime.bigint();
 
   constructor(ctx: CheckContext, machine: Machine, id = 0) {
     this.vcpu = machine.vcpu(id).vcpu;
     this.#ctx = ctx;
-    this.#machine = machine;
   }
 
   /** Up to the next exit. Throws CheckError if the guest cannot go on; DeadlineError. */
@@ -59,10 +56,7 @@ export class Driver {
   }
 
   #saw(exit: Exit): Exit {
-    const { trace } = this.#machine;
-    const ns = Number(process.hrtime.bigint() - this.#began);
-    const { vcpuId: vcpu } = this.vcpu;
-    trace.record({ seq: trace.events.length, ns, vcpu, rip: this.vcpu.getRegs().rip, exit });
+    this.#ctx.exit(this.vcpu.vcpuId, exit);
     if (failures.has(exit.name) || isPort(exit, guestPorts.fault))
       throw new CheckError(`the guest cannot go on: ${describeExit(exit)}`);
     return exit;
