@@ -7,6 +7,18 @@ export interface ErrorDetails {
   advice: string;
   /** The lower-level error, if one led here. */
   cause?: unknown;
+  /** What stood where when it happened. */
+  failure?: Failure | string;
+}
+
+/** What an error knows of guests, beside its message: text for people, data for programs. */
+export interface Failure {
+  /** Why it happened, the most certain first. */
+  readonly causes: readonly string[];
+  /** Lines for a person. */
+  toString(): string;
+  /** The same for a program. */
+  toJSON(): Record<string, unknown>;
 }
 
 /**
@@ -21,11 +33,19 @@ export abstract class KvmDsmError extends Error {
   readonly advice: string;
   /** What the `kvm-dsm` command ends with when this error ends it: 1 fail, 2 usage, 3 environment not usable. */
   readonly exitCode: number = 1;
+  /** What stood where when it happened, of those that concern a guest; a string if that is a few words only. */
+  readonly failure?: Failure | string;
 
   constructor(message: string, details: ErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = new.target.name;
     this.advice = details.advice;
+    if (details.failure) this.failure = details.failure;
+  }
+
+  /** `failure` as lines for a person: registers and more. Empty if there is nothing to show. */
+  get report(): string {
+    return String(this.failure ?? '');
   }
 }
 
@@ -60,10 +80,11 @@ export class IoctlError extends KvmDsmError {
   /** The kernel's name of the ioctl (or the system call), such as `KVM_CREATE_VCPU`. */
   readonly ioctl: string;
 
-  constructor(ioctl: string, errno: number, details: { what?: string; advice?: string } = {}) {
+  constructor(ioctl: string, errno: number, details: { what?: string; advice?: string; failure?: Failure } = {}) {
     const name = errnoName(errno);
     super(`${ioctl} failed with ${name} (errno ${errno})${details.what ? `: ${details.what}` : ''}`, {
       advice: details.advice ?? `Look up ${name} under ${ioctl} in the kernel's Documentation/virt/kvm/api.rst.`,
+      ...(details.failure && { failure: details.failure }),
     });
     this.errno = errno;
     this.errnoName = name;
@@ -248,14 +269,11 @@ export class VcpuStopError extends KvmDsmError {
 /** The guest did not come to what was waited for by its deadline. */
 export class DeadlineError extends KvmDsmError {
   readonly code = 'ERR_DEADLINE';
-  /** Registers and more, as lines for a person; empty if there is nothing to show. */
-  readonly report: string;
   /** True if an exit that the kernel did not make would have ended the wait. */
   readonly waitedForExits: boolean;
 
-  constructor(what: string, report: string, waitedForExits = false) {
-    super(what, { advice: 'If the guest needs longer, give a longer deadline or --timeout.' });
-    this.report = report;
+  constructor(what: string, failure: Failure | string, waitedForExits = false) {
+    super(what, { advice: 'If the guest needs longer, give a longer deadline or --timeout.', failure });
     this.waitedForExits = waitedForExits;
   }
 }

@@ -13,26 +13,24 @@ export function reportError(error: unknown, json: boolean): number {
   return exitCode;
 }
 
-/** An error's stable code, its message and advice, and the report that some carry. */
+/** An error's stable code, its message and advice; of a guest's failure its causes, trace, vCPUs and report. */
 export function errorToJson(error: unknown): Record<string, unknown> {
   if (!(error instanceof KvmDsmError)) return { code: 'ERR_SCRIPT', message: String(stackOf(error)) };
-  const { code, message, advice } = error;
-  return { code, message, advice, ...(reportOf(error) ? { report: reportOf(error) } : {}) };
+  const { code, message, advice, failure, report } = error;
+  const parts = typeof failure === 'object' ? failure.toJSON() : {};
+  return { code, message, advice, ...parts, ...(report ? { report } : {}) };
 }
 
 /** The same for a person: the cause first. An error that is not ours keeps its stack: it is the script's. */
 export function explain(error: unknown): string {
   if (!(error instanceof KvmDsmError)) return stackOf(error);
-  const report = reportOf(error);
+  const [cause, ...rest] = error.message.split('\n');
   return [
-    `${error.message} [${error.code}]`,
-    ...(report ? [report] : []),
+    `${cause} [${error.code}]`,
+    ...rest,
+    ...(error.report ? [error.report] : []),
     `  ${paint('cyan', '->')} ${error.advice}`,
   ].join('\n');
-}
-
-function reportOf(error: KvmDsmError): string {
-  return 'report' in error && typeof error.report === 'string' ? error.report : '';
 }
 
 function stackOf(error: unknown): string {

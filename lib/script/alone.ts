@@ -7,6 +7,9 @@ import type { Conductor } from './together.ts';
 
 /** How long a vCPU that runs alone keeps this thread, in ms, before the event loop gets its turn. */
 const SLICE = 50;
+/** The last turns before the time is over, in ms, are short: where the vCPU is found then tells what it does. */
+const LOOK = 1;
+const LOOKS = 8;
 
 /**
  * Runs one vCPU by turns on this thread, which costs least, until an exit ends the run, or it is idle, or the time is
@@ -20,13 +23,21 @@ export async function runAlone(vcpu: Vcpu, conductor: Conductor): Promise<boolea
   // Without an in-kernel LAPIC nothing but user space could wake a vCPU from HLT: it has left the guest.
   let left = false;
   for (;;) {
-    const turn = left ? 'late' : takeTurn(vcpu, Math.min(performance.now() + SLICE, ends), conductor);
+    const turn = left ? 'late' : takeTurn(vcpu, endOfTurn(ends), conductor);
     if (turn === 'over') return true;
     if (turn === 'left') left = true;
+    else conductor.look(vcpu);
     if (conductor.idle.includes(vcpu) && (left || vcpu.getMpState() === mpStates.KVM_MP_STATE_HALTED)) return true;
     if (performance.now() >= ends || runBudgetLeft() === 0) return false;
     await eventLoop();
   }
+}
+
+function endOfTurn(ends: number): number {
+  const now = performance.now();
+  const left = ends - now;
+  if (left <= LOOKS * LOOK) return Math.min(now + LOOK, ends);
+  return Math.min(now + SLICE, ends - LOOKS * LOOK);
 }
 
 /** One turn: until `ends`, its HLT exit, or the end of the run. */

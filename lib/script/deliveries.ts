@@ -1,8 +1,8 @@
 /** Which vectors the forwarded ICR writes of a trace should have brought to which vCPU. */
 import type { Lapic } from '../abi/lapic.ts';
 import { checkInteger, checkList } from '../check.ts';
-import { ExpectationError } from './errors.ts';
 import type { TraceExit } from './event.ts';
+import type { Trace } from './trace.ts';
 
 /** One vCPU as a destination. */
 export interface Target {
@@ -26,14 +26,10 @@ type Sent = Map<number, Map<number, number>>;
  * @param vectors only these; default: every vector that was sent or handled
  * @throws ExpectationError with sent and handled side by side; also if no IPI was sent at all: nothing is shown then
  */
-export function expectExactlyOnce(
-  exits: Iterable<TraceExit>,
-  targets: readonly Target[],
-  vectors?: readonly number[],
-): void {
+export function expectExactlyOnce(trace: Trace, targets: readonly Target[], vectors?: readonly number[]): void {
   if (vectors) for (const vector of checkList('vectors', vectors)) checkInteger('vectors', vector, 0, 255);
   const counts = (vector: number) => vector >= FIRST_VECTOR && (vectors?.includes(vector) ?? true);
-  const sent = sentTo(exits, targets, counts);
+  const sent = sentTo(trace, targets, counts);
   const rows: { target: Target; vector: number; sent: number; handled: number }[] = [];
   for (const target of targets) {
     const here = sent.get(target.id);
@@ -44,7 +40,7 @@ export function expectExactlyOnce(
   const kinds = ['KVM_EXIT_DSM_SEND_IRQ'];
   const total = rows.reduce((sum, row) => sum + row.sent, 0);
   if (total === 0 && rows.length === 0)
-    throw new ExpectationError('no fixed IPI came out of the guest, and none was handled: nothing is shown', kinds, 0);
+    throw trace.mismatch('no fixed IPI came out of the guest, and none was handled: nothing is shown', kinds, 0);
   const wrong = rows.filter((row) => row.sent !== row.handled);
   const first = wrong[0];
   if (!first) return;
@@ -53,7 +49,7 @@ export function expectExactlyOnce(
     (row) =>
       `${row.sent === row.handled ? ' ' : '!'} vCPU ${row.target.id}  vector 0x${row.vector.toString(16)}  sent ${row.sent}  handled ${row.handled}`,
   );
-  throw new ExpectationError([headline, '', ...table].join('\n'), kinds, total);
+  throw trace.mismatch([headline, '', ...table].join('\n'), kinds, total);
 }
 
 function times(count: number): string {

@@ -1,6 +1,5 @@
-import { KvmDsmError } from '../errors.ts';
-import { vectorName } from '../guest/exceptions.ts';
-import { describeFault, type GuestFault } from '../guest/fault.ts';
+import { type Failure, KvmDsmError } from '../errors.ts';
+import type { GuestFault } from '../guest/fault.ts';
 
 /** What came out of the guest is not what the script expected. */
 export class ExpectationError extends KvmDsmError {
@@ -10,8 +9,11 @@ export class ExpectationError extends KvmDsmError {
   /** How many exits of these kinds came. */
   readonly seen: number;
 
-  constructor(message: string, kinds: readonly string[], seen: number) {
-    super(message, { advice: 'Compare the two lists; the trace holds every exit.' });
+  constructor(message: string, kinds: readonly string[], seen: number, failure?: Failure) {
+    super(message, {
+      advice: 'Compare the two lists; the trace holds every exit.',
+      ...(failure && { failure }),
+    });
     this.kinds = kinds;
     this.seen = seen;
   }
@@ -20,14 +22,12 @@ export class ExpectationError extends KvmDsmError {
 /** The guest cannot go on: triple fault, failed entry, or an instruction that KVM cannot emulate. */
 export class GuestFailureError extends KvmDsmError {
   readonly code = 'ERR_GUEST_FAILURE';
-  /** Registers and more, as lines for a person. */
-  readonly report: string;
 
-  constructor(message: string, report: string) {
+  constructor(message: string, failure: Failure) {
     super(message, {
       advice: 'Look at the instruction at RIP and at the state that it needs (IDT, stack, mapped memory).',
+      failure,
     });
-    this.report = report;
   }
 }
 
@@ -39,18 +39,20 @@ export class GuestFaultError extends KvmDsmError {
   readonly vector: number;
   /** What the CPU pushed; `undefined` if the stack cannot be read. */
   readonly fault: GuestFault | undefined;
-  /** Registers and more, as lines for a person. */
-  readonly report: string;
 
-  constructor(vcpuId: number, vector: number, fault: GuestFault | undefined, report: string) {
-    super(`vCPU ${vcpuId}: ${fault ? describeFault(fault) : vectorName(vector)}`, {
+  constructor(
+    message: string,
+    what: { vcpuId: number; vector: number; fault: GuestFault | undefined },
+    failure: Failure,
+  ) {
+    super(message, {
       advice:
         'Look at the instruction there; a program may handle the vector itself: `handlers`, or wait for it: `until`.',
+      failure,
     });
-    this.vcpuId = vcpuId;
-    this.vector = vector;
-    this.fault = fault;
-    this.report = report;
+    this.vcpuId = what.vcpuId;
+    this.vector = what.vector;
+    this.fault = what.fault;
   }
 }
 
@@ -60,15 +62,13 @@ export class GuestAssertionError extends KvmDsmError {
   readonly vcpuId: number;
   /** What was there, 0..2^32-1. */
   readonly actual: number;
-  /** Registers and more, as lines for a person. */
-  readonly report: string;
 
-  constructor(vcpuId: number, text: string, actual: number, report: string) {
-    super(`vCPU ${vcpuId}: assertion failed: ${text}, got 0x${actual.toString(16)}`, {
+  constructor(message: string, what: { vcpuId: number; actual: number }, failure: Failure) {
+    super(message, {
       advice: 'Look at what the guest did before it: the trace, and the code before RIP.',
+      failure,
     });
-    this.vcpuId = vcpuId;
-    this.actual = actual;
-    this.report = report;
+    this.vcpuId = what.vcpuId;
+    this.actual = what.actual;
   }
 }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { checkObject, checkText } from '../check.ts';
 import type { Exit } from '../exit.ts';
 import { vectorIn, vectorName } from '../guest/exceptions.ts';
-import { describeEvent, type TraceExit } from './event.ts';
+import type { TraceExit } from './event.ts';
 
 type DeepPartial<T> = T extends object ? { [K in keyof T]?: DeepPartial<T[K]> } : T;
 type ExpectedExit<E> = E extends { name: infer N } ? { name: N } & DeepPartial<Omit<E, 'name'>> : never;
@@ -52,40 +52,29 @@ export function matches(want: Expected, event: TraceExit): boolean {
 }
 
 function includes(want: unknown, actual: unknown): boolean {
-  const plain = typeof want === 'object' && want !== null && !ArrayBuffer.isView(want) && !Array.isArray(want);
-  if (!plain) return isDeepStrictEqual(want, actual);
+  if (!isPlain(want)) return isDeepStrictEqual(want, actual);
   if (typeof actual !== 'object' || actual === null) return false;
   return Object.entries(want).every(([key, value]) => includes(value, (actual as Record<string, unknown>)[key]));
 }
 
-/** Both sides, line by line; the first line says what is wrong. */
-export function explainMismatch(expected: readonly Expected[], actual: readonly TraceExit[], wanted?: string): string {
-  const lines = [headline(expected, actual)];
-  lines.push('', `expected${wanted ? ` ${wanted}` : ''}:`);
-  for (const want of expected) lines.push(`  ${describeExpected(want)}`);
-  if (expected.length === 0 && !wanted) lines.push('  nothing');
-  lines.push('actual:');
-  actual.forEach((event, i) => {
-    const want = expected[i];
-    lines.push(`${want && matches(want, event) ? ' ' : '!'} ${describeEvent(event)}`);
-  });
-  if (actual.length === 0) lines.push('  none of these kinds');
-  return lines.join('\n');
-}
-
-function headline(expected: readonly Expected[], actual: readonly TraceExit[]): string {
-  const first = expected.findIndex((want, i) => !actual[i] || !matches(want, actual[i]));
-  if (first >= 0 && actual[first])
-    return `exit ${first + 1} of ${expected.length} differs: ${difference(expected[first]!, actual[first])}`;
-  if (first >= 0)
-    return `expected ${plural(expected.length)}, got ${actual.length}: ${describeExpected(expected[first]!)} is missing`;
-  return `expected ${plural(expected.length)}, got ${actual.length}`;
-}
-
-function difference(want: Expected, event: TraceExit): string {
+/** What of `want` is otherwise in `event`. */
+export function difference(want: Expected, event: TraceExit): string {
   const actual: Record<string, unknown> = { ...event.exit, ...spoken(event), vcpu: event.vcpu, rip: event.rip };
-  const wrong = Object.entries(want).filter(([key, value]) => !includes(value, actual[key]));
-  return wrong.map(([key, value]) => `${key} is ${show(actual[key])}, expected ${show(value)}`).join('; ');
+  return differences(want, actual).join('; ');
+}
+
+/** Of objects the fields that differ, by their path: `icr.vector is 0xf0, expected 0x41`. */
+function differences(want: object, actual: Record<string, unknown>, path = ''): string[] {
+  return Object.entries(want).flatMap(([key, value]) => {
+    const is = actual[key];
+    if (includes(value, is)) return [];
+    if (isPlain(value) && isPlain(is)) return differences(value, is as Record<string, unknown>, `${path}${key}.`);
+    return [`${path}${key} is ${show(is)}, expected ${show(value)}`];
+  });
+}
+
+function isPlain(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !Array.isArray(value);
 }
 
 /** A guest's word under the names that an expectation has for it. */
@@ -102,8 +91,13 @@ export function describeExpected(want: Expected): string {
   return [...(name === undefined ? [] : [name]), ...parts].join(', ');
 }
 
+/** Numbers as they stand in guest code and in manuals. */
 function show(value: unknown): string {
-  return JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? `0x${v.toString(16)}` : v)) ?? String(value);
+  if (typeof value === 'bigint') return `0x${value.toString(16)}`;
+  if (typeof value === 'number') return value >= 0 && value < 10 ? String(value) : `0x${value.toString(16)}`;
+  if (!isPlain(value)) return JSON.stringify(value) ?? String(value);
+  const parts = Object.entries(value).map(([key, part]) => `${key} ${show(part)}`);
+  return `{ ${parts.join(', ')} }`;
 }
 
 export function plural(count: number): string {

@@ -7,7 +7,7 @@ import { checkChoice, checkFunction, checkInteger, checkObject } from '../check.
 import type { Cpuid } from '../cpuid.ts';
 import { type Duration, milliseconds } from '../duration.ts';
 import { emulatesGuests } from '../emulation.ts';
-import { ArgumentError, DeadlineError, IoctlError } from '../errors.ts';
+import { ArgumentError, DeadlineError, IoctlError, type KvmDsmError } from '../errors.ts';
 import type { Exit } from '../exit.ts';
 import { readFault } from '../guest/fault.ts';
 import { GuestLayout } from '../guest/layout.ts';
@@ -23,9 +23,11 @@ import { context } from './context.ts';
 import { withApicId } from './cpuid.ts';
 import { expectExactlyOnce } from './deliveries.ts';
 import { GuestAssertionError, GuestFailureError, GuestFaultError } from './errors.ts';
-import { describeEvent, type NewAct, type TraceExit } from './event.ts';
+import type { NewAct, TraceExit } from './event.ts';
 import { MachineVcpu } from './machine-vcpu.ts';
-import { reportVcpu } from './report.ts';
+import type { Ending } from './report/cause.ts';
+import { FailureReport } from './report/failure.ts';
+import { type Snapshot, snapshotVcpu } from './report/snapshot.ts';
 import { type Conductor, runTogether } from './together.ts';
 import { Trace } from './trace.ts';
 import { type Goal, goalOf, type Until } from './until.ts';
@@ -63,6 +65,8 @@ export interface RunUntilOptions {
 }
 
 const MAX_VCPUS = 64;
+/** So many of the last looks at where a vCPU is are kept. */
+const LOOKS = 8;
 const DEFAULT_MEMORY = 2 << 20;
 /** The highest APIC id that xAPIC mode can address; 255 is broadcast. No machine's vCPU has it. */
 const PARKED_VCPU_ID = 254;
@@ -76,7 +80,7 @@ export class Machine implements AsyncDisposable, Disposable {
   readonly kvm: Kvm;
   readonly vm: Vm;
   readonly memory: GuestMemory;
-  readonly trace = new Trace();
+  readonly trace = new Trace(() => this.#snapshot());
   readonly profile: DsmProfile;
   /** What the script asked for: true leaves APICv as the host has it. */
   readonly apicv: boolean;
@@ -85,6 +89,8 @@ export class Machine implements AsyncDisposable, Disposable {
   readonly shared: number;
   readonly #vcpus: MachineVcpu[] = [];
   readonly #born = process.hrtime.bigint();
+  /** RIP of each vCPU at the last looks of a run. */
+  readonly #looks = new Map<number, bigint[]>();
   #wroteIcr = false;
 
   /** Use `machine()`. */
@@ -185,7 +191,9 @@ export class Machine implements AsyncDisposable, Disposable {
    * turns on this thread, which costs least. Other work of the process goes on meanwhile. An exit of another vCPU that
    * meets the end of the run is in the trace behind the one that ended it.
    *
-   * @throws DeadlineError, with every vCPU's state, if it does not come in time; GuestFailureError if a guest cannot go
+   * Each error names the cause first, as far as the machine's state tells it, and has the state in its `report`.
+   *
+   * @throws DeadlineError if it does not come in time; GuestFailureError if a guest cannot go
    *   on, GuestFaultError if it had an exception that it does not handle (and `until` did not wait for that);
    *   GuestAssertionError if an assertion of the guest did not hold; IoctlError (KVM_RUN)
    */
@@ -207,15 +215,16 @@ export class Machine implements AsyncDisposable, Disposable {
       exit: (vcpu, exit) => {
         const event = this.#record(vcpu, exit);
         const isOver = goal.reached(event);
-        if (!isOver) this.#refuseFailure(vcpu, event);
+        if (!isOver && isFailure(event)) throw new Broken(event);
         return isOver;
       },
       lateExit: (vcpu, exit) => {
         const event = this.#record(vcpu, exit);
-        if (event.word?.kind === 'assert') this.#refuseFailure(vcpu, event);
+        if (event.word?.kind === 'assert') throw new Broken(event);
       },
+      look: (vcpu) => this.#look(vcpu),
     });
-    if (!inTime) throw this.#late(goal, limit);
+    if (!inTime) throw this.#late(goal, until, limit);
     return this.trace;
   }
 
@@ -232,13 +241,39 @@ export class Machine implements AsyncDisposable, Disposable {
   }
 
   async #conduct(vcpus: readonly Vcpu[], conductor: Conductor): Promise<boolean> {
+    this.#looks.clear();
     try {
       return await (vcpus.length === 1 ? runAlone(vcpus[0]!, conductor) : runTogether(vcpus, conductor));
     } catch (error) {
+      // Every vCPU is out of the guest by now: what each of them is like can be told.
+      if (error instanceof Broken) throw this.#broken(error.event);
       if (!(error instanceof IoctlError) || error.ioctl !== 'KVM_RUN') throw error;
-      const states = vcpus.map((vcpu) => reportVcpu(vcpu, this.memory)).join('\n');
-      throw new IoctlError('KVM_RUN', error.errno, { what: states });
+      throw new IoctlError('KVM_RUN', error.errno, { failure: this.#report({ kind: 'ioctl' }) });
     }
+  }
+
+  #look(vcpu: Vcpu): void {
+    const looks = this.#looks.get(vcpu.vcpuId) ?? [];
+    this.#looks.set(vcpu.vcpuId, [...looks, vcpu.getRegs().rip].slice(-LOOKS));
+  }
+
+  /** What everything is like now. */
+  #snapshot(fault?: TraceExit): Snapshot {
+    const { events } = this.trace;
+    if (this.vm.closed)
+      return { vcpus: [], events: [...events], note: 'vCPUs: the machine is closed, their state is gone' };
+    return {
+      vcpus: this.#vcpus.map((one) => {
+        const own = fault?.vcpu === one.id ? fault.fault : undefined;
+        return snapshotVcpu(one, this.memory, this.#looks.get(one.id), own);
+      }),
+      events: [...events],
+      during: { from: this.#born, to: process.hrtime.bigint() },
+    };
+  }
+
+  #report(ending: Ending): FailureReport {
+    return new FailureReport(this.#snapshot(ending.kind === 'exit' ? ending.event : undefined), ending);
   }
 
   get #now(): number {
@@ -267,24 +302,20 @@ export class Machine implements AsyncDisposable, Disposable {
     return event;
   }
 
-  #refuseFailure(vcpu: Vcpu, { exit, word, fault }: TraceExit): void {
-    if (word?.kind === 'assert')
-      throw new GuestAssertionError(vcpu.vcpuId, word.text, word.actual, reportVcpu(vcpu, this.memory));
-    if (word?.kind === 'fault')
-      throw new GuestFaultError(vcpu.vcpuId, word.vector, fault, reportVcpu(vcpu, this.memory));
-    const why = failures[exit.name];
-    if (why) throw new GuestFailureError(`vCPU ${vcpu.vcpuId}: ${why}`, reportVcpu(vcpu, this.memory));
+  #broken(event: TraceExit): KvmDsmError {
+    const { vcpu: vcpuId, word, fault } = event;
+    const failure = this.#report({ kind: 'exit', event });
+    const message = failure.causes[0]!;
+    if (word?.kind === 'assert') return new GuestAssertionError(message, { vcpuId, actual: word.actual }, failure);
+    if (word?.kind === 'fault') return new GuestFaultError(message, { vcpuId, vector: word.vector, fault }, failure);
+    return new GuestFailureError(message, failure);
   }
 
-  #late(goal: Goal, limit: number): DeadlineError {
+  #late(goal: Goal, until: Until, limit: number): DeadlineError {
     const spent = runBudgetLeft() === 0 ? 'the time that --timeout allows' : `${limit} ms`;
-    const states = this.#vcpus.map(({ vcpu }) => reportVcpu(vcpu, this.memory));
-    const last = this.trace.events.at(-1);
-    return new DeadlineError(
-      `The guest did not come to ${goal.description} within ${spent}; ${this.trace.length} exits until then`,
-      [...states, ...(last ? [`last event: ${describeEvent(last)}`] : [])].join('\n'),
-      goal.waitsForExits,
-    );
+    const failure = this.#report({ kind: 'deadline', until });
+    const what = `The guest did not come to ${goal.description} within ${spent}; ${this.trace.length} exits until then`;
+    return new DeadlineError([...failure.causes.slice(0, 1), what].join('\n'), failure, goal.waitsForExits);
   }
 
   /** True if a LAPIC holds an ICR or ICR2 that a guest has written. Still known after `close()`. */
@@ -331,11 +362,20 @@ function holdsIcr(vcpu: Vcpu): boolean {
   }
 }
 
-const failures: Partial<Record<Exit['name'], string>> = {
-  KVM_EXIT_SHUTDOWN: 'triple fault (KVM_EXIT_SHUTDOWN)',
-  KVM_EXIT_FAIL_ENTRY: 'the CPU refused the guest state (KVM_EXIT_FAIL_ENTRY)',
-  KVM_EXIT_INTERNAL_ERROR: 'KVM could not go on (KVM_EXIT_INTERNAL_ERROR)',
-};
+/** Ends a run: its event is no way to go on from. */
+class Broken {
+  readonly event: TraceExit;
+
+  constructor(event: TraceExit) {
+    this.event = event;
+  }
+}
+
+const failures: readonly Exit['name'][] = ['KVM_EXIT_SHUTDOWN', 'KVM_EXIT_FAIL_ENTRY', 'KVM_EXIT_INTERNAL_ERROR'];
+
+function isFailure({ exit, word }: TraceExit): boolean {
+  return word?.kind === 'assert' || word?.kind === 'fault' || failures.includes(exit.name);
+}
 
 /**
  * Makes a machine: memory from guest physical address 0, vCPUs 0, 1, ..., an irqchip.

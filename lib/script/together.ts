@@ -13,6 +13,8 @@ export interface Conductor {
   exit(vcpu: Vcpu, exit: Exit): boolean;
   /** An exit that met the end of the run. */
   lateExit(vcpu: Vcpu, exit: Exit): void;
+  /** It is out of the guest for a moment: where is it? */
+  look(vcpu: Vcpu): void;
   /** The run is over when all of these are idle in HLT. Empty: idle vCPUs end no run. */
   idle: readonly Vcpu[];
   /** Milliseconds from now. */
@@ -24,6 +26,8 @@ const RFLAGS_IF = 1n << 9n;
 /** How often a run that waits for all to be idle looks, in ms: at first, and in the end. */
 const LOOK_SOON = 1;
 const LOOK_LATE = 20;
+/** How often a run that comes to its deadline looks where its vCPUs are. */
+const LOOKS = 5;
 
 /**
  * Runs vCPUs side by side, each on its thread, until one exit ends the run, or all are idle, or the time is over. An
@@ -58,8 +62,12 @@ export async function runTogether(vcpus: readonly Vcpu[], conductor: Conductor):
       void run.pause();
     }
   };
-  const timer = setTimeout(() => finish(false), conductor.limit);
   const runs: VcpuRun[] = [];
+  const timer = setTimeout(() => {
+    // A run that waits for idle vCPUs looks at them all the time.
+    if (conductor.idle.length > 0) finish(false);
+    else lookAround(runs, left, conductor, () => isOver).then(() => finish(false), fail);
+  }, conductor.limit);
   let inTime: boolean;
   try {
     for (const vcpu of vcpus) {
@@ -69,7 +77,7 @@ export async function runTogether(vcpus: readonly Vcpu[], conductor: Conductor):
       run.ended({ deadline: '1440m' }).catch(fail);
     }
     if (conductor.idle.length > 0)
-      allIdle(runs, conductor.idle, left, () => isOver).then((idle) => {
+      allIdle(runs, left, conductor, () => isOver).then((idle) => {
         if (idle) finish(true);
       }, fail);
     inTime = await over;
@@ -85,11 +93,29 @@ export async function runTogether(vcpus: readonly Vcpu[], conductor: Conductor):
   return inTime;
 }
 
+/** Takes them out of the guest a few times in a row, to see where they are. */
+async function lookAround(
+  runs: readonly VcpuRun[],
+  left: ReadonlySet<Vcpu>,
+  conductor: Conductor,
+  isOver: () => boolean,
+): Promise<void> {
+  for (let times = 0; times < LOOKS; times++) {
+    const going = runs.filter((run) => run.alive && !left.has(run.vcpu));
+    await Promise.all(going.map((run) => run.pause()));
+    if (isOver()) return;
+    for (const run of going) if (run.alive) conductor.look(run.vcpu);
+    if (times === LOOKS - 1) return;
+    for (const run of going) if (!left.has(run.vcpu)) run.resume();
+    await delay(LOOK_SOON);
+  }
+}
+
 /** Resolves when all that are wanted are idle, twice in a row: an interrupt that was on its way has arrived by then. */
 async function allIdle(
   runs: readonly VcpuRun[],
-  wanted: readonly Vcpu[],
   left: ReadonlySet<Vcpu>,
+  conductor: Conductor,
   isOver: () => boolean,
 ): Promise<boolean> {
   let times = 0;
@@ -98,7 +124,8 @@ async function allIdle(
     if (isOver()) return false;
     await Promise.all(runs.map((run) => run.pause()));
     if (isOver() || runs.some(({ alive }) => !alive)) return false;
-    times = wanted.every((vcpu) => left.has(vcpu) || isIdle(vcpu)) ? times + 1 : 0;
+    for (const run of runs) conductor.look(run.vcpu);
+    times = conductor.idle.every((vcpu) => left.has(vcpu) || isIdle(vcpu)) ? times + 1 : 0;
     if (times === 2) return true;
     for (const run of runs) if (!left.has(run.vcpu)) run.resume();
   }

@@ -2,21 +2,21 @@ import { checkInteger, checkList, checkText } from '../check.ts';
 import type { Exit } from '../exit.ts';
 import { ExpectationError } from './errors.ts';
 import { describeEvent, isExit, type TraceEvent, type TraceExit } from './event.ts';
-import {
-  checkExpected,
-  describeExpected,
-  type Expected,
-  explainMismatch,
-  isOfKind,
-  kindOf,
-  matches,
-  plural,
-} from './expect.ts';
+import { checkExpected, describeExpected, type Expected, isOfKind, kindOf, matches, plural } from './expect.ts';
+import { FailureReport } from './report/failure.ts';
+import { explainMismatch, fewOf } from './report/side-by-side.ts';
+import type { Snapshot } from './report/snapshot.ts';
 
 /** Every exit of a machine, in order: that is what iterating over it gives. `events` has the injections and kicks as well. */
 export class Trace implements Iterable<TraceExit> {
   readonly #events: TraceEvent[] = [];
   readonly #exits: TraceExit[] = [];
+  readonly #snapshot: () => Snapshot | undefined;
+
+  /** @param snapshot what its machine is like now, for the report of an expectation that fails */
+  constructor(snapshot: () => Snapshot | undefined = () => undefined) {
+    this.#snapshot = snapshot;
+  }
 
   /** Appends; for the machine. */
   record(event: TraceEvent): void {
@@ -55,7 +55,7 @@ export class Trace implements Iterable<TraceExit> {
     const kinds = kindsOf(expected);
     const actual = this.#exits.filter((event) => isOfKind(kinds, event));
     const same = actual.length === expected.length && expected.every((want, i) => matches(want, actual[i]!));
-    if (!same) throw new ExpectationError(explainMismatch(expected, actual), [...kinds], actual.length);
+    if (!same) throw this.mismatch(explainMismatch(expected, actual), [...kinds], actual.length);
   }
 
   /**
@@ -88,11 +88,11 @@ export class Trace implements Iterable<TraceExit> {
       `${index + 1} of ${expected.length}: ${describeExpected(want)} did not come ${what}${early ? `; it came before, as #${early.seq}` : ''}`,
       '',
       'expected in this order:',
-      ...expected.map((one, at) => `${at === index ? '!' : ' '} ${describeExpected(one)}`),
+      ...fewOf(expected.map((one, at) => `${at === index ? '!' : ' '} ${describeExpected(one)}`)),
       'actual:',
-      ...(actual.length === 0 ? ['  none of these kinds'] : actual.map((event) => `  ${describeEvent(event)}`)),
+      ...(actual.length === 0 ? ['  none of these kinds'] : fewOf(actual.map((event) => `  ${describeEvent(event)}`))),
     ];
-    return new ExpectationError(lines.join('\n'), [...kinds], actual.length);
+    return this.mismatch(lines.join('\n'), [...kinds], actual.length);
   }
 
   /**
@@ -106,8 +106,8 @@ export class Trace implements Iterable<TraceExit> {
     const actual = this.#exits.filter((event) => matches(expected, event));
     if (actual.length === count) return;
     const message = `expected ${plural(count)} of ${describeExpected(expected)}, got ${actual.length}`;
-    const lines = [message, '', ...actual.map((event) => `  ${describeEvent(event)}`)];
-    throw new ExpectationError(lines.join('\n'), [...kinds], actual.length);
+    const lines = [message, '', ...fewOf(actual.map((event) => `  ${describeEvent(event)}`))];
+    throw this.mismatch(lines.join('\n'), [...kinds], actual.length);
   }
 
   /** Checks that nothing of this kind came, or nothing that is as described. Throws ExpectationError. */
@@ -117,11 +117,23 @@ export class Trace implements Iterable<TraceExit> {
     const kinds = kindsOf([want]);
     const actual = this.#exits.filter((event) => matches(want, event));
     if (actual.length > 0)
-      throw new ExpectationError(
-        explainMismatch([], actual, `no ${describeExpected(want)}`),
-        [...kinds],
-        actual.length,
-      );
+      throw this.mismatch(explainMismatch([], actual, `no ${describeExpected(want)}`), [...kinds], actual.length);
+  }
+
+  /**
+   * The error of an expectation that does not hold: with the machine's state, where it has a machine that is open.
+   *
+   * @param text the first line says what is wrong
+   * @param kinds the kinds of event that were compared, and how many of them came
+   */
+  mismatch(text: string, kinds: readonly string[], seen: number): ExpectationError {
+    const [headline = ''] = text.split('\n', 1);
+    const seq = /#(\d+)/.exec(headline)?.[1];
+    const ending = { kind: 'expectation', headline, kinds, seen } as const;
+    const snapshot = this.#snapshot() ?? { vcpus: [], events: [...this.#events] };
+    const failure = new FailureReport(snapshot, ending, seq === undefined ? undefined : Number(seq));
+    const [cause] = failure.causes;
+    return new ExpectationError(cause === headline ? text : `${cause}\n${text}`, kinds, seen, failure);
   }
 
   /** One line per event, for a person. */

@@ -74,7 +74,7 @@ async function bundle(files: readonly string[]): Promise<{ path: string; data: U
       {
         name: 'package-inside',
         setup({ onResolve }) {
-          onResolve({ filter: /\/lib\/index\.ts$/ }, () => ({
+          onResolve({ filter: /\/lib\/index\.ts$|^kvm-dsm$/ }, () => ({
             path: `${packageInside}/dist/index.js`,
             external: true,
           }));
