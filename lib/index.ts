@@ -51,6 +51,7 @@ export { type ApicvState, apicvParameter, apicvState, inhibitApicv, measureApicv
 export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic } from './cpuid.ts';
 export { Device, type DeviceAttr } from './device.ts';
 export type { Duration } from './duration.ts';
+export { emulatesGuests } from './emulation.ts';
 export * from './errors.ts';
 export { EventFd } from './eventfd.ts';
 export { decodeExit, describeExit, type Exit, type ExitName, type ExitOf, exitToJson } from './exit.ts';

@@ -18,4 +18,4 @@ m.vcpu(1).program(
   { idt: false },
 );
 
-await m.run({ until: { sync: 'handled' }, deadline: '5s' });
+await m.run({ until: 'halted', deadline: '5s' });

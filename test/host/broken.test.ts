@@ -1,8 +1,7 @@
 // Each script of test/broken is wrong in one way: the first lines of what it says name that.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { emulatesGuests } from '../../lib/emulation.ts';
-import type { KvmDsmError } from '../../lib/index.ts';
+import { emulatesGuests, type KvmDsmError } from '../../lib/index.ts';
 import { kvmAmd } from '../support/guest32.ts';
 import { noForwardingKvm, noKvm } from '../support/host.ts';
 

@@ -1,8 +1,15 @@
 // The machine's own handlers, in every mode that a program can be for.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { emulatesGuests } from '../../lib/emulation.ts';
-import { asm, GuestAssertionError, GuestFaultError, guestPorts, type Machine, machine } from '../../lib/index.ts';
+import {
+  asm,
+  emulatesGuests,
+  GuestAssertionError,
+  GuestFaultError,
+  guestPorts,
+  type Machine,
+  machine,
+} from '../../lib/index.ts';
 import { noKvm } from '../support/host.ts';
 
 const options = { skip: noKvm };
@@ -30,7 +37,7 @@ for (const mode of modes) {
     m.vcpu(0).program(code, { interrupts: false });
     const { fault, vector, message } = await faultOf(m);
     assert.equal(vector, 6);
-    assert.equal(message, 'vCPU 0: #UD at 0x100a');
+    assert.equal(message, 'vCPU 0: #UD at 0x100a (bad): ud2');
     assert.equal(fault?.rip, code.at(m.vcpu(0).entry).label('bad'));
     assert.equal(fault?.errorCode, undefined);
     assert.equal(fault?.rax, 0x1234abcdn);
@@ -46,7 +53,7 @@ for (const mode of modes) {
       mov ds, ax
     `);
     const { fault, message } = await faultOf(m);
-    assert.equal(message, 'vCPU 0: #GP(0x30) at 0x1004');
+    assert.equal(message, 'vCPU 0: #GP(0x30) at 0x1004: mov ds, eax');
     assert.equal(fault?.errorCode, 0x30);
     assert.equal((fault?.rflags ?? 0n) & 0x200n, 0x200n, 'IF was set');
   });

@@ -101,6 +101,7 @@ function code({ program }: VcpuSnapshot, cpu: CpuSnapshot): string[] {
   if (at < 0) return [`code at ${place(rip, program)}: not in guest memory`];
   // What lies behind a program is no code.
   const end = program && rip >= program.begin ? program.begin + BigInt(program.bytes.length) : rip;
+  if (program && rip === end) return [`code at ${hex(rip)}: behind the program's end`];
   const shown = all
     .slice(Math.max(0, at - BEFORE), at + BEHIND + 1)
     .filter(({ address }) => rip >= end || address < end);
