@@ -87,6 +87,38 @@ test('a guest that spins ends by --timeout, with its registers, exit code 1', { 
   assert.equal(code, 1);
 });
 
+test('a failure of a guest: the cause, then its report; with --json its parts', { skip: noKvm }, () => {
+  const broken = 'test/broken/guest-spins.ts';
+  const { code, stdout } = kvmDsm(['run', broken, '--on', 'host']);
+  assert.equal(code, 1);
+  const lines = stdout.split('\n');
+  const at = lines.findIndex((line) => line.startsWith('not ok'));
+  assert.equal(lines[at], 'not ok: vCPU 0 spins at 0x1014 (forever): jmp 0x1014 [ERR_DEADLINE]');
+  assert.match(lines[at + 1]!, /^The guest did not come to every vCPU done within 2000 ms/);
+  assert.match(stdout, /^vCPU 1: mp_state HALTED/m);
+
+  const json = kvmDsm(['run', broken, '--on', 'host', '--json']);
+  const { type, ok, error } = jsonLines(json.stdout).at(-1)!;
+  assert.deepEqual([type, ok], ['result', false]);
+  interface Parts {
+    causes: string[];
+    vcpus: { id: number; mpState: string }[];
+    trace: unknown[];
+    report: string;
+  }
+  const { causes, vcpus, trace, report } = error as Parts;
+  assert.equal(causes[0], 'vCPU 0 spins at 0x1014 (forever): jmp 0x1014');
+  assert.deepEqual(
+    vcpus.map(({ id, mpState }) => [id, mpState]),
+    [
+      [0, 'RUNNABLE'],
+      [1, 'HALTED'],
+    ],
+  );
+  assert.ok(Array.isArray(trace));
+  assert.match(report, /^vCPU 1: mp_state HALTED/m);
+});
+
 test('a script that never ends does so by --timeout', () => {
   const { code, stdout } = kvmDsm(['run', script('never-ends.ts'), '--on', 'host', '--timeout', '1']);
   assert.match(stdout, /did not end within the time that --timeout allows/);
