@@ -34,7 +34,7 @@ export abstract class KvmDsmError extends Error {
   /** What the `kvm-dsm` command ends with when this error ends it: 1 fail, 2 usage, 3 environment not usable. */
   readonly exitCode: number = 1;
   /** What stood where when it happened, of those that concern a guest; a string if that is a few words only. */
-  readonly failure?: Failure | string;
+  declare readonly failure?: Failure | string;
 
   constructor(message: string, details: ErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
