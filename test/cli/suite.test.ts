@@ -48,7 +48,10 @@ describe('on this host', { skip: noKvm, concurrency: 1 }, () => {
     });
     assert.deepEqual(document.totals, { pass: 2, fail: 10, skip: 3, xfail: 1, xpass: 1 });
     assert.match(reasonOf(document, 'plain.fails'), /^the number <&"#\\ is 1, expected 2\n/);
-    assert.match(reasonOf(document, 'plain.expectation'), /expected 2 exits, got 1.*expected.*actual.*^! KVM_EXIT_IO +\| -$/ms);
+    assert.match(
+      reasonOf(document, 'plain.expectation'),
+      /expected 2 exits, got 1.*expected.*actual.*^! KVM_EXIT_IO +\| -$/ms,
+    );
     assert.match(reasonOf(document, 'plain.throws'), /^TypeError: a fault of the check\n.*checks\.ts/s);
     assert.equal(reasonOf(document, 'plain.skips'), 'no wish to say anything');
     assert.equal(reasonOf(document, 'plain.needs'), 'the moon is not here');
