@@ -8,6 +8,8 @@ export interface Item {
   id: string;
   /** From 1; above 1 only where the suite is repeated. */
   round: number;
+  /** What the lab's kernel does wrong meanwhile, a name of faults.ts or `none`; without it, what it did before. */
+  fault?: string;
 }
 
 export interface PlanOptions {

@@ -4,6 +4,7 @@ import { Kvm } from '../kvm.ts';
 import { context } from '../script/context.ts';
 import { checksById, type Subject } from './check.ts';
 import { type Facts, gatherFacts } from './facts.ts';
+import { FAULT_PARAMETER } from './faults.ts';
 import type { World } from './needs.ts';
 import { runCheck } from './one.ts';
 import { checkOf, type Item } from './plan.ts';
@@ -51,6 +52,8 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
   for (const item of job.items) {
     tell({ type: 'start', n: item.n });
     if (job.mark !== null) writeFileSync('/dev/kmsg', `<0>${job.mark} ${item.n}\n`);
+    // Behind what gathered the facts, and between two checks: no VM is there.
+    if (item.fault !== undefined) writeFileSync(FAULT_PARAMETER, `${item.fault}\n`);
     const stray = failOnStray(item.n);
     const seed = seedOf(item.id, job.seed + item.round - 1);
     const { outcome, ms, exits, over } = await runCheck(checkOf(checks, item), world, seed);

@@ -1,0 +1,114 @@
+/** `npm run mutants`: does the suite notice each mistake that the lab's kernel can make, and nothing that is none? */
+import { Command } from 'commander';
+import { reportError } from '../../lib/cli/fail.ts';
+import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../../lib/cli/options.ts';
+import { ArgumentError } from '../../lib/errors.ts';
+import type { Lane } from '../../lib/lab/index.ts';
+import { faults } from '../../lib/suite/faults.ts';
+import { select } from '../../lib/suite/plan.ts';
+import { subjects } from '../../lib/suite/subjects/index.ts';
+import { judgeFault, leaveOneOut, unsound } from './judge.ts';
+import { loadRecord, type MutantRecord, saveRecord } from './record.ts';
+import { runMutants } from './run.ts';
+import { leaveOneOutTable, tableOf } from './table.ts';
+
+interface MutantOptions extends GlobalOptions {
+  fault: string[];
+  leaveOneOut: boolean;
+  seed: string;
+}
+
+/** Seconds for everything. */
+const TIMEOUT = 7200;
+
+const note = (text: string) => process.stderr.write(`${text}\n`);
+
+const judgementsOf = (record: MutantRecord) =>
+  faults.filter(({ name }) => name in record.faults).map((fault) => judgeFault(fault, record));
+
+async function mutants(patterns: readonly string[], options: MutantOptions): Promise<number> {
+  const lane: Lane = options.on === 'vmx' ? 'vmx' : 'svm';
+  if (options.leaveOneOut) return showLeaveOneOut(lane, options.json);
+  const chosen = select(
+    faults.map(({ name }) => name),
+    options.fault,
+  );
+  const checks = select(
+    subjects.flatMap(({ checks }) => checks.map(({ id }) => id)),
+    patterns,
+  );
+  if (chosen.length === 0)
+    throw new ArgumentError('--fault', `No fault is named by ${options.fault.join(' ')}`, 'See lib/suite/faults.ts.');
+  if (checks.length === 0)
+    throw new ArgumentError('pattern', `No check is named by ${patterns.join(' ')}`, 'See `kvm-dsm test --list`.');
+  note(`${checks.length} checks under ${chosen.length} faults on ${lane}`);
+  const record = await runMutants({
+    lane,
+    faults: chosen,
+    checks,
+    seed: Number(options.seed),
+    options,
+    onFault(name, soFar, seconds) {
+      const fault = faults.find((one) => one.name === name);
+      const said = fault ? `caught by ${judgeFault(fault, soFar).caught.length}` : 'the verdicts to compare with';
+      note(`${name}: ${said} (${seconds.toFixed(1)} s)`);
+    },
+    note,
+  });
+  const path = saveRecord(record);
+  return show(record, path, options.json);
+}
+
+function show(record: MutantRecord, path: string, json: boolean): number {
+  const judgements = judgementsOf(record);
+  const broken = unsound(record);
+  const missed = judgements.filter(({ caught }) => caught.length === 0);
+  const strays = judgements.filter(({ withoutCause }) => withoutCause.length > 0);
+  if (json) process.stdout.write(`${JSON.stringify({ ...record, judgements, file: path }, null, 1)}\n`);
+  else {
+    process.stdout.write(`${tableOf(judgements)}\n`);
+    for (const id of broken)
+      process.stdout.write(
+        `without any fault ${id} is ${record.baseline[id]!.verdict}: ${record.baseline[id]!.reason}\n`,
+      );
+    process.stdout.write(
+      `${judgements.length - missed.length} of ${judgements.length} faults caught; checks fired without cause under ${strays.length}\nevery verdict: ${path}\n`,
+    );
+  }
+  return missed.length + strays.length + broken.length === 0 ? 0 : 1;
+}
+
+function showLeaveOneOut(lane: Lane, json: boolean): number {
+  const record = loadRecord(lane);
+  if (!record)
+    throw new ArgumentError('--leave-one-out', `Nothing is recorded for ${lane}`, 'Run `npm run mutants` first.');
+  const only = leaveOneOut(judgementsOf(record));
+  if (json) process.stdout.write(`${JSON.stringify(Object.fromEntries(only), null, 1)}\n`);
+  else {
+    process.stdout.write(leaveOneOutTable(only));
+    const checks = Object.keys(record.baseline).length;
+    const tried = Object.keys(record.faults).length;
+    process.stdout.write(
+      `\n${checks} checks under ${tried} faults on ${lane}, ${record.kernel}: ${only.size} checks are the only ones that catch some fault\n`,
+    );
+  }
+  return 0;
+}
+
+const collect = (value: string, before: string[]) => [...before, value];
+let exitCode = 0;
+const program = withGlobalOptions(new Command('mutants'), TIMEOUT)
+  .description("run the conformance suite against each fault of the lab's kernel (--on svm, or vmx)")
+  .argument('[pattern...]', 'parts of the names of checks, or globs')
+  .option('--fault <pattern>', 'only such faults; may be given several times', collect, [])
+  .option('--seed <n>', 'what random choices depend on', '1')
+  .option('--leave-one-out', 'of the last run: what would not be caught without one check', false)
+  .action(async (patterns: string[], _options, command: Command) => {
+    exitCode = await mutants(patterns, globalOptionsOf<MutantOptions>(command));
+  });
+try {
+  await program.parseAsync();
+} catch (error) {
+  exitCode = reportError(error, process.argv.includes('--json'));
+}
+process.exit(exitCode);

@@ -1,0 +1,47 @@
+/** What the suite said of each fault, as a file: what the table and the questions about single checks are made from. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { cacheDir } from '../../lib/lab/paths.ts';
+import type { Result } from '../../lib/suite/verdict.ts';
+
+/** What became of a check. */
+export type Seen = Pick<Result, 'verdict' | 'cause' | 'reason' | 'ms'>;
+
+/** By check. One that is not there did not run: the machine had died under the same fault. */
+export type Verdicts = Record<string, Seen>;
+
+export interface MutantRecord {
+  version: 1;
+  /** The lane. */
+  on: string;
+  kernel: string;
+  /** This package's version. */
+  package: string;
+  seed: number;
+  /** Without a fault. */
+  baseline: Verdicts;
+  /** By fault. */
+  faults: Record<string, Verdicts>;
+  /** By fault: the check that took the machine down, so that the others did not run. */
+  wedged: Record<string, string>;
+}
+
+export const recordFile = (lane: string) => join(cacheDir(), 'mutants', `${lane}.json`);
+
+/** Writes it, and returns where. */
+export function saveRecord(record: MutantRecord): string {
+  const path = recordFile(record.on);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `${JSON.stringify(record, null, 1)}\n`);
+  return path;
+}
+
+/** What the last run on a lane recorded; `null` if there was none. */
+export function loadRecord(lane: string): MutantRecord | null {
+  try {
+    return JSON.parse(readFileSync(recordFile(lane), 'utf8')) as MutantRecord;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,98 @@
+/** Runs the suite against faults of the lab's kernel: as many as possible in one boot. */
+import type { GlobalOptions } from '../../lib/cli/options.ts';
+import { laneExecutor } from '../../lib/cli/test-in-lane.ts';
+import { version } from '../../lib/cli/version.ts';
+import type { Lane } from '../../lib/lab/index.ts';
+import { checksById } from '../../lib/suite/check.ts';
+import { SuiteWorkerError } from '../../lib/suite/errors.ts';
+import type { Sink } from '../../lib/suite/local.ts';
+import { checkOf, type Item } from '../../lib/suite/plan.ts';
+import { subjects } from '../../lib/suite/subjects/index.ts';
+import { judge } from '../../lib/suite/verdict.ts';
+import type { MutantRecord } from './record.ts';
+
+const NONE = 'none';
+
+export interface MutantRun {
+  lane: Lane;
+  /** Names of faults. */
+  faults: readonly string[];
+  /** Ids of checks. */
+  checks: readonly string[];
+  seed: number;
+  options: GlobalOptions;
+  /** Called when the last check under a fault, or without one, has ended. */
+  onFault(name: string, record: MutantRecord, seconds: number): void;
+  note(text: string): void;
+}
+
+type Sent = Item & { fault: string };
+
+/**
+ * Runs every check without a fault and then under each. A machine that dies is booted again for the next fault: the
+ * other checks under the fault that killed it do not run.
+ *
+ * @throws what the lab throws; SuiteWorkerError if the machine dies without a fault, or has no faults
+ */
+export async function runMutants({ lane, faults, checks: ids, seed, options, onFault, note }: MutantRun) {
+  const checks = checksById(subjects);
+  const record: MutantRecord = {
+    version: 1,
+    on: lane,
+    kernel: 'unknown',
+    package: version(),
+    seed,
+    baseline: {},
+    faults: Object.fromEntries(faults.map((name) => [name, {}])),
+    wedged: {},
+  };
+  let left: Sent[] = [NONE, ...faults]
+    .flatMap((fault) => ids.map((id) => ({ id, fault })))
+    .map(({ id, fault }, n) => ({ n, id, fault, round: 1 }));
+  /** Whose outcome came last. */
+  let last: Sent | undefined;
+  let began = performance.now();
+
+  const verdictsOf = (fault: string) => (fault === NONE ? record.baseline : record.faults[fault]!);
+  const over = (fault: string) => {
+    onFault(fault, record, (performance.now() - began) / 1000);
+    began = performance.now();
+  };
+  const sink: Sink = {
+    facts(facts) {
+      record.kernel = `${facts.kernel} ${facts.build}`;
+    },
+    start() {},
+    outcome(item, outcome, ms) {
+      last = left.find(({ n }) => n === item.n)!;
+      const { verdict, cause, reason } = judge(checkOf(checks, item), outcome, false);
+      verdictsOf(last.fault)[item.id] = { verdict, cause, reason, ms };
+      left = left.filter(({ n }) => n !== item.n);
+      if (!left.some(({ fault }) => fault === last!.fault)) over(last.fault);
+      // It has no more to do when the machine dies: then the other checks under this fault are left out.
+      return false;
+    },
+    note,
+  };
+
+  while (left.length > 0) {
+    const before = left.length;
+    const why = await laneExecutor(lane, { global: options, seed, strict: false, bail: false, module: null })(
+      left,
+      sink,
+    );
+    if (why !== null) throw new SuiteWorkerError(`not every fault was tried: ${why}`);
+    if (left.length === 0) break;
+    // A machine that dies between two checks dies of the one that was to come.
+    const died = last && ['oops', 'deadline'].includes(verdictsOf(last.fault)[last.id]?.cause ?? '') ? last : left[0]!;
+    if (died.fault === NONE || left.length === before)
+      throw new SuiteWorkerError(`the ${lane} machine dies without a fault, in ${died.id}`);
+    record.wedged[died.fault] = died.id;
+    if (left.some(({ fault }) => fault === died.fault)) {
+      left = left.filter(({ fault }) => fault !== died.fault);
+      over(died.fault);
+    }
+    note(`${died.fault} took the ${lane} machine down in ${died.id}: it is booted again for the next fault`);
+  }
+  return record;
+}

@@ -1,0 +1,36 @@
+/** The judgements for a person. */
+import type { Judgement } from './judge.ts';
+
+/** How many checks are named that caught a fault; the record has all. */
+const NAMED = 4;
+
+/** One line per fault that says how many checks caught it, and names those that catch the fewest faults. */
+export function tableOf(judgements: readonly Judgement[]): string {
+  const catches = new Map<string, number>();
+  for (const id of judgements.flatMap(({ caught }) => caught)) catches.set(id, (catches.get(id) ?? 0) + 1);
+  const rows = judgements.map(({ fault, caught, withoutCause, wedged }) => {
+    const closest = caught.toSorted((a, b) => catches.get(a)! - catches.get(b)!).slice(0, NAMED);
+    const more = caught.length > closest.length ? [`and ${caught.length - closest.length} more`] : [];
+    const by = caught.length === 0 ? 'NOT CAUGHT' : [...closest, ...more].join(', ');
+    return [fault, wedged ? `${by} (the machine died in ${wedged})` : by, withoutCause.join(', ') || '-'];
+  });
+  return columns([['fault', 'checks that caught it', 'checks that fired without cause'], ...rows]);
+}
+
+export function leaveOneOutTable(only: ReadonlyMap<string, readonly string[]>): string {
+  const rows = [...only].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([id, faults]) => [id, faults.join(', ')]);
+  return columns([['without the check', 'these faults are not caught'], ...rows]);
+}
+
+function columns(rows: readonly string[][]): string {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, i) => cell.padEnd(widths[i]!))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}
