@@ -4,6 +4,7 @@ import { reportError } from '../../lib/cli/fail.ts';
 import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../../lib/cli/options.ts';
 import { ArgumentError } from '../../lib/errors.ts';
 import type { Lane } from '../../lib/lab/index.ts';
+import { checksById } from '../../lib/suite/check.ts';
 import { faults } from '../../lib/suite/faults.ts';
 import { select } from '../../lib/suite/plan.ts';
 import { subjects } from '../../lib/suite/subjects/index.ts';
@@ -33,19 +34,19 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
     faults.map(({ name }) => name),
     options.fault,
   );
-  const checks = select(
-    subjects.flatMap(({ checks }) => checks.map(({ id }) => id)),
-    patterns,
-  );
+  const checks = checksById(subjects);
+  const ids = select([...checks.keys()], patterns);
   if (chosen.length === 0)
     throw new ArgumentError('--fault', `No fault is named by ${options.fault.join(' ')}`, 'See lib/suite/faults.ts.');
-  if (checks.length === 0)
+  if (ids.length === 0)
     throw new ArgumentError('pattern', `No check is named by ${patterns.join(' ')}`, 'See `kvm-dsm test --list`.');
-  note(`${checks.length} checks under ${chosen.length} faults on ${lane}`);
+  note(`${ids.length} checks under ${chosen.length} faults on ${lane}`);
   const record = await runMutants({
     lane,
     faults: chosen,
+    ids,
     checks,
+    module: null,
     seed: Number(options.seed),
     options,
     onFault(name, soFar, seconds) {

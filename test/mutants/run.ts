@@ -3,11 +3,10 @@ import type { GlobalOptions } from '../../lib/cli/options.ts';
 import { laneExecutor } from '../../lib/cli/test-in-lane.ts';
 import { version } from '../../lib/cli/version.ts';
 import type { Lane } from '../../lib/lab/index.ts';
-import { checksById } from '../../lib/suite/check.ts';
+import type { Check } from '../../lib/suite/check.ts';
 import { SuiteWorkerError } from '../../lib/suite/errors.ts';
 import type { Sink } from '../../lib/suite/local.ts';
 import { checkOf, type Item } from '../../lib/suite/plan.ts';
-import { subjects } from '../../lib/suite/subjects/index.ts';
 import { judge } from '../../lib/suite/verdict.ts';
 import type { MutantRecord } from './record.ts';
 
@@ -17,8 +16,11 @@ export interface MutantRun {
   lane: Lane;
   /** Names of faults. */
   faults: readonly string[];
-  /** Ids of checks. */
-  checks: readonly string[];
+  /** Ids of checks, and all that there are. */
+  ids: readonly string[];
+  checks: ReadonlyMap<string, Check>;
+  /** The text of a module that exports them as `subjects`; `null`: they are the suite's own. */
+  module: string | null;
   seed: number;
   options: GlobalOptions;
   /** Called when the last check under a fault, or without one, has ended. */
@@ -34,8 +36,8 @@ type Sent = Item & { fault: string };
  *
  * @throws what the lab throws; SuiteWorkerError if the machine dies without a fault, or has no faults
  */
-export async function runMutants({ lane, faults, checks: ids, seed, options, onFault, note }: MutantRun) {
-  const checks = checksById(subjects);
+export async function runMutants(run: MutantRun): Promise<MutantRecord> {
+  const { lane, faults, ids, checks, module, seed, options, onFault, note } = run;
   const record: MutantRecord = {
     version: 1,
     on: lane,
@@ -77,10 +79,7 @@ export async function runMutants({ lane, faults, checks: ids, seed, options, onF
 
   while (left.length > 0) {
     const before = left.length;
-    const why = await laneExecutor(lane, { global: options, seed, strict: false, bail: false, module: null })(
-      left,
-      sink,
-    );
+    const why = await laneExecutor(lane, { global: options, seed, strict: false, bail: false, module })(left, sink);
     if (why !== null) throw new SuiteWorkerError(`not every fault was tried: ${why}`);
     if (left.length === 0) break;
     // A machine that dies between two checks dies of the one that was to come.

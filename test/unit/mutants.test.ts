@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { faults } from '../../lib/suite/faults.ts';
+import { select } from '../../lib/suite/plan.ts';
+import { subjects } from '../../lib/suite/subjects/index.ts';
+import type { Verdict } from '../../lib/suite/verdict.ts';
+import { judgeFault, leaveOneOut, unsound } from '../mutants/judge.ts';
+import type { MutantRecord, Verdicts } from '../mutants/record.ts';
+import { leaveOneOutTable, tableOf } from '../mutants/table.ts';
+
+const seen = (verdicts: Record<string, Verdict>): Verdicts =>
+  Object.fromEntries(
+    Object.entries(verdicts).map(([id, verdict]) => [id, { verdict, cause: null, reason: null, ms: 1 }]),
+  );
+
+const baseline = { 'a.one': 'pass', 'a.two': 'pass', 'b.known': 'xfail', 'b.skipped': 'skip' } as const;
+
+const record = (under: Record<string, Record<string, Verdict>>): MutantRecord => ({
+  version: 1,
+  on: 'svm',
+  kernel: '',
+  package: '',
+  seed: 1,
+  baseline: seen(baseline),
+  faults: Object.fromEntries(
+    Object.entries(under).map(([name, verdicts]) => [name, seen({ ...baseline, ...verdicts })]),
+  ),
+  wedged: {},
+});
+const fault = (name: string, ...breaks: string[]) => ({ name, number: 1, what: '', breaks });
+
+test('a check that fails under a fault catches it if the fault breaks its claim, and fires without cause if not', () => {
+  const both = record({ f: { 'a.one': 'fail', 'a.two': 'fail' } });
+  assert.deepEqual(judgeFault(fault('f', 'a.one'), both).caught, ['a.one']);
+  assert.deepEqual(judgeFault(fault('f', 'a.one'), both).withoutCause, ['a.two']);
+  assert.deepEqual(judgeFault(fault('f', 'a.*'), both).withoutCause, []);
+});
+
+test('a known shortfall that shows in another way catches; one that is gone, and a skip, catch nothing', () => {
+  assert.deepEqual(judgeFault(fault('f', 'b.*'), record({ f: { 'b.known': 'fail' } })).caught, ['b.known']);
+  const mild = record({ f: { 'b.known': 'xpass', 'a.one': 'skip' } });
+  assert.deepEqual(judgeFault(fault('f', '*'), mild).caught, []);
+  assert.deepEqual(judgeFault(fault('f', 'b.skipped'), mild).withoutCause, ['a.one', 'b.known']);
+});
+
+test('what failed without a fault catches none', () => {
+  const broken = record({ f: { 'a.one': 'fail' } });
+  broken.baseline['a.one'] = { verdict: 'fail', cause: 'claim', reason: '', ms: 1 };
+  assert.deepEqual(judgeFault(fault('f', '*'), broken).caught, []);
+  assert.deepEqual(unsound(broken), ['a.one']);
+  assert.deepEqual(unsound(record({})), []);
+});
+
+test('without one check: the faults that it alone catches', () => {
+  const some = record({
+    f: { 'a.one': 'fail' },
+    g: { 'a.one': 'fail', 'a.two': 'fail' },
+    h: { 'a.one': 'fail' },
+    i: { 'a.two': 'fail' },
+    j: {},
+  });
+  const judgements = ['f', 'g', 'h', 'i', 'j'].map((name) => judgeFault(fault(name, 'a.*'), some));
+  const only = leaveOneOut(judgements);
+  assert.deepEqual(
+    [...only],
+    [
+      ['a.one', ['f', 'h']],
+      ['a.two', ['i']],
+    ],
+  );
+  assert.match(leaveOneOutTable(only), /^a\.one +f, h$/m);
+  assert.match(tableOf(judgements), /^f +a\.one +-$/m);
+  assert.match(tableOf(judgements), /^j +NOT CAUGHT +-$/m);
+});
+
+test('every fault breaks claims, and only of checks that are there', () => {
+  const ids = subjects.flatMap(({ checks }) => checks.map(({ id }) => id));
+  for (const { name, breaks } of faults) {
+    assert.notEqual(breaks.length, 0, name);
+    for (const pattern of breaks) assert.notDeepEqual(select(ids, [pattern]), [], `${name}: ${pattern}`);
+  }
+});
