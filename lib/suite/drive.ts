@@ -26,19 +26,20 @@ export class Driver {
     return this.#saw(this.vcpu.run({ profile: this.#ctx.profile }));
   }
 
-  /** The exits before that of a port. Throws CheckError, DeadlineError. */
-  until(port: number): Exit[] {
+  /** The exits before that of a port; `look` is called at each of them. Throws CheckError, DeadlineError. */
+  until(port: number, look: (exit: Exit) => void = () => {}): Exit[] {
     const seen: Exit[] = [];
     for (let exit = this.next(); !isPort(exit, port); exit = this.next()) {
       seen.push(exit);
+      look(exit);
       if (seen.length > MAX_EXITS) throw new CheckError(`${MAX_EXITS} exits, and none of port 0x${port.toString(16)}`);
     }
     return seen;
   }
 
   /** The exits before the end of the program. */
-  untilDone(): Exit[] {
-    return this.until(DONE_PORT);
+  untilDone(look?: (exit: Exit) => void): Exit[] {
+    return this.until(DONE_PORT, look);
   }
 
   /** KVM_RUN with kvm_run's immediate_exit set: the exit, or the errno's name. */

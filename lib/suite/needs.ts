@@ -78,6 +78,11 @@ export const readableConfig = need("the kernel's configuration", ({ facts }) =>
   facts.config ? null : "the kernel's configuration cannot be read here",
 );
 
+/** KVM_GUESTDBG_SINGLESTEP gets a guest on. */
+export const steps = need('single steps', ({ facts }) =>
+  facts.on === 'vmx' ? 'Bochs reports a single step before the first instruction, not behind it' : null,
+);
+
 /** A machine of the lab: what may take the kernel down with it belongs there. */
 export const disposableKernel = need('a machine of the lab', ({ facts }) =>
   facts.on === 'host' ? 'it may take the kernel down, and this is no machine of the lab' : null,

@@ -1,6 +1,7 @@
 import type { Subject } from '../check.ts';
 import { capability } from './capability.ts';
+import { order } from './order.ts';
 import { payload } from './payload.ts';
 
 /** The suite: every subject, in the order in which they run. */
-export const subjects: readonly Subject[] = [capability, payload];
+export const subjects: readonly Subject[] = [capability, payload, order];
