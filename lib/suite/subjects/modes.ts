@@ -170,7 +170,7 @@ export const modes = subject('modes', 'where the local APIC is, and in which sta
     source: `${PATCH}; SDM vol. 3 11.4.5`,
     needs: [forwarding],
     async run(ctx) {
-      const machine = await ctx.machine({ apic: 'xapic' });
+      const machine = await ctx.machine({ irqchip: 'split', apic: 'xapic' });
       moveApic(machine, 0, MOVED);
       const code = [...ipi(ABSENT, { base: MOVED }), ...ipi(ABSENT, { base: MOVED })];
       expectForwarded(ctx, await runOn(machine, code));
@@ -184,7 +184,7 @@ export const modes = subject('modes', 'where the local APIC is, and in which sta
     async run(ctx) {
       const base = MOVED;
       const code = [...changeBase(0xfff, base), ...ipi(ABSENT, { base }), ...ipi(ABSENT, { base })];
-      expectForwarded(ctx, await run(ctx, code, { apic: 'xapic' }));
+      expectForwarded(ctx, await run(ctx, code, { irqchip: 'split', apic: 'xapic' }));
     },
   },
   {
@@ -212,7 +212,7 @@ export const modes = subject('modes', 'where the local APIC is, and in which sta
     source: `${PATCH}; SDM vol. 3 11.4.5: each CPU has an IA32_APIC_BASE of its own`,
     needs: [forwarding],
     async run(ctx) {
-      const machine = await ctx.machine({ vcpus: 2, apic: 'xapic' });
+      const machine = await ctx.machine({ irqchip: 'split', vcpus: 2, apic: 'xapic' });
       moveApic(machine, 1, MOVED);
       expectForwarded(ctx, await runOn(machine, [...ipi(ABSENT), ...ipi(ABSENT)]));
     },
@@ -223,7 +223,7 @@ export const modes = subject('modes', 'where the local APIC is, and in which sta
     source: `${PATCH}; SDM vol. 3 11.4.7.2`,
     needs: [forwarding],
     async run(ctx) {
-      const machine = await ctx.machine({ apic: 'reset' });
+      const machine = await ctx.machine({ irqchip: 'split', apic: 'reset' });
       const code = [...ipi(ABSENT), ...ipi(ABSENT)];
       expectForwarded(ctx, await runOn(machine, code));
       ctx.equal('SVR bit 8', machine.vcpu(0).vcpu.lapic().softwareEnabled, false);
@@ -328,7 +328,10 @@ export const modes = subject('modes', 'where the local APIC is, and in which sta
     source: `${PATCH}; SDM vol. 3 11.4.3, 11.4.5, 11.12.5`,
     needs: [forwarding, ...needs],
     async run(ctx: CheckContext) {
-      expectForwarded(ctx, await run(ctx, [...code, enableBySvr(), ...ipi(ABSENT), ...ipi(ABSENT)], { apic: 'xapic' }));
+      expectForwarded(
+        ctx,
+        await run(ctx, [...code, enableBySvr(), ...ipi(ABSENT), ...ipi(ABSENT)], { irqchip: 'split', apic: 'xapic' }),
+      );
     },
   })),
   ...table(roundTrips, ([word, where, needs, code]) => ({
