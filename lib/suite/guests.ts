@@ -21,7 +21,8 @@ export function lapicWriter(writes: readonly LapicWrite[]): GuestCode {
   return flat32(...writes.map(writeInstruction), out8(DONE_PORT));
 }
 
-function writeInstruction({ register, value }: LapicWrite): Instruction {
+/** `mov dword [register], value`, 10 bytes. */
+export function writeInstruction({ register, value }: LapicWrite): Instruction {
   return write32(APIC_DEFAULT_PHYS_BASE + lapicRegisters[register], value);
 }
 

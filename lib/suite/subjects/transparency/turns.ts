@@ -1,0 +1,49 @@
+/** vCPUs of one machine by turns, exit by exit: what is handled when does not depend on the scheduler then. */
+import { describeExit, type Exit } from '../../../exit.ts';
+import type { GuestCode } from '../../../guest/code.ts';
+import { flat32, out8 } from '../../../guest/flat32.ts';
+import type { Machine } from '../../../script/machine.ts';
+import type { CheckContext } from '../../context.ts';
+import { DONE_PORT } from '../../guests.ts';
+
+/** Where a guest leaves that goes on behind it. */
+export const HERE_PORT = 0x12;
+const MOST_EXITS = 2048;
+
+/** Comes by HERE_PORT again and again; interrupts that wait are handled before that. */
+const waiter = flat32(out8(HERE_PORT), Uint8Array.of(0xeb, 0xfc));
+
+/** Gives vCPUs a guest that takes interrupts. */
+export function letTake(machine: Machine, ids: readonly number[]): void {
+  for (const id of ids) machine.vcpu(id).program(waiter);
+}
+
+/** Lets a vCPU that is in the loop of `waiter` handle the interrupts that wait for it. */
+export function take(ctx: CheckContext, machine: Machine, id: number): void {
+  const { vcpu } = machine.vcpu(id);
+  // Twice: what it takes behind the `out` that is not complete yet has been handled at the next one. Guests that KVM
+  // emulates take one interrupt at a time.
+  for (let times = 0; times < 2 || (times < MOST_EXITS && vcpu.lapic().irr.length > 0); times++) {
+    const exit = vcpu.run({ profile: ctx.profile });
+    if (exit.name !== 'KVM_EXIT_IO' || exit.port !== HERE_PORT)
+      ctx.fail(`vCPU ${id}, which takes interrupts, made another exit: ${describeExit(exit)}`);
+  }
+  ctx.effect(`vCPU ${id} looked for interrupts`);
+}
+
+/** Runs vCPU 0 to its end, and calls `between` at each exit, the last one too; it can take interrupts then. */
+export function sendBy(ctx: CheckContext, machine: Machine, code: GuestCode, between: (exit: Exit) => void): void {
+  const { vcpu } = machine.vcpu(0).program(flat32(code.bytes, waiter.bytes));
+  for (let exits = 0; exits < MOST_EXITS; exits++) {
+    const exit = vcpu.run({ profile: ctx.profile });
+    ctx.log(`vCPU 0: ${describeExit(exit)}`);
+    if (exit.name === 'KVM_EXIT_SHUTDOWN' || exit.name === 'KVM_EXIT_INTERNAL_ERROR')
+      ctx.fail(`vCPU 0 did not come to its end: ${describeExit(exit)}`);
+    between(exit);
+    if (exit.name === 'KVM_EXIT_IO' && exit.port === DONE_PORT) {
+      ctx.effect('vCPU 0 came to its end');
+      return;
+    }
+  }
+  ctx.fail(`vCPU 0 made ${MOST_EXITS} exits and did not come to its end`);
+}
