@@ -1,10 +1,23 @@
 import type { Subject } from '../check.ts';
+import { bypass } from './bypass.ts';
 import { capability } from './capability.ts';
 import { modes } from './modes.ts';
 import { order } from './order.ts';
 import { payload } from './payload.ts';
 import { source } from './source.ts';
+import { state } from './state.ts';
+import { stock } from './stock.ts';
 import { transparency } from './transparency.ts';
 
 /** The suite: every subject, in the order in which they run. */
-export const subjects: readonly Subject[] = [capability, payload, order, transparency, source, modes];
+export const subjects: readonly Subject[] = [
+  capability,
+  payload,
+  transparency,
+  source,
+  modes,
+  order,
+  bypass,
+  state,
+  stock,
+];
