@@ -1,8 +1,18 @@
 /** What a guest's IPIs do on any kernel: forwarding takes nothing of it away. */
 import { mpStates } from '../../abi/x86.ts';
-import { asm } from '../../guest/asm/index.ts';
-import { flat32, hlt, type Instruction, mov32, nop, out8, rdmsr, sti, store32, write32 } from '../../guest/flat32.ts';
-import { idle, initSipiSipi, sync } from '../../guest/snippets/index.ts';
+import {
+  flat32,
+  hlt,
+  type Instruction,
+  mov32,
+  nop,
+  out8,
+  out8Value,
+  rdmsr,
+  sti,
+  store32,
+  write32,
+} from '../../guest/flat32.ts';
 import type { Machine } from '../../script/machine.ts';
 import { type Check, subject, table } from '../check.ts';
 import type { CheckContext } from '../context.ts';
@@ -16,6 +26,8 @@ const X2APIC_SELF_IPI = 0x83f;
 const DFR_CLUSTER = 0x0fff_ffff;
 
 const everyone = [0, 1, 2, 3];
+
+const iretd: Instruction = Uint8Array.of(0xcf);
 
 /** Gives each vCPU a logical id. */
 const logicalIds =
@@ -314,12 +326,10 @@ const others: Check[] = [
     source: 'SDM vol. 3 9.4.4',
     async run(ctx) {
       const machine = await ctx.machine({ vcpus: 2 });
-      const ap = machine.vcpu(1).program(asm.flat32`${sync('the AP runs')} ${idle()}`, { start: 'sipi' });
-      machine.vcpu(0).program(asm.flat32`
-          mov dword [${at('SVR')}], 0x1ff
-          ${initSipiSipi(1, ap.sipiVector)}
-          ${idle()}`);
-      await machine.run({ until: { sync: 'the AP runs', vcpu: 1 } });
+      const ap = machine.vcpu(1).program(flat32(out8(DONE_PORT)), { start: 'sipi' });
+      const startUp = send(1, 0x4600 | ap.sipiVector);
+      machine.vcpu(0).program(flat32(write32(at('SVR'), 0x1ff), ...send(1, 0x4500), ...startUp, ...startUp, hlt));
+      await machine.run({ until: { port: DONE_PORT, vcpu: 1 } });
     },
   },
   {
@@ -343,28 +353,22 @@ const others: Check[] = [
     needs: [hardwareVirtualization],
     async run(ctx) {
       const machine = await ctx.machine({ apic: 'xapic' });
-      const PORT = 0x12;
-      const handler = (vector: number) => `
-        h${vector}:
-          mov al, ${vector}
-          out ${PORT}, al
-          mov dword [${at('EOI')}], 0
-          iretd`;
-      machine.vcpu(0).program(
-        asm.flat32`
-          mov dword [${at('ICR')}], 0x44041
-          mov dword [${at('ICR')}], 0x44091
-          mov dword [${at('ICR')}], 0x44061
-          sti
-          nop
-          nop
-          out ${DONE_PORT}, al
-          hlt
-          ${[0x41, 0x61, 0x91].map(handler)}`,
-        { interrupts: false, handlers: { 65: `h${0x41}`, 97: `h${0x61}`, 145: `h${0x91}` } },
+      const vectors = [0x41, 0x91, 0x61];
+      const program = flat32(
+        ...vectors.flatMap((vector) => sendIcr(0x4_4000 | vector)),
+        sti,
+        nop,
+        nop,
+        out8(DONE_PORT),
       );
+      const handler = (vector: number) => flat32(out8Value(NEXT_PORT, vector), write32(at('EOI'), 0), iretd).bytes;
+      const place = (index: number) => machine.vcpu(0).entry + program.bytes.length + index * handler(0).length;
+      machine.vcpu(0).program(flat32(program.bytes, ...vectors.map(handler)), {
+        interrupts: false,
+        handlers: Object.fromEntries(vectors.map((vector, index) => [vector, place(index)])),
+      });
       const trace = await runUntilDone(machine);
-      const taken = trace.named('KVM_EXIT_IO').flatMap(({ exit }) => (exit.port === PORT ? [...exit.data] : []));
+      const taken = trace.named('KVM_EXIT_IO').flatMap(({ exit }) => (exit.port === NEXT_PORT ? [...exit.data] : []));
       ctx.equal('the vectors in the order in which they were taken', taken, [0x91, 0x61, 0x41]);
     },
   },
@@ -375,18 +379,9 @@ const others: Check[] = [
     needs: [hardwareVirtualization],
     async run(ctx) {
       const machine = await ctx.machine({ apic: 'xapic' });
-      machine.vcpu(0).program(
-        asm.flat32`
-          mov dword [${at('ICR')}], 0x44061
-          nop
-          mov dword [${at('ICR')}], 0x44041
-          nop
-          out ${DONE_PORT}, al
-          hlt
-        handler:
-          iretd`,
-        { handlers: { 97: 'handler' } },
-      );
+      const program = flat32(...sendIcr(0x4_4061), nop, ...sendIcr(0x4_4041), nop, out8(DONE_PORT));
+      const handler = machine.vcpu(0).entry + program.bytes.length;
+      machine.vcpu(0).program(flat32(program.bytes, iretd), { handlers: { 97: handler } });
       await runUntilDone(machine);
       const { isr, irr } = machine.vcpu(0).vcpu.lapic();
       ctx.equal('ISR and IRR', { isr, irr }, { isr: [0x61], irr: [0x41] });
