@@ -19,7 +19,41 @@ export interface Finding {
   checks: readonly string[];
 }
 
-export const findings: readonly Finding[] = [];
+export const findings: readonly Finding[] = [
+  {
+    title: 'IPIs of a guest in x2APIC mode are not forwarded',
+    text: `
+The hook of patch 2/3 is in \`apic_mmio_write()\`: it sees what a guest writes to the LAPIC's page. In x2APIC mode a guest
+sends by WRMSR, which goes to \`kvm_x2apic_msr_write()\`. Such an IPI is delivered in this kernel and no exit is made: a
+vCPU of another node never gets it. KVM_GET_SUPPORTED_CPUID has x2APIC, and guests that find it use it: hide it in CPUID.`,
+    checks: ['bypass.x2apic*.forwarded'],
+  },
+  {
+    title: 'IPIs by hypercall are not forwarded',
+    text: `
+A guest that finds KVM's or Hyper-V's paravirtual interface sends without a write to the LAPIC's page: by the hypercall
+KVM_HC_SEND_IPI, or by the MSR HV_X64_MSR_ICR. Neither passes the hook. Such an IPI is delivered in this kernel alone.
+User space has to keep these interfaces out of the guest's CPUID.`,
+    checks: ['bypass.hyperv.forwarded', 'bypass.pv.forwarded'],
+  },
+  {
+    title: 'With APICv no IPI is forwarded',
+    text: `
+With \`kvm_intel.enable_apicv=Y\` a write to the LAPIC's page is carried out by the processor: what KVM still does for
+the ICR comes from \`handle_apic_write()\`, which does not pass the hook. A VM makes no exit at all then, unless something
+inhibits APICv for it; a VMM has to see to that, as this package's \`machine()\` does.`,
+    checks: ['bypass.apicv.forwarded'],
+  },
+  {
+    title: 'A forward that is pending is lost when a vCPU is saved',
+    text: `
+The exit is made by the \`KVM_RUN\` behind the one that the write came in, if a signal or a single step ended that one.
+Until then the payload is in the kernel alone: no \`KVM_GET_*\` has it, and a \`KVM_RUN\` with \`immediate_exit\`, by which
+a VMM completes what is pending before it saves a vCPU, leaves it where it is. On the node that the vCPU is restored on
+the exit never comes.`,
+    checks: ['state.pending.restored'],
+  },
+];
 
 /** Every check with a known shortfall. */
 export function shortfalls(): Check[] {
