@@ -29,7 +29,7 @@ vCPU of another node never gets it. KVM_GET_SUPPORTED_CPUID has x2APIC, and gues
     checks: ['bypass.x2apic*.forwarded'],
   },
   {
-    title: 'IPIs by hypercall are not forwarded',
+    title: 'IPIs by a paravirtual interface are not forwarded',
     text: `
 A guest that finds KVM's or Hyper-V's paravirtual interface sends without a write to the LAPIC's page: by the hypercall
 KVM_HC_SEND_IPI, or by the MSR HV_X64_MSR_ICR. Neither passes the hook. Such an IPI is delivered in this kernel alone.
@@ -96,9 +96,9 @@ function findingsText(): string {
     const first = ids.find((id) => at(id).length > 0);
     const rows = ids.map((id) => {
       const why = seen.get('svm')!.checks.get(id)?.reason ?? 'not run';
-      const where = at(id).length > 0 ? `seen on ${at(id).join(' and ')}` : `not seen: ${why}`;
+      const where = at(id).length > 0 ? `This does not hold: seen on ${at(id).join(' and ')}` : `Not seen: ${why}`;
       const { claim, source } = shortfalls().find((check) => check.id === id)!;
-      return `- \`${id}\`: ${claim} (${source}). This does not hold: ${where}.`;
+      return `- \`${id}\`: ${claim} (${source}). ${where}.`;
     });
     const output = first ? shown(first, at(first)[0]!) : "The lab's kernel does not show it.\n";
     return `## ${finding.title}\n\n${finding.text.trim()}\n\n${rows.join('\n')}\n\n${output}`;
