@@ -108,6 +108,12 @@ export class LabStoppedError extends LabGuestError {
   override readonly exitCode = 1;
 }
 
+/** The emulator itself crashed: a fault of the emulator's, whatever the guest did. */
+export class LabAbortError extends LabGuestError {
+  readonly code = 'ERR_LAB_ABORT';
+  override readonly exitCode = 1;
+}
+
 /** The guest lives, but the command inside did not end in time. */
 export class LabDeadlineError extends LabGuestError {
   readonly code = 'ERR_LAB_DEADLINE';

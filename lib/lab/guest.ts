@@ -6,6 +6,7 @@ import { type ConsoleEvent, ConsoleReader } from './console.ts';
 import { cpuSeconds } from './cpu-time.ts';
 import type { Emulator } from './emulator.ts';
 import {
+  LabAbortError,
   LabBootError,
   LabDeadlineError,
   LabEmulatorError,
@@ -269,6 +270,13 @@ export class Guest {
     if (this.#exitCode !== undefined) return this.#exitCode;
     const { emulator, dir } = this.#options;
     const words = emulatorWords(dir);
+    if (crashes.test(end) && this.#connected) {
+      throw new LabAbortError(`${emulator.kind} ${emulator.version} itself crashed (${end})${words}`, log, {
+        advice:
+          'No guest may do that to an emulator: the fault is its own. Avoid what the guest did last, or give another ' +
+          'one with --emulator.',
+      });
+    }
     if (!this.#connected) {
       throw new LabEmulatorError(`${emulator.path} ended by itself (${end}) before there was a machine${words}`, {
         advice: 'Run `kvm-dsm lab status` to see what was found out about this emulator.',
@@ -334,6 +342,12 @@ function overdue(limit: number, seconds: number) {
 /** What Bochs says of its sound, its terminal and in general when it ends. */
 const noise = /^=+$|CHS set to|reading configuration from|^ALSA lib|^Bochs connected to screen|^Bochs is exiting with/;
 
+/** The signals by which a process ends that has found, or made, a fault in itself. */
+const crashes = /^signal SIG(ABRT|SEGV|BUS|ILL|FPE|TRAP|SYS)$/;
+
+/** A line with a cause; QEMU prints a screen of registers behind it. */
+const cause = /\bfatal: |assert|^\*\*ERROR|\bERROR:|PANIC/i;
+
 /** What the emulator itself said last. */
 function emulatorWords(dir: string): string {
   const said = ['emulator.log', 'output.log']
@@ -348,7 +362,9 @@ function emulatorWords(dir: string): string {
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !noise.test(line));
-  return said.length > 0 ? `: ${said.slice(-4).join('; ')}` : '';
+  const causes = said.filter((line) => cause.test(line));
+  const told = (causes.length > 0 ? causes : said).slice(-4);
+  return told.length > 0 ? `: ${told.join('; ')}` : '';
 }
 
 function flushed(output: NodeJS.WritableStream): Promise<void> {

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { checkProfile, type DsmProfile } from '../abi/dsm/profile.ts';
 import type { MsiMessage } from '../abi/gsi-route.ts';
 import { readLapicRegister } from '../abi/lapic.ts';
@@ -198,6 +199,15 @@ export class Machine implements AsyncDisposable, Disposable {
    *   GuestAssertionError if an assertion of the guest did not hold; IoctlError (KVM_RUN)
    */
   async run(options: RunUntilOptions = {}): Promise<Trace> {
+    try {
+      return await this.#run(options);
+    } catch (error) {
+      // What the run wanted to say needs the vCPUs' state, which nobody can read any more.
+      throw error instanceof IoctlError && error.errno === EIO ? new GuestFailureError(gaveUp, '') : error;
+    }
+  }
+
+  async #run(options: RunUntilOptions): Promise<Trace> {
     const until = checkObject('options', options).until ?? 'halted';
     const running = this.#vcpus.filter(({ programmed }) => programmed);
     const goal = goalOf(
@@ -376,6 +386,12 @@ const failures: readonly Exit['name'][] = ['KVM_EXIT_SHUTDOWN', 'KVM_EXIT_FAIL_E
 function isFailure({ exit, word }: TraceExit): boolean {
   return word?.kind === 'assert' || word?.kind === 'fault' || failures.includes(exit.name);
 }
+
+/** KVM answers every ioctl of a VM that it has marked as dead so. Source: kvm_vm_dead in the kernel. */
+const { EIO } = constants.errno;
+const gaveUp =
+  'KVM has given this VM up (EIO): a vCPU took an SMI and has no memory in the address space of SMM, or KVM found a bug ' +
+  "in itself, which the kernel's log tells";
 
 /**
  * Makes a machine: memory from guest physical address 0, vCPUs 0, 1, ..., an irqchip.

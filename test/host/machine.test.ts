@@ -139,3 +139,13 @@ test('the event loop goes on while a guest spins', { skip: noKvm }, async () => 
   clearInterval(timer);
   assert.ok(turns > 1, `${turns} turns`);
 });
+
+test('an SMI without memory for SMM, which makes KVM give the VM up, is named', { skip: noKvm }, async (t) => {
+  await using m = await machine();
+  if (!m.kvm.checkExtension('KVM_CAP_X86_SMM')) return t.skip('this KVM has no SMM');
+  const { vcpu } = m.vcpu(0).program(flat32(spin));
+  vcpu.smi();
+  const error = await errorOf(m.run({ deadline: '500ms' }));
+  assert.ok(error instanceof GuestFailureError, String(error));
+  assert.match(error.message, /^KVM has given this VM up \(EIO\): a vCPU took an SMI/);
+});

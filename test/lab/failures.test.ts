@@ -99,6 +99,18 @@ describe('what ends a guest is named', { skip, concurrency: 2, timeout: 300_000 
     assert.match(error.message, /signal SIGKILL/);
   });
 
+  test('an emulator that crashes', async () => {
+    const options = script('svm', 'echo running; cat /lab/never');
+    options.cmdline = 'crash-test';
+    const run = failure(options);
+    await Promise.race([run, options.stdout.seen('running')]);
+    for (const pid of emulatorsOf(process.pid)) if (cmdline(pid).includes('crash-test')) process.kill(pid, 'SIGABRT');
+    const error = await run;
+    assert.equal(error.code, 'ERR_LAB_ABORT');
+    assert.equal(error.exitCode, 1);
+    assert.match(error.message, /^qemu \d\S* itself crashed \(signal SIGABRT\)/);
+  });
+
   test("a kernel that cannot read the lab's disk", async () => {
     const options = script('svm', 'true');
     options.cmdline = 'initcall_blacklist=init_iso9660_fs';
