@@ -202,8 +202,8 @@ export class Machine implements AsyncDisposable, Disposable {
     try {
       return await this.#run(options);
     } catch (error) {
-      // What the run wanted to say needs the vCPUs' state, which nobody can read any more.
-      throw error instanceof IoctlError && error.errno === EIO ? new GuestFailureError(gaveUp, '') : error;
+      if (!(error instanceof IoctlError && error.errno === EIO)) throw error;
+      throw new GuestFailureError(gaveUp, this.#report({ kind: 'ioctl' }));
     }
   }
 

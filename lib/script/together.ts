@@ -53,8 +53,10 @@ export async function runTogether(vcpus: readonly Vcpu[], conductor: Conductor):
       conductor.lateExit(run.vcpu, exit);
       return;
     }
-    if (conductor.exit(run.vcpu, exit)) {
-      isOver = true;
+    // If it throws that is the run's end, before anybody looks at a vCPU again: its thread has yet to go.
+    isOver = true;
+    isOver = conductor.exit(run.vcpu, exit);
+    if (isOver) {
       void run.pause();
       finish(true);
     } else if (exit.name === 'KVM_EXIT_HLT') {
