@@ -1,7 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
 import { describeExit, type Exit } from '../exit.ts';
 import { guestPorts } from '../guest/protocol.ts';
 import type { Machine } from '../script/machine.ts';
 import type { Vcpu } from '../vcpu.ts';
+import type { VcpuRun } from '../vcpu-run.ts';
 import type { CheckContext } from './context.ts';
 import { CheckError } from './errors.ts';
 import { DONE_PORT } from './guests.ts';
@@ -28,8 +30,24 @@ export class Driver {
 
   /** The exits before that of a port; `look` is called at each of them. Throws CheckError, DeadlineError. */
   until(port: number, look: (exit: Exit) => void = () => {}): Exit[] {
+    return this.#until(port, () => this.next(), look);
+  }
+
+  /**
+   * As `untilDone`, where each KVM_RUN comes behind one that is not to enter the guest: `interrupt` is that one, and
+   * gives the exit that it made all the same, or the errno's name.
+   */
+  untilDoneBehind(interrupt: () => Exit | string): Exit[] {
+    const next = () => {
+      const early = interrupt();
+      return typeof early === 'string' ? this.next() : early;
+    };
+    return this.#until(DONE_PORT, next);
+  }
+
+  #until(port: number, next: () => Exit, look: (exit: Exit) => void = () => {}): Exit[] {
     const seen: Exit[] = [];
-    for (let exit = this.next(); !isPort(exit, port); exit = this.next()) {
+    for (let exit = next(); !isPort(exit, port); exit = next()) {
       seen.push(exit);
       look(exit);
       if (seen.length > MAX_EXITS) throw new CheckError(`${MAX_EXITS} exits, and none of port 0x${port.toString(16)}`);
@@ -57,10 +75,62 @@ export class Driver {
   }
 
   #saw(exit: Exit): Exit {
-    this.#ctx.exit(this.vcpu.vcpuId, exit);
-    if (failures.has(exit.name) || isPort(exit, guestPorts.fault))
-      throw new CheckError(`the guest cannot go on: ${describeExit(exit)}`);
-    return exit;
+    return saw(this.#ctx, this.vcpu, exit);
+  }
+}
+
+function saw(ctx: CheckContext, vcpu: Vcpu, exit: Exit): Exit {
+  ctx.exit(vcpu.vcpuId, exit);
+  if (failures.has(exit.name) || isPort(exit, guestPorts.fault))
+    throw new CheckError(`the guest cannot go on: ${describeExit(exit)}`);
+  return exit;
+}
+
+export interface AtOnceOptions {
+  /** Is called at each exit, before the vCPU goes on: what a read waits for can be answered. */
+  look?(exit: Exit, vcpu: Vcpu): void;
+  /** Is called again and again with the vCPUs that still run, in turns of the event loop. */
+  meanwhile?(running: readonly VcpuRun[]): void;
+}
+
+/**
+ * All vCPUs of a machine at once, each on a thread of its own, up to its exit of a port: the exits before that, by vCPU.
+ * Throws CheckError if a guest cannot go on; DeadlineError.
+ */
+export async function atOnce(
+  ctx: CheckContext,
+  machine: Machine,
+  port: number,
+  { look, meanwhile }: AtOnceOptions = {},
+): Promise<Exit[][]> {
+  const seen: Exit[][] = [];
+  const runs = machine.vcpus.map(({ vcpu }, at) => {
+    const own: Exit[] = [];
+    seen[at] = own;
+    const onExit = (exit: Exit, run: VcpuRun) => {
+      if (isPort(saw(ctx, vcpu, exit), port)) return run.askToStop();
+      own.push(exit);
+      look?.(exit, vcpu);
+      if (own.length > MAX_EXITS) throw new CheckError(`${MAX_EXITS} exits of vCPU ${vcpu.vcpuId}`);
+    };
+    return vcpu.start({ onExit, profile: ctx.profile });
+  });
+  const ended = Promise.all(runs.map((run) => run.ended()));
+  try {
+    if (meanwhile) await Promise.race([ended, turns(runs, meanwhile)]);
+    await ended;
+  } finally {
+    await Promise.all(runs.map((run) => run.stop()));
+  }
+  for (const { vcpu, counters } of runs)
+    ctx.log(`vCPU ${vcpu.vcpuId} on its thread: ${counters.entries} entries, ${counters.kicks} kicks`);
+  return seen;
+}
+
+async function turns(runs: readonly VcpuRun[], each: (running: readonly VcpuRun[]) => void): Promise<void> {
+  for (let running = runs; running.length > 0; running = running.filter(({ alive }) => alive)) {
+    each(running);
+    await setImmediate();
   }
 }
 

@@ -2,6 +2,7 @@ import type { Subject } from '../check.ts';
 import { bypass } from './bypass.ts';
 import { capability } from './capability.ts';
 import { modes } from './modes.ts';
+import { once } from './once.ts';
 import { order } from './order.ts';
 import { payload } from './payload.ts';
 import { source } from './source.ts';
@@ -17,6 +18,7 @@ export const subjects: readonly Subject[] = [
   source,
   modes,
   order,
+  once,
   bypass,
   state,
   stock,

@@ -1,54 +1,38 @@
 /** In which order writes come out, among each other and among what else a guest does. */
-import { encodeIcr, encodeIcr2 } from '../../abi/icr.ts';
+import { isDeepStrictEqual } from 'node:util';
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../abi/lapic.ts';
 import type { Exit } from '../../exit.ts';
-import { flat32, hlt, type Instruction, in8, mov32, out8, read32, sti, write32 } from '../../guest/flat32.ts';
+import { hlt, type Instruction, in8, mov32, out8, read32, sti, write32 } from '../../guest/flat32.ts';
+import { PROGRAM } from '../../guest/layout.ts';
 import { type Check, subject } from '../check.ts';
 import type { CheckContext } from '../context.ts';
-import { Driver } from '../drive.ts';
-import { DONE_PORT, icr, icr2, type LapicWrite } from '../guests.ts';
+import { atOnce, type Driver, isPort } from '../drive.ts';
+import { DONE_PORT, type LapicWrite, writeInstruction as write } from '../guests.ts';
 import { forwarding, steps } from '../needs.ts';
-import { firstOnes, noticesIn, sameRows, type Told, toldIn } from '../notices.ts';
+import { firstOnes, noticesIn, sameRows } from '../notices.ts';
+import {
+  answer,
+  byTurns,
+  CODE_OFFSET,
+  DEVICE,
+  nth,
+  nthSend,
+  OTHER_PORT,
+  primed,
+  primedMachine,
+  range,
+  told,
+} from '../writers.ts';
 
 const PATCH = 'patch 2/3, arch/x86/kvm/x86.c: vcpu_enter_guest';
 const EXITS = `${PATCH}; Documentation/virt/kvm/api.rst 5: an exit is of the instruction before RIP`;
-/** Where a guest leaves behind a first write that no claim is about. */
-const PRIMED_PORT = 0x11;
-/** For other exits; no device has them. */
-const OTHER_PORT = 0x12;
-/** No memory is there. */
-const DEVICE = 0xd000_0000;
+const ICR2_ADDRESS = APIC_DEFAULT_PHYS_BASE + lapicRegisters.ICR2;
 /** No exception, and no vector of the PIC. */
 const VECTOR = 0xe0;
 
-/** The n-th ICR2 write of a guest, to no APIC id of the VM: they all differ. n from 0 to 99. */
-const nth = (n: number): LapicWrite => icr2(encodeIcr2({ destination: 0x70 + n }));
-/** The n-th ICR write of a guest, to nobody: a logical id, and no vCPU has any. n from 0 to 31. */
-const nthSend = (n: number): LapicWrite => icr(encodeIcr({ vector: VECTOR + n, destinationMode: 'logical' }));
-const range = (count: number) => Array.from({ length: count }, (_, n) => n);
-
-const write = ({ register, value }: LapicWrite): Instruction =>
-  write32(APIC_DEFAULT_PHYS_BASE + lapicRegisters[register], value);
-
-/** A driver of vCPU 0 whose first write is behind it. */
-async function primed(ctx: CheckContext, code: readonly Instruction[], vcpus = 1): Promise<Driver> {
-  const machine = await ctx.machine({ apic: 'xapic', vcpus });
-  for (const { id } of machine.vcpus) machine.vcpu(id).program(program(code));
-  const driver = new Driver(ctx, machine);
-  driver.until(PRIMED_PORT);
-  return driver;
-}
-
-const PRIME = nth(99);
-const isPrime = ({ value }: { value: number }) => value === PRIME.value;
-const program = (code: readonly Instruction[]) => flat32(write(PRIME), out8(PRIMED_PORT), ...code, out8(DONE_PORT));
-
-/** The first time that each write came out. */
-const told = (exits: readonly Exit[]): Told[] => firstOnes(toldIn(exits)).filter((one) => !isPrime(one));
-
-/** That exactly these writes come out, in their order. */
+/** That exactly these writes come out, in their order; more than once does not matter. */
 async function checkOrder(ctx: CheckContext, writes: readonly LapicWrite[]): Promise<void> {
-  sameRows('the writes', told((await primed(ctx, writes.map(write))).untilDone()), writes);
+  sameRows('the writes', firstOnes(told((await primed(ctx, writes.map(write))).untilDone())), writes);
 }
 
 /**
@@ -57,8 +41,8 @@ async function checkOrder(ctx: CheckContext, writes: readonly LapicWrite[]): Pro
  * @param other what to call another exit; `null`: it does not count
  */
 function line(exits: readonly Exit[], other: (exit: Exit) => string | null): (number | string)[] {
-  const all = exits.map((exit) => toldIn([exit])[0]?.value ?? (noticesIn([exit]).length > 0 ? null : other(exit)));
-  return firstOnes(all.filter((one) => one !== null && one !== PRIME.value) as (number | string)[]);
+  const all = exits.map((exit) => (noticesIn([exit]).length > 0 ? told([exit])[0]?.value : other(exit)) ?? null);
+  return firstOnes(all.filter((one) => one !== null));
 }
 
 /** Writes with something else between each two of them, and that all comes out as it stands in the program. */
@@ -67,18 +51,23 @@ async function checkInterleaved(
   between: (n: number) => { code: Instruction; as: string },
   other: (exit: Exit) => string | null,
 ): Promise<void> {
-  const count = 6;
-  const code = range(count).flatMap((n) => [write(n % 2 === 0 ? nth(n) : nthSend(n)), between(n).code]);
-  const expected = range(count).flatMap((n) => [(n % 2 === 0 ? nth(n) : nthSend(n)).value, between(n).as]);
-  const driver = await primed(ctx, code);
-  sameRows('the exits', line(driver.untilDone(), other), expected);
+  const writes = byTurns(6);
+  const driver = await primed(
+    ctx,
+    writes.flatMap((one, n) => [write(one), between(n).code]),
+  );
+  sameRows(
+    'the exits',
+    line(driver.untilDone(), other),
+    writes.flatMap(({ value }, n) => [value, between(n).as]),
+  );
 }
 
 /** Each write up to the end of the program, as it comes out for the first time, and what can be read then. */
 function atFirst(driver: Driver, read: () => number): [number, number][] {
   const seen = new Map<number, number>();
   driver.untilDone((exit) => {
-    for (const write of toldIn([exit])) if (!isPrime(write) && !seen.has(write.value)) seen.set(write.value, read());
+    for (const { value } of told([exit])) if (!seen.has(value)) seen.set(value, read());
   });
   return [...seen];
 }
@@ -87,6 +76,13 @@ const mmio = (exit: Exit) =>
   exit.name === 'KVM_EXIT_MMIO' ? `${exit.isWrite ? 'write' : 'read'} of 0x${exit.physAddr.toString(16)}` : exit.name;
 const port = (exit: Exit) =>
   exit.name === 'KVM_EXIT_IO' ? `${exit.direction} of port 0x${exit.port.toString(16)}` : exit.name;
+
+/** That writes come out in order though each KVM_RUN has one before it that is not to enter the guest. */
+async function checkInterrupted(ctx: CheckContext, interrupt: (driver: Driver) => Exit | string): Promise<void> {
+  const writes = byTurns(8);
+  const driver = await primed(ctx, writes.map(write));
+  sameRows('the writes', firstOnes(told(driver.untilDoneBehind(() => interrupt(driver)))), writes);
+}
 
 const checks: Check[] = [
   {
@@ -153,7 +149,7 @@ const checks: Check[] = [
       ]);
       sameRows(
         'the values',
-        told(driver.untilDone()).map(({ value }) => value),
+        firstOnes(told(driver.untilDone())).map(({ value }) => value),
         values,
       );
     },
@@ -213,15 +209,11 @@ const checks: Check[] = [
     source: `${PATCH}; SDM vol. 2, HLT`,
     needs: [forwarding],
     async run(ctx) {
-      const machine = await ctx.machine({ apic: 'xapic' });
-      const vcpu = machine.vcpu(0);
-      const [before, behind] = [write(nth(0)), write(nth(1))];
-      vcpu.program(program([before, sti, hlt, behind]), { interrupts: false });
+      const code = [write(nth(0)), sti, hlt, write(nth(1))];
+      const { machine, drivers } = await primedMachine(ctx, [code], { program: { interrupts: false } });
       // It waits until the guest lets interrupts in, with HLT.
       machine.signalMsi({ addressLo: APIC_DEFAULT_PHYS_BASE, addressHi: 0, data: VECTOR });
-      const driver = new Driver(ctx, machine);
-      driver.until(PRIMED_PORT);
-      const seen = atFirst(driver, () => vcpu.interrupts.get(VECTOR) ?? 0);
+      const seen = atFirst(drivers[0]!, () => machine.vcpu(0).interrupts.get(VECTOR) ?? 0);
       sameRows('the writes, and the interrupts taken until then', seen, [
         [nth(0).value, 0],
         [nth(1).value, 1],
@@ -235,13 +227,11 @@ const checks: Check[] = [
     needs: [forwarding],
     async run(ctx) {
       const count = 4;
-      const machine = await ctx.machine({ apic: 'xapic' });
-      const { shared } = machine;
-      const code = range(count).flatMap((n) => [write(nth(n)), write32(shared, n + 1)]);
-      machine.vcpu(0).program(program(code));
-      const driver = new Driver(ctx, machine);
-      driver.until(PRIMED_PORT);
-      const seen = atFirst(driver, () => machine.memory.view.getUint32(shared, true));
+      // Memory of its own, above every program.
+      const stores = 0x10_0000;
+      const code = range(count).flatMap((n) => [write(nth(n)), write32(stores, n + 1)]);
+      const { machine, drivers } = await primedMachine(ctx, [code]);
+      const seen = atFirst(drivers[0]!, () => machine.memory.view.getUint32(stores, true));
       sameRows(
         'the writes, and how many stores the guest had made when each came out',
         seen,
@@ -255,11 +245,11 @@ const checks: Check[] = [
     source: `${PATCH}; Documentation/virt/kvm/api.rst 4.87`,
     needs: [forwarding, steps],
     async run(ctx) {
-      const writes = range(6).map((n) => (n % 2 === 0 ? nth(n) : nthSend(n)));
+      const writes = byTurns(6);
       const driver = await primed(ctx, writes.map(write));
       driver.vcpu.debug({ singleStep: true });
       const exits = driver.untilDone();
-      sameRows('the writes', told(exits), writes);
+      sameRows('the writes', firstOnes(told(exits)), writes);
       // The OUT that ends the program is the exit itself.
       const count = exits.filter(({ name }) => name === 'KVM_EXIT_DEBUG').length;
       ctx.ok(count >= writes.length, `${count} steps for ${writes.length} instructions that write`);
@@ -271,21 +261,93 @@ const checks: Check[] = [
     source: PATCH,
     needs: [forwarding],
     async run(ctx) {
-      const machine = await ctx.machine({ apic: 'xapic', vcpus: 2 });
       const writes = [range(8).map(nth), range(8).map((n) => nth(20 + n))];
-      const drivers = writes.map((own, id) => {
-        machine.vcpu(id).program(program(own.map(write)));
-        const driver = new Driver(ctx, machine, id);
-        driver.until(PRIMED_PORT);
-        return { driver, exits: [] as Exit[], own, over: false };
-      });
-      while (drivers.some(({ over }) => !over))
-        for (const one of drivers.filter(({ over }) => !over)) {
-          const exit = one.driver.next();
-          one.over = exit.name === 'KVM_EXIT_IO' && exit.port === DONE_PORT;
-          one.exits.push(exit);
+      const { drivers } = await primedMachine(
+        ctx,
+        writes.map((own) => own.map(write)),
+      );
+      const turns = drivers.map((driver, id) => ({ driver, id, exits: [] as Exit[], over: false }));
+      while (turns.some(({ over }) => !over))
+        for (const turn of turns.filter(({ over }) => !over)) {
+          const exit = turn.driver.next();
+          turn.over = isPort(exit, DONE_PORT);
+          turn.exits.push(exit);
         }
-      for (const [id, { exits, own }] of drivers.entries()) sameRows(`the writes of vCPU ${id}`, told(exits), own);
+      for (const { id, exits } of turns) sameRows(`the writes of vCPU ${id}`, firstOnes(told(exits)), writes[id]!);
+    },
+  },
+  {
+    id: 'order.two-vcpus.threads',
+    claim: "Of two vCPUs that run at once, each one's writes come out in its program order",
+    source: PATCH,
+    needs: [forwarding],
+    deadline: '20s',
+    async run(ctx) {
+      const writes = [range(16).map(nth), range(16).map((n) => nth(20 + n))];
+      const { machine } = await primedMachine(
+        ctx,
+        writes.map((own) => own.map(write)),
+      );
+      const exits = await atOnce(ctx, machine, DONE_PORT);
+      for (const [id, own] of writes.entries()) sameRows(`the writes of vCPU ${id}`, firstOnes(told(exits[id]!)), own);
+    },
+  },
+  {
+    id: 'order.handler',
+    claim: 'The writes of a handler come out between those before and behind the instruction that raised it',
+    source: `${PATCH}; SDM vol. 2, INT n`,
+    needs: [forwarding],
+    async run(ctx) {
+      const call = Uint8Array.of(0xcd, VECTOR);
+      const iret = Uint8Array.of(0xcf);
+      const main = [write(nth(0)), call, write(nth(3)), out8(DONE_PORT)];
+      const length = main.reduce((sum, one) => sum + one.length, 0);
+      const handlers = { [VECTOR]: PROGRAM + CODE_OFFSET + length };
+      const driver = await primed(ctx, [...main, write(nth(1)), write(nthSend(2)), iret], { handlers });
+      sameRows('the writes', firstOnes(told(driver.untilDone())), [nth(0), nth(1), nthSend(2), nth(3)]);
+    },
+  },
+  {
+    id: 'order.signal',
+    claim: 'Writes come out in program order though each KVM_RUN has one before it with a signal pending',
+    source: `${PATCH}; Documentation/virt/kvm/api.rst 4.10: EINTR`,
+    needs: [forwarding],
+    run: (ctx) => checkInterrupted(ctx, (driver) => driver.runWithSignal()),
+  },
+  {
+    id: 'order.immediate-exit',
+    claim: 'Writes come out in program order though each KVM_RUN has one before it with immediate_exit set',
+    source: `${PATCH}; Documentation/virt/kvm/api.rst 5: immediate_exit`,
+    needs: [forwarding],
+    run: (ctx) => checkInterrupted(ctx, (driver) => driver.runImmediateExit()),
+  },
+  {
+    id: 'order.same-instruction',
+    claim: 'A write comes out before the access to user space that the same instruction makes behind it',
+    source: EXITS,
+    needs: [forwarding],
+    shortfall: {
+      reason:
+        'the exit of an instruction that goes on is told first: KVM_RUN returns with it before it looks at requests',
+      source: 'arch/x86/kvm/x86.c: kvm_arch_vcpu_ioctl_run, complete_userspace_io',
+      cause: /^the write came out behind the read that follows it/,
+    },
+    async run(ctx) {
+      // REP MOVSD, twice: reads DEVICE, writes ICR2, reads DEVICE + 4, writes where there is no register.
+      const driver = await primed(ctx, [
+        mov32('esi', DEVICE),
+        mov32('edi', ICR2_ADDRESS),
+        mov32('ecx', 2),
+        Uint8Array.of(0xf3, 0xa5),
+      ]);
+      const { register, value } = nth(0);
+      const exits = driver.untilDone((exit) => {
+        if (exit.name === 'KVM_EXIT_MMIO') answer(driver, value);
+      });
+      const seen = line(exits, mmio);
+      const reads = [0, 4].map((offset) => `read of 0x${(DEVICE + offset).toString(16)}`);
+      if (isDeepStrictEqual(seen, [...reads, value])) ctx.fail('the write came out behind the read that follows it');
+      sameRows(`the exits, ${register} as its value`, seen, [reads[0], value, reads[1]]);
     },
   },
 ];
