@@ -214,6 +214,26 @@ const checks: Check[] = [
       );
     },
   },
+  ...table(['ICR2', 'ICR'] as const, (register) => ({
+    id: `payload.${register.toLowerCase()}.id`,
+    claim: `id of an ${register} write is the vcpu_id of the vCPU that wrote, whatever the destination`,
+    source: `${HEADER}; patch 2/3, arch/x86/kvm/x86.c: vcpu_enter_guest`,
+    needs: [forwarding],
+    async run(ctx: CheckContext) {
+      const writes = [1, ABSENT, 0xff].map((destination) => icr2(encodeIcr2({ destination })));
+      const nothing = send({ vector: VECTOR, deliveryMode: 'reserved7' });
+      const exits = of(
+        register,
+        await forwarded(
+          ctx,
+          writes.flatMap((write) => [write, nothing]),
+          { vcpus: 2 },
+        ),
+      );
+      ctx.ok(exits.length > 0, `no write of ${register} came out`);
+      ctx.equal('the set of ids', [...new Set(exits.map(({ id }) => id))], [0]);
+    },
+  })),
   {
     id: 'payload.icr.vector',
     claim: 'val2 carries the vector of an ICR write, for each of the 256',
