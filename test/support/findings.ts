@@ -53,6 +53,23 @@ a VMM completes what is pending before it saves a vCPU, leaves it where it is. O
 the exit never comes.`,
     checks: ['state.pending.restored'],
   },
+  {
+    title: 'Of two writes by one instruction only the second is forwarded',
+    text: `
+A vCPU has one slot for what is still to be told. One instruction can write ICR2 and ICR: PUSHAD, or MOVS and STOS with
+REP. KVM emulates all of it before it looks at its requests, so that the second write takes the slot from the first. Of an
+IPI that is sent so the node on the other side gets the command without its destination, or the destination alone. The
+same happens if the instruction leaves for user space between its two writes. Here both writes take effect.`,
+    checks: ['once.both.*'],
+  },
+  {
+    title: 'The exit of a write can come behind a later access of the same instruction',
+    text: `
+If an instruction goes on behind its write with an access that user space answers, \`KVM_RUN\` returns with that access
+from \`complete_userspace_io\`, before \`vcpu_enter_guest()\` looks at requests. User space answers the later access
+before it knows of the write. Nothing is lost.`,
+    checks: ['order.same-instruction'],
+  },
 ];
 
 /** Every check with a known shortfall. */

@@ -9,7 +9,7 @@ import { DONE_PORT, icr, icr2, type LapicWrite, writeInstruction as write } from
 import { forwarding } from '../../needs.ts';
 import { sameRows } from '../../notices.ts';
 import { OTHER_PORT, primedMachine, range, told } from '../../writers.ts';
-import { kickAll, moveTo, upToMove } from './signals.ts';
+import { moveTo, upToMove } from './signals.ts';
 
 const PATCH = 'patch 2/3: the local APIC acts on the write as well; SDM vol. 3 11.6.1';
 const STORM = '20s';
@@ -122,7 +122,7 @@ export const deliveryChecks: Check[] = [
       const { machine, drivers } = await primedMachine(ctx, codes);
       const [writer, target] = drivers as [Driver, Driver];
       writer.until(OTHER_PORT);
-      upToMove(ctx, writer, fixed(0));
+      upToMove(writer, fixed(0));
       writer.runImmediateExit();
       target.until(OTHER_PORT);
       writer.untilDone();
@@ -139,7 +139,7 @@ export const deliveryChecks: Check[] = [
     async run(ctx) {
       const code = [icr2(0), ...range(48).map((n) => icr(fixed(n)))].map(write);
       const { machine } = await primedMachine(ctx, [[...code, ...pause]]);
-      await atOnce(ctx, machine, DONE_PORT, { meanwhile: kickAll });
+      await atOnce(ctx, machine, DONE_PORT, { kicks: true });
       checkTaken(machine.vcpu(0), 0, 48);
     },
   },

@@ -7,7 +7,7 @@ import { atOnce, type Driver } from '../../drive.ts';
 import { DONE_PORT, icr, icr2, type LapicWrite, writeInstruction as write } from '../../guests.ts';
 import { forwarding } from '../../needs.ts';
 import { answer, checkEachOnce, nth, nthSend, OTHER_PORT, primed, primedMachine, range } from '../../writers.ts';
-import { kickAll, moveTo, upToMove } from './signals.ts';
+import { moveTo, upToMove } from './signals.ts';
 
 const SLOT = "patch 2/3, arch/x86/kvm/x86.c: vcpu_enter_guest: the slot is the vCPU's";
 const STORM = '20s';
@@ -16,7 +16,7 @@ const EACH = 24;
 
 /** A vCPU that has written ICR2, and whose exit is still to come. */
 function pend(ctx: CheckContext, driver: Driver, value: number): void {
-  upToMove(ctx, driver, value);
+  upToMove(driver, value);
   ctx.equal('what KVM_RUN with immediate_exit answers', driver.runImmediateExit(), 'EINTR');
 }
 
@@ -126,7 +126,7 @@ export const raceChecks: Check[] = [
       const writes = range(VCPUS).map((id) => own(id, kind));
       const codes = writes.map((list) => list.flatMap((one) => [write(one), ...(between ? [between] : [])]));
       const { machine } = await primedMachine(ctx, codes);
-      const exits = await atOnce(ctx, machine, DONE_PORT, kicked ? { meanwhile: kickAll } : {});
+      const exits = await atOnce(ctx, machine, DONE_PORT, { kicks: kicked });
       for (const [id, list] of writes.entries()) checkEachOnce(exits[id]!, list, ` of vCPU ${id}`);
     },
   })),
@@ -148,7 +148,7 @@ export const raceChecks: Check[] = [
         look: (exit, vcpu) => {
           if (exit.name === 'KVM_EXIT_MMIO') answer({ vcpu }, reads[vcpu.vcpuId]!.next().value!.value);
         },
-        meanwhile: kickAll,
+        kicks: true,
       });
       for (const [id, list] of writes.entries()) checkEachOnce(exits[id]!, list, ` of vCPU ${id}`);
     },
