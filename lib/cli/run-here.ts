@@ -3,6 +3,7 @@ import { profileByName } from '../abi/dsm/profile.ts';
 import { setRunBudget } from '../budget.ts';
 import { DeadlineError } from '../errors.ts';
 import { context } from '../script/context.ts';
+import { isExit } from '../script/event.ts';
 import type { Machine } from '../script/machine.ts';
 import { randomWasUsed, restartRandom } from '../script/random.ts';
 import { findings } from './findings.ts';
@@ -53,10 +54,12 @@ function prepare(
     let forwarded = 0;
     context.observer = {
       machine: (machine) => machines.push(machine),
-      exit: (event) => {
-        exits += 1;
-        if (event.exit.name.startsWith('KVM_EXIT_DSM_')) forwarded += 1;
-        reporter.exit(event);
+      event: (event) => {
+        if (isExit(event)) {
+          exits += 1;
+          if (event.exit.name.startsWith('KVM_EXIT_DSM_')) forwarded += 1;
+        }
+        reporter.event(event);
       },
     };
     restartRandom(seed);

@@ -1,5 +1,4 @@
-import { exitToJson } from '../exit.ts';
-import { describeEvent, type TraceExit } from '../script/event.ts';
+import { describeEvent, eventToJson, isExit, type TraceEvent } from '../script/event.ts';
 import type { Finding } from './findings.ts';
 import { print } from './output.ts';
 import { paint } from './paint.ts';
@@ -10,7 +9,7 @@ import type { RunOutcome } from './run-outcome.ts';
 /** What `kvm-dsm run` prints while a script runs. */
 export interface RunReporter {
   start(): void;
-  exit(event: TraceExit): void;
+  event(event: TraceEvent): void;
   finding(finding: Finding): void;
   /** Run number `run`, from 1, is over. */
   ran(outcome: RunOutcome, run: number): void;
@@ -39,9 +38,7 @@ function jsonReporter({ options: { repeat, seed }, part }: ParsedRun): RunReport
   const line = (value: Record<string, unknown>) => print(`${JSON.stringify(value)}\n`);
   return {
     start() {},
-    exit({ seq, ns, vcpu, rip, exit }) {
-      line({ type: 'exit', seq, ns, vcpu, ...exitToJson(exit), rip: `0x${rip.toString(16)}` });
-    },
+    event: (event) => line(eventToJson(event)),
     finding({ id, message, advice }) {
       line({ type: 'finding', id, message, advice });
     },
@@ -71,9 +68,9 @@ function textReporter({ options, part, again }: ParsedRun): RunReporter {
     start() {
       say(paint('dim', `on ${describePlace()}`));
     },
-    exit(event) {
+    event(event) {
       const text = describeEvent(event);
-      const words = event.exit.name.startsWith('KVM_EXIT_DSM_') ? paint('bold', text) : text;
+      const words = isExit(event) && event.exit.name.startsWith('KVM_EXIT_DSM_') ? paint('bold', text) : text;
       if (repeat === 1) return void say(words);
       held.push(words);
       if (held.length > KEPT) left += held.splice(0, 1).length;
@@ -82,7 +79,7 @@ function textReporter({ options, part, again }: ParsedRun): RunReporter {
       say(`${paint('yellow', 'finding')}: ${message}\n  ${paint('cyan', '->')} ${advice}`);
     },
     ran({ failure, exits, seed }, run) {
-      if (failure && left > 0) say(`(${left} exits before these are left out)`);
+      if (failure && left > 0) say(`(${left} events before these are left out)`);
       if (failure) for (const words of held) say(words);
       held.length = 0;
       left = 0;

@@ -1,12 +1,12 @@
 import { type DsmProfile, defaultProfile } from '../abi/dsm/profile.ts';
 import { KVM_DEVICE } from '../kvm.ts';
-import type { TraceExit } from './event.ts';
+import type { TraceEvent } from './event.ts';
 import type { Machine } from './machine.ts';
 
 /** Who wants to hear what machines do, as it happens. */
 export interface Observer {
   machine?(machine: Machine): void;
-  exit?(event: TraceExit): void;
+  event?(event: TraceEvent): void;
 }
 
 /**

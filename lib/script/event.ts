@@ -1,4 +1,4 @@
-import { describeExit, type Exit } from '../exit.ts';
+import { describeExit, type Exit, exitToJson } from '../exit.ts';
 import { describeFault, type GuestFault } from '../guest/fault.ts';
 import type { GuestWord } from '../guest/protocol.ts';
 
@@ -41,6 +41,30 @@ export type TraceEvent = TraceExit | TraceAct;
 
 export function isExit(event: TraceEvent): event is TraceExit {
   return 'exit' in event;
+}
+
+/** One event of a trace as `kvm-dsm run --json` has it: numbers of 64 bits in hexadecimal, bytes likewise. */
+export function eventToJson(event: TraceEvent): Record<string, unknown> {
+  if (!isExit(event)) return { type: 'act', ...event };
+  const { seq, ns, vcpu, rip, exit, word, fault } = event;
+  return {
+    type: 'exit',
+    seq,
+    ns,
+    vcpu,
+    ...exitToJson(exit),
+    rip: hex(rip),
+    ...(word && { word }),
+    ...(fault && { fault: faultToJson(fault) }),
+  };
+}
+
+const hex = (value: bigint) => `0x${value.toString(16)}`;
+
+function faultToJson(fault: GuestFault): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fault).map(([name, value]) => [name, typeof value === 'bigint' ? hex(value) : value]),
+  );
 }
 
 /** One event of a trace in words. */

@@ -24,7 +24,7 @@ import { context } from './context.ts';
 import { withApicId } from './cpuid.ts';
 import { expectExactlyOnce } from './deliveries.ts';
 import { GuestAssertionError, GuestFailureError, GuestFaultError } from './errors.ts';
-import type { NewAct, TraceExit } from './event.ts';
+import type { NewAct, TraceEvent, TraceExit } from './event.ts';
 import { MachineVcpu } from './machine-vcpu.ts';
 import type { Ending } from './report/cause.ts';
 import { FailureReport } from './report/failure.ts';
@@ -291,7 +291,7 @@ export class Machine implements AsyncDisposable, Disposable {
   }
 
   #act(act: NewAct): void {
-    this.trace.record({ seq: this.trace.events.length, ns: this.#now, ...act });
+    this.#tell({ seq: this.trace.events.length, ns: this.#now, ...act });
   }
 
   #record(vcpu: Vcpu, exit: Exit): TraceExit {
@@ -307,9 +307,13 @@ export class Machine implements AsyncDisposable, Disposable {
       ...(word && { word }),
       ...(fault && { fault }),
     };
-    this.trace.record(event);
-    context.observer.exit?.(event);
+    this.#tell(event);
     return event;
+  }
+
+  #tell(event: TraceEvent): void {
+    this.trace.record(event);
+    context.observer.event?.(event);
   }
 
   #broken(event: TraceExit): KvmDsmError {

@@ -70,6 +70,32 @@ test('a script outside the project, in JavaScript', { skip: noKvm }, () => {
   }
 });
 
+test('what the guest says and what the script does to it are told with the exits', { skip: noKvm }, () => {
+  const { code, stdout, stderr } = kvmDsm(['run', script('words.ts'), '--on', 'host', '--json']);
+  assert.equal(code, 0, stdout + stderr);
+  const lines = jsonLines(stdout);
+  const told = lines.map(({ type, seq, act, ioctl, detail, word }) => ({ type, seq, act, ioctl, detail, word }));
+  const none = { act: undefined, ioctl: undefined, detail: undefined, word: undefined };
+  assert.deepEqual(told.slice(0, -1), [
+    { ...none, type: 'exit', seq: 0, word: { kind: 'sync', name: 'ready' } },
+    {
+      ...none,
+      type: 'act',
+      seq: 1,
+      act: 'injection',
+      ioctl: 'KVM_SIGNAL_MSI',
+      detail: 'address 0xfee00000, data 0x40',
+    },
+    { ...none, type: 'exit', seq: 2, word: { kind: 'value', name: 'five', value: 5 } },
+  ]);
+  assert.deepEqual(lines.at(-1), { type: 'result', ok: true, exits: 2 });
+  const words = kvmDsm(['run', script('words.ts'), '--on', 'host']).stdout;
+  assert.match(
+    words,
+    /^#0 vCPU 0 .* sync "ready"\n#1 injection {2}KVM_SIGNAL_MSI address .*\n#2 .* value "five" = 0x5$/m,
+  );
+});
+
 test('a script that throws: its error, its line, exit code 1', () => {
   const { code, stdout } = kvmDsm(['run', script('throws.ts'), '--on', 'host']);
   assert.match(stdout, /thrown on purpose/);

@@ -325,3 +325,14 @@ test('many vCPUs are one screen, those that it is about in full', options, async
   assert.match(error.report, /^and 10 more vCPUs$/m);
   assert.ok(text(error).split('\n').length <= 50);
 });
+
+const noEmulation = noKvm || (!emulatesGuests() && 'this KVM has hardware virtualization');
+
+test('an instruction that a KVM without hardware virtualization does not have', { skip: noEmulation }, async () => {
+  await using m = await machine();
+  m.vcpu(0).program(asm.flat32`int 0x30`);
+  assert.match(
+    firstLine(await failureOf(m, never)),
+    /^vCPU 0: this host's KVM works without hardware virtualization and cannot emulate the instruction .* at 0x1000: int 0x30$/,
+  );
+});

@@ -1,5 +1,6 @@
 /** Why a vCPU could not go on: what the exit that ended the run says. */
 
+import { emulatesGuests } from '../../emulation.ts';
 import { describeExit } from '../../exit.ts';
 import type { InternalErrorExit } from '../../exit-types.ts';
 import { disassemble } from '../../guest/asm/disassemble.ts';
@@ -88,7 +89,12 @@ function tripleFault(vcpu: VcpuSnapshot, cpu: CpuSnapshot, reset: boolean, ipis:
 }
 
 function notEmulated({ cpu, program }: VcpuSnapshot, exit: InternalErrorExit): string {
-  const why = `KVM could not go on (KVM_EXIT_INTERNAL_ERROR, ${exit.suberrorName ?? `suberror ${exit.suberror}`})`;
+  const name = `KVM_EXIT_INTERNAL_ERROR, ${exit.suberrorName ?? `suberror ${exit.suberror}`}`;
+  // There KVM runs by emulation what hardware would, and lacks some instructions: nothing is wrong with the guest.
+  const lacks = exit.suberrorName === 'KVM_INTERNAL_ERROR_EMULATION' && emulatesGuests();
+  const why = lacks
+    ? `this host's KVM works without hardware virtualization and cannot emulate the instruction (${name})`
+    : `KVM could not go on (${name})`;
   if (typeof cpu === 'string') return why;
   const at = ` at ${place(cpu.regs.rip, program)}`;
   if (cpu.code.bytes.length === 0 && !exit.insnBytes) return `${why}${at}, which is not in guest memory`;

@@ -1,7 +1,6 @@
 import { inspect } from 'node:util';
 import type { Failure } from '../../errors.ts';
-import { exitToJson } from '../../exit.ts';
-import { isExit, type TraceEvent } from '../event.ts';
+import { eventToJson } from '../event.ts';
 import { type Cause, diagnose, type Ending } from './cause.ts';
 import { instructionAt } from './code.ts';
 import { describeKernelLog, kernelLog } from './kernel-log.ts';
@@ -87,12 +86,6 @@ export class FailureReport implements Failure {
       kernelLog: this.#kernelLog,
     };
   }
-}
-
-function eventToJson(event: TraceEvent): Record<string, unknown> {
-  if (!isExit(event)) return { ...event };
-  const { seq, ns, vcpu, rip, exit } = event;
-  return { seq, ns, vcpu, ...exitToJson(exit), rip: hex(rip) };
 }
 
 function vcpuToJson(vcpu: VcpuSnapshot): Record<string, unknown> {
