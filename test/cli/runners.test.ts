@@ -24,7 +24,7 @@ for (const [runner, args, skip] of [
     const passes = node(args, false);
     assert.equal(passes.status, 0, passes.stdout + passes.stderr);
     const fails = node(args, true);
-    assert.match(fails.stdout + fails.stderr, /port is 66, expected 67/);
+    assert.match(fails.stdout + fails.stderr, /port is 0x42, expected 0x43/);
     assert.equal(fails.status, 1);
   });
 
