@@ -101,7 +101,7 @@ async function atForwarded(
   options: { vcpus: number; writes?: typeof writesToNobody },
   look: (machine: Machine, exit: Written) => void,
 ): Promise<void> {
-  const machine = await ctx.machine({ vcpus: options.vcpus, apic: 'xapic' });
+  const machine = await ctx.machine({ irqchip: 'split', vcpus: options.vcpus, apic: 'xapic' });
   let seen = 0;
   sendBy(ctx, machine, lapicWriter(options.writes ?? writesToNobody), (exit) => {
     if (exit.name !== 'KVM_EXIT_DSM_SEND_IRQ') return;
