@@ -220,8 +220,9 @@ const checks: Check[] = [
     source: `${HEADER}; patch 2/3, arch/x86/kvm/x86.c: vcpu_enter_guest`,
     needs: [forwarding],
     async run(ctx: CheckContext) {
-      const writes = [1, ABSENT, 0xff].map((destination) => icr2(encodeIcr2({ destination })));
-      const nothing = send({ vector: VECTOR, deliveryMode: 'reserved7' });
+      const writes = [1, ABSENT, 0x40].map((destination) => icr2(encodeIcr2({ destination })));
+      // With a logical id that no vCPU has: nothing is delivered.
+      const nothing = send({ vector: VECTOR, destinationMode: 'logical' });
       const exits = of(
         register,
         await forwarded(
