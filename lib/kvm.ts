@@ -1,6 +1,6 @@
 import { type capabilities, capabilityNumber } from './abi/capability.ts';
 import { ioctls } from './abi/ioctl.ts';
-import { decodeCpuid2, decodeMsrList, encodeCpuid2, encodeMsrList, type KvmCpuidEntry2 } from './abi/x86.ts';
+import { cpuid2Room, decodeCpuid2, decodeMsrList, encodeMsrList, type KvmCpuidEntry2 } from './abi/x86.ts';
 import { checkInteger, checkText } from './check.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr } from './device.ts';
 import { DeviceMissingError, DevicePermissionError, IoctlError, NotKvmError } from './errors.ts';
@@ -86,7 +86,7 @@ export class Kvm extends KvmHandle<NativeSystem> {
   }
 
   #cpuid(request: number): KvmCpuidEntry2[] {
-    const room = encodeCpuid2(new Array(MAX_CPUID_ENTRIES).fill({}));
+    const room = cpuid2Room(MAX_CPUID_ENTRIES);
     this.ioctl(request, room);
     return decodeCpuid2(room);
   }

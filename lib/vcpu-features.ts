@@ -1,5 +1,6 @@
 import { ioctls } from './abi/ioctl.ts';
 import {
+  cpuid2Room,
   decodeCpuid2,
   decodeMsrs,
   encodeCpuid2,
@@ -69,7 +70,7 @@ export abstract class VcpuFeatures extends VcpuRegs {
 
   /** KVM_GET_CPUID2: what `setCpuid2` set; a new vCPU has none. */
   getCpuid2(): KvmCpuidEntry2[] {
-    const room = encodeCpuid2(new Array(MAX_CPUID_ENTRIES).fill({}));
+    const room = cpuid2Room(MAX_CPUID_ENTRIES);
     this.ioctl(ioctls.KVM_GET_CPUID2, room);
     return decodeCpuid2(room);
   }

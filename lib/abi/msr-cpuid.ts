@@ -76,7 +76,14 @@ export type KvmCpuidEntry2 = LayoutValue<typeof kvmCpuidEntry2>;
 /** struct kvm_cpuid2: the head of KVM_SET_CPUID2's and KVM_GET_SUPPORTED_CPUID's argument; `nent` entries follow. */
 export const kvmCpuid2 = layout('struct kvm_cpuid2', 8, { nent: u32(0) });
 
-/** The argument of KVM_SET_CPUID2, or, with empty entries, the room that KVM_GET_SUPPORTED_CPUID fills. */
+/** The room for so many entries that KVM_GET_SUPPORTED_CPUID and KVM_GET_CPUID2 fill. */
+export function cpuid2Room(count: number): Uint8Array<ArrayBuffer> {
+  const room = new Uint8Array(kvmCpuid2.size + count * kvmCpuidEntry2.size);
+  kvmCpuid2.write(new DataView(room.buffer), { nent: count });
+  return room;
+}
+
+/** The argument of KVM_SET_CPUID2. */
 export function encodeCpuid2(entries: readonly Partial<KvmCpuidEntry2>[]): Uint8Array<ArrayBuffer> {
   return encodeList(kvmCpuid2, 'nent', kvmCpuidEntry2, entries);
 }
