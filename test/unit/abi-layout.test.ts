@@ -19,6 +19,7 @@ import {
   u64,
 } from '../../lib/abi/layout.ts';
 import {
+  cpuid2Room,
   decodeCpuid2,
   decodeGsiRouting,
   decodeMsrList,
@@ -175,6 +176,7 @@ test('lists: a count, then the entries', () => {
 
   const leaf = { function: 0xb, index: 1, flags: 1, eax: 1, ebx: 2, ecx: 3, edx: 4 };
   assert.deepEqual(decodeCpuid2(encodeCpuid2([leaf])), [leaf]);
+  assert.deepEqual(cpuid2Room(3), encodeCpuid2([{}, {}, {}]));
 
   const route = { gsi: 5, type: 2, flags: 0, u: [0xfee0_0000, 0, 0x4040, 0, 0, 0, 0, 0] };
   assert.deepEqual(decodeGsiRouting(encodeGsiRouting([route])), [route]);
