@@ -202,8 +202,11 @@ const fixed: Check[] = [
     async run(ctx) {
       const machine = await ctx.machine({ vcpus: 2, apic: 'xapic' });
       machine.vcpu(1).program(flat32(sti, hlt, out8(DONE_PORT)), { interrupts: false });
-      machine.vcpu(0).program(flat32(...send(1, 0x4045), hlt));
-      await runUntilDone(machine);
+      await machine.run({ until: 'halted' });
+      ctx.equal("the target's mp_state", machine.vcpu(1).vcpu.getMpState(), mpStates.KVM_MP_STATE_HALTED);
+      machine.vcpu(0).program(flat32(...send(1, 0x4045), out8(DONE_PORT)));
+      new Driver(ctx, machine, 0).untilDone();
+      new Driver(ctx, machine, 1).untilDone();
       ctx.equal('the vectors handled', [...machine.vcpu(1).interrupts.keys()], [0x45]);
     },
   },
