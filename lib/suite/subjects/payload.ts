@@ -389,14 +389,16 @@ const checks: Check[] = [
     source: ICR_FIELDS,
     needs: [forwarding],
     async run(ctx) {
-      // The first write gives the register its destination: what is asked is not which write dest_id is of.
-      const exits = await forwarded(ctx, [
-        toAbsent,
-        ...[0xff_ffff, 0xff, 0x80_0000].map((reserved) => icr2(encodeIcr2({ destination: ABSENT, reserved }))),
-      ]);
+      // The first write gives the register its destination: what is asked is not which write dest_id is of. The ICR
+      // writes, to nobody, tell one from the next.
+      const nothing = send({ vector: VECTOR, destinationMode: 'logical' });
+      const writes = [0xff_ffff, 0xff, 0x80_0000].map((reserved) => encodeIcr2({ destination: ABSENT, reserved }));
+      const exits = await forwarded(ctx, [toAbsent, ...writes.flatMap((value) => [nothing, icr2(value)])]);
       sameRows(
         'dest_id of the ICR2 writes with reserved bits',
-        exits.slice(1).map(({ destId }) => destId),
+        of('ICR2', exits)
+          .slice(1)
+          .map(({ destId }) => destId),
         [ABSENT, ABSENT, ABSENT],
       );
     },
@@ -486,9 +488,11 @@ const checks: Check[] = [
     needs: [forwarding],
     async run(ctx) {
       const machine = await ctx.machine({ apic: 'xapic' });
-      const first = [0xb8, ...le32(ICR2_ADDRESS), 0xc7, 0x00, ...le32(PRIME)];
+      const first = [0xb8, ...le32(ICR2_ADDRESS), 0xc7, 0x00, ...le32(PRIME), 0xe6, PRIMED_PORT];
       machine.vcpu(0).program({ mode: 'long64', bytes: Uint8Array.of(...first, ...longMode) });
-      const exits = noticesIn(new Driver(ctx, machine).untilDone());
+      const driver = new Driver(ctx, machine);
+      driver.until(PRIMED_PORT);
+      const exits = noticesIn(driver.untilDone());
       checkWritten(ctx, withoutRepeats(exits.filter(({ val, val2 }) => val !== PRIME && val2 !== PRIME)));
     },
   },
