@@ -1,5 +1,5 @@
 /** What the verdicts under a fault mean. */
-import type { Fault } from '../../lib/suite/faults.ts';
+import { type Fault, faults } from '../../lib/suite/faults.ts';
 import { select } from '../../lib/suite/plan.ts';
 import type { MutantRecord, Seen } from './record.ts';
 
@@ -35,6 +35,10 @@ export function judgeFault({ name, breaks }: Fault, record: MutantRecord): Judge
     wedged: record.wedged[name] ?? null,
   };
 }
+
+/** Of every fault that was tried, in the order of their numbers. */
+export const judgementsOf = (record: MutantRecord): Judgement[] =>
+  faults.filter(({ name }) => name in record.faults).map((fault) => judgeFault(fault, record));
 
 /** By check: the faults that nothing would catch without it. */
 export function leaveOneOut(judgements: readonly Judgement[]): Map<string, string[]> {

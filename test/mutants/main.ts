@@ -8,13 +8,15 @@ import { checksById } from '../../lib/suite/check.ts';
 import { faults } from '../../lib/suite/faults.ts';
 import { select } from '../../lib/suite/plan.ts';
 import { subjects } from '../../lib/suite/subjects/index.ts';
-import { judgeFault, leaveOneOut, unsound } from './judge.ts';
-import { loadRecord, type MutantRecord, saveRecord } from './record.ts';
+import { judgeFault, judgementsOf, leaveOneOut, unsound } from './judge.ts';
+import { added, loadRecord, type MutantRecord, recordFile, saveRecord } from './record.ts';
 import { runMutants } from './run.ts';
 import { leaveOneOutTable, tableOf } from './table.ts';
 
 interface MutantOptions extends GlobalOptions {
   fault: string[];
+  add: boolean;
+  recorded: boolean;
   leaveOneOut: boolean;
   seed: string;
 }
@@ -24,12 +26,10 @@ const TIMEOUT = 7200;
 
 const note = (text: string) => process.stderr.write(`${text}\n`);
 
-const judgementsOf = (record: MutantRecord) =>
-  faults.filter(({ name }) => name in record.faults).map((fault) => judgeFault(fault, record));
-
 async function mutants(patterns: readonly string[], options: MutantOptions): Promise<number> {
   const lane: Lane = options.on === 'vmx' ? 'vmx' : 'svm';
-  if (options.leaveOneOut) return showLeaveOneOut(lane, options.json);
+  if (options.leaveOneOut) return showLeaveOneOut(recorded(lane, '--leave-one-out'), options.json);
+  if (options.recorded) return show(recorded(lane, '--recorded'), recordFile(lane), options.json);
   const chosen = select(
     faults.map(({ name }) => name),
     options.fault,
@@ -41,7 +41,8 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
   if (ids.length === 0)
     throw new ArgumentError('pattern', `No check is named by ${patterns.join(' ')}`, 'See `kvm-dsm test --list`.');
   note(`${ids.length} checks under ${chosen.length} faults on ${lane}`);
-  const record = await runMutants({
+  const before = options.add ? loadRecord(lane) : null;
+  const run = await runMutants({
     lane,
     faults: chosen,
     ids,
@@ -53,9 +54,12 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
       const fault = faults.find((one) => one.name === name);
       const said = fault ? `caught by ${judgeFault(fault, soFar).caught.length}` : 'the verdicts to compare with';
       note(`${name}: ${said} (${seconds.toFixed(1)} s)`);
+      // Whatever ends the run, what it has found out is kept.
+      saveRecord(added(before, soFar));
     },
     note,
   });
+  const record = added(before, run);
   const path = saveRecord(record);
   return show(record, path, options.json);
 }
@@ -79,10 +83,13 @@ function show(record: MutantRecord, path: string, json: boolean): number {
   return missed.length + strays.length + broken.length === 0 ? 0 : 1;
 }
 
-function showLeaveOneOut(lane: Lane, json: boolean): number {
+function recorded(lane: Lane, option: string): MutantRecord {
   const record = loadRecord(lane);
-  if (!record)
-    throw new ArgumentError('--leave-one-out', `Nothing is recorded for ${lane}`, 'Run `npm run mutants` first.');
+  if (!record) throw new ArgumentError(option, `Nothing is recorded for ${lane}`, 'Run `npm run mutants` first.');
+  return record;
+}
+
+function showLeaveOneOut(record: MutantRecord, json: boolean): number {
   const only = leaveOneOut(judgementsOf(record));
   if (json) process.stdout.write(`${JSON.stringify(Object.fromEntries(only), null, 1)}\n`);
   else {
@@ -90,7 +97,7 @@ function showLeaveOneOut(lane: Lane, json: boolean): number {
     const checks = Object.keys(record.baseline).length;
     const tried = Object.keys(record.faults).length;
     process.stdout.write(
-      `\n${checks} checks under ${tried} faults on ${lane}, ${record.kernel}: ${only.size} checks are the only ones that catch some fault\n`,
+      `\n${checks} checks under ${tried} faults on ${record.on}, ${record.kernel}: ${only.size} checks are the only ones that catch some fault\n`,
     );
   }
   return 0;
@@ -102,7 +109,9 @@ const program = withGlobalOptions(new Command('mutants'), TIMEOUT)
   .description("run the conformance suite against each fault of the lab's kernel (--on svm, or vmx)")
   .argument('[pattern...]', 'parts of the names of checks, or globs')
   .option('--fault <pattern>', 'only such faults; may be given several times', collect, [])
+  .option('--add', 'keep what the last run recorded of other faults and checks', false)
   .option('--seed <n>', 'what random choices depend on', '1')
+  .option('--recorded', 'run nothing: judge what the last run recorded', false)
   .option('--leave-one-out', 'of the last run: what would not be caught without one check', false)
   .action(async (patterns: string[], _options, command: Command) => {
     exitCode = await mutants(patterns, globalOptionsOf<MutantOptions>(command));

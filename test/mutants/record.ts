@@ -45,3 +45,24 @@ export function loadRecord(lane: string): MutantRecord | null {
     throw error;
   }
 }
+
+/**
+ * What was recorded before with what a run has found out since: of a check under a fault, the later verdict. Of another
+ * kernel, or with another seed, nothing is kept.
+ */
+export function added(before: MutantRecord | null, run: MutantRecord): MutantRecord {
+  const fits = before?.kernel === run.kernel && before.seed === run.seed;
+  const faults = { ...(fits ? before.faults : {}) };
+  const wedged = { ...(fits ? before.wedged : {}) };
+  for (const [name, verdicts] of Object.entries(run.faults)) {
+    if (Object.keys(verdicts).length === 0) continue;
+    faults[name] = { ...faults[name], ...verdicts };
+    delete wedged[name];
+  }
+  return {
+    ...run,
+    baseline: { ...(fits ? before.baseline : {}), ...run.baseline },
+    faults,
+    wedged: { ...wedged, ...run.wedged },
+  };
+}

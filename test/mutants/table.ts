@@ -4,14 +4,22 @@ import type { Judgement } from './judge.ts';
 /** How many checks are named that caught a fault; the record has all. */
 const NAMED = 4;
 
+/** Of the checks that caught a fault those that catch the fewest faults, and how many more there are. */
+export function closestOf(
+  judgements: readonly Judgement[],
+  caught: readonly string[],
+): { named: string[]; more: number } {
+  const catches = new Map<string, number>();
+  for (const id of judgements.flatMap((one) => one.caught)) catches.set(id, (catches.get(id) ?? 0) + 1);
+  const named = caught.toSorted((a, b) => catches.get(a)! - catches.get(b)!).slice(0, NAMED);
+  return { named, more: caught.length - named.length };
+}
+
 /** One line per fault that says how many checks caught it, and names those that catch the fewest faults. */
 export function tableOf(judgements: readonly Judgement[]): string {
-  const catches = new Map<string, number>();
-  for (const id of judgements.flatMap(({ caught }) => caught)) catches.set(id, (catches.get(id) ?? 0) + 1);
   const rows = judgements.map(({ fault, caught, withoutCause, wedged }) => {
-    const closest = caught.toSorted((a, b) => catches.get(a)! - catches.get(b)!).slice(0, NAMED);
-    const more = caught.length > closest.length ? [`and ${caught.length - closest.length} more`] : [];
-    const by = caught.length === 0 ? 'NOT CAUGHT' : [...closest, ...more].join(', ');
+    const { named, more } = closestOf(judgements, caught);
+    const by = caught.length === 0 ? 'NOT CAUGHT' : [...named, ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
     return [fault, wedged ? `${by} (the machine died in ${wedged})` : by, withoutCause.join(', ') || '-'];
   });
   return columns([['fault', 'checks that caught it', 'checks that fired without cause'], ...rows]);

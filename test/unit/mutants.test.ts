@@ -5,7 +5,7 @@ import { select } from '../../lib/suite/plan.ts';
 import { subjects } from '../../lib/suite/subjects/index.ts';
 import type { Verdict } from '../../lib/suite/verdict.ts';
 import { judgeFault, leaveOneOut, unsound } from '../mutants/judge.ts';
-import type { MutantRecord, Verdicts } from '../mutants/record.ts';
+import { added, type MutantRecord, type Verdicts } from '../mutants/record.ts';
 import { leaveOneOutTable, tableOf } from '../mutants/table.ts';
 
 const seen = (verdicts: Record<string, Verdict>): Verdicts =>
@@ -71,6 +71,30 @@ test('without one check: the faults that it alone catches', () => {
   assert.match(leaveOneOutTable(only), /^a\.one +f, h$/m);
   assert.match(tableOf(judgements), /^f +a\.one +-$/m);
   assert.match(tableOf(judgements), /^j +NOT CAUGHT +-$/m);
+});
+
+test('a run adds to what was recorded, where it says the same of both', () => {
+  const before = { ...record({ f: { 'a.one': 'fail' }, g: { 'a.one': 'fail' } }), wedged: { f: 'a.two', g: 'a.two' } };
+  const run: MutantRecord = {
+    ...record({}),
+    baseline: seen({ 'a.three': 'pass' }),
+    faults: { f: seen({ 'a.one': 'pass', 'a.three': 'fail' }), h: {} },
+  };
+  const both = added(before, run);
+  assert.deepEqual(Object.keys(both.baseline), [...Object.keys(baseline), 'a.three']);
+  assert.deepEqual(judgeFault(fault('f', '*'), both).caught, ['a.three']);
+  assert.deepEqual(judgeFault(fault('g', '*'), both).caught, ['a.one']);
+  assert.deepEqual(Object.keys(both.faults), ['f', 'g']);
+  assert.deepEqual(both.wedged, { g: 'a.two' });
+});
+
+test('of another kernel, or with another seed, nothing is kept', () => {
+  const run = { ...record({}), faults: { f: seen({ 'a.one': 'pass' }) } };
+  for (const other of [{ kernel: 'another' }, { seed: 2 }]) {
+    const before = { ...record({ g: { 'a.one': 'fail' } }), ...other };
+    assert.deepEqual(Object.keys(added(before, run).faults), ['f']);
+  }
+  assert.deepEqual(Object.keys(added(null, run).faults), ['f']);
 });
 
 test('every fault breaks claims, and only of checks that are there', () => {

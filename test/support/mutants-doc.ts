@@ -1,0 +1,54 @@
+/** Writes docs/mutants.md, with what `npm run mutants` has recorded last: `npm run docs:mutants`. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { faults } from '../../lib/suite/faults.ts';
+import { type Judgement, judgementsOf, leaveOneOut } from '../mutants/judge.ts';
+import { loadRecord, type MutantRecord } from '../mutants/record.ts';
+import { closestOf } from '../mutants/table.ts';
+import { root } from './command.ts';
+
+export const mutantsDocument = join(root, 'docs/mutants.md');
+
+/** What stands before the tables, up to and with this line, is written by hand. */
+const MARK = '<!-- What follows is made by npm run docs:mutants. -->\n';
+
+const code = (id: string) => `\`${id}\``;
+
+function section(record: MutantRecord): string {
+  const judgements = judgementsOf(record);
+  const only = [...leaveOneOut(judgements)].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const caught = judgements.filter((one) => one.caught.length > 0).length;
+  const checks = Object.keys(record.baseline).length;
+  return [
+    `## On ${record.on}`,
+    '',
+    `${record.kernel}, seed ${record.seed}: ${checks} checks, of which a fault may have been tried with some. ${caught} of ` +
+      `${judgements.length} faults are caught.`,
+    '',
+    '| fault | what the kernel does wrong | checks that caught it | without cause |',
+    '|---|---|---|---|',
+    ...rowsOf(judgements),
+    '',
+    ...(only.length === 0 ? [] : ['| without this check | nothing catches |', '|---|---|']),
+    ...only.map(([id, names]) => `| ${code(id)} | ${names.map(code).join(', ')} |`),
+    ...(only.length === 0 ? [] : ['']),
+  ].join('\n');
+}
+
+function rowsOf(judgements: readonly Judgement[]): string[] {
+  return judgements.map(({ fault, caught, withoutCause }) => {
+    const what = faults.find(({ name }) => name === fault)?.what ?? '';
+    const { named, more } = closestOf(judgements, caught);
+    const by = [...named.map(code), ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
+    return `| ${code(fault)} | ${what} | ${by || '**none**'} | ${withoutCause.map(code).join(', ')} |`;
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const records = ['svm', 'vmx'].flatMap((lane) => loadRecord(lane) ?? []);
+  const page = readFileSync(mutantsDocument, 'utf8');
+  const end = page.indexOf(MARK);
+  if (end < 0) throw new Error(`${mutantsDocument} has lost its line ${MARK}`);
+  writeFileSync(mutantsDocument, `${page.slice(0, end)}${MARK}\n${records.map(section).join('\n')}`);
+}
