@@ -17,7 +17,7 @@ export interface Fault {
  */
 export const FAULT_PARAMETER = '/sys/module/kvm/parameters/dsm_fault';
 
-/** That each write comes out, and once. Not once.delivery.*, and what else is of the local APICs alone. */
+/** That each write comes out, and once: all of `once` but what local APICs do. */
 const ONCE = [
   'once.first',
   'once.one.*',
@@ -26,7 +26,9 @@ const ONCE = [
   'once.loop',
   'once.single-step',
   'once.resume.*',
-  'once.both.*',
+  'once.both.pushad',
+  'once.both.rep-*',
+  'once.both.again',
   'once.within.*',
   'once.interrupted.*',
   'once.finished.*',

@@ -11,11 +11,12 @@ import { subjects } from '../../lib/suite/subjects/index.ts';
 import { judgeFault, judgementsOf, leaveOneOut, unsound } from './judge.ts';
 import { added, loadRecord, type MutantRecord, recordFile, saveRecord } from './record.ts';
 import { runMutants } from './run.ts';
-import { leaveOneOutTable, tableOf } from './table.ts';
+import { closestOf, leaveOneOutTable, tableOf } from './table.ts';
 
 interface MutantOptions extends GlobalOptions {
   fault: string[];
   add: boolean;
+  like?: string;
   recorded: boolean;
   leaveOneOut: boolean;
   seed: string;
@@ -35,7 +36,10 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
     options.fault,
   );
   const checks = checksById(subjects);
-  const ids = select([...checks.keys()], patterns);
+  const only = options.like === undefined ? undefined : caughtOn(options.like, chosen, patterns);
+  const ids = only
+    ? [...checks.keys()].filter((id) => [...only.values()].flat().includes(id))
+    : select([...checks.keys()], patterns);
   if (chosen.length === 0)
     throw new ArgumentError('--fault', `No fault is named by ${options.fault.join(' ')}`, 'See lib/suite/faults.ts.');
   if (ids.length === 0)
@@ -46,6 +50,7 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
     lane,
     faults: chosen,
     ids,
+    only,
     checks,
     module: null,
     seed: Number(options.seed),
@@ -62,6 +67,16 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
   const record = added(before, run);
   const path = saveRecord(record);
   return show(record, path, options.json);
+}
+
+/** By fault: the checks that the table of another lane names. */
+function caughtOn(lane: string, chosen: readonly string[], patterns: readonly string[]): Map<string, string[]> {
+  const judgements = judgementsOf(recorded(lane, '--like'));
+  return new Map(
+    judgements
+      .filter(({ fault }) => chosen.includes(fault))
+      .map(({ fault, caught }) => [fault, select(closestOf(judgements, caught).named, patterns)]),
+  );
 }
 
 function show(record: MutantRecord, path: string, json: boolean): number {
@@ -83,7 +98,7 @@ function show(record: MutantRecord, path: string, json: boolean): number {
   return missed.length + strays.length + broken.length === 0 ? 0 : 1;
 }
 
-function recorded(lane: Lane, option: string): MutantRecord {
+function recorded(lane: string, option: string): MutantRecord {
   const record = loadRecord(lane);
   if (!record) throw new ArgumentError(option, `Nothing is recorded for ${lane}`, 'Run `npm run mutants` first.');
   return record;
@@ -110,6 +125,7 @@ const program = withGlobalOptions(new Command('mutants'), TIMEOUT)
   .argument('[pattern...]', 'parts of the names of checks, or globs')
   .option('--fault <pattern>', 'only such faults; may be given several times', collect, [])
   .option('--add', 'keep what the last run recorded of other faults and checks', false)
+  .option('--like <lane>', "under each fault only the checks that the table of another lane's last run names")
   .option('--seed <n>', 'what random choices depend on', '1')
   .option('--recorded', 'run nothing: judge what the last run recorded', false)
   .option('--leave-one-out', 'of the last run: what would not be caught without one check', false)

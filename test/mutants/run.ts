@@ -18,6 +18,8 @@ export interface MutantRun {
   faults: readonly string[];
   /** Ids of checks, and all that there are. */
   ids: readonly string[];
+  /** By fault: which of these run under it. Default: all. */
+  only?: ReadonlyMap<string, readonly string[]> | undefined;
   checks: ReadonlyMap<string, Check>;
   /** The text of a module that exports them as `subjects`; `null`: they are the suite's own. */
   module: string | null;
@@ -37,7 +39,7 @@ type Sent = Item & { fault: string };
  * @throws what the lab throws; SuiteWorkerError if the machine dies without a fault, or has no faults
  */
 export async function runMutants(run: MutantRun): Promise<MutantRecord> {
-  const { lane, faults, ids, checks, module, seed, options, onFault, note } = run;
+  const { lane, faults, ids, only, checks, module, seed, options, onFault, note } = run;
   const record: MutantRecord = {
     version: 1,
     on: lane,
@@ -49,7 +51,7 @@ export async function runMutants(run: MutantRun): Promise<MutantRecord> {
     wedged: {},
   };
   let left: Sent[] = [NONE, ...faults]
-    .flatMap((fault) => ids.map((id) => ({ id, fault })))
+    .flatMap((fault) => (only?.get(fault) ?? ids).map((id) => ({ id, fault })))
     .map(({ id, fault }, n) => ({ n, id, fault, round: 1 }));
   /** Whose outcome came last. */
   let last: Sent | undefined;
