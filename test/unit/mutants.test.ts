@@ -6,7 +6,7 @@ import { subjects } from '../../lib/suite/subjects/index.ts';
 import type { Verdict } from '../../lib/suite/verdict.ts';
 import { judgeFault, leaveOneOut, unsound } from '../mutants/judge.ts';
 import { added, type MutantRecord, type Verdicts } from '../mutants/record.ts';
-import { leaveOneOutTable, tableOf } from '../mutants/table.ts';
+import { closestOf, leaveOneOutTable, tableOf } from '../mutants/table.ts';
 
 const seen = (verdicts: Record<string, Verdict>): Verdicts =>
   Object.fromEntries(
@@ -71,6 +71,18 @@ test('without one check: the faults that it alone catches', () => {
   assert.match(leaveOneOutTable(only), /^a\.one +f, h$/m);
   assert.match(tableOf(judgements), /^f +a\.one +-$/m);
   assert.match(tableOf(judgements), /^j +NOT CAUGHT +-$/m);
+});
+
+test('the table names the checks that catch the fewest faults', () => {
+  const ids = ['a.1', 'a.2', 'a.3', 'a.4', 'a.5', 'a.6'];
+  const all = { ...record({}), baseline: seen(Object.fromEntries(ids.map((id) => [id, 'pass']))) };
+  all.faults = {
+    f: seen(Object.fromEntries(ids.map((id) => [id, 'fail']))),
+    g: seen({ 'a.1': 'fail', 'a.2': 'fail' }),
+  };
+  const judgements = ['f', 'g'].map((name) => judgeFault(fault(name, '*'), all));
+  assert.deepEqual(closestOf(judgements, judgements[0]!.caught), { named: ['a.3', 'a.4', 'a.5', 'a.6'], more: 2 });
+  assert.match(tableOf(judgements), /^f +a\.3, a\.4, a\.5, a\.6, and 2 more +-$/m);
 });
 
 test('a run adds to what was recorded, where it says the same of both', () => {
