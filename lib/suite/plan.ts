@@ -35,14 +35,18 @@ export function select(ids: readonly string[], patterns: readonly string[]): str
   if (patterns.length === 0) return [...ids];
   const tests = patterns.map((pattern) => {
     if (!/[*?]/.test(pattern)) return (id: string) => id.includes(pattern);
-    const source = pattern
-      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-      .replaceAll('*', '.*')
-      .replaceAll('?', '.');
-    const whole = new RegExp(`^${source}$`);
-    return (id: string) => whole.test(id);
+    return (id: string) => fits(id, pattern);
   });
-  return ids.filter((id) => tests.some((fits) => fits(id)));
+  return ids.filter((id) => tests.some((test) => test(id)));
+}
+
+/** Whether a glob, or an id, means the whole of an id. */
+export function fits(id: string, glob: string): boolean {
+  const source = glob
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${source}$`).test(id);
 }
 
 /** How an item is called in a report. */

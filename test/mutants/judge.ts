@@ -1,6 +1,6 @@
 /** What the verdicts under a fault mean. */
 import { type Fault, faults } from '../../lib/suite/faults.ts';
-import { select } from '../../lib/suite/plan.ts';
+import { fits } from '../../lib/suite/plan.ts';
 import type { MutantRecord, Seen } from './record.ts';
 
 /** How the suite did with one fault. */
@@ -27,11 +27,11 @@ function fires(before: Seen, under: Seen): boolean {
 export function judgeFault({ name, breaks }: Fault, record: MutantRecord): Judgement {
   const seen = Object.entries(record.faults[name] ?? {});
   const before = (id: string) => record.baseline[id]!;
-  const mayShow = new Set(select(Object.keys(record.baseline), breaks));
+  const mayShow = (id: string) => breaks.some((glob) => fits(id, glob));
   return {
     fault: name,
-    caught: seen.filter(([id, under]) => mayShow.has(id) && fires(before(id), under)).map(([id]) => id),
-    withoutCause: seen.filter(([id, under]) => !mayShow.has(id) && changed(before(id), under)).map(([id]) => id),
+    caught: seen.filter(([id, under]) => mayShow(id) && fires(before(id), under)).map(([id]) => id),
+    withoutCause: seen.filter(([id, under]) => !mayShow(id) && changed(before(id), under)).map(([id]) => id),
     wedged: record.wedged[name] ?? null,
   };
 }
