@@ -120,7 +120,12 @@ export const faults: readonly Fault[] = [
     name: 'unshifted-dest-id',
     number: 6,
     what: 'dest_id is the whole of ICR2, not its bits 31:24',
-    breaks: ['payload.icr2.destination', 'payload.icr2.destination.only', 'payload.icr.dest-id*'],
+    breaks: [
+      'payload.icr2.destination',
+      'payload.icr2.destination.only',
+      'payload.icr.dest-id',
+      'payload.icr.dest-id.kept',
+    ],
   },
   { name: 'id-index', number: 7, what: "id is the vCPU's index, not its vcpu_id", breaks: ['source.id.*'] },
   {
@@ -164,8 +169,27 @@ export const faults: readonly Fault[] = [
       'transparency.no-exit.timer',
     ],
   },
-  { name: 'forget-icr2', number: 14, what: 'ICR2 writes make no exit', breaks: EXITS },
-  { name: 'forget-icr', number: 15, what: 'ICR writes make no exit', breaks: EXITS },
+  {
+    name: 'forget-icr2',
+    number: 14,
+    what: 'ICR2 writes make no exit',
+    breaks: [
+      'payload.val.register',
+      'payload.icr2.*',
+      'payload.instruction.*',
+      'order.*',
+      ...ONCE,
+      'state.*',
+      'source.id.icr2',
+      'bypass.instruction.*',
+    ],
+  },
+  {
+    name: 'forget-icr',
+    number: 15,
+    what: 'ICR writes make no exit',
+    breaks: ['payload.val.register', 'payload.icr.*', 'order.*', ...ONCE, 'source.id.icr'],
+  },
   {
     name: 'lose-on-signal',
     number: 16,

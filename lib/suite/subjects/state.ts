@@ -8,6 +8,7 @@ import { restoreMachineState, saveMachineState } from '../../state/machine-state
 import type { Vcpu } from '../../vcpu.ts';
 import { type Check, subject, table } from '../check.ts';
 import type { CheckContext } from '../context.ts';
+import { isPort } from '../drive.ts';
 import { DONE_PORT } from '../guests.ts';
 import { capability, forwarding } from '../needs.ts';
 import { at } from '../senders.ts';
@@ -45,6 +46,7 @@ function enterUntil(ctx: CheckContext, machine: Machine, wanted: (exit: Exit) =>
   for (let count = 0; count < ENOUGH; count++) {
     const exit = enter(ctx, machine);
     if (wanted(exit)) return exit;
+    if (isPort(exit, DONE_PORT)) ctx.fail('no such exit before the end of the program');
   }
   ctx.fail(`no such exit among ${ENOUGH}`);
 }
@@ -356,6 +358,7 @@ const layout: Check[] = [
     async run(ctx) {
       const machine = await ready(ctx);
       const before = runBytes(machine.vcpu(1).vcpu);
+      enterUntil(ctx, machine, isForwarded);
       enterUntil(ctx, machine, ({ name }) => name === 'KVM_EXIT_IO');
       ctx.equal("vCPU 1's kvm_run", runBytes(machine.vcpu(1).vcpu), before);
     },
@@ -370,6 +373,7 @@ const layout: Check[] = [
       machine.vcpu(1).program(flat32(out8(ELSEWHERE_PORT)));
       enter(ctx, machine, 1);
       const before = runBytes(machine.vcpu(1).vcpu);
+      enterUntil(ctx, machine, isForwarded);
       enterUntil(ctx, machine, ({ name }) => name === 'KVM_EXIT_IO');
       ctx.equal("vCPU 1's kvm_run", runBytes(machine.vcpu(1).vcpu), before);
     },
