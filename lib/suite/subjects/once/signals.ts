@@ -136,6 +136,8 @@ export const signalChecks: Check[] = [
     id: 'once.pending.thread',
     claim: 'A write that is still to be told of comes out once when another thread enters the vCPU',
     source: `${SLOT}: the slot is the vCPU's`,
+    // Of a process' first thread: seconds on an emulated CPU.
+    deadline: STORM,
     needs: [forwarding],
     async run(ctx) {
       const { machine, drivers } = await primedMachine(ctx, [moveTo('ICR2')]);
