@@ -19,12 +19,12 @@ function section(record: MutantRecord): string {
   const judgements = judgementsOf(record);
   const only = [...leaveOneOut(judgements)].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const caught = judgements.filter((one) => one.caught.length > 0).length;
-  const checks = Object.keys(record.baseline).length;
+  const stray = judgements.filter((one) => one.withoutCause.length > 0).length;
   return [
     `## On ${record.on}`,
     '',
-    `${record.kernel}, seed ${record.seed}: ${checks} checks, of which a fault may have been tried with some. ${caught} of ` +
-      `${judgements.length} faults are caught.`,
+    `\`npm run mutants -- --on ${record.on}\`: ${extentOf(record)}. ${caught} of ${judgements.length} faults were caught; checks fired`,
+    `without cause under ${stray}. ${record.kernel}, kvm-dsm ${record.package}, seed ${record.seed}.`,
     '',
     '| fault | what the kernel does wrong | checks that caught it | without cause |',
     '|---|---|---|---|',
@@ -34,6 +34,16 @@ function section(record: MutantRecord): string {
     ...only.map(([id, names]) => `| ${code(id)} | ${names.map(code).join(', ')} |`),
     ...(only.length === 0 ? [] : ['']),
   ].join('\n');
+}
+
+/** How much was tried, and how long it took. */
+function extentOf({ baseline, faults: tried }: MutantRecord): string {
+  const counts = Object.values(tried).map((verdicts) => Object.keys(verdicts).length);
+  const [all, least, most] = [Object.keys(baseline).length, Math.min(...counts), Math.max(...counts)];
+  const some = least === most ? String(most) : `${least} to ${most}`;
+  const checks = least === all ? `${all} checks under each fault` : `of ${all} checks ${some} under each fault`;
+  const ms = [baseline, ...Object.values(tried)].flatMap((verdicts) => Object.values(verdicts)).map((one) => one.ms);
+  return `${checks}, ${Math.round(ms.reduce((sum, one) => sum + one, 0) / 60_000)} minutes of checks`;
 }
 
 function rowsOf(judgements: readonly Judgement[]): string[] {
