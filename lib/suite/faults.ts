@@ -66,7 +66,6 @@ const EXITS = [
   'modes.base.one-vcpu',
   'transparency.exit.*',
   'capability.forwarding.*',
-  'capability.injection.needs-forwarding',
 ];
 
 /** That an IPI is delivered in this kernel. */
@@ -252,12 +251,7 @@ export const faults: readonly Fault[] = [
     name: 'only-split',
     number: 24,
     what: 'no exit unless the irqchip is split',
-    breaks: [
-      ...PLAIN,
-      'modes.irqchip.full.forwards',
-      'capability.forwarding.*',
-      'capability.injection.needs-forwarding',
-    ],
+    breaks: [...PLAIN, 'modes.irqchip.full.forwards', 'capability.forwarding.*'],
   },
   {
     name: 'only-vcpu0',
@@ -269,7 +263,7 @@ export const faults: readonly Fault[] = [
     name: 'lose-first',
     number: 26,
     what: "no exit for a vCPU's first write",
-    breaks: ['once.first', 'state.*', 'bypass.instruction.*', 'capability.forwarding.*'],
+    breaks: ['once.first', 'state.*', 'bypass.instruction.*'],
   },
   {
     name: 'report-reads',
