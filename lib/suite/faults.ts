@@ -148,7 +148,7 @@ export const faults: readonly Fault[] = [
     name: 'deliver-twice',
     number: 11,
     what: "an ICR write's IPI is delivered once more on resume",
-    breaks: ['transparency.delivery.*', 'once.delivery.*', 'modes.software-disabled.takes-nmi'],
+    breaks: ['stock.nmi.*', 'transparency.delivery.*', 'once.delivery.*', 'modes.software-disabled.takes-nmi'],
   },
   {
     name: 'forward-eoi-tpr',
