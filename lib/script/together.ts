@@ -105,7 +105,8 @@ async function lookAround(
   for (let times = 0; times < LOOKS; times++) {
     const going = runs.filter((run) => run.alive && !left.has(run.vcpu));
     await Promise.all(going.map((run) => run.pause()));
-    if (isOver()) return;
+    // One that fails is not out yet: its failure is what ends the run.
+    if (isOver() || going.some(({ inGuest }) => inGuest)) return;
     for (const run of going) if (run.alive) conductor.look(run.vcpu);
     if (times === LOOKS - 1) return;
     for (const run of going) if (!left.has(run.vcpu)) run.resume();
@@ -125,7 +126,7 @@ async function allIdle(
     await delay(wait);
     if (isOver()) return false;
     await Promise.all(runs.map((run) => run.pause()));
-    if (isOver() || runs.some(({ alive }) => !alive)) return false;
+    if (isOver() || runs.some(({ alive, inGuest }) => inGuest || !alive)) return false;
     for (const run of runs) conductor.look(run.vcpu);
     times = conductor.idle.every((vcpu) => left.has(vcpu) || isIdle(vcpu)) ? times + 1 : 0;
     if (times === 2) return true;
