@@ -136,9 +136,9 @@ async function target(ctx: CheckContext, ...ipis: readonly number[]): Promise<Ma
 
 /** Runs vCPU 1 for itself, behind the others: it takes what waits for it. */
 function runTarget(ctx: CheckContext, machine: Machine): void {
-  const ap = machine.vcpu(1).program(flat32(nop, nop, nop, out8(DONE_PORT)));
-  const { name } = ap.vcpu.run({ deadline: '8s', profile: machine.profile });
-  ctx.equal("the target's exit", name, 'KVM_EXIT_IO');
+  machine.vcpu(1).program(flat32(nop, nop, nop, out8(DONE_PORT)));
+  // What comes out of its handlers is no claim of these checks.
+  new Driver(ctx, machine, 1).untilDone();
 }
 
 /** An exit at which a vCPU is entered again: where KVM emulates guests, it takes interrupts there and in HLT alone. */
