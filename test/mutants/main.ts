@@ -25,6 +25,9 @@ interface MutantOptions extends GlobalOptions {
 /** Seconds for everything. */
 const TIMEOUT = 7200;
 
+/** How many checks of another lane's table are tried under a fault. */
+const LIKE = 2;
+
 const note = (text: string) => process.stderr.write(`${text}\n`);
 
 async function mutants(patterns: readonly string[], options: MutantOptions): Promise<number> {
@@ -69,13 +72,13 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
   return show(record, path, options.json);
 }
 
-/** By fault: the checks that the table of another lane names. */
+/** By fault: the first checks that the table of another lane names. */
 function caughtOn(lane: string, chosen: readonly string[], patterns: readonly string[]): Map<string, string[]> {
   const judgements = judgementsOf(recorded(lane, '--like'));
   return new Map(
     judgements
       .filter(({ fault }) => chosen.includes(fault))
-      .map(({ fault, caught }) => [fault, select(closestOf(judgements, caught).named, patterns)]),
+      .map(({ fault, caught }) => [fault, select(closestOf(judgements, caught).named.slice(0, LIKE), patterns)]),
   );
 }
 
@@ -125,7 +128,7 @@ const program = withGlobalOptions(new Command('mutants'), TIMEOUT)
   .argument('[pattern...]', 'parts of the names of checks, or globs')
   .option('--fault <pattern>', 'only such faults; may be given several times', collect, [])
   .option('--add', 'keep what the last run recorded of other faults and checks', false)
-  .option('--like <lane>', "under each fault only the checks that the table of another lane's last run names")
+  .option('--like <lane>', "under each fault only the two checks that another lane's table names first")
   .option('--seed <n>', 'what random choices depend on', '1')
   .option('--recorded', 'run nothing: judge what the last run recorded', false)
   .option('--leave-one-out', 'of the last run: what would not be caught without one check', false)
