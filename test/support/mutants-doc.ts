@@ -23,7 +23,7 @@ function section(record: MutantRecord): string {
   return [
     `## On ${record.on}`,
     '',
-    `\`npm run mutants -- --on ${record.on}\`: ${extentOf(record)}. ${caught} of ${judgements.length} faults were caught; checks fired`,
+    `${sentence(extentOf(record))}. ${caught} of ${judgements.length} faults were caught; checks fired`,
     `without cause under ${stray}. ${record.kernel}, kvm-dsm ${record.package}, seed ${record.seed}.`,
     '',
     '| fault | what the kernel does wrong | checks that caught it | without cause |',
@@ -45,6 +45,8 @@ function extentOf({ baseline, faults: tried }: MutantRecord): string {
   const ms = [baseline, ...Object.values(tried)].flatMap((verdicts) => Object.values(verdicts)).map((one) => one.ms);
   return `${checks}, ${Math.round(ms.reduce((sum, one) => sum + one, 0) / 60_000)} minutes of checks`;
 }
+
+const sentence = (text: string) => `${text[0]!.toUpperCase()}${text.slice(1)}`;
 
 function rowsOf(judgements: readonly Judgement[]): string[] {
   return judgements.map(({ fault, caught, withoutCause }) => {
