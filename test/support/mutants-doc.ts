@@ -17,13 +17,16 @@ const code = (id: string) => `\`${id}\``;
 
 function section(record: MutantRecord): string {
   const judgements = judgementsOf(record);
-  const only = [...leaveOneOut(judgements)].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const checks = Object.keys(record.baseline).length;
+  const whole = Object.values(record.faults).every((verdicts) => Object.keys(verdicts).length === checks);
+  // Where only some checks were tried it says nothing.
+  const only = whole ? [...leaveOneOut(judgements)].toSorted(([a], [b]) => (a < b ? -1 : 1)) : [];
   const caught = judgements.filter((one) => one.caught.length > 0).length;
   const stray = judgements.filter((one) => one.withoutCause.length > 0).length;
   return [
     `## On ${record.on}`,
     '',
-    `${sentence(extentOf(record))}. ${caught} of ${judgements.length} faults were caught; checks fired`,
+    `${extentOf(record)}. ${caught} of ${judgements.length} faults were caught; checks fired`,
     `without cause under ${stray}. ${record.kernel}, kvm-dsm ${record.package}, seed ${record.seed}.`,
     '',
     '| fault | what the kernel does wrong | checks that caught it | without cause |',
@@ -36,17 +39,13 @@ function section(record: MutantRecord): string {
   ].join('\n');
 }
 
-/** How much was tried, and how long it took. */
+/** How many checks were tried. */
 function extentOf({ baseline, faults: tried }: MutantRecord): string {
   const counts = Object.values(tried).map((verdicts) => Object.keys(verdicts).length);
   const [all, least, most] = [Object.keys(baseline).length, Math.min(...counts), Math.max(...counts)];
-  const some = least === most ? String(most) : `${least} to ${most}`;
-  const checks = least === all ? `${all} checks under each fault` : `of ${all} checks ${some} under each fault`;
-  const ms = [baseline, ...Object.values(tried)].flatMap((verdicts) => Object.values(verdicts)).map((one) => one.ms);
-  return `${checks}, ${Math.round(ms.reduce((sum, one) => sum + one, 0) / 60_000)} minutes of checks`;
+  if (least === all) return `${all} checks under each fault`;
+  return `Of ${all} checks ${least === most ? most : `${least} to ${most}`} under each fault`;
 }
-
-const sentence = (text: string) => `${text[0]!.toUpperCase()}${text.slice(1)}`;
 
 function rowsOf(judgements: readonly Judgement[]): string[] {
   return judgements.map(({ fault, caught, withoutCause }) => {
