@@ -35,7 +35,8 @@ describe('mutants', { skip: labMissing(), timeout: 300_000 }, () => {
     assert.deepEqual(late, { 'mutant.dies': 'fail' });
     assert.deepEqual(verdicts(record.faults['wrong-exit']!), { 'mutant.none': 'fail', 'mutant.last': 'pass' });
     assert.deepEqual(record.wedged, { late: 'mutant.dies' });
-    assert.deepEqual(said, ['none', 'duplicate', 'late', 'wrong-exit']);
+    // The last outcome under the fault before may have gone down as well: it comes from the next machine then.
+    assert.deepEqual(said.toSorted(), ['duplicate', 'late', 'none', 'wrong-exit']);
     const judgement = judgeFault({ name: 'late', number: 29, what: '', breaks: ['mutant.none'] }, record);
     assert.deepEqual([judgement.withoutCause, judgement.wedged], [['mutant.dies'], 'mutant.dies']);
   });
