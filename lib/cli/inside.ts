@@ -2,6 +2,7 @@
  * The command and the public module as they are inside a lab machine: one CommonJS file with everything that a run
  * needs, since there opening files and compiling code is slow. The lab bundles it.
  */
+import { outputSent } from './output.ts';
 import { followParent } from './own-process.ts';
 import { PARSED_RUN } from './parsed-run.ts';
 import { runParsed } from './run.ts';
@@ -14,6 +15,12 @@ export const PARSED_TEST = '--parsed-test';
 /** Runs the command with `argv` as in `process.argv`; returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   followParent();
+  const code = await run(argv);
+  await outputSent();
+  return code;
+}
+
+async function run(argv: readonly string[]): Promise<number> {
   if (argv[2] === PARSED_RUN) return runParsed(argv[3]!);
   if (argv[2] === PARSED_TEST) {
     const { testInside } = await import('./test-inside.ts');

@@ -1,5 +1,8 @@
 #!/usr/bin/env node
+import { outputSent } from './output.ts';
 import { main } from './program.ts';
 
 // Whatever a script left behind (timers, sockets) does not keep the command alive: its result is out.
-process.exit(await main(process.argv));
+const code = await main(process.argv);
+await outputSent();
+process.exit(code);

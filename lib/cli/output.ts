@@ -13,6 +13,20 @@ export function print(text: string): void {
   else writeAll(Buffer.from(text));
 }
 
+/** Resolves when all that was written has been taken: a process that ends sooner keeps what a full pipe did not take. */
+export async function outputSent(): Promise<void> {
+  if (LANE === undefined || isStreamMade) await sent(process.stdout);
+  await sent(process.stderr);
+}
+
+function sent(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.writableLength === 0 || stream.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    stream.once('close', resolve);
+    stream.write('', () => resolve());
+  });
+}
+
 /** True if standard output is a person's terminal. */
 export function isTerminal(): boolean {
   return !isPipe() && process.stdout.isTTY;

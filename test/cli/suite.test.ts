@@ -203,6 +203,13 @@ describe('the suite itself', { skip: noStockKvm }, () => {
   });
 });
 
+test('a report that is longer than a pipe holds arrives whole', { skip: noKvm }, () => {
+  const { code, stdout } = kvmDsm(['test', '--on', 'host', '--checks', 'test/cli/scripts/long-reason.ts', '--json']);
+  assert.equal(code, 1);
+  const { checks } = JSON.parse(stdout) as { checks: { reason: string }[] };
+  assert.ok(checks[0]!.reason.length > 2_000_000);
+});
+
 const usage: [what: string, args: string[], said: RegExp][] = [
   ['a pattern that names nothing', ['--on', 'host', 'no-such-check'], /No check is named by no-such-check/],
   ['a reporter that does not exist', ['--reporter', 'morse'], /Allowed choices are spec, ktap, tap, junit, json/],
