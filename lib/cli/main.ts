@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-import { outputSent } from './output.ts';
+import { letReadersGo, outputSent } from './output.ts';
 import { main } from './program.ts';
 
+letReadersGo();
 // Whatever a script left behind (timers, sockets) does not keep the command alive: its result is out.
 const code = await main(process.argv);
 await outputSent();

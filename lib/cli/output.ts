@@ -13,6 +13,14 @@ export function print(text: string): void {
   else writeAll(Buffer.from(text));
 }
 
+/** From now on a reader that goes away is no error: what it did not want to read is dropped, and the exit code stays true. */
+export function letReadersGo(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+}
+
 /** Resolves when all that was written has been taken: a process that ends sooner keeps what a full pipe did not take. */
 export async function outputSent(): Promise<void> {
   if (LANE === undefined || isStreamMade) await sent(process.stdout);

@@ -210,6 +210,13 @@ test('a report that is longer than a pipe holds arrives whole', { skip: noKvm },
   assert.ok(checks[0]!.reason.length > 2_000_000);
 });
 
+test('a reader that goes away is no error of the command', { skip: noKvm }, () => {
+  const args = ['test', '--on', 'host', '--checks', 'test/cli/scripts/long-reason.ts', '--json'];
+  const head = ['bash', '-c', '"$@" | head -c 1; echo " ${PIPESTATUS[0]}"', '-'];
+  const { stdout, stderr } = kvmDsm(args, 60, head);
+  assert.deepEqual([stdout, stderr], ['{ 1\n', '']);
+});
+
 const usage: [what: string, args: string[], said: RegExp][] = [
   ['a pattern that names nothing', ['--on', 'host', 'no-such-check'], /No check is named by no-such-check/],
   ['a reporter that does not exist', ['--reporter', 'morse'], /Allowed choices are spec, ktap, tap, junit, json/],
