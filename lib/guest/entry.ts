@@ -1,9 +1,9 @@
 /** What the ways into a guest have in common. */
 import type { KvmSregs } from '../abi/x86.ts';
+import { RFLAGS_IF } from '../abi/x86.ts';
 
 /** RFLAGS bit 1 is always set. */
 const RFLAGS_FIXED = 1n << 1n;
-const RFLAGS_IF = 1n << 9n;
 
 /** A descriptor table: guest linear address, and its size in bytes minus one. */
 export interface TableRegister {

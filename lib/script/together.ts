@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DsmProfile } from '../abi/dsm/profile.ts';
 import { decodeLapic } from '../abi/lapic.ts';
-import { mpStates } from '../abi/x86.ts';
+import { mpStates, RFLAGS_IF } from '../abi/x86.ts';
 import type { Exit } from '../exit.ts';
 import type { Vcpu } from '../vcpu.ts';
 import type { VcpuRun } from '../vcpu-run.ts';
@@ -20,8 +20,6 @@ export interface Conductor {
   /** Milliseconds from now. */
   limit: number;
 }
-
-const RFLAGS_IF = 1n << 9n;
 
 /** How often a run that waits for all to be idle looks, in ms: at first, and in the end. */
 const LOOK_SOON = 1;

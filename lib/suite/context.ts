@@ -5,9 +5,9 @@ import { describeExit, type Exit } from '../exit.ts';
 import { Kvm } from '../kvm.ts';
 import { context } from '../script/context.ts';
 import { type Machine, type MachineOptions, machine } from '../script/machine.ts';
+import { Random } from '../script/random.ts';
 import { CheckError, Skipped } from './errors.ts';
 import type { World } from './needs.ts';
-import { Random } from './random.ts';
 
 /**
  * What a check works with. Machines are new for each check, and closed behind it. A check has to prove that its guests

@@ -7,6 +7,9 @@ import type { Trace } from '../script/trace.ts';
 /** Where the suite's guests leave when they are done. Ports 0x20 and 0x21 belong to the PIC. */
 export const DONE_PORT = 0x10;
 
+/** Guest physical address of a LAPIC register. */
+export const at = (register: keyof typeof lapicRegisters): number => APIC_DEFAULT_PHYS_BASE + lapicRegisters[register];
+
 /** One 32-bit write to a LAPIC register. */
 export interface LapicWrite {
   register: keyof typeof lapicRegisters;
@@ -23,7 +26,7 @@ export function lapicWriter(writes: readonly LapicWrite[]): GuestCode {
 
 /** `mov dword [register], value`, 10 bytes. */
 export function writeInstruction({ register, value }: LapicWrite): Instruction {
-  return write32(APIC_DEFAULT_PHYS_BASE + lapicRegisters[register], value);
+  return write32(at(register), value);
 }
 
 /** Runs a machine until one of its guests is done. */

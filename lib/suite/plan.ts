@@ -1,5 +1,5 @@
+import { Random } from '../script/random.ts';
 import { type Check, checksById, type Subject, subjectOf } from './check.ts';
-import { Random } from './random.ts';
 
 /** One check at its place in a run. */
 export interface Item {
@@ -26,7 +26,7 @@ export function planOf(subjects: readonly Subject[], options: PlanOptions): Item
   const random = new Random(options.seed);
   const rounds = Array.from({ length: options.repeat }, (_, i) => i + 1);
   return rounds
-    .flatMap((round) => (options.shuffle ? random.shuffled(ids) : ids).map((id) => ({ id, round })))
+    .flatMap((round) => (options.shuffle ? random.shuffle(ids) : ids).map((id) => ({ id, round })))
     .map(({ id, round }, n) => ({ n, id, round }));
 }
 

@@ -1,11 +1,8 @@
-import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../abi/lapic.ts';
+import type { lapicRegisters } from '../abi/lapic.ts';
 import { flat32, type Instruction, mov32, out8, read32, store32, write32, wrmsr } from '../guest/flat32.ts';
 import type { Machine, MachineOptions } from '../script/machine.ts';
 import type { CheckContext } from './context.ts';
-import { DONE_PORT, runUntilDone } from './guests.ts';
-
-/** Guest physical address of a LAPIC register. */
-export const at = (register: keyof typeof lapicRegisters): number => APIC_DEFAULT_PHYS_BASE + lapicRegisters[register];
+import { at, DONE_PORT, runUntilDone } from './guests.ts';
 
 /** ICR2 with a destination, then ICR: one IPI. */
 export const send = (destination: number, icr: number): Instruction[] => [

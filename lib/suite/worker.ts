@@ -8,7 +8,7 @@ import { FAULT_PARAMETER } from './faults.ts';
 import type { World } from './needs.ts';
 import { runCheck } from './one.ts';
 import { checkOf, type Item } from './plan.ts';
-import { seedOf } from './random.ts';
+import { seedOf } from './seed-of.ts';
 import type { Outcome } from './verdict.ts';
 
 /** What a worker process is told: on its standard input, as JSON. */

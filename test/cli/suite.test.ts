@@ -212,9 +212,8 @@ test('a report that is longer than a pipe holds arrives whole', { skip: noKvm },
 
 test('a reader that goes away is no error of the command', { skip: noKvm }, () => {
   const args = ['test', '--on', 'host', '--checks', 'test/cli/scripts/long-reason.ts', '--json'];
-  const head = ['bash', '-c', '"$@" | head -c 1; echo " ${PIPESTATUS[0]}"', '-'];
-  const { stdout, stderr } = kvmDsm(args, 60, head);
-  assert.deepEqual([stdout, stderr], ['{ 1\n', '']);
+  const head = ['bash', '-o', 'pipefail', '-c', '"$@" | head -c 1', '-'];
+  assert.deepEqual(kvmDsm(args, 60, head), { code: 1, stdout: '{', stderr: '' });
 });
 
 const usage: [what: string, args: string[], said: RegExp][] = [

@@ -8,7 +8,6 @@ import { CheckError, SuiteWorkerError } from '../../lib/suite/errors.ts';
 import { KernelLog } from '../../lib/suite/kernel-log.ts';
 import { runLocally } from '../../lib/suite/local.ts';
 import { planOf, select } from '../../lib/suite/plan.ts';
-import { Random } from '../../lib/suite/random.ts';
 import { subjects } from '../../lib/suite/subjects/index.ts';
 import { exitCodeOf, judge, totalsOf } from '../../lib/suite/verdict.ts';
 import { suiteDocument, suiteText } from '../support/suite-doc.ts';
@@ -51,20 +50,6 @@ test('patterns are parts of ids or globs of whole ones', () => {
   assert.deepEqual(select(ids, ['a.?.one']), ['a.x.one', 'a.y.one']);
   assert.deepEqual(select(ids, ['a?x']), [], 'a whole id');
   assert.deepEqual(select(ids, ['a.x(']), []);
-});
-
-test('a seed gives one order, and every order has everything once', () => {
-  const list = Array.from({ length: 50 }, (_, i) => i);
-  assert.deepEqual(new Random(1).shuffled(list), new Random(1).shuffled(list));
-  assert.notDeepEqual(new Random(1).shuffled(list), new Random(2).shuffled(list));
-  assert.deepEqual(
-    new Random(3).shuffled(list).toSorted((a, b) => a - b),
-    list,
-  );
-  const random = new Random(4);
-  const counts = [0, 0, 0, 0];
-  for (let i = 0; i < 4000; i++) counts[random.integer(4)]! += 1;
-  for (const count of counts) assert.ok(count > 850 && count < 1150, counts.join(' '));
 });
 
 test('a plan repeats whole rounds and numbers its items', () => {

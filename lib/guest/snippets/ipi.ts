@@ -1,5 +1,6 @@
 /** Sending IPIs. In xAPIC mode they change no register; in x2APIC mode eax, ecx, edx. */
 import { encodeIcr, encodeIcr2, encodeX2Icr, type Icr, type IcrFields } from '../../abi/icr.ts';
+import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../abi/msr.ts';
 import { checkInteger, checkObject } from '../../check.ts';
 import { ArgumentError } from '../../errors.ts';
 import { show } from '../../show.ts';
@@ -15,8 +16,6 @@ export interface IpiFields extends Partial<Omit<Icr, 'shorthand'>>, ApicAccess {
 }
 
 const shorthands = { self: 'self', all: 'allIncludingSelf', others: 'allExcludingSelf' } as const;
-const X2APIC_ICR = 0x830;
-const X2APIC_SELF_IPI = 0x83f;
 
 /** The write of ICR2, and the destination in it: it sends nothing. */
 export function icr2(destination: number, access: ApicAccess = {}): Snippet {

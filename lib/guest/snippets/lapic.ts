@@ -1,5 +1,6 @@
 /** The local APIC of the vCPU that runs them. In real mode they need x2APIC mode: its page lies out of reach there. */
 import { APIC_DEFAULT_PHYS_BASE, type LapicRegisterName, lapicRegisters } from '../../abi/lapic.ts';
+import { IA32_APIC_BASE } from '../../abi/msr.ts';
 import { checkChoice, checkInteger, checkObject } from '../../check.ts';
 import { ArgumentError } from '../../errors.ts';
 import { Snippet, snippet } from '../snippet.ts';
@@ -12,7 +13,6 @@ export interface ApicAccess {
   base?: number;
 }
 
-const IA32_APIC_BASE = 0x1b;
 const X2APIC_MSRS = 0x800;
 const names = Object.keys(lapicRegisters) as LapicRegisterName[];
 

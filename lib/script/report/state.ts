@@ -1,13 +1,11 @@
 /** What the state of a vCPU says of why nothing goes on. */
-import { mpStates } from '../../abi/x86.ts';
+import { mpStates, RFLAGS_IF } from '../../abi/x86.ts';
 import { isExit } from '../event.ts';
 import type { Cause, Ending } from './cause.ts';
 import { destinationName, ipiName, type KnownIpi, names, senderName } from './ipis.ts';
 import { loopCause } from './loop.ts';
 import { hex, mpStateName, vectors } from './names.ts';
 import type { CpuSnapshot, LapicSnapshot, Snapshot, VcpuSnapshot } from './snapshot.ts';
-
-const RFLAGS_IF = 1n << 9n;
 
 /** Everything that can be said of every vCPU. */
 export function stateCauses(snapshot: Snapshot, ipis: readonly KnownIpi[], ending: Ending): Cause[] {

@@ -2,12 +2,12 @@
 import { decodeIcr, describeIcr } from '../../abi/icr.ts';
 import type { LapicRegisterName } from '../../abi/lapic.ts';
 import type { KvmRegs } from '../../abi/x86.ts';
+import { RFLAGS_IF } from '../../abi/x86.ts';
 import { instructionsAround } from './code.ts';
 import { isReset } from './ended.ts';
 import { hex, mpStateName, place, vectors } from './names.ts';
 import type { CpuSnapshot, LapicSnapshot, VcpuSnapshot } from './snapshot.ts';
 
-const RFLAGS_IF = 1n << 9n;
 /** Instructions that are shown before and behind the one at RIP. */
 const BEFORE = 2;
 const BEHIND = 2;

@@ -1,14 +1,15 @@
 /** Ways by which an IPI leaves a guest, or reaches one, without a 32-bit store to the APIC page. */
+import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../abi/msr.ts';
 import type { Cpuid } from '../../cpuid.ts';
 import { flat32, type Instruction, mov32, out8, write16, write32 } from '../../guest/flat32.ts';
 import type { Machine, MachineOptions } from '../../script/machine.ts';
 import { type Check, type Shortfall, subject, table } from '../check.ts';
 import type { CheckContext } from '../context.ts';
-import { DONE_PORT, runUntilDone } from '../guests.ts';
+import { at, DONE_PORT, runUntilDone } from '../guests.ts';
 import { capability, forwarding, hardwareVirtualization, injection, type Need, parameterOn, x2apic } from '../needs.ts';
-import { arrived, at, runSender, send, writeMsr } from '../senders.ts';
+import { arrived, runSender, send, writeMsr } from '../senders.ts';
+import { HOOK } from '../sources.ts';
 
-const HOOK = 'patch 2/3, arch/x86/kvm/lapic.c: apic_mmio_write';
 /** Every vCPU has bits of the same kind; the second one is whom the guests send to. */
 const VECTOR = 0x45;
 
@@ -40,8 +41,6 @@ interface Way {
 }
 
 const x2apicMode: MachineOptions = { apic: 'x2apic' };
-const X2APIC_ICR = 0x830;
-const X2APIC_SELF_IPI = 0x83f;
 const HV_X64_MSR_ICR = 0x4000_0071;
 const KVM_HC_SEND_IPI = 10;
 

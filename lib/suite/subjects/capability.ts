@@ -1,5 +1,6 @@
 /** What a program can find out before it runs a guest, and whether that agrees with what guests then do. */
 import { _IOW } from '../../abi/ioctl.ts';
+import { IA32_APIC_BASE } from '../../abi/msr.ts';
 import { apicvParameter } from '../../apicv.ts';
 import { PAGE_SIZE } from '../../memory.ts';
 import { probeIcrWrite } from '../../probe.ts';
@@ -13,7 +14,6 @@ import { injection, type Need, capability as needsCapability, readableConfig } f
 import { noticesIn } from '../notices.ts';
 
 const OPTION = 'CONFIG_KVM_DSM_IRQ_FORWARD=y';
-const IA32_APIC_BASE = 0x1b;
 /** An ioctl number of KVM's type that no kernel uses. */
 const UNKNOWN = 0xff;
 /** Numbers below this are asked for: more than any kernel has. */

@@ -1,6 +1,7 @@
 /** Where the local APIC is, and in which state. */
 import { KVM_X86_QUIRK_LAPIC_MMIO_HOLE } from '../../abi/capability.ts';
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../abi/lapic.ts';
+import { IA32_APIC_BASE } from '../../abi/msr.ts';
 import type { Exit } from '../../exit.ts';
 import { flat32, type Instruction, mov32, nop, out8, rdmsr, read32, write32, wrmsr } from '../../guest/flat32.ts';
 import type { Machine, MachineOptions } from '../../script/machine.ts';
@@ -8,14 +9,14 @@ import { subject, table } from '../check.ts';
 import type { CheckContext } from '../context.ts';
 import { DONE_PORT, runUntilDone } from '../guests.ts';
 import { capability, forwarding, x2apic } from '../needs.ts';
+import { noticesIn } from '../notices.ts';
+import { HOOK } from '../sources.ts';
 
-const PATCH = 'patch 2/3, arch/x86/kvm/lapic.c: apic_mmio_write';
 const QUIRK = 'Documentation/virt/kvm/api.rst 7.31, KVM_X86_QUIRK_LAPIC_MMIO_HOLE';
 /** No vCPU has it. */
 const ABSENT = 0x77;
 const VECTOR = 0x61;
 const MOVED = 0xfed0_0000;
-const IA32_APIC_BASE = 0x1b;
 const ENABLE = 1 << 11;
 const EXTD = 1 << 10;
 
@@ -52,8 +53,7 @@ async function runOn(machine: Machine, code: readonly Instruction[]): Promise<Ex
 
 /** An IPI of which something comes out: how much, and what it says, is the claim of others. */
 function expectForwarded(ctx: CheckContext, exits: readonly Exit[]): void {
-  const forwarded = exits.filter(({ name }) => name === 'KVM_EXIT_DSM_SEND_IRQ');
-  ctx.ok(forwarded.length > 0, 'no write of ICR2 or ICR came out');
+  ctx.ok(noticesIn(exits).length > 0, 'no write of ICR2 or ICR came out');
 }
 
 /** An exit without what a kernel with the series adds. */
@@ -115,7 +115,7 @@ export const modes = subject('modes', 'where the local APIC is, and in which sta
   ...table(irqchips, (irqchip) => ({
     id: `modes.irqchip.${irqchip}.forwards`,
     claim: `ICR writes come out of a VM with the ${irqchip} irqchip`,
-    source: PATCH,
+    source: HOOK,
     needs: [forwarding],
     async run(ctx: CheckContext) {
       expectForwarded(ctx, await run(ctx, [...ipi(ABSENT), ...ipi(ABSENT)], { irqchip, apic: 'xapic' }));
@@ -167,7 +167,7 @@ export const modes = subject('modes', 'where the local APIC is, and in which sta
   {
     id: 'modes.base.moved-by-host.forwards',
     claim: 'ICR writes come out of an APIC page that KVM_SET_SREGS has moved',
-    source: `${PATCH}; SDM vol. 3 11.4.5`,
+    source: `${HOOK}; SDM vol. 3 11.4.5`,
     needs: [forwarding],
     async run(ctx) {
       const machine = await ctx.machine({ irqchip: 'split', apic: 'xapic' });
@@ -179,7 +179,7 @@ export const modes = subject('modes', 'where the local APIC is, and in which sta
   {
     id: 'modes.base.moved-by-guest.forwards',
     claim: 'ICR writes come out of an APIC page that the guest has moved by IA32_APIC_BASE',
-    source: `${PATCH}; SDM vol. 3 11.4.5`,
+    source: `${HOOK}; SDM vol. 3 11.4.5`,
     needs: [forwarding],
     async run(ctx) {
       const base = MOVED;
@@ -209,7 +209,7 @@ export const modes = subject('modes', 'where the local APIC is, and in which sta
   {
     id: 'modes.base.one-vcpu',
     claim: 'One vCPU moves its APIC page, and the ICR writes of another come out of the old place',
-    source: `${PATCH}; SDM vol. 3 11.4.5: each CPU has an IA32_APIC_BASE of its own`,
+    source: `${HOOK}; SDM vol. 3 11.4.5: each CPU has an IA32_APIC_BASE of its own`,
     needs: [forwarding],
     async run(ctx) {
       const machine = await ctx.machine({ irqchip: 'split', vcpus: 2, apic: 'xapic' });
@@ -220,7 +220,7 @@ export const modes = subject('modes', 'where the local APIC is, and in which sta
   {
     id: 'modes.software-disabled.forwards',
     claim: 'ICR writes come out of a local APIC that SVR has disabled',
-    source: `${PATCH}; SDM vol. 3 11.4.7.2`,
+    source: `${HOOK}; SDM vol. 3 11.4.7.2`,
     needs: [forwarding],
     async run(ctx) {
       const machine = await ctx.machine({ irqchip: 'split', apic: 'reset' });
@@ -325,7 +325,7 @@ export const modes = subject('modes', 'where the local APIC is, and in which sta
   ...table(roundTrips, ([word, where, needs, code]) => ({
     id: `modes.round-trip.${word}.forwards`,
     claim: `ICR writes come out after the local APIC has gone into ${where} and back`,
-    source: `${PATCH}; SDM vol. 3 11.4.3, 11.4.5, 11.12.5`,
+    source: `${HOOK}; SDM vol. 3 11.4.3, 11.4.5, 11.12.5`,
     needs: [forwarding, ...needs],
     async run(ctx: CheckContext) {
       expectForwarded(

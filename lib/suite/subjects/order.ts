@@ -1,15 +1,16 @@
 /** In which order writes come out, among each other and among what else a guest does. */
 import { isDeepStrictEqual } from 'node:util';
-import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../abi/lapic.ts';
+import { APIC_DEFAULT_PHYS_BASE } from '../../abi/lapic.ts';
 import type { Exit } from '../../exit.ts';
 import { hlt, type Instruction, in8, mov32, out8, read32, sti, write32 } from '../../guest/flat32.ts';
 import { PROGRAM } from '../../guest/layout.ts';
 import { type Check, subject } from '../check.ts';
 import type { CheckContext } from '../context.ts';
 import { atOnce, type Driver, isPort } from '../drive.ts';
-import { DONE_PORT, type LapicWrite, writeInstruction as write } from '../guests.ts';
+import { at, DONE_PORT, type LapicWrite, writeInstruction as write } from '../guests.ts';
 import { forwarding, steps } from '../needs.ts';
 import { firstOnes, noticesIn, sameRows } from '../notices.ts';
+import { SLOT } from '../sources.ts';
 import {
   answer,
   byTurns,
@@ -24,9 +25,8 @@ import {
   told,
 } from '../writers.ts';
 
-const PATCH = 'patch 2/3, arch/x86/kvm/x86.c: vcpu_enter_guest';
-const EXITS = `${PATCH}; Documentation/virt/kvm/api.rst 5: an exit is of the instruction before RIP`;
-const ICR2_ADDRESS = APIC_DEFAULT_PHYS_BASE + lapicRegisters.ICR2;
+const EXITS = `${SLOT}; Documentation/virt/kvm/api.rst 5: an exit is of the instruction before RIP`;
+const ICR2_ADDRESS = at('ICR2');
 /** No exception, and no vector of the PIC. */
 const VECTOR = 0xe0;
 
@@ -88,35 +88,35 @@ const checks: Check[] = [
   {
     id: 'order.icr2-icr',
     claim: 'ICR2 and then ICR, which is an IPI, come out in this order',
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     run: (ctx) => checkOrder(ctx, [nth(0), nthSend(0)]),
   },
   {
     id: 'order.icr-icr2',
     claim: 'ICR and then ICR2 come out in this order',
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     run: (ctx) => checkOrder(ctx, [nthSend(0), nth(0)]),
   },
   {
     id: 'order.burst.icr2',
     claim: '32 writes of ICR2 back to back come out in program order',
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     run: (ctx) => checkOrder(ctx, range(32).map(nth)),
   },
   {
     id: 'order.burst.icr',
     claim: '31 writes of ICR back to back come out in program order',
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     run: (ctx) => checkOrder(ctx, range(31).map(nthSend)),
   },
   {
     id: 'order.alternating',
     claim: 'Writes of ICR2 and ICR by turns come out in program order',
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     run: (ctx) =>
       checkOrder(
@@ -127,14 +127,14 @@ const checks: Check[] = [
   {
     id: 'order.random',
     claim: 'Writes of either register, in an order that the seed decides, come out in program order',
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
-    run: (ctx) => checkOrder(ctx, ctx.random.shuffled([...range(24).map(nth), ...range(24).map(nthSend)])),
+    run: (ctx) => checkOrder(ctx, ctx.random.shuffle([...range(24).map(nth), ...range(24).map(nthSend)])),
   },
   {
     id: 'order.loop',
     claim: 'Writes of a loop, by one and the same instruction, come out in the order in which it ran',
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     async run(ctx) {
       const count = 32;
@@ -206,7 +206,7 @@ const checks: Check[] = [
     id: 'order.hlt',
     claim:
       'A write before a HLT and one behind it come out in this order, with the interrupt that ends the HLT between them',
-    source: `${PATCH}; SDM vol. 2, HLT`,
+    source: `${SLOT}; SDM vol. 2, HLT`,
     needs: [forwarding],
     async run(ctx) {
       const code = [write(nth(0)), sti, hlt, write(nth(1))];
@@ -242,7 +242,7 @@ const checks: Check[] = [
   {
     id: 'order.single-step',
     claim: 'Under KVM_GUESTDBG_SINGLESTEP writes come out in program order, and each of their instructions is a step',
-    source: `${PATCH}; Documentation/virt/kvm/api.rst 4.87`,
+    source: `${SLOT}; Documentation/virt/kvm/api.rst 4.87`,
     needs: [forwarding, steps],
     async run(ctx) {
       const writes = byTurns(6);
@@ -258,7 +258,7 @@ const checks: Check[] = [
   {
     id: 'order.two-vcpus.turns',
     claim: "Of two vCPUs that are entered by turns, each one's writes come out in its program order",
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     async run(ctx) {
       const writes = [range(8).map(nth), range(8).map((n) => nth(20 + n))];
@@ -279,7 +279,7 @@ const checks: Check[] = [
   {
     id: 'order.two-vcpus.threads',
     claim: "Of two vCPUs that run at once, each one's writes come out in its program order",
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     deadline: '20s',
     async run(ctx) {
@@ -295,7 +295,7 @@ const checks: Check[] = [
   {
     id: 'order.handler',
     claim: 'The writes of a handler come out between those before and behind the instruction that raised it',
-    source: `${PATCH}; SDM vol. 2, INT n`,
+    source: `${SLOT}; SDM vol. 2, INT n`,
     needs: [forwarding],
     async run(ctx) {
       const call = Uint8Array.of(0xcd, VECTOR);
@@ -310,14 +310,14 @@ const checks: Check[] = [
   {
     id: 'order.signal',
     claim: 'Writes come out in program order though each KVM_RUN has one before it with a signal pending',
-    source: `${PATCH}; Documentation/virt/kvm/api.rst 4.10: EINTR`,
+    source: `${SLOT}; Documentation/virt/kvm/api.rst 4.10: EINTR`,
     needs: [forwarding],
     run: (ctx) => checkInterrupted(ctx, (driver) => driver.runWithSignal()),
   },
   {
     id: 'order.immediate-exit',
     claim: 'Writes come out in program order though each KVM_RUN has one before it with immediate_exit set',
-    source: `${PATCH}; Documentation/virt/kvm/api.rst 5: immediate_exit`,
+    source: `${SLOT}; Documentation/virt/kvm/api.rst 5: immediate_exit`,
     needs: [forwarding],
     run: (ctx) => checkInterrupted(ctx, (driver) => driver.runImmediateExit()),
   },

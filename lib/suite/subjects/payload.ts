@@ -5,13 +5,14 @@ import { flat32, type Instruction, mov32, out8, store32, write32 } from '../../g
 import { type Check, subject, table } from '../check.ts';
 import type { CheckContext } from '../context.ts';
 import { Driver } from '../drive.ts';
-import { DONE_PORT, icr, icr2, type LapicWrite, lapicWriter } from '../guests.ts';
+import { at, DONE_PORT, icr, icr2, type LapicWrite, lapicWriter } from '../guests.ts';
 import { forwarding } from '../needs.ts';
 import { type DsmExit, noticesIn, sameRows, toldBy, withoutRepeats } from '../notices.ts';
+import { HOOK } from '../sources.ts';
+import { range } from '../writers.ts';
 
-const PATCH = 'patch 2/3, arch/x86/kvm/lapic.c: apic_mmio_write';
 const HEADER = 'patch 1/3, include/uapi/linux/kvm.h: lapic_irq';
-const ICR_FIELDS = `${PATCH}; SDM vol. 3 11.6.1`;
+const ICR_FIELDS = `${HOOK}; SDM vol. 3 11.6.1`;
 /** No vCPU has it: what is sent there changes nothing. */
 const ABSENT = 0x77;
 /** For what has a row for each of 256. */
@@ -22,11 +23,10 @@ const VECTOR = 0xf0;
 const PRIMED_PORT = 0x11;
 /** Written first; its destination is 0, as it is after reset. */
 const PRIME = 0x00c0_ffee;
-const ICR2_ADDRESS = APIC_DEFAULT_PHYS_BASE + lapicRegisters.ICR2;
+const ICR2_ADDRESS = at('ICR2');
 
 const toAbsent = icr2(encodeIcr2({ destination: ABSENT }));
 const send = (fields: IcrFields): LapicWrite => icr(encodeIcr(fields));
-const range = (count: number) => Array.from({ length: count }, (_, value) => value);
 
 interface Setup {
   vcpus?: number;
@@ -203,7 +203,7 @@ const checks: Check[] = [
   {
     id: 'payload.val.register',
     claim: 'val is the offset of the register that was written: 0x310 for ICR2, 0x300 for ICR',
-    source: `${HEADER}; ${PATCH}`,
+    source: `${HEADER}; ${HOOK}`,
     needs: [forwarding],
     async run(ctx) {
       const exits = await forwarded(ctx, [toAbsent, send({ vector: VECTOR })]);
@@ -311,7 +311,7 @@ const checks: Check[] = [
   {
     id: 'payload.icr.reserved',
     claim: 'val2 carries each reserved bit of ICR as it was written',
-    source: `${PATCH}: the value is taken before KVM looks at it`,
+    source: `${HOOK}: the value is taken before KVM looks at it`,
     needs: [forwarding],
     run: (ctx) => {
       const bits = [13, 16, 17, ...range(12).map((bit) => 20 + bit)].map((bit) => 2 ** bit);
@@ -325,7 +325,7 @@ const checks: Check[] = [
   {
     id: 'payload.icr.delivery-status',
     claim: 'val2 carries the delivery status bit of ICR as it was written, which the register does not keep',
-    source: `${PATCH}: the value is taken before KVM looks at it`,
+    source: `${HOOK}: the value is taken before KVM looks at it`,
     needs: [forwarding],
     run: (ctx) =>
       checkField(ctx, {
@@ -353,7 +353,7 @@ const checks: Check[] = [
   {
     id: 'payload.icr2.reserved',
     claim: 'val2 carries each reserved bit of ICR2 as it was written, which the register does not keep',
-    source: `${PATCH}: the value is taken before KVM looks at it`,
+    source: `${HOOK}: the value is taken before KVM looks at it`,
     needs: [forwarding],
     async run(ctx) {
       const values = range(24).map((bit) => encodeIcr2({ destination: ABSENT, reserved: 2 ** bit }));
@@ -461,7 +461,7 @@ const checks: Check[] = [
   ...table(destinations, ({ word, claim, destination, mode = 'physical', setup = {} }) => ({
     id: `payload.icr.destination.${word}`,
     claim,
-    source: `${PATCH}: it does not look at the destination`,
+    source: `${HOOK}: it does not look at the destination`,
     needs: [forwarding],
     async run(ctx: CheckContext) {
       const exits = await forwarded(
@@ -475,7 +475,7 @@ const checks: Check[] = [
   ...table(instructions, ({ word, what, code }) => ({
     id: `payload.instruction.${word}`,
     claim: `A write of ICR2 by ${what} comes out with the value that was written`,
-    source: `${PATCH}: every write that KVM emulates ends there`,
+    source: `${HOOK}: every write that KVM emulates ends there`,
     needs: [forwarding],
     async run(ctx: CheckContext) {
       checkWritten(ctx, await noticesOf(ctx, code(SCRATCH)));
@@ -484,7 +484,7 @@ const checks: Check[] = [
   {
     id: 'payload.instruction.long-mode',
     claim: 'A write of ICR2 in 64-bit mode comes out with the value that was written',
-    source: `${PATCH}: every write that KVM emulates ends there`,
+    source: `${HOOK}: every write that KVM emulates ends there`,
     needs: [forwarding],
     async run(ctx) {
       const machine = await ctx.machine({ apic: 'xapic' });

@@ -1,20 +1,15 @@
 /** `id` of lapic_irq: which vCPU wrote. */
-import type { Exit } from '../../exit.ts';
 import { Built, type BuiltOptions } from '../built.ts';
 import { subject } from '../check.ts';
 import type { CheckContext } from '../context.ts';
 import { icr, icr2, type LapicWrite, lapicWriter } from '../guests.ts';
 import { forwarding } from '../needs.ts';
+import { noticesIn } from '../notices.ts';
+import { SLOT } from '../sources.ts';
 
-const PATCH = 'patch 2/3, arch/x86/kvm/x86.c: vcpu_enter_guest';
 /** No vCPU has it: what is sent there changes nothing. */
 const ABSENT = 0x77;
 const ipi = (destination: number, vector = 0xf0): LapicWrite[] => [icr2(destination * 2 ** 24), icr(0x4000 + vector)];
-
-/** What was forwarded of a vCPU's writes. */
-function forwarded(exits: readonly Exit[]) {
-  return exits.flatMap((exit) => (exit.name === 'KVM_EXIT_DSM_SEND_IRQ' ? exit : []));
-}
 
 /**
  * Every vCPU sends an IPI, one after the other. The ids that came are compared, and one has to come: which of the
@@ -24,7 +19,7 @@ function expectOwnIds(ctx: CheckContext, options: BuiltOptions, writes = ipi(ABS
   const built = new Built(ctx, { irqchip: 'split', ...options });
   const seen = built.vcpus.map((vcpu) => {
     built.program(vcpu, lapicWriter(writes));
-    return { vcpuId: vcpu.vcpuId, ids: [...new Set(forwarded(built.finish(vcpu)).map(({ id }) => id))] };
+    return { vcpuId: vcpu.vcpuId, ids: [...new Set(noticesIn(built.finish(vcpu)).map(({ id }) => id))] };
   });
   ctx.ok(
     seen.some(({ ids }) => ids.length > 0),
@@ -41,14 +36,14 @@ export const source = subject('source', 'who wrote: the id in lapic_irq', [
   {
     id: 'source.id.icr2',
     claim: 'id is the vcpu_id of the vCPU that wrote, for writes of ICR2',
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     run: (ctx) => expectOwnIds(ctx, { ids: [3, 0] }, [icr2(ABSENT * 2 ** 24), icr2(0)]),
   },
   {
     id: 'source.id.icr',
     claim: 'id is the vcpu_id of the vCPU that wrote, for writes of ICR',
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     // ICR2 is 0 as after reset: the logical destination 0 is nobody's.
     run: (ctx) => expectOwnIds(ctx, { ids: [3, 0] }, [icr(0x48f0), icr(0x48f1)]),
@@ -56,21 +51,21 @@ export const source = subject('source', 'who wrote: the id in lapic_irq', [
   {
     id: 'source.id.not-the-index',
     claim: 'id is the vcpu_id where that is not the order in which the vCPUs were made',
-    source: `${PATCH}; Documentation/virt/kvm/api.rst 4.7`,
+    source: `${SLOT}; Documentation/virt/kvm/api.rst 4.7`,
     needs: [forwarding],
     run: (ctx) => expectOwnIds(ctx, { ids: [3, 2, 1, 0] }),
   },
   {
     id: 'source.id.sparse',
     claim: 'id is the vcpu_id where there are gaps between them',
-    source: `${PATCH}; Documentation/virt/kvm/api.rst 4.7`,
+    source: `${SLOT}; Documentation/virt/kvm/api.rst 4.7`,
     needs: [forwarding],
     run: (ctx) => expectOwnIds(ctx, { ids: [0, 5, 17, 64, 128, 253] }),
   },
   {
     id: 'source.id.wide',
     claim: 'id is the whole vcpu_id where that does not fit into 8 bits',
-    source: `${PATCH}: id has 32 bits`,
+    source: `${SLOT}: id has 32 bits`,
     needs: [forwarding],
     run(ctx) {
       const most = ctx.kvm().checkExtension('KVM_CAP_MAX_VCPU_ID');
@@ -82,7 +77,7 @@ export const source = subject('source', 'who wrote: the id in lapic_irq', [
   {
     id: 'source.id.same-low-byte',
     claim: 'vCPUs whose vcpu_ids agree in their low 8 bits have different ids',
-    source: `${PATCH}: id has 32 bits`,
+    source: `${SLOT}: id has 32 bits`,
     needs: [forwarding],
     run(ctx) {
       if (ctx.kvm().checkExtension('KVM_CAP_MAX_VCPU_ID') <= 0x205) ctx.skip('vcpu_ids end before 0x205 here');
@@ -92,7 +87,7 @@ export const source = subject('source', 'who wrote: the id in lapic_irq', [
   {
     id: 'source.id.not-the-apic-id',
     claim: 'id is the vcpu_id where the guest has given the local APIC another id',
-    source: `${PATCH}; SDM vol. 3 11.4.6`,
+    source: `${SLOT}; SDM vol. 3 11.4.6`,
     needs: [forwarding],
     run: (ctx) =>
       expectOwnIds(ctx, { ids: [0, 4] }, [{ register: 'ID', value: 0x33 * 2 ** 24 }, ...ipi(ABSENT), ...ipi(ABSENT)]),
@@ -100,13 +95,13 @@ export const source = subject('source', 'who wrote: the id in lapic_irq', [
   {
     id: 'source.id.not-the-destination',
     claim: 'id is of the vCPU that wrote where the destination is another one of the VM',
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     run(ctx) {
       const built = new Built(ctx, { ids: [0, 1], irqchip: 'split' });
       const [writer] = built.vcpus;
       built.program(writer!, lapicWriter([...ipi(1), ...ipi(1, 0xf1)]));
-      const ids = forwarded(built.finish(writer!)).map(({ id }) => id);
+      const ids = noticesIn(built.finish(writer!)).map(({ id }) => id);
       ctx.ok(ids.length > 0, 'no write came out');
       ctx.equal('the ids', new Set(ids), new Set([0]));
     },
@@ -114,14 +109,14 @@ export const source = subject('source', 'who wrote: the id in lapic_irq', [
   {
     id: 'source.id.boot-cpu',
     claim: 'id is the vcpu_id where another vCPU than 0 boots the VM',
-    source: `${PATCH}; Documentation/virt/kvm/api.rst 4.41`,
+    source: `${SLOT}; Documentation/virt/kvm/api.rst 4.41`,
     needs: [forwarding],
     run: (ctx) => expectOwnIds(ctx, { ids: [0, 6, 2], bootCpuId: 6 }),
   },
   {
     id: 'source.id.in-turns',
     claim: 'Each exit has the id of the vCPU that made it where several take turns, exit by exit',
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     run(ctx) {
       const built = new Built(ctx, { ids: [9, 0, 4], irqchip: 'split' });
@@ -147,13 +142,13 @@ export const source = subject('source', 'who wrote: the id in lapic_irq', [
   {
     id: 'source.every-vcpu',
     claim: 'The writes of every vCPU come out, whatever its vcpu_id',
-    source: `${PATCH}: nothing there depends on the vCPU`,
+    source: `${SLOT}: nothing there depends on the vCPU`,
     needs: [forwarding],
     run(ctx) {
       const built = new Built(ctx, { ids: [5, 0, 64, 1, 253], irqchip: 'split' });
       const silent = built.vcpus.filter((vcpu) => {
         built.program(vcpu, lapicWriter([...ipi(ABSENT), ...ipi(ABSENT)]));
-        return forwarded(built.finish(vcpu)).length === 0;
+        return noticesIn(built.finish(vcpu)).length === 0;
       });
       ctx.equal(
         'the vcpu_ids of which nothing came out',

@@ -1,5 +1,6 @@
 /** What user space sees and changes between a guest's write and the resume behind its exit. */
 import { KvmRunView, RUN_UNION_OFFSET, RUN_UNION_SIZE } from '../../abi/kvm-run.ts';
+import { IA32_APIC_BASE } from '../../abi/msr.ts';
 import { mpStates } from '../../abi/x86.ts';
 import type { Exit } from '../../exit.ts';
 import { flat32, type Instruction, out8, write32 } from '../../guest/flat32.ts';
@@ -9,18 +10,16 @@ import type { Vcpu } from '../../vcpu.ts';
 import { type Check, subject, table } from '../check.ts';
 import type { CheckContext } from '../context.ts';
 import { isPort } from '../drive.ts';
-import { DONE_PORT } from '../guests.ts';
+import { at, DONE_PORT } from '../guests.ts';
 import { capability, forwarding } from '../needs.ts';
-import { at } from '../senders.ts';
+import { SLOT } from '../sources.ts';
 
-const SLOT = 'patch 2/3, arch/x86/kvm/x86.c: vcpu_enter_guest';
 const RUN = 'Documentation/virt/kvm/api.rst 5';
 
 /** What the guests write to ICR2: nobody has that APIC id, so that nothing else changes. */
 const VALUE = 0x7700_0000;
 const NEXT_PORT = 0x12;
 const ELSEWHERE_PORT = 0x14;
-const IA32_APIC_BASE = 0x1b;
 
 /** One write, and two exits of the guest's own. */
 const program = flat32(write32(at('ICR2'), VALUE), out8(NEXT_PORT), out8(DONE_PORT), out8(ELSEWHERE_PORT));

@@ -1,4 +1,5 @@
 /** What a guest's IPIs do on any kernel: forwarding takes nothing of it away. */
+import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../abi/msr.ts';
 import { mpStates } from '../../abi/x86.ts';
 import {
   flat32,
@@ -17,13 +18,11 @@ import type { Machine } from '../../script/machine.ts';
 import { type Check, subject, table } from '../check.ts';
 import type { CheckContext } from '../context.ts';
 import { Driver } from '../drive.ts';
-import { DONE_PORT, runUntilDone } from '../guests.ts';
+import { at, DONE_PORT, runUntilDone } from '../guests.ts';
 import { capability, fullIrqchip, hardwareVirtualization, splitIrqchip, stockKernel, x2apic } from '../needs.ts';
-import { arrived, at, keep, reached, runSender, send, sendIcr, words, writeMsr } from '../senders.ts';
+import { arrived, keep, reached, runSender, send, sendIcr, words, writeMsr } from '../senders.ts';
 
 const KVM = 'arch/x86/kvm/lapic.c';
-const X2APIC_ICR = 0x830;
-const X2APIC_SELF_IPI = 0x83f;
 const DFR_CLUSTER = 0x0fff_ffff;
 
 const everyone = [0, 1, 2, 3];

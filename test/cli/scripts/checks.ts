@@ -123,7 +123,7 @@ export const subjects: Subject[] = [
         id: 'plain.random',
         claim: 'This fails with a number that the seed decides',
         source,
-        run: (ctx) => ctx.fail(`drew ${ctx.random.integer(1e9)}`),
+        run: (ctx) => ctx.fail(`drew ${ctx.random.integer(0, 1e9)}`),
       },
       {
         id: 'plain.deadline-guest',

@@ -5,9 +5,8 @@ import type { CheckContext } from '../../context.ts';
 import { Driver } from '../../drive.ts';
 import { type LapicWrite, lapicWriter, writeInstruction as write } from '../../guests.ts';
 import { forwarding, steps } from '../../needs.ts';
+import { SLOT } from '../../sources.ts';
 import { byTurns, checkEachOnce, DEVICE, nth, nthSend, OTHER_PORT, primed, range } from '../../writers.ts';
-
-const PATCH = 'patch 2/3, arch/x86/kvm/x86.c: vcpu_enter_guest';
 
 /** That each of these writes comes out once. */
 async function checkWrites(ctx: CheckContext, writes: readonly LapicWrite[]): Promise<void> {
@@ -55,7 +54,7 @@ export const burstChecks: Check[] = [
   {
     id: 'once.first',
     claim: "A vCPU's first write comes out once",
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     async run(ctx) {
       const machine = await ctx.machine({ apic: 'xapic' });
@@ -66,14 +65,14 @@ export const burstChecks: Check[] = [
   ...table(bursts, ({ word, claim, writes }) => ({
     id: `once.${word}`,
     claim,
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     run: (ctx: CheckContext) => checkWrites(ctx, writes),
   })),
   {
     id: 'once.loop',
     claim: 'Each of the 64 writes of one instruction in a loop comes out once',
-    source: PATCH,
+    source: SLOT,
     needs: [forwarding],
     async run(ctx) {
       const count = 64;
@@ -92,7 +91,7 @@ export const burstChecks: Check[] = [
   {
     id: 'once.single-step',
     claim: 'Under KVM_GUESTDBG_SINGLESTEP each write comes out once',
-    source: `${PATCH}; Documentation/virt/kvm/api.rst 4.87`,
+    source: `${SLOT}; Documentation/virt/kvm/api.rst 4.87`,
     needs: [forwarding, steps],
     async run(ctx) {
       const writes = byTurns(8);
@@ -104,7 +103,7 @@ export const burstChecks: Check[] = [
   ...table(behind, ([word, what, code]) => ({
     id: `once.resume.${word}`,
     claim: `A write does not come out again when its guest goes on behind ${what}`,
-    source: `${PATCH}; Documentation/virt/kvm/api.rst 5: pending operations`,
+    source: `${SLOT}; Documentation/virt/kvm/api.rst 5: pending operations`,
     needs: [forwarding],
     async run(ctx: CheckContext) {
       const driver = await primed(ctx, [write(nth(0)), code, code, out8(OTHER_PORT + 1), out8(OTHER_PORT + 1)]);
@@ -115,7 +114,7 @@ export const burstChecks: Check[] = [
     id: 'once.resume.registers-read',
     claim:
       'A write does not come out again when user space writes back the registers and the LAPIC that it reads at its exit',
-    source: `${PATCH}; Documentation/virt/kvm/api.rst 4.12, 4.58`,
+    source: `${SLOT}; Documentation/virt/kvm/api.rst 4.12, 4.58`,
     needs: [forwarding],
     async run(ctx) {
       const writes = byTurns(4);

@@ -1,15 +1,14 @@
 /** One instruction that writes both registers, or that writes and goes on in user space. */
-import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../../abi/lapic.ts';
 import { type Instruction, mov32, out8, write32 } from '../../../guest/flat32.ts';
 import { type Check, type Shortfall, table } from '../../check.ts';
 import type { CheckContext } from '../../context.ts';
-import { DONE_PORT } from '../../guests.ts';
+import { at, DONE_PORT } from '../../guests.ts';
 import { forwarding } from '../../needs.ts';
+import { HOOK } from '../../sources.ts';
 import { answer, checkEachOnce, DEVICE, nth, nthSend, OTHER_PORT, primed, primedMachine, told } from '../../writers.ts';
 
-const SLOT = 'patch 2/3, arch/x86/kvm/lapic.c: apic_mmio_write';
-const ICR_ADDRESS = APIC_DEFAULT_PHYS_BASE + lapicRegisters.ICR;
-const ICR2_ADDRESS = APIC_DEFAULT_PHYS_BASE + lapicRegisters.ICR2;
+const ICR_ADDRESS = at('ICR');
+const ICR2_ADDRESS = at('ICR2');
 /** Memory of the guest's own, above every program. */
 const SCRATCH = 0x10_0000;
 /** Both registers, and the three dwords between them: there is no register at those. */
@@ -17,7 +16,7 @@ const DWORDS = 5;
 
 const lost: Shortfall = {
   reason: 'the forward is lost: there is one slot per vCPU, and the second write takes it before the first is told of',
-  source: `${SLOT}, KVM_REQ_DSM_IRQ_FORWARD`,
+  source: `${HOOK}, KVM_REQ_DSM_IRQ_FORWARD`,
   cause: /^only the second of its two writes came out/,
 };
 
@@ -119,7 +118,7 @@ export const instructionChecks: Check[] = [
   {
     id: 'once.both.again',
     claim: 'What an instruction that writes both registers leaves behind is no second exit for the next write',
-    source: SLOT,
+    source: HOOK,
     needs: [forwarding],
     async run(ctx) {
       const code = [...pushBoth(first, second, STACK), out8(OTHER_PORT), out8(OTHER_PORT)];
@@ -143,7 +142,7 @@ export const instructionChecks: Check[] = [
   {
     id: 'once.within.read-ahead',
     claim: 'A write whose instruction goes on with a read that user space answers comes out once',
-    source: `${SLOT}; Documentation/virt/kvm/api.rst 5: pending operations`,
+    source: `${HOOK}; Documentation/virt/kvm/api.rst 5: pending operations`,
     needs: [forwarding],
     async run(ctx) {
       const driver = await primed(ctx, [mov32('esi', DEVICE), mov32('edi', ICR2_ADDRESS), mov32('ecx', 2), repMovsd]);
@@ -156,7 +155,7 @@ export const instructionChecks: Check[] = [
   {
     id: 'once.within.read-and-write',
     claim: 'A write of ICR by an instruction that reads the register first comes out once',
-    source: SLOT,
+    source: HOOK,
     needs: [forwarding],
     async run(ctx) {
       // XCHG [ICR], EBX

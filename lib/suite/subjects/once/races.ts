@@ -6,10 +6,11 @@ import type { CheckContext } from '../../context.ts';
 import { atOnce, type Driver } from '../../drive.ts';
 import { DONE_PORT, icr, icr2, type LapicWrite, writeInstruction as write } from '../../guests.ts';
 import { forwarding } from '../../needs.ts';
+import { SLOT } from '../../sources.ts';
 import { answer, checkEachOnce, nth, nthSend, OTHER_PORT, primed, primedMachine, range } from '../../writers.ts';
 import { moveTo, upToMove } from './signals.ts';
 
-const SLOT = "patch 2/3, arch/x86/kvm/x86.c: vcpu_enter_guest: the slot is the vCPU's";
+const OWN_SLOT = `${SLOT}: the slot is the vCPU's`;
 const STORM = '20s';
 const VCPUS = 4;
 const EACH = 24;
@@ -76,7 +77,7 @@ export const raceChecks: Check[] = [
   ...table(meanwhile, ({ word, what, writes }) => ({
     id: `once.race.${word}`,
     claim: `A vCPU's write that is still to be told of comes out once though another vCPU ${what} meanwhile`,
-    source: SLOT,
+    source: OWN_SLOT,
     needs: [forwarding],
     async run(ctx: CheckContext) {
       const { drivers } = await primedMachine(ctx, [moveTo('ICR2'), writes.map(write)]);
@@ -90,7 +91,7 @@ export const raceChecks: Check[] = [
   {
     id: 'once.race.all-pending',
     claim: 'Where the writes of four vCPUs are still to be told of at once, each comes out once, of its vCPU',
-    source: SLOT,
+    source: OWN_SLOT,
     needs: [forwarding],
     async run(ctx) {
       const { drivers } = await primedMachine(
@@ -98,14 +99,14 @@ export const raceChecks: Check[] = [
         range(VCPUS).map(() => moveTo('ICR2')),
       );
       for (const [id, driver] of drivers.entries()) pend(ctx, driver, nth(id).value);
-      for (const id of ctx.random.shuffled(range(VCPUS)))
+      for (const id of ctx.random.shuffle(range(VCPUS)))
         checkEachOnce(drivers[id]!.untilDone(), [nth(id)], ` of vCPU ${id}`);
     },
   },
   {
     id: 'once.race.other-vm',
     claim: "A vCPU's write that is still to be told of comes out once though a vCPU of another VM writes meanwhile",
-    source: SLOT,
+    source: OWN_SLOT,
     needs: [forwarding],
     async run(ctx) {
       const waits = await primed(ctx, moveTo('ICR2'));
@@ -118,7 +119,7 @@ export const raceChecks: Check[] = [
   ...table(storms, ({ word, claim, write: kind, between, kicked = false }) => ({
     id: `once.storm.${word}`,
     claim,
-    source: SLOT,
+    source: OWN_SLOT,
     deadline: STORM,
     needs: [forwarding],
     async run(ctx: CheckContext) {
@@ -132,7 +133,7 @@ export const raceChecks: Check[] = [
   {
     id: 'once.storm.finished',
     claim: 'Four vCPUs write at once by instructions that wait for user space, kicked, and each write comes out once',
-    source: SLOT,
+    source: OWN_SLOT,
     deadline: STORM,
     needs: [forwarding],
     async run(ctx) {

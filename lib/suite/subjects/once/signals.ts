@@ -9,9 +9,9 @@ import { atOnce, type Driver, isPort } from '../../drive.ts';
 import { CheckError } from '../../errors.ts';
 import { DONE_PORT, type LapicWrite, writeInstruction as write } from '../../guests.ts';
 import { forwarding } from '../../needs.ts';
+import { SLOT } from '../../sources.ts';
 import { answer, byTurns, checkEachOnce, DEVICE, nth, nthSend, primed, primedMachine, range } from '../../writers.ts';
 
-const SLOT = 'patch 2/3, arch/x86/kvm/x86.c: vcpu_enter_guest';
 const EINTR = `${SLOT}; Documentation/virt/kvm/api.rst 4.10: EINTR`;
 const IMMEDIATE = `${SLOT}; Documentation/virt/kvm/api.rst 5: immediate_exit`;
 const STORM = '20s';

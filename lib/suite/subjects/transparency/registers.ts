@@ -6,8 +6,8 @@ import { flat32, type Instruction, out8, read32, write16, write32 } from '../../
 import type { Check } from '../../check.ts';
 import type { CheckContext } from '../../context.ts';
 import { DONE_PORT, runUntilDone } from '../../guests.ts';
+import { HOOK } from '../../sources.ts';
 
-const PATCH = 'patch 2/3, arch/x86/kvm/lapic.c: apic_mmio_write';
 const BASE = APIC_DEFAULT_PHYS_BASE;
 const { ICR, ICR2, EOI, TPR, SVR } = lapicRegisters;
 const le = (value: number) => [...new Uint8Array(Uint32Array.of(value).buffer)];
@@ -68,7 +68,7 @@ const writes: Check[] = (
 ).map(([word, what, instructions]) => ({
   id: `transparency.no-exit.${word}`,
   claim: `Writes of ${what} make no exit`,
-  source: `${PATCH}: ICR and ICR2 alone`,
+  source: `${HOOK}: ICR and ICR2 alone`,
   run: (ctx) => expectNoExit(ctx, instructions),
 }));
 
@@ -106,7 +106,7 @@ const sizes: Check[] = (
 ).map(([word, what, code]) => ({
   id: `transparency.no-exit.${word}`,
   claim: `${what} to ICR2 and ICR make no exit and leave both as they were`,
-  source: `${PATCH}: 4 bytes and aligned to 16; SDM vol. 3 11.4.1`,
+  source: `${HOOK}: 4 bytes and aligned to 16; SDM vol. 3 11.4.1`,
   async run(ctx) {
     const { exits, page } = await observe(ctx, code);
     ctx.equal('the exits', inWords(exits), []);
@@ -138,7 +138,7 @@ const reads: Check[] = (
 ).map(([word, what, instructions]) => ({
   id: `transparency.no-exit.read-${word}`,
   claim: `Reads of ${what} make no exit`,
-  source: `${PATCH}: writes alone`,
+  source: `${HOOK}: writes alone`,
   run: (ctx) => expectNoExit(ctx, instructions),
 }));
 

@@ -1,0 +1,8 @@
+/** MSRs of the local APIC. Source: SDM vol. 3, "Local APIC Status and Location" and "x2APIC Register Address Space". */
+
+/** Where the APIC page is, and whether the local APIC is enabled and in x2APIC mode. */
+export const IA32_APIC_BASE = 0x1b;
+/** The ICR of x2APIC mode: 64 bits, the destination in the upper half. */
+export const X2APIC_ICR = 0x830;
+/** A write sends a fixed IPI, whose vector it is, to the vCPU itself. */
+export const X2APIC_SELF_IPI = 0x83f;
