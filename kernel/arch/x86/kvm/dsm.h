@@ -13,7 +13,13 @@
 
 #include "lapic.h"
 
+/* lapic.c: what a guest's write does. Not 0 for a register that takes none. */
+int kvm_lapic_reg_write(struct kvm_lapic *apic, u32 reg, u32 val);
+
 #ifdef CONFIG_KVM_DSM_IRQ_FORWARD
+
+/* The VM ioctls of dsm_inject.c; -ENOTTY for any other. */
+int kvm_dsm_vm_ioctl(struct kvm *kvm, unsigned int ioctl, void __user *argp);
 
 /*
  * Called after the local APIC has acted on the write: the IPI is delivered
@@ -50,6 +56,12 @@ static inline bool kvm_dsm_exit_pending(struct kvm_vcpu *vcpu)
 }
 
 #else
+
+static inline int kvm_dsm_vm_ioctl(struct kvm *kvm, unsigned int ioctl,
+				   void __user *argp)
+{
+	return -ENOTTY;
+}
 
 static inline void kvm_dsm_note_write(struct kvm_lapic *apic, u32 reg, u32 val)
 {

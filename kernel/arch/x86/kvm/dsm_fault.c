@@ -59,6 +59,13 @@ enum {
 	FAULT_ONLY_FIXED,
 	FAULT_NO_SHORTHAND,
 	FAULT_ONLY_ABSENT,
+	FAULT_REPLAY_UNSENT,
+	FAULT_REPLAY_VCPU0,
+	FAULT_REPLAY_LOW_HALF,
+	FAULT_REPLAY_BASE_AS_GUEST,
+	FAULT_DAPIC_INDEX,
+	FAULT_X2_ICR_LOW_HALF,
+	FAULT_APIC_BASE_INDEX,
 };
 
 static const char * const fault_names[] = {
@@ -97,6 +104,13 @@ static const char * const fault_names[] = {
 	[FAULT_ONLY_FIXED]		= "only-fixed",
 	[FAULT_NO_SHORTHAND]		= "no-shorthand",
 	[FAULT_ONLY_ABSENT]		= "only-absent",
+	[FAULT_REPLAY_UNSENT]		= "replay-unsent",
+	[FAULT_REPLAY_VCPU0]		= "replay-vcpu0",
+	[FAULT_REPLAY_LOW_HALF]		= "replay-low-half",
+	[FAULT_REPLAY_BASE_AS_GUEST]	= "replay-base-as-guest",
+	[FAULT_DAPIC_INDEX]		= "dapic-index",
+	[FAULT_X2_ICR_LOW_HALF]		= "x2-icr-low-half",
+	[FAULT_APIC_BASE_INDEX]		= "apic-base-index",
 };
 
 /* Of how many notices FAULT_DROP_NTH drops one */
@@ -494,6 +508,60 @@ void __kvm_dsm_fault_return(struct kvm_vcpu *vcpu, int r)
 			state->told = false;
 			state->tell_again = true;
 		}
+		break;
+	}
+}
+
+bool __kvm_dsm_fault_replay(struct kvm *kvm, unsigned int ioctl, void *arg)
+{
+	struct kvm_dsm_apic_base_arg *base = arg;
+	struct kvm_dsm_x2apic_arg *x2apic = arg;
+	struct kvm_dsm_ipi_arg *ipi = arg;
+	struct kvm_vcpu *vcpu;
+
+	switch (READ_ONCE(kvm_dsm_fault)) {
+	case FAULT_REPLAY_UNSENT:
+		if (ioctl != KVM_DSM_IPI || ipi->val != APIC_ICR)
+			return false;
+		vcpu = kvm_get_vcpu(kvm, ipi->vcpu_id);
+		if (!vcpu || !lapic_in_kernel(vcpu))
+			return false;
+		write_locally(vcpu->arch.apic, ipi->val, ipi->val2, false);
+		return true;
+	case FAULT_REPLAY_VCPU0:
+		/* It comes first in all three. */
+		ipi->vcpu_id = 0;
+		return false;
+	case FAULT_REPLAY_LOW_HALF:
+		if (ioctl == KVM_DSM_X2APIC)
+			x2apic->data = (u32)x2apic->data;
+		return false;
+	case FAULT_REPLAY_BASE_AS_GUEST:
+		if (ioctl == KVM_DSM_APIC_BASE)
+			base->host = false;
+		return false;
+	default:
+		return false;
+	}
+}
+
+void __kvm_dsm_fault_extra(struct kvm_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	u32 *dapic = (u32 *)run->padding;
+
+	switch (READ_ONCE(kvm_dsm_fault)) {
+	case FAULT_DAPIC_INDEX:
+		if (run->exit_reason == KVM_EXIT_DAPIC)
+			dapic[1] >>= 4;
+		break;
+	case FAULT_X2_ICR_LOW_HALF:
+		if (run->exit_reason == KVM_EXIT_DSM_X2_ICR)
+			run->x2apic.data = (u32)run->x2apic.data;
+		break;
+	case FAULT_APIC_BASE_INDEX:
+		if (run->exit_reason == KVM_EXIT_DSM_APIC_BASE)
+			run->x2msr_base.index = 0;
 		break;
 	}
 }

@@ -23,6 +23,8 @@ void __kvm_dsm_fault_read(struct kvm_lapic *apic, u32 offset, int len);
 bool __kvm_dsm_fault_exit(struct kvm_vcpu *vcpu);
 void __kvm_dsm_fault_run(struct kvm_vcpu *vcpu);
 void __kvm_dsm_fault_return(struct kvm_vcpu *vcpu, int r);
+bool __kvm_dsm_fault_replay(struct kvm *kvm, unsigned int ioctl, void *arg);
+void __kvm_dsm_fault_extra(struct kvm_vcpu *vcpu);
 
 static inline bool kvm_dsm_fault_chosen(void)
 {
@@ -62,6 +64,16 @@ static inline void __kvm_dsm_fault_run(struct kvm_vcpu *vcpu)
 }
 
 static inline void __kvm_dsm_fault_return(struct kvm_vcpu *vcpu, int r)
+{
+}
+
+static inline bool __kvm_dsm_fault_replay(struct kvm *kvm, unsigned int ioctl,
+					  void *arg)
+{
+	return false;
+}
+
+static inline void __kvm_dsm_fault_extra(struct kvm_vcpu *vcpu)
 {
 }
 
@@ -108,6 +120,20 @@ static inline void kvm_dsm_fault_return(struct kvm_vcpu *vcpu, int r)
 {
 	if (kvm_dsm_fault_chosen())
 		__kvm_dsm_fault_return(vcpu, r);
+}
+
+/* Before an injection ioctl acts on its argument. True: it has been dealt with. */
+static inline bool kvm_dsm_fault_replay(struct kvm *kvm, unsigned int ioctl,
+					void *arg)
+{
+	return kvm_dsm_fault_chosen() && __kvm_dsm_fault_replay(kvm, ioctl, arg);
+}
+
+/* When kvm_run holds an exit of dsm_exit.c. */
+static inline void kvm_dsm_fault_extra(struct kvm_vcpu *vcpu)
+{
+	if (kvm_dsm_fault_chosen())
+		__kvm_dsm_fault_extra(vcpu);
 }
 
 #endif /* __KVM_X86_DSM_FAULT_H */

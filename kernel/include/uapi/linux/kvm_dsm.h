@@ -12,7 +12,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-/* kvm_run.exit_reason; 44, 46 and 47 are reserved: nothing emits them yet. */
+/* kvm_run.exit_reason; 44, 46 and 47 are reserved: nothing in the series makes them. */
 #define KVM_EXIT_DAPIC		44
 #define KVM_EXIT_DSM_SEND_IRQ	45
 #define KVM_EXIT_DSM_X2_ICR	46
