@@ -341,6 +341,56 @@ export class NoIrqchipError extends IoctlError {
   }
 }
 
+/** A call about a vCPU that the VM does not have. */
+export class NoVcpuError extends KvmDsmError {
+  readonly code = 'ERR_NO_VCPU';
+  readonly vcpuId: number;
+
+  constructor(vcpuId: number, ids: readonly number[]) {
+    super(`The VM has no vCPU with vcpu_id ${vcpuId}`, {
+      advice: ids.length === 0 ? 'Call createVcpu() first.' : `Its vCPUs are ${ids.join(', ')}.`,
+    });
+    this.vcpuId = vcpuId;
+  }
+}
+
+/** The vCPU has no local APIC in the kernel, and the call writes to one. */
+export class NoLapicError extends KvmDsmError {
+  readonly code = 'ERR_NO_LAPIC';
+  readonly vcpuId: number;
+
+  constructor(vcpuId: number) {
+    super(`vCPU ${vcpuId} has no local APIC in the kernel`, {
+      advice: 'Call vm.createIrqchip() (or enableSplitIrqchip()) before createVcpu().',
+    });
+    this.vcpuId = vcpuId;
+  }
+}
+
+/** A write to replay that the kernel would lose, or deliver elsewhere, without a word: it was not asked to. */
+export class ReplayRefusedError extends KvmDsmError {
+  readonly code = 'ERR_REPLAY_REFUSED';
+  readonly ioctl: string;
+
+  constructor(ioctl: string, what: string, advice: string) {
+    super(`${ioctl} would go wrong: ${what}`, { advice });
+    this.ioctl = ioctl;
+  }
+}
+
+/** The kernel said that it replayed a write, and did not. */
+export class ReplayLostError extends KvmDsmError {
+  readonly code = 'ERR_REPLAY_LOST';
+  readonly ioctl: string;
+
+  constructor(ioctl: string, what: string) {
+    super(`${ioctl} answered 0 and did nothing: ${what}`, {
+      advice: "Give a value that this vCPU's guest could write; `host: true` allows every change of mode.",
+    });
+    this.ioctl = ioctl;
+  }
+}
+
 /** An exit lies in kvm_run that is none of what the call completes (an RDMSR answer without an RDMSR exit, say). */
 export class ExitMismatchError extends KvmDsmError {
   readonly code = 'ERR_EXIT_MISMATCH';

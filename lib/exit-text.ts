@@ -55,6 +55,10 @@ function describePayload(exit: Exit): string {
       return `: vCPU ${exit.id} wrote x2APIC ICR = ${hex(exit.data, 16)} (${describeIcr(exit.icr)})${target(exit.icr, exit.icr.destination)}`;
     case 'KVM_EXIT_DSM_APIC_BASE':
       return `: ${exit.host ? 'the host' : 'the guest'} wrote MSR ${hex(exit.index)} of vCPU ${exit.id} = ${hex(exit.data)}`;
+    case 'KVM_EXIT_DAPIC': {
+      const register = lapicRegisterName(exit.offset);
+      return `: vCPU ${exit.localCpuid} accessed its APIC page at ${hex(exit.offset, 3)}${register ? ` (${register})` : ''}`;
+    }
     case 'KVM_EXIT_IO': {
       const data = exit.direction === 'out' ? `: ${hexBytes(exit.data, ' ')}` : '';
       const what = `${exit.direction} ${bytes(exit.size)} ${exit.direction === 'out' ? 'to' : 'from'} port ${hex(exit.port)}`;

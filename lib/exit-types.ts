@@ -211,8 +211,16 @@ export interface DsmApicBaseExit extends Named<'KVM_EXIT_DSM_APIC_BASE'> {
   data: bigint;
 }
 
-/** A number that the series reserves and gives no payload. */
-export interface DapicExit extends Named<'KVM_EXIT_DAPIC'>, WithRaw {}
+/**
+ * A guest accessed its APIC page: a number that the series reserves and gives no payload. The two fields are those of an
+ * ancestor, and of the lab kernel's extension; what another kernel puts there is for it to say.
+ */
+export interface DapicExit extends Named<'KVM_EXIT_DAPIC'>, WithRaw {
+  /** vcpu_id of the vCPU that accessed. */
+  localCpuid: number;
+  /** Where in the page, in bytes. */
+  offset: number;
+}
 
 /** An exit reason that neither the kernel's header nor the profile has. Not KVM_EXIT_UNKNOWN, which is number 0. */
 export interface UnrecognizedExit extends Named<'unrecognized'>, WithRaw {}

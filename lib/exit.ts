@@ -89,7 +89,9 @@ function decodeDsmExit(view: DataView, reason: number, { exits }: DsmProfile): E
   if (reason === exits.KVM_EXIT_DSM_APIC_BASE.reason) {
     return { name: 'KVM_EXIT_DSM_APIC_BASE', reason, ...exits.KVM_EXIT_DSM_APIC_BASE.payload.read(view, U) };
   }
-  if (reason === exits.KVM_EXIT_DAPIC.reason) return { name: 'KVM_EXIT_DAPIC', reason, raw: copyUnion(view) };
+  if (reason === exits.KVM_EXIT_DAPIC.reason) {
+    return { name: 'KVM_EXIT_DAPIC', reason, ...exits.KVM_EXIT_DAPIC.payload.read(view, U), raw: copyUnion(view) };
+  }
   return undefined;
 }
 

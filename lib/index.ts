@@ -51,6 +51,7 @@ export { type ApicvState, apicvParameter, apicvState, inhibitApicv, measureApicv
 export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic } from './cpuid.ts';
 export { Device, type DeviceAttr } from './device.ts';
 export type { Duration } from './duration.ts';
+export { enableReservedExits, type ReservedExitName, reservedExits } from './dsm-exits.ts';
 export { emulatesGuests } from './emulation.ts';
 export * from './errors.ts';
 export { EventFd } from './eventfd.ts';
@@ -113,4 +114,5 @@ export { DEFAULT_DEADLINE, type RunOptions, type RunOutcome, Vcpu } from './vcpu
 export { type StartOptions, type VcpuCounters, VcpuRun, type VcpuRunState } from './vcpu-run.ts';
 export type { SyncGroups } from './vcpu-state.ts';
 export { type IrqchipKind, type IrqLineStatus, type MappedSlot, type MemorySlot, Vm, type VmSetup } from './vm.ts';
+export type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from './vm-injection.ts';
 export type { CoalescedZone, IoEvent, MsrFilter, MsrFilterRange } from './vm-io.ts';

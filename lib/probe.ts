@@ -2,7 +2,7 @@ import { type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from './abi/lapic.ts';
 import { inhibitApicv } from './apicv.ts';
 import { checkInstance, checkObject } from './check.ts';
-import { UnsupportedError } from './errors.ts';
+import { IoctlError, UnsupportedError } from './errors.ts';
 import { describeExit } from './exit.ts';
 import { enterFlat32 } from './guest/enter-flat32.ts';
 import { flat32, out8, write32 } from './guest/flat32.ts';
@@ -62,4 +62,19 @@ export function forwardsIcrWrites(kvm: Kvm, options: ProbeOptions = {}): boolean
   const { outcome, exit } = probeIcrWrite(kvm, options);
   if (outcome === 'failed') throw new UnsupportedError(exit, 'A guest of two instructions');
   return outcome === 'forwarded';
+}
+
+/** Whether KVM_DSM_IPI is there, found out by a write of TPR = 0 that changes nothing, on a VM with all that it needs. */
+export function knowsInjection(kvm: Kvm, profile: DsmProfile): boolean {
+  using vm = kvm.createVm();
+  vm.createIrqchip();
+  vm.createVcpu(0);
+  const { request, argument } = profile.ioctls.KVM_DSM_IPI;
+  try {
+    vm.ioctlRaw(request, argument.encode({ vcpuId: 0, val: lapicRegisters.TPR, val2: 0, destId: 0 }));
+    return true;
+  } catch (error) {
+    if (error instanceof IoctlError && error.errnoName === 'ENOTTY') return false;
+    throw error;
+  }
 }

@@ -2,6 +2,7 @@ import { type DsmProfile, profileByName } from '../abi/dsm/profile.ts';
 import { RUN_UNION_OFFSET } from '../abi/kvm-run.ts';
 import type { Layout } from '../abi/layout.ts';
 import { cNameOf } from '../abi/layout.ts';
+import { type ReservedExitName, reservedExitParameters } from '../dsm-exits.ts';
 import type { GlobalOptions } from './options.ts';
 
 interface FieldRow {
@@ -28,8 +29,9 @@ function tableOf(profile: DsmProfile) {
       name,
       reason,
       emitted,
+      extension: name in reservedExitParameters ? `kvm.${reservedExitParameters[name as ReservedExitName]}` : null,
       source,
-      fields: payload ? rowsOf(payload as Layout<unknown>, RUN_UNION_OFFSET) : [],
+      fields: rowsOf(payload as Layout<unknown>, RUN_UNION_OFFSET),
     })),
     ioctls: Object.entries(profile.ioctls).map(([name, { request, argument, source }]) => ({
       name,
@@ -53,8 +55,9 @@ function rowsOf(layout: Layout<unknown>, base: number): FieldRow[] {
 
 function textOf(table: ReturnType<typeof tableOf>): string {
   const lines = [`profile ${table.profile}: ${table.title}`, '', 'exits (offsets in kvm_run)'];
-  for (const { name, reason, emitted, source, fields } of table.exits) {
-    lines.push(`  ${reason}  ${name}${emitted ? '' : '  (reserved: the series does not emit it)'}`, `      ${source}`);
+  for (const { name, reason, emitted, extension, source, fields } of table.exits) {
+    const reserved = `  (reserved: the series does not emit it; the lab kernel does with ${extension}=1)`;
+    lines.push(`  ${reason}  ${name}${emitted ? '' : reserved}`, `      ${source}`);
     lines.push(...fields.map(rowText));
   }
   lines.push('', 'ioctls on a VM (offsets in the argument)');

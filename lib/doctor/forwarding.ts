@@ -1,8 +1,9 @@
 import type { DsmProfile } from '../abi/dsm/profile.ts';
 import { apicvParameter } from '../apicv.ts';
 import { KvmDsmError } from '../errors.ts';
+import { reservedExitParameters, reservedExits } from '../dsm-exits.ts';
 import type { Kvm } from '../kvm.ts';
-import { type IcrProbe, probeIcrWrite } from '../probe.ts';
+import { type IcrProbe, knowsInjection, probeIcrWrite } from '../probe.ts';
 import { type Check, check } from './check.ts';
 
 /** Finds out by guests of two instructions what becomes of an ICR write here. */
@@ -41,4 +42,29 @@ function withoutInhibit({ outcome, exit }: IcrProbe): Check {
     `A VM that does not inhibit APICv is not forwarded: ${why} (${setting})`,
     'Inhibit it for the VM (machines of this package do, unless the script says `apicv: true`), or load kvm_intel with enable_apicv=0.',
   );
+}
+
+/** Which of the series' numbers this kernel makes, and what makes it. */
+export function checkEmission(profile: DsmProfile, forwards: boolean): Check {
+  const states = reservedExits();
+  const made = Object.entries(profile.exits).map(([name, { reason, emitted }]) => {
+    if (emitted) return `${reason} ${forwards ? 'yes' : 'no'}`;
+    if (states === null) return `${reason} no`;
+    const parameter = reservedExitParameters[name as keyof typeof states];
+    return `${reason} ${states[name as keyof typeof states] ? 'yes' : 'no'} (kvm.${parameter})`;
+  });
+  const whose = states === null ? 'it has no extension for the reserved ones' : "the reserved ones are the lab's extension";
+  return check('exits', 'note', `This kernel makes the exits ${made.join(', ')}: ${whose}`);
+}
+
+/** Whether the injection side of the series is there. */
+export function checkInjection(kvm: Kvm, profile: DsmProfile): Check {
+  try {
+    return knowsInjection(kvm, profile)
+      ? check('injection', 'ok', 'KVM_DSM_IPI is known: writes of another machine can be replayed here (patch 3/3)')
+      : check('injection', 'note', 'KVM_DSM_IPI is not known: this kernel lacks patch 3/3 of the series');
+  } catch (error) {
+    if (!(error instanceof KvmDsmError)) throw error;
+    return check('injection', 'note', `Whether KVM_DSM_IPI is known was not found out: ${error.message}`);
+  }
 }

@@ -2,7 +2,7 @@ import type { DsmProfile } from '../abi/dsm/profile.ts';
 import { type Check, check } from './check.ts';
 import { checkCpu } from './cpu.ts';
 import { openDevice } from './device.ts';
-import { checkForwarding } from './forwarding.ts';
+import { checkEmission, checkForwarding, checkInjection } from './forwarding.ts';
 import { checkKernelConfig, checkModuleParameters } from './kernel.ts';
 
 export type { Check } from './check.ts';
@@ -31,5 +31,6 @@ export function examine(device: string, profile: DsmProfile): Examination {
   }
   using kvm = opened.kvm;
   const { forwards, checks: forwarding } = checkForwarding(kvm, profile);
-  return { checks: [...checks, ...forwarding], usable: true, forwards };
+  const more = [checkEmission(profile, forwards), checkInjection(kvm, profile)];
+  return { checks: [...checks, ...forwarding, ...more], usable: true, forwards };
 }

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { checkProfile, type DsmProfile } from '../abi/dsm/profile.ts';
 import type { MsiMessage } from '../abi/gsi-route.ts';
-import { readLapicRegister } from '../abi/lapic.ts';
+import { lapicRegisterName, readLapicRegister } from '../abi/lapic.ts';
 import { apicvParameter, inhibitApicv } from '../apicv.ts';
 import { runBudgetLeft } from '../budget.ts';
 import { checkChoice, checkFunction, checkInteger, checkObject } from '../check.ts';
@@ -19,6 +19,7 @@ import { GuestMemory } from '../memory.ts';
 import { show } from '../show.ts';
 import { DEFAULT_DEADLINE, type Vcpu } from '../vcpu.ts';
 import { TSS_ADDRESS, type Vm } from '../vm.ts';
+import type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from '../vm-injection.ts';
 import { runAlone } from './alone.ts';
 import { context } from './context.ts';
 import { withApicId } from './cpuid.ts';
@@ -185,6 +186,28 @@ export class Machine implements AsyncDisposable, Disposable {
   irqLine(gsi: number, level: boolean): void {
     this.vm.irqLine(gsi, level);
     this.#act({ act: 'injection', ioctl: 'KVM_IRQ_LINE', detail: `gsi ${gsi} ${level ? 'high' : 'low'}` });
+  }
+
+  /** KVM_DSM_IPI, in the trace: `vm.dsmIpi`, which says what it throws. The vCPU must not be running. */
+  dsmIpi(write: IpiReplay, options: ReplayOptions = {}): void {
+    this.vm.dsmIpi(write, { profile: this.profile, ...options });
+    const { vcpuId, val, val2 } = write;
+    const register = lapicRegisterName(val) ?? hex(val);
+    this.#act({ act: 'injection', ioctl: 'KVM_DSM_IPI', vcpu: vcpuId, detail: `${register} = ${hex(val2)}` });
+  }
+
+  /** KVM_DSM_X2APIC, in the trace: `vm.dsmX2apic`, which says what it throws. The vCPU must not be running. */
+  dsmX2apic(write: X2apicReplay, options: ReplayOptions = {}): void {
+    this.vm.dsmX2apic(write, { profile: this.profile, ...options });
+    const detail = `x2APIC ICR = ${hex(write.data)}`;
+    this.#act({ act: 'injection', ioctl: 'KVM_DSM_X2APIC', vcpu: write.vcpuId, detail });
+  }
+
+  /** KVM_DSM_APIC_BASE, in the trace: `vm.dsmApicBase`, which says what it throws. The vCPU must not be running. */
+  dsmApicBase(write: ApicBaseReplay, options: ReplayOptions = {}): void {
+    this.vm.dsmApicBase(write, { profile: this.profile, ...options });
+    const detail = `IA32_APIC_BASE = ${hex(write.data)}${write.host ? ' (host)' : ''}`;
+    this.#act({ act: 'injection', ioctl: 'KVM_DSM_APIC_BASE', vcpu: write.vcpuId, detail });
   }
 
   /**
@@ -404,4 +427,8 @@ const gaveUp =
  */
 export async function machine(options: MachineOptions = {}): Promise<Machine> {
   return new Machine(options);
+}
+
+function hex(value: number | bigint): string {
+  return `0x${value.toString(16)}`;
 }

@@ -1,10 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { release, version } from 'node:os';
 import type { DsmProfile } from '../abi/dsm/profile.ts';
-import { IoctlError } from '../errors.ts';
 import { readKernelConfig } from '../kernel-config.ts';
 import type { Kvm } from '../kvm.ts';
-import { probeIcrWrite } from '../probe.ts';
+import { knowsInjection, probeIcrWrite } from '../probe.ts';
 
 /** Where checks run: what a report's head names and what needs are decided by. */
 export interface Facts {
@@ -97,22 +96,5 @@ function parameter(path: string): string {
     return readFileSync(path, 'latin1').trim();
   } catch {
     return 'unreadable'; // some may only be written
-  }
-}
-
-const TPR = 0x80;
-
-/** Whether KVM_DSM_IPI is there, found out by a write of TPR = 0 that changes nothing, on a VM with all that it needs. */
-export function knowsInjection(kvm: Kvm, profile: DsmProfile): boolean {
-  using vm = kvm.createVm();
-  vm.createIrqchip();
-  vm.createVcpu(0);
-  const { request, argument } = profile.ioctls.KVM_DSM_IPI;
-  try {
-    vm.ioctlRaw(request, argument.encode({ vcpuId: 0, val: TPR, val2: 0, destId: 0 }));
-    return true;
-  } catch (error) {
-    if (error instanceof IoctlError && error.errnoName === 'ENOTTY') return false;
-    throw error;
   }
 }

@@ -8,7 +8,7 @@ import { ask, layoutProbes, noCompiler, type Probe } from './c.ts';
 
 const include = fileURLToPath(new URL('../../kernel/include/uapi', import.meta.url));
 
-test('profile rfc-v2 is <linux/kvm_dsm.h>', { skip: noCompiler }, () => {
+test('profile rfc-v2 is <linux/kvm_dsm.h> and <linux/kvm_dsm_exit.h>', { skip: noCompiler }, () => {
   const { rfcV2 } = rfcV2Module;
   const layouts = (Object.values(rfcV2Module) as unknown[]).filter(isLayout);
   const probes: Probe[] = layouts.flatMap((layout) => layoutProbes(layout, () => undefined));
@@ -18,8 +18,8 @@ test('profile rfc-v2 is <linux/kvm_dsm.h>', { skip: noCompiler }, () => {
   for (const [name, ioctl] of Object.entries(rfcV2.ioctls)) {
     probes.push({ label: name, expression: name, expected: ioctl.request });
   }
-  const answers = ask(['linux/kvm_dsm.h'], probes, [include]);
+  const answers = ask(['linux/kvm_dsm.h', 'linux/kvm_dsm_exit.h'], probes, [include]);
   assert.deepEqual(answers.wrong, []);
   assert.equal(answers.right.length, probes.length);
-  assert.equal(layouts.length, 6);
+  assert.equal(layouts.length, 7);
 });

@@ -6,7 +6,7 @@ import * as run from '../../lib/abi/kvm-run.ts';
 import { decodeExit, describeExit, exitToJson } from '../../lib/exit.ts';
 import { page, pageWith } from './exit-page.ts';
 
-const { KVM_EXIT_DSM_SEND_IRQ, KVM_EXIT_DSM_X2_ICR, KVM_EXIT_DSM_APIC_BASE } = rfcV2.exits;
+const { KVM_EXIT_DAPIC, KVM_EXIT_DSM_SEND_IRQ, KVM_EXIT_DSM_X2_ICR, KVM_EXIT_DSM_APIC_BASE } = rfcV2.exits;
 
 function sendIrq(val: number, val2: number, destId: number): DataView {
   return pageWith(45, KVM_EXIT_DSM_SEND_IRQ.payload, { id: 0, val, val2, destId });
@@ -106,7 +106,14 @@ test('one sentence per exit', () => {
       pageWith(47, KVM_EXIT_DSM_APIC_BASE.payload, { id: 1, host: false, index: 0x1b, data: 0xfee0_0d00n }),
       'KVM_EXIT_DSM_APIC_BASE: the guest wrote MSR 0x1b of vCPU 1 = 0xfee00d00',
     ],
-    [page(44), `KVM_EXIT_DAPIC: payload ${zeros(32)} ...`],
+    [
+      pageWith(44, KVM_EXIT_DAPIC.payload, { localCpuid: 3, offset: 0xb0 }),
+      'KVM_EXIT_DAPIC: vCPU 3 accessed its APIC page at 0x0b0 (EOI)',
+    ],
+    [
+      pageWith(44, KVM_EXIT_DAPIC.payload, { localCpuid: 0, offset: 0x84 }),
+      'KVM_EXIT_DAPIC: vCPU 0 accessed its APIC page at 0x084',
+    ],
     [out, 'KVM_EXIT_IO: out 1 byte to port 0x10, 2 times: 2a 2b'],
     [
       pageWith(2, run.runIo, { direction: 0, size: 4, port: 0xcfc, count: 1, dataOffset: 4096n }),

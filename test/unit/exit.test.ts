@@ -73,10 +73,11 @@ test('KVM_EXIT_DSM_X2_ICR, KVM_EXIT_DSM_APIC_BASE, KVM_EXIT_DAPIC', () => {
     ...base,
   });
 
-  const dapic = decodeExit(page(44, words(7, 8))) as ExitOf<'KVM_EXIT_DAPIC'>;
+  const dapic = decodeExit(page(44, words(7, 0xb0))) as ExitOf<'KVM_EXIT_DAPIC'>;
   assert.equal(dapic.name, 'KVM_EXIT_DAPIC');
   assert.equal(dapic.raw.length, 256);
-  assert.deepEqual(dapic.raw.subarray(0, 8), words(7, 8));
+  assert.deepEqual([dapic.localCpuid, dapic.offset], [7, 0xb0]);
+  assert.deepEqual(dapic.raw.subarray(0, 8), words(7, 0xb0));
 });
 
 test("a profile's numbers are its own, and go before mainline's", () => {

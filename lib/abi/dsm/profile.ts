@@ -20,6 +20,14 @@ export interface LapicIrq {
   destId: number;
 }
 
+/** Payload of KVM_EXIT_DAPIC, of an ancestor of the series: an access to the APIC page. */
+export interface Dapic {
+  /** vcpu_id of the vCPU that accessed. */
+  localCpuid: number;
+  /** Where in the page, in bytes. */
+  offset: number;
+}
+
 /** Payload of KVM_EXIT_DSM_X2_ICR: a write of the x2APIC's ICR. */
 export interface X2apic {
   /** vcpu_id of the vCPU that wrote. */
@@ -44,9 +52,8 @@ export interface X2msrBase {
 export interface DsmExit<P> {
   /** kvm_run.exit_reason. */
   readonly reason: number;
-  /** `null`: the series defines none, or none is known. */
   readonly payload: P;
-  /** Whether the series itself makes this exit happen. */
+  /** Whether the series itself makes this exit happen. Where it does not, the lab kernel's extension may. */
   readonly emitted: boolean;
   /** Where the number and the layout come from. */
   readonly source: string;
@@ -92,7 +99,7 @@ export interface DsmProfile {
   /** One line for people. */
   readonly title: string;
   readonly exits: {
-    readonly KVM_EXIT_DAPIC: DsmExit<null>;
+    readonly KVM_EXIT_DAPIC: DsmExit<Layout<Dapic>>;
     readonly KVM_EXIT_DSM_SEND_IRQ: DsmExit<Layout<LapicIrq>>;
     readonly KVM_EXIT_DSM_X2_ICR: DsmExit<Layout<X2apic>>;
     readonly KVM_EXIT_DSM_APIC_BASE: DsmExit<Layout<X2msrBase>>;

@@ -18,6 +18,12 @@ export const lapicIrq = layout('struct kvm_dsm_lapic_irq', 16, {
   destId: u32(12),
 });
 
+/**
+ * KVM_EXIT_DAPIC. The series gives it a number only; this is what an ancestor of it put there, and what the lab kernel's
+ * extension does: kernel/include/uapi/linux/kvm_dsm_exit.h.
+ */
+export const dapic = layout('struct kvm_dsm_dapic', 8, { localCpuid: u32(0), offset: u32(4) });
+
 /** KVM_EXIT_DSM_X2_ICR. */
 export const x2apic = layout('struct kvm_dsm_x2apic', 16, { id: u32(0), data: u64(8) });
 
@@ -62,7 +68,12 @@ export const rfcV2: DsmProfile = {
   name: 'rfc-v2',
   title: 'DSM IRQ forwarding, RFC PATCH v2 of 2026-06-05',
   exits: {
-    KVM_EXIT_DAPIC: { reason: 44, payload: null, emitted: false, source: `${patch1}: a number without a payload` },
+    KVM_EXIT_DAPIC: {
+      reason: 44,
+      payload: dapic,
+      emitted: false,
+      source: `${patch1}: a number without a payload; the payload is that of an ancestor`,
+    },
     KVM_EXIT_DSM_SEND_IRQ: {
       reason: 45,
       payload: lapicIrq,
