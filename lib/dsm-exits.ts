@@ -39,10 +39,7 @@ export function reservedExits(directory = PARAMETERS): Record<ReservedExitName, 
  *
  * @throws UnsupportedError on a kernel without the extension, or if the parameters may not be written; ArgumentError
  */
-export function enableReservedExits(
-  which: readonly ReservedExitName[] = names,
-  directory = PARAMETERS,
-): Disposable {
+export function enableReservedExits(which: readonly ReservedExitName[] = names, directory = PARAMETERS): Disposable {
   const before: [string, boolean][] = [];
   const restore = () => {
     for (const [path, on] of before.splice(0).reverse()) writeFileSync(path, on ? 'Y' : 'N');

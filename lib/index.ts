@@ -50,8 +50,8 @@ export {
 export { type ApicvState, apicvParameter, apicvState, inhibitApicv, measureApicv } from './apicv.ts';
 export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic } from './cpuid.ts';
 export { Device, type DeviceAttr } from './device.ts';
-export type { Duration } from './duration.ts';
 export { enableReservedExits, type ReservedExitName, reservedExits } from './dsm-exits.ts';
+export type { Duration } from './duration.ts';
 export { emulatesGuests } from './emulation.ts';
 export * from './errors.ts';
 export { EventFd } from './eventfd.ts';

@@ -13,6 +13,7 @@ export interface TestOptions {
   list: boolean;
   strict: boolean;
   bail: boolean;
+  destructive: boolean;
   shuffle: boolean;
   repeat: number;
   seed?: number;
@@ -26,6 +27,7 @@ export function testOptions(): Option[] {
     new Option('--list', 'print the checks, their claims and sources, and run none').default(false),
     new Option('--strict', 'a known shortfall of the series is a failure as well').default(false),
     new Option('--bail', 'stop at the first failure').default(false),
+    new Option('--destructive', 'in the lab: also run the checks that may take the kernel down').default(false),
     new Option('--shuffle', 'in an order that the seed decides').default(false),
     new Option('--repeat <n>', 'run everything so many times').default(1).argParser(integer(1, 10_000)),
     new Option('--seed <n>', 'what random choices depend on (default: a new one)').argParser(integer(0, 0xffff_ffff)),

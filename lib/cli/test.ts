@@ -4,7 +4,7 @@ import { Kvm } from '../kvm.ts';
 import { type Check, checksById, type Subject } from '../suite/check.ts';
 import { conduct, type Executor } from '../suite/conduct.ts';
 import { unknownFacts } from '../suite/facts.ts';
-import { planOf, select } from '../suite/plan.ts';
+import { planOf, select, sparing } from '../suite/plan.ts';
 import { reporterNamed } from '../suite/report/index.ts';
 import { exitCodeOf } from '../suite/verdict.ts';
 import { findScript } from './bundle.ts';
@@ -44,7 +44,8 @@ async function runSuite(
   if (items.length === 0) throw noCheck(patterns);
   const checks = checksById(subjects);
   const place = choosePlace(options);
-  const executor = await executorFor(place, checks, module, seed, own, options);
+  const all = await executorFor(place, checks, module, seed, own, options);
+  const executor = own.destructive && place !== 'host' ? all : sparing(all, checks);
   const reporter = reporterNamed(options.json ? 'json' : own.reporter, {
     write: (text) => void process.stdout.write(text),
     paint,

@@ -1,7 +1,7 @@
 import type { DsmProfile } from '../abi/dsm/profile.ts';
 import { apicvParameter } from '../apicv.ts';
-import { KvmDsmError } from '../errors.ts';
 import { reservedExitParameters, reservedExits } from '../dsm-exits.ts';
+import { KvmDsmError } from '../errors.ts';
 import type { Kvm } from '../kvm.ts';
 import { type IcrProbe, knowsInjection, probeIcrWrite } from '../probe.ts';
 import { type Check, check } from './check.ts';
@@ -53,7 +53,8 @@ export function checkEmission(profile: DsmProfile, forwards: boolean): Check {
     const parameter = reservedExitParameters[name as keyof typeof states];
     return `${reason} ${states[name as keyof typeof states] ? 'yes' : 'no'} (kvm.${parameter})`;
   });
-  const whose = states === null ? 'it has no extension for the reserved ones' : "the reserved ones are the lab's extension";
+  const whose =
+    states === null ? 'it has no extension for the reserved ones' : "the reserved ones are the lab's extension";
   return check('exits', 'note', `This kernel makes the exits ${made.join(', ')}: ${whose}`);
 }
 

@@ -26,6 +26,8 @@ export interface Check {
   deadline?: Duration;
   /** What it cannot do without: it is skipped, with the reason, where one of these is missing. */
   needs?: readonly Need[];
+  /** It may take the kernel down: it runs with `--destructive` alone, and only in the lab. */
+  destructive?: boolean;
   /** Known to fail: the verdict is xfail then, and xpass if it does not. */
   shortfall?: Shortfall;
   /** Returns if the claim holds, and throws if it does not. */

@@ -1,4 +1,5 @@
 import type { capabilities } from '../abi/capability.ts';
+import { reservedExitParameters } from '../dsm-exits.ts';
 import type { Facts } from './facts.ts';
 
 /** What a need is asked about. */
@@ -33,6 +34,13 @@ export const stockKernel = need('a kernel without the series', ({ facts }) =>
 /** The injection ioctls of patch 3/3. */
 export const injection = need('the injection ioctls', ({ facts }) =>
   facts.injects ? null : 'this kernel lacks the injection ioctls: KVM_DSM_IPI is not known to it',
+);
+
+/** The lab kernel's extension of the series: exits 44, 46 and 47. The checks switch it on for their own VMs. */
+export const reservedExits = need('the extension for exits 44, 46 and 47', ({ facts }) =>
+  Object.values(reservedExitParameters).every((name) => `kvm.${name}` in facts.parameters)
+    ? null
+    : 'this kernel makes none of the exits that the series reserves: it has no kvm.dsm_exit_* parameters',
 );
 
 /** A capability by the kernel's name. */

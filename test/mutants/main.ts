@@ -39,10 +39,11 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
     options.fault,
   );
   const checks = checksById(subjects);
+  const bearable = [...checks.values()].filter(({ destructive }) => !destructive).map(({ id }) => id);
   const only = options.like === undefined ? undefined : caughtOn(options.like, chosen, patterns);
   const ids = only
     ? [...checks.keys()].filter((id) => [...only.values()].flat().includes(id))
-    : select([...checks.keys()], patterns);
+    : select(bearable, patterns);
   if (chosen.length === 0)
     throw new ArgumentError('--fault', `No fault is named by ${options.fault.join(' ')}`, 'See lib/suite/faults.ts.');
   if (ids.length === 0)

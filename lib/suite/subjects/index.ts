@@ -1,6 +1,8 @@
 import type { Subject } from '../check.ts';
 import { bypass } from './bypass.ts';
 import { capability } from './capability.ts';
+import { exits } from './exits.ts';
+import { injection } from './injection.ts';
 import { modes } from './modes.ts';
 import { once } from './once.ts';
 import { order } from './order.ts';
@@ -22,4 +24,6 @@ export const subjects: readonly Subject[] = [
   bypass,
   state,
   stock,
+  injection,
+  exits,
 ];
