@@ -314,4 +314,46 @@ export const faults: readonly Fault[] = [
     what: 'ICR writes with a destination in this VM make no exit',
     breaks: ['payload.icr.destination.*', 'payload.icr.shorthand.*', 'payload.icr.dest-id'],
   },
+  {
+    name: 'replay-unsent',
+    number: 35,
+    what: 'KVM_DSM_IPI stores an ICR write and sends no IPI',
+    breaks: ['injection.*'],
+  },
+  {
+    name: 'replay-vcpu0',
+    number: 36,
+    what: 'the injection ioctls act on vCPU 0, whatever vcpu_id says',
+    breaks: ['injection.*'],
+  },
+  {
+    name: 'replay-low-half',
+    number: 37,
+    what: 'KVM_DSM_X2APIC loses the upper half of data, the destination',
+    breaks: ['injection.x2apic.*'],
+  },
+  {
+    name: 'replay-base-as-guest',
+    number: 38,
+    what: 'KVM_DSM_APIC_BASE takes host for false',
+    breaks: ['injection.base.*'],
+  },
+  {
+    name: 'dapic-index',
+    number: 39,
+    what: "exit 44 tells the register's number instead of its offset",
+    breaks: ['exits.dapic.*'],
+  },
+  {
+    name: 'x2-icr-low-half',
+    number: 40,
+    what: 'exit 46 tells the lower half of the ICR alone',
+    breaks: ['exits.x2-icr.*'],
+  },
+  {
+    name: 'apic-base-index',
+    number: 41,
+    what: 'exit 47 tells MSR 0 instead of 0x1b',
+    breaks: ['exits.apic-base.*'],
+  },
 ];

@@ -6,6 +6,7 @@ import {
   bytesAt,
   decodeLapic,
   type Exit,
+  enableReservedExits,
   enterFlat32,
   type GuestCode,
   GuestMemory,
@@ -14,6 +15,7 @@ import {
   mpStates,
   readLapicRegister,
   type Vcpu,
+  type Vm,
 } from 'kvm-dsm';
 import { FAULT_PARAMETER, faults } from '../../../lib/suite/faults.ts';
 
@@ -407,7 +409,118 @@ const cases: Record<string, Case> = {
     right: [[ICR2_EXIT, ICR_EXIT], 2],
     wrong: [[ICR2_EXIT], 2],
   },
+  'replay-unsent': {
+    see: () =>
+      replica(0xfee0_0800, (vm, irrs) => {
+        vm.dsmIpi({ vcpuId: 1, val: 0x310, val2: 0x0200_0000 });
+        vm.dsmIpi({ vcpuId: 1, val: 0x300, val2: 0x40f0 });
+        return irrs();
+      }),
+    right: [[], [], [0xf0]],
+    wrong: [[], [], []],
+  },
+  'replay-vcpu0': {
+    see: () =>
+      replica(0xfee0_0800, (vm) => {
+        vm.dsmIpi({ vcpuId: 1, val: 0x310, val2: 0x0200_0000 });
+        return [...vm.vcpus.values()].map((vcpu) => readLapicRegister(vcpu.getLapic(), 'ICR2'));
+      }),
+    right: [0, 0x0200_0000, 0],
+    wrong: [0x0200_0000, 0, 0],
+  },
+  'replay-low-half': {
+    see: () =>
+      replica(0xfee0_0c00, (vm, irrs) => {
+        vm.dsmX2apic({ vcpuId: 1, data: 0x2_0000_40f0n });
+        return irrs();
+      }),
+    right: [[], [], [0xf0]],
+    wrong: [[0xf0], [], []],
+  },
+  'replay-base-as-guest': {
+    see: () =>
+      replica(0xfee0_0c00, (vm) => {
+        vm.dsmApicBase({ vcpuId: 1, data: 0xfee0_0800, host: true });
+        return 'taken';
+      }),
+    right: 'taken',
+    wrong:
+      'ReplayLostError: KVM_DSM_APIC_BASE answered 0 and did nothing: IA32_APIC_BASE of vCPU 1 is 0xfee00c00, not 0xfee00800',
+  },
+  'dapic-index': {
+    see: () =>
+      reserved(asm.flat32`
+        mov eax, [${LAPIC + 0xf0}]
+        out ${DONE}, al
+      `),
+    right: [[44, 0, 0xf0]],
+    wrong: [[44, 0, 0xf]],
+  },
+  'x2-icr-low-half': {
+    see: () =>
+      reserved(
+        asm.flat32`
+          mov ecx, 0x830
+          mov edx, 1
+          mov eax, 0x40f0
+          wrmsr
+          out ${DONE}, al
+        `,
+        0xfee0_0c00,
+      ),
+    right: [[46, 0, '0x1000040f0']],
+    wrong: [[46, 0, '0x40f0']],
+  },
+  'apic-base-index': {
+    see: () =>
+      reserved(asm.flat32`
+        mov ecx, 0x1b
+        xor edx, edx
+        mov eax, ${MOVED_LAPIC + 0x800}
+        wrmsr
+        out ${DONE}, al
+      `),
+    right: [[47, 0, 0x1b, '0xfed00800']],
+    wrong: [[47, 0, 0, '0xfed00800']],
+  },
 };
+
+/** A VM with three vCPUs that never run, for replays. */
+function replica<T>(apicBase: number, use: (vm: Vm, irrs: () => number[][]) => T): T {
+  using kvm = Kvm.open();
+  using vm = kvm.createVm();
+  vm.createIrqchip();
+  for (const id of [0, 1, 2]) listening(vm.createVcpu(id), kvm, apicBase);
+  return use(vm, () => [...vm.vcpus.values()].map((vcpu) => decodeLapic(vcpu.getLapic()).irr));
+}
+
+/** With a CPUID that has the x2APIC, the LAPIC enabled in the mode that IA32_APIC_BASE says. */
+function listening(vcpu: Vcpu, kvm: Kvm, apicBase: number): void {
+  vcpu.setCpuid2(kvm.supportedCpuid());
+  vcpu.setSregs({ ...vcpu.getSregs(), apicBase: BigInt(apicBase) });
+  vcpu.setLapicRegisters({ SVR: 0x1ff });
+}
+
+/** What a guest exits with in a VM that makes the reserved exits. */
+function reserved(code: GuestCode, apicBase = 0xfee0_0800): unknown[][] {
+  using _ = enableReservedExits();
+  using kvm = Kvm.open();
+  using vm = kvm.createVm();
+  using memory = GuestMemory.allocate(0x10000);
+  if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(0xfffb_d000);
+  vm.createIrqchip();
+  vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
+  const vcpu = vm.createVcpu(0);
+  listening(vcpu, kvm, apicBase);
+  memory.write(entryOf(0), bytesAt(code, entryOf(0)));
+  enterFlat32(vcpu, { rip: entryOf(0), rsp: entryOf(0), interrupts: true });
+  return all(vcpu).map((exit) => {
+    if (exit.name === 'KVM_EXIT_DAPIC') return [exit.reason, exit.localCpuid, exit.offset];
+    if (exit.name === 'KVM_EXIT_DSM_X2_ICR') return [exit.reason, exit.id, `0x${exit.data.toString(16)}`];
+    if (exit.name !== 'KVM_EXIT_DSM_APIC_BASE') return brief(exit);
+    return [exit.reason, exit.id, exit.index, `0x${exit.data.toString(16)}`];
+  });
+}
 
 function ipiOf(icr2: number, icr: number): GuestCode {
   return asm.flat32`
