@@ -124,7 +124,7 @@ export const exits = subject('exits', 'the exits that the series reserves, as th
   },
   {
     id: 'exits.x2-icr.fault',
-    claim: 'An ICR write that ends in #GP makes no exit 46',
+    claim: 'An ICR write that ends in a general protection fault makes no exit 46',
     source: `${EXTENSION}; SDM vol. 3 11.12.9`,
     needs: [reservedExits, x2apic],
     async run(ctx) {
@@ -180,7 +180,7 @@ export const exits = subject('exits', 'the exits that the series reserves, as th
   },
   {
     id: 'exits.apic-base.fault',
-    claim: 'A write of IA32_APIC_BASE that ends in #GP makes no exit 47',
+    claim: 'A write of IA32_APIC_BASE that ends in a general protection fault makes no exit 47',
     source: `${EXTENSION}; SDM vol. 3 11.4.4`,
     needs: [reservedExits],
     async run(ctx) {
