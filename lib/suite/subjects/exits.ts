@@ -13,8 +13,7 @@ import {
 } from '../../abi/lapic.ts';
 import { enableReservedExits, type ReservedExitName } from '../../dsm-exits.ts';
 import type { Exit, ExitName, ExitOf } from '../../exit.ts';
-import { asm } from '../../guest/asm/index.ts';
-import { flat32, type Instruction, mov32, out8, read32, write16, write32, wrmsr } from '../../guest/flat32.ts';
+import { flat32, hlt, type Instruction, mov32, out8, read32, write16, write32, wrmsr } from '../../guest/flat32.ts';
 import type { Machine, MachineOptions } from '../../script/machine.ts';
 import { subject } from '../check.ts';
 import type { CheckContext } from '../context.ts';
@@ -74,21 +73,15 @@ const icrs = [
 
 const readable = ['ID', 'VERSION', 'LDR', 'DFR', 'SVR', 'ESR', 'ICR', 'ICR2', 'LVT_TIMER', 'TMICT'] as const;
 
-/** A WRMSR that ends in #GP, whose handler leaves. */
-const faultingWrmsr = (index: number, value: bigint) => asm.flat32`
-  mov ecx, ${index}
-  mov eax, ${value & 0xffff_ffffn}
-  mov edx, ${value >> 32n}
-  wrmsr
-  hlt
-gp:
-  out ${DONE_PORT}, al
-`;
-
+/** Of a WRMSR that ends in #GP, whose handler leaves. */
 function exitsOfFault(ctx: CheckContext, machine: Machine, index: number, value: bigint): Exit[] {
-  machine.vcpu(ACTOR).program(faultingWrmsr(index, value), { handlers: { 13: 'gp' } });
+  const code = [...writeMsr(index, value), hlt];
+  const handler = machine.vcpu(ACTOR).entry + lengthOf(code);
+  machine.vcpu(ACTOR).program(flat32(...code, out8(DONE_PORT)), { handlers: { 13: handler } });
   return new Driver(ctx, machine, ACTOR).untilDone();
 }
+
+const lengthOf = (code: readonly Instruction[]) => code.reduce((sum, bytes) => sum + bytes.length, 0);
 
 export const exits = subject('exits', 'the exits that the series reserves, as the extension makes them', [
   {
@@ -117,8 +110,7 @@ export const exits = subject('exits', 'the exits that the series reserves, as th
       machine.vcpu(ACTOR).program(flat32(...code, out8(DONE_PORT)));
       const driver = new Driver(ctx, machine, ACTOR);
       ctx.equal('the first exit', driver.next().name, 'KVM_EXIT_DSM_X2_ICR');
-      const length = code.reduce((sum, bytes) => sum + bytes.length, 0);
-      ctx.equal('RIP', Number(driver.vcpu.getRegs().rip), machine.vcpu(ACTOR).entry + length);
+      ctx.equal('RIP', Number(driver.vcpu.getRegs().rip), machine.vcpu(ACTOR).entry + lengthOf(code));
       ctx.equal('IRR of the destination', machine.vcpu(2).vcpu.lapic().irr, [0x71]);
     },
   },
@@ -173,8 +165,7 @@ export const exits = subject('exits', 'the exits that the series reserves, as th
       machine.vcpu(ACTOR).program(flat32(...code, out8(DONE_PORT)));
       const driver = new Driver(ctx, machine, ACTOR);
       ctx.equal('the first exit', driver.next().name, 'KVM_EXIT_DSM_APIC_BASE');
-      const length = code.reduce((sum, bytes) => sum + bytes.length, 0);
-      ctx.equal('RIP', Number(driver.vcpu.getRegs().rip), machine.vcpu(ACTOR).entry + length);
+      ctx.equal('RIP', Number(driver.vcpu.getRegs().rip), machine.vcpu(ACTOR).entry + lengthOf(code));
       ctx.equal('IA32_APIC_BASE', driver.vcpu.getSregs().apicBase, MOVED | APIC_BASE_ENABLE);
     },
   },
