@@ -95,7 +95,7 @@ export * from './guest/snippets/index.ts';
 export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from './guest-debug.ts';
 export { KVM_DEVICE, Kvm } from './kvm.ts';
 export { GuestMemory, PAGE_SIZE } from './memory.ts';
-export { forwardsIcrWrites } from './probe.ts';
+export { forwardsIcrWrites, knowsInjection } from './probe.ts';
 export type { RecordBatch, RecordedExit, RecordOptions } from './record.ts';
 export { ExpectationError, GuestAssertionError, GuestFailureError, GuestFaultError } from './script/errors.ts';
 export { describeEvent, isExit, type TraceAct, type TraceEvent, type TraceExit } from './script/event.ts';

@@ -1,4 +1,4 @@
-import { type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
+import { checkProfile, type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from './abi/lapic.ts';
 import { inhibitApicv } from './apicv.ts';
 import { checkInstance, checkObject } from './check.ts';
@@ -64,8 +64,15 @@ export function forwardsIcrWrites(kvm: Kvm, options: ProbeOptions = {}): boolean
   return outcome === 'forwarded';
 }
 
-/** Whether KVM_DSM_IPI is there, found out by a write of TPR = 0 that changes nothing, on a VM with all that it needs. */
-export function knowsInjection(kvm: Kvm, profile: DsmProfile): boolean {
+/**
+ * True if this kernel has the injection ioctls (patch 3/3), found out by a replayed write of TPR = 0, which changes nothing,
+ * on a VM with all that it needs.
+ *
+ * @throws IoctlError, ArgumentError
+ */
+export function knowsInjection(kvm: Kvm, profile: DsmProfile = defaultProfile): boolean {
+  checkInstance('kvm', kvm, Kvm);
+  checkProfile(profile);
   using vm = kvm.createVm();
   vm.createIrqchip();
   vm.createVcpu(0);

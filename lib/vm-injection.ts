@@ -1,4 +1,4 @@
-import { type DsmIoctlName, type DsmIpiArg, type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
+import { checkProfile, type DsmIoctlName, type DsmIpiArg, type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
 import { decodeX2Icr } from './abi/icr.ts';
 import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE, lapicRegisters, X2APIC_BROADCAST } from './abi/lapic.ts';
 import { checkInteger, checkObject, checkU64 } from './check.ts';
@@ -94,7 +94,7 @@ export abstract class VmInjection extends VmIo {
           mode === 'x2apic' ? 'Replay with dsmX2apic().' : 'Replay the write of IA32_APIC_BASE first: dsmApicBase().',
         );
     }
-    const { request, argument } = profile.ioctls.KVM_DSM_IPI;
+    const { request, argument } = checkProfile(profile).ioctls.KVM_DSM_IPI;
     this.#replay('KVM_DSM_IPI', request, argument.encode({ vcpuId, val, val2, destId }));
   }
 
@@ -113,7 +113,7 @@ export abstract class VmInjection extends VmIo {
     const data = checkU64('data', value);
     const vcpu = this.#target('KVM_DSM_X2APIC', vcpuId, insist);
     if (!insist) checkX2apic(vcpu, data);
-    const { request, argument } = profile.ioctls.KVM_DSM_X2APIC;
+    const { request, argument } = checkProfile(profile).ioctls.KVM_DSM_X2APIC;
     this.#replay('KVM_DSM_X2APIC', request, argument.encode({ vcpuId, data }));
   }
 
@@ -140,7 +140,7 @@ export abstract class VmInjection extends VmIo {
     const vcpu = this.#target('KVM_DSM_APIC_BASE', vcpuId, insist);
     // Also for the kernel's sake: on Intel it writes to the VMCS that was loaded last, and this loads the vCPU's.
     vcpu.getSregs();
-    const { request, argument } = profile.ioctls.KVM_DSM_APIC_BASE;
+    const { request, argument } = checkProfile(profile).ioctls.KVM_DSM_APIC_BASE;
     this.#replay('KVM_DSM_APIC_BASE', request, argument.encode({ vcpuId, host, index, data }));
     const { apicBase } = vcpu.getSregs();
     if (apicBase !== data)

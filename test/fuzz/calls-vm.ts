@@ -156,6 +156,18 @@ function message(world: World): unknown {
   };
 }
 
+const replicaId = (world: World) => world.or(() => world.random.int(0, 3));
+
+function ipiReplay(world: World): unknown {
+  const { random } = world;
+  return {
+    vcpuId: replicaId(world),
+    val: world.or(() => random.pick([0x300, 0x310])),
+    val2: world.or(() => random.pick([0x4041, 0x0100_0000, random.u32()])),
+    ...(random.chance(0.5) ? { destId: world.or(() => random.u32()) } : {}),
+  };
+}
+
 function place(world: World): unknown {
   const { random } = world;
   return world.or(() => ({
@@ -241,6 +253,19 @@ export const vmCalls: Maker[] = [
   (world) => method(vm(world), 'irqLine', [gsi(world), world.or(() => world.random.chance(0.5))]),
   (world) => method(vm(world), 'irqLineStatus', [gsi(world), world.or(() => world.random.chance(0.5))]),
   (world) => method(vm(world), 'signalMsi', [world.or(() => message(world))]),
+  (world) => method(anyVm(world), 'dsmIpi', [world.or(() => ipiReplay(world))]),
+  (world) =>
+    method(anyVm(world), 'dsmX2apic', [
+      world.or(() => ({ vcpuId: replicaId(world), data: world.or(() => BigInt(world.random.int(0, 0xffff)) << 32n) })),
+    ]),
+  (world) =>
+    method(anyVm(world), 'dsmApicBase', [
+      world.or(() => ({
+        vcpuId: replicaId(world),
+        data: world.or(() => world.random.pick([0xfee0_0900n, 0xfee0_0d00n, 0xfed0_0800, 0xfee0_0000n, 1n])),
+        host: world.or(() => world.random.chance(0.5)),
+      })),
+    ]),
   (world) =>
     method(vm(world), 'setGsiRouting', [
       world.or(() =>

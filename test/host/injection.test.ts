@@ -4,7 +4,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { defaultProfile } from '../../lib/abi/dsm/profile.ts';
 import {
   enableReservedExits,
   encodeIcr,
@@ -13,11 +12,11 @@ import {
   type IrqchipKind,
   Kvm,
   type KvmDsmError,
+  knowsInjection,
   reservedExits,
   type UnsupportedError,
   type Vm,
 } from '../../lib/index.ts';
-import { knowsInjection } from '../../lib/probe.ts';
 import { errorOf, noKvm } from '../support/host.ts';
 
 const injects = noKvm === false && knows();
@@ -26,7 +25,7 @@ const hasInjection = noKvm || (injects ? 'this kernel has the injection ioctls' 
 
 function knows(): boolean {
   using kvm = Kvm.open();
-  return knowsInjection(kvm, defaultProfile);
+  return knowsInjection(kvm);
 }
 
 const ICR = 0x300;

@@ -2,7 +2,7 @@
  * DSM profiles: one per version of the DSM interrupt forwarding series. The series is not merged and its numbers have
  * moved, so every number and layout belongs to a profile; nothing else in the package holds one.
  */
-import { checkInteger, checkObject } from '../../check.ts';
+import { checkFunction, checkInteger, checkObject } from '../../check.ts';
 import { ArgumentError } from '../../errors.ts';
 import { show } from '../../show.ts';
 import type { Layout } from '../layout.ts';
@@ -135,6 +135,12 @@ export function checkProfile(profile: DsmProfile): DsmProfile {
       0,
       0xffff_ffff,
     );
+  const ioctls = checkObject('profile.ioctls', profile.ioctls);
+  for (const name of Object.keys(defaultProfile.ioctls) as DsmIoctlName[]) {
+    const { request, argument } = checkObject(`profile.ioctls.${name}`, ioctls[name]);
+    checkInteger(`profile.ioctls.${name}.request`, request, 0, 0xffff_ffff);
+    checkFunction(`profile.ioctls.${name}.argument.encode`, checkObject(`profile.ioctls.${name}`, argument).encode);
+  }
   checked.add(profile);
   return profile;
 }
