@@ -58,7 +58,8 @@ them several times, \`--bail\` stops at the first failure. \`--checks <file>\` r
 \`subjects\` in place of the suite's.
 
 A check that crashes the lab's kernel fails by its name, and the machine is booted again for the others. On a host the
-kernel cannot be replaced: the report says that what follows is not to be trusted.
+kernel cannot be replaced: the report says that what follows is not to be trusted. What is known to crash a kernel
+(\`injection.crash.*\`) runs in the lab alone, and only with \`--destructive\`.
 `;
 }
 

@@ -120,8 +120,9 @@ function summaryText({ totals, ms, slowest, results }: Summary, head: Head, pain
   return lines;
 }
 
-function againOptions({ facts, seed, strict }: Head, { id }: Item): string {
-  return [id, `--on ${facts.on}`, `--seed ${seed}`, ...(strict ? ['--strict'] : [])].join(' ');
+function againOptions({ facts, seed, strict, checks }: Head, { id }: Item): string {
+  const flags = [...(strict ? ['--strict'] : []), ...(checks.get(id)?.destructive ? ['--destructive'] : [])];
+  return [id, `--on ${facts.on}`, `--seed ${seed}`, ...flags].join(' ');
 }
 
 function failureText(item: Item, { reason, detail }: Result, head: Head, paint: Screen['paint']): string[] {
