@@ -9,11 +9,16 @@ import {
   encodeIcr,
   encodeIcr2,
   encodeX2Icr,
+  enterFlat32,
+  flat32,
+  GuestMemory,
   type IrqchipKind,
   Kvm,
   type KvmDsmError,
   knowsInjection,
+  PAGE_SIZE,
   reservedExits,
+  spin,
   type UnsupportedError,
   type Vm,
 } from '../../lib/index.ts';
@@ -193,6 +198,24 @@ test('KVM_DSM_APIC_BASE: no other MSR, and host is true or false', { skip: noKvm
         'ERR_ARGUMENT',
       );
   });
+});
+
+test('a vCPU that is in the guest takes no replay: the kernel would not wait for it', { skip: noKvm }, async () => {
+  using kvm = Kvm.open();
+  using vm = kvm.createVm();
+  using memory = GuestMemory.allocate(2 * PAGE_SIZE);
+  if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(0xfffb_d000);
+  vm.createIrqchip();
+  vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
+  const vcpu = vm.createVcpu(0);
+  memory.write(PAGE_SIZE, flat32(spin).bytes);
+  enterFlat32(vcpu, { rip: PAGE_SIZE, rsp: PAGE_SIZE, interrupts: true });
+  const thread = vcpu.start();
+  assert.equal(
+    code(() => vm.dsmIpi(ipi)),
+    'ERR_VCPU_BUSY',
+  );
+  await thread.stop();
 });
 
 test('a LAPIC that is disabled takes no replay', { skip: noKvm }, () => {
