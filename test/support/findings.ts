@@ -91,7 +91,8 @@ IPI of a local guest falls back to the slow path and arrives.`,
     title: 'The vcpu_id of an injection ioctl is an index, and not checked',
     text: `
 The three ioctls look the vCPU up by \`kvm_get_vcpu()\`, which takes the number of a vCPU in the order of creation. A VMM
-whose vCPUs were not made in the order of their ids writes to another one. A negative number ends at vCPU 0.`,
+whose vCPUs were not made in the order of their ids writes to another one. A negative number ends at vCPU 0. (On the kernel
+of the series itself -1 was seen to act on vCPU 0, and an id that is too high to be a NULL dereference, as this explains.)`,
     checks: ['injection.vcpu-id.*'],
   },
   {
