@@ -142,13 +142,19 @@ export const faults: readonly Fault[] = [
     name: 'skip-local',
     number: 10,
     what: 'an ICR write delivers nothing in this kernel',
-    breaks: [...DELIVERY, 'transparency.exit.delivered'],
+    breaks: [...DELIVERY, 'transparency.exit.delivered', 'injection.ipi.*'],
   },
   {
     name: 'deliver-twice',
     number: 11,
     what: "an ICR write's IPI is delivered once more on resume",
-    breaks: ['stock.nmi.*', 'transparency.delivery.*', 'once.delivery.*', 'modes.software-disabled.takes-nmi'],
+    breaks: [
+      'stock.nmi.*',
+      'transparency.delivery.*',
+      'once.delivery.*',
+      'modes.software-disabled.takes-nmi',
+      'injection.ipi.*',
+    ],
   },
   {
     name: 'forward-eoi-tpr',
@@ -228,7 +234,7 @@ export const faults: readonly Fault[] = [
     what: 'the exit comes again on the resume from the exit that follows it',
     breaks: ['once.resume.*', 'once.storm.ports', 'once.single-step', 'once.both.again', 'order.single-step'],
   },
-  { name: 'wrong-exit', number: 20, what: 'exit_reason is 44, KVM_EXIT_DAPIC', breaks: EXITS },
+  { name: 'wrong-exit', number: 20, what: 'exit_reason is 44, KVM_EXIT_DAPIC', breaks: [...EXITS, 'exits.dapic.icr'] },
   {
     name: 'rip-behind',
     number: 21,
