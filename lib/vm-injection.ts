@@ -1,6 +1,7 @@
 import { checkProfile, type DsmIoctlName, type DsmIpiArg, type DsmProfile, defaultProfile } from './abi/dsm/profile.ts';
 import { decodeX2Icr } from './abi/icr.ts';
-import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE, lapicRegisters, X2APIC_BROADCAST } from './abi/lapic.ts';
+import { lapicRegisters, X2APIC_BROADCAST } from './abi/lapic.ts';
+import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE } from './abi/msr.ts';
 import { checkInteger, checkObject, checkU64 } from './check.ts';
 import {
   ArgumentError,

@@ -8,10 +8,6 @@ import { show } from '../show.ts';
 
 /** Physical address of the xAPIC page after reset. */
 export const APIC_DEFAULT_PHYS_BASE = 0xfee0_0000;
-/** The MSR that says where the APIC page is, and in which mode the APIC: bits 11 (enabled) and 10 (x2APIC mode). */
-export const IA32_APIC_BASE = 0x1b;
-export const APIC_BASE_ENABLE = 1n << 11n;
-export const APIC_BASE_EXTD = 1n << 10n;
 /** The destination of an x2APIC's ICR that means everyone. */
 export const X2APIC_BROADCAST = 0xffff_ffff;
 /** Bytes of the page that KVM_GET_LAPIC returns. */

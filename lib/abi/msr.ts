@@ -2,6 +2,10 @@
 
 /** Where the APIC page is, and whether the local APIC is enabled and in x2APIC mode. */
 export const IA32_APIC_BASE = 0x1b;
+/** Its bit 11: the local APIC is enabled. */
+export const APIC_BASE_ENABLE = 1n << 11n;
+/** Its bit 10: it is in x2APIC mode. */
+export const APIC_BASE_EXTD = 1n << 10n;
 /** The ICR of x2APIC mode: 64 bits, the destination in the upper half. */
 export const X2APIC_ICR = 0x830;
 /** A write sends a fixed IPI, whose vector it is, to the vCPU itself. */

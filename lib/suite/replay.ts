@@ -1,4 +1,5 @@
 import { lapicRegisters } from '../abi/lapic.ts';
+import { X2APIC_ICR } from '../abi/msr.ts';
 import { flat32, type Instruction, mov32, out8, wrmsr } from '../guest/flat32.ts';
 import type { Machine, MachineOptions } from '../script/machine.ts';
 import type { CheckContext } from './context.ts';
@@ -8,7 +9,6 @@ import { sameRows } from './notices.ts';
 
 /** The vCPU whose guest writes, or on whose LAPIC the write is replayed. Not 0, which is what a mistake makes of much. */
 export const SOURCE = 1;
-const X2APIC_ICR = 0x830;
 
 /** What an IPI may leave at a vCPU that does not run. */
 export interface Arrived {

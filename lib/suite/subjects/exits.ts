@@ -3,14 +3,8 @@
  * about for its own machines alone.
  */
 import { encodeIcr, encodeIcr2, encodeX2Icr } from '../../abi/icr.ts';
-import {
-  APIC_BASE_ENABLE,
-  APIC_BASE_EXTD,
-  APIC_DEFAULT_PHYS_BASE,
-  IA32_APIC_BASE,
-  type LapicRegisterName,
-  lapicRegisters,
-} from '../../abi/lapic.ts';
+import { lapicRegisters } from '../../abi/lapic.ts';
+import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE, X2APIC_ICR, X2APIC_SELF_IPI } from '../../abi/msr.ts';
 import { enableReservedExits, type ReservedExitName } from '../../dsm-exits.ts';
 import type { Exit, ExitName, ExitOf } from '../../exit.ts';
 import { flat32, hlt, type Instruction, mov32, out8, read32, write16, write32, wrmsr } from '../../guest/flat32.ts';
@@ -19,7 +13,7 @@ import { subject } from '../check.ts';
 import type { CheckContext } from '../context.ts';
 import { Driver } from '../drive.ts';
 import { CheckError } from '../errors.ts';
-import { DONE_PORT } from '../guests.ts';
+import { at, DONE_PORT } from '../guests.ts';
 import { reservedExits, x2apic } from '../needs.ts';
 import { sameRows } from '../notices.ts';
 import { writeX2Icr } from '../replay.ts';
@@ -30,8 +24,6 @@ const BASE_HEADER = `patch 1/3, include/uapi/linux/kvm.h: x2msr_base; ${EXTENSIO
 const ALL = ['KVM_EXIT_DAPIC', 'KVM_EXIT_DSM_X2_ICR', 'KVM_EXIT_DSM_APIC_BASE'] as const;
 /** The vCPU whose guest acts. Not 0, which is what a mistake makes of much. */
 const ACTOR = 1;
-const X2APIC_ICR = 0x830;
-const X2APIC_SELF_IPI = 0x83f;
 const MOVED = 0xfed0_0000n;
 
 /** A machine whose VM makes these exits. */
@@ -60,8 +52,6 @@ function writeMsr(index: number, value: bigint): Instruction[] {
   const low = Number(value & 0xffff_ffffn);
   return [mov32('ecx', index), mov32('eax', low), mov32('edx', Number(value >> 32n)), wrmsr];
 }
-
-const at = (register: LapicRegisterName) => APIC_DEFAULT_PHYS_BASE + lapicRegisters[register];
 
 /** The first goes the way that KVM keeps for IPIs to one vCPU, the others do not. */
 const icrs = [

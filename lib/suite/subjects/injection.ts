@@ -1,12 +1,7 @@
 /** The injection ioctls: a write of another machine, replayed on a vCPU's LAPIC. */
 import { encodeIcr, encodeIcr2, encodeX2Icr, type IcrFields, type X2IcrFields } from '../../abi/icr.ts';
-import {
-  APIC_BASE_ENABLE,
-  APIC_BASE_EXTD,
-  APIC_DEFAULT_PHYS_BASE,
-  IA32_APIC_BASE,
-  lapicRegisters,
-} from '../../abi/lapic.ts';
+import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../abi/lapic.ts';
+import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE } from '../../abi/msr.ts';
 import { flat32, mov32, nop, out8, rdmsr, store32 } from '../../guest/flat32.ts';
 import type { Machine } from '../../script/machine.ts';
 import type { Vm } from '../../vm.ts';

@@ -1,6 +1,6 @@
 /** What stands in kvm_run's lapic_irq behind a guest's ICR or ICR2 write. */
 import { encodeIcr, encodeIcr2, type Icr, type IcrFields } from '../../abi/icr.ts';
-import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../abi/lapic.ts';
+import type { lapicRegisters } from '../../abi/lapic.ts';
 import { flat32, type Instruction, mov32, out8, store32, write32 } from '../../guest/flat32.ts';
 import { type Check, subject, table } from '../check.ts';
 import type { CheckContext } from '../context.ts';
@@ -53,7 +53,7 @@ async function noticesOf(ctx: CheckContext, code: readonly Instruction[], setup:
 function forwarded(ctx: CheckContext, writes: readonly LapicWrite[], setup: Setup = {}): Promise<DsmExit[]> {
   return noticesOf(
     ctx,
-    writes.map(({ register, value }) => write32(APIC_DEFAULT_PHYS_BASE + lapicRegisters[register], value)),
+    writes.map(({ register, value }) => write32(at(register), value)),
     setup,
   );
 }

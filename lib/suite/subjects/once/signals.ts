@@ -1,5 +1,5 @@
 /** Writes among signals, immediate_exit and kicks. */
-import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../../abi/lapic.ts';
+import { APIC_DEFAULT_PHYS_BASE } from '../../../abi/lapic.ts';
 import type { Exit } from '../../../exit.ts';
 import { hlt, type Instruction, mov32, sti } from '../../../guest/flat32.ts';
 import type { VcpuRun } from '../../../vcpu-run.ts';
@@ -7,7 +7,7 @@ import { type Check, table } from '../../check.ts';
 import type { CheckContext } from '../../context.ts';
 import { atOnce, type Driver, isPort } from '../../drive.ts';
 import { CheckError } from '../../errors.ts';
-import { DONE_PORT, type LapicWrite, writeInstruction as write } from '../../guests.ts';
+import { at, DONE_PORT, type LapicWrite, writeInstruction as write } from '../../guests.ts';
 import { forwarding } from '../../needs.ts';
 import { SLOT } from '../../sources.ts';
 import { answer, byTurns, checkEachOnce, DEVICE, nth, nthSend, primed, primedMachine, range } from '../../writers.ts';
@@ -23,7 +23,7 @@ const ENOUGH = 8;
 
 /** MOVSD from DEVICE to a register: KVM finishes it at the begin of the KVM_RUN that has the answer. */
 export function moveTo(register: LapicWrite['register']): Instruction[] {
-  return [mov32('esi', DEVICE), mov32('edi', APIC_DEFAULT_PHYS_BASE + lapicRegisters[register]), Uint8Array.of(0xa5)];
+  return [mov32('esi', DEVICE), mov32('edi', at(register)), Uint8Array.of(0xa5)];
 }
 
 /** Up to where a guest waits for what its MOVSD reads; the answer is there then. */
