@@ -22,6 +22,29 @@ export function hidePvIpi(cpuid: Cpuid): KvmCpuidEntry2[] {
   );
 }
 
+/** Hypervisors' leaves are looked for at each multiple of this from 0x40000000 on. */
+const HYPERVISOR_LEAVES = 0x100;
+const HYPERVISOR_BASE = 0x4000_0000;
+
+/**
+ * With Hyper-V's interface: its leaves stand where a guest looks first, KVM's own move to 0x40000100. KVM gives such a
+ * guest Hyper-V's MSRs and hypercalls.
+ *
+ * @param hyperv what `kvm.supportedHvCpuid()` gives
+ */
+export function hypervCpuid(cpuid: Cpuid, hyperv: Cpuid): KvmCpuidEntry2[] {
+  const isFirst = ({ function: leaf }: KvmCpuidEntry2) =>
+    leaf >= HYPERVISOR_BASE && leaf < HYPERVISOR_BASE + HYPERVISOR_LEAVES;
+  const own = checked(cpuid).map((entry) => {
+    if (!isFirst(entry)) return entry;
+    const moved = { ...entry, function: entry.function + HYPERVISOR_LEAVES };
+    // The first one tells the last; 0 stands for the one behind it.
+    if (entry.function === HYPERVISOR_BASE) moved.eax = (entry.eax || HYPERVISOR_BASE + 1) + HYPERVISOR_LEAVES;
+    return moved;
+  });
+  return [...own, ...checked(hyperv)];
+}
+
 /** The entry of a leaf and, where the leaf has some, a subleaf; `undefined` if the list lacks it. */
 export function cpuidEntry(cpuid: Cpuid, leaf: number, subleaf = 0): KvmCpuidEntry2 | undefined {
   const entries = checked(cpuid).filter((entry) => entry.function === leaf);

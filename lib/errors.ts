@@ -165,12 +165,19 @@ export class UnsupportedError extends EnvironmentError {
   readonly code = 'ERR_UNSUPPORTED';
   /** The kernel's name of what is missing, such as `KVM_CAP_SPLIT_IRQCHIP`. */
   readonly missing: string;
+  /** What a kernel has to be built with to have it, such as `CONFIG_KVM_HYPERV`; `null` where nobody said. */
+  readonly kconfig: string | null;
 
-  constructor(missing: string, what: string) {
-    super(`${what} is not supported here: the kernel does not offer ${missing}`, {
-      advice: '`kvm-dsm doctor` lists what this kernel offers.',
+  constructor(missing: string, what: string, kconfig: string | null = null) {
+    const built = kconfig === null ? '' : `, which needs ${kconfig}`;
+    super(`${what} is not supported here: the kernel does not offer ${missing}${built}`, {
+      advice:
+        kconfig === null
+          ? '`kvm-dsm doctor` lists what this kernel offers.'
+          : `Use a kernel that is built with ${kconfig}=y; the lab's is: \`--on vmx\` or \`--on svm\`.`,
     });
     this.missing = missing;
+    this.kconfig = kconfig;
   }
 }
 

@@ -5,6 +5,16 @@ export type { CoalescedWrite } from './abi/coalesced-ring.ts';
 export { type DsmProfile, defaultProfile, profileByName, profiles } from './abi/dsm/profile.ts';
 export { defaultGsiRouting, type GsiRoute, type IrqchipName, type MsiMessage } from './abi/gsi-route.ts';
 export {
+  decodeMessage,
+  decodeSint,
+  encodeMessage,
+  encodeSint,
+  hypervMsrs,
+  type ReceivedMessage,
+  type Sint,
+  type SynicMessage,
+} from './abi/hyperv.ts';
+export {
   decodeIcr,
   decodeIcr2,
   decodeX2Icr,
@@ -48,7 +58,7 @@ export {
   mpStates,
 } from './abi/x86.ts';
 export { type ApicvState, apicvParameter, apicvState, inhibitApicv, measureApicv } from './apicv.ts';
-export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic } from './cpuid.ts';
+export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic, hypervCpuid } from './cpuid.ts';
 export { Device, type DeviceAttr } from './device.ts';
 export { enableReservedExits, type ReservedExitName, reservedExits } from './dsm-exits.ts';
 export type { Duration } from './duration.ts';
@@ -105,11 +115,13 @@ export { type LoadedProgram, MachineVcpu, type ProgramOptions } from './script/m
 export { Random, random } from './script/random.ts';
 export { Trace } from './script/trace.ts';
 export type { Until } from './script/until.ts';
+export { connectSints, type SintEnd, SintLine, type SintLineOptions } from './sint-line.ts';
 export { restoreMachineState, saveMachineState } from './state/machine-state.ts';
 export type { Stat } from './stats.ts';
 export type { Check as SuiteCheck, Shortfall, Subject } from './suite/check.ts';
 export type { CheckContext } from './suite/context.ts';
 export type { Need } from './suite/needs.ts';
+export { type Flagged, type Posted, Synic, type SynicPages, type SynicRegisters } from './synic.ts';
 export { DEFAULT_DEADLINE, type RunOptions, type RunOutcome, Vcpu } from './vcpu.ts';
 export { type StartOptions, type VcpuCounters, VcpuRun, type VcpuRunState } from './vcpu-run.ts';
 export type { SyncGroups } from './vcpu-state.ts';

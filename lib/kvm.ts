@@ -3,7 +3,7 @@ import { ioctls } from './abi/ioctl.ts';
 import { cpuid2Room, decodeCpuid2, decodeMsrList, encodeMsrList, type KvmCpuidEntry2 } from './abi/x86.ts';
 import { checkInteger, checkText } from './check.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr } from './device.ts';
-import { DeviceMissingError, DevicePermissionError, IoctlError, NotKvmError } from './errors.ts';
+import { DeviceMissingError, DevicePermissionError, IoctlError, NotKvmError, UnsupportedError } from './errors.ts';
 import { KvmHandle } from './handle.ts';
 import { type NativeSystem, openSystem, translated } from './native.ts';
 import { MAX_CPUID_ENTRIES } from './vcpu-features.ts';
@@ -83,6 +83,18 @@ export class Kvm extends KvmHandle<NativeSystem> {
   /** KVM_GET_EMULATED_CPUID: leaves whose features KVM emulates though the host's CPU lacks them. */
   emulatedCpuid(): KvmCpuidEntry2[] {
     return this.#cpuid(ioctls.KVM_GET_EMULATED_CPUID);
+  }
+
+  /**
+   * KVM_GET_SUPPORTED_HV_CPUID: the leaves from 0x40000000 on by which a guest finds Hyper-V's interface; `hypervCpuid`
+   * puts them in the place of KVM's.
+   *
+   * @throws UnsupportedError (KVM_CAP_SYS_HYPERV_CPUID, which needs CONFIG_KVM_HYPERV)
+   */
+  supportedHvCpuid(): KvmCpuidEntry2[] {
+    if (this.checkExtension('KVM_CAP_SYS_HYPERV_CPUID') === 0)
+      throw new UnsupportedError('KVM_CAP_SYS_HYPERV_CPUID', "Hyper-V's CPUID", 'CONFIG_KVM_HYPERV');
+    return this.#cpuid(ioctls.KVM_GET_SUPPORTED_HV_CPUID);
   }
 
   #cpuid(request: number): KvmCpuidEntry2[] {

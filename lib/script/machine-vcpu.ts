@@ -1,6 +1,7 @@
 import { mpStates } from '../abi/x86.ts';
 import { checkBytes, checkInteger, checkObject } from '../check.ts';
 import { ArgumentError, PayloadError } from '../errors.ts';
+import type { Exit } from '../exit.ts';
 import { bitsOf, bytesAt, type GuestCode, type GuestMode } from '../guest/code.ts';
 import { enterFlat32 } from '../guest/enter-flat32.ts';
 import { enterLong64 } from '../guest/enter-long64.ts';
@@ -13,6 +14,7 @@ import { trampoline } from '../guest/trampoline.ts';
 import type { GuestMemory } from '../memory.ts';
 import { show } from '../show.ts';
 import { pendingExit } from '../state/machine-state.ts';
+import type { Synic } from '../synic.ts';
 import type { Vcpu } from '../vcpu.ts';
 import type { NewAct } from './event.ts';
 
@@ -57,11 +59,28 @@ const REAL_MODE_VCPUS = 16;
 export class MachineVcpu {
   readonly vcpu: Vcpu;
   readonly #around: Surroundings;
+  readonly #synic: Synic | null;
   #program: LoadedProgram | null = null;
 
-  constructor(vcpu: Vcpu, around: Surroundings) {
+  constructor(vcpu: Vcpu, around: Surroundings, synic: Synic | null) {
     this.vcpu = vcpu;
     this.#around = around;
+    this.#synic = synic;
+  }
+
+  /**
+   * Its SynIC: `machine({ synic: 'keep' })`. The machine keeps it up to date with what the guest writes.
+   *
+   * @throws ArgumentError if the machine has none
+   */
+  get synic(): Synic {
+    if (this.#synic) return this.#synic;
+    throw new ArgumentError('synic', 'The machine has no SynIC', 'Make it so: machine({ synic: "keep" }).');
+  }
+
+  /** What a hypervisor takes notice of: for the machine. */
+  hypervisorSees(exit: Exit): void {
+    this.#synic?.see(exit);
   }
 
   get id(): number {

@@ -5,7 +5,7 @@ import { lapicRegisterName, readLapicRegister } from '../abi/lapic.ts';
 import { apicvParameter, inhibitApicv } from '../apicv.ts';
 import { runBudgetLeft } from '../budget.ts';
 import { checkChoice, checkFunction, checkInteger, checkObject } from '../check.ts';
-import type { Cpuid } from '../cpuid.ts';
+import { type Cpuid, hypervCpuid } from '../cpuid.ts';
 import { type Duration, milliseconds } from '../duration.ts';
 import { emulatesGuests } from '../emulation.ts';
 import { ArgumentError, DeadlineError, IoctlError, type KvmDsmError } from '../errors.ts';
@@ -17,6 +17,7 @@ import { GuestTableWriter } from '../guest/tables.ts';
 import { Kvm } from '../kvm.ts';
 import { GuestMemory } from '../memory.ts';
 import { show } from '../show.ts';
+import { Synic, type SynicPages, synicCapability } from '../synic.ts';
 import { DEFAULT_DEADLINE, type Vcpu } from '../vcpu.ts';
 import { TSS_ADDRESS, type Vm } from '../vm.ts';
 import type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from '../vm-injection.ts';
@@ -53,6 +54,11 @@ export interface MachineOptions {
   apicv?: boolean;
   /** What the guests' CPUID shows, made of what KVM supports; such as `hideX2apic`. Default: all that KVM supports. */
   cpuid?: (supported: Cpuid) => Cpuid;
+  /**
+   * Hyper-V's SynIC for every vCPU (`vcpu.synic`), and Hyper-V's interface in their CPUID. `zero`: KVM clears a page when
+   * the guest enables it; `keep`: it does not. Default: none. It needs a kernel with CONFIG_KVM_HYPERV.
+   */
+  synic?: SynicPages;
   /** Instead of /dev/kvm. */
   device?: string;
   /** Whose exits 44..47 are meant. */
@@ -102,6 +108,10 @@ export class Machine implements AsyncDisposable, Disposable {
     const apic = checkChoice('apic', options.apic ?? 'reset', ['reset', 'xapic', 'x2apic'] as const);
     if (apic !== 'reset' && this.irqchip === 'none')
       throw new ArgumentError('apic', `${apic} without an in-kernel local APIC`, 'Leave `irqchip: "none"` out.');
+    const { synic } = options;
+    if (synic !== undefined) checkChoice('synic', synic, ['zero', 'keep'] as const);
+    if (synic !== undefined && this.irqchip === 'none')
+      throw new ArgumentError('synic', 'a SynIC without an in-kernel local APIC', 'Leave `irqchip: "none"` out.');
     if (options.cpuid !== undefined) checkFunction('cpuid', options.cpuid);
     this.profile = checkProfile(options.profile ?? context.profile);
     this.apicv = options.apicv ?? false;
@@ -120,7 +130,7 @@ export class Machine implements AsyncDisposable, Disposable {
     }
     this.vm = this.kvm.createVm();
     try {
-      this.#build(count, layout, apic, options.cpuid);
+      this.#build(count, layout, apic, options);
     } catch (error) {
       this.close();
       throw error;
@@ -131,14 +141,18 @@ export class Machine implements AsyncDisposable, Disposable {
     count: number,
     layout: GuestLayout,
     apic: 'reset' | 'xapic' | 'x2apic',
-    cpuid: (supported: Cpuid) => Cpuid = (supported) => supported,
+    { cpuid = (supported) => supported, synic }: MachineOptions,
   ): void {
-    const { vm, memory, irqchip } = this;
+    const { kvm, vm, memory, irqchip } = this;
+    // Before anything is made.
+    if (synic !== undefined) synicCapability(vm, synic);
+    const supported =
+      synic === undefined ? kvm.supportedCpuid() : hypervCpuid(kvm.supportedCpuid(), kvm.supportedHvCpuid());
     if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(TSS_ADDRESS);
     if (irqchip === 'full') vm.createIrqchip();
     else if (irqchip === 'split') vm.enableSplitIrqchip();
     vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
-    const shown = cpuid(this.kvm.supportedCpuid());
+    const shown = cpuid(supported);
     const around = {
       memory,
       layout,
@@ -150,7 +164,7 @@ export class Machine implements AsyncDisposable, Disposable {
       const vcpu = vm.createVcpu(id);
       vcpu.setCpuid2(withApicId(shown, id));
       if (apic !== 'reset') enableApic(vcpu, apic);
-      this.#vcpus.push(new MachineVcpu(vcpu, around));
+      this.#vcpus.push(new MachineVcpu(vcpu, around, synic ? Synic.enable(vm, vcpu, synic) : null));
     }
     const hidden = irqchip !== 'none' && !this.apicv && apicvParameter()?.enabled;
     if (hidden) inhibitApicv(vm, PARKED_VCPU_ID);
@@ -319,6 +333,7 @@ export class Machine implements AsyncDisposable, Disposable {
 
   #record(vcpu: Vcpu, exit: Exit): TraceExit {
     const { rip, rcx } = vcpu.getRegs();
+    this.vcpu(vcpu.vcpuId).hypervisorSees(exit);
     const word = readWord(exit, () => Number(rcx & 0xffff_ffffn));
     const fault = word?.kind === 'fault' ? readFault(vcpu, this.memory, word.vector) : undefined;
     const event: TraceExit = {

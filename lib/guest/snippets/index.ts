@@ -12,4 +12,18 @@ export {
   relocateApic,
   writeApic,
 } from './lapic.ts';
+export {
+  disableSynic,
+  enableSynic,
+  endOfMessage,
+  freeMessage,
+  messageSlot,
+  readMsr,
+  type SynicPlaces,
+  type SynicRegister,
+  setSint,
+  takeEventFlag,
+  writeMsr,
+  writeSynic,
+} from './synic.ts';
 export { assertThat, type Condition, done, sync, tell } from './words.ts';
