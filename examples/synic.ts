@@ -60,7 +60,7 @@ trace.expect([
 const [line, eventLine] = connectSints(m.vm, [
   { synic: target.synic, sint: MESSAGE_SINT },
   { synic: target.synic, sint: EVENT_SINT },
-]) as [import('kvm-dsm').SintLine, import('kvm-dsm').SintLine];
+]);
 
 // The slot takes one message. The second one finds it busy, which asks the guest for its end-of-message notice.
 const payload = (value: number) => Uint8Array.of(value, 0, 0, 0);
@@ -69,9 +69,10 @@ assert.equal(line.post({ type: 1, payload: payload(22) }), 'busy');
 assert.equal(line.acknowledged?.read(), null);
 
 await m.run({ until: (event) => event.word?.kind === 'value', deadline: '60s' });
-const running = m.run({ until: (event) => event.word?.kind === 'value', deadline: '60s' });
-await line.deliver({ type: 1, payload: payload(22) }, '60s');
-await running;
+await Promise.all([
+  m.run({ until: (event) => event.word?.kind === 'value', deadline: '60s' }),
+  line.deliver({ type: 1, payload: payload(22) }, '60s'),
+]);
 
 assert.equal(eventLine.raise(FLAG), 'set');
 assert.equal(eventLine.raise(FLAG), 'already');

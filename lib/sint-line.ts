@@ -128,7 +128,11 @@ export class SintLine implements Disposable {
  * @throws NoIrqchipError without in-kernel local APICs, or with a resampler on a split irqchip; ArgumentError; IoctlError
  *   (KVM_SET_GSI_ROUTING, KVM_IRQFD)
  */
-export function connectSints(vm: Vm, ends: readonly SintEnd[], options: SintLineOptions = {}): SintLine[] {
+export function connectSints<const E extends readonly SintEnd[]>(
+  vm: Vm,
+  ends: E,
+  options: SintLineOptions = {},
+): { -readonly [K in keyof E]: SintLine } {
   checkInstance('vm', vm, Vm);
   const { resample = true } = checkObject('options', options);
   if (vm.irqchip === 'none' || (resample && vm.irqchip !== 'full')) throw new NoIrqchipError('KVM_IRQFD', EINVAL);
@@ -151,7 +155,7 @@ export function connectSints(vm: Vm, ends: readonly SintEnd[], options: SintLine
     for (const line of lines) line.close();
     throw error;
   }
-  return lines;
+  return lines as { -readonly [K in keyof E]: SintLine };
 }
 
 function reserve(taken: Set<number>, gsi: number): number {

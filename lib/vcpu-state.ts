@@ -1,13 +1,17 @@
 import type { capabilities } from './abi/capability.ts';
-import { exitReasons } from './abi/exit-reason.ts';
+import { exitReasons, KVM_EXIT_HYPERV_HCALL, KVM_EXIT_HYPERV_SYNDBG } from './abi/exit-reason.ts';
 import { ioctls } from './abi/ioctl.ts';
 import {
+  HYPERV_BODY_OFFSET,
   KVM_SYNC_X86_EVENTS,
   KVM_SYNC_X86_REGS,
   KVM_SYNC_X86_SREGS,
   KvmRunView,
   type KvmSyncRegs,
   RUN_UNION_OFFSET,
+  runHyperv,
+  runHypervHcall,
+  runHypervSyndbg,
   runMsr,
 } from './abi/kvm-run.ts';
 import { checkObject, checkU64 } from './check.ts';
@@ -146,6 +150,33 @@ export abstract class VcpuState extends VcpuEvents {
   /** Answers either: the next KVM_RUN gives the guest a #GP. Throws ExitMismatchError. */
   failMsr(): void {
     this.#answerMsr(['KVM_EXIT_X86_RDMSR', 'KVM_EXIT_X86_WRMSR'], { error: 1 });
+  }
+
+  /**
+   * Answers a KVM_EXIT_HYPERV of type 2: the next KVM_RUN gives the guest this result of its hypercall; bits 15:0 are the
+   * status, 0 for success. Throws ExitMismatchError; ArgumentError.
+   */
+  completeHypervHcall(result: bigint): void {
+    checkU64('result', result);
+    runHypervHcall.write(this.#hypervBody(KVM_EXIT_HYPERV_HCALL, 'hypercall'), { result });
+  }
+
+  /**
+   * Answers a KVM_EXIT_HYPERV of type 3: what the synthetic debugger's status MSR reads from now on, where the guest
+   * wrote its control MSR. Throws ExitMismatchError; ArgumentError.
+   */
+  completeHypervSyndbg(status: bigint): void {
+    checkU64('status', status);
+    runHypervSyndbg.write(this.#hypervBody(KVM_EXIT_HYPERV_SYNDBG, 'synthetic debugger'), { status });
+  }
+
+  #hypervBody(type: number, what: string): DataView {
+    const run = this.#run;
+    const isOne =
+      run.exitReason === exitReasons.KVM_EXIT_HYPERV && runHyperv.read(run.view, RUN_UNION_OFFSET).type === type;
+    if (!isOne) throw new ExitMismatchError(`KVM_EXIT_HYPERV of a ${what}`, run.exitReason);
+    const { buffer, byteOffset } = run.view;
+    return new DataView(buffer, byteOffset + RUN_UNION_OFFSET + HYPERV_BODY_OFFSET);
   }
 
   #answerMsr(
