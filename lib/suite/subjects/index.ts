@@ -10,6 +10,7 @@ import { payload } from './payload.ts';
 import { source } from './source.ts';
 import { state } from './state.ts';
 import { stock } from './stock.ts';
+import { synic } from './synic.ts';
 import { transparency } from './transparency.ts';
 
 /** The suite: every subject, in the order in which they run. */
@@ -26,4 +27,5 @@ export const subjects: readonly Subject[] = [
   stock,
   injection,
   exits,
+  synic,
 ];
