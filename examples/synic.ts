@@ -21,6 +21,7 @@ import {
 } from 'kvm-dsm';
 
 const [MESSAGE_SINT, EVENT_SINT] = [2, 3];
+const [MESSAGE_VECTOR, EVENT_VECTOR] = [0x52, 0x53];
 const FLAG = 77;
 
 await using m = await machine({ vcpus: 2, apic: 'xapic', synic: 'zero' });
@@ -32,8 +33,8 @@ const target = m.vcpu(1);
 target.program(
   asm.long64`
     ${enableSynic({ messages, events })}
-    ${setSint(MESSAGE_SINT, { vector: 0x52 })}
-    ${setSint(EVENT_SINT, { vector: 0x53, autoEoi: true })}
+    ${setSint(MESSAGE_SINT, { vector: MESSAGE_VECTOR })}
+    ${setSint(EVENT_SINT, { vector: EVENT_VECTOR, autoEoi: true })}
     ${sync('ready')}
     ${done()}
   on_message:
@@ -47,7 +48,7 @@ target.program(
     movzx eax, al
     ${tell('flag was set', 'eax')}
     iretq`,
-  { handlers: { 82: 'on_message', 83: 'on_event' } },
+  { handlers: { [MESSAGE_VECTOR]: 'on_message', [EVENT_VECTOR]: 'on_event' } },
 );
 
 const trace = await m.run({ until: { sync: 'ready' }, deadline: '60s' });

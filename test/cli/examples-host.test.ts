@@ -8,6 +8,8 @@ import { noKvm } from '../support/host.ts';
 
 /** What needs no forwarding, since it shows that there is none. */
 const stock = ['x2apic-icr.ts'];
+/** What needs a capability of the kernel, and no forwarding. */
+const needs: Record<string, 'KVM_CAP_HYPERV_SYNIC'> = { 'synic.ts': 'KVM_CAP_HYPERV_SYNIC' };
 
 /** What needs the lab kernel's extension. */
 const extension = ['replay-x2apic.ts', 'replay-apic-base.ts', 'dapic.ts'];
@@ -21,7 +23,15 @@ for (const example of readdirSync(join(root, 'examples')))
       return;
     }
     using kvm = Kvm.open();
-    if (stock.includes(example) || forwardsIcrWrites(kvm)) {
+    const cap = needs[example];
+    if (cap && kvm.checkExtension(cap) === 0) {
+      assert.equal(code, 3, stdout);
+      const { code: error, message } = jsonLines(stdout).at(-1)!.error as { code: string; message: string };
+      assert.equal(error, 'ERR_UNSUPPORTED');
+      assert.match(message, new RegExp(`${cap}.*CONFIG_KVM_HYPERV`));
+      return;
+    }
+    if (cap || stock.includes(example) || forwardsIcrWrites(kvm)) {
       assert.equal(code, 0, stdout);
       return;
     }

@@ -35,6 +35,8 @@ import { errorOf, noKvm } from '../support/host.ts';
 const CAP = 'KVM_CAP_HYPERV_SYNIC2';
 const skip = lacks(CAP);
 const deadline = '60s';
+const VECTOR = 0x65;
+const AUTO_EOI = 0x66;
 const SINTS = Array.from({ length: 16 }, (_, sint) => sint);
 const vectorOf = (sint: number) => 0x40 + 0x11 * (sint % 8) + (sint >> 3);
 const ALL_MASKED = Array.from({ length: 16 }, () => ({ vector: 0, masked: true, autoEoi: false }));
@@ -450,7 +452,7 @@ test('auto-EOI: over when it is delivered; EOM alone acknowledges it', { skip },
     on_event:                   ; no EOI
       inc dword [${m.shared}]
       iretq`,
-    { handlers: { 102: 'on_event' } },
+    { interrupts: false, handlers: { [AUTO_EOI]: 'on_event' } },
   );
   await m.run({ until: { sync: 'ready' }, deadline });
   const { synic, vcpu } = m.vcpu(0);
@@ -482,7 +484,7 @@ test('a busy slot gets the pending flag, and the message behind the end-of-messa
       ${freeMessage(slot)}
       ${eoi()}
       iretq`,
-    { handlers: { 101: 'on_message' } },
+    { handlers: { [VECTOR]: 'on_message' } },
   );
   await m.run({ until: { sync: 'ready' }, deadline });
   const { synic } = m.vcpu(0);

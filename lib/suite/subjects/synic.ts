@@ -174,7 +174,7 @@ const registers: Check[] = [
   })),
   {
     id: 'synic.inactive',
-    claim: 'Without SynIC a write of a SINT is #GP, though CPUID shows Hyper-V',
+    claim: 'Without SynIC a write of a SINT is a general protection fault, though CPUID shows Hyper-V',
     source: `${HYPERV}: synic_set_msr`,
     needs: [offered, capability('KVM_CAP_SYS_HYPERV_CPUID')],
     async run(ctx) {
@@ -245,7 +245,7 @@ const sints: Check[] = [
   },
   ...table(
     [
-      ['refused', 'A SINT refuses the vectors 0 to 15 with #GP', false, 256],
+      ['refused', 'A SINT refuses the vectors 0 to 15 with a general protection fault', false, 256],
       ['masked', 'A masked SINT takes the vectors 0 to 15', true, 0],
     ] as const,
     ([word, claim, masked, faults]) => ({

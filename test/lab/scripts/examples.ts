@@ -23,4 +23,6 @@ console.error('replay-apic-base');
 await import('../../../examples/replay-apic-base.ts');
 console.error('dapic');
 await import('../../../examples/dapic.ts');
+console.error('synic');
+await import('../../../examples/synic.ts');
 console.error('examples: all');
