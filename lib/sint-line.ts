@@ -18,7 +18,7 @@ export interface SintEnd {
   synic: Synic;
   /** 0 to 15. */
   sint: number;
-  /** Default: the first one from 24 on that no route has. */
+  /** Default: the one that is routed to it, or the first one from 24 on that no route has. */
   gsi?: number;
 }
 
@@ -123,7 +123,7 @@ export class SintLine implements Disposable {
  * Routes a GSI to each of these SINTs, beside the routes that the VM has, and assigns an irqfd to it.
  *
  * KVM takes the way back, from a SINT to its GSI, when routes are set, and for a vCPU that has its SynIC by then; it never
- * forgets one. So enable every SynIC first, and connect a SINT once.
+ * forgets one. So enable every SynIC first.
  *
  * @throws NoIrqchipError without in-kernel local APICs, or with a resampler on a split irqchip; ArgumentError; IoctlError
  *   (KVM_SET_GSI_ROUTING, KVM_IRQFD)
@@ -137,16 +137,13 @@ export function connectSints<const E extends readonly SintEnd[]>(
   const { resample = true } = checkObject('options', options);
   if (vm.irqchip === 'none' || (resample && vm.irqchip !== 'full')) throw new NoIrqchipError('KVM_IRQFD', EINVAL);
   const routes: GsiRoute[] = [...(vm.gsiRouting ?? (vm.irqchip === 'full' ? defaultGsiRouting() : []))];
-  const taken = new Set(routes.map(({ gsi }) => gsi));
-  const wanted = checkList('ends', ends).map((end) => {
+  const all = checkList('ends', ends).map((end) => {
     const { synic, sint, gsi } = checkObject('ends', end);
     checkSynic(synic);
     checkInteger('sint', sint, 0, SINTS - 1);
-    if (gsi !== undefined) reserve(taken, checkInteger('gsi', gsi, 0, 4095));
-    return { synic, sint, gsi };
+    if (gsi !== undefined) checkInteger('gsi', gsi, 0, 4095);
+    return { synic, sint, gsi: gsiFor(routes, synic.vpIndex, sint, gsi) };
   });
-  const all = wanted.map(({ gsi, ...end }) => ({ ...end, gsi: gsi ?? free(taken) }));
-  for (const { synic, sint, gsi } of all) routes.push({ type: 'hvSint', gsi, vcpu: synic.vpIndex, sint });
   vm.setGsiRouting(routes);
   const lines: SintLine[] = [];
   try {
@@ -158,14 +155,19 @@ export function connectSints<const E extends readonly SintEnd[]>(
   return lines as { -readonly [K in keyof E]: SintLine };
 }
 
-function reserve(taken: Set<number>, gsi: number): number {
-  if (taken.has(gsi)) throw new ArgumentError('gsi', `gsi ${gsi} leads elsewhere`, 'Leave it out, or choose another.');
-  taken.add(gsi);
-  return gsi;
-}
-
-function free(taken: Set<number>): number {
-  let gsi = FIRST_GSI;
+/** The gsi of a SINT: the one that it has, else the one that is asked for, else the first that is free, put into `routes`. */
+function gsiFor(routes: GsiRoute[], vcpu: number, sint: number, asked: number | undefined): number {
+  const has = routes.find((route) => route.type === 'hvSint' && route.vcpu === vcpu && route.sint === sint);
+  if (has && (asked === undefined || asked === has.gsi)) return has.gsi;
+  const taken = new Set(routes.map(({ gsi }) => gsi));
+  if (has || (asked !== undefined && taken.has(asked)))
+    throw new ArgumentError(
+      'gsi',
+      has ? `SINT ${sint} of VP ${vcpu} has gsi ${has.gsi}` : `gsi ${asked} leads elsewhere`,
+      'Leave it out, or choose another.',
+    );
+  let gsi = asked ?? FIRST_GSI;
   while (taken.has(gsi)) gsi += 1;
-  return reserve(taken, gsi);
+  routes.push({ type: 'hvSint', gsi, vcpu, sint });
+  return gsi;
 }

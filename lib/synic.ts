@@ -34,6 +34,11 @@ export function synicCapability(vm: Vm, pages: SynicPages): (typeof caps)[SynicP
   return cap;
 }
 
+/** True once its SynIC was enabled. */
+export function hasSynic({ enabledCaps }: Pick<Vcpu, 'enabledCaps'>): boolean {
+  return enabledCaps.some(({ cap }) => cap === caps.zero || cap === caps.keep);
+}
+
 /** `posted`: signal its SINT; `busy`: post it again behind the end-of-message notice; `disabled`: there is no page. */
 export type Posted = 'posted' | 'busy' | 'disabled';
 
@@ -91,6 +96,15 @@ export class Synic {
     const cap = synicCapability(vm, pages);
     if (vm.irqchip === 'none') throw new NoIrqchipError('KVM_ENABLE_CAP', EINVAL);
     vcpu.enableCap(cap);
+    return Synic.of(vm, vcpu);
+  }
+
+  /** The SynIC of a vCPU that has one already: of a restored VM, such as `restoreMachineState` makes. */
+  static of(vm: Vm, vcpu: Vcpu): Synic {
+    checkInstance('vm', vm, Vm);
+    checkInstance('vcpu', vcpu, Vcpu);
+    if (!hasSynic(vcpu))
+      throw new ArgumentError('vcpu', `vCPU ${vcpu.vcpuId} has no SynIC`, 'Give it one: Synic.enable().');
     const synic = new Synic(vm, vcpu, Number(vcpu.getMsr(hypervMsrs.VP_INDEX)));
     synic.registers();
     return synic;

@@ -189,6 +189,8 @@ function build(vm: Vm, { config, vcpus, irqchips, pit, clock }: Parsed, memories
   for (const slot of config.slots) vm.setMemory({ ...slot, memory: memories[slot.memory]! });
   for (const { config: vcpu } of vcpus) vm.createVcpu(vcpu.vcpuId);
   for (const saved of vcpus) restoreVcpu(vm.vcpus.get(saved.config.vcpuId)!, saved);
+  // Again: KVM takes the way back from a SINT to its gsi then, for the SynICs that are there.
+  if (config.routes?.some(({ type }) => type === 'hvSint')) vm.setGsiRouting(config.routes);
   // Behind the LAPICs: what waits in the IOAPIC is delivered to them now.
   for (const body of irqchips) vm.ioctlRaw(ioctls.KVM_SET_IRQCHIP, body.slice());
   if (pit) vm.ioctlRaw(ioctls.KVM_SET_PIT2, pit.slice());

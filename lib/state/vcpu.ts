@@ -1,4 +1,5 @@
 /** One vCPU, in the order that KVM wants. Bodies are the kernel's own structs. */
+import { hypervMsrs, SINTS } from '../abi/hyperv.ts';
 import { ioctls } from '../abi/ioctl.ts';
 import {
   decodeCpuid2,
@@ -22,6 +23,7 @@ import {
   kvmXsave,
 } from '../abi/x86.ts';
 import { IoctlError, MsrRefusedError, StateFormatError, StateMismatchError } from '../errors.ts';
+import { hasSynic } from '../synic.ts';
 import type { Vcpu } from '../vcpu.ts';
 import type { Vm } from '../vm.ts';
 import type { VcpuConfig } from './config.ts';
@@ -88,10 +90,17 @@ export function saveVcpu(vm: Vm, vcpu: Vcpu, indices: readonly number[]): Sectio
   if (vm.checkExtension('KVM_CAP_XCRS')) read(xcrs);
   if (vm.checkExtension('KVM_CAP_DEBUGREGS')) read(debugregs);
   if (vm.irqchip !== 'none') read(lapic);
-  keep('msrs', encodeMsrs(readableMsrs(vcpu, indices)));
+  keep('msrs', encodeMsrs(readableMsrs(vcpu, [...indices, ...synicMsrs(vcpu)])));
   // Last: the calls before it may have moved an event on.
   read(events);
   return sections;
+}
+
+/** KVM_GET_MSR_INDEX_LIST has SCONTROL alone of a SynIC: what the others are is for user space to know. */
+function synicMsrs(vcpu: Vcpu): number[] {
+  if (!hasSynic(vcpu)) return [];
+  const { SIMP, SIEFP, SINT0 } = hypervMsrs;
+  return [SIMP, SIEFP, ...Array.from({ length: SINTS }, (_, sint) => SINT0 + sint)];
 }
 
 /** The MSRs of the list that this vCPU has: its CPUID decides. */
