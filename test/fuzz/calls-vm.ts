@@ -86,7 +86,15 @@ export const kvmCalls: Maker[] = [
       world.add('bareVm', vm as Vm),
     ),
   ...(
-    ['supportedCpuid', 'emulatedCpuid', 'msrIndexList', 'msrFeatureIndexList', 'get apiVersion', 'get closed'] as const
+    [
+      'supportedCpuid',
+      'supportedHvCpuid',
+      'emulatedCpuid',
+      'msrIndexList',
+      'msrFeatureIndexList',
+      'get apiVersion',
+      'get closed',
+    ] as const
   ).map(
     (name): Maker =>
       (world) =>
