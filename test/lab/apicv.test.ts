@@ -41,3 +41,12 @@ test('the host turns it off by its command line', { skip }, () => {
   assert.equal(code, 0, stdout + stderr);
   assert.equal(jsonLines(stdout).filter(({ reason }) => reason === 45).length, 2);
 });
+
+test('a SINT with auto-EOI inhibits APICv for its machine', { skip }, () => {
+  const { code, stdout, stderr } = kvmDsm(['test', 'synic.auto-eoi.apicv', ...lane, '--json'], 300);
+  assert.equal(code, 0, stdout + stderr);
+  assert.deepEqual(
+    JSON.parse(stdout).checks.map(({ verdict }: { verdict: string }) => verdict),
+    ['pass'],
+  );
+});
