@@ -23,7 +23,7 @@ const skip = lacks('KVM_CAP_HYPERV_SYNIC2');
 const COUNT = scaled(100_000);
 const SINT = 2;
 const VECTOR = 0x52;
-const timeout = 900_000;
+const timeout = 1_800_000;
 const deadline = '60s';
 
 /**

@@ -26,7 +26,7 @@ async function report(t: TestContext, files: readonly string[], run: InnerRun): 
     });
   }
   const names = (of: InnerRun['tests']) => of.map(({ name }) => name);
-  const series = run.tests.filter(({ file }) => /^(icr-order|save-pending)/.test(file));
+  const series = run.tests.filter(({ file }) => /^(icr-order|save-pending|synic-rounds)/.test(file));
   assert.deepEqual(
     names(series.filter(({ skip }) => skip && !skip.startsWith('Bochs '))),
     [],

@@ -94,8 +94,14 @@ async function bundle(files: readonly string[]): Promise<{ path: string; data: U
  *
  * @param files of `testFiles()`
  * @param counts KVM_DSM_TEST_COUNTS inside
+ * @param timeoutSeconds for all of them; the default is for a busy machine, the tests' own deadlines are shorter
  */
-export async function runTestsInside(lane: Lane, files: readonly string[], counts: number): Promise<InnerRun> {
+export async function runTestsInside(
+  lane: Lane,
+  files: readonly string[],
+  counts: number,
+  timeoutSeconds = 900,
+): Promise<InnerRun> {
   const [stdout, stderr] = [new Sink(), new Sink()];
   const modules = await bundle(files);
   const { exitCode } = await runInLab({
@@ -110,8 +116,7 @@ export async function runTestsInside(lane: Lane, files: readonly string[], count
     ],
     stdout,
     stderr,
-    // On a busy machine; the tests' own deadlines are shorter.
-    timeoutSeconds: 900,
+    timeoutSeconds,
   }).catch((error) => {
     throw new Error(`${error}\ninside, so far:\n${stdout.text.slice(-4000)}${stderr.text.slice(-4000)}`, {
       cause: error,
