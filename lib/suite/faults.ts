@@ -362,4 +362,22 @@ export const faults: readonly Fault[] = [
     what: 'exit 47 tells MSR 0 instead of 0x1b',
     breaks: ['exits.apic-base.*'],
   },
+  {
+    name: 'sint-vp0',
+    number: 42,
+    what: 'a SINT goes to VP index 0, whatever its route says',
+    breaks: ['synic.sint.delivers'],
+  },
+  {
+    name: 'sint-unheard',
+    number: 43,
+    what: "nobody is told of a SINT's EOI or EOM",
+    breaks: ['synic.acknowledge.*', 'synic.message.*'],
+  },
+  {
+    name: 'vlpi-answers',
+    number: 44,
+    what: "arm64's KVM_DISABLE_VCPU_VLPI is answered, and drops what is pending at the vCPU",
+    breaks: ['vlpi.*'],
+  },
 ];

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import {
   asm,
   bytesAt,
+  connectSints,
   decodeLapic,
   type Exit,
   enableReservedExits,
@@ -14,6 +15,8 @@ import {
   Kvm,
   mpStates,
   readLapicRegister,
+  type SintLine,
+  Synic,
   type Vcpu,
   type Vm,
 } from 'kvm-dsm';
@@ -25,6 +28,11 @@ const ICR2 = LAPIC + 0x310;
 const MOVED_LAPIC = 0xfed0_0000;
 /** No memory is there: an access is an exit. */
 const DEVICE = 0xd000_0000;
+/** MSRs of the SynIC. */
+const EOM = 0x4000_0084;
+const SINT3 = 0x4000_0093;
+/** A request of arm64's. */
+const DISABLE_VCPU_VLPI = 0x4004_aef1;
 const DONE = 0x10;
 const NEXT = 0x12;
 
@@ -483,7 +491,52 @@ const cases: Record<string, Case> = {
     right: [[47, 0, 0x1b, '0xfed00800']],
     wrong: [[47, 0, 0, '0xfed00800']],
   },
+  'sint-vp0': {
+    see: () =>
+      synics((vm, [, line]) => {
+        line!.signal();
+        return irrsOf(vm);
+      }),
+    right: [[], [0x51]],
+    wrong: [[0x51], []],
+  },
+  'sint-unheard': {
+    see: () =>
+      synics((vm, lines) => {
+        vm.vcpus.get(1)!.setMsr(EOM, 0n);
+        return lines.map(({ acknowledged }) => Number(acknowledged?.read() ?? 0n));
+      }),
+    right: [0, 1],
+    wrong: [0, 0],
+  },
+  'vlpi-answers': {
+    see: () =>
+      replica(0xfee0_0800, (vm, irrs) => {
+        vm.signalMsi({ addressLo: LAPIC + (1 << 12), addressHi: 0, data: 0x51 });
+        const answer = attempt(() => vm.ioctlRaw(DISABLE_VCPU_VLPI, Int32Array.of(1)));
+        return [typeof answer === 'number' ? answer : /E[A-Z]+/.exec(answer)?.[0], irrs()];
+      }),
+    right: ['ENOTTY', [[], [0x51], []]],
+    wrong: [0, [[], [], []]],
+  },
 };
+
+/** A VM of two vCPUs that never run, and a line to SINT 3, with vector 0x51, of each. */
+function synics<T>(use: (vm: Vm, lines: readonly SintLine[]) => T): T {
+  using kvm = Kvm.open();
+  using vm = kvm.createVm();
+  vm.createIrqchip();
+  const ends = [0, 1].map((id) => {
+    const vcpu = vm.createVcpu(id);
+    listening(vcpu, kvm, 0xfee0_0800);
+    const synic = Synic.enable(vm, vcpu);
+    vcpu.setMsr(SINT3, 0x51n);
+    return { synic, sint: 3 };
+  });
+  return use(vm, connectSints(vm, ends));
+}
+
+const irrsOf = (vm: Vm) => [...vm.vcpus.values()].map((vcpu) => decodeLapic(vcpu.getLapic()).irr);
 
 /** A VM with three vCPUs that never run, for replays. */
 function replica<T>(apicBase: number, use: (vm: Vm, irrs: () => number[][]) => T): T {
@@ -491,7 +544,7 @@ function replica<T>(apicBase: number, use: (vm: Vm, irrs: () => number[][]) => T
   using vm = kvm.createVm();
   vm.createIrqchip();
   for (const id of [0, 1, 2]) listening(vm.createVcpu(id), kvm, apicBase);
-  return use(vm, () => [...vm.vcpus.values()].map((vcpu) => decodeLapic(vcpu.getLapic()).irr));
+  return use(vm, () => irrsOf(vm));
 }
 
 /** With a CPUID that has the x2APIC, the LAPIC enabled in the mode that IA32_APIC_BASE says. */

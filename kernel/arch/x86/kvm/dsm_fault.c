@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Faults in the DSM interrupt forwarding, for testing its tests.
+ * Faults in the DSM interrupt forwarding and in its neighbours, for testing their
+ * tests.
  *
  * kvm.dsm_fault chooses one of them, by name or by number, for every virtual
  * machine from then on; 0 or "none", the default, is the series as it is. Reading
@@ -16,6 +17,7 @@
 #include <linux/sched/signal.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
+#include <linux/uaccess.h>
 
 #include "dsm.h"
 #include "dsm_fault.h"
@@ -66,6 +68,9 @@ enum {
 	FAULT_DAPIC_INDEX,
 	FAULT_X2_ICR_LOW_HALF,
 	FAULT_APIC_BASE_INDEX,
+	FAULT_SINT_VP0,
+	FAULT_SINT_UNHEARD,
+	FAULT_VLPI_ANSWERS,
 };
 
 static const char * const fault_names[] = {
@@ -111,10 +116,16 @@ static const char * const fault_names[] = {
 	[FAULT_DAPIC_INDEX]		= "dapic-index",
 	[FAULT_X2_ICR_LOW_HALF]		= "x2-icr-low-half",
 	[FAULT_APIC_BASE_INDEX]		= "apic-base-index",
+	[FAULT_SINT_VP0]		= "sint-vp0",
+	[FAULT_SINT_UNHEARD]		= "sint-unheard",
+	[FAULT_VLPI_ANSWERS]		= "vlpi-answers",
 };
 
 /* Of how many notices FAULT_DROP_NTH drops one */
 #define DROP_EVERY	7
+
+/* A number of arm64's, which means nothing here */
+#define DISABLE_VCPU_VLPI	_IOW(KVMIO, 0xf1, int)
 
 unsigned int kvm_dsm_fault __read_mostly;
 
@@ -564,4 +575,42 @@ void __kvm_dsm_fault_extra(struct kvm_vcpu *vcpu)
 			run->x2msr_base.index = 0;
 		break;
 	}
+}
+
+u32 __kvm_dsm_fault_sint(u32 vpidx)
+{
+	return READ_ONCE(kvm_dsm_fault) == FAULT_SINT_VP0 ? 0 : vpidx;
+}
+
+bool __kvm_dsm_fault_acked(void)
+{
+	return READ_ONCE(kvm_dsm_fault) == FAULT_SINT_UNHEARD;
+}
+
+/* A vCPU that gives its direct injection up, and what is pending with it */
+static void drop_pending(struct kvm_vcpu *vcpu)
+{
+	unsigned int vector;
+
+	for (vector = 0; vector < NR_VECTORS; vector++)
+		kvm_lapic_clear_vector(vector, vcpu->arch.apic->regs + APIC_IRR);
+	vcpu->arch.apic->irr_pending = false;
+}
+
+bool __kvm_dsm_fault_ioctl(struct kvm *kvm, unsigned int ioctl,
+			   void __user *argp)
+{
+	struct kvm_vcpu *vcpu;
+	int vcpu_id;
+
+	if (READ_ONCE(kvm_dsm_fault) != FAULT_VLPI_ANSWERS ||
+	    ioctl != DISABLE_VCPU_VLPI ||
+	    copy_from_user(&vcpu_id, argp, sizeof(vcpu_id)))
+		return false;
+
+	vcpu = kvm_get_vcpu_by_id(kvm, vcpu_id);
+	if (!vcpu || !lapic_in_kernel(vcpu))
+		return false;
+	drop_pending(vcpu);
+	return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Faults that can be switched on in the DSM interrupt forwarding, so that a
- * test of it can be tested: see dsm_fault.c.
+ * Faults that can be switched on in the DSM interrupt forwarding and in its
+ * neighbours, so that a test of them can be tested: see dsm_fault.c.
  *
  * Each hook is one load and one untaken branch while no fault is chosen.
  */
@@ -25,6 +25,10 @@ void __kvm_dsm_fault_run(struct kvm_vcpu *vcpu);
 void __kvm_dsm_fault_return(struct kvm_vcpu *vcpu, int r);
 bool __kvm_dsm_fault_replay(struct kvm *kvm, unsigned int ioctl, void *arg);
 void __kvm_dsm_fault_extra(struct kvm_vcpu *vcpu);
+u32 __kvm_dsm_fault_sint(u32 vpidx);
+bool __kvm_dsm_fault_acked(void);
+bool __kvm_dsm_fault_ioctl(struct kvm *kvm, unsigned int ioctl,
+			   void __user *argp);
 
 static inline bool kvm_dsm_fault_chosen(void)
 {
@@ -75,6 +79,22 @@ static inline bool __kvm_dsm_fault_replay(struct kvm *kvm, unsigned int ioctl,
 
 static inline void __kvm_dsm_fault_extra(struct kvm_vcpu *vcpu)
 {
+}
+
+static inline u32 __kvm_dsm_fault_sint(u32 vpidx)
+{
+	return vpidx;
+}
+
+static inline bool __kvm_dsm_fault_acked(void)
+{
+	return false;
+}
+
+static inline bool __kvm_dsm_fault_ioctl(struct kvm *kvm, unsigned int ioctl,
+					 void __user *argp)
+{
+	return false;
 }
 
 #endif
@@ -134,6 +154,26 @@ static inline void kvm_dsm_fault_extra(struct kvm_vcpu *vcpu)
 {
 	if (kvm_dsm_fault_chosen())
 		__kvm_dsm_fault_extra(vcpu);
+}
+
+/* The VP index of the vCPU that a SINT of @vpidx goes to. */
+static inline u32 kvm_dsm_fault_sint(u32 vpidx)
+{
+	return kvm_dsm_fault_chosen() ? __kvm_dsm_fault_sint(vpidx) : vpidx;
+}
+
+/* Before the EOI or EOM of a SINT is told of. True: nobody is told. */
+static inline bool kvm_dsm_fault_acked(void)
+{
+	return kvm_dsm_fault_chosen() && __kvm_dsm_fault_acked();
+}
+
+/* An ioctl of a VM that nobody knows. True: it has been dealt with. */
+static inline bool kvm_dsm_fault_ioctl(struct kvm *kvm, unsigned int ioctl,
+				       void __user *argp)
+{
+	return kvm_dsm_fault_chosen() &&
+	       __kvm_dsm_fault_ioctl(kvm, ioctl, argp);
 }
 
 #endif /* __KVM_X86_DSM_FAULT_H */

@@ -109,6 +109,6 @@ int kvm_dsm_vm_ioctl(struct kvm *kvm, unsigned int ioctl, void __user *argp)
 	case KVM_DSM_APIC_BASE:
 		return replay_apic_base(kvm, argp);
 	default:
-		return -ENOTTY;
+		return kvm_dsm_fault_ioctl(kvm, ioctl, argp) ? 0 : -ENOTTY;
 	}
 }
