@@ -23,11 +23,31 @@ std::shared_ptr<MappedRange> MappedRange::OfFile(Napi::Env env, int fd, size_t s
 
 MappedRange::~MappedRange() { munmap(data_, size_); }
 
-Napi::ArrayBuffer ViewOf(Napi::Env env, const std::shared_ptr<MappedRange>& range) {
-  auto* holder = new std::shared_ptr<MappedRange>(range);
+namespace {
+
+using Held = std::shared_ptr<std::shared_ptr<MappedRange>>;
+
+Napi::ArrayBuffer ViewOf(Napi::Env env, const Held& held) {
   return Napi::ArrayBuffer::New(
-      env, range->data(), range->size(),
-      [](Napi::Env, void*, std::shared_ptr<MappedRange>* held) { delete held; }, holder);
+      env, (*held)->data(), (*held)->size(), [](Napi::Env, void*, Held* hint) { delete hint; }, new Held(held));
+}
+
+}  // namespace
+
+Napi::ArrayBuffer ViewOf(Napi::Env env, const std::shared_ptr<MappedRange>& range) {
+  return ViewOf(env, std::make_shared<std::shared_ptr<MappedRange>>(range));
+}
+
+void MappedView::Open(Napi::Env env, const std::shared_ptr<MappedRange>& range) {
+  held_ = std::make_shared<std::shared_ptr<MappedRange>>(range);
+  Napi::ArrayBuffer buffer = ViewOf(env, held_);
+  buffer_ = Napi::Persistent(buffer);
+}
+
+void MappedView::Close() {
+  buffer_.Value().Detach();
+  buffer_.Reset();
+  held_->reset();
 }
 
 Napi::Function Mapping::Define(Napi::Env env) {
@@ -37,8 +57,7 @@ Napi::Function Mapping::Define(Napi::Env env) {
 
 Mapping::Mapping(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Mapping>(info) {
   range_ = MappedRange::Anonymous(info.Env(), static_cast<size_t>(IntegerArgument(info, 0, "bytes", MAX_SAFE_INTEGER)));
-  Napi::ArrayBuffer buffer = ViewOf(info.Env(), range_);
-  buffer_ = Napi::Persistent(buffer);
+  view_.Open(info.Env(), range_);
 }
 
 const std::shared_ptr<MappedRange>& Mapping::range(Napi::Env env) const {
@@ -48,13 +67,11 @@ const std::shared_ptr<MappedRange>& Mapping::range(Napi::Env env) const {
 
 Napi::Value Mapping::Buffer(const Napi::CallbackInfo& info) {
   range(info.Env());
-  return buffer_.Value();
+  return view_.buffer();
 }
 
 void Mapping::Close(const Napi::CallbackInfo&) {
   if (!range_) return;
-  // A view that outlives its memory would be a dangling pointer: detached, it has length 0.
-  buffer_.Value().Detach();
-  buffer_.Reset();
+  view_.Close();
   range_.reset();
 }

@@ -31,6 +31,21 @@ class MappedRange {
 // An ArrayBuffer over the range that keeps it mapped for as long as any view lives.
 Napi::ArrayBuffer ViewOf(Napi::Env env, const std::shared_ptr<MappedRange>& range);
 
+// The same, which can be closed before the garbage collector comes. A mapped kvm_run keeps its whole VM in the kernel, and
+// the engine tells that a buffer is gone only when the event loop has a turn: a program that opens and closes VMs without
+// giving it one would fill the memory with them.
+class MappedView {
+ public:
+  void Open(Napi::Env env, const std::shared_ptr<MappedRange>& range);
+  Napi::Value buffer() const { return buffer_.Value(); }
+  // A view that outlives its memory would be a dangling pointer: detached, it has length 0.
+  void Close();
+
+ private:
+  std::shared_ptr<std::shared_ptr<MappedRange>> held_;
+  Napi::Reference<Napi::ArrayBuffer> buffer_;
+};
+
 // Guest memory as JavaScript holds it: `new Mapping(bytes)`, `buffer`, `close()`.
 class Mapping : public Napi::ObjectWrap<Mapping> {
  public:
@@ -45,5 +60,5 @@ class Mapping : public Napi::ObjectWrap<Mapping> {
   void Close(const Napi::CallbackInfo& info);
 
   std::shared_ptr<MappedRange> range_;
-  Napi::Reference<Napi::ArrayBuffer> buffer_;
+  MappedView view_;
 };

@@ -57,8 +57,7 @@ Napi::Value Vcpu::Make(Napi::Env env, VcpuParts parts) {
 Vcpu::Vcpu(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Vcpu>(info) {
   if (!info[0].IsExternal()) throw ArgumentError(info.Env(), "a Vcpu comes from Vm.createVcpu");
   parts_ = std::make_shared<VcpuParts>(std::move(*info[0].As<Napi::External<VcpuParts>>().Data()));
-  Napi::ArrayBuffer view = ViewOf(info.Env(), parts_->run);
-  kvm_run_ = Napi::Persistent(view);
+  kvm_run_.Open(info.Env(), parts_->run);
 }
 
 // The garbage collector has it, or the environment ends. A running vCPU is not collected: this one waits for somebody
@@ -83,7 +82,7 @@ VcpuThread& Vcpu::thread(Napi::Env env) {
 
 Napi::Value Vcpu::KvmRun(const Napi::CallbackInfo& info) {
   if (!parts_) throw ClosedError(info.Env(), "the vCPU");
-  return kvm_run_.Value();
+  return kvm_run_.buffer();
 }
 
 Napi::Value Vcpu::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(info, parts(info.Env()).fd.get()); }
@@ -268,7 +267,6 @@ void Vcpu::Close(const Napi::CallbackInfo& info) {
   if (ended) parts_->fd.Close();
   on_news_.Reset();
   parts_.reset();
-  kvm_run_.Value().Detach();
-  kvm_run_.Reset();
+  kvm_run_.Close();
   if (!ended) throw CodedError(env, "ERR_VCPU_STOP", "the vCPU's thread did not end");
 }

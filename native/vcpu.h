@@ -54,7 +54,7 @@ class Vcpu : public Napi::ObjectWrap<Vcpu> {
   void Release(Napi::Env env);
 
   std::shared_ptr<VcpuParts> parts_;
-  Napi::Reference<Napi::ArrayBuffer> kvm_run_;
+  MappedView kvm_run_;
 
   // The last one that was started. When it has ended, its counters and its records can still be read.
   std::shared_ptr<VcpuThread> thread_;

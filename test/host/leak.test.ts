@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { GuestMemory, Kvm } from '../../lib/index.ts';
 import { scaled } from '../support/counts.ts';
 import { countOut, makeGuest } from '../support/guest.ts';
 import { noKvm } from '../support/host.ts';
@@ -99,3 +100,31 @@ for (const [what, count, cycle] of cycles) {
     assert.ok(after.rss <= before.rss + RSS_SLACK, `rss: ${before.rss} -> ${after.rss}`);
   });
 }
+
+test('what is closed is gone at once: no garbage collection, no turn of the event loop', { skip: noKvm }, () => {
+  const mappingsOf = (what: RegExp) =>
+    readFileSync('/proc/self/maps', 'ascii')
+      .split('\n')
+      .filter((line) => what.test(line)).length;
+  const vcpus = /kvm-vcpu/;
+  const before = mappingsOf(vcpus);
+  // Of a size that nothing else here has.
+  const bytes = 0x1357000;
+  const memory = GuestMemory.allocate(bytes);
+  const start = memory.bytes.byteLength;
+  using kvm = Kvm.open();
+  for (let i = 0; i < 3; i++) {
+    const vm = kvm.createVm();
+    vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
+    const vcpu = vm.createVcpu(0);
+    assert.equal(vcpu.kvmRun.getUint8(0), 0);
+    assert.equal(mappingsOf(vcpus), before + 1);
+    vm.close();
+    assert.equal(mappingsOf(vcpus), before, 'a mapped kvm_run keeps its VM');
+  }
+  const virtual = () => Number(/^VmSize:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'ascii'))?.[1]) * 1024;
+  assert.equal(start, bytes);
+  const mapped = virtual();
+  memory.close();
+  assert.ok(mapped - virtual() >= bytes, 'guest memory');
+});
