@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { threadsOf } from '../threads.ts';
 import { type ConsoleEvent, ConsoleReader } from './console.ts';
 import { cpuSeconds } from './cpu-time.ts';
 import type { Emulator } from './emulator.ts';
@@ -242,7 +243,8 @@ export class Guest {
       // What holds the output open outlived the command: its exit code is known, and that is the answer.
       if (Math.min(quiet, inState.wall) > limits.shutdownSeconds) this.kill();
     } else if (silent.cpu > limits.silentCpuSeconds || silent.wall > limits.silentSeconds) {
-      this.#fail(frozen(silent.wall, this.#uptime));
+      const threads = this.#child.pid === undefined ? [] : threadsOf(this.#child.pid);
+      this.#fail(frozen(silent, this.#uptime, threads));
     } else if (this.#state === 'running' && timeoutSeconds !== undefined) {
       const guest = this.#uptime - this.#readyUptime;
       const limit = timeoutSeconds + limits.graceSeconds;
@@ -317,10 +319,16 @@ function noMedium(disks: string, log: string[]): LabError {
   });
 }
 
-function frozen(seconds: number, uptime: number) {
+/** @param threads where those of the emulator are: one that computes and one that waits are different faults */
+function frozen(silent: { wall: number; cpu: number }, uptime: number, threads: readonly string[]) {
+  const used = `${silent.cpu.toFixed(1)} s of CPU time`;
   return (log: string[]) =>
     new LabFrozenError(
-      `the lab's machine froze: no sign of life for ${Math.round(seconds)} s, the last one at guest time ${uptime} s`,
+      [
+        `the lab's machine froze: no sign of life for ${Math.round(silent.wall)} s, the last one at guest time ${uptime} s`,
+        `The emulator used ${used} meanwhile, and is here:`,
+        ...threads.map((thread) => `  ${thread}`),
+      ].join('\n'),
       log,
       {
         advice:

@@ -134,6 +134,8 @@ class WorkerRun {
   #timer: NodeJS.Timeout | undefined;
   /** Why it was killed. */
   #killed: string | null = null;
+  /** Where its threads were then. */
+  #threads: string[] = [];
 
   constructor(items: readonly Item[], facts: Facts | null, options: LocalOptions, ends: number, sink: WorkerSink) {
     this.#items = new Map(items.map((item) => [item.n, item]));
@@ -155,7 +157,8 @@ class WorkerRun {
       const { item, began } = this.#current;
       const hung = this.#killed !== null;
       const reason = hung ? this.#killed! : `its process ended: ${how}`;
-      const detail = [hung && how !== 'signal SIGKILL' ? how : '', printed].filter((line) => line !== '').join('\n');
+      const unkillable = hung && how !== 'signal SIGKILL' ? how : '';
+      const detail = [...this.#threads, unkillable, printed].filter((line) => line !== '').join('\n');
       const ms = Math.round(performance.now() - began);
       this.#sink.outcome(item, { kind: 'fail', cause: hung ? 'deadline' : 'crash', reason, detail }, ms, 0);
     }
@@ -195,6 +198,7 @@ class WorkerRun {
     this.#timer = setTimeout(
       () => {
         this.#killed = whole ? 'the time that --timeout allows was over' : why;
+        this.#threads = this.#process.threads;
         if (whole) this.#sink.timeout();
         this.#process.kill();
       },

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { bound, canBind } from '../bound-process.ts';
+import { threadsOf } from '../threads.ts';
 import type { Job, WorkerEvent } from './worker.ts';
 
 /** How to start a process that reads a job and calls `work`. */
@@ -52,6 +53,11 @@ export class WorkerProcess {
   /** What it printed last. */
   get printed(): string {
     return this.#printed.trimEnd();
+  }
+
+  /** Where its threads are. */
+  get threads(): string[] {
+    return this.#child.pid === undefined ? [] : threadsOf(this.#child.pid);
   }
 
   /** Ends it. What it tells from now on is not heard. */

@@ -91,7 +91,9 @@ describe('on this host', { skip: noKvm, concurrency: 1 }, () => {
   test('a check that never gives the processor back is killed', () => {
     const { document } = runChecks(['stuck', '--on', 'host']);
     assert.deepEqual(verdictsOf(document), { 'stuck.loops': 'fail', 'stuck.behind': 'pass' });
-    assert.match(reasonOf(document, 'stuck.loops'), /it hung: it did not end within 200 ms/);
+    const reason = reasonOf(document, 'stuck.loops');
+    assert.match(reason, /it hung: it did not end within 200 ms/);
+    assert.match(reason, /^thread \d+ \(node\), R \(running\)/m, 'where its threads are');
   });
 
   test('a worker does not outlive the command, even one that is killed', async () => {

@@ -69,6 +69,7 @@ describe('what ends a guest is named', { skip, concurrency: 2, timeout: 300_000 
     assert.equal(error.code, 'ERR_LAB_FROZEN');
     assert.equal(error.exitCode, 1);
     assert.match(error.message, /froze: no sign of life for \d+ s/);
+    assert.match(error.message, /^ {2}thread \d+ \(qemu-.*\), T \(stopped\)/m, 'where the emulator is');
   });
 
   test('a command that does not end in a machine that lives', async () => {
