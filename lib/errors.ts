@@ -181,6 +181,43 @@ export class UnsupportedError extends EnvironmentError {
   }
 }
 
+/** An ioctl of another architecture: here its number means something else, or nothing. It was not made. */
+export class ArchitectureError extends EnvironmentError {
+  readonly code = 'ERR_ARCHITECTURE';
+  readonly ioctl: string;
+  /** The ioctl's number, which is another's here. */
+  readonly request: number;
+  /** Where the ioctl means what was asked for, as `process.arch` spells it. */
+  readonly architecture: string;
+
+  constructor(ioctl: string, request: number, architecture: string) {
+    super(
+      `${ioctl} (0x${request.toString(16)}) is an ioctl of ${architecture}, and this is ${process.arch}, where its number is not its own: it was not made`,
+      {
+        advice: `Do it on an ${architecture} host. On x86 interrupts go to a vCPU by vm.signalMsi(), vm.assignIrqfd() or vm.dsmIpi().`,
+      },
+    );
+    this.ioctl = ioctl;
+    this.request = request;
+    this.architecture = architecture;
+  }
+}
+
+/** The kernel's own documentation says that the ioctl may lose interrupts: it was not made. */
+export class InterruptLossError extends KvmDsmError {
+  readonly code = 'ERR_INTERRUPT_LOSS';
+  readonly ioctl: string;
+  readonly vcpuId: number;
+
+  constructor(ioctl: string, vcpuId: number) {
+    super(`${ioctl} may lose interrupts that are pending for vCPU ${vcpuId}`, {
+      advice: 'Leave it as it is; or see that nothing is pending and nothing can come, and give `insist: true`.',
+    });
+    this.ioctl = ioctl;
+    this.vcpuId = vcpuId;
+  }
+}
+
 /** A memory slot would overlap another one in guest physical memory. */
 export class MemoryOverlapError extends KvmDsmError {
   readonly code = 'ERR_MEMORY_OVERLAP';

@@ -35,6 +35,7 @@ export {
   readLapicRegister,
   writeLapicRegister,
 } from './abi/lapic.ts';
+export { kvmDebugGicMsiSetup, vlpiCapabilities, vlpiIoctls, vlpiVcpuId } from './abi/vlpi.ts';
 export {
   KVM_GUESTDBG_BLOCKIRQ,
   KVM_GUESTDBG_ENABLE,

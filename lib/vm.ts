@@ -4,7 +4,7 @@ import { checkInteger } from './check.ts';
 import { ArgumentError, IoctlError, VcpuExistsError, VcpuIdError } from './errors.ts';
 import { type NativeVm, translated } from './native.ts';
 import { Vcpu } from './vcpu.ts';
-import { VmInjection } from './vm-injection.ts';
+import { VmVlpi } from './vm-vlpi.ts';
 
 export type { IrqchipKind, IrqLineStatus } from './vm-irq.ts';
 export type { EnabledCap, MappedSlot, MemorySlot } from './vm-memory.ts';
@@ -20,7 +20,7 @@ export interface VmSetup {
 export const TSS_ADDRESS = 0xfffb_d000;
 
 /** A virtual machine. */
-export class Vm extends VmInjection {
+export class Vm extends VmVlpi {
   readonly #vcpus = new Map<number, Vcpu>();
   #bootCpuId: number | null = null;
 

@@ -274,6 +274,13 @@ export const vmCalls: Maker[] = [
         host: world.or(() => world.random.chance(0.5)),
       })),
     ]),
+  (world) => method(anyVm(world), 'enableVcpuVlpi', [world.or(() => replicaId(world))]),
+  (world) =>
+    method(anyVm(world), 'disableVcpuVlpi', [
+      world.or(() => replicaId(world)),
+      ...(world.random.chance(0.5) ? [world.or(() => ({ insist: world.or(() => true) }))] : []),
+    ]),
+  (world) => method(anyVm(world), 'queryVcpuVlpi', [world.or(() => replicaId(world))]),
   (world) =>
     method(vm(world), 'setGsiRouting', [
       world.or(() =>

@@ -12,6 +12,7 @@ import { state } from './state.ts';
 import { stock } from './stock.ts';
 import { synic } from './synic.ts';
 import { transparency } from './transparency.ts';
+import { vlpi } from './vlpi.ts';
 
 /** The suite: every subject, in the order in which they run. */
 export const subjects: readonly Subject[] = [
@@ -28,4 +29,5 @@ export const subjects: readonly Subject[] = [
   injection,
   exits,
   synic,
+  vlpi,
 ];

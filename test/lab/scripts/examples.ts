@@ -25,4 +25,6 @@ console.error('dapic');
 await import('../../../examples/dapic.ts');
 console.error('synic');
 await import('../../../examples/synic.ts');
+console.error('vlpi');
+await import('../../../examples/vlpi.ts');
 console.error('examples: all');
