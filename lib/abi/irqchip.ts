@@ -75,6 +75,9 @@ export const KVM_IRQ_ROUTING_MSI = 2;
 export const KVM_IRQ_ROUTING_HV_SINT = 4;
 export const KVM_IRQ_ROUTING_XEN_EVTCHN = 5;
 
+/** struct kvm_irq_routing_hv_sint: `u` of a routing entry of type KVM_IRQ_ROUTING_HV_SINT. `vcpu` is a VP index. */
+export const kvmIrqRoutingHvSint = layout('struct kvm_irq_routing_hv_sint', 8, { vcpu: u32(0), sint: u32(4) });
+
 /**
  * struct kvm_irq_routing_entry. `u` is eight 32-bit words whose meaning `type` gives: irqchip {irqchip, pin},
  * msi {addressLo, addressHi, data, devid}, hv_sint {vcpu, sint}, xen_evtchn {port, vcpu, priority}.

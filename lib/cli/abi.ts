@@ -1,72 +1,110 @@
 import { type DsmProfile, profileByName } from '../abi/dsm/profile.ts';
-import { RUN_UNION_OFFSET } from '../abi/kvm-run.ts';
-import type { Layout } from '../abi/layout.ts';
-import { cNameOf } from '../abi/layout.ts';
 import { type ReservedExitName, reservedExitParameters } from '../dsm-exits.ts';
+import { ArgumentError } from '../errors.ts';
+import { type AnsweredEntry, type AnsweredSection, inspect } from '../inspect/index.ts';
 import type { GlobalOptions } from './options.ts';
+import { print } from './output.ts';
+import { describePlace, here } from './place.ts';
 
-interface FieldRow {
-  name: string;
-  type: string;
-  /** Bytes from the start of the struct; for an exit, from the start of kvm_run. */
-  offset: number;
-  size: number;
-}
-
-/** `kvm-dsm abi`: the profile's numbers and layouts. */
+/** `kvm-dsm abi`: every number and layout, and what the kernel here, or of a lane, answers to it. */
 export async function abi(options: GlobalOptions): Promise<number> {
-  const table = tableOf(profileByName(options.profile));
-  process.stdout.write(options.json ? `${JSON.stringify(table, null, 2)}\n` : `${textOf(table)}\n`);
+  const profile = profileByName(options.profile);
+  if (options.on === 'vmx' || options.on === 'svm') {
+    const { runCommandInLane } = await import('./in-lane.ts');
+    return runCommandInLane('abi', options.on, options);
+  }
+  refuseLabOptions(options);
+  const sections = inspect(options.device, profile);
+  print(options.json ? `${JSON.stringify(documentOf(profile, sections), null, 2)}\n` : textOf(profile, sections));
   return 0;
 }
 
-function tableOf(profile: DsmProfile) {
+/** `auto` is here: a lab is not booted for numbers that nobody asked of it. */
+function refuseLabOptions(options: GlobalOptions): void {
+  for (const name of ['kernel', 'cmdline', 'emulator'] as const)
+    if (options[name] !== undefined)
+      throw new ArgumentError(`--${name}`, `--${name} is for the lab`, 'Add --on vmx or --on svm.');
+}
+
+function documentOf(profile: DsmProfile, sections: readonly AnsweredSection[]) {
+  const dsm = sections.find(({ name }) => name === 'dsm')!.entries;
   return {
     version: 1,
     profile: profile.name,
     title: profile.title,
-    exits: Object.entries(profile.exits).map(([name, { reason, payload, emitted, source }]) => ({
+    on: here.on,
+    kernel: here.kernel,
+    // The profile's own, as they were before there were sections.
+    exits: ofKind(dsm, 'exit').map(({ name, number, source, fields, answer }) => ({
       name,
-      reason,
-      emitted,
+      reason: number,
+      emitted: profile.exits[name as keyof DsmProfile['exits']].emitted,
       extension: name in reservedExitParameters ? `kvm.${reservedExitParameters[name as ReservedExitName]}` : null,
       source,
-      fields: rowsOf(payload as Layout<unknown>, RUN_UNION_OFFSET),
+      fields,
+      answer,
     })),
-    ioctls: Object.entries(profile.ioctls).map(([name, { request, argument, source }]) => ({
+    ioctls: ofKind(dsm, 'ioctl').map(({ name, number, source, size, fields, answer }) => ({
       name,
-      request: `0x${request.toString(16)}`,
+      request: hex(number!),
       source,
-      size: argument.size,
-      fields: rowsOf(argument as Layout<unknown>, 0),
+      size,
+      fields,
+      answer,
     })),
+    sections: sections.map((section) => ({ ...section, entries: section.entries.map(rowOf) })),
   };
 }
 
-function rowsOf(layout: Layout<unknown>, base: number): FieldRow[] {
-  const fields = Object.entries(layout.fields as Record<string, Parameters<typeof cNameOf>[1]>);
-  return fields.map(([property, field]) => ({
-    name: cNameOf(property, field),
-    type: field.type,
-    offset: base + field.offset,
-    size: field.size,
-  }));
+const ofKind = (entries: readonly AnsweredEntry[], kind: AnsweredEntry['kind']) =>
+  entries.filter((entry) => entry.kind === kind);
+
+function rowOf(entry: AnsweredEntry) {
+  const { kind, name, source, note = null, size = null, fields = [], answer } = entry;
+  return { kind, name, number: numberOf(entry), source, note, size, fields, answer };
 }
 
-function textOf(table: ReturnType<typeof tableOf>): string {
-  const lines = [`profile ${table.profile}: ${table.title}`, '', 'exits (offsets in kvm_run)'];
-  for (const { name, reason, emitted, extension, source, fields } of table.exits) {
-    const reserved = `  (reserved: the series does not emit it; the lab kernel does with ${extension}=1)`;
-    lines.push(`  ${reason}  ${name}${emitted ? '' : reserved}`, `      ${source}`);
-    lines.push(...fields.map(rowText));
-  }
-  lines.push('', 'ioctls on a VM (offsets in the argument)');
-  for (const { name, request, size, source, fields } of table.ioctls) {
-    lines.push(`  ${request}  ${name}, ${size} bytes`, `      ${source}`, ...fields.map(rowText));
-  }
-  return lines.join('\n');
+const hex = (number: number) => `0x${number.toString(16)}`;
+
+/** As people write it: ioctls and MSRs in hexadecimal. */
+function numberOf({ kind, number }: AnsweredEntry): number | string | null {
+  return number !== null && (kind === 'ioctl' || kind === 'msr') ? hex(number) : number;
 }
 
-function rowText({ name, type, offset }: FieldRow): string {
-  return `      @${String(offset).padEnd(3)} ${type.padEnd(4)} ${name}`;
+/** Columns before the name, and before the answer. */
+const NAME = 14;
+const ANSWER = 52;
+
+function textOf(profile: DsmProfile, sections: readonly AnsweredSection[]): string {
+  const head = [
+    `on ${describePlace()}`,
+    `profile ${profile.name}: ${profile.title}`,
+    "@ is an offset in bytes: an exit's in kvm_run, another's in its struct",
+  ];
+  return `${[...head, ...sections.flatMap(sectionText)].join('\n')}\n`;
+}
+
+function sectionText({ name, title, entries }: AnsweredSection): string[] {
+  const lines = ['', `${`${name}: ${title}`.padEnd(ANSWER)}  this kernel answers`];
+  let group = '';
+  for (const entry of entries) {
+    // What entries in a row have in common stands above them.
+    const from = `  ${entry.kind}, from ${entry.source}`;
+    if (from !== group) lines.push(from);
+    group = from;
+    lines.push(...entryText(entry));
+  }
+  return lines;
+}
+
+function entryText(entry: AnsweredEntry): string[] {
+  const { name, note, size, fields = [], answer } = entry;
+  const said = answer.asked ? answer.answer : `not asked: ${answer.why}`;
+  const indent = ' '.repeat(NAME);
+  const about = [size === undefined ? '' : `${size} bytes`, note ?? ''].filter(Boolean).join('; ');
+  return [
+    `${`${String(numberOf(entry) ?? '').padStart(NAME - 2)}  ${name}`.padEnd(ANSWER)}  ${said}`,
+    ...(about ? [indent + about] : []),
+    ...fields.map((field) => `${indent}@${String(field.offset).padEnd(3)} ${field.type.padEnd(7)} ${field.name}`),
+  ];
 }

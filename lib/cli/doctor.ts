@@ -28,8 +28,8 @@ export async function doctor(options: GlobalOptions): Promise<number> {
 }
 
 async function inLane(lane: 'vmx' | 'svm', options: GlobalOptions): Promise<number> {
-  const { runDoctorInLane } = await import('./in-lane.ts');
-  return runDoctorInLane(lane, options);
+  const { runCommandInLane } = await import('./in-lane.ts');
+  return runCommandInLane('doctor', lane, options);
 }
 
 /** Whether the lab can take the place of a host that does not forward. */

@@ -52,9 +52,9 @@ function readAssets(assets: readonly string[]): { path: string; data: Uint8Array
   return assets.map((path) => ({ path: `${LAB_FILES}${path}`, data: readFileSync(path) }));
 }
 
-/** Runs the doctor inside a lab machine, as it would run on a host there, and returns its exit code. */
-export function runDoctorInLane(lane: Lane, options: GlobalOptions): Promise<number> {
-  const argv = ['doctor', '--on', 'host', '--profile', options.profile, '--device', options.device];
+/** Runs a command without arguments inside a lab machine, as it would run on a host there, and returns its exit code. */
+export function runCommandInLane(command: 'doctor' | 'abi', lane: Lane, options: GlobalOptions): Promise<number> {
+  const argv = [command, '--on', 'host', '--profile', options.profile, '--device', options.device];
   return runInLane(lane, { argv: options.json ? [...argv, '--json'] : argv }, options);
 }
 

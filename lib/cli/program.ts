@@ -56,7 +56,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
 
   withGlobalOptions(program.command('abi'))
-    .description("print the active profile's numbers and layouts")
+    .description('numbers and layouts, their sources, and what this kernel answers to each')
     .action(async (_options, command: Command) => {
       const { abi } = await import('./abi.ts');
       exitCode = await abi(globalOptionsOf(command));

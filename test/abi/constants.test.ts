@@ -6,6 +6,7 @@ import * as exitReasonModule from '../../lib/abi/exit-reason.ts';
 import * as ioctlModule from '../../lib/abi/ioctl.ts';
 import * as kvmRunModule from '../../lib/abi/kvm-run.ts';
 import * as lapicModule from '../../lib/abi/lapic.ts';
+import * as vfioModule from '../../lib/abi/vfio.ts';
 import * as x86Module from '../../lib/abi/x86.ts';
 import { ask, defined, noCompiler, type Probe, versionCode } from './c.ts';
 
@@ -17,6 +18,7 @@ const sinceKernel: [string, string[]][] = [
   ['6.2', ['KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP']],
   ['6.3', ['KVM_CAP_PMU_EVENT_MASKED_EVENTS']],
   ['6.4', ['KVM_CAP_COUNTER_OFFSET']],
+  ['6.6', ['KVM_DEV_VFIO_FILE', 'KVM_DEV_VFIO_FILE_ADD', 'KVM_DEV_VFIO_FILE_DEL']],
   ['6.7', ['KVM_EXIT_LOONGARCH_IOCSR']],
   [
     '6.8',
@@ -71,6 +73,8 @@ const groups: [string, [string, number][]][] = [
   ['numbers of the structs', numbersOf(x86Module)],
   ['numbers of kvm_run', numbersOf(kvmRunModule)],
   ['numbers of the LAPIC', numbersOf(lapicModule)],
+  // Group 2, and what is in it, is in no kernel's headers.
+  ['kvm-vfio', numbersOf(vfioModule).filter(([name]) => !name.startsWith('KVM_DEV_VFIO_DEVICE'))],
 ];
 
 test('constants are those of <linux/kvm.h>', { skip: noCompiler }, async (t) => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import type { Check } from '../../lib/doctor/index.ts';
 import { kvmDsm } from '../support/command.ts';
 import { noStockKvm } from '../support/host.ts';
+import { asNobody, cannotBeNobody } from '../support/nobody.ts';
 
 interface Document {
   version: number;
@@ -37,19 +37,8 @@ test('a file that is not KVM', () => {
   assert.equal(code, 3);
 });
 
-const nobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', '--'];
-const cannotBeNobody =
-  spawnSync(nobody[0]!, [
-    ...nobody.slice(1),
-    process.execPath,
-    '-e',
-    `require('fs').readdirSync('${process.cwd()}/dist')`,
-  ]).status === 0
-    ? false
-    : 'another user cannot be taken, or cannot read this checkout';
-
 test('no permission', { skip: cannotBeNobody || noStockKvm }, () => {
-  const { code, document } = doctor([], nobody);
+  const { code, document } = doctor([], asNobody);
   assert.deepEqual(failed(document), ['device.permission']);
   const found = document.checks.find(({ id }) => id === 'device.permission');
   assert.match(found!.advice!, /usermod -aG kvm/);

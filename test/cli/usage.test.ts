@@ -55,27 +55,6 @@ test('help and version', () => {
   assert.match(kvmDsm(['--version']).stdout, /^\d+\.\d+\.\d+\n$/);
 });
 
-test('abi prints the numbers of the profile', () => {
-  const table = JSON.parse(kvmDsm(['abi', '--json']).stdout);
-  assert.deepEqual(
-    table.exits.map(({ name, reason }: { name: string; reason: number }) => [name, reason]),
-    [
-      ['KVM_EXIT_DAPIC', 44],
-      ['KVM_EXIT_DSM_SEND_IRQ', 45],
-      ['KVM_EXIT_DSM_X2_ICR', 46],
-      ['KVM_EXIT_DSM_APIC_BASE', 47],
-    ],
-  );
-  const sendIrq = table.exits[1].fields.map(({ name, offset }: { name: string; offset: number }) => [name, offset]);
-  assert.deepEqual(sendIrq, [
-    ['id', 32],
-    ['val', 36],
-    ['val2', 40],
-    ['dest_id', 44],
-  ]);
-  assert.match(kvmDsm(['abi']).stdout, /45 {2}KVM_EXIT_DSM_SEND_IRQ/);
-});
-
 test('an error as JSON keeps its code', () => {
   const { code, stdout } = kvmDsm(['run', 'no/such.ts', '--json']);
   assert.equal(code, 2);

@@ -1,0 +1,100 @@
+import type { DsmIoctlName, DsmProfile } from '../abi/dsm/profile.ts';
+import { RUN_UNION_OFFSET } from '../abi/kvm-run.ts';
+import type { Layout } from '../abi/layout.ts';
+import { IA32_APIC_BASE } from '../abi/msr.ts';
+import { type ReservedExitName, reservedExitParameters, reservedExits } from '../dsm-exits.ts';
+import { UnsupportedError } from '../errors.ts';
+import { knowsInjection, probeIcrWrite } from '../probe.ts';
+import { type Entry, layoutOf, type Section } from './section.ts';
+import { answerOf, known, type World } from './world.ts';
+
+/** The series: its exits, and the ioctls of its injection side. */
+export function dsmSection(profile: DsmProfile): Section {
+  return {
+    name: 'dsm',
+    title: 'DSM interrupt forwarding',
+    architecture: 'x64',
+    entries: [
+      ...Object.entries(profile.exits).map(([name, { reason, payload, source }]): Entry => {
+        const isSent = name === 'KVM_EXIT_DSM_SEND_IRQ';
+        return {
+          kind: 'exit',
+          name,
+          number: reason,
+          source,
+          ...(isSent ? {} : { note: reserved(name as ReservedExitName) }),
+          ...layoutOf(payload as Layout<unknown>, RUN_UNION_OFFSET),
+          ask: isSent ? askForwarding : () => askReserved(name as ReservedExitName),
+        };
+      }),
+      ...Object.entries(profile.ioctls).map(
+        ([name, { request, argument, source }]): Entry => ({
+          kind: 'ioctl',
+          name,
+          number: request,
+          source,
+          ...layoutOf(argument as Layout<unknown>),
+          ask: (world) => known(injections[name as DsmIoctlName](world)),
+        }),
+      ),
+    ],
+  };
+}
+
+/** The lab kernel's extension of the series, which makes the reserved exits. */
+export function reservedExitsSection(): Section {
+  return {
+    name: 'dsm-exits',
+    title: "the lab kernel's extension",
+    architecture: 'x64',
+    entries: Object.entries(reservedExitParameters).map(([exit, parameter]) => ({
+      kind: 'parameter',
+      name: `kvm.${parameter}`,
+      number: null,
+      source: 'kernel/arch/x86/kvm/dsm_exit.c, CONFIG_KVM_DSM_EXIT',
+      note: `makes ${exit} in the VMs that are created while it is Y`,
+      ask: () => {
+        const states = reservedExits();
+        if (states === null) return 'it has no such parameter';
+        return states[exit as ReservedExitName] ? 'Y' : 'N';
+      },
+    })),
+  };
+}
+
+const parameterOf = (name: ReservedExitName) => `kvm.${reservedExitParameters[name]}`;
+
+const reserved = (name: ReservedExitName) =>
+  `reserved: the series does not make it; the lab kernel does with ${parameterOf(name)}=1`;
+
+function askForwarding({ kvm, profile }: World): string {
+  const { outcome, exit } = probeIcrWrite(kvm, { profile });
+  if (outcome === 'failed') throw new UnsupportedError(exit, 'A guest of two instructions');
+  return outcome === 'forwarded' ? 'made: a guest wrote ICR2' : 'not made: a guest wrote ICR2, and nothing came out';
+}
+
+function askReserved(name: ReservedExitName): string {
+  const states = reservedExits();
+  const parameter = parameterOf(name);
+  if (states === null) return `not made: it has no ${parameter}`;
+  return states[name] ? `made: ${parameter} is Y` : `not made: ${parameter} is N`;
+}
+
+/** Each asks in a VM of its own, for what its vCPU has already: nothing changes where the ioctl is known. */
+const injections: Record<DsmIoctlName, (world: World) => string> = {
+  KVM_DSM_IPI: ({ kvm, profile }) => (knowsInjection(kvm, profile) ? '0' : 'ENOTTY'),
+  KVM_DSM_X2APIC(world) {
+    const vm = world.vm();
+    const { request, argument } = world.profile.ioctls.KVM_DSM_X2APIC;
+    return answerOf(() => vm.ioctlRaw(request, argument.encode({ vcpuId: 0, data: 0n })));
+  },
+  KVM_DSM_APIC_BASE(world) {
+    const vm = world.vm();
+    const { request, argument } = world.profile.ioctls.KVM_DSM_APIC_BASE;
+    // On Intel the kernel writes to the VMCS that was loaded last: asking for the registers loads the vCPU's.
+    const data = vm.vcpus.get(0)!.getSregs().apicBase;
+    return answerOf(() =>
+      vm.ioctlRaw(request, argument.encode({ vcpuId: 0, host: true, index: IA32_APIC_BASE, data })),
+    );
+  },
+};

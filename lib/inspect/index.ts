@@ -1,0 +1,64 @@
+/** Every number and layout of this package's systems beside the kernel's own, and what the running kernel says to each. */
+import type { DsmProfile } from '../abi/dsm/profile.ts';
+import { KvmDsmError } from '../errors.ts';
+import { Kvm } from '../kvm.ts';
+import { dsmSection, reservedExitsSection } from './dsm.ts';
+import type { Answer, Entry, Section } from './section.ts';
+import { synicSection } from './synic.ts';
+import { vfioSection } from './vfio.ts';
+import { vlpiSection } from './vlpi.ts';
+import { World } from './world.ts';
+
+export type { Answer, FieldRow } from './section.ts';
+
+/** An entry with its answer. */
+export interface AnsweredEntry extends Omit<Entry, 'ask'> {
+  answer: Answer;
+}
+
+export interface AnsweredSection extends Omit<Section, 'entries'> {
+  entries: readonly AnsweredEntry[];
+}
+
+/** The sections, in the order in which they are shown. */
+function sectionsOf(profile: DsmProfile): Section[] {
+  return [dsmSection(profile), reservedExitsSection(), synicSection(), vfioSection(), vlpiSection()];
+}
+
+/**
+ * The sections, with what the kernel behind the device answers. It is asked by what changes nothing but VMs that are made
+ * for it, and never what is known to crash a kernel. A device that cannot be used is no error: nothing is asked then.
+ */
+export function inspect(device: string, profile: DsmProfile): AnsweredSection[] {
+  const kvm = openOr(device);
+  try {
+    return sectionsOf(profile).map((section) => ({
+      ...section,
+      entries: section.entries.map(({ ask, ...entry }) => ({ ...entry, answer: answerTo(ask, kvm, profile) })),
+    }));
+  } finally {
+    if (typeof kvm !== 'string') kvm.close();
+  }
+}
+
+/** The device, or why it cannot be used. */
+function openOr(device: string): Kvm | string {
+  try {
+    return Kvm.open(device);
+  } catch (error) {
+    if (error instanceof KvmDsmError) return error.message;
+    throw error;
+  }
+}
+
+function answerTo(ask: Entry['ask'], kvm: Kvm | string, profile: DsmProfile): Answer {
+  if (typeof ask === 'string') return { asked: false, why: ask };
+  if (typeof kvm === 'string') return { asked: false, why: kvm };
+  using world = new World(kvm, profile);
+  try {
+    return { asked: true, answer: ask(world) };
+  } catch (error) {
+    if (error instanceof KvmDsmError) return { asked: false, why: error.message };
+    throw error;
+  }
+}

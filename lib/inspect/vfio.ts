@@ -1,0 +1,115 @@
+import { ioctls } from '../abi/ioctl.ts';
+import {
+  KVM_DEV_VFIO_DEVICE,
+  KVM_DEV_VFIO_DEVICE_FORWARD_IRQ,
+  KVM_DEV_VFIO_DEVICE_UNFORWARD_IRQ,
+  KVM_DEV_VFIO_FILE,
+  KVM_DEV_VFIO_FILE_ADD,
+  KVM_DEV_VFIO_FILE_DEL,
+  KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE,
+  kvmArchForwardedIrq,
+} from '../abi/vfio.ts';
+import { KVM_DEV_TYPE_VFIO, kvmDeviceAttr } from '../abi/x86.ts';
+import { type Entry, LAYOUT, layoutOf, type Section } from './section.ts';
+import type { World } from './world.ts';
+
+const UAPI = 'include/uapi/linux/kvm.h';
+const FILES = `${UAPI}; Documentation/virt/kvm/devices/vfio.rst`;
+const FORWARDING = 'PATCH v3 4/8 of 2014-11-23, kvm-vfio: User API for IRQ forwarding: not merged';
+
+interface Group {
+  name: string;
+  number: number;
+  source: string;
+  attributes: readonly (readonly [name: string, number: number, note?: string])[];
+}
+
+const groups: readonly Group[] = [
+  {
+    name: 'KVM_DEV_VFIO_FILE',
+    number: KVM_DEV_VFIO_FILE,
+    source: FILES,
+    attributes: [
+      ['KVM_DEV_VFIO_FILE_ADD', KVM_DEV_VFIO_FILE_ADD],
+      ['KVM_DEV_VFIO_FILE_DEL', KVM_DEV_VFIO_FILE_DEL],
+      ['KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE', KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE, 'of powerpc'],
+    ],
+  },
+  {
+    name: 'KVM_DEV_VFIO_DEVICE',
+    number: KVM_DEV_VFIO_DEVICE,
+    source: FORWARDING,
+    attributes: [
+      ['KVM_DEV_VFIO_DEVICE_FORWARD_IRQ', KVM_DEV_VFIO_DEVICE_FORWARD_IRQ],
+      ['KVM_DEV_VFIO_DEVICE_UNFORWARD_IRQ', KVM_DEV_VFIO_DEVICE_UNFORWARD_IRQ],
+    ],
+  },
+];
+
+/** The kvm-vfio device, and the interrupt forwarding that was to be part of it. */
+export function vfioSection(): Section {
+  return {
+    name: 'vfio',
+    title: 'the kvm-vfio device',
+    architecture: 'x64',
+    entries: [
+      {
+        kind: 'device',
+        name: 'KVM_DEV_TYPE_VFIO',
+        number: KVM_DEV_TYPE_VFIO,
+        source: UAPI,
+        ask: (world) =>
+          world.vm().hasDeviceType(KVM_DEV_TYPE_VFIO)
+            ? 'known: KVM_CREATE_DEVICE_TEST answers 0'
+            : 'KVM_CREATE_DEVICE_TEST refuses it',
+      },
+      {
+        kind: 'ioctl',
+        name: 'KVM_SET_DEVICE_ATTR',
+        number: ioctls.KVM_SET_DEVICE_ATTR,
+        source: UAPI,
+        ...layoutOf(kvmDeviceAttr),
+        ask: 'it would change the device; the attributes answer for it',
+      },
+      ...groups.flatMap(({ name, number, source, attributes }): Entry[] => [
+        {
+          kind: 'group',
+          name,
+          number,
+          source,
+          ask: (world) => {
+            const has = attributes.some(([, attr]) => hasAttribute(world, number, attr));
+            return has ? 'known: it has attributes of it' : 'ENXIO to each of its attributes';
+          },
+        },
+        ...attributes.map(
+          ([attribute, attr, note]): Entry => ({
+            kind: 'attribute',
+            name: attribute,
+            number: attr,
+            source,
+            note: `of ${name}${note ? `; ${note}` : ''}`,
+            ask: (world) => (hasAttribute(world, number, attr) ? 'known: KVM_HAS_DEVICE_ATTR answers 0' : 'ENXIO'),
+          }),
+        ),
+      ]),
+      {
+        kind: 'layout',
+        name: 'struct kvm_arch_forwarded_irq',
+        number: null,
+        source: FORWARDING,
+        note: 'payload of both attributes of KVM_DEV_VFIO_DEVICE',
+        ...layoutOf(kvmArchForwardedIrq),
+        ask: LAYOUT,
+      },
+    ],
+  };
+}
+
+/** KVM_HAS_DEVICE_ATTR of a new device in a new VM, where there is such a device. */
+function hasAttribute(world: World, group: number, attr: number): boolean {
+  const vm = world.vm();
+  if (!vm.hasDeviceType(KVM_DEV_TYPE_VFIO)) return false;
+  using device = vm.createDevice(KVM_DEV_TYPE_VFIO);
+  return device.hasAttr({ group, attr });
+}

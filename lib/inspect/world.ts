@@ -1,0 +1,61 @@
+import { type CapabilityName, capabilityNumber } from '../abi/capability.ts';
+import type { DsmProfile } from '../abi/dsm/profile.ts';
+import { IoctlError } from '../errors.ts';
+import type { Kvm } from '../kvm.ts';
+import type { Vm } from '../vm.ts';
+
+/** What the entries of a section ask: the open device, and VMs that are made for a question. */
+export class World implements Disposable {
+  readonly kvm: Kvm;
+  readonly profile: DsmProfile;
+  readonly #vms: Vm[] = [];
+
+  constructor(kvm: Kvm, profile: DsmProfile) {
+    this.kvm = kvm;
+    this.profile = profile;
+  }
+
+  /** A new VM with all interrupt controllers in the kernel and one vCPU, 0: the injection ioctls need no less. */
+  vm(): Vm {
+    const vm = this.kvm.createVm();
+    this.#vms.push(vm);
+    vm.createIrqchip();
+    vm.createVcpu(0);
+    return vm;
+  }
+
+  [Symbol.dispose](): void {
+    for (const vm of this.#vms.splice(0)) vm.close();
+  }
+}
+
+/** What an ioctl answers: `0` or another number, or the errno's name. */
+export function answerOf(ioctl: () => unknown): string {
+  try {
+    const value = ioctl();
+    return typeof value === 'number' ? String(value) : '0';
+  } catch (error) {
+    if (error instanceof IoctlError) return error.errnoName;
+    throw error;
+  }
+}
+
+/** What a kernel says to an ioctl that it may not have. */
+export function known(answer: string): string {
+  return answer === 'ENOTTY' ? 'ENOTTY: it does not know it' : `known: it answers ${answer}`;
+}
+
+/** A capability's number, and the question for it. */
+export function capabilityEntry(name: CapabilityName) {
+  const number = capabilityNumber(name);
+  return {
+    kind: 'capability',
+    name,
+    number,
+    source: 'include/uapi/linux/kvm.h',
+    ask: ({ kvm }: World) => {
+      const value = kvm.checkExtension(number);
+      return value > 0 ? `${value}: offered` : '0: not offered';
+    },
+  } as const;
+}
