@@ -8,7 +8,6 @@ import { layout, u32 } from './layout.ts';
 export const KVM_DEV_VFIO_FILE = 1;
 export const KVM_DEV_VFIO_FILE_ADD = 1;
 export const KVM_DEV_VFIO_FILE_DEL = 2;
-export const KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE = 3;
 
 /** Forwarded interrupts. The values of the attributes are concluded from the file's convention. */
 export const KVM_DEV_VFIO_DEVICE = 2;

@@ -6,7 +6,6 @@ import {
   KVM_DEV_VFIO_FILE,
   KVM_DEV_VFIO_FILE_ADD,
   KVM_DEV_VFIO_FILE_DEL,
-  KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE,
   kvmArchForwardedIrq,
 } from '../abi/vfio.ts';
 import { KVM_DEV_TYPE_VFIO, kvmDeviceAttr } from '../abi/x86.ts';
@@ -21,7 +20,7 @@ interface Group {
   name: string;
   number: number;
   source: string;
-  attributes: readonly (readonly [name: string, number: number, note?: string])[];
+  attributes: readonly (readonly [name: string, number: number])[];
 }
 
 const groups: readonly Group[] = [
@@ -32,7 +31,6 @@ const groups: readonly Group[] = [
     attributes: [
       ['KVM_DEV_VFIO_FILE_ADD', KVM_DEV_VFIO_FILE_ADD],
       ['KVM_DEV_VFIO_FILE_DEL', KVM_DEV_VFIO_FILE_DEL],
-      ['KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE', KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE, 'of powerpc'],
     ],
   },
   {
@@ -83,12 +81,12 @@ export function vfioSection(): Section {
           },
         },
         ...attributes.map(
-          ([attribute, attr, note]): Entry => ({
+          ([attribute, attr]): Entry => ({
             kind: 'attribute',
             name: attribute,
             number: attr,
             source,
-            note: `of ${name}${note ? `; ${note}` : ''}`,
+            note: `of ${name}`,
             ask: (world) => (hasAttribute(world, number, attr) ? 'known: KVM_HAS_DEVICE_ATTR answers 0' : 'ENXIO'),
           }),
         ),

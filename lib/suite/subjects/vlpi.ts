@@ -2,6 +2,7 @@
  * The numbers of arm64's per-vCPU vLPI ioctls, called as they are: on x86 nobody has them, and what the series' own words
  * allow, the loss of a pending interrupt, must not come of a call that is refused.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { GsiRoute } from '../../abi/gsi-route.ts';
 import { encodeIcr } from '../../abi/icr.ts';
 import { _IOW } from '../../abi/ioctl.ts';
@@ -9,7 +10,6 @@ import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../abi/lapic.ts';
 import { kvmDebugGicMsiSetup, type VlpiIoctlName, vlpiIoctls, vlpiVcpuId } from '../../abi/vlpi.ts';
 import { flat32, nop, out8 } from '../../guest/flat32.ts';
 import type { Machine } from '../../script/machine.ts';
-import type { Vcpu } from '../../vcpu.ts';
 import type { Vm } from '../../vm.ts';
 import { type Check, subject, table } from '../check.ts';
 import type { CheckContext } from '../context.ts';
@@ -118,8 +118,8 @@ const waiting: readonly [name: string, what: string, make: (machine: Machine) =>
 /** What waits for vCPU 1. */
 function pending(machine: Machine) {
   const { vcpu } = machine.vcpu(TARGET);
-  const { irr, isr, tmr } = vcpu.lapic();
-  return { irr, isr, tmr, nmi: vcpu.getVcpuEvents().nmi, redirtbl: machine.vm.getIrqchip('ioapic').redirtbl };
+  const { irr, isr } = vcpu.lapic();
+  return { irr, isr, nmi: vcpu.getVcpuEvents().nmi.pending, line: machine.vm.getIrqchip('ioapic').redirtbl[LINE] };
 }
 
 const kept: Check[] = table(waiting, ([name, what, make]) => ({
@@ -131,27 +131,28 @@ const kept: Check[] = table(waiting, ([name, what, make]) => ({
     const idle = pending(machine);
     make(machine);
     const before = pending(machine);
-    ctx.ok(before.irr.length + before.nmi.pending > idle.irr.length + idle.nmi.pending, 'nothing was pending before');
-    const said = callAll(ctx, machine.vm);
-    ctx.equal('what is pending', pending(machine), before);
-    refused(ctx, said);
+    ctx.ok(before.irr.length + before.nmi > idle.irr.length + idle.nmi, 'nothing was pending before');
+    callAll(ctx, machine.vm);
+    ctx.equal("what is pending (IRR, ISR, NMI, the line's entry in the IOAPIC)", pending(machine), before);
   },
 }));
 
-/** What a VM holds that KVM can be asked for. */
-function stateOf(machine: Machine) {
-  const vcpuState = ({ vcpu }: { vcpu: Vcpu }) => ({
-    regs: vcpu.getRegs(),
-    sregs: vcpu.getSregs(),
-    lapic: Buffer.from(vcpu.getLapic()).toString('hex'),
-    events: vcpu.getVcpuEvents(),
-    mpState: vcpu.getMpState(),
-  });
+/** What a VM holds that KVM can be asked for, by name. */
+function stateOf(machine: Machine): Record<string, unknown> {
+  const vcpus = machine.vcpus.flatMap(({ id, vcpu }) => [
+    [`registers of vCPU ${id}`, vcpu.getRegs()],
+    [`special registers of vCPU ${id}`, vcpu.getSregs()],
+    [`local APIC of vCPU ${id}`, vcpu.getLapic()],
+    [`events of vCPU ${id}`, vcpu.getVcpuEvents()],
+    [`mp_state of vCPU ${id}`, vcpu.getMpState()],
+  ]);
   const { vm } = machine;
-  return {
-    vcpus: machine.vcpus.map(vcpuState),
-    irqchips: [vm.getIrqchip('picMaster'), vm.getIrqchip('picSlave'), vm.getIrqchip('ioapic')],
-  };
+  const chips = [
+    ['first PIC', vm.getIrqchip('picMaster')],
+    ['second PIC', vm.getIrqchip('picSlave')],
+    ['IOAPIC', vm.getIrqchip('ioapic')],
+  ];
+  return Object.fromEntries([...vcpus, ...chips]);
 }
 
 /** Leads to the vCPU that the calls are about. */
@@ -201,9 +202,8 @@ export const vlpi = subject('vlpi', "numbers of arm64's vLPIs mean nothing here,
       const machine = await twoVcpus(ctx);
       const tpr = () => machine.vcpu(TARGET).vcpu.lapic().registers.TPR;
       const before = tpr();
-      const answer = setupMsi(ctx, machine.vm, [TARGET, lapicRegisters.TPR, 0x55]);
+      setupMsi(ctx, machine.vm, [TARGET, lapicRegisters.TPR, 0x55]);
       ctx.equal('TPR behind the call', tpr(), before);
-      refused(ctx, [answer]);
     },
   },
   {
@@ -213,13 +213,12 @@ export const vlpi = subject('vlpi', "numbers of arm64's vLPIs mean nothing here,
     async run(ctx) {
       const machine = await twoVcpus(ctx);
       const icr = encodeIcr({ vector: LINE_VECTOR, shorthand: 'allIncludingSelf' });
-      const answer = setupMsi(ctx, machine.vm, [TARGET, lapicRegisters.ICR, icr]);
+      setupMsi(ctx, machine.vm, [TARGET, lapicRegisters.ICR, icr]);
       ctx.equal(
         'the vectors in the IRR of each vCPU',
         machine.vcpus.map(({ vcpu }) => vcpu.lapic().irr),
         [[], []],
       );
-      refused(ctx, [answer]);
     },
   },
   {
@@ -230,9 +229,13 @@ export const vlpi = subject('vlpi', "numbers of arm64's vLPIs mean nothing here,
       const machine = await twoVcpus(ctx);
       machine.signalMsi({ addressLo: toTarget, data: VECTORS[0]! });
       const before = stateOf(machine);
-      const said = callAll(ctx, machine.vm);
-      ctx.equal('the state of the VM', stateOf(machine), before);
-      refused(ctx, said);
+      callAll(ctx, machine.vm);
+      const after = stateOf(machine);
+      ctx.equal(
+        'what has changed',
+        Object.keys(before).filter((part) => !isDeepStrictEqual(before[part], after[part])),
+        [],
+      );
     },
   },
   {
@@ -242,10 +245,9 @@ export const vlpi = subject('vlpi', "numbers of arm64's vLPIs mean nothing here,
     async run(ctx) {
       const machine = await twoVcpus(ctx);
       machine.vm.setGsiRouting([route]);
-      const said = callAll(ctx, machine.vm);
+      callAll(ctx, machine.vm);
       machine.irqLine(route.gsi, true);
       ctx.equal('the vectors in the IRR', machine.vcpu(TARGET).vcpu.lapic().irr, [LINE_VECTOR]);
-      refused(ctx, said);
     },
   },
   ...kept,
@@ -256,7 +258,7 @@ export const vlpi = subject('vlpi', "numbers of arm64's vLPIs mean nothing here,
     async run(ctx) {
       const machine = await twoVcpus(ctx);
       for (const data of VECTORS) machine.signalMsi({ addressLo: toTarget, data });
-      const said = callAll(ctx, machine.vm);
+      callAll(ctx, machine.vm);
       // At each exit an emulated CPU looks for interrupts again.
       const turns = VECTORS.flatMap(() => [nop, out8(OTHER_PORT)]);
       machine.vcpu(TARGET).program(flat32(...turns, nop, out8(DONE_PORT)));
@@ -266,7 +268,6 @@ export const vlpi = subject('vlpi', "numbers of arm64's vLPIs mean nothing here,
         [...machine.vcpu(TARGET).interrupts].sort(([a], [b]) => a - b),
         VECTORS.map((vector) => [vector, 1]),
       );
-      refused(ctx, said);
     },
   },
   {
@@ -279,11 +280,12 @@ export const vlpi = subject('vlpi', "numbers of arm64's vLPIs mean nothing here,
       // Each IPI is followed by an exit, at which the calls are made.
       const code = vectors.flatMap((vector) => [...send(TARGET, encodeIcr({ vector })), out8(OTHER_PORT)]);
       machine.vcpu(0).program(flat32(...code, out8(DONE_PORT)));
-      const said: string[] = [];
-      new Driver(ctx, machine).untilDone(() => said.push(...callAll(ctx, machine.vm)));
-      ctx.ok(said.length >= 4 * vectors.length, `only ${said.length} calls were made`);
+      let calls = 0;
+      new Driver(ctx, machine).untilDone(() => {
+        calls += callAll(ctx, machine.vm).length;
+      });
+      ctx.ok(calls >= 4 * vectors.length, `only ${calls} calls were made`);
       ctx.equal('the vectors in the IRR', machine.vcpu(TARGET).vcpu.lapic().irr, vectors);
-      refused(ctx, said);
     },
   },
   {
@@ -294,10 +296,10 @@ export const vlpi = subject('vlpi', "numbers of arm64's vLPIs mean nothing here,
     async run(ctx) {
       const writes = byTurns(12);
       const { machine, drivers } = await primedMachine(ctx, [writes.map(writeInstruction)]);
-      const said: string[] = [];
-      const exits = drivers[0]!.untilDone(() => said.push(...callAll(ctx, machine.vm, 0)));
+      const exits = drivers[0]!.untilDone(() => {
+        callAll(ctx, machine.vm, 0);
+      });
       checkEachOnce(exits, writes);
-      refused(ctx, said);
     },
   },
 ]);
