@@ -58,7 +58,7 @@ const callAll = (ctx: CheckContext, handle: Handle, vcpuId = TARGET): string[] =
 
 const refused = (ctx: CheckContext, answers: readonly string[]) =>
   ctx.equal(
-    'the answers',
+    'what it answers',
     answers,
     answers.map(() => 'ENOTTY'),
   );
