@@ -378,6 +378,14 @@ export const faults: readonly Fault[] = [
     name: 'vlpi-answers',
     number: 44,
     what: "arm64's KVM_DISABLE_VCPU_VLPI is answered, and drops what is pending at the vCPU",
-    breaks: ['vlpi.*'],
+    breaks: [
+      'vlpi.answer.disable',
+      'vlpi.state',
+      'vlpi.pending.irr',
+      'vlpi.pending.many',
+      'vlpi.pending.line',
+      'vlpi.pending.taken',
+      'vlpi.pending.between',
+    ],
   },
 ];
