@@ -388,4 +388,16 @@ export const faults: readonly Fault[] = [
       'vlpi.pending.between',
     ],
   },
+  {
+    name: 'forward-signaled',
+    number: 45,
+    what: "KVM's VFIO device changes the forwarding of an IRQ that VFIO signals",
+    breaks: ['vfio.busy.*'],
+  },
+  {
+    name: 'forward-incomplete',
+    number: 46,
+    what: "a guest's EOI does not complete a forwarded IRQ",
+    breaks: ['vfio.completion.forwarded'],
+  },
 ];

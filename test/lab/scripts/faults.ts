@@ -3,21 +3,35 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import {
   asm,
+  bindVfioPci,
   bytesAt,
   connectSints,
   decodeLapic,
+  done,
+  EventFd,
   type Exit,
+  enableIrqForwarding,
   enableReservedExits,
   enterFlat32,
+  eoi,
   type GuestCode,
   GuestMemory,
   type IrqchipKind,
   Kvm,
+  type KvmDsmError,
+  labFunction,
+  lowerIntx,
+  machine,
   mpStates,
+  quietIntx,
+  raiseIntx,
   readLapicRegister,
   type SintLine,
   Synic,
+  sync,
   type Vcpu,
+  type VfioDevice,
+  type VfioPseudoDevice,
   type Vm,
 } from 'kvm-dsm';
 import { FAULT_PARAMETER, faults } from '../../../lib/suite/faults.ts';
@@ -519,6 +533,19 @@ const cases: Record<string, Case> = {
     right: ['ENOTTY', [[], [0x51], []]],
     wrong: [0, [[], [], []]],
   },
+  'forward-signaled': {
+    see: () =>
+      alone((vm) =>
+        forwarder(vm, (device, adapter) => {
+          using signal = EventFd.create();
+          adapter.signalIrqs(INTX.index, [signal]);
+          return codeOf(() => device.forwardIrq(adapter, INTX));
+        }),
+      ),
+    right: 'ERR_IRQ_SIGNALED',
+    wrong: 'done',
+  },
+  'forward-incomplete': { see: completion, right: 'two interrupts', wrong: 'ERR_DEADLINE' },
 };
 
 /** A VM of two vCPUs that never run, and a line to SINT 3, with vector 0x51, of each. */
@@ -537,6 +564,75 @@ function synics<T>(use: (vm: Vm, lines: readonly SintLine[]) => T): T {
 }
 
 const irrsOf = (vm: Vm) => [...vm.vcpus.values()].map((vcpu) => decodeLapic(vcpu.getLapic()).irr);
+
+const INTX = { index: 0, gsi: 20 };
+
+/** A VM with nothing in it. */
+async function alone<T>(use: (vm: Vm) => Promise<T>): Promise<T> {
+  using kvm = Kvm.open();
+  using vm = kvm.createVm();
+  return await use(vm);
+}
+
+const codeOf = (call: () => void): string => {
+  try {
+    call();
+    return 'done';
+  } catch (error) {
+    return (error as KvmDsmError).code;
+  }
+};
+
+/** The lab's PCI function, and a VFIO device of this VM that forwards its INTx. */
+async function forwarder<T>(vm: Vm, use: (device: VfioPseudoDevice, adapter: VfioDevice) => T | Promise<T>) {
+  using binding = bindVfioPci(labFunction()!.address, { noIommu: true });
+  using files = binding.open();
+  using on = enableIrqForwarding();
+  using device = vm.createDevice('vfio');
+  on[Symbol.dispose]();
+  return await use(device, files.device);
+}
+
+/** Two interrupts of the function, one behind the other, in a guest that ends each with EOI. */
+async function completion(): Promise<string> {
+  await using m = await machine({ apic: 'xapic' });
+  const { redirtbl } = m.vm.getIrqchip('ioapic');
+  redirtbl[INTX.gsi] = 0x52n;
+  m.vm.setIrqchip('ioapic', { redirtbl });
+  m.vcpu(0).program(
+    asm.long64`
+      ${sync('ready')}
+      ${done()}
+    on_irq:
+      ${sync('taken')}
+      ${eoi()}
+      ${sync('ended')}
+      iretq`,
+    { handlers: { 82: 'on_irq' } },
+  );
+  await m.run({ until: { sync: 'ready' }, deadline: '30s' });
+  return forwarder(m.vm, async (device, adapter) => {
+    using signal = EventFd.create();
+    device.forwardIrq(adapter, INTX);
+    adapter.signalIrqs(INTX.index, [signal]);
+    // What an earlier use left behind comes first.
+    quietIntx(adapter);
+    adapter.unmaskIrq(INTX.index);
+    signal.read();
+    m.vm.assignIrqfd(signal, INTX.gsi);
+    try {
+      for (let round = 0; round < 2; round++) {
+        raiseIntx(adapter);
+        await m.run({ until: { sync: 'taken' }, deadline: '5s' });
+        lowerIntx(adapter);
+        await m.run({ until: { sync: 'ended' }, deadline: '5s' });
+      }
+      return 'two interrupts';
+    } catch (error) {
+      return (error as KvmDsmError).code;
+    }
+  });
+}
 
 /** A VM with three vCPUs that never run, for replays. */
 function replica<T>(apicBase: number, use: (vm: Vm, irrs: () => number[][]) => T): T {
@@ -625,15 +721,15 @@ same('a case for each', Object.keys(cases), names.slice(1));
 
 for (const { name, number } of faults) {
   const { see, right, wrong } = cases[name]!;
-  same(`${name}: none chosen`, attempt(see), right);
+  same(`${name}: none chosen`, await attempt(see), right);
   choose(name);
   same(`${name}: chosen`, parameter(), listed(name));
-  same(`${name}: at work`, attempt(see), wrong);
+  same(`${name}: at work`, await attempt(see), wrong);
   choose('none');
   choose(number);
   same(`${name}: by number`, parameter(), listed(name));
   choose(0);
-  same(`${name}: none again`, attempt(see), right);
+  same(`${name}: none again`, await attempt(see), right);
 }
 
 for (const refused of ['nonsense', names.length, -1, '']) {

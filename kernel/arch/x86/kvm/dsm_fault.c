@@ -71,6 +71,8 @@ enum {
 	FAULT_SINT_VP0,
 	FAULT_SINT_UNHEARD,
 	FAULT_VLPI_ANSWERS,
+	FAULT_FORWARD_SIGNALED,
+	FAULT_FORWARD_INCOMPLETE,
 };
 
 static const char * const fault_names[] = {
@@ -119,6 +121,8 @@ static const char * const fault_names[] = {
 	[FAULT_SINT_VP0]		= "sint-vp0",
 	[FAULT_SINT_UNHEARD]		= "sint-unheard",
 	[FAULT_VLPI_ANSWERS]		= "vlpi-answers",
+	[FAULT_FORWARD_SIGNALED]	= "forward-signaled",
+	[FAULT_FORWARD_INCOMPLETE]	= "forward-incomplete",
 };
 
 /* Of how many notices FAULT_DROP_NTH drops one */
@@ -613,4 +617,14 @@ bool __kvm_dsm_fault_ioctl(struct kvm *kvm, unsigned int ioctl,
 		return false;
 	drop_pending(vcpu);
 	return true;
+}
+
+bool __kvm_dsm_fault_signaled(void)
+{
+	return READ_ONCE(kvm_dsm_fault) == FAULT_FORWARD_SIGNALED;
+}
+
+bool __kvm_dsm_fault_incomplete(void)
+{
+	return READ_ONCE(kvm_dsm_fault) == FAULT_FORWARD_INCOMPLETE;
 }

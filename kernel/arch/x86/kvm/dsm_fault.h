@@ -29,6 +29,8 @@ u32 __kvm_dsm_fault_sint(u32 vpidx);
 bool __kvm_dsm_fault_acked(void);
 bool __kvm_dsm_fault_ioctl(struct kvm *kvm, unsigned int ioctl,
 			   void __user *argp);
+bool __kvm_dsm_fault_signaled(void);
+bool __kvm_dsm_fault_incomplete(void);
 
 static inline bool kvm_dsm_fault_chosen(void)
 {
@@ -93,6 +95,16 @@ static inline bool __kvm_dsm_fault_acked(void)
 
 static inline bool __kvm_dsm_fault_ioctl(struct kvm *kvm, unsigned int ioctl,
 					 void __user *argp)
+{
+	return false;
+}
+
+static inline bool __kvm_dsm_fault_signaled(void)
+{
+	return false;
+}
+
+static inline bool __kvm_dsm_fault_incomplete(void)
 {
 	return false;
 }
@@ -174,6 +186,18 @@ static inline bool kvm_dsm_fault_ioctl(struct kvm *kvm, unsigned int ioctl,
 {
 	return kvm_dsm_fault_chosen() &&
 	       __kvm_dsm_fault_ioctl(kvm, ioctl, argp);
+}
+
+/* When forwarding is to change while the IRQ's signalling is set. True: it may. */
+static inline bool kvm_dsm_fault_signaled(void)
+{
+	return kvm_dsm_fault_chosen() && __kvm_dsm_fault_signaled();
+}
+
+/* When the guest has completed a forwarded IRQ. True: its device is not told. */
+static inline bool kvm_dsm_fault_incomplete(void)
+{
+	return kvm_dsm_fault_chosen() && __kvm_dsm_fault_incomplete();
 }
 
 #endif /* __KVM_X86_DSM_FAULT_H */
