@@ -17,6 +17,7 @@
         "native/system.cc",
         "native/vcpu.cc",
         "native/vcpu_thread.cc",
+        "native/vfio.cc",
         "native/vm.cc",
         "native/vm_dirty_log.cc",
         "native/vm_events.cc",

@@ -3,6 +3,7 @@ import { checkBytes, checkInstance, checkInteger, checkObject, checkU64 } from '
 import { ClosedError, IoctlError } from './errors.ts';
 import { EventFd } from './eventfd.ts';
 import { deviceAttrOf, type NativeDevice, type NativeHandle, translated } from './native.ts';
+import { VfioFile } from './vfio-file.ts';
 
 /** The longest payload of an attribute that is handed on, in bytes: more than any of the kernel's has. */
 export const MAX_ATTR_SIZE = 0x1_0000;
@@ -36,11 +37,11 @@ export class Device implements Disposable {
     return this.#native === null;
   }
 
-  #call(request: number, which: DeviceAttr, payload: Uint8Array | null, event: EventFd | null): number {
+  #call(request: number, which: DeviceAttr, payload: Uint8Array | null, file: EventFd | VfioFile | null): number {
     const native = this.#native;
     if (!native) throw new ClosedError('the device');
     const { group, attr } = checkAttr(which);
-    return translated(() => native.attr(request, group, attr, payload, event?.native ?? null));
+    return translated(() => native.attr(request, group, attr, payload, file?.native ?? null));
   }
 
   /** KVM_HAS_DEVICE_ATTR: whether the device has it. Throws IoctlError for an errno other than ENXIO; ClosedError. */
@@ -64,17 +65,17 @@ export class Device implements Disposable {
    * KVM_SET_DEVICE_ATTR.
    *
    * @param payload 0 to 65536 bytes
-   * @param event an object whose file descriptor takes the payload's first 4 bytes. The payloads of the VFIO device
+   * @param file an object whose file descriptor takes the payload's first 4 bytes. The payloads of the VFIO device
    *   begin with one, so that it is required there: no number is taken for one
    * @throws IoctlError (ENXIO without such an attribute, EPERM, EBUSY, EINVAL, EBADF); ArgumentError; ClosedError
    */
-  setAttr(which: DeviceAttr, payload: Uint8Array, event: EventFd | null = null): void {
-    if (event !== null) checkInstance('event', event, EventFd);
-    checkBytes('payload', payload, event ? 4 : 0, MAX_ATTR_SIZE);
-    refuse(ioctls.KVM_SET_DEVICE_ATTR, this.#call(ioctls.KVM_SET_DEVICE_ATTR, which, payload, event));
+  setAttr(which: DeviceAttr, payload: Uint8Array, file: EventFd | VfioFile | null = null): void {
+    if (file !== null) checkInstance('file', file, file instanceof VfioFile ? VfioFile : EventFd);
+    checkBytes('payload', payload, file ? 4 : 0, MAX_ATTR_SIZE);
+    refuse(ioctls.KVM_SET_DEVICE_ATTR, this.#call(ioctls.KVM_SET_DEVICE_ATTR, which, payload, file));
   }
 
-  /** Closes the file descriptor. KVM keeps the device until its VM goes. */
+  /** Closes the file descriptor. The VFIO device ends with it; KVM keeps one of another type until its VM goes. */
   close(): void {
     this.#native?.close();
     this.#native = null;

@@ -1,7 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import type { DsmExitName } from './abi/dsm/profile.ts';
 import { checkChoice, checkList } from './check.ts';
-import { UnsupportedError } from './errors.ts';
+import { isParameterOn, switchOn } from './module-parameter.ts';
 
 /** The exits that the series reserves and never makes. */
 export type ReservedExitName = Exclude<DsmExitName, 'KVM_EXIT_DSM_SEND_IRQ'>;
@@ -24,7 +23,7 @@ const PARAMETERS = '/sys/module/kvm/parameters';
 /** Which of the reserved exits this kernel makes now; `null` for a kernel without the extension. */
 export function reservedExits(directory = PARAMETERS): Record<ReservedExitName, boolean> | null {
   try {
-    const states = names.map((name) => [name, isOn(pathOf(name, directory))] as const);
+    const states = names.map((name) => [name, isParameterOn(pathOf(name, directory))] as const);
     return Object.fromEntries(states) as Record<ReservedExitName, boolean>;
   } catch {
     return null;
@@ -40,28 +39,13 @@ export function reservedExits(directory = PARAMETERS): Record<ReservedExitName, 
  * @throws UnsupportedError on a kernel without the extension, or if the parameters may not be written; ArgumentError
  */
 export function enableReservedExits(which: readonly ReservedExitName[] = names, directory = PARAMETERS): Disposable {
-  const before: [string, boolean][] = [];
-  const restore = () => {
-    for (const [path, on] of before.splice(0).reverse()) writeFileSync(path, on ? 'Y' : 'N');
-  };
-  for (const name of checkList('which', which)) {
-    const path = pathOf(checkChoice('which', name, names), directory);
-    try {
-      const on = isOn(path);
-      writeFileSync(path, 'Y');
-      before.push([path, on]);
-    } catch (error) {
-      restore();
-      const denied = (error as NodeJS.ErrnoException).code !== 'ENOENT';
-      const missing = denied ? `write access to ${path}` : `kvm.${reservedExitParameters[name]}`;
-      throw new UnsupportedError(missing, name);
-    }
-  }
-  return { [Symbol.dispose]: restore };
+  return switchOn(
+    checkList('which', which).map((name) => ({
+      path: pathOf(checkChoice('which', name, names), directory),
+      name: `kvm.${reservedExitParameters[name]}`,
+      what: name,
+    })),
+  );
 }
 
 const pathOf = (name: ReservedExitName, directory: string) => `${directory}/${reservedExitParameters[name]}`;
-
-function isOn(path: string): boolean {
-  return readFileSync(path, 'ascii').trim() === 'Y';
-}

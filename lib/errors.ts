@@ -168,13 +168,14 @@ export class UnsupportedError extends EnvironmentError {
   /** What a kernel has to be built with to have it, such as `CONFIG_KVM_HYPERV`; `null` where nobody said. */
   readonly kconfig: string | null;
 
-  constructor(missing: string, what: string, kconfig: string | null = null) {
+  constructor(missing: string, what: string, kconfig: string | null = null, details: Partial<ErrorDetails> = {}) {
     const built = kconfig === null ? '' : `, which needs ${kconfig}`;
     super(`${what} is not supported here: the kernel does not offer ${missing}${built}`, {
       advice:
         kconfig === null
           ? '`kvm-dsm doctor` lists what this kernel offers.'
           : `Use a kernel that is built with ${kconfig}=y; the lab's is: \`--on vmx\` or \`--on svm\`.`,
+      ...details,
     });
     this.missing = missing;
     this.kconfig = kconfig;
@@ -381,6 +382,18 @@ export class NoIrqchipError extends IoctlError {
     super(ioctl, errno, {
       what: 'the VM lacks the in-kernel interrupt controller that it needs',
       advice: 'Call vm.createIrqchip() (or enableSplitIrqchip(), where local APICs are enough) before createVcpu().',
+    });
+  }
+}
+
+/** VFIO signals the IRQ (an eventfd is set for it), and only while it does not can its forwarding change: EBUSY. */
+export class IrqSignaledError extends IoctlError {
+  override readonly code = 'ERR_IRQ_SIGNALED';
+
+  constructor(ioctl: string, errno: number, irq: string) {
+    super(ioctl, errno, {
+      what: `VFIO signals ${irq}`,
+      advice: 'Call disableIrqs() of the VFIO device first; signal it again behind forwardIrq() or unforwardIrq().',
     });
   }
 }

@@ -35,6 +35,7 @@ export {
   readLapicRegister,
   writeLapicRegister,
 } from './abi/lapic.ts';
+export { type VfioIommu, vfioIommus, vfioPciIrqs } from './abi/vfio.ts';
 export { kvmDebugGicMsiSetup, vlpiCapabilities, vlpiIoctls, vlpiVcpuId } from './abi/vlpi.ts';
 export {
   KVM_GUESTDBG_BLOCKIRQ,
@@ -105,6 +106,7 @@ export { Snippet, type SnippetValue, snippet } from './guest/snippet.ts';
 export * from './guest/snippets/index.ts';
 export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from './guest-debug.ts';
 export { KVM_DEVICE, Kvm } from './kvm.ts';
+export { enableIrqForwarding, type ForwardedIrq, irqForwarding, VfioPseudoDevice } from './kvm-vfio.ts';
 export { GuestMemory, PAGE_SIZE } from './memory.ts';
 export { forwardsIcrWrites, knowsInjection } from './probe.ts';
 export type { RecordBatch, RecordedExit, RecordOptions } from './record.ts';
@@ -126,6 +128,23 @@ export { type Flagged, type Posted, Synic, type SynicPages, type SynicRegisters 
 export { DEFAULT_DEADLINE, type RunOptions, type RunOutcome, Vcpu } from './vcpu.ts';
 export { type StartOptions, type VcpuCounters, VcpuRun, type VcpuRunState } from './vcpu-run.ts';
 export type { SyncGroups } from './vcpu-state.ts';
+export {
+  bindVfioPci,
+  hasVfioPci,
+  type PciFunction,
+  pciFunctions,
+  type VfioBinding,
+  type VfioFiles,
+} from './vfio-bind.ts';
+export {
+  VfioContainer,
+  VfioDevice,
+  type VfioDeviceInfo,
+  VfioFile,
+  VfioGroup,
+  type VfioIrqInfo,
+} from './vfio-file.ts';
+export { labFunction, lowerIntx, quietIntx, raiseIntx } from './vfio-lab.ts';
 export { type IrqchipKind, type IrqLineStatus, type MappedSlot, type MemorySlot, Vm, type VmSetup } from './vm.ts';
 export type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from './vm-injection.ts';
 export type { CoalescedZone, IoEvent, MsrFilter, MsrFilterRange } from './vm-io.ts';

@@ -46,8 +46,35 @@ export interface NativeEventFd {
 }
 
 export interface NativeDevice {
-  /** KVM_SET/GET/HAS_DEVICE_ATTR. An event's file descriptor takes the payload's first four bytes. */
-  attr(request: number, group: number, attr: bigint, payload: Uint8Array | null, event: NativeEventFd | null): number;
+  /** KVM_SET/GET/HAS_DEVICE_ATTR. The file descriptor of `file` takes the payload's first four bytes. */
+  attr(
+    request: number,
+    group: number,
+    attr: bigint,
+    payload: Uint8Array | null,
+    file: NativeEventFd | NativeVfioFile | null,
+  ): number;
+  close(): void;
+}
+
+/** A container, a group or a device of VFIO. Results are the kernel's own, or the errno negated. */
+export interface NativeVfioFile {
+  checkExtension(extension: number): number;
+  setIommu(type: number): number;
+  /** VFIO_GROUP_FLAGS_*. */
+  groupStatus(): number;
+  setContainer(container: NativeVfioFile): number;
+  device(name: string): NativeVfioFile | number;
+  /** Flags, regions, IRQs. */
+  deviceInfo(): number[] | number;
+  /** Flags, count. */
+  irqInfo(index: number): number[] | number;
+  /** Sets an event or none for each IRQ from `start` on, or does the action to so many of them. */
+  setIrqs(action: number, index: number, start: number, events: readonly (NativeEventFd | null)[] | number): number;
+  /** Flags, size. */
+  regionInfo(index: number): number[] | number;
+  readRegion(index: number, offset: number, bytes: Uint8Array): number;
+  writeRegion(index: number, offset: number, bytes: Uint8Array): number;
   close(): void;
 }
 
@@ -106,6 +133,7 @@ interface Addon {
   System: new (path: string) => NativeSystem;
   Mapping: new (bytes: number) => NativeMapping;
   EventFd: new () => NativeEventFd;
+  VfioFile: new (name: string) => NativeVfioFile;
   deviceAttr(
     handle: NativeHandle,
     request: number,
@@ -150,6 +178,12 @@ export function createMapping(bytes: number): NativeMapping {
 export function createEventFd(): NativeEventFd {
   const { EventFd } = addon();
   return translated(() => new EventFd());
+}
+
+/** Opens a file of /dev/vfio: `vfio`, or a group's. Throws what `open` answers. */
+export function openVfioFile(name: string): NativeVfioFile {
+  const { VfioFile } = addon();
+  return translated(() => new VfioFile(name));
 }
 
 /** KVM_SET/GET/HAS_DEVICE_ATTR on a System, a Vm or a Vcpu: 0, or the errno negated. */

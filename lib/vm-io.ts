@@ -2,6 +2,7 @@ import type { CoalescedWrite } from './abi/coalesced-ring.ts';
 import { ioctls } from './abi/ioctl.ts';
 import {
   KVM_CREATE_DEVICE_TEST,
+  KVM_DEV_TYPE_VFIO,
   KVM_IOEVENTFD_FLAG_DATAMATCH,
   KVM_IOEVENTFD_FLAG_DEASSIGN,
   KVM_IOEVENTFD_FLAG_PIO,
@@ -20,6 +21,7 @@ import { checkChoice, checkInstance, checkInteger, checkList, checkObject, check
 import { Device, type DeviceAttr, handleHasAttr } from './device.ts';
 import { ArgumentError, IoctlError } from './errors.ts';
 import { EventFd } from './eventfd.ts';
+import { VfioPseudoDevice } from './kvm-vfio.ts';
 import { translated } from './native.ts';
 import { readStats, type Stat } from './stats.ts';
 import { VmIrq } from './vm-irq.ts';
@@ -183,13 +185,16 @@ export abstract class VmIo extends VmIrq {
   /**
    * KVM_CREATE_DEVICE.
    *
-   * @param type KVM_DEV_TYPE_*; on x86 the kernel has KVM_DEV_TYPE_VFIO (4)
+   * @param type KVM_DEV_TYPE_*; on x86 the kernel has KVM_DEV_TYPE_VFIO (4), which is what `vfio` means
    * @throws ArgumentError; IoctlError (KVM_CREATE_DEVICE: ENODEV for a type that it lacks, EBUSY for a second one)
    */
-  createDevice(type: number): Device {
-    const made = this.#createDevice(type, 0);
+  createDevice(type: 'vfio'): VfioPseudoDevice;
+  createDevice(type: number): Device;
+  createDevice(type: number | 'vfio'): Device {
+    const number = type === 'vfio' ? KVM_DEV_TYPE_VFIO : type;
+    const made = this.#createDevice(number, 0);
     if (made === null || typeof made === 'number') throw new IoctlError('KVM_CREATE_DEVICE', made === null ? 0 : -made);
-    return new Device(made, type);
+    return number === KVM_DEV_TYPE_VFIO ? new VfioPseudoDevice(made) : new Device(made, number);
   }
 
   /** KVM_CREATE_DEVICE_TEST: whether the kernel has that type of device. */

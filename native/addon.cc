@@ -7,6 +7,7 @@
 #include "stats.h"
 #include "system.h"
 #include "vcpu.h"
+#include "vfio.h"
 #include "vm.h"
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -23,6 +24,9 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Napi::Function event_fd = EventFd::Define(env);
   constructors->event_fd = Napi::Persistent(event_fd);
   exports.Set("EventFd", event_fd);
+  Napi::Function vfio_file = VfioFile::Define(env);
+  constructors->vfio_file = Napi::Persistent(vfio_file);
+  exports.Set("VfioFile", vfio_file);
   constructors->device = Napi::Persistent(Device::Define(env));
   constructors->stats = Napi::Persistent(Stats::Define(env));
   exports.Set("deviceAttr", Napi::Function::New(env, DeviceAttrOf, "deviceAttr"));

@@ -16,6 +16,7 @@ struct Constructors {
   Napi::FunctionReference event_fd;
   Napi::FunctionReference device;
   Napi::FunctionReference stats;
+  Napi::FunctionReference vfio_file;
   // Made by the first wait on an EventFd.
   std::shared_ptr<Poller> poller;
   // The way from the vCPUs' threads back to JavaScript, made when the first of them starts.

@@ -10,6 +10,7 @@
 #include "addon.h"
 #include "eventfd.h"
 #include "fd_of.h"
+#include "vfio.h"
 
 namespace {
 
@@ -17,9 +18,16 @@ namespace {
 // a payload that is too short is a wrong value and never memory beyond the buffer.
 constexpr size_t kPayloadRoom = 64 << 10;
 
-// Arguments from `first` on: request, group, attr, payload | null, event | null. The event's file descriptor goes into
-// the payload's first four bytes.
-Napi::Value DeviceAttr(const Napi::CallbackInfo& info, size_t first, int fd, bool needs_event) {
+// The file descriptor of an EventFd or a VfioFile.
+int FileOf(const Napi::Value& value) {
+  bool vfio = value.IsObject() &&
+              value.As<Napi::Object>().InstanceOf(Constructors::Of(value.Env()).vfio_file.Value());
+  return (vfio ? VfioFile::From(value) : EventFd::From(value))->get();
+}
+
+// Arguments from `first` on: request, group, attr, payload | null, file | null. The file descriptor of the file, an
+// EventFd or a VfioFile, goes into the payload's first four bytes.
+Napi::Value DeviceAttr(const Napi::CallbackInfo& info, size_t first, int fd, bool needs_file) {
   Napi::Env env = info.Env();
   uint64_t request = IntegerArgument(info, first, "request", UINT32_MAX);
   if (request != KVM_SET_DEVICE_ATTR && request != KVM_GET_DEVICE_ATTR && request != KVM_HAS_DEVICE_ATTR)
@@ -35,12 +43,12 @@ Napi::Value DeviceAttr(const Napi::CallbackInfo& info, size_t first, int fd, boo
     if (payload.size > room.size()) throw ArgumentError(env, "the payload is too long");
     if (payload.size != 0) memcpy(room.data(), payload.data, payload.size);
   }
-  bool has_event = !info[first + 4].IsNull();
-  if (has_event) {
+  bool has_file = !info[first + 4].IsNull();
+  if (has_file) {
     if (payload.size < sizeof(int)) throw ArgumentError(env, "the payload has no room for a file descriptor");
-    int event = EventFd::From(info[first + 4])->get();
-    memcpy(room.data(), &event, sizeof event);
-  } else if (needs_event && request == KVM_SET_DEVICE_ATTR && payload.size != 0) {
+    int file = FileOf(info[first + 4]);
+    memcpy(room.data(), &file, sizeof file);
+  } else if (needs_file && request == KVM_SET_DEVICE_ATTR && payload.size != 0) {
     throw ArgumentError(env, "this device's payloads begin with a file descriptor: give its object");
   }
   attr.addr = reinterpret_cast<uint64_t>(room.data());

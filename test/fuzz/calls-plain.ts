@@ -89,6 +89,14 @@ export const objectCalls: Maker[] = [
     world.or(() => new Uint8Array(world.random.int(0, 8))),
     world.random.chance(0.5) ? world.or(() => world.need('event')) : undefined,
   ]),
+  device('get forwardsIrqs', () => []),
+  ...(['addFile', 'removeFile'] as const).map((name) => device(name, (world) => [world.or(() => world.need('event'))])),
+  ...(['forwardIrq', 'unforwardIrq'] as const).map((name) =>
+    device(name, (world) => [
+      world.or(() => world.need('event')),
+      world.or(() => ({ index: world.or(() => 0), gsi: world.or(() => 20) })),
+    ]),
+  ),
   device('get closed', () => []),
   device('close', () => []),
   (world) =>

@@ -311,7 +311,7 @@ export const vmCalls: Maker[] = [
       })),
     ]),
   (world) =>
-    method(vm(world), 'createDevice', [world.or(() => world.random.pick([4, 1, 99]))], (device) =>
+    method(vm(world), 'createDevice', [world.or(() => world.random.pick([4, 'vfio', 1, 99]))], (device) =>
       world.add('device', device as never),
     ),
   (world) => method(anyVm(world), 'hasDeviceType', [world.or(() => world.random.int(0, 10))]),
