@@ -15,6 +15,8 @@ export interface BochsTraits {
   debugger: boolean;
   display: string;
   cpuModel: string;
+  /** Built with this network adapter. */
+  e1000: boolean;
   bios: string;
   vgaBios: string;
 }
@@ -73,7 +75,7 @@ function probe(path: string): Emulator {
 }
 
 /** Raised when the questions change. */
-const recipe = 1;
+const recipe = 2;
 
 type Known = Record<string, { stamp: string; recipe: number; emulator: Emulator }>;
 
@@ -111,7 +113,7 @@ function probeNow(path: string): Emulator {
       advice: 'Install bochs-term, or build Bochs with --with-nogui.',
     });
   }
-  return { path, kind: 'bochs', version, debugger: debug, display, cpuModel, ...findBios(path) };
+  return { path, kind: 'bochs', version, debugger: debug, display, cpuModel, e1000: hasE1000(path), ...findBios(path) };
 }
 
 function say(path: string, args: string[]): string {
@@ -166,6 +168,11 @@ const displays = ['nogui', 'term'];
 function hasDisplay(path: string, name: string): boolean {
   const args = ['-n', '-q', `display_library: ${name}`, 'romimage: file=/nonexistent'];
   return !say(path, args).includes(`display library '${name}' not available`);
+}
+
+function hasE1000(path: string): boolean {
+  const args = ['-n', '-q', 'e1000: enabled=1, mac=52:54:00:00:00:01, ethmod=null', 'romimage: file=/nonexistent'];
+  return !/'(e1000|null)' not (understood|available)/.test(say(path, args));
 }
 
 function findBios(path: string): { bios: string; vgaBios: string } {

@@ -69,6 +69,10 @@ async function layOutBochs(bochs: BochsTraits, parts: MachineParts, lines: LineA
     'ata0-slave: type=disk, mode=volatile, path=medium.iso, journal=medium.journal',
     'ata1: enabled=0',
     'boot: disk',
+    // A function for VFIO: nothing in the machine uses it, and no network is behind it.
+    ...(bochs.e1000
+      ? ['e1000: enabled=1, mac=52:54:00:00:00:01, ethmod=null', 'pci: enabled=1, chipset=i440fx, slot3=e1000']
+      : []),
     ...ports,
     'log: emulator.log',
     'panic: action=fatal',
@@ -139,6 +143,8 @@ function layOutQemu(_qemu: QemuTraits, { dir, kernel, cmdline }: MachineParts, l
     ...['-drive', 'file=medium.iso,format=raw,if=virtio,readonly=on'],
     // For a kernel without virtio.
     ...['-drive', 'file=medium.iso,format=raw,if=ide,media=cdrom,readonly=on'],
+    // A function for VFIO: nothing in the machine uses it, and no network is behind it.
+    ...['-device', 'e1000e,romfile='],
     ...serial,
   ];
   return { args, env: process.env };
