@@ -1,5 +1,7 @@
 import type { capabilities } from '../abi/capability.ts';
 import { reservedExitParameters } from '../dsm-exits.ts';
+import { irqForwardingParameter } from '../kvm-vfio.ts';
+import { labFunction } from '../vfio-lab.ts';
 import type { Facts } from './facts.ts';
 
 /** What a need is asked about. */
@@ -41,6 +43,18 @@ export const reservedExits = need('the extension for exits 44, 46 and 47', ({ fa
   Object.values(reservedExitParameters).every((name) => `kvm.${name}` in facts.parameters)
     ? null
     : 'this kernel makes none of the exits that the series reserves: it has no kvm.dsm_exit_* parameters',
+);
+
+/** The lab kernel's extension of KVM's VFIO device. The checks switch it on for their own devices. */
+export const irqForwarding = need('the extension for IRQ forwarding', ({ facts }) =>
+  `kvm.${irqForwardingParameter}` in facts.parameters
+    ? null
+    : `this kernel forwards no IRQs of VFIO devices: it has no parameter kvm.${irqForwardingParameter}`,
+);
+
+/** A PCI function that no driver needs, for vfio-pci. */
+export const vfioFunction = need("the lab's PCI function for VFIO", () =>
+  labFunction() ? null : 'there is no PCI function for VFIO here, or no vfio-pci: the lab has both',
 );
 
 /** A capability by the kernel's name. */

@@ -13,6 +13,7 @@ import { stock } from './stock.ts';
 import { synic } from './synic.ts';
 import { transparency } from './transparency.ts';
 import { vlpi } from './vlpi.ts';
+import { vfio } from './vfio.ts';
 
 /** The suite: every subject, in the order in which they run. */
 export const subjects: readonly Subject[] = [
@@ -30,4 +31,5 @@ export const subjects: readonly Subject[] = [
   exits,
   synic,
   vlpi,
+  vfio,
 ];
