@@ -4,6 +4,7 @@ import { checkCpu } from './cpu.ts';
 import { openDevice } from './device.ts';
 import { checkEmission, checkForwarding, checkInjection } from './forwarding.ts';
 import { checkKernelConfig, checkModuleParameters } from './kernel.ts';
+import { checkVfio } from './vfio.ts';
 
 export type { Check } from './check.ts';
 
@@ -31,6 +32,6 @@ export function examine(device: string, profile: DsmProfile): Examination {
   }
   using kvm = opened.kvm;
   const { forwards, checks: forwarding } = checkForwarding(kvm, profile);
-  const more = [checkEmission(profile, forwards), checkInjection(kvm, profile)];
+  const more = [checkEmission(profile, forwards), checkInjection(kvm, profile), checkVfio(kvm)];
   return { checks: [...checks, ...forwarding, ...more], usable: true, forwards };
 }

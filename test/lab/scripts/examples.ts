@@ -27,4 +27,6 @@ console.error('synic');
 await import('../../../examples/synic.ts');
 console.error('vlpi');
 await import('../../../examples/vlpi.ts');
+console.error('forward-irq');
+await import('../../../examples/forward-irq.ts');
 console.error('examples: all');

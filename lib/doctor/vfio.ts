@@ -1,0 +1,17 @@
+import { KVM_DEV_TYPE_VFIO } from '../abi/x86.ts';
+import type { Kvm } from '../kvm.ts';
+import { irqForwarding, irqForwardingParameter } from '../kvm-vfio.ts';
+import { type Check, check } from './check.ts';
+
+/** What KVM's VFIO device can do here. */
+export function checkVfio(kvm: Kvm): Check {
+  using vm = kvm.createVm();
+  if (!vm.hasDeviceType(KVM_DEV_TYPE_VFIO))
+    return check('vfio', 'note', 'KVM has no VFIO device here (CONFIG_KVM_VFIO)');
+  const forwarding = irqForwarding();
+  const irqs =
+    forwarding === null
+      ? 'it forwards no IRQs, as on every mainline kernel'
+      : `it forwards IRQs ${forwarding ? 'now' : 'once it is told to'} (kvm.${irqForwardingParameter})`;
+  return check('vfio', 'note', `KVM has a VFIO device: ${irqs}`);
+}
