@@ -84,12 +84,17 @@ export function bindVfioPci(address: string, options: { noIommu?: boolean } = {}
     ? switchOn([{ path: NOIOMMU, name: 'CONFIG_VFIO_NOIOMMU', what: 'VFIO without an IOMMU' }])
     : null;
   const release = () => {
-    if (driverOf(address) === 'vfio-pci') writeFileSync(`${DRIVER}/unbind`, address);
-    writeFileSync(`${DEVICES}/${address}/driver_override`, '\n');
+    if (driverOf(address) === 'vfio-pci') write(`${DRIVER}/unbind`, address);
+    write(`${DEVICES}/${address}/driver_override`, '\n');
     unsafe?.[Symbol.dispose]();
   };
-  writeFileSync(`${DEVICES}/${address}/driver_override`, 'vfio-pci');
-  writeFileSync('/sys/bus/pci/drivers_probe', address);
+  try {
+    write(`${DEVICES}/${address}/driver_override`, 'vfio-pci');
+    write('/sys/bus/pci/drivers_probe', address);
+  } catch (error) {
+    unsafe?.[Symbol.dispose]();
+    throw error;
+  }
   if (driverOf(address) !== 'vfio-pci') {
     release();
     throw new UnsupportedError('the driver vfio-pci', `VFIO with ${address}`, 'CONFIG_VFIO_PCI');
@@ -157,6 +162,14 @@ class Files implements VfioFiles {
     this.device.close();
     this.group.close();
     this.container.close();
+  }
+}
+
+function write(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (cause) {
+    throw new UnsupportedError(`write access to ${path}`, 'VFIO', null, { advice: 'Be root.', cause });
   }
 }
 

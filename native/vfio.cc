@@ -141,6 +141,8 @@ Napi::Value VfioFile::SetIrqs(const Napi::CallbackInfo& info) {
   uint32_t action = static_cast<uint32_t>(IntegerArgument(info, 0, "action", VFIO_IRQ_SET_ACTION_TYPE_MASK)) &
                     VFIO_IRQ_SET_ACTION_TYPE_MASK;
   std::vector<int32_t> fds;
+  // Open until the ioctl is over, whatever a getter of the list does.
+  std::vector<std::shared_ptr<OwnedFd>> held;
   vfio_irq_set set = {};
   set.index = Word(info, 1, "index");
   set.start = Word(info, 2, "start");
@@ -149,7 +151,8 @@ Napi::Value VfioFile::SetIrqs(const Napi::CallbackInfo& info) {
     if (events.Length() > kMaxIrqs) throw ArgumentError(env, "there are too many events");
     for (uint32_t index = 0; index < events.Length(); index++) {
       Napi::Value event = events.Get(index);
-      fds.push_back(event.IsNull() ? -1 : EventFd::From(event)->get());
+      if (!event.IsNull()) held.push_back(EventFd::From(event));
+      fds.push_back(event.IsNull() ? -1 : held.back()->get());
     }
     set.count = static_cast<uint32_t>(fds.size());
     set.flags = action | VFIO_IRQ_SET_DATA_EVENTFD;

@@ -12,8 +12,8 @@ import { state } from './state.ts';
 import { stock } from './stock.ts';
 import { synic } from './synic.ts';
 import { transparency } from './transparency.ts';
-import { vlpi } from './vlpi.ts';
 import { vfio } from './vfio.ts';
+import { vlpi } from './vlpi.ts';
 
 /** The suite: every subject, in the order in which they run. */
 export const subjects: readonly Subject[] = [
