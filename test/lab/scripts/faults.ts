@@ -611,7 +611,7 @@ async function completion(): Promise<string> {
     { handlers: { 82: 'on_irq' } },
   );
   await m.run({ until: { sync: 'ready' }, deadline: '30s' });
-  return forwarder(m.vm, async (device, adapter) => {
+  return await forwarder(m.vm, async (device, adapter) => {
     using signal = EventFd.create();
     device.forwardIrq(adapter, INTX);
     adapter.signalIrqs(INTX.index, [signal]);
