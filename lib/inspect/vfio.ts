@@ -9,6 +9,7 @@ import {
   kvmArchForwardedIrq,
 } from '../abi/vfio.ts';
 import { KVM_DEV_TYPE_VFIO, kvmDeviceAttr } from '../abi/x86.ts';
+import { irqForwarding, irqForwardingParameter } from '../kvm-vfio.ts';
 import { type Entry, LAYOUT, layoutOf, type Section } from './section.ts';
 import type { World } from './world.ts';
 
@@ -91,6 +92,17 @@ export function vfioSection(): Section {
           }),
         ),
       ]),
+      {
+        kind: 'parameter',
+        name: `kvm.${irqForwardingParameter}`,
+        number: null,
+        source: 'kernel/arch/x86/kvm/dsm_vfio.c, CONFIG_KVM_DSM_VFIO',
+        note: 'makes KVM_DEV_VFIO_DEVICE known to the VFIO devices that are created while it is Y',
+        ask: () => {
+          const on = irqForwarding();
+          return on === null ? 'it has no such parameter' : on ? 'Y' : 'N';
+        },
+      },
       {
         kind: 'layout',
         name: 'struct kvm_arch_forwarded_irq',

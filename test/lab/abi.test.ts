@@ -29,6 +29,7 @@ describe('abi in the lab', { skip: labMissing(), timeout: 900_000 }, () => {
       assert.equal(answers.HV_X64_MSR_SINT0, 'KVM_GET_MSRS reads 0x10000');
       assert.match(answers.KVM_DEV_VFIO_FILE!, /^known: /);
       assert.equal(answers.KVM_DEV_VFIO_DEVICE_FORWARD_IRQ, 'ENXIO');
+      assert.equal(answers['kvm.dsm_vfio'], 'N');
       // A question that crashed the kernel would have ended the machine.
       const unasked = entriesOf(document).filter(({ answer }) => !answer.asked);
       assert.deepEqual(
@@ -38,11 +39,13 @@ describe('abi in the lab', { skip: labMissing(), timeout: 900_000 }, () => {
     });
 
     test(`${lane}: a parameter of the kernel's command line is told`, () => {
-      const args = ['--on', lane, '--cmdline', 'kvm.dsm_exit_x2_icr=1', '--timeout', '200'];
+      const args = ['--on', lane, '--cmdline', 'kvm.dsm_exit_x2_icr=1 kvm.dsm_vfio=1', '--timeout', '200'];
       const answers = answersOf(abiDocument(args));
       assert.equal(answers['kvm.dsm_exit_x2_icr'], 'Y');
       assert.equal(answers.KVM_EXIT_DSM_X2_ICR, 'made: kvm.dsm_exit_x2_icr is Y');
       assert.equal(answers.KVM_EXIT_DAPIC, 'not made: kvm.dsm_exit_dapic is N');
+      assert.equal(answers['kvm.dsm_vfio'], 'Y');
+      assert.equal(answers.KVM_DEV_VFIO_DEVICE_FORWARD_IRQ, 'known: KVM_HAS_DEVICE_ATTR answers 0');
     });
   }
 });
