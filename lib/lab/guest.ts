@@ -23,6 +23,7 @@ import type { Line } from './lines.ts';
 import type { Invocation } from './machine.ts';
 import { spawnBound } from './process.ts';
 import type { Report } from './progress.ts';
+import { dropScreen } from './screen.ts';
 
 /** What a guest is watched with. */
 export interface GuestOptions {
@@ -63,6 +64,7 @@ export class Guest {
   /** When the state began and when the last sign of life came: by the wall, and by the emulator's CPU time. */
   #since = { wall: this.#started, cpu: 0 };
   #alive = { wall: this.#started, cpu: 0 };
+  #screen: { close(): void } | undefined;
   #oopsAt = 0;
   #outputAt = this.#started;
 
@@ -114,6 +116,7 @@ export class Guest {
       return this.#judge(end);
     } finally {
       clearInterval(watch);
+      this.#screen?.close();
       for (const line of lines) line.close();
     }
   }
@@ -167,6 +170,8 @@ export class Guest {
     this.#signOfLife();
     switch (word) {
       case 'boot':
+        // It has its terminal by now.
+        if (this.#child.pid !== undefined) this.#screen = dropScreen(this.#child.pid);
         this.#enter('starting');
         break;
       case 'alive':

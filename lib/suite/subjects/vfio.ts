@@ -56,6 +56,13 @@ function bound(ctx: CheckContext): VfioBinding {
 const opened = (ctx: CheckContext): VfioFiles => ctx.own(bound(ctx).open());
 const event = (ctx: CheckContext): EventFd => ctx.own(EventFd.create());
 
+/** An interrupt that the check before this one left behind comes as soon as INTx is switched on: it is nobody's. */
+function takeLeftover(adapter: VfioFiles['device'], signal: EventFd): void {
+  quietIntx(adapter);
+  adapter.unmaskIrq(INTX);
+  signal.read();
+}
+
 /** The errno's name of a call, whatever class its error has; `0` if there is none. */
 function answer(ctx: CheckContext, what: string, call: () => void): string {
   return ctx.answer(what, () => {
@@ -309,6 +316,7 @@ const busy: Check[] = [
       device.forwardIrq(adapter, irq);
       const set = () => adapter.signalIrqs(INTX, [signal]);
       ctx.equal('VFIO_DEVICE_SET_IRQS behind forwarding', ctx.answer('VFIO_DEVICE_SET_IRQS', set), '0');
+      takeLeftover(adapter, signal);
       adapter.triggerIrqs(INTX);
       ctx.equal('what is signalled', signal.read(), 1n);
       const unforward = () => device.unforwardIrq(adapter, irq);
@@ -371,10 +379,7 @@ async function receiver(ctx: CheckContext, forwarded: boolean) {
   vm.setIrqchip('ioapic', { redirtbl });
   const signal = event(ctx);
   adapter.signalIrqs(INTX, [signal]);
-  // One that the check before this one left behind comes as soon as it is switched on.
-  quietIntx(adapter);
-  adapter.unmaskIrq(INTX);
-  signal.read();
+  takeLeftover(adapter, signal);
   vm.assignIrqfd(signal, GSI);
 
   const main = [sti, nop, out8(READY_PORT), spin];
