@@ -1,26 +1,38 @@
-import { constants, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { ReadStream } from 'node:tty';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { spawnBound } from './process.ts';
 
 /**
  * Reads what an emulator shows on a pseudo-terminal that it has opened, and drops it. A Bochs with its debugger built in
  * shows its screen there, for a person to look at: a line per second, until the terminal holds no more, and from then on
- * the machine stands still. Closing ends the reading; nothing is left open if the emulator has no such terminal.
+ * the machine stands still. The reading ends with the emulator, or by closing.
  */
 export function dropScreen(pid: number): { close(): void } {
-  const streams = terminalsOf(pid).flatMap((path) => {
-    try {
-      const stream = new ReadStream(openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK));
-      // Without raw mode a terminal keeps all that has no end of line.
-      stream.setRawMode(true);
-      stream.on('error', () => stream.destroy()); // the emulator has ended
-      stream.resume();
-      stream.unref();
-      return [stream];
-    } catch {
-      return []; // it has just ended
-    }
-  });
-  return { close: () => streams.forEach((stream) => void stream.destroy()) };
+  const readers = terminalsOf(pid).flatMap((path) => readerOf(path) ?? []);
+  return {
+    close() {
+      for (const reader of readers) reader.kill('SIGKILL');
+    },
+  };
+}
+
+/** A process of its own: what Node.js offers for terminals leaves a file open, or a thread that waits. */
+function readerOf(path: string): ChildProcess | null {
+  let terminal: number;
+  try {
+    terminal = openSync(path, constants.O_RDWR | constants.O_NOCTTY);
+  } catch {
+    return null; // the emulator has just ended
+  }
+  try {
+    // Without raw mode it would keep all that has no end of line, and take some bytes for commands.
+    const reader = spawnBound('sh', ['-c', 'stty raw -echo && exec cat'], { stdio: [terminal, 'ignore', 'ignore'] });
+    reader.on('error', () => {});
+    reader.unref();
+    return reader;
+  } finally {
+    closeSync(terminal);
+  }
 }
 
 /** The other ends of the pseudo-terminals that a process has opened. Source: Documentation/filesystems/proc.rst. */

@@ -27,7 +27,6 @@ test('what a process writes to its pseudo-terminal is read until it ends', { tim
   const [code] = await ended;
   assert.equal(code, 0);
   screen.close();
-  await new Promise((resolve) => setImmediate(resolve));
   assert.ok(files() <= before, 'a file is left open');
 });
 
