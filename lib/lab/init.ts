@@ -19,6 +19,9 @@ export const mediumStamp = 'kvm-dsm-medium';
 /** Where init finds what to run. */
 export const commandPath = 'lab/command';
 
+/** On the kernel's command line, which hands it to init: the CPUs of every process, as a hexadecimal mask. Default: all. */
+export const initCpus = 'lab_cpus';
+
 /**
  * The guest's first process, run by busybox.
  *
@@ -34,6 +37,8 @@ busybox mount -t devtmpfs dev /dev || busybox mknod /dev/kmsg c 1 11
 busybox mount -t proc proc /proc
 busybox mount -t sysfs sys /sys
 mark boot "$(busybox uname -r)"
+# A kernel may have none of them.
+[ -z "$${initCpus}" ] || busybox taskset -p "$${initCpus}" $$ >/dev/null 2>&1
 # Below this level a message of the kernel's is not sent to the console; the marks above are, and a crash is.
 echo 4 >/proc/sys/kernel/printk
 busybox mount -t debugfs debug /sys/kernel/debug 2>/dev/null

@@ -2,6 +2,7 @@ import { copyFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BochsTraits, Emulator, QemuTraits } from './emulator.ts';
 import { LabEmulatorError } from './errors.ts';
+import { initCpus } from './init.ts';
 import { makeIso } from './medium.ts';
 
 /** What a machine is started with. */
@@ -31,13 +32,22 @@ const common = ['console=ttyS0,115200', 'quiet', 'panic=-1', 'printk.devkmsg=on'
 /** Instructions per emulated second; what haswell takes for the frequency of its TSC, and other models are told. */
 const bochsIps = 200_000_000;
 
+/**
+ * QEMU runs each CPU on a thread of its own. In QEMU 7.2 the XRSTOR and FXRSTOR of every one clear a bit in the first CPU's hflags2
+ * (cpu_clear_ignne), without a lock. A VMRUN or #VMEXIT on the first CPU that falls in between loses what it changed
+ * there: seen as a guest that runs on without its nested page tables. So no guest runs on the first CPU: init has the
+ * others, and with it every process.
+ */
+const qemuCpus = 3;
+const qemuInitCpus = 0b110;
+
 /** The kernel's command line: the lane's defaults and behind them, so that it wins, what the user adds. */
 export function kernelCommandLine(emulator: Emulator, extra: string | undefined, verbose: boolean): string {
   const own =
     emulator.kind === 'bochs'
       ? // Without nomwait, an idle CPU of two sometimes never woke.
         ['idle=nomwait', `tsc_early_khz=${bochsIps / 1000}`]
-      : [];
+      : [`${initCpus}=${qemuInitCpus.toString(16)}`];
   const words = verbose ? common.map((word) => (word === 'quiet' ? 'ignore_loglevel' : word)) : common;
   return [...words, ...own, ...(extra ? [extra] : [])].join(' ');
 }
@@ -138,7 +148,7 @@ function layOutQemu(_qemu: QemuTraits, { dir, kernel, cmdline }: MachineParts, l
   ]);
   const args = [
     ...['-no-user-config', '-nodefaults', '-display', 'none', '-nic', 'none', '-no-reboot'],
-    ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '512'],
+    ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', String(qemuCpus), '-m', '512'],
     ...['-kernel', 'vmlinuz', '-initrd', 'initrd', '-append', cmdline],
     ...['-drive', 'file=medium.iso,format=raw,if=virtio,readonly=on'],
     // For a kernel without virtio.

@@ -60,6 +60,12 @@ describe('runInLab', { skip, concurrency: 2, timeout: 300_000 }, () => {
     assert.equal(exitCode, 0);
   });
 
+  test('svm: every process has two CPUs, and none of them is the first', async () => {
+    const options = script('svm', 'nproc; grep Cpus_allowed_list /proc/self/status; taskset -p $PPID');
+    await runInLab(options);
+    assert.match(options.stdout.text, /^2\nCpus_allowed_list:\t1-2\npid \d+'s current affinity mask: 6\n$/);
+  });
+
   test("the user's kernel parameters stand behind the lab's own", async () => {
     const options = script('svm', 'cat /proc/cmdline');
     options.cmdline = 'panic=7 kvm_intel.enable_apicv=0';
