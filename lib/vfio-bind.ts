@@ -84,15 +84,22 @@ export function bindVfioPci(address: string, options: { noIommu?: boolean } = {}
     ? switchOn([{ path: NOIOMMU, name: 'CONFIG_VFIO_NOIOMMU', what: 'VFIO without an IOMMU' }])
     : null;
   const release = () => {
-    if (driverOf(address) === 'vfio-pci') write(`${DRIVER}/unbind`, address);
-    write(`${DEVICES}/${address}/driver_override`, '\n');
-    unsafe?.[Symbol.dispose]();
+    try {
+      if (driverOf(address) === 'vfio-pci') write(`${DRIVER}/unbind`, address);
+      write(`${DEVICES}/${address}/driver_override`, '\n');
+    } finally {
+      unsafe?.[Symbol.dispose]();
+    }
   };
   try {
     write(`${DEVICES}/${address}/driver_override`, 'vfio-pci');
     write('/sys/bus/pci/drivers_probe', address);
   } catch (error) {
-    unsafe?.[Symbol.dispose]();
+    try {
+      release();
+    } catch {
+      // What went wrong first is what the caller has to know.
+    }
     throw error;
   }
   if (driverOf(address) !== 'vfio-pci') {

@@ -11,10 +11,9 @@ import { Driver } from '../drive.ts';
 import { icr, icr2, lapicWriter, runUntilDone } from '../guests.ts';
 import { injection, type Need, capability as needsCapability, readableConfig } from '../needs.ts';
 import { noticesIn } from '../notices.ts';
+import { answerToUnknown, strangers } from '../strangers.ts';
 
 const OPTION = 'CONFIG_KVM_DSM_IRQ_FORWARD=y';
-/** An ioctl number of KVM's type that no kernel uses. */
-const UNKNOWN = 0xff;
 /** Numbers below this are asked for: more than any kernel has. */
 const CAPABILITIES = 512;
 
@@ -120,17 +119,8 @@ export const capability = subject('capability', 'what the kernel says of itself 
     claim: 'The injection ioctls are none of the device and none of a vCPU: both answer as to a number that nobody has',
     source: 'patch 3/3, arch/x86/kvm/x86.c: kvm_arch_vm_ioctl; Documentation/virt/kvm/api.rst 4',
     run(ctx) {
-      const kvm = ctx.kvm();
-      const vm = ctx.own(kvm.createVm());
-      vm.createIrqchip();
-      const vcpu = vm.createVcpu(0);
-      for (const [what, handle] of [
-        ['the device', kvm],
-        ['a vCPU', vcpu],
-      ] as const) {
-        const unknown = ctx.answer('a number that nobody has', () =>
-          handle.ioctlRaw(_IOW(UNKNOWN, 16), new Uint8Array(16)),
-        );
+      for (const [what, handle] of strangers(ctx)) {
+        const unknown = answerToUnknown(ctx, handle, 16);
         for (const [name, { request, argument }] of Object.entries(ctx.profile.ioctls)) {
           const answer = ctx.answer(name, () => handle.ioctlRaw(request, new Uint8Array(argument.size)));
           ctx.equal(`what ${what} answers to ${name}`, answer, unknown);
@@ -160,7 +150,7 @@ export const capability = subject('capability', 'what the kernel says of itself 
     source: 'Documentation/driver-api/ioctl.rst, return code',
     run(ctx) {
       const vm = ctx.own(ctx.kvm().createVm());
-      const answer = ctx.answer('a number that nobody has', () => vm.ioctlRaw(_IOW(UNKNOWN, 16), new Uint8Array(16)));
+      const answer = answerToUnknown(ctx, vm, 16);
       ctx.equal('the answer', answer, 'ENOTTY');
     },
   },

@@ -5,7 +5,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GsiRoute } from '../../abi/gsi-route.ts';
 import { encodeIcr } from '../../abi/icr.ts';
-import { _IOW } from '../../abi/ioctl.ts';
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../abi/lapic.ts';
 import { kvmDebugGicMsiSetup, type VlpiIoctlName, vlpiIoctls, vlpiVcpuId } from '../../abi/vlpi.ts';
 import { flat32, nop, out8 } from '../../guest/flat32.ts';
@@ -18,6 +17,7 @@ import { DONE_PORT, writeInstruction } from '../guests.ts';
 import { forwarding } from '../needs.ts';
 import { sameRows, type Told } from '../notices.ts';
 import { send } from '../senders.ts';
+import { answerToUnknown, type Handle, strangers } from '../strangers.ts';
 import { byTurns, OTHER_PORT, primedMachine, range, told } from '../writers.ts';
 
 const SERIES = 'RFC PATCH 01/13 of the vLPI series, include/uapi/linux/kvm.h';
@@ -26,13 +26,8 @@ const DISABLE = 'RFC PATCH 01/13 of the vLPI series, KVM_DISABLE_VCPU_VLPI, and 
 
 /** The vCPU that the calls are about: not 0, which is what a mistake makes of much. */
 const TARGET = 1;
-/** An ioctl number of KVM's type that no kernel uses. */
-const UNKNOWN = 0xff;
 
 const vcpuCalls = ['KVM_ENABLE_VCPU_VLPI', 'KVM_DISABLE_VCPU_VLPI', 'KVM_QUERY_VCPU_VLPI'] as const;
-
-/** What a VM, a vCPU and the device have in common. */
-type Handle = Pick<Vm, 'ioctlRaw'>;
 
 /** A vCPU's call, past the refusal of `vm.disableVcpuVlpi` and its like. */
 function call(ctx: CheckContext, handle: Handle, name: (typeof vcpuCalls)[number], vcpuId = TARGET): string {
@@ -194,17 +189,8 @@ export const vlpi = subject('vlpi', "numbers of arm64's vLPIs mean nothing here,
     claim: 'The device and a vCPU answer to the four numbers as to one that nobody has',
     source: `${SERIES}: VM ioctls; ${UNKNOWN_NUMBER}`,
     run(ctx) {
-      const kvm = ctx.kvm();
-      const vm = ctx.own(kvm.createVm());
-      vm.createIrqchip();
-      const vcpu = vm.createVcpu(0);
-      for (const [what, handle] of [
-        ['the device', kvm],
-        ['a vCPU', vcpu],
-      ] as const) {
-        const unknown = ctx.answer('a number that nobody has', () =>
-          handle.ioctlRaw(_IOW(UNKNOWN, 4), new Uint8Array(4)),
-        );
+      for (const [what, handle] of strangers(ctx)) {
+        const unknown = answerToUnknown(ctx, handle, 4);
         const said = callAll(ctx, handle, 0);
         ctx.equal(
           `what ${what} answers`,
