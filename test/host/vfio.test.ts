@@ -3,6 +3,8 @@
  * forwarding", on the lab's function and kernel.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import {
   bindVfioPci,
@@ -130,6 +132,23 @@ test('a function that a driver has stays with it', {
   const { address, driver } = pciFunctions().find((one) => one.driver !== null)!;
   assert.match(errorOf(() => bindVfioPci(address, { noIommu: true })).message, new RegExp(driver!));
   assert.equal(errorOf(() => bindVfioPci(found!.address)).code, 'ERR_ARGUMENT', 'without IOMMU, and not asked for');
+});
+
+test('a binding that fails leaves nothing behind', { skip: noFunction }, () => {
+  const probe = '/sys/bus/pci/drivers_probe';
+  const busybox = (...args: string[]) => execFileSync('/bin/busybox', args);
+  // What is written there finds no space.
+  busybox('mount', '--bind', '/dev/full', probe);
+  try {
+    const error = errorOf(() => bindVfioPci(found!.address, { noIommu: true }));
+    assert.ok(error instanceof UnsupportedError);
+    assert.match(error.message, /drivers_probe/);
+  } finally {
+    busybox('umount', probe);
+  }
+  assert.equal(readFileSync(`/sys/bus/pci/devices/${found!.address}/driver_override`, 'ascii'), '(null)\n');
+  assert.equal(readFileSync('/sys/module/vfio/parameters/enable_unsafe_noiommu_mode', 'ascii'), 'N\n');
+  bindVfioPci(found!.address, { noIommu: true })[Symbol.dispose]();
 });
 
 test('a container, its group and its device: opened, told of, closed', { skip: noFunction }, () => {
