@@ -1,5 +1,11 @@
 #pragma once
 
+// An environment that is being terminated takes no exception. Without this, node-addon-api ends the process when a call
+// into it or out of it fails at that moment.
+#ifndef NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
+#error "binding.gyp defines NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+#endif
+
 #include <napi.h>
 
 #include <memory>

@@ -1,10 +1,11 @@
 /** Threads of this process that do not get on, whatever they are sent: a debugger has stopped them. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './command.ts';
+import { threads } from './left-behind.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-hold-'));
 process.once('exit', () => rmSync(work, { recursive: true, force: true }));
@@ -19,21 +20,6 @@ export const noHold: string | false = (() => {
   const { status, stderr } = spawnSync(program, [String(other)], { input: '', encoding: 'utf8' });
   return status === 0 ? false : `threads cannot be traced here: ${stderr.trim()}`;
 })();
-
-function threads(): number[] {
-  return readdirSync('/proc/self/task').map(Number);
-}
-
-/** The ids of this process' threads of that name. */
-export function threadsNamed(name: string): number[] {
-  return threads().filter((tid) => {
-    try {
-      return readFileSync(`/proc/self/task/${tid}/comm`, 'ascii') === `${name}\n`;
-    } catch {
-      return false; // It has ended meanwhile.
-    }
-  });
-}
 
 /** A thread that is held. It goes on after `release()`, and when this is disposed. */
 export interface Held extends AsyncDisposable {

@@ -3,31 +3,16 @@
  * comes to the end, and prints `ok` if all is as it should be then. A crash, a hang or another exit code is the
  * parent's to see.
  */
-import { readdirSync, readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { hlt, spin } from '../../lib/index.ts';
 import { countOut, type Guest, makeGuest } from '../support/guest.ts';
+import { threadsNamed, vcpuMappings } from '../support/left-behind.ts';
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Names of this process' threads that run a vCPU, and its mappings of vCPUs. */
-function vcpuThreads(): number {
-  let count = 0;
-  for (const task of readdirSync('/proc/self/task')) {
-    try {
-      if (readFileSync(`/proc/self/task/${task}/comm`, 'ascii').startsWith('vcpu ')) count += 1;
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  return count;
-}
-
-function vcpuMappings(): number {
-  return readFileSync('/proc/self/maps', 'ascii').split('anon_inode:kvm-vcpu').length - 1;
-}
+const vcpuThreads = () => threadsNamed('vcpu 0').length;
 
 /** One of its own for each: a promise that is known elsewhere would hold whoever waits for it. */
 const never = () => new Promise<void>(() => {});

@@ -1,13 +1,13 @@
 /** A vCPU whose thread does not end in time, and one that only seems not to. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { spin, type VcpuStopError } from '../../lib/index.ts';
 import { countOut, type Guest, makeGuest } from '../support/guest.ts';
-import { hold, noHold, threadsNamed } from '../support/hold-thread.ts';
+import { hold, noHold } from '../support/hold-thread.ts';
 import { errorOf, noKvm } from '../support/host.ts';
+import { threadsNamed, vcpuMappings } from '../support/left-behind.ts';
 
 const options = { skip: noKvm || noHold, timeout: 60_000 };
 
@@ -24,10 +24,10 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
 /** How many mappings of vCPUs there are once what was closed is collected: a view of one keeps it. */
-async function vcpuMappings(): Promise<number> {
+async function mappingsLeft(): Promise<number> {
   collect();
   await turn();
-  return readFileSync('/proc/self/maps', 'ascii').split('anon_inode:kvm-vcpu').length - 1;
+  return vcpuMappings();
 }
 
 test('stop() of a thread that does not get on: ERR_VCPU_STOP, and it ends once it does', options, async () => {
@@ -65,10 +65,10 @@ for (const [what, close] of [
     assert.equal(guest.vm.closed, what === 'its VM');
     await run.ended();
     guest.vm.close();
-    while ((await vcpuMappings()) > 1);
-    assert.equal(await vcpuMappings(), 1, 'the thread still has its kvm_run');
+    while ((await mappingsLeft()) > 1);
+    assert.equal(await mappingsLeft(), 1, 'the thread still has its kvm_run');
     await held.release();
-    while (threadsNamed('vcpu 0').includes(thread) || (await vcpuMappings()) > 0);
+    while (threadsNamed('vcpu 0').includes(thread) || (await mappingsLeft()) > 0);
   });
 
 test('stop() of a thread that has ended in time, in a process that looks late', options, async () => {
