@@ -6,6 +6,9 @@ import { outputSent } from './output.ts';
 import { followParent } from './own-process.ts';
 import { PARSED_RUN } from './parsed-run.ts';
 import { runParsed } from './run.ts';
+import { keepWasmTier } from './wasm-tiers.ts';
+
+keepWasmTier();
 
 export * as api from '../index.ts';
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { after, describe, test } from 'node:test';
-import { LabInterruptedError, runInLab } from '../../lib/lab/index.ts';
+import { LabInterruptedError, nodeInside, packageInside, runInLab } from '../../lib/lab/index.ts';
 import { labMissing } from '../support/lab.ts';
 import { emulatorsOf, Sink, script } from './guest.ts';
 
@@ -64,6 +65,15 @@ describe('runInLab', { skip, concurrency: 2, timeout: 300_000 }, () => {
     const options = script('svm', 'nproc; grep Cpus_allowed_list /proc/self/status; taskset -p $PPID');
     await runInLab(options);
     assert.match(options.stdout.text, /^2\nCpus_allowed_list:\t1-2\npid \d+'s current affinity mask: 6\n$/);
+  });
+
+  test('svm: with the package WebAssembly is not compiled anew, as V8 would do', async () => {
+    const node = `${nodeInside} --allow-natives-syntax /run/wasm-tier.mjs`;
+    const options = script('svm', `${node} 60; ${node} 3 ${packageInside}/dist/index.js`);
+    const data = readFileSync(new URL('scripts/wasm-tier.mjs', import.meta.url));
+    options.files = [{ path: '/run/wasm-tier.mjs', data }];
+    await runInLab(options);
+    assert.equal(options.stdout.text, 'compiled anew\nas it was\n', options.stderr.text);
   });
 
   test("the user's kernel parameters stand behind the lab's own", async () => {

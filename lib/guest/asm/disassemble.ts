@@ -1,7 +1,7 @@
 import type { Instruction } from 'iced-x86';
 import { checkBytes, checkInteger, checkObject, checkU64 } from '../../check.ts';
 import { bitsOf, type GuestMode } from '../code.ts';
-import { iced, withIced } from './iced.ts';
+import { iced } from './iced.ts';
 import type { Bits } from './syntax.ts';
 
 export interface DisassembleOptions {
@@ -34,13 +34,6 @@ export function disassemble(bytes: Uint8Array, options: DisassembleOptions = {})
     options.count === undefined
       ? Number.POSITIVE_INFINITY
       : checkInteger('count', options.count, 0, Number.MAX_SAFE_INTEGER);
-  return withIced(() => decode(bytes, { bits, origin, count }));
-}
-
-function decode(
-  bytes: Uint8Array,
-  { bits, origin, count }: { bits: Bits; origin: bigint; count: number },
-): DisassembledLine[] {
   const { Decoder, DecoderOptions } = iced();
   const decoder = new Decoder(bits, bytes, DecoderOptions.None);
   const formatter = nasmFormatter();

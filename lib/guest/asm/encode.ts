@@ -1,7 +1,7 @@
 import type { Instruction } from 'iced-x86';
 import type { Memory } from './effective-address.ts';
 import { sizePrefixes } from './form.ts';
-import { iced, withIced } from './iced.ts';
+import { iced } from './iced.ts';
 import type { Candidate } from './match.ts';
 import type { Operand } from './operand.ts';
 import type { Register } from './registers.ts';
@@ -18,18 +18,17 @@ export function encode(candidate: Candidate, prefixes: Prefixes, bits: Bits, add
 }
 
 function encodeForm(candidate: Candidate, prefixes: Prefixes, bits: Bits, address: bigint): Uint8Array {
-  return withIced(({ Encoder, Instruction }) => {
-    const instruction = new Instruction();
-    const encoder = new Encoder(bits);
-    try {
-      fill(instruction, candidate, prefixes, bits);
-      encoder.encode(instruction, address);
-      return encoder.takeBuffer();
-    } finally {
-      encoder.free();
-      instruction.free();
-    }
-  });
+  const { Encoder, Instruction } = iced();
+  const instruction = new Instruction();
+  const encoder = new Encoder(bits);
+  try {
+    fill(instruction, candidate, prefixes, bits);
+    encoder.encode(instruction, address);
+    return encoder.takeBuffer();
+  } finally {
+    encoder.free();
+    instruction.free();
+  }
 }
 
 function fill(instruction: Instruction, { form, operands }: Candidate, prefixes: Prefixes, bits: Bits): void {

@@ -1,5 +1,4 @@
-import type * as Iced from 'iced-x86';
-import { withIced } from './iced.ts';
+import { iced } from './iced.ts';
 import { codesOf } from './names.ts';
 import type { Bits } from './syntax.ts';
 
@@ -46,11 +45,7 @@ const implied = /^(es_rDI|seg_rSI|seg_rDI|seg_rBX_al)$/;
 const fixed = /^(al|ax|eax|rax|dx)$/;
 
 function readForm(code: number): Form {
-  return withIced((library) => formOf(library, code));
-}
-
-function formOf(library: typeof Iced, code: number): Form {
-  const { CodeExt, Code, OpCodeOperandKind, MemorySize, MemorySizeExt, MandatoryPrefix } = library;
+  const { CodeExt, Code, OpCodeOperandKind, MemorySize, MemorySizeExt, MandatoryPrefix } = iced();
   const info = CodeExt.opCode(code);
   const kinds = Array.from({ length: info.opCount }, (_, index) => OpCodeOperandKind[info.opKind(index)]!);
   const strings = kinds.some((kind) => /^(es_rDI|seg_rSI)$/.test(kind));
