@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { runChild } from '../support/child.ts';
 import { noKvm } from '../support/host.ts';
 
-const child = fileURLToPath(new URL('child.ts', import.meta.url));
+const child = fileURLToPath(new URL('matrix-child.ts', import.meta.url));
 /** A case takes about a second; what takes this long hangs. */
 const DEADLINE = 30_000;
 

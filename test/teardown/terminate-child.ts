@@ -3,11 +3,12 @@
  * they have done a part of it, another one each time. It prints `ok` if nothing of them is left. A crash is the
  * parent's to see.
  */
-import { isMainThread, Worker, workerData } from 'node:worker_threads';
+import { isMainThread, workerData } from 'node:worker_threads';
 import { EventFd } from '../../lib/index.ts';
 import { countOut, makeGuest, random } from '../support/guest.ts';
 import { errorOf } from '../support/host.ts';
 import { threadsNamed, vcpuMappings } from '../support/left-behind.ts';
+import { tsWorker } from '../support/worker.ts';
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -76,17 +77,11 @@ interface Order {
   steps: SharedArrayBuffer;
 }
 
-function startWorker(work: string, steps: SharedArrayBuffer): { worker: Worker; failed: Promise<never> } {
-  // A worker does not inherit the parent's TypeScript loader.
-  const load = `import('tsx/esm/api').then(({ register }) => (register(), import(${JSON.stringify(import.meta.url)})))`;
-  const worker = new Worker(load, { eval: true, workerData: { work, steps } satisfies Order });
-  return { worker, failed: new Promise((_, reject) => worker.once('error', reject)) };
-}
-
 /** Starts a worker and terminates it once it has done so many steps. */
 async function oneWorker(work: string, enough: number): Promise<void> {
   const steps = new SharedArrayBuffer(4);
-  const { worker, failed } = startWorker(work, steps);
+  const worker = tsWorker(import.meta.url, { work, steps } satisfies Order);
+  const failed = new Promise((_, reject) => worker.once('error', reject));
   const done = async () => {
     while (Atomics.load(new Int32Array(steps), 0) < enough) await turn();
   };

@@ -1,14 +1,15 @@
 /**
- * One case of the teardown matrix, in a process of its own: `child.ts <state> <end>`. It brings a vCPU into the state,
+ * One case of the teardown matrix, in a process of its own: `matrix-child.ts <state> <end>`. It brings a vCPU into the state,
  * comes to the end, and prints `ok` if all is as it should be then. A crash, a hang or another exit code is the
  * parent's to see.
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { isMainThread, parentPort, type Worker, workerData } from 'node:worker_threads';
 import { hlt, spin } from '../../lib/index.ts';
 import { countOut, type Guest, makeGuest } from '../support/guest.ts';
 import { threadsNamed, vcpuMappings } from '../support/left-behind.ts';
+import { tsWorker } from '../support/worker.ts';
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -134,9 +135,7 @@ function check(holds: boolean, what: string): void {
 
 function startWorker(state: string): Promise<Worker> {
   return new Promise((resolve, reject) => {
-    // A worker does not inherit the parent's TypeScript loader.
-    const load = `import('tsx/esm/api').then(({ register }) => (register(), import(${JSON.stringify(import.meta.url)})))`;
-    const worker = new Worker(load, { eval: true, workerData: { state } });
+    const worker = tsWorker(import.meta.url, { state });
     worker.once('message', () => resolve(worker));
     worker.once('error', reject);
   });
