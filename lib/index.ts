@@ -1,19 +1,5 @@
 /** The public API of kvm-dsm. */
 
-export { capabilities } from './abi/capability.ts';
-export type { CoalescedWrite } from './abi/coalesced-ring.ts';
-export { type DsmProfile, defaultProfile, profileByName, profiles } from './abi/dsm/profile.ts';
-export { defaultGsiRouting, type GsiRoute, type IrqchipName, type MsiMessage } from './abi/gsi-route.ts';
-export {
-  decodeMessage,
-  decodeSint,
-  encodeMessage,
-  encodeSint,
-  hypervMsrs,
-  type ReceivedMessage,
-  type Sint,
-  type SynicMessage,
-} from './abi/hyperv.ts';
 export {
   decodeIcr,
   decodeIcr2,
@@ -24,9 +10,7 @@ export {
   encodeX2Icr,
   type Icr,
   type IcrFields,
-} from './abi/icr.ts';
-export { _IO, _IOR, _IOW, _IOWR, ioctlName, ioctls } from './abi/ioctl.ts';
-export type { KvmSyncRegs } from './abi/kvm-run.ts';
+} from './abi/apic/icr.ts';
 export {
   decodeLapic,
   type Lapic,
@@ -34,9 +18,21 @@ export {
   lapicRegisters,
   readLapicRegister,
   writeLapicRegister,
-} from './abi/lapic.ts';
-export { type VfioIommu, vfioIommus, vfioPciIrqs } from './abi/vfio.ts';
-export { kvmDebugGicMsiSetup, vlpiCapabilities, vlpiIoctls, vlpiVcpuId } from './abi/vlpi.ts';
+} from './abi/apic/lapic.ts';
+export { type DsmProfile, defaultProfile, profileByName, profiles } from './abi/dsm/profile.ts';
+export {
+  decodeMessage,
+  decodeSint,
+  encodeMessage,
+  encodeSint,
+  hypervMsrs,
+  type ReceivedMessage,
+  type Sint,
+  type SynicMessage,
+} from './abi/hyperv.ts';
+export { capabilities } from './abi/kvm/capability.ts';
+export type { CoalescedWrite } from './abi/kvm/coalesced-ring.ts';
+export { defaultGsiRouting, type GsiRoute, type IrqchipName, type MsiMessage } from './abi/kvm/gsi-route.ts';
 export {
   KVM_GUESTDBG_BLOCKIRQ,
   KVM_GUESTDBG_ENABLE,
@@ -58,27 +54,18 @@ export {
   type KvmVcpuEvents,
   type KvmXcr,
   mpStates,
-} from './abi/x86.ts';
-export { type ApicvState, apicvParameter, apicvState, inhibitApicv, measureApicv } from './apicv.ts';
-export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic, hypervCpuid } from './cpuid.ts';
-export { Device, type DeviceAttr } from './device.ts';
-export { enableReservedExits, type ReservedExitName, reservedExits } from './dsm-exits.ts';
-export type { Duration } from './duration.ts';
-export { emulatesGuests } from './emulation.ts';
-export * from './errors.ts';
-export { EventFd } from './eventfd.ts';
-export { decodeExit, describeExit, type Exit, type ExitName, type ExitOf, exitToJson } from './exit.ts';
+} from './abi/kvm/index.ts';
+export { _IO, _IOR, _IOW, _IOWR, ioctlName, ioctls } from './abi/kvm/ioctl.ts';
+export type { KvmSyncRegs } from './abi/kvm/kvm-run.ts';
+export { type VfioIommu, vfioIommus, vfioPciIrqs } from './abi/vfio.ts';
+export { kvmDebugGicMsiSetup, vlpiCapabilities, vlpiIoctls, vlpiVcpuId } from './abi/vlpi.ts';
+export type { Duration } from './base/duration.ts';
+export * from './base/errors.ts';
+export { decodeExit, describeExit, type Exit, type ExitName, type ExitOf, exitToJson } from './exit/decode.ts';
 export { AsmCode } from './guest/asm/code.ts';
 export { type DisassembledLine, type DisassembleOptions, disassemble } from './guest/asm/disassemble.ts';
 export { AsmError } from './guest/asm/error.ts';
 export { type AsmValue, type Assembler, asm } from './guest/asm/index.ts';
-export { bytesAt, type GuestCode, type GuestMode } from './guest/code.ts';
-export { enterFlat32, type Flat32Entry } from './guest/enter-flat32.ts';
-export { enterLong64, type Long64Entry } from './guest/enter-long64.ts';
-export { enterReal16, type Real16Entry } from './guest/enter-real16.ts';
-export type { GuestTables, TableRegister } from './guest/entry.ts';
-export { vectorName } from './guest/exceptions.ts';
-export type { GuestFault } from './guest/fault.ts';
 export {
   cli,
   cpuid,
@@ -100,34 +87,32 @@ export {
   write16,
   write32,
   wrmsr,
-} from './guest/flat32.ts';
+} from './guest/bytes.ts';
+export { bytesAt, type GuestCode, type GuestMode } from './guest/code.ts';
+export { enterFlat32, type Flat32Entry } from './guest/enter-flat32.ts';
+export { enterLong64, type Long64Entry } from './guest/enter-long64.ts';
+export { enterReal16, type Real16Entry } from './guest/enter-real16.ts';
+export type { GuestTables, TableRegister } from './guest/entry.ts';
+export { vectorName } from './guest/exceptions.ts';
+export type { GuestFault } from './guest/fault.ts';
 export { type GuestWord, guestPorts } from './guest/protocol.ts';
 export { Snippet, type SnippetValue, snippet } from './guest/snippet.ts';
 export * from './guest/snippets/index.ts';
-export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from './guest-debug.ts';
-export { KVM_DEVICE, Kvm } from './kvm.ts';
-export { enableIrqForwarding, type ForwardedIrq, irqForwarding, VfioPseudoDevice } from './kvm-vfio.ts';
-export { GuestMemory, PAGE_SIZE } from './memory.ts';
-export { forwardsIcrWrites, knowsInjection } from './probe.ts';
-export type { RecordBatch, RecordedExit, RecordOptions } from './record.ts';
-export { ExpectationError, GuestAssertionError, GuestFailureError, GuestFaultError } from './script/errors.ts';
-export { describeEvent, isExit, type TraceAct, type TraceEvent, type TraceExit } from './script/event.ts';
-export type { Expected } from './script/expect.ts';
-export { Machine, type MachineOptions, machine, type RunUntilOptions } from './script/machine.ts';
-export { type LoadedProgram, MachineVcpu, type ProgramOptions } from './script/machine-vcpu.ts';
-export { Random, random } from './script/random.ts';
-export { Trace } from './script/trace.ts';
-export type { Until } from './script/until.ts';
-export { connectSints, type SintEnd, SintLine, type SintLineOptions } from './sint-line.ts';
-export { restoreMachineState, saveMachineState } from './state/machine-state.ts';
-export type { Stat } from './stats.ts';
-export type { Check as SuiteCheck, Shortfall, Subject } from './suite/check.ts';
-export type { CheckContext } from './suite/context.ts';
-export type { Need } from './suite/needs.ts';
-export { type Flagged, type Posted, Synic, type SynicPages, type SynicRegisters } from './synic.ts';
-export { DEFAULT_DEADLINE, type RunOptions, type RunOutcome, Vcpu } from './vcpu.ts';
-export { type StartOptions, type VcpuCounters, VcpuRun, type VcpuRunState } from './vcpu-run.ts';
-export type { SyncGroups } from './vcpu-state.ts';
+export { emulatesGuests } from './host/emulation.ts';
+export { enableReservedExits, type ReservedExitName, reservedExits } from './host/reserved-exits.ts';
+export { connectSints, type SintEnd, SintLine, type SintLineOptions } from './hyperv/sint-line.ts';
+export { type Flagged, type Posted, Synic, type SynicPages, type SynicRegisters } from './hyperv/synic.ts';
+export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic, hypervCpuid } from './kvm/cpuid.ts';
+export { Device, type DeviceAttr } from './kvm/device.ts';
+export { EventFd } from './kvm/eventfd.ts';
+export { GuestMemory, PAGE_SIZE } from './kvm/guest-memory.ts';
+export { KVM_DEVICE, Kvm } from './kvm/kvm.ts';
+export type { Stat } from './kvm/stats.ts';
+export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from './kvm/vcpu/debug.ts';
+export type { RecordBatch, RecordedExit, RecordOptions } from './kvm/vcpu/run/records.ts';
+export { type StartOptions, type VcpuCounters, VcpuRun, type VcpuRunState } from './kvm/vcpu/run/run.ts';
+export type { SyncGroups } from './kvm/vcpu/state.ts';
+export { DEFAULT_DEADLINE, type RunOptions, type RunOutcome, Vcpu } from './kvm/vcpu/vcpu.ts';
 export {
   bindVfioPci,
   hasVfioPci,
@@ -135,7 +120,7 @@ export {
   pciFunctions,
   type VfioBinding,
   type VfioFiles,
-} from './vfio-bind.ts';
+} from './kvm/vfio/bind.ts';
 export {
   VfioContainer,
   VfioDevice,
@@ -143,8 +128,30 @@ export {
   VfioFile,
   VfioGroup,
   type VfioIrqInfo,
-} from './vfio-file.ts';
-export { labFunction, lowerIntx, quietIntx, raiseIntx } from './vfio-lab.ts';
-export { type IrqchipKind, type IrqLineStatus, type MappedSlot, type MemorySlot, Vm, type VmSetup } from './vm.ts';
-export type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from './vm-injection.ts';
-export type { CoalescedZone, IoEvent, MsrFilter, MsrFilterRange } from './vm-io.ts';
+} from './kvm/vfio/file.ts';
+export { enableIrqForwarding, type ForwardedIrq, irqForwarding, VfioPseudoDevice } from './kvm/vfio/kvm-device.ts';
+export { labFunction, lowerIntx, quietIntx, raiseIntx } from './kvm/vfio/lab-function.ts';
+export type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from './kvm/vm/injection.ts';
+export type { CoalescedZone, IoEvent, MsrFilter, MsrFilterRange } from './kvm/vm/io.ts';
+export {
+  type IrqchipKind,
+  type IrqLineStatus,
+  type MappedSlot,
+  type MemorySlot,
+  Vm,
+  type VmSetup,
+} from './kvm/vm/vm.ts';
+export { type ApicvState, apicvParameter, apicvState, inhibitApicv, measureApicv } from './probe/apicv.ts';
+export { forwardsIcrWrites, knowsInjection } from './probe/icr-write.ts';
+export { ExpectationError, GuestAssertionError, GuestFailureError, GuestFaultError } from './script/errors.ts';
+export type { Expected } from './script/expect/expected.ts';
+export { Trace } from './script/expect/trace.ts';
+export { Machine, type MachineOptions, machine, type RunUntilOptions } from './script/machine/machine.ts';
+export type { Until } from './script/machine/until.ts';
+export { type LoadedProgram, MachineVcpu, type ProgramOptions } from './script/machine/vcpu.ts';
+export { Random, random } from './script/random.ts';
+export { restoreMachineState, saveMachineState } from './snapshot/machine-state.ts';
+export type { Check as SuiteCheck, Shortfall, Subject } from './suite/check.ts';
+export type { CheckContext } from './suite/kit/context.ts';
+export type { Need } from './suite/kit/needs.ts';
+export { describeEvent, isExit, type TraceAct, type TraceEvent, type TraceExit } from './trace/event.ts';

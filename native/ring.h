@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-// What precedes a record's bytes. lib/record.ts reads the same layout.
+// What precedes a record's bytes. lib/kvm/vcpu/run/records.ts reads the same layout.
 struct RecordHeader {
   uint64_t seq;       // which exit of this run of the vCPU, from 0; parked exits are counted too
   uint64_t ns;        // CLOCK_MONOTONIC
@@ -13,7 +13,7 @@ struct RecordHeader {
   uint16_t flags;
   uint16_t io_bytes;  // how many bytes of KVM_EXIT_IO data follow the union
 };
-static_assert(sizeof(RecordHeader) == 32, "lib/record.ts reads 32 bytes");
+static_assert(sizeof(RecordHeader) == 32, "lib/kvm/vcpu/run/records.ts reads 32 bytes");
 
 constexpr uint16_t kRecordRip = 1;
 

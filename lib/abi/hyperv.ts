@@ -3,8 +3,8 @@
  * Source: Hyper-V TLFS, "Synthetic Interrupt Controller" and "Inter-Partition Communication";
  * Linux' include/hyperv/hvgdk_mini.h.
  */
-import { checkBytes, checkInteger, checkObject, checkU64 } from '../check.ts';
-import { ArgumentError } from '../errors.ts';
+import { checkBytes, checkInteger, checkObject, checkU64 } from '../base/check.ts';
+import { ArgumentError } from '../base/errors.ts';
 import { array, layout, u8, u32, u64 } from './layout.ts';
 
 /** MSRs of Hyper-V's interface that this package uses. SINT0 is the first of sixteen. */

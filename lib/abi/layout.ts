@@ -2,8 +2,8 @@
  * C struct layouts, declared once as data: the same table reads a struct, writes it, and is what the layout tests hold
  * against the C compiler's `offsetof` and `sizeof`. Everything is little endian, as on x86.
  */
-import { ArgumentError } from '../errors.ts';
-import { show } from '../show.ts';
+import { ArgumentError } from '../base/errors.ts';
+import { show } from '../base/text.ts';
 
 /** The C types that a field may have. `bool` is C's one-byte `bool`; `bytes` is an array of `__u8`. */
 export type FieldType = 'u8' | 'u16' | 's16' | 'u32' | 's32' | 'u64' | 's64' | 'bool' | 'bytes' | 'struct';

@@ -1,16 +1,16 @@
 import { type DsmProfile, profileByName } from '../abi/dsm/profile.ts';
-import { type ReservedExitName, reservedExitParameters } from '../dsm-exits.ts';
-import { ArgumentError } from '../errors.ts';
+import { ArgumentError } from '../base/errors.ts';
+import { type ReservedExitName, reservedExitParameters } from '../host/reserved-exits.ts';
 import { type AnsweredEntry, type AnsweredSection, inspect } from '../inspect/index.ts';
-import type { GlobalOptions } from './options.ts';
-import { print } from './output.ts';
-import { describePlace, here } from './place.ts';
+import type { GlobalOptions } from '../target/options.ts';
+import { print } from '../target/output.ts';
+import { describePlace, here } from '../target/target.ts';
 
 /** `kvm-dsm abi`: every number and layout, and what the kernel here, or of a lane, answers to it. */
 export async function abi(options: GlobalOptions): Promise<number> {
   const profile = profileByName(options.profile);
   if (options.on === 'vmx' || options.on === 'svm') {
-    const { runCommandInLane } = await import('./in-lane.ts');
+    const { runCommandInLane } = await import('../runner/in-lane.ts');
     return runCommandInLane('abi', options.on, options);
   }
   refuseLabOptions(options);

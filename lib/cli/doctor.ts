@@ -1,8 +1,8 @@
 import { profileByName } from '../abi/dsm/profile.ts';
 import { type Check, examine } from '../doctor/index.ts';
-import type { GlobalOptions } from './options.ts';
-import { paint } from './paint.ts';
-import { describePlace, here } from './place.ts';
+import type { GlobalOptions } from '../target/options.ts';
+import { paint } from '../target/paint.ts';
+import { describePlace, here } from '../target/target.ts';
 
 /** Where ICR writes are forwarded; `null`: nowhere. */
 type Ready = 'here' | 'in the lab: --on vmx' | null;
@@ -28,7 +28,7 @@ export async function doctor(options: GlobalOptions): Promise<number> {
 }
 
 async function inLane(lane: 'vmx' | 'svm', options: GlobalOptions): Promise<number> {
-  const { runCommandInLane } = await import('./in-lane.ts');
+  const { runCommandInLane } = await import('../runner/in-lane.ts');
   return runCommandInLane('doctor', lane, options);
 }
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { buildLab, cleanLab, LabInterruptedError, type LabStatus, labShell, labStatus } from '../lab/index.ts';
-import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from './options.ts';
+import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../target/options.ts';
 
 const usage = 2;
 

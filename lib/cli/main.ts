@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { letReadersGo, outputSent } from './output.ts';
+import { letReadersGo, outputSent } from '../target/output.ts';
 import { main } from './program.ts';
 
 letReadersGo();

@@ -1,11 +1,17 @@
 import { Command, CommanderError } from 'commander';
-import { ArgumentError } from '../errors.ts';
-import { reportError } from './fail.ts';
-import { globalOptionsOf, type RunOptions, withGlobalOptions, withLeadingOptions, withRunOptions } from './options.ts';
-import { followParent } from './own-process.ts';
-import { PARSED_RUN } from './parsed-run.ts';
+import { ArgumentError } from '../base/errors.ts';
+import { PARSED_RUN } from '../runner/parsed-run.ts';
+import { reportError } from '../target/fail.ts';
+import {
+  globalOptionsOf,
+  type RunOptions,
+  withGlobalOptions,
+  withLeadingOptions,
+  withRunOptions,
+} from '../target/options.ts';
+import { followParent } from '../target/own-process.ts';
+import { version } from '../target/version.ts';
 import { SUITE_TIMEOUT, SUITE_WORKER, type TestOptions, testOptions } from './test-options.ts';
-import { version } from './version.ts';
 
 /** Exit codes of the command line, a contract: 0 pass, 1 fail, 2 usage, 3 environment not usable, 4 all skipped. */
 const USAGE = 2;

@@ -2,12 +2,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { profileByName } from '../abi/dsm/profile.ts';
-import { ArgumentError } from '../errors.ts';
-import { bundleScript, findScript } from './bundle.ts';
-import type { RunOptions } from './options.ts';
-import type { ParsedRun } from './parsed-run.ts';
-import { choosePlace, here } from './place.ts';
-import { hearsTests } from './tests.ts';
+import { ArgumentError } from '../base/errors.ts';
+import { bundleScript, findScript } from '../runner/bundle/bundle.ts';
+import type { ParsedRun } from '../runner/parsed-run.ts';
+import { hearsTests } from '../runner/tests.ts';
+import type { RunOptions } from '../target/options.ts';
+import { choosePlace, here } from '../target/target.ts';
 
 /** `kvm-dsm run`: returns the exit code. */
 export async function run(script: string, args: string[], options: RunOptions): Promise<number> {
@@ -17,14 +17,14 @@ export async function run(script: string, args: string[], options: RunOptions): 
     throw new ArgumentError('--watch', 'A watch has no end, and --json ends with a result', 'Leave one of them out.');
   const place = choosePlace(options);
   if (options.watch) {
-    const { watch } = await import('./watch.ts');
+    const { watch } = await import('../runner/watch.ts');
     return watch(path, script, args, options);
   }
-  const { again } = await import('./again.ts');
+  const { again } = await import('../target/command-words.ts');
   const command = again(script, args, { ...options, on: place });
   const parsed = { args, options, again: command, part: false };
   if (place !== 'host') {
-    const { runScriptInLane } = await import('./in-lane.ts');
+    const { runScriptInLane } = await import('../runner/in-lane.ts');
     return runScriptInLane(place, path, parsed);
   }
   // Inside the lab there is no bundler: a module that node can import does without.
@@ -42,12 +42,12 @@ export async function runParsed(json: string): Promise<number> {
 }
 
 async function runReady(run: ParsedRun, code: string | undefined): Promise<number> {
-  const { runsHere, partHere } = await import('./run-here.ts');
+  const { runsHere, partHere } = await import('../runner/run-here.ts');
   if (run.part) return partHere(run, code);
   // Node's test runner has one end for all tests of a process: each run has a process of its own.
   const apart = run.tests && (run.options.repeat > 1 || !hearsTests);
   if (!apart) return runsHere(run, code);
-  const { runsApart } = await import('./run-apart.ts');
+  const { runsApart } = await import('../runner/run-apart.ts');
   return runsApart(run);
 }
 

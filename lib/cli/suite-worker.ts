@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { profileByName } from '../abi/dsm/profile.ts';
-import { type Job, work } from '../suite/worker.ts';
-import { loadSubjects } from './suite-checks.ts';
+import { loadSubjects } from '../runner/suite-checks.ts';
+import { type Job, work } from '../suite/run/worker.ts';
 
 /** The process that runs checks: its job comes on its standard input. Returns the exit code. */
 export async function suiteWorker(): Promise<number> {

@@ -1,6 +1,6 @@
 import type { Check } from '../suite/check.ts';
-import { type RunEnd, runLocally, type Sink } from '../suite/local.ts';
-import type { Item } from '../suite/plan.ts';
+import { type RunEnd, runLocally, type Sink } from '../suite/run/local.ts';
+import type { Item } from '../suite/run/plan.ts';
 import { SUITE_WORKER } from './test-options.ts';
 
 /** What the part of a run that is done on one machine depends on. */

@@ -1,13 +1,13 @@
 import { Writable } from 'node:stream';
 import type { Lane } from '../lab/index.ts';
 import { LabFrozenError, LabGuestError } from '../lab/index.ts';
-import type { Executor } from '../suite/conduct.ts';
+import { runInLane } from '../runner/in-lane.ts';
 import { SuiteWorkerError } from '../suite/errors.ts';
-import type { RunEnd, Sink } from '../suite/local.ts';
-import type { Item } from '../suite/plan.ts';
-import { runInLane } from './in-lane.ts';
-import { PARSED_TEST } from './inside.ts';
-import type { GlobalOptions } from './options.ts';
+import type { Executor } from '../suite/run/conduct.ts';
+import type { RunEnd, Sink } from '../suite/run/local.ts';
+import type { Item } from '../suite/run/plan.ts';
+import type { GlobalOptions } from '../target/options.ts';
+import { PARSED_TEST } from './lab-entry.ts';
 import { CHECK_MARK, type InsideEvent, type InsidePart } from './test-inside.ts';
 
 const GUEST_DIR = '/run/kvm-dsm';

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { Kvm } from '../kvm.ts';
-import { marker } from '../lab/init.ts';
+import { Kvm } from '../kvm/kvm.ts';
+import { marker } from '../lab/disk/init.ts';
+import { loadSubjects } from '../runner/suite-checks.ts';
 import { checksById } from '../suite/check.ts';
-import type { Facts } from '../suite/facts.ts';
-import type { RunEnd } from '../suite/local.ts';
-import { checkOf, type Item } from '../suite/plan.ts';
-import { judge, type Outcome } from '../suite/verdict.ts';
-import { loadSubjects } from './suite-checks.ts';
+import type { Facts } from '../suite/run/facts.ts';
+import type { RunEnd } from '../suite/run/local.ts';
+import { checkOf, type Item } from '../suite/run/plan.ts';
+import { judge, type Outcome } from '../suite/run/verdict.ts';
 import { type PartOptions, testHere } from './test-here.ts';
 
 /** The word in the kernel's log, behind the lab's marker, that names the check which begins. */

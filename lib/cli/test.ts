@@ -1,21 +1,21 @@
 import { profileByName } from '../abi/dsm/profile.ts';
-import { ArgumentError } from '../errors.ts';
-import { Kvm } from '../kvm.ts';
+import { ArgumentError } from '../base/errors.ts';
+import { Kvm } from '../kvm/kvm.ts';
+import { findScript } from '../runner/bundle/bundle.ts';
+import { bundleModule } from '../runner/bundle/module.ts';
+import { checksModule, loadSubjects } from '../runner/suite-checks.ts';
 import { type Check, checksById, type Subject } from '../suite/check.ts';
-import { conduct, type Executor } from '../suite/conduct.ts';
-import { unknownFacts } from '../suite/facts.ts';
-import { planOf, select, sparing } from '../suite/plan.ts';
 import { reporterNamed } from '../suite/report/index.ts';
-import { exitCodeOf } from '../suite/verdict.ts';
-import { findScript } from './bundle.ts';
-import { bundleModule } from './bundle-module.ts';
-import type { GlobalOptions } from './options.ts';
-import { paint } from './paint.ts';
-import { choosePlace } from './place.ts';
-import { checksModule, loadSubjects } from './suite-checks.ts';
+import { conduct, type Executor } from '../suite/run/conduct.ts';
+import { unknownFacts } from '../suite/run/facts.ts';
+import { planOf, select, sparing } from '../suite/run/plan.ts';
+import { exitCodeOf } from '../suite/run/verdict.ts';
+import type { GlobalOptions } from '../target/options.ts';
+import { paint } from '../target/paint.ts';
+import { choosePlace } from '../target/target.ts';
+import { version } from '../target/version.ts';
 import { testHere } from './test-here.ts';
 import type { TestOptions } from './test-options.ts';
-import { version } from './version.ts';
 
 /** `kvm-dsm test`: returns the exit code. */
 export async function test(patterns: string[], own: TestOptions, options: GlobalOptions): Promise<number> {

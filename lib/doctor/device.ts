@@ -1,6 +1,12 @@
-import { KVM_GUESTDBG_BLOCKIRQ } from '../abi/x86.ts';
-import { DeviceMissingError, DevicePermissionError, KvmDsmError, NativeLoadError, NotKvmError } from '../errors.ts';
-import { Kvm } from '../kvm.ts';
+import { KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm/index.ts';
+import {
+  DeviceMissingError,
+  DevicePermissionError,
+  KvmDsmError,
+  NativeLoadError,
+  NotKvmError,
+} from '../base/errors.ts';
+import { Kvm } from '../kvm/kvm.ts';
 import { type Check, check } from './check.ts';
 
 /** Opens the device, and looks at what its KVM offers. The device is `null` if it cannot be used. */

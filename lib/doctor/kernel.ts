@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { readKernelConfig } from '../kernel-config.ts';
+import { readKernelConfig } from '../host/kernel-config.ts';
 import { type Check, check } from './check.ts';
 
 const OPTION = 'CONFIG_KVM_DSM_IRQ_FORWARD';

@@ -1,6 +1,6 @@
-import { KVM_DEV_TYPE_VFIO } from '../abi/x86.ts';
-import type { Kvm } from '../kvm.ts';
-import { irqForwarding, irqForwardingParameter } from '../kvm-vfio.ts';
+import { KVM_DEV_TYPE_VFIO } from '../abi/kvm/index.ts';
+import type { Kvm } from '../kvm/kvm.ts';
+import { irqForwarding, irqForwardingParameter } from '../kvm/vfio/kvm-device.ts';
 import { type Check, check } from './check.ts';
 
 /** What KVM's VFIO device can do here. */

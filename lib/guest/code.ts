@@ -1,5 +1,5 @@
-import { ArgumentError } from '../errors.ts';
-import { show } from '../show.ts';
+import { ArgumentError } from '../base/errors.ts';
+import { show } from '../base/text.ts';
 
 /**
  * How a vCPU reads guest code: real16 in real mode; flat32 in 32-bit protected mode without paging, every segment flat,

@@ -1,5 +1,5 @@
-import { checkInstance, checkInteger, checkObject } from '../check.ts';
-import { Vcpu } from '../vcpu.ts';
+import { checkInstance, checkInteger, checkObject } from '../base/check.ts';
+import { Vcpu } from '../kvm/vcpu/vcpu.ts';
 import { clearedRegs, type GuestTables, ripAndFlags, tablesOf } from './entry.ts';
 import { codeSegment, dataSegment } from './gdt.ts';
 

@@ -1,8 +1,8 @@
-import type { KvmSegment } from '../abi/x86.ts';
-import { checkInstance, checkInteger, checkObject } from '../check.ts';
-import { ArgumentError } from '../errors.ts';
-import { show } from '../show.ts';
-import { Vcpu } from '../vcpu.ts';
+import type { KvmSegment } from '../abi/kvm/index.ts';
+import { checkInstance, checkInteger, checkObject } from '../base/check.ts';
+import { ArgumentError } from '../base/errors.ts';
+import { show } from '../base/text.ts';
+import { Vcpu } from '../kvm/vcpu/vcpu.ts';
 import { clearedRegs, ripAndFlags } from './entry.ts';
 
 const CR0_ET = 1n << 4n;

@@ -1,6 +1,6 @@
 /** What the ways into a guest have in common. */
-import type { KvmSregs } from '../abi/x86.ts';
-import { RFLAGS_IF } from '../abi/x86.ts';
+import type { KvmSregs } from '../abi/kvm/index.ts';
+import { RFLAGS_IF } from '../abi/kvm/index.ts';
 
 /** RFLAGS bit 1 is always set. */
 const RFLAGS_FIXED = 1n << 1n;

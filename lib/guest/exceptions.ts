@@ -1,6 +1,6 @@
-import { checkInteger, checkText } from '../check.ts';
-import { ArgumentError } from '../errors.ts';
-import { show } from '../show.ts';
+import { checkInteger, checkText } from '../base/check.ts';
+import { ArgumentError } from '../base/errors.ts';
+import { show } from '../base/text.ts';
 
 /** Vectors 0 to 31. Source: Intel SDM volume 3, "Protected-Mode Exceptions and Interrupts". */
 const mnemonics: Record<number, string> = {

@@ -1,6 +1,6 @@
 /** What a fault handler left on its stack. */
-import type { GuestMemory } from '../memory.ts';
-import type { Vcpu } from '../vcpu.ts';
+import type { GuestMemory } from '../kvm/guest-memory.ts';
+import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
 import { vectorName } from './exceptions.ts';
 import { vectorsWithErrorCode } from './handlers.ts';
 

@@ -1,5 +1,5 @@
 /** One GDT for every mode. Source: Intel SDM volume 3, "Protected-Mode Memory Management", segment descriptors. */
-import type { KvmSegment } from '../abi/x86.ts';
+import type { KvmSegment } from '../abi/kvm/index.ts';
 
 /** Selectors. */
 export const CODE32 = 0x08;

@@ -6,7 +6,7 @@
  * - behind the last of them the tables that protected mode and 64-bit mode need.
  * - the rest is the script's.
  */
-import { PAGE_SIZE } from '../memory.ts';
+import { PAGE_SIZE } from '../kvm/guest-memory.ts';
 
 /** Each vCPU's part of low memory, in bytes. */
 export const VCPU_AREA = 0x1_0000;

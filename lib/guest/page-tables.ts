@@ -1,5 +1,5 @@
 /** Page tables for 64-bit mode. Source: Intel SDM volume 3, "4-Level Paging". */
-import { PAGE_SIZE } from '../memory.ts';
+import { PAGE_SIZE } from '../kvm/guest-memory.ts';
 import { PAGE_TABLES_SIZE } from './layout.ts';
 
 const PRESENT_WRITABLE = 3n;

@@ -1,4 +1,4 @@
-import type { GuestMemory } from '../memory.ts';
+import type { GuestMemory } from '../kvm/guest-memory.ts';
 import type { GuestMode } from './code.ts';
 import type { TableRegister } from './entry.ts';
 import { GDT_SIZE, gdtBytes } from './gdt.ts';

@@ -1,10 +1,10 @@
+import { IA32_APIC_BASE } from '../abi/apic/msr.ts';
 import type { DsmIoctlName, DsmProfile } from '../abi/dsm/profile.ts';
-import { RUN_UNION_OFFSET } from '../abi/kvm-run.ts';
+import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
 import type { Layout } from '../abi/layout.ts';
-import { IA32_APIC_BASE } from '../abi/msr.ts';
-import { type ReservedExitName, reservedExitParameters, reservedExits } from '../dsm-exits.ts';
-import { UnsupportedError } from '../errors.ts';
-import { knowsInjection, probeIcrWrite } from '../probe.ts';
+import { UnsupportedError } from '../base/errors.ts';
+import { type ReservedExitName, reservedExitParameters, reservedExits } from '../host/reserved-exits.ts';
+import { knowsInjection, probeIcrWrite } from '../probe/icr-write.ts';
 import { type Entry, layoutOf, type Section } from './section.ts';
 import { answerOf, known, type World } from './world.ts';
 

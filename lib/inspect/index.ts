@@ -1,7 +1,7 @@
 /** Every number and layout of this package's systems beside the kernel's own, and what the running kernel says to each. */
 import type { DsmProfile } from '../abi/dsm/profile.ts';
-import { KvmDsmError } from '../errors.ts';
-import { Kvm } from '../kvm.ts';
+import { KvmDsmError } from '../base/errors.ts';
+import { Kvm } from '../kvm/kvm.ts';
 import { dsmSection, reservedExitsSection } from './dsm.ts';
 import type { Answer, Entry, Section } from './section.ts';
 import { synicSection } from './synic.ts';

@@ -1,27 +1,27 @@
+import { EVENT_FLAGS, hvMessage, hypervMsrs, SINTS, SYNIC_SLOT } from '../abi/hyperv.ts';
 import {
   exitReasons,
   KVM_EXIT_HYPERV_HCALL,
   KVM_EXIT_HYPERV_SYNDBG,
   KVM_EXIT_HYPERV_SYNIC,
-} from '../abi/exit-reason.ts';
-import { EVENT_FLAGS, hvMessage, hypervMsrs, SINTS, SYNIC_SLOT } from '../abi/hyperv.ts';
-import { ioctls } from '../abi/ioctl.ts';
+} from '../abi/kvm/exit-reason.ts';
+import { KVM_IRQ_ROUTING_HV_SINT, kvmIrqRoutingEntry, kvmIrqRoutingHvSint } from '../abi/kvm/index.ts';
+import { ioctls } from '../abi/kvm/ioctl.ts';
 import {
   HYPERV_BODY_OFFSET,
   RUN_UNION_OFFSET,
   runHypervHcall,
   runHypervSyndbg,
   runHypervSynic,
-} from '../abi/kvm-run.ts';
-import { KVM_IRQ_ROUTING_HV_SINT, kvmIrqRoutingEntry, kvmIrqRoutingHvSint } from '../abi/x86.ts';
-import { hypervCpuid } from '../cpuid.ts';
-import { MsrRefusedError, UnsupportedError } from '../errors.ts';
-import { describeExit } from '../exit.ts';
+} from '../abi/kvm/kvm-run.ts';
+import { MsrRefusedError, UnsupportedError } from '../base/errors.ts';
+import { describeExit } from '../exit/decode.ts';
+import { flat32, mov32, out8, wrmsr } from '../guest/bytes.ts';
 import { enterFlat32 } from '../guest/enter-flat32.ts';
-import { flat32, mov32, out8, wrmsr } from '../guest/flat32.ts';
-import { GuestMemory, PAGE_SIZE } from '../memory.ts';
-import { Synic } from '../synic.ts';
-import { TSS_ADDRESS } from '../vm.ts';
+import { Synic } from '../hyperv/synic.ts';
+import { hypervCpuid } from '../kvm/cpuid.ts';
+import { GuestMemory, PAGE_SIZE } from '../kvm/guest-memory.ts';
+import { TSS_ADDRESS } from '../kvm/vm/vm.ts';
 import { type Entry, LAYOUT, layoutOf, type Section } from './section.ts';
 import { answerOf, capabilityEntry, type World } from './world.ts';
 

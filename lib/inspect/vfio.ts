@@ -1,4 +1,5 @@
-import { ioctls } from '../abi/ioctl.ts';
+import { KVM_DEV_TYPE_VFIO, kvmDeviceAttr } from '../abi/kvm/index.ts';
+import { ioctls } from '../abi/kvm/ioctl.ts';
 import {
   KVM_DEV_VFIO_DEVICE,
   KVM_DEV_VFIO_DEVICE_FORWARD_IRQ,
@@ -8,8 +9,7 @@ import {
   KVM_DEV_VFIO_FILE_DEL,
   kvmArchForwardedIrq,
 } from '../abi/vfio.ts';
-import { KVM_DEV_TYPE_VFIO, kvmDeviceAttr } from '../abi/x86.ts';
-import { irqForwarding, irqForwardingParameter } from '../kvm-vfio.ts';
+import { irqForwarding, irqForwardingParameter } from '../kvm/vfio/kvm-device.ts';
 import { type Entry, LAYOUT, layoutOf, type Section } from './section.ts';
 import type { World } from './world.ts';
 

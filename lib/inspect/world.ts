@@ -1,8 +1,8 @@
-import { type CapabilityName, capabilityNumber } from '../abi/capability.ts';
 import type { DsmProfile } from '../abi/dsm/profile.ts';
-import { IoctlError } from '../errors.ts';
-import type { Kvm } from '../kvm.ts';
-import type { Vm } from '../vm.ts';
+import { type CapabilityName, capabilityNumber } from '../abi/kvm/capability.ts';
+import { IoctlError } from '../base/errors.ts';
+import type { Kvm } from '../kvm/kvm.ts';
+import type { Vm } from '../kvm/vm/vm.ts';
 
 /** What the entries of a section ask: the open device, and VMs that are made for a question. */
 export class World implements Disposable {

@@ -1,4 +1,4 @@
-import { type ErrorDetails, KvmDsmError } from '../errors.ts';
+import { type ErrorDetails, KvmDsmError } from '../base/errors.ts';
 
 /** The base of what the lab throws. */
 export abstract class LabError extends KvmDsmError {}

@@ -1,5 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { bound, canBind } from '../bound-process.ts';
+import { bound, canBind } from '../host/bound-process.ts';
 import { LabEmulatorError } from './errors.ts';
 
 /** Spawns a process that ends when this one does, however this one ends. */

@@ -1,11 +1,11 @@
 import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { installedVersions, isDebian, missingPackages } from './debian.ts';
-import { findEmulator, type Lane } from './emulator.ts';
-import { type CachedKernel, cachedKernel, cachedKernels, currentKey } from './kernel-cache.ts';
-import { listFiles } from './kernel-key.ts';
+import { type CachedKernel, cachedKernel, cachedKernels, currentKey } from './kernel/cache.ts';
+import { installedVersions, isDebian, missingPackages } from './kernel/debian.ts';
+import { listFiles } from './kernel/key.ts';
+import { allPackages, kernelSourcePackage, svmPackages, vmxPackages } from './kernel/packages.ts';
+import { findEmulator, type Lane } from './lanes/emulator.ts';
 import { tryLock } from './lock.ts';
-import { allPackages, kernelSourcePackage, svmPackages, vmxPackages } from './packages.ts';
 import { cacheDir, lockFile } from './paths.ts';
 
 /** What is known of a lane. */

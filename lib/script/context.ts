@@ -1,7 +1,7 @@
 import { type DsmProfile, defaultProfile } from '../abi/dsm/profile.ts';
-import { KVM_DEVICE } from '../kvm.ts';
-import type { TraceEvent } from './event.ts';
-import type { Machine } from './machine.ts';
+import { KVM_DEVICE } from '../kvm/kvm.ts';
+import type { TraceEvent } from '../trace/event.ts';
+import type { Machine } from './machine/machine.ts';
 
 /** Who wants to hear what machines do, as it happens. */
 export interface Observer {

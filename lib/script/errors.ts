@@ -1,4 +1,4 @@
-import { type Failure, KvmDsmError } from '../errors.ts';
+import { type Failure, KvmDsmError } from '../base/errors.ts';
 import type { GuestFault } from '../guest/fault.ts';
 
 /** What came out of the guest is not what the script expected. */

@@ -1,7 +1,7 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { mersenne } from 'pure-rand/generator/mersenne';
-import { checkInteger, checkList } from '../check.ts';
-import { ArgumentError } from '../errors.ts';
+import { checkInteger, checkList } from '../base/check.ts';
+import { ArgumentError } from '../base/errors.ts';
 import { freshSeed, isSeed, MAX_SEED } from './seed.ts';
 
 let restart: (random: Random, seed: number) => void;

@@ -1,8 +1,8 @@
-import { checkFunction, checkList, checkObject, checkText } from '../check.ts';
-import { type Duration, milliseconds } from '../duration.ts';
-import { ArgumentError } from '../errors.ts';
-import type { CheckContext } from './context.ts';
-import type { Need } from './needs.ts';
+import { checkFunction, checkList, checkObject, checkText } from '../base/check.ts';
+import { type Duration, milliseconds } from '../base/duration.ts';
+import { ArgumentError } from '../base/errors.ts';
+import type { CheckContext } from './kit/context.ts';
+import type { Need } from './kit/needs.ts';
 
 /** Why a check is known to fail on a kernel of the profile. */
 export interface Shortfall {

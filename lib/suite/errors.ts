@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { KvmDsmError } from '../errors.ts';
+import { KvmDsmError } from '../base/errors.ts';
 
 /** A check found something else than its claim says. */
 export class CheckError extends KvmDsmError {

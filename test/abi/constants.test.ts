@@ -1,13 +1,13 @@
 /** Every constant of the tables against this machine's kernel headers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as capabilityModule from '../../lib/abi/capability.ts';
-import * as exitReasonModule from '../../lib/abi/exit-reason.ts';
-import * as ioctlModule from '../../lib/abi/ioctl.ts';
-import * as kvmRunModule from '../../lib/abi/kvm-run.ts';
-import * as lapicModule from '../../lib/abi/lapic.ts';
+import * as lapicModule from '../../lib/abi/apic/lapic.ts';
+import * as capabilityModule from '../../lib/abi/kvm/capability.ts';
+import * as exitReasonModule from '../../lib/abi/kvm/exit-reason.ts';
+import * as x86Module from '../../lib/abi/kvm/index.ts';
+import * as ioctlModule from '../../lib/abi/kvm/ioctl.ts';
+import * as kvmRunModule from '../../lib/abi/kvm/kvm-run.ts';
 import * as vfioModule from '../../lib/abi/vfio.ts';
-import * as x86Module from '../../lib/abi/x86.ts';
 import { ask, defined, noCompiler, type Probe, versionCode } from './c.ts';
 
 /**

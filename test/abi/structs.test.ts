@@ -1,9 +1,9 @@
 /** Every layout of the package against the C compiler's offsetof and sizeof, for this machine's kernel headers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as kvmRunModule from '../../lib/abi/kvm-run.ts';
+import * as x86Module from '../../lib/abi/kvm/index.ts';
+import * as kvmRunModule from '../../lib/abi/kvm/kvm-run.ts';
 import { isLayout } from '../../lib/abi/layout.ts';
-import * as x86Module from '../../lib/abi/x86.ts';
 import { ask, defined, layoutProbes, noCompiler, type Probe, since } from './c.ts';
 
 const layouts = Object.entries({ ...x86Module, ...kvmRunModule }).filter((entry) => isLayout(entry[1]));

@@ -1,9 +1,9 @@
 /** Runs random guest code in the lab, and goes on behind a payload that ends the machine. */
 import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { bundleModule } from '../../lib/cli/bundle-module.ts';
 import { disassemble } from '../../lib/index.ts';
 import { LabError, LabInterruptedError, type Lane, type Limits, nodeInside, runInLab } from '../../lib/lab/index.ts';
+import { bundleModule } from '../../lib/runner/bundle/module.ts';
 import type { Plan } from './plan.ts';
 
 /** Where the script lies in the lab. */

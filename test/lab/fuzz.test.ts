@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { findEmulator } from '../../lib/lab/emulator.ts';
+import { findEmulator } from '../../lib/lab/lanes/emulator.ts';
 import { describeFinding, isEmulators, payloadsInLab } from '../fuzz/in-lab.ts';
 import { UNTYPED } from '../fuzz/outcome.ts';
 import { kvmDsm } from '../support/command.ts';

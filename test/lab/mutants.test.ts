@@ -1,7 +1,7 @@
 /** The suite against faults of the lab's kernel. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { bundleModule, packageEntry } from '../../lib/cli/bundle-module.ts';
+import { bundleModule, packageEntry } from '../../lib/runner/bundle/module.ts';
 import { type Check, checksById } from '../../lib/suite/check.ts';
 import { judgeFault } from '../mutants/judge.ts';
 import type { Verdicts } from '../mutants/record.ts';

@@ -1,6 +1,6 @@
 /** What the verdicts under a fault mean. */
-import { type Fault, faults } from '../../lib/suite/faults.ts';
-import { fits } from '../../lib/suite/plan.ts';
+import { type Fault, faults } from '../../lib/suite/faults/table.ts';
+import { fits } from '../../lib/suite/run/plan.ts';
 import type { MutantRecord, Seen } from './record.ts';
 
 /** How the suite did with one fault. */

@@ -1,13 +1,13 @@
 /** `npm run mutants`: does the suite notice each mistake that the lab's kernel can make, and nothing that is none? */
 import { Command } from 'commander';
-import { reportError } from '../../lib/cli/fail.ts';
-import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../../lib/cli/options.ts';
-import { ArgumentError } from '../../lib/errors.ts';
+import { ArgumentError } from '../../lib/base/errors.ts';
 import type { Lane } from '../../lib/lab/index.ts';
 import { checksById } from '../../lib/suite/check.ts';
-import { faults } from '../../lib/suite/faults.ts';
-import { select } from '../../lib/suite/plan.ts';
+import { faults } from '../../lib/suite/faults/table.ts';
+import { select } from '../../lib/suite/run/plan.ts';
 import { subjects } from '../../lib/suite/subjects/index.ts';
+import { reportError } from '../../lib/target/fail.ts';
+import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../../lib/target/options.ts';
 import { judgeFault, judgementsOf, leaveOneOut, unsound } from './judge.ts';
 import { added, loadRecord, type MutantRecord, recordFile, saveRecord } from './record.ts';
 import { runMutants } from './run.ts';
@@ -45,7 +45,11 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
     ? [...checks.keys()].filter((id) => [...only.values()].flat().includes(id))
     : select(bearable, patterns);
   if (chosen.length === 0)
-    throw new ArgumentError('--fault', `No fault is named by ${options.fault.join(' ')}`, 'See lib/suite/faults.ts.');
+    throw new ArgumentError(
+      '--fault',
+      `No fault is named by ${options.fault.join(' ')}`,
+      'See lib/suite/faults/table.ts.',
+    );
   if (ids.length === 0)
     throw new ArgumentError('pattern', `No check is named by ${patterns.join(' ')}`, 'See `kvm-dsm test --list`.');
   note(`${ids.length} checks under ${chosen.length} faults on ${lane}`);

@@ -1,13 +1,14 @@
 /** Runs the suite against faults of the lab's kernel: as many as possible in one boot. */
-import type { GlobalOptions } from '../../lib/cli/options.ts';
+
 import { laneExecutor } from '../../lib/cli/test-in-lane.ts';
-import { version } from '../../lib/cli/version.ts';
 import type { Lane } from '../../lib/lab/index.ts';
 import type { Check } from '../../lib/suite/check.ts';
 import { SuiteWorkerError } from '../../lib/suite/errors.ts';
-import type { Sink } from '../../lib/suite/local.ts';
-import { checkOf, type Item } from '../../lib/suite/plan.ts';
-import { judge } from '../../lib/suite/verdict.ts';
+import type { Sink } from '../../lib/suite/run/local.ts';
+import { checkOf, type Item } from '../../lib/suite/run/plan.ts';
+import { judge } from '../../lib/suite/run/verdict.ts';
+import type { GlobalOptions } from '../../lib/target/options.ts';
+import { version } from '../../lib/target/version.ts';
 import type { MutantRecord } from './record.ts';
 
 const NONE = 'none';

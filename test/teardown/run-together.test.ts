@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { asm, machine } from '../../lib/index.ts';
-import { runTogether } from '../../lib/script/together.ts';
+import { runTogether } from '../../lib/script/machine/together.ts';
 import { noKvm } from '../support/host.ts';
 
 const FLAG = 0x800;

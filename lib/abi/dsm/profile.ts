@@ -2,9 +2,9 @@
  * DSM profiles: one per version of the DSM interrupt forwarding series. The series is not merged and its numbers have
  * moved, so every number and layout belongs to a profile; nothing else in the package holds one.
  */
-import { checkFunction, checkInteger, checkObject } from '../../check.ts';
-import { ArgumentError } from '../../errors.ts';
-import { show } from '../../show.ts';
+import { checkFunction, checkInteger, checkObject } from '../../base/check.ts';
+import { ArgumentError } from '../../base/errors.ts';
+import { show } from '../../base/text.ts';
 import type { Layout } from '../layout.ts';
 import { rfcV2 } from './rfc-v2.ts';
 

@@ -1,5 +1,5 @@
-import { checkText, checkU64 } from '../../check.ts';
-import { ArgumentError } from '../../errors.ts';
+import { checkText, checkU64 } from '../../base/check.ts';
+import { ArgumentError } from '../../base/errors.ts';
 import { bitsOf, type GuestCode, type GuestMode } from '../code.ts';
 import { type Assembled, assemble, originOf } from './assemble.ts';
 import { AsmError } from './error.ts';

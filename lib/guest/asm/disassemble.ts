@@ -1,5 +1,5 @@
 import type { Instruction } from 'iced-x86';
-import { checkBytes, checkInteger, checkObject, checkU64 } from '../../check.ts';
+import { checkBytes, checkInteger, checkObject, checkU64 } from '../../base/check.ts';
 import { bitsOf, type GuestMode } from '../code.ts';
 import { iced } from './iced.ts';
 import type { Bits } from './syntax.ts';

@@ -1,4 +1,4 @@
-import { KvmDsmError } from '../../errors.ts';
+import { KvmDsmError } from '../../base/errors.ts';
 
 /** Where in the text something is. */
 export interface Place {

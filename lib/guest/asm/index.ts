@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { checkBytes } from '../../check.ts';
-import { ArgumentError, PayloadError } from '../../errors.ts';
-import { show } from '../../show.ts';
+import { checkBytes } from '../../base/check.ts';
+import { ArgumentError, PayloadError } from '../../base/errors.ts';
+import { show } from '../../base/text.ts';
 import { bitsOf, type GuestCode, type GuestMode } from '../code.ts';
 import type { Snippet } from '../snippet.ts';
 import { AsmCode } from './code.ts';

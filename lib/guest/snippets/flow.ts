@@ -1,5 +1,5 @@
 /** Loops and waits. */
-import { checkInteger, checkText } from '../../check.ts';
+import { checkInteger, checkText } from '../../base/check.ts';
 import { type Snippet, snippet } from '../snippet.ts';
 
 /**

@@ -1,9 +1,9 @@
 /** Sending IPIs. In xAPIC mode they change no register; in x2APIC mode eax, ecx, edx. */
-import { encodeIcr, encodeIcr2, encodeX2Icr, type Icr, type IcrFields } from '../../abi/icr.ts';
-import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../abi/msr.ts';
-import { checkInteger, checkObject } from '../../check.ts';
-import { ArgumentError } from '../../errors.ts';
-import { show } from '../../show.ts';
+import { encodeIcr, encodeIcr2, encodeX2Icr, type Icr, type IcrFields } from '../../abi/apic/icr.ts';
+import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../abi/apic/msr.ts';
+import { checkInteger, checkObject } from '../../base/check.ts';
+import { ArgumentError } from '../../base/errors.ts';
+import { show } from '../../base/text.ts';
 import { Snippet, snippet } from '../snippet.ts';
 import { type ApicAccess, apicPage, writeApic } from './lapic.ts';
 

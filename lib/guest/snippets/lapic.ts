@@ -1,8 +1,8 @@
 /** The local APIC of the vCPU that runs them. In real mode they need x2APIC mode: its page lies out of reach there. */
-import { APIC_DEFAULT_PHYS_BASE, type LapicRegisterName, lapicRegisters } from '../../abi/lapic.ts';
-import { IA32_APIC_BASE } from '../../abi/msr.ts';
-import { checkChoice, checkInteger, checkObject } from '../../check.ts';
-import { ArgumentError } from '../../errors.ts';
+import { APIC_DEFAULT_PHYS_BASE, type LapicRegisterName, lapicRegisters } from '../../abi/apic/lapic.ts';
+import { IA32_APIC_BASE } from '../../abi/apic/msr.ts';
+import { checkChoice, checkInteger, checkObject } from '../../base/check.ts';
+import { ArgumentError } from '../../base/errors.ts';
 import { Snippet, snippet } from '../snippet.ts';
 
 /** How the registers are reached. */

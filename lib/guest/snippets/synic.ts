@@ -8,9 +8,9 @@ import {
   type Sint,
   SYNIC_SLOT,
 } from '../../abi/hyperv.ts';
-import { checkChoice, checkInteger, checkU64 } from '../../check.ts';
-import { ArgumentError } from '../../errors.ts';
-import { show } from '../../show.ts';
+import { checkChoice, checkInteger, checkU64 } from '../../base/check.ts';
+import { ArgumentError } from '../../base/errors.ts';
+import { show } from '../../base/text.ts';
 import { type Snippet, snippet } from '../snippet.ts';
 
 const registers = ['SCONTROL', 'SIEFP', 'SIMP', 'EOM'] as const;

@@ -1,5 +1,5 @@
 /** What a guest tells the host: `guestPorts`. They change eax; `tell` and `assertThat` ecx as well. */
-import { checkChoice, checkInteger, checkText } from '../../check.ts';
+import { checkChoice, checkInteger, checkText } from '../../base/check.ts';
 import { guestPorts, numberOf } from '../protocol.ts';
 import { type Snippet, snippet } from '../snippet.ts';
 import { idle } from './flow.ts';

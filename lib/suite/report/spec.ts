@@ -1,7 +1,7 @@
 import { subjectOf } from '../check.ts';
-import type { Head, Reporter, Summary } from '../conduct.ts';
-import { checkOf, type Item, nameOf } from '../plan.ts';
-import { type Result, type Verdict, verdicts } from '../verdict.ts';
+import type { Head, Reporter, Summary } from '../run/conduct.ts';
+import { checkOf, type Item, nameOf } from '../run/plan.ts';
+import { type Result, type Verdict, verdicts } from '../run/verdict.ts';
 
 export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
 

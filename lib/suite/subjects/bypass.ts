@@ -1,14 +1,22 @@
 /** Ways by which an IPI leaves a guest, or reaches one, without a 32-bit store to the APIC page. */
-import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../abi/msr.ts';
-import type { Cpuid } from '../../cpuid.ts';
-import { flat32, type Instruction, mov32, out8, write16, write32 } from '../../guest/flat32.ts';
-import type { Machine, MachineOptions } from '../../script/machine.ts';
+import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../abi/apic/msr.ts';
+import { flat32, type Instruction, mov32, out8, write16, write32 } from '../../guest/bytes.ts';
+import type { Cpuid } from '../../kvm/cpuid.ts';
+import type { Machine, MachineOptions } from '../../script/machine/machine.ts';
 import { type Check, type Shortfall, subject, table } from '../check.ts';
-import type { CheckContext } from '../context.ts';
-import { at, DONE_PORT, runUntilDone } from '../guests.ts';
-import { capability, forwarding, hardwareVirtualization, injection, type Need, parameterOn, x2apic } from '../needs.ts';
-import { arrived, runSender, send, writeMsr } from '../senders.ts';
-import { HOOK } from '../sources.ts';
+import type { CheckContext } from '../kit/context.ts';
+import { at, DONE_PORT, runUntilDone } from '../kit/guests.ts';
+import {
+  capability,
+  forwarding,
+  hardwareVirtualization,
+  injection,
+  type Need,
+  parameterOn,
+  x2apic,
+} from '../kit/needs.ts';
+import { arrived, runSender, send, writeMsr } from '../kit/senders.ts';
+import { HOOK } from '../kit/sources.ts';
 
 /** Every vCPU has bits of the same kind; the second one is whom the guests send to. */
 const VECTOR = 0x45;

@@ -1,17 +1,18 @@
 /** What a program can find out before it runs a guest, and whether that agrees with what guests then do. */
-import { _IOW } from '../../abi/ioctl.ts';
-import { IA32_APIC_BASE } from '../../abi/msr.ts';
-import { apicvParameter } from '../../apicv.ts';
-import { PAGE_SIZE } from '../../memory.ts';
-import { knowsInjection, probeIcrWrite } from '../../probe.ts';
-import type { Machine } from '../../script/machine.ts';
+
+import { IA32_APIC_BASE } from '../../abi/apic/msr.ts';
+import { _IOW } from '../../abi/kvm/ioctl.ts';
+import { PAGE_SIZE } from '../../kvm/guest-memory.ts';
+import { apicvParameter } from '../../probe/apicv.ts';
+import { knowsInjection, probeIcrWrite } from '../../probe/icr-write.ts';
+import type { Machine } from '../../script/machine/machine.ts';
 import { subject } from '../check.ts';
-import type { CheckContext } from '../context.ts';
-import { Driver } from '../drive.ts';
-import { icr, icr2, lapicWriter, runUntilDone } from '../guests.ts';
-import { injection, type Need, capability as needsCapability, readableConfig } from '../needs.ts';
-import { noticesIn } from '../notices.ts';
-import { answerToUnknown, strangers } from '../strangers.ts';
+import type { CheckContext } from '../kit/context.ts';
+import { Driver } from '../kit/drive.ts';
+import { icr, icr2, lapicWriter, runUntilDone } from '../kit/guests.ts';
+import { injection, type Need, capability as needsCapability, readableConfig } from '../kit/needs.ts';
+import { noticesIn } from '../kit/notices.ts';
+import { answerToUnknown, strangers } from '../kit/strangers.ts';
 
 const OPTION = 'CONFIG_KVM_DSM_IRQ_FORWARD=y';
 /** Numbers below this are asked for: more than any kernel has. */

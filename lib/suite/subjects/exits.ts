@@ -2,21 +2,21 @@
  * Exits 44, 46 and 47, which the series reserves and the lab kernel's extension makes. Each check switches on what it is
  * about for its own machines alone.
  */
-import { encodeIcr, encodeIcr2, encodeX2Icr } from '../../abi/icr.ts';
-import { lapicRegisters } from '../../abi/lapic.ts';
-import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE, X2APIC_ICR, X2APIC_SELF_IPI } from '../../abi/msr.ts';
-import { enableReservedExits, type ReservedExitName } from '../../dsm-exits.ts';
-import type { Exit, ExitName, ExitOf } from '../../exit.ts';
-import { flat32, hlt, type Instruction, mov32, out8, read32, write16, write32, wrmsr } from '../../guest/flat32.ts';
-import type { Machine, MachineOptions } from '../../script/machine.ts';
+import { encodeIcr, encodeIcr2, encodeX2Icr } from '../../abi/apic/icr.ts';
+import { lapicRegisters } from '../../abi/apic/lapic.ts';
+import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE, X2APIC_ICR, X2APIC_SELF_IPI } from '../../abi/apic/msr.ts';
+import type { Exit, ExitName, ExitOf } from '../../exit/decode.ts';
+import { flat32, hlt, type Instruction, mov32, out8, read32, write16, write32, wrmsr } from '../../guest/bytes.ts';
+import { enableReservedExits, type ReservedExitName } from '../../host/reserved-exits.ts';
+import type { Machine, MachineOptions } from '../../script/machine/machine.ts';
 import { subject } from '../check.ts';
-import type { CheckContext } from '../context.ts';
-import { Driver } from '../drive.ts';
 import { CheckError } from '../errors.ts';
-import { at, DONE_PORT } from '../guests.ts';
-import { reservedExits, x2apic } from '../needs.ts';
-import { sameRows } from '../notices.ts';
-import { writeX2Icr } from '../replay.ts';
+import type { CheckContext } from '../kit/context.ts';
+import { Driver } from '../kit/drive.ts';
+import { at, DONE_PORT } from '../kit/guests.ts';
+import { reservedExits, x2apic } from '../kit/needs.ts';
+import { sameRows } from '../kit/notices.ts';
+import { writeX2Icr } from '../kit/replay.ts';
 
 const EXTENSION = 'kernel/arch/x86/kvm/dsm_exit.c';
 const X2_HEADER = `patch 1/3, include/uapi/linux/kvm.h: x2apic; ${EXTENSION}`;

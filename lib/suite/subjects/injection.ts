@@ -1,17 +1,17 @@
 /** The injection ioctls: a write of another machine, replayed on a vCPU's LAPIC. */
-import { encodeIcr, encodeIcr2, encodeX2Icr, type IcrFields, type X2IcrFields } from '../../abi/icr.ts';
-import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../abi/lapic.ts';
-import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE } from '../../abi/msr.ts';
-import { flat32, mov32, nop, out8, rdmsr, store32 } from '../../guest/flat32.ts';
-import type { Machine } from '../../script/machine.ts';
-import type { Vm } from '../../vm.ts';
+import { encodeIcr, encodeIcr2, encodeX2Icr, type IcrFields, type X2IcrFields } from '../../abi/apic/icr.ts';
+import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../abi/apic/lapic.ts';
+import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE } from '../../abi/apic/msr.ts';
+import { flat32, mov32, nop, out8, rdmsr, store32 } from '../../guest/bytes.ts';
+import type { Vm } from '../../kvm/vm/vm.ts';
+import type { Machine } from '../../script/machine/machine.ts';
 import { type Check, type Shortfall, subject, table } from '../check.ts';
-import type { CheckContext } from '../context.ts';
-import { Driver } from '../drive.ts';
-import { DONE_PORT, icr, icr2, type LapicWrite } from '../guests.ts';
-import { disposableKernel, injection as injecting, splitIrqchip, x2apic as x2apicOffered } from '../needs.ts';
-import { sameRows, toldIn } from '../notices.ts';
-import { type Arrived, SOURCE, sameAsLocal, writeX2Icr, x2apic, xapic } from '../replay.ts';
+import type { CheckContext } from '../kit/context.ts';
+import { Driver } from '../kit/drive.ts';
+import { DONE_PORT, icr, icr2, type LapicWrite } from '../kit/guests.ts';
+import { disposableKernel, injection as injecting, splitIrqchip, x2apic as x2apicOffered } from '../kit/needs.ts';
+import { sameRows, toldIn } from '../kit/notices.ts';
+import { type Arrived, SOURCE, sameAsLocal, writeX2Icr, x2apic, xapic } from '../kit/replay.ts';
 
 const PATCH = 'patch 3/3, arch/x86/kvm';
 const IPI = `${PATCH}: KVM_DSM_IPI`;

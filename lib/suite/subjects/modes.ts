@@ -1,16 +1,17 @@
 /** Where the local APIC is, and in which state. */
-import { KVM_X86_QUIRK_LAPIC_MMIO_HOLE } from '../../abi/capability.ts';
-import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../abi/lapic.ts';
-import { IA32_APIC_BASE } from '../../abi/msr.ts';
-import type { Exit } from '../../exit.ts';
-import { flat32, type Instruction, mov32, nop, out8, rdmsr, read32, write32, wrmsr } from '../../guest/flat32.ts';
-import type { Machine, MachineOptions } from '../../script/machine.ts';
+
+import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../abi/apic/lapic.ts';
+import { IA32_APIC_BASE } from '../../abi/apic/msr.ts';
+import { KVM_X86_QUIRK_LAPIC_MMIO_HOLE } from '../../abi/kvm/capability.ts';
+import type { Exit } from '../../exit/decode.ts';
+import { flat32, type Instruction, mov32, nop, out8, rdmsr, read32, write32, wrmsr } from '../../guest/bytes.ts';
+import type { Machine, MachineOptions } from '../../script/machine/machine.ts';
 import { subject, table } from '../check.ts';
-import type { CheckContext } from '../context.ts';
-import { DONE_PORT, runUntilDone } from '../guests.ts';
-import { capability, forwarding, x2apic } from '../needs.ts';
-import { noticesIn } from '../notices.ts';
-import { HOOK } from '../sources.ts';
+import type { CheckContext } from '../kit/context.ts';
+import { DONE_PORT, runUntilDone } from '../kit/guests.ts';
+import { capability, forwarding, x2apic } from '../kit/needs.ts';
+import { noticesIn } from '../kit/notices.ts';
+import { HOOK } from '../kit/sources.ts';
 
 const QUIRK = 'Documentation/virt/kvm/api.rst 7.31, KVM_X86_QUIRK_LAPIC_MMIO_HOLE';
 /** No vCPU has it. */

@@ -1,16 +1,16 @@
 /** In which order writes come out, among each other and among what else a guest does. */
 import { isDeepStrictEqual } from 'node:util';
-import { APIC_DEFAULT_PHYS_BASE } from '../../abi/lapic.ts';
-import type { Exit } from '../../exit.ts';
-import { hlt, type Instruction, in8, mov32, out8, read32, sti, write32 } from '../../guest/flat32.ts';
+import { APIC_DEFAULT_PHYS_BASE } from '../../abi/apic/lapic.ts';
+import type { Exit } from '../../exit/decode.ts';
+import { hlt, type Instruction, in8, mov32, out8, read32, sti, write32 } from '../../guest/bytes.ts';
 import { PROGRAM } from '../../guest/layout.ts';
 import { type Check, subject } from '../check.ts';
-import type { CheckContext } from '../context.ts';
-import { atOnce, type Driver, isPort } from '../drive.ts';
-import { at, DONE_PORT, type LapicWrite, writeInstruction as write } from '../guests.ts';
-import { forwarding, steps } from '../needs.ts';
-import { firstOnes, noticesIn, sameRows } from '../notices.ts';
-import { SLOT } from '../sources.ts';
+import type { CheckContext } from '../kit/context.ts';
+import { atOnce, type Driver, isPort } from '../kit/drive.ts';
+import { at, DONE_PORT, type LapicWrite, writeInstruction as write } from '../kit/guests.ts';
+import { forwarding, steps } from '../kit/needs.ts';
+import { firstOnes, noticesIn, sameRows } from '../kit/notices.ts';
+import { SLOT } from '../kit/sources.ts';
 import {
   answer,
   byTurns,
@@ -23,7 +23,7 @@ import {
   primedMachine,
   range,
   told,
-} from '../writers.ts';
+} from '../kit/writers.ts';
 
 const EXITS = `${SLOT}; Documentation/virt/kvm/api.rst 5: an exit is of the instruction before RIP`;
 const ICR2_ADDRESS = at('ICR2');

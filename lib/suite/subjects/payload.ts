@@ -1,15 +1,15 @@
 /** What stands in kvm_run's lapic_irq behind a guest's ICR or ICR2 write. */
-import { encodeIcr, encodeIcr2, type Icr, type IcrFields } from '../../abi/icr.ts';
-import type { lapicRegisters } from '../../abi/lapic.ts';
-import { flat32, type Instruction, mov32, out8, store32, write32 } from '../../guest/flat32.ts';
+import { encodeIcr, encodeIcr2, type Icr, type IcrFields } from '../../abi/apic/icr.ts';
+import type { lapicRegisters } from '../../abi/apic/lapic.ts';
+import { flat32, type Instruction, mov32, out8, store32, write32 } from '../../guest/bytes.ts';
 import { type Check, subject, table } from '../check.ts';
-import type { CheckContext } from '../context.ts';
-import { Driver } from '../drive.ts';
-import { at, DONE_PORT, icr, icr2, type LapicWrite, lapicWriter } from '../guests.ts';
-import { forwarding } from '../needs.ts';
-import { type DsmExit, noticesIn, sameRows, toldBy, withoutRepeats } from '../notices.ts';
-import { HOOK } from '../sources.ts';
-import { range } from '../writers.ts';
+import type { CheckContext } from '../kit/context.ts';
+import { Driver } from '../kit/drive.ts';
+import { at, DONE_PORT, icr, icr2, type LapicWrite, lapicWriter } from '../kit/guests.ts';
+import { forwarding } from '../kit/needs.ts';
+import { type DsmExit, noticesIn, sameRows, toldBy, withoutRepeats } from '../kit/notices.ts';
+import { HOOK } from '../kit/sources.ts';
+import { range } from '../kit/writers.ts';
 
 const HEADER = 'patch 1/3, include/uapi/linux/kvm.h: lapic_irq';
 const ICR_FIELDS = `${HOOK}; SDM vol. 3 11.6.1`;

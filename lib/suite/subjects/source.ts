@@ -1,11 +1,12 @@
 /** `id` of lapic_irq: which vCPU wrote. */
-import { Built, type BuiltOptions } from '../built.ts';
+
 import { subject } from '../check.ts';
-import type { CheckContext } from '../context.ts';
-import { icr, icr2, type LapicWrite, lapicWriter } from '../guests.ts';
-import { forwarding } from '../needs.ts';
-import { noticesIn } from '../notices.ts';
-import { SLOT } from '../sources.ts';
+import { Built, type BuiltOptions } from '../kit/built.ts';
+import type { CheckContext } from '../kit/context.ts';
+import { icr, icr2, type LapicWrite, lapicWriter } from '../kit/guests.ts';
+import { forwarding } from '../kit/needs.ts';
+import { noticesIn } from '../kit/notices.ts';
+import { SLOT } from '../kit/sources.ts';
 
 /** No vCPU has it: what is sent there changes nothing. */
 const ABSENT = 0x77;

@@ -1,18 +1,19 @@
 /** What user space sees and changes between a guest's write and the resume behind its exit. */
-import { KvmRunView, RUN_UNION_OFFSET, RUN_UNION_SIZE } from '../../abi/kvm-run.ts';
-import { IA32_APIC_BASE } from '../../abi/msr.ts';
-import { mpStates } from '../../abi/x86.ts';
-import type { Exit } from '../../exit.ts';
-import { flat32, type Instruction, out8, write32 } from '../../guest/flat32.ts';
-import type { Machine, MachineOptions } from '../../script/machine.ts';
-import { restoreMachineState, saveMachineState } from '../../state/machine-state.ts';
-import type { Vcpu } from '../../vcpu.ts';
+
+import { IA32_APIC_BASE } from '../../abi/apic/msr.ts';
+import { mpStates } from '../../abi/kvm/index.ts';
+import { KvmRunView, RUN_UNION_OFFSET, RUN_UNION_SIZE } from '../../abi/kvm/kvm-run.ts';
+import type { Exit } from '../../exit/decode.ts';
+import { flat32, type Instruction, out8, write32 } from '../../guest/bytes.ts';
+import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
+import type { Machine, MachineOptions } from '../../script/machine/machine.ts';
+import { restoreMachineState, saveMachineState } from '../../snapshot/machine-state.ts';
 import { type Check, subject, table } from '../check.ts';
-import type { CheckContext } from '../context.ts';
-import { isPort } from '../drive.ts';
-import { at, DONE_PORT } from '../guests.ts';
-import { capability, forwarding } from '../needs.ts';
-import { SLOT } from '../sources.ts';
+import type { CheckContext } from '../kit/context.ts';
+import { isPort } from '../kit/drive.ts';
+import { at, DONE_PORT } from '../kit/guests.ts';
+import { capability, forwarding } from '../kit/needs.ts';
+import { SLOT } from '../kit/sources.ts';
 
 const RUN = 'Documentation/virt/kvm/api.rst 5';
 

@@ -1,6 +1,6 @@
 /** What a guest's IPIs do on any kernel: forwarding takes nothing of it away. */
-import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../abi/msr.ts';
-import { mpStates } from '../../abi/x86.ts';
+import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../abi/apic/msr.ts';
+import { mpStates } from '../../abi/kvm/index.ts';
 import {
   flat32,
   hlt,
@@ -13,14 +13,14 @@ import {
   sti,
   store32,
   write32,
-} from '../../guest/flat32.ts';
-import type { Machine } from '../../script/machine.ts';
+} from '../../guest/bytes.ts';
+import type { Machine } from '../../script/machine/machine.ts';
 import { type Check, subject, table } from '../check.ts';
-import type { CheckContext } from '../context.ts';
-import { Driver } from '../drive.ts';
-import { at, DONE_PORT, runUntilDone } from '../guests.ts';
-import { capability, fullIrqchip, hardwareVirtualization, splitIrqchip, stockKernel, x2apic } from '../needs.ts';
-import { arrived, keep, reached, runSender, send, sendIcr, words, writeMsr } from '../senders.ts';
+import type { CheckContext } from '../kit/context.ts';
+import { Driver } from '../kit/drive.ts';
+import { at, DONE_PORT, runUntilDone } from '../kit/guests.ts';
+import { capability, fullIrqchip, hardwareVirtualization, splitIrqchip, stockKernel, x2apic } from '../kit/needs.ts';
+import { arrived, keep, reached, runSender, send, sendIcr, words, writeMsr } from '../kit/senders.ts';
 
 const KVM = 'arch/x86/kvm/lapic.c';
 const DFR_CLUSTER = 0x0fff_ffff;

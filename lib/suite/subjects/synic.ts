@@ -1,17 +1,17 @@
 /** Hyper-V's SynIC: KVM has its registers and delivers its interrupts, user space has its pages. */
 import { encodeSint, hypervMsrs, SINTS, type Sint } from '../../abi/hyperv.ts';
-import type { Exit } from '../../exit.ts';
-import { flat32, type Instruction, nop, out8, read32, store32, write32 } from '../../guest/flat32.ts';
-import type { Machine, MachineOptions } from '../../script/machine.ts';
-import type { ProgramOptions } from '../../script/machine-vcpu.ts';
-import { connectSints, type SintLine } from '../../sint-line.ts';
+import type { Exit } from '../../exit/decode.ts';
+import { flat32, type Instruction, nop, out8, read32, store32, write32 } from '../../guest/bytes.ts';
+import { connectSints, type SintLine } from '../../hyperv/sint-line.ts';
+import type { Machine, MachineOptions } from '../../script/machine/machine.ts';
+import type { ProgramOptions } from '../../script/machine/vcpu.ts';
 import { type Check, subject, table } from '../check.ts';
-import type { CheckContext } from '../context.ts';
-import { Driver } from '../drive.ts';
-import { DONE_PORT, icr, icr2, runUntilDone, writeInstruction } from '../guests.ts';
-import { capability, forwarding, parameterOn } from '../needs.ts';
-import { words, writeMsr } from '../senders.ts';
-import { OTHER_PORT, range } from '../writers.ts';
+import type { CheckContext } from '../kit/context.ts';
+import { Driver } from '../kit/drive.ts';
+import { DONE_PORT, icr, icr2, runUntilDone, writeInstruction } from '../kit/guests.ts';
+import { capability, forwarding, parameterOn } from '../kit/needs.ts';
+import { words, writeMsr } from '../kit/senders.ts';
+import { OTHER_PORT, range } from '../kit/writers.ts';
 
 const HYPERV = 'arch/x86/kvm/hyperv.c';
 const TLFS = 'Hyper-V TLFS, Synthetic Interrupt Controller';

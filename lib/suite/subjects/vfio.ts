@@ -2,21 +2,22 @@
  * KVM's VFIO device: the files that it is told of, and IRQ forwarding, which the lab kernel's extension has. Each check
  * switches the extension on for its own device alone.
  */
+
+import { KVM_DEV_TYPE_VFIO } from '../../abi/kvm/index.ts';
 import { KVM_DEV_VFIO_DEVICE, KVM_DEV_VFIO_FILE, vfioPciIrqs } from '../../abi/vfio.ts';
-import { KVM_DEV_TYPE_VFIO } from '../../abi/x86.ts';
-import { EventFd } from '../../eventfd.ts';
-import { flat32, type Instruction, nop, out8, spin, sti, write32 } from '../../guest/flat32.ts';
-import { enableIrqForwarding, type VfioPseudoDevice } from '../../kvm-vfio.ts';
-import { bindVfioPci, type VfioBinding, type VfioFiles } from '../../vfio-bind.ts';
-import { INTX, labFunction, lowerIntx, quietIntx, raiseIntx } from '../../vfio-lab.ts';
-import type { Vm } from '../../vm.ts';
+import { flat32, type Instruction, nop, out8, spin, sti, write32 } from '../../guest/bytes.ts';
+import { EventFd } from '../../kvm/eventfd.ts';
+import { bindVfioPci, type VfioBinding, type VfioFiles } from '../../kvm/vfio/bind.ts';
+import { enableIrqForwarding, type VfioPseudoDevice } from '../../kvm/vfio/kvm-device.ts';
+import { INTX, labFunction, lowerIntx, quietIntx, raiseIntx } from '../../kvm/vfio/lab-function.ts';
+import type { Vm } from '../../kvm/vm/vm.ts';
 import { type Check, subject, table } from '../check.ts';
-import type { CheckContext } from '../context.ts';
-import { Driver } from '../drive.ts';
 import { CheckError } from '../errors.ts';
-import { at, DONE_PORT } from '../guests.ts';
-import { irqForwarding, vfioFunction } from '../needs.ts';
-import { OTHER_PORT } from '../writers.ts';
+import type { CheckContext } from '../kit/context.ts';
+import { Driver } from '../kit/drive.ts';
+import { at, DONE_PORT } from '../kit/guests.ts';
+import { irqForwarding, vfioFunction } from '../kit/needs.ts';
+import { OTHER_PORT } from '../kit/writers.ts';
 
 const DEVICE = 'Documentation/virt/kvm/devices/vfio.rst';
 const KERNEL = 'virt/kvm/vfio.c';

@@ -3,22 +3,22 @@
  * allow, the loss of a pending interrupt, must not come of a call that is refused.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { GsiRoute } from '../../abi/gsi-route.ts';
-import { encodeIcr } from '../../abi/icr.ts';
-import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../abi/lapic.ts';
+import { encodeIcr } from '../../abi/apic/icr.ts';
+import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../abi/apic/lapic.ts';
+import type { GsiRoute } from '../../abi/kvm/gsi-route.ts';
 import { kvmDebugGicMsiSetup, type VlpiIoctlName, vlpiIoctls, vlpiVcpuId } from '../../abi/vlpi.ts';
-import { flat32, nop, out8 } from '../../guest/flat32.ts';
-import type { Machine } from '../../script/machine.ts';
-import type { Vm } from '../../vm.ts';
+import { flat32, nop, out8 } from '../../guest/bytes.ts';
+import type { Vm } from '../../kvm/vm/vm.ts';
+import type { Machine } from '../../script/machine/machine.ts';
 import { type Check, subject, table } from '../check.ts';
-import type { CheckContext } from '../context.ts';
-import { Driver } from '../drive.ts';
-import { DONE_PORT, writeInstruction } from '../guests.ts';
-import { forwarding } from '../needs.ts';
-import { sameRows, type Told } from '../notices.ts';
-import { send } from '../senders.ts';
-import { answerToUnknown, type Handle, strangers } from '../strangers.ts';
-import { byTurns, OTHER_PORT, primedMachine, range, told } from '../writers.ts';
+import type { CheckContext } from '../kit/context.ts';
+import { Driver } from '../kit/drive.ts';
+import { DONE_PORT, writeInstruction } from '../kit/guests.ts';
+import { forwarding } from '../kit/needs.ts';
+import { sameRows, type Told } from '../kit/notices.ts';
+import { send } from '../kit/senders.ts';
+import { answerToUnknown, type Handle, strangers } from '../kit/strangers.ts';
+import { byTurns, OTHER_PORT, primedMachine, range, told } from '../kit/writers.ts';
 
 const SERIES = 'RFC PATCH 01/13 of the vLPI series, include/uapi/linux/kvm.h';
 const UNKNOWN_NUMBER = 'Documentation/driver-api/ioctl.rst, return code';

@@ -34,7 +34,7 @@ import {
   type VfioPseudoDevice,
   type Vm,
 } from 'kvm-dsm';
-import { FAULT_PARAMETER, faults } from '../../../lib/suite/faults.ts';
+import { FAULT_PARAMETER, faults } from '../../../lib/suite/faults/table.ts';
 
 const LAPIC = 0xfee0_0000;
 const ICR = LAPIC + 0x300;

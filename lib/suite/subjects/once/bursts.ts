@@ -1,12 +1,12 @@
 /** Plain writes: one, many, equal ones, with other exits behind them. */
-import { type Instruction, in8, mov32, out8, read32, write32 } from '../../../guest/flat32.ts';
+import { type Instruction, in8, mov32, out8, read32, write32 } from '../../../guest/bytes.ts';
 import { type Check, table } from '../../check.ts';
-import type { CheckContext } from '../../context.ts';
-import { Driver } from '../../drive.ts';
-import { type LapicWrite, lapicWriter, writeInstruction as write } from '../../guests.ts';
-import { forwarding, steps } from '../../needs.ts';
-import { SLOT } from '../../sources.ts';
-import { byTurns, checkEachOnce, DEVICE, nth, nthSend, OTHER_PORT, primed, range } from '../../writers.ts';
+import type { CheckContext } from '../../kit/context.ts';
+import { Driver } from '../../kit/drive.ts';
+import { type LapicWrite, lapicWriter, writeInstruction as write } from '../../kit/guests.ts';
+import { forwarding, steps } from '../../kit/needs.ts';
+import { SLOT } from '../../kit/sources.ts';
+import { byTurns, checkEachOnce, DEVICE, nth, nthSend, OTHER_PORT, primed, range } from '../../kit/writers.ts';
 
 /** That each of these writes comes out once. */
 async function checkWrites(ctx: CheckContext, writes: readonly LapicWrite[]): Promise<void> {

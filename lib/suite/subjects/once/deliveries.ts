@@ -1,14 +1,14 @@
 /** What local APICs do with a forwarded IPI: deliver it once, too. Counted in the guests' memory by their handlers. */
-import { encodeIcr, encodeIcr2, type IcrFields } from '../../../abi/icr.ts';
-import { hlt, nop, out8, sti } from '../../../guest/flat32.ts';
-import type { MachineVcpu } from '../../../script/machine-vcpu.ts';
+import { encodeIcr, encodeIcr2, type IcrFields } from '../../../abi/apic/icr.ts';
+import { hlt, nop, out8, sti } from '../../../guest/bytes.ts';
+import type { MachineVcpu } from '../../../script/machine/vcpu.ts';
 import { type Check, table } from '../../check.ts';
-import type { CheckContext } from '../../context.ts';
-import { atOnce, type Driver, isPort } from '../../drive.ts';
-import { DONE_PORT, icr, icr2, type LapicWrite, writeInstruction as write } from '../../guests.ts';
-import { forwarding } from '../../needs.ts';
-import { sameRows } from '../../notices.ts';
-import { OTHER_PORT, primedMachine, range, told } from '../../writers.ts';
+import type { CheckContext } from '../../kit/context.ts';
+import { atOnce, type Driver, isPort } from '../../kit/drive.ts';
+import { DONE_PORT, icr, icr2, type LapicWrite, writeInstruction as write } from '../../kit/guests.ts';
+import { forwarding } from '../../kit/needs.ts';
+import { sameRows } from '../../kit/notices.ts';
+import { OTHER_PORT, primedMachine, range, told } from '../../kit/writers.ts';
 import { moveTo, upToMove } from './signals.ts';
 
 const PATCH = 'patch 2/3: the local APIC acts on the write as well; SDM vol. 3 11.6.1';

@@ -1,11 +1,21 @@
 /** One instruction that writes both registers, or that writes and goes on in user space. */
-import { type Instruction, mov32, out8, write32 } from '../../../guest/flat32.ts';
+import { type Instruction, mov32, out8, write32 } from '../../../guest/bytes.ts';
 import { type Check, type Shortfall, table } from '../../check.ts';
-import type { CheckContext } from '../../context.ts';
-import { at, DONE_PORT } from '../../guests.ts';
-import { forwarding } from '../../needs.ts';
-import { HOOK } from '../../sources.ts';
-import { answer, checkEachOnce, DEVICE, nth, nthSend, OTHER_PORT, primed, primedMachine, told } from '../../writers.ts';
+import type { CheckContext } from '../../kit/context.ts';
+import { at, DONE_PORT } from '../../kit/guests.ts';
+import { forwarding } from '../../kit/needs.ts';
+import { HOOK } from '../../kit/sources.ts';
+import {
+  answer,
+  checkEachOnce,
+  DEVICE,
+  nth,
+  nthSend,
+  OTHER_PORT,
+  primed,
+  primedMachine,
+  told,
+} from '../../kit/writers.ts';
 
 const ICR_ADDRESS = at('ICR');
 const ICR2_ADDRESS = at('ICR2');

@@ -1,13 +1,13 @@
 /** One vCPU's writes while another one's are still to be told of, and all at once. */
-import { encodeIcr, encodeIcr2 } from '../../../abi/icr.ts';
-import { type Instruction, out8 } from '../../../guest/flat32.ts';
+import { encodeIcr, encodeIcr2 } from '../../../abi/apic/icr.ts';
+import { type Instruction, out8 } from '../../../guest/bytes.ts';
 import { type Check, table } from '../../check.ts';
-import type { CheckContext } from '../../context.ts';
-import { atOnce, type Driver } from '../../drive.ts';
-import { DONE_PORT, icr, icr2, type LapicWrite, writeInstruction as write } from '../../guests.ts';
-import { forwarding } from '../../needs.ts';
-import { SLOT } from '../../sources.ts';
-import { answer, checkEachOnce, nth, nthSend, OTHER_PORT, primed, primedMachine, range } from '../../writers.ts';
+import type { CheckContext } from '../../kit/context.ts';
+import { atOnce, type Driver } from '../../kit/drive.ts';
+import { DONE_PORT, icr, icr2, type LapicWrite, writeInstruction as write } from '../../kit/guests.ts';
+import { forwarding } from '../../kit/needs.ts';
+import { SLOT } from '../../kit/sources.ts';
+import { answer, checkEachOnce, nth, nthSend, OTHER_PORT, primed, primedMachine, range } from '../../kit/writers.ts';
 import { moveTo, upToMove } from './signals.ts';
 
 const OWN_SLOT = `${SLOT}: the slot is the vCPU's`;

@@ -1,16 +1,26 @@
 /** Writes among signals, immediate_exit and kicks. */
-import { APIC_DEFAULT_PHYS_BASE } from '../../../abi/lapic.ts';
-import type { Exit } from '../../../exit.ts';
-import { hlt, type Instruction, mov32, sti } from '../../../guest/flat32.ts';
-import type { VcpuRun } from '../../../vcpu-run.ts';
+import { APIC_DEFAULT_PHYS_BASE } from '../../../abi/apic/lapic.ts';
+import type { Exit } from '../../../exit/decode.ts';
+import { hlt, type Instruction, mov32, sti } from '../../../guest/bytes.ts';
+import type { VcpuRun } from '../../../kvm/vcpu/run/run.ts';
 import { type Check, table } from '../../check.ts';
-import type { CheckContext } from '../../context.ts';
-import { atOnce, type Driver, isPort } from '../../drive.ts';
 import { CheckError } from '../../errors.ts';
-import { at, DONE_PORT, type LapicWrite, writeInstruction as write } from '../../guests.ts';
-import { forwarding } from '../../needs.ts';
-import { SLOT } from '../../sources.ts';
-import { answer, byTurns, checkEachOnce, DEVICE, nth, nthSend, primed, primedMachine, range } from '../../writers.ts';
+import type { CheckContext } from '../../kit/context.ts';
+import { atOnce, type Driver, isPort } from '../../kit/drive.ts';
+import { at, DONE_PORT, type LapicWrite, writeInstruction as write } from '../../kit/guests.ts';
+import { forwarding } from '../../kit/needs.ts';
+import { SLOT } from '../../kit/sources.ts';
+import {
+  answer,
+  byTurns,
+  checkEachOnce,
+  DEVICE,
+  nth,
+  nthSend,
+  primed,
+  primedMachine,
+  range,
+} from '../../kit/writers.ts';
 
 const EINTR = `${SLOT}; Documentation/virt/kvm/api.rst 4.10: EINTR`;
 const IMMEDIATE = `${SLOT}; Documentation/virt/kvm/api.rst 5: immediate_exit`;

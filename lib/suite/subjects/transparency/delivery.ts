@@ -1,11 +1,11 @@
 /** Where an IPI goes in this VM: as the SDM has it, forwarded or not, and once. */
-import { encodeIcr, encodeIcr2, type Icr } from '../../../abi/icr.ts';
-import { mpStates } from '../../../abi/x86.ts';
-import { flat32, out8 } from '../../../guest/flat32.ts';
-import type { Machine } from '../../../script/machine.ts';
+import { encodeIcr, encodeIcr2, type Icr } from '../../../abi/apic/icr.ts';
+import { mpStates } from '../../../abi/kvm/index.ts';
+import { flat32, out8 } from '../../../guest/bytes.ts';
+import type { Machine } from '../../../script/machine/machine.ts';
 import type { Check } from '../../check.ts';
-import type { CheckContext } from '../../context.ts';
-import { DONE_PORT, icr, icr2, type LapicWrite, lapicWriter, writeInstruction as write } from '../../guests.ts';
+import type { CheckContext } from '../../kit/context.ts';
+import { DONE_PORT, icr, icr2, type LapicWrite, lapicWriter, writeInstruction as write } from '../../kit/guests.ts';
 import { HERE_PORT, letTake, sendBy, take } from './turns.ts';
 
 const SDM = 'SDM vol. 3 11.6';

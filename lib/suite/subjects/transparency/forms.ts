@@ -1,10 +1,10 @@
 /** What an instruction that writes ICR2 or ICR does to its vCPU: the same as if it wrote memory. */
-import { APIC_DEFAULT_PHYS_BASE, lapicRegisters, readLapicRegister } from '../../../abi/lapic.ts';
-import type { KvmRegs } from '../../../abi/x86.ts';
-import { out8 } from '../../../guest/flat32.ts';
+import { APIC_DEFAULT_PHYS_BASE, lapicRegisters, readLapicRegister } from '../../../abi/apic/lapic.ts';
+import type { KvmRegs } from '../../../abi/kvm/index.ts';
+import { out8 } from '../../../guest/bytes.ts';
 import type { Check } from '../../check.ts';
-import type { CheckContext } from '../../context.ts';
-import { DONE_PORT } from '../../guests.ts';
+import type { CheckContext } from '../../kit/context.ts';
+import { DONE_PORT } from '../../kit/guests.ts';
 
 type Bits = 32 | 64;
 

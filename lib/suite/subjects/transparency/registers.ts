@@ -1,12 +1,12 @@
 /** What makes no exit: every other register, every other size, every read. */
-import { APIC_DEFAULT_PHYS_BASE, lapicRegisters, readLapicRegister } from '../../../abi/lapic.ts';
-import type { Exit } from '../../../exit.ts';
+import { APIC_DEFAULT_PHYS_BASE, lapicRegisters, readLapicRegister } from '../../../abi/apic/lapic.ts';
+import type { Exit } from '../../../exit/decode.ts';
+import { flat32, type Instruction, out8, read32, write16, write32 } from '../../../guest/bytes.ts';
 import type { GuestCode } from '../../../guest/code.ts';
-import { flat32, type Instruction, out8, read32, write16, write32 } from '../../../guest/flat32.ts';
 import type { Check } from '../../check.ts';
-import type { CheckContext } from '../../context.ts';
-import { DONE_PORT, runUntilDone } from '../../guests.ts';
-import { HOOK } from '../../sources.ts';
+import type { CheckContext } from '../../kit/context.ts';
+import { DONE_PORT, runUntilDone } from '../../kit/guests.ts';
+import { HOOK } from '../../kit/sources.ts';
 
 const BASE = APIC_DEFAULT_PHYS_BASE;
 const { ICR, ICR2, EOI, TPR, SVR } = lapicRegisters;

@@ -1,14 +1,14 @@
 /** What an ICR write leaves alone: the rest of its vCPU, memory, the other vCPUs; and what is so at its exit. */
-import { lapicRegisters } from '../../../abi/lapic.ts';
-import type { Exit } from '../../../exit.ts';
-import { flat32, hlt, nop, out8 } from '../../../guest/flat32.ts';
-import { PAGE_SIZE } from '../../../memory.ts';
-import type { Machine } from '../../../script/machine.ts';
-import type { Vcpu } from '../../../vcpu.ts';
+import { lapicRegisters } from '../../../abi/apic/lapic.ts';
+import type { Exit } from '../../../exit/decode.ts';
+import { flat32, hlt, nop, out8 } from '../../../guest/bytes.ts';
+import { PAGE_SIZE } from '../../../kvm/guest-memory.ts';
+import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
+import type { Machine } from '../../../script/machine/machine.ts';
 import type { Check } from '../../check.ts';
-import type { CheckContext } from '../../context.ts';
-import { DONE_PORT, icr, icr2, lapicWriter, writeInstruction } from '../../guests.ts';
-import { forwarding, hardwareVirtualization } from '../../needs.ts';
+import type { CheckContext } from '../../kit/context.ts';
+import { DONE_PORT, icr, icr2, lapicWriter, writeInstruction } from '../../kit/guests.ts';
+import { forwarding, hardwareVirtualization } from '../../kit/needs.ts';
 import { HERE_PORT, letTake, sendBy, take } from './turns.ts';
 
 const PATCH = 'patch 2/3: the exit is a notification';

@@ -1,11 +1,11 @@
 /** vCPUs of one machine by turns, exit by exit: what is handled when does not depend on the scheduler then. */
-import { describeExit, type Exit } from '../../../exit.ts';
+import { describeExit, type Exit } from '../../../exit/decode.ts';
+import { flat32, out8 } from '../../../guest/bytes.ts';
 import type { GuestCode } from '../../../guest/code.ts';
-import { flat32, out8 } from '../../../guest/flat32.ts';
-import type { Machine } from '../../../script/machine.ts';
-import type { Vcpu } from '../../../vcpu.ts';
-import type { CheckContext } from '../../context.ts';
-import { DONE_PORT } from '../../guests.ts';
+import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
+import type { Machine } from '../../../script/machine/machine.ts';
+import type { CheckContext } from '../../kit/context.ts';
+import { DONE_PORT } from '../../kit/guests.ts';
 
 /** Where a guest leaves that goes on behind it. */
 export const HERE_PORT = 0x12;

@@ -1,0 +1,327 @@
+/** struct kvm_run: the page that KVM_RUN and user space share. Source: include/uapi/linux/kvm.h. */
+import { ArgumentError } from '../../base/errors.ts';
+import { array, bytes, type LayoutValue, layout, struct, u8, u16, u32, u64 } from '../layout.ts';
+import { kvmRegs, kvmSregs } from './regs.ts';
+import { kvmVcpuEvents } from './vcpu-state.ts';
+
+/** Where the union of the exits' payloads starts in kvm_run, in bytes. */
+export const RUN_UNION_OFFSET = 32;
+/** The union's size in bytes: the kernel pads it to this, whatever exits it knows. */
+export const RUN_UNION_SIZE = 256;
+/** Where the sync register area starts, in bytes. */
+export const RUN_SYNC_REGS_OFFSET = 304;
+/** The sync register area's size in bytes. */
+export const SYNC_REGS_SIZE_BYTES = 2048;
+
+/** struct kvm_run but for the union. The vCPU's mapping (KVM_GET_VCPU_MMAP_SIZE) is longer: the PIO page follows. */
+export const kvmRun = layout('struct kvm_run', RUN_SYNC_REGS_OFFSET + SYNC_REGS_SIZE_BYTES, {
+  requestInterruptWindow: u8(0),
+  immediateExit: u8(1),
+  exitReason: u32(8),
+  readyForInterruptInjection: u8(12),
+  ifFlag: u8(13),
+  flags: u16(14),
+  cr8: u64(16),
+  apicBase: u64(24),
+  kvmValidRegs: u64(288),
+  kvmDirtyRegs: u64(296),
+});
+export type KvmRun = LayoutValue<typeof kvmRun>;
+
+/** struct kvm_sync_regs, at RUN_SYNC_REGS_OFFSET: filled as kvm_valid_regs asks, taken as kvm_dirty_regs says. */
+export const kvmSyncRegs = layout('struct kvm_sync_regs', 520, {
+  regs: struct(kvmRegs, 0),
+  sregs: struct(kvmSregs, 144),
+  events: struct(kvmVcpuEvents, 456),
+});
+export type KvmSyncRegs = LayoutValue<typeof kvmSyncRegs>;
+
+/** Bits of kvm_valid_regs and kvm_dirty_regs. */
+export const KVM_SYNC_X86_REGS = 1;
+export const KVM_SYNC_X86_SREGS = 2;
+export const KVM_SYNC_X86_EVENTS = 4;
+
+/** KVM_EXIT_UNKNOWN. */
+export const runHw = layout('struct kvm_run', 8, { hardwareExitReason: u64(0) }, 'hw');
+
+/** KVM_EXIT_FAIL_ENTRY. */
+export const runFailEntry = layout(
+  'struct kvm_run',
+  16,
+  { hardwareEntryFailureReason: u64(0), cpu: u32(8) },
+  'fail_entry',
+);
+
+/** KVM_EXIT_EXCEPTION. */
+export const runEx = layout('struct kvm_run', 8, { exception: u32(0), errorCode: u32(4) }, 'ex');
+
+/** KVM_EXIT_IO. `size` in bytes; `dataOffset` in bytes from the start of kvm_run. */
+export const runIo = layout(
+  'struct kvm_run',
+  16,
+  { direction: u8(0), size: u8(1), port: u16(2), count: u32(4), dataOffset: u64(8) },
+  'io',
+);
+
+/** KVM_EXIT_DEBUG. */
+export const runDebug = layout(
+  'struct kvm_run',
+  32,
+  {
+    exception: u32(0, { cName: 'arch.exception' }),
+    pc: u64(8, { cName: 'arch.pc' }),
+    dr6: u64(16, { cName: 'arch.dr6' }),
+    dr7: u64(24, { cName: 'arch.dr7' }),
+  },
+  'debug',
+);
+
+/** KVM_EXIT_MMIO. `len` in bytes, at most 8. */
+export const runMmio = layout(
+  'struct kvm_run',
+  24,
+  { physAddr: u64(0), data: bytes(8, 8), len: u32(16), isWrite: u8(20) },
+  'mmio',
+);
+
+/** KVM_EXIT_HYPERCALL. */
+export const runHypercall = layout(
+  'struct kvm_run',
+  72,
+  { nr: u64(0), args: array(u64, 8, 6), ret: u64(56), flags: u64(64) },
+  'hypercall',
+);
+
+/** KVM_EXIT_TPR_ACCESS. */
+export const runTprAccess = layout('struct kvm_run', 16, { rip: u64(0), isWrite: u32(8) }, 'tpr_access');
+
+/** KVM_EXIT_INTERNAL_ERROR. `ndata` of the 16 `data` words are valid. */
+export const runInternal = layout(
+  'struct kvm_run',
+  136,
+  { suberror: u32(0), ndata: u32(4), data: array(u64, 8, 16) },
+  'internal',
+);
+
+/** KVM_EXIT_INTERNAL_ERROR with KVM_INTERNAL_ERROR_EMULATION: lies over `internal`. */
+export const runEmulationFailure = layout(
+  'struct kvm_run',
+  32,
+  { suberror: u32(0), ndata: u32(4), flags: u64(8), insnSize: u8(16), insnBytes: bytes(17, 15) },
+  'emulation_failure',
+);
+
+/** KVM_EXIT_SYSTEM_EVENT. `ndata` of the 16 `data` words are valid. */
+export const runSystemEvent = layout(
+  'struct kvm_run',
+  136,
+  { type: u32(0), ndata: u32(4), data: array(u64, 8, 16) },
+  'system_event',
+);
+
+/** KVM_EXIT_IOAPIC_EOI. */
+export const runEoi = layout('struct kvm_run', 1, { vector: u8(0) }, 'eoi');
+
+/** KVM_EXIT_HYPERV; one of the three below follows `type`. */
+export const runHyperv = layout('struct kvm_run', 56, { type: u32(0) }, 'hyperv');
+
+/** KVM_EXIT_HYPERV_SYNIC: its place in the union is HYPERV_BODY_OFFSET. */
+export const runHypervSynic = layout(
+  'struct kvm_run',
+  32,
+  { msr: u32(0), control: u64(8), evtPage: u64(16), msgPage: u64(24) },
+  'hyperv.u.synic',
+);
+
+/** KVM_EXIT_HYPERV_HCALL. */
+export const runHypervHcall = layout(
+  'struct kvm_run',
+  32,
+  { input: u64(0), result: u64(8), params: array(u64, 16, 2) },
+  'hyperv.u.hcall',
+);
+
+/** KVM_EXIT_HYPERV_SYNDBG. */
+export const runHypervSyndbg = layout(
+  'struct kvm_run',
+  48,
+  { msr: u32(0), control: u64(8), status: u64(16), sendPage: u64(24), recvPage: u64(32), pendingPage: u64(40) },
+  'hyperv.u.syndbg',
+);
+
+/** KVM_EXIT_X86_RDMSR, KVM_EXIT_X86_WRMSR. User space answers in `error` and, for a read, `data`. */
+export const runMsr = layout(
+  'struct kvm_run',
+  24,
+  { error: u8(0), reason: u32(8), index: u32(12), data: u64(16) },
+  'msr',
+);
+
+/** KVM_EXIT_XEN; the hypercall follows `type`. */
+export const runXen = layout('struct kvm_run', 80, { type: u32(0) }, 'xen');
+
+/** KVM_EXIT_XEN_HCALL. */
+export const runXenHcall = layout(
+  'struct kvm_run',
+  72,
+  { longmode: u32(0), cpl: u32(4), input: u64(8), result: u64(16), params: array(u64, 24, 6) },
+  'xen.u.hcall',
+);
+
+/** KVM_EXIT_NOTIFY. */
+export const runNotify = layout('struct kvm_run', 4, { flags: u32(0) }, 'notify');
+
+/** KVM_EXIT_MEMORY_FAULT. `size` in bytes. Linux 6.8 on. */
+export const runMemoryFault = layout(
+  'struct kvm_run',
+  24,
+  { flags: u64(0), gpa: u64(8), size: u64(16) },
+  'memory_fault',
+);
+
+/** KVM_EXIT_TDX. The six words behind `nr` mean what `nr` says; the first is the return value. Linux 6.16 on. */
+export const runTdx = layout(
+  'struct kvm_run',
+  64,
+  {
+    flags: u64(0),
+    nr: u64(8),
+    ret: u64(16, { cName: 'unknown.ret' }),
+    data: array(u64, 24, 5, { cName: 'unknown.data' }),
+  },
+  'tdx',
+);
+
+/** KVM_EXIT_SNP_REQ_CERTS. Linux 7.0 on. */
+export const runSnpReqCerts = layout(
+  'struct kvm_run',
+  24,
+  { gpa: u64(0), npages: u64(8), ret: u64(16) },
+  'snp_req_certs',
+);
+
+/** Where hyperv.u and xen.u start in the union, in bytes. */
+export const HYPERV_BODY_OFFSET = 8;
+export const XEN_BODY_OFFSET = 8;
+
+/** Bytes of a mapping; 0 for one that was taken away by `close()`, and for what is none. */
+function sizeOf(mapping: DataView | Uint8Array | ArrayBuffer): number {
+  if (mapping instanceof ArrayBuffer || mapping instanceof Uint8Array) return mapping.byteLength;
+  // A DataView of a detached buffer throws when it is asked.
+  return mapping instanceof DataView && mapping.buffer.byteLength > 0 ? mapping.byteLength : 0;
+}
+
+/** kvm_run's own fields by name, read and written in place: no copy, so it shows what the last KVM_RUN left. */
+export class KvmRunView {
+  /** The vCPU's mapping. It may be longer than kvm_run: the data of KVM_EXIT_IO is behind it. */
+  readonly view: DataView;
+
+  /** Takes the vCPU's mapping, at least 288 bytes: kvm_run to the union's end. Throws ArgumentError for a shorter one. */
+  constructor(mapping: DataView | Uint8Array | ArrayBuffer) {
+    const least = RUN_UNION_OFFSET + RUN_UNION_SIZE;
+    const size = sizeOf(mapping);
+    if (size < least) {
+      throw new ArgumentError(
+        'mapping',
+        `kvm_run takes at least ${least} bytes, got ${size}`,
+        'Pass the whole mapping of an open vCPU (KVM_GET_VCPU_MMAP_SIZE bytes).',
+      );
+    }
+    this.view =
+      mapping instanceof DataView
+        ? mapping
+        : mapping instanceof ArrayBuffer
+          ? new DataView(mapping)
+          : new DataView(mapping.buffer, mapping.byteOffset, mapping.byteLength);
+  }
+
+  /** In: 1 asks for KVM_EXIT_IRQ_WINDOW_OPEN as soon as the guest can take an interrupt. */
+  get requestInterruptWindow(): number {
+    return this.view.getUint8(0);
+  }
+  set requestInterruptWindow(value: number) {
+    this.view.setUint8(0, value);
+  }
+
+  /** In: 1 makes KVM_RUN return EINTR at once. Not cleared by the kernel. */
+  get immediateExit(): number {
+    return this.view.getUint8(1);
+  }
+  set immediateExit(value: number) {
+    this.view.setUint8(1, value);
+  }
+
+  /** Out: a KVM_EXIT_* number. */
+  get exitReason(): number {
+    return this.view.getUint32(8, true);
+  }
+
+  /** Out: 1 if KVM_INTERRUPT may be called now. */
+  get readyForInterruptInjection(): number {
+    return this.view.getUint8(12);
+  }
+
+  /** Out: the guest's RFLAGS.IF. */
+  get ifFlag(): number {
+    return this.view.getUint8(13);
+  }
+
+  /** Out: KVM_RUN_X86_* bits. */
+  get flags(): number {
+    return this.view.getUint16(14, true);
+  }
+
+  /** In and out: CR8, for a VM without in-kernel LAPIC. */
+  get cr8(): bigint {
+    return this.view.getBigUint64(16, true);
+  }
+  set cr8(value: bigint) {
+    this.view.setBigUint64(16, value, true);
+  }
+
+  /** In and out: IA32_APIC_BASE, for a VM without in-kernel LAPIC. */
+  get apicBase(): bigint {
+    return this.view.getBigUint64(24, true);
+  }
+  set apicBase(value: bigint) {
+    this.view.setBigUint64(24, value, true);
+  }
+
+  /** In: KVM_SYNC_X86_* bits of the registers that KVM_RUN shall leave in the sync area. */
+  get kvmValidRegs(): bigint {
+    return this.view.getBigUint64(288, true);
+  }
+  set kvmValidRegs(value: bigint) {
+    this.view.setBigUint64(288, value, true);
+  }
+
+  /** In: KVM_SYNC_X86_* bits of the registers that KVM_RUN shall take from the sync area. */
+  get kvmDirtyRegs(): bigint {
+    return this.view.getBigUint64(296, true);
+  }
+  set kvmDirtyRegs(value: bigint) {
+    this.view.setBigUint64(296, value, true);
+  }
+
+  /** The registers in the sync area, decoded; only those that `kvmValidRegs` named are up to date. */
+  readSyncRegs(): KvmSyncRegs {
+    return kvmSyncRegs.read(this.view, RUN_SYNC_REGS_OFFSET);
+  }
+
+  /** Puts registers into the sync area; `kvmDirtyRegs` says which of them KVM_RUN takes. */
+  writeSyncRegs(regs: Partial<KvmSyncRegs>): void {
+    kvmSyncRegs.write(this.view, regs, RUN_SYNC_REGS_OFFSET);
+  }
+
+  /** A copy of the union's 256 bytes. */
+  copyUnion(): Uint8Array<ArrayBuffer> {
+    return copyUnion(this.view);
+  }
+}
+
+/** A copy of the 256-byte union of the kvm_run in `view`. */
+export function copyUnion(view: DataView): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(RUN_UNION_SIZE);
+  copy.set(new Uint8Array(view.buffer, view.byteOffset + RUN_UNION_OFFSET, RUN_UNION_SIZE));
+  return copy;
+}

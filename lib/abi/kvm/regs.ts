@@ -1,0 +1,122 @@
+/** Register structs of a vCPU. Source of every layout: arch/x86/include/uapi/asm/kvm.h. */
+import { array, bytes, type LayoutValue, layout, struct, structArray, u8, u16, u32, u64 } from '../layout.ts';
+
+/** struct kvm_regs: KVM_GET_REGS, KVM_SET_REGS. */
+export const kvmRegs = layout('struct kvm_regs', 144, {
+  rax: u64(0),
+  rbx: u64(8),
+  rcx: u64(16),
+  rdx: u64(24),
+  rsi: u64(32),
+  rdi: u64(40),
+  rsp: u64(48),
+  rbp: u64(56),
+  r8: u64(64),
+  r9: u64(72),
+  r10: u64(80),
+  r11: u64(88),
+  r12: u64(96),
+  r13: u64(104),
+  r14: u64(112),
+  r15: u64(120),
+  rip: u64(128),
+  rflags: u64(136),
+});
+export type KvmRegs = LayoutValue<typeof kvmRegs>;
+
+/** struct kvm_segment: `limit` in bytes; `type`, `s`, `dpl`, ... as in the descriptor; `unusable` is VMX's. */
+export const kvmSegment = layout('struct kvm_segment', 24, {
+  base: u64(0),
+  limit: u32(8),
+  selector: u16(12),
+  type: u8(14),
+  present: u8(15),
+  dpl: u8(16),
+  db: u8(17),
+  s: u8(18),
+  l: u8(19),
+  g: u8(20),
+  avl: u8(21),
+  unusable: u8(22),
+});
+export type KvmSegment = LayoutValue<typeof kvmSegment>;
+
+/** struct kvm_dtable: GDTR or IDTR; `limit` in bytes, less one. */
+export const kvmDtable = layout('struct kvm_dtable', 16, { base: u64(0), limit: u16(8) });
+export type KvmDtable = LayoutValue<typeof kvmDtable>;
+
+const segmentsAndControl = {
+  cs: struct(kvmSegment, 0),
+  ds: struct(kvmSegment, 24),
+  es: struct(kvmSegment, 48),
+  fs: struct(kvmSegment, 72),
+  gs: struct(kvmSegment, 96),
+  ss: struct(kvmSegment, 120),
+  tr: struct(kvmSegment, 144),
+  ldt: struct(kvmSegment, 168),
+  gdt: struct(kvmDtable, 192),
+  idt: struct(kvmDtable, 208),
+  cr0: u64(224),
+  cr2: u64(232),
+  cr3: u64(240),
+  cr4: u64(248),
+  cr8: u64(256),
+  efer: u64(264),
+  apicBase: u64(272),
+};
+
+/** struct kvm_sregs: KVM_GET_SREGS, KVM_SET_SREGS. `interruptBitmap`: 256 bits, the vector of a pending injection. */
+export const kvmSregs = layout('struct kvm_sregs', 312, {
+  ...segmentsAndControl,
+  interruptBitmap: array(u64, 280, 4),
+});
+export type KvmSregs = LayoutValue<typeof kvmSregs>;
+
+/** struct kvm_sregs2: KVM_GET_SREGS2, KVM_SET_SREGS2. `pdptrs` count if `flags` has KVM_SREGS2_FLAGS_PDPTRS_VALID. */
+export const kvmSregs2 = layout('struct kvm_sregs2', 320, {
+  ...segmentsAndControl,
+  flags: u64(280),
+  pdptrs: array(u64, 288, 4),
+});
+export type KvmSregs2 = LayoutValue<typeof kvmSregs2>;
+
+export const KVM_SREGS2_FLAGS_PDPTRS_VALID = 1;
+
+/** struct kvm_fpu: KVM_GET_FPU, KVM_SET_FPU. `fpr`: 8 x 16 bytes; `xmm`: 16 x 16 bytes. */
+export const kvmFpu = layout('struct kvm_fpu', 416, {
+  fpr: bytes(0, 128),
+  fcw: u16(128),
+  fsw: u16(130),
+  ftwx: u8(132),
+  lastOpcode: u16(134),
+  lastIp: u64(136),
+  lastDp: u64(144),
+  xmm: bytes(152, 256),
+  mxcsr: u32(408),
+});
+export type KvmFpu = LayoutValue<typeof kvmFpu>;
+
+/** struct kvm_debugregs: KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS. `db`: DR0..DR3. */
+export const kvmDebugregs = layout('struct kvm_debugregs', 128, {
+  db: array(u64, 0, 4),
+  dr6: u64(32),
+  dr7: u64(40),
+  flags: u64(48),
+});
+export type KvmDebugregs = LayoutValue<typeof kvmDebugregs>;
+
+/** struct kvm_xcr: one extended control register. */
+export const kvmXcr = layout('struct kvm_xcr', 16, { xcr: u32(0), value: u64(8) });
+export type KvmXcr = LayoutValue<typeof kvmXcr>;
+
+/** struct kvm_xcrs: KVM_GET_XCRS, KVM_SET_XCRS; the first `nrXcrs` of 16 entries count. */
+export const kvmXcrs = layout('struct kvm_xcrs', 392, {
+  nrXcrs: u32(0),
+  flags: u32(4),
+  xcrs: structArray(kvmXcr, 8, 16),
+});
+export type KvmXcrs = LayoutValue<typeof kvmXcrs>;
+
+/** struct kvm_xsave: KVM_GET_XSAVE, KVM_SET_XSAVE; the XSAVE area, 4096 bytes. KVM_GET_XSAVE2 may return more. */
+export const kvmXsave = layout('struct kvm_xsave', 4096, { region: bytes(0, 4096) });
+export type KvmXsave = LayoutValue<typeof kvmXsave>;

@@ -1,0 +1,26 @@
+import { ArgumentError } from './errors.ts';
+import { show } from './text.ts';
+
+/** A length of time: a number of milliseconds, or text such as `'250ms'`, `'2s'`, `'1.5m'`. */
+export type Duration = number | string;
+
+/** How long a guest may run if nobody says otherwise. */
+export const DEFAULT_DEADLINE = '10s';
+
+const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000 };
+
+/** Milliseconds of a duration, more than 0 and at most a day. Throws `ArgumentError` for anything else. */
+export function milliseconds(duration: Duration, argument = 'deadline'): number {
+  let value = Number.NaN;
+  if (typeof duration === 'number') value = duration;
+  else if (typeof duration === 'string') {
+    const match = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(duration);
+    if (match) value = Number(match[1]) * units[match[2]!]!;
+  }
+  if (value > 0 && value <= 86_400_000) return value;
+  throw new ArgumentError(
+    argument,
+    `${argument} ${show(duration)} is not a duration`,
+    'Give milliseconds as a number, or text such as "500ms" or "2s"; more than 0 and at most a day.',
+  );
+}

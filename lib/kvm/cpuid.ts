@@ -1,0 +1,57 @@
+import type { KvmCpuidEntry2 } from '../abi/kvm/index.ts';
+import { checkList, checkObject } from '../base/check.ts';
+
+/** CPUID leaves: what `kvm.supportedCpuid()` gives and `vcpu.setCpuid2()` takes. */
+export type Cpuid = readonly KvmCpuidEntry2[];
+
+/** Leaf 1, ECX bit 21: x2APIC. Source: Intel SDM volume 2, CPUID. */
+const X2APIC = 1 << 21;
+/** KVM's features, EAX. Source: Documentation/virt/kvm/x86/cpuid.rst. */
+const KVM_CPUID_FEATURES = 0x4000_0001;
+const KVM_FEATURE_PV_SEND_IPI = 1 << 11;
+
+/** Without the x2APIC: a guest stays in xAPIC mode, whose ICR is memory (0xfee00300) and not an MSR. */
+export function hideX2apic(cpuid: Cpuid): KvmCpuidEntry2[] {
+  return checked(cpuid).map((entry) => (entry.function === 1 ? { ...entry, ecx: (entry.ecx & ~X2APIC) >>> 0 } : entry));
+}
+
+/** Without KVM_FEATURE_PV_SEND_IPI: a guest sends its IPIs by the ICR and not by a hypercall. */
+export function hidePvIpi(cpuid: Cpuid): KvmCpuidEntry2[] {
+  return checked(cpuid).map((entry) =>
+    entry.function === KVM_CPUID_FEATURES ? { ...entry, eax: (entry.eax & ~KVM_FEATURE_PV_SEND_IPI) >>> 0 } : entry,
+  );
+}
+
+/** Hypervisors' leaves are looked for at each multiple of this from 0x40000000 on. */
+const HYPERVISOR_LEAVES = 0x100;
+const HYPERVISOR_BASE = 0x4000_0000;
+
+/**
+ * With Hyper-V's interface: its leaves stand where a guest looks first, KVM's own move to 0x40000100. KVM gives such a
+ * guest Hyper-V's MSRs and hypercalls.
+ *
+ * @param hyperv what `kvm.supportedHvCpuid()` gives
+ */
+export function hypervCpuid(cpuid: Cpuid, hyperv: Cpuid): KvmCpuidEntry2[] {
+  const isFirst = ({ function: leaf }: KvmCpuidEntry2) =>
+    leaf >= HYPERVISOR_BASE && leaf < HYPERVISOR_BASE + HYPERVISOR_LEAVES;
+  const own = checked(cpuid).map((entry) => {
+    if (!isFirst(entry)) return entry;
+    const moved = { ...entry, function: entry.function + HYPERVISOR_LEAVES };
+    // The first one tells the last; 0 stands for the one behind it.
+    if (entry.function === HYPERVISOR_BASE) moved.eax = (entry.eax || HYPERVISOR_BASE + 1) + HYPERVISOR_LEAVES;
+    return moved;
+  });
+  return [...own, ...checked(hyperv)];
+}
+
+/** The entry of a leaf and, where the leaf has some, a subleaf; `undefined` if the list lacks it. */
+export function cpuidEntry(cpuid: Cpuid, leaf: number, subleaf = 0): KvmCpuidEntry2 | undefined {
+  const entries = checked(cpuid).filter((entry) => entry.function === leaf);
+  return entries.find(({ flags, index }) => (flags & 1) === 0 || index === subleaf);
+}
+
+function checked(cpuid: Cpuid): Cpuid {
+  for (const entry of checkList('cpuid', cpuid)) checkObject('cpuid', entry);
+  return cpuid;
+}

@@ -1,0 +1,79 @@
+import { ioctlName } from '../abi/kvm/ioctl.ts';
+import { checkInteger } from '../base/check.ts';
+import { ArgumentError, ClosedError, IoctlError } from '../base/errors.ts';
+import { type NativeHandle, translated } from './native.ts';
+
+/** A KVM file descriptor with one owner: what `Kvm`, `Vm` and `Vcpu` have in common. */
+export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
+  #native: N | null;
+  readonly #what: string;
+
+  protected constructor(native: N, what: string) {
+    this.#native = native;
+    this.#what = what;
+  }
+
+  /** The addon's object. Throws `ClosedError`. */
+  protected get native(): N {
+    if (!this.#native) throw new ClosedError(this.#what);
+    return this.#native;
+  }
+
+  get closed(): boolean {
+    return this.#native === null;
+  }
+
+  /**
+   * The kernel's answer, 0 or more.
+   *
+   * @throws IoctlError with the errno and the request's name; ClosedError
+   */
+  protected ioctl(request: number, argument?: NodeJS.ArrayBufferView | number, advice?: string): number {
+    const native = this.native;
+    const result = translated(() => native.ioctl(request, argument));
+    if (result < 0) throw new IoctlError(ioctlName(request), -result, advice ? { advice } : {});
+    return result;
+  }
+
+  /** What a request of `size` bytes gives back. */
+  protected read(request: number, size: number): Uint8Array<ArrayBuffer> {
+    const buffer = new Uint8Array(size);
+    this.ioctl(request, buffer);
+    return buffer;
+  }
+
+  /**
+   * An ioctl that has no method here: the kernel's answer, 0 or more.
+   *
+   * The buffer has exactly the bytes that the request's number encodes; for the structs that end in an array (MSR, CPUID
+   * and routing lists, PMU event filters), those and as many entries as their count says. The kernel may change it.
+   *
+   * @param request the 32-bit number, of `ioctls`, a DSM profile's `requests`, or made by `_IOW` and its like
+   * @param argument a buffer, or an integer from 0 to 2^53-1 for a request that encodes no size
+   * @throws RefusedIoctlError for a request that is not KVM's, makes or carries an address or a file descriptor, or runs
+   *   a guest; ArgumentError for a buffer of the wrong size; IoctlError; ClosedError
+   */
+  ioctlRaw(request: number, argument?: NodeJS.ArrayBufferView | number): number {
+    checkInteger('request', request, 0, 0xffff_ffff);
+    if (typeof argument === 'number') checkInteger('argument', argument, 0, Number.MAX_SAFE_INTEGER);
+    else if (argument !== undefined && (!ArrayBuffer.isView(argument) || argument.buffer instanceof SharedArrayBuffer))
+      throw new ArgumentError(
+        'argument',
+        'argument is neither an integer nor a buffer of this thread',
+        'Give a Uint8Array or another view of an ArrayBuffer.',
+      );
+    return this.ioctl(request, argument);
+  }
+
+  /** Closes the file descriptor. Any order among a VM, its vCPUs and its memory is sound; twice is once. */
+  close(): void {
+    const native = this.#native;
+    // First: what throws here is closed all the same.
+    this.#native = null;
+    native?.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,231 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { ArgumentError, ClosedError, IoctlError, NativeLoadError, RefusedIoctlError } from '../base/errors.ts';
+
+/**
+ * What the addon offers. An `ioctl` result is the kernel's own (>= 0) or the errno negated; everything else that the
+ * kernel refuses is thrown. Use these through `Kvm`, `Vm`, `Vcpu` and `GuestMemory`.
+ */
+export interface NativeHandle {
+  ioctl(request: number, argument?: NodeJS.ArrayBufferView | number): number;
+  close(): void;
+}
+
+export interface NativeSystem extends NativeHandle {
+  createVm(type: number): NativeVm;
+}
+
+export interface NativeVm extends NativeHandle {
+  createVcpu(vcpuId: number): NativeVcpu;
+  setUserMemoryRegion(
+    slot: number,
+    flags: number,
+    guestPhysAddr: bigint,
+    memory: NativeMapping | null,
+    offset: number,
+    memorySize: number,
+  ): number;
+  getDirtyLog(slot: number, bitmap: Uint8Array): number;
+  clearDirtyLog(slot: number, firstPage: number, numPages: number, bitmap: Uint8Array): number;
+  setMsrFilter(filter: Uint8Array, bitmaps: readonly Uint8Array[]): number;
+  irqfd(event: NativeEventFd, gsi: number, flags: number, resample: NativeEventFd | null): number;
+  ioeventfd(event: NativeEventFd, ioeventfd: Uint8Array): number;
+  /** `null` for a KVM_CREATE_DEVICE_TEST that the type passes. */
+  createDevice(type: number, flags: number): NativeDevice | number | null;
+  reinjectControl(reinject: boolean): number;
+}
+
+export interface NativeEventFd {
+  /** The counter, which becomes 0; `null` while it is 0. */
+  read(): bigint | null;
+  write(count: bigint): void;
+  /** `callback` gets 0 once the counter is not 0, -ETIME after `seconds`, or -ECANCELED from `close`. */
+  wait(seconds: number, callback: (result: number) => void): void;
+  close(): void;
+}
+
+export interface NativeDevice {
+  /** KVM_SET/GET/HAS_DEVICE_ATTR. The file descriptor of `file` takes the payload's first four bytes. */
+  attr(
+    request: number,
+    group: number,
+    attr: bigint,
+    payload: Uint8Array | null,
+    file: NativeEventFd | NativeVfioFile | null,
+  ): number;
+  close(): void;
+}
+
+/** A container, a group or a device of VFIO. Results are the kernel's own, or the errno negated. */
+export interface NativeVfioFile {
+  checkExtension(extension: number): number;
+  setIommu(type: number): number;
+  /** VFIO_GROUP_FLAGS_*. */
+  groupStatus(): number;
+  setContainer(container: NativeVfioFile): number;
+  device(name: string): NativeVfioFile | number;
+  /** Flags, regions, IRQs. */
+  deviceInfo(): number[] | number;
+  /** Flags, count. */
+  irqInfo(index: number): number[] | number;
+  /** Sets an event or none for each IRQ from `start` on, or does the action to so many of them. */
+  setIrqs(action: number, index: number, start: number, events: readonly (NativeEventFd | null)[] | number): number;
+  /** Flags, size. */
+  regionInfo(index: number): number[] | number;
+  readRegion(index: number, offset: number, bytes: Uint8Array): number;
+  writeRegion(index: number, offset: number, bytes: Uint8Array): number;
+  close(): void;
+}
+
+export interface NativeStats {
+  /** How many bytes of the statistics, from `offset` on, it put into `buffer`. */
+  read(offset: number, buffer: Uint8Array): number;
+  close(): void;
+}
+
+export interface NativeVcpu extends NativeHandle {
+  /** The mapped struct kvm_run and the pages behind it; detached by `close`. */
+  readonly kvmRun: ArrayBuffer;
+  /** 0: kvm_run holds an exit; -ETIME: the deadline came first; else the errno of KVM_RUN, negated. */
+  run(seconds: number): number;
+  /** Starts the vCPU's thread; gives the memory of the ring, if there is a plan. `onNews` must not throw. */
+  start(onNews: NativeNews, options: { vcpuId: number; record: NativeRecordPlan | null }): ArrayBuffer | null;
+  /** Into the guest again; the last news were that it is out. */
+  resume(): void;
+  /** Out of KVM_RUN, once or to stay out: the number that `acked` will reach; 0: it is out now. */
+  kick(): number;
+  pause(): number;
+  /** Asks the thread to end: its last news have the phase `ended`. */
+  halt(): void;
+  /** How many records lie in one piece, and giving the first of them back. */
+  recordsReady(): number;
+  consume(count: number): void;
+  /** entries, exits, recorded, kicks, foreign, again, ringStops. */
+  counters(): number[];
+}
+
+/** Where a vCPU's thread is: `Phase` of the addon. */
+export const phases = { running: 0, exit: 1, paused: 2, ringFull: 3, failed: 4, ended: 5 } as const;
+
+/**
+ * News of a vCPU's thread, once for all that has happened since the last call. `errno` belongs to `failed`. `held`:
+ * kvm_run has an exit that nobody has seen, with its number and its CLOCK_MONOTONIC time in ns.
+ */
+export type NativeNews = (phase: number, errno: number, acked: number, held: boolean, seq: number, ns: number) => void;
+
+export interface NativeRecordPlan {
+  reasons: number[];
+  capacity: number;
+  unionBytes: number;
+  ioBytes: number;
+  /** How many waiting records make the thread tell of them. */
+  watermark: number;
+  rip: boolean;
+}
+
+export interface NativeMapping {
+  readonly buffer: ArrayBuffer;
+  close(): void;
+}
+
+interface Addon {
+  System: new (path: string) => NativeSystem;
+  Mapping: new (bytes: number) => NativeMapping;
+  EventFd: new () => NativeEventFd;
+  VfioFile: new (name: string) => NativeVfioFile;
+  deviceAttr(
+    handle: NativeHandle,
+    request: number,
+    group: number,
+    attr: bigint,
+    payload: Uint8Array | null,
+    event: NativeEventFd | null,
+  ): number;
+  statsOf(handle: NativeHandle): NativeStats | number;
+  settleVcpu(vcpu: NativeVcpu): number;
+}
+
+// Three levels up from here, both in a checkout (lib/) and when built (dist/).
+const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
+
+let loaded: Addon | undefined;
+
+function addon(): Addon {
+  if (loaded) return loaded;
+  const require = createRequire(import.meta.url);
+  try {
+    loaded = require('node-gyp-build')(packageRoot) as Addon;
+  } catch (cause) {
+    throw new NativeLoadError(packageRoot, existsSync(`${packageRoot}/binding.gyp`), cause);
+  }
+  return loaded;
+}
+
+/** Opens a KVM device. Throws what `open` answers as an `IoctlError` whose ioctl is `open`. */
+export function openSystem(path: string): NativeSystem {
+  const { System } = addon();
+  return translated(() => new System(path));
+}
+
+/** Maps `bytes` of zeroed memory for a guest. */
+export function createMapping(bytes: number): NativeMapping {
+  const { Mapping } = addon();
+  return translated(() => new Mapping(bytes));
+}
+
+/** An eventfd whose counter is 0. */
+export function createEventFd(): NativeEventFd {
+  const { EventFd } = addon();
+  return translated(() => new EventFd());
+}
+
+/** Opens a file of /dev/vfio: `vfio`, or a group's. Throws what `open` answers. */
+export function openVfioFile(name: string): NativeVfioFile {
+  const { VfioFile } = addon();
+  return translated(() => new VfioFile(name));
+}
+
+/** KVM_SET/GET/HAS_DEVICE_ATTR on a System, a Vm or a Vcpu: 0, or the errno negated. */
+export function deviceAttrOf(
+  handle: NativeHandle,
+  request: number,
+  group: number,
+  attr: bigint,
+  payload: Uint8Array | null,
+): number {
+  return translated(() => addon().deviceAttr(handle, request, group, attr, payload, null));
+}
+
+/** KVM_GET_STATS_FD of a Vm or a Vcpu, or the errno negated. */
+export function statsOf(handle: NativeHandle): NativeStats | number {
+  return translated(() => addon().statsOf(handle));
+}
+
+/**
+ * Makes KVM finish what the vCPU's last exit left to do and act on its pending requests, without running the guest: 0 if
+ * that made an exit, which lies in kvm_run; -EINTR if it made none; else the errno of KVM_RUN, negated.
+ */
+export function settleVcpu(vcpu: NativeVcpu): number {
+  return translated(() => addon().settleVcpu(vcpu));
+}
+
+/** Runs a call into the addon and turns what it throws into this package's errors. */
+export function translated<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+function translate(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { errno, syscall, code } = error as NodeJS.ErrnoException;
+  if (typeof errno === 'number' && syscall) return new IoctlError(syscall, errno);
+  if (code === 'ERR_CLOSED') return new ClosedError(error.message.replace(/ is closed$/, ''));
+  if (code === 'ERR_IOCTL_REFUSED') return new RefusedIoctlError(error.message);
+  if (code === 'ERR_ARGUMENT')
+    return new ArgumentError('argument', error.message, 'Call the typed method for this request instead.');
+  return error;
+}

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { LabEmulatorError } from '../errors.ts';
+import { type CpioEntry, cpioDirectory, cpioFile, cpioLink, packCpio } from './cpio.ts';
+import { commandPath, initScript, mainInside, nodeInside, packageInside } from './init.ts';
+
+/** What the guest runs. */
+export interface GuestCommand {
+  argv: readonly string[];
+  env: Readonly<Record<string, string>>;
+  files: readonly { path: string; data: Uint8Array | string }[];
+  /** Links that have to exist, from path to target. */
+  links: readonly { path: string; target: string }[];
+  /** What the command reads: nothing, what the host sends, or a terminal of that size; the second line brings both. */
+  input: 'none' | 'pipe' | { rows: number; columns: number };
+}
+
+const busybox = ['/usr/bin/busybox', '/bin/busybox'];
+
+/** The initramfs of one run: busybox and init, and what this run is about. */
+export function makeInitramfs(command: GuestCommand): Buffer {
+  const entries: CpioEntry[] = [
+    ...['dev', 'proc', 'sys', 'tmp', 'media', 'root', 'run', 'etc'].map(cpioDirectory),
+    cpioFile('bin/busybox', readBusybox(), true),
+    cpioLink('bin/sh', 'busybox'),
+    cpioFile('init', initScript, true),
+    cpioLink('bin/node', nodeInside),
+    cpioFile('bin/kvm-dsm', `#!/bin/sh\nexec ${nodeInside} ${mainInside} "$@"\n`, true),
+    // A script below /run finds the package as it would beside an installed one.
+    cpioLink('run/node_modules/kvm-dsm', packageInside),
+    cpioFile('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\n'),
+    cpioFile('etc/hosts', '127.0.0.1 localhost\n'),
+    cpioFile(commandPath, shellScript(command)),
+    ...command.links.map(({ path, target }) => cpioLink(relative(path), target)),
+    ...command.files.map(({ path, data }) => cpioFile(relative(path), data)),
+  ];
+  if (command.input === 'pipe') entries.push(cpioFile('lab/input', ''));
+  else if (command.input !== 'none') {
+    entries.push(cpioFile('lab/terminal', `rows ${command.input.rows} cols ${command.input.columns}`));
+  }
+  // Not compressed: an emulated CPU takes longer to unpack it than an emulated disk to read the rest.
+  return packCpio(entries);
+}
+
+function readBusybox(): Buffer {
+  for (const path of busybox) {
+    try {
+      const image = readFileSync(path);
+      if (!isStatic(image)) continue;
+      return image;
+    } catch {
+      // The next place.
+    }
+  }
+  throw new LabEmulatorError('there is no statically linked busybox here', {
+    advice: 'Install the Debian package busybox-static (`kvm-dsm lab build` does).',
+  });
+}
+
+/** True if an ELF file has no interpreter: it needs nothing else to run. */
+function isStatic(image: Buffer): boolean {
+  const at = Number(image.readBigUInt64LE(32));
+  const size = image.readUInt16LE(54);
+  const count = image.readUInt16LE(56);
+  const interpreter = 3;
+  for (let index = 0; index < count; index++) {
+    if (image.readUInt32LE(at + index * size) === interpreter) return false;
+  }
+  return true;
+}
+
+function relative(path: string): string {
+  return path.replace(/^\/+/, '');
+}
+
+function shellScript({ argv, env }: GuestCommand): string {
+  const names = Object.entries(env).map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
+  return `${names.join('')}exec ${argv.map(shellQuote).join(' ')}\n`;
+}
+
+/** A word that the shell takes as it is. */
+export function shellQuote(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}

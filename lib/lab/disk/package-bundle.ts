@@ -1,0 +1,120 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { basename, dirname, join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Plugin } from 'esbuild';
+import { packageRoot, runsFromSource } from '../paths.ts';
+import { mainInside } from './init.ts';
+
+/** The expression, and not a word in quotes. */
+const ownUrl = /(?<!['`])import\.meta\.url(?!['`])/g;
+
+/** The bundle's files, in the package's folder inside. */
+const bundleFile = 'package.cjs';
+const cacheFile = 'package.cache';
+const loadFile = 'load.cjs';
+
+/** Loads the bundle with the code that V8 compiled when the disk was made. A cache that does not fit is ignored. */
+const load = `const { readFileSync } = require('node:fs');
+const { Script } = require('node:vm');
+const at = (name) => __dirname + '/' + name;
+const script = new Script(readFileSync(at('${bundleFile}'), 'latin1'), {
+  filename: at('${bundleFile}'),
+  cachedData: process.env.KVM_DSM_MAKE_CACHE ? undefined : readFileSync(at('${cacheFile}')),
+});
+script.runInThisContext()(require, module, (url) => import(url));
+if (process.env.KVM_DSM_MAKE_CACHE) require('node:fs').writeFileSync(at('${cacheFile}'), script.createCachedData());
+`;
+
+const start = `require('./${loadFile}').main(process.argv).then((code) => process.exit(code));
+`;
+
+/** Parts of Node.js that take long to load, and that most of what runs inside never calls. */
+const slowBuiltins = /^(?:node:)?(?:child_process|crypto|net|perf_hooks|readline|worker_threads|zlib)$/;
+
+/** Loads them when something of theirs is used, and not when they are imported. */
+const lazyBuiltins: Plugin = {
+  name: 'lazy-builtins',
+  setup(on) {
+    on.onResolve({ filter: slowBuiltins }, ({ path, namespace }) =>
+      namespace === 'lazy' ? { path, external: true } : { path, namespace: 'lazy' },
+    );
+    on.onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => {
+      const names = JSON.stringify(Object.keys(createRequire(import.meta.url)(path)));
+      const getter = `{ enumerable: true, get: () => require(${JSON.stringify(path)})[name] }`;
+      return { contents: `for (const name of ${names}) Object.defineProperty(exports, name, ${getter});` };
+    });
+  },
+};
+
+/**
+ * Bundles this package's command and its public module into one file, with V8's compiled code beside it.
+ *
+ * The emulated disk is slow at opening files and the emulated CPU at compiling code. A user's script imports
+ * dist/index.js, which hands it the modules of the running command.
+ *
+ * @param outdir where the bundle goes
+ * @param inside where it will lie in the guest: a module's `import.meta.url` is what it would be there, unbundled
+ */
+export async function bundlePackage(outdir: string, inside: string): Promise<void> {
+  const { build } = await import('esbuild');
+  const code = join(packageRoot, runsFromSource ? 'lib' : 'dist');
+  const extension = runsFromSource ? 'ts' : 'js';
+  mkdirSync(join(outdir, 'dist'), { recursive: true });
+  await build({
+    entryPoints: [join(code, `cli/lab-entry.${extension}`)],
+    outfile: join(outdir, bundleFile),
+    absWorkingDir: packageRoot,
+    bundle: true,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node20',
+    charset: 'ascii',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    // The host has bundled the script before it sends it.
+    external: ['esbuild'],
+    banner: { js: '(function (require, module, importModule) {' },
+    footer: { js: '})' },
+    logLevel: 'silent',
+    plugins: [
+      lazyBuiltins,
+      {
+        name: 'own-place',
+        setup(on) {
+          // Inside a lab there is no lab: what is left out need not be read.
+          on.onLoad({ filter: /\/lab\/index\.[jt]s$/ }, () => ({
+            contents: "throw new Error('this is a machine of the lab: the lab is outside');",
+          }));
+          on.onLoad({ filter: /\/bundle\/import-module\.[jt]s$/ }, () => ({
+            contents: 'const outer = importModule; export { outer as importModule };',
+          }));
+          on.onLoad({ filter: /\.[jt]s$/ }, async ({ path }) => {
+            if (relative(code, path).startsWith('..')) return undefined;
+            const text = await readFile(path, 'utf8');
+            if (text.search(ownUrl) < 0) return undefined;
+            const place = join(inside, 'dist', relative(code, path).replace(/\.ts$/, '.js'));
+            const url = JSON.stringify(pathToFileURL(place).href);
+            return { contents: text.replaceAll(ownUrl, url), loader: extension, resolveDir: dirname(path) };
+          });
+        },
+      },
+    ],
+  });
+  await writeFile(join(outdir, loadFile), load);
+  await writeFile(join(outdir, basename(mainInside)), start);
+  await writeFile(join(outdir, 'dist/index.js'), publicModule(makeCache(outdir)));
+}
+
+/** Runs the bundle once, in a process of its own, for V8's code; returns the names of the public module. */
+function makeCache(outdir: string): string[] {
+  const names = `console.log(JSON.stringify(Object.keys(require(${JSON.stringify(join(outdir, loadFile))}).api)))`;
+  const env = { ...process.env, KVM_DSM_MAKE_CACHE: '1', NODE_OPTIONS: '' };
+  return JSON.parse(execFileSync(process.execPath, ['-e', names], { env, encoding: 'utf8' })) as string[];
+}
+
+function publicModule(names: readonly string[]): string {
+  return `import package_ from '../../${loadFile}';\nexport const { ${names.join(', ')} } = package_.api;\n`;
+}

@@ -1,0 +1,101 @@
+import { print } from '../target/output.ts';
+import { paint } from '../target/paint.ts';
+import { describePlace } from '../target/target.ts';
+import { describeEvent, eventToJson, isExit, type TraceEvent } from '../trace/event.ts';
+import type { Finding } from './findings.ts';
+import type { RunOutcome } from './outcome.ts';
+import type { ParsedRun } from './parsed-run.ts';
+
+/** What `kvm-dsm run` prints while a script runs. */
+export interface RunReporter {
+  start(): void;
+  event(event: TraceEvent): void;
+  finding(finding: Finding): void;
+  /** Run number `run`, from 1, is over. */
+  ran(outcome: RunOutcome, run: number): void;
+  /** All is over: with the exits of all runs, and what came of the last. */
+  ended(outcome: RunOutcome, run: number): void;
+}
+
+/** How many of the last exits of a run among several are shown if it fails. */
+const KEPT = 100;
+
+/** One JSON object per line, or words for a person. */
+export function runReporter(run: ParsedRun): RunReporter {
+  const reporter = run.options.json ? jsonReporter(run) : textReporter(run);
+  // Several runs find the same; once is enough.
+  const found = new Set<string>();
+  return {
+    ...reporter,
+    finding(finding) {
+      if (!found.has(finding.message)) reporter.finding(finding);
+      found.add(finding.message);
+    },
+  };
+}
+
+function jsonReporter({ options: { repeat, seed }, part }: ParsedRun): RunReporter {
+  const line = (value: Record<string, unknown>) => print(`${JSON.stringify(value)}\n`);
+  return {
+    start() {},
+    event: (event) => line(eventToJson(event)),
+    finding({ id, message, advice }) {
+      line({ type: 'finding', id, message, advice });
+    },
+    ran({ failure, exits, seed }, run) {
+      if (repeat > 1 && !part) line({ type: 'run', run, of: repeat, seed, ok: !failure, exits });
+    },
+    ended({ failure, exits, seeded, seed: last }, run) {
+      const ok = !failure;
+      line({
+        type: 'result',
+        ok,
+        exits,
+        ...(repeat > 1 ? { runs: run } : {}),
+        ...(repeat > 1 || seeded || seed !== undefined ? { seed: last } : {}),
+        ...(failure ? { error: failure.json } : {}),
+      });
+    },
+  };
+}
+
+function textReporter({ options, part, again }: ParsedRun): RunReporter {
+  const { repeat, seed } = options;
+  const held: string[] = [];
+  let left = 0;
+  const say = (text: string) => print(`${text}\n`);
+  return {
+    start() {
+      say(paint('dim', `on ${describePlace()}`));
+    },
+    event(event) {
+      const text = describeEvent(event);
+      const words = isExit(event) && event.exit.name.startsWith('KVM_EXIT_DSM_') ? paint('bold', text) : text;
+      if (repeat === 1) return void say(words);
+      held.push(words);
+      if (held.length > KEPT) left += held.splice(0, 1).length;
+    },
+    finding({ message, advice }) {
+      say(`${paint('yellow', 'finding')}: ${message}\n  ${paint('cyan', '->')} ${advice}`);
+    },
+    ran({ failure, exits, seed }, run) {
+      if (failure && left > 0) say(`(${left} events before these are left out)`);
+      if (failure) for (const words of held) say(words);
+      held.length = 0;
+      left = 0;
+      if (repeat === 1 || part) return;
+      const verdict = failure ? paint('red', 'not ok') : 'ok';
+      say(`run ${run} of ${repeat}: ${verdict}, ${exits} exits, seed ${seed}`);
+    },
+    ended({ failure, exits, forwarded, seeded, seed: last }, run) {
+      const runs = repeat > 1 ? `${run} runs, ` : '';
+      const summary = `${runs}${exits} exits, ${forwarded} of them forwarded ICR writes; ran on ${describePlace()}`;
+      if (!failure) return void say(`${paint('green', 'ok')}: ${summary}`);
+      const which = repeat > 1 ? `run ${run} of ${repeat}, seed ${last}: ` : '';
+      say(`${paint('red', 'not ok')}: ${which}${failure.text}`);
+      say(summary);
+      if (repeat > 1 || seeded || seed !== undefined)
+        say(`to repeat it: ${again.replace(/^kvm-dsm run/, `$& --seed ${last}`)}`);
+    },
+  };
+}

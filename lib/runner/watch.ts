@@ -1,0 +1,77 @@
+import type { ChildProcess } from 'node:child_process';
+import { relative } from 'node:path';
+import { runArguments } from '../target/command-words.ts';
+import type { RunOptions } from '../target/options.ts';
+import { startOwn } from '../target/own-process.ts';
+import { paint } from '../target/paint.ts';
+import { bundleOptions } from './bundle/bundle.ts';
+
+const deadly: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/**
+ * Runs a script each time it, or what it imports, has changed, until a signal comes; returns the exit code of the last
+ * run that came to its end. Each run is a process of its own, and a change ends one that is still going on.
+ */
+export async function watch(path: string, script: string, args: string[], options: RunOptions): Promise<number> {
+  const { context } = await import('esbuild');
+  const runs = new Runs(runArguments(script, args, { ...options, watch: false }), relative(process.cwd(), path));
+  const bundle = await bundleOptions(path, '', { assets: new Set(), tests: false });
+  const changes = await context({
+    ...bundle,
+    // What cannot be bundled runs as well: the run says what is wrong, and the next change runs it again.
+    plugins: [...bundle.plugins, { name: 'watch', setup: ({ onEnd }) => onEnd(() => runs.next()) }],
+  });
+  const signalled = new Promise<void>((resolve) => {
+    for (const name of deadly) process.on(name, () => resolve());
+  });
+  await changes.watch();
+  await signalled;
+  await changes.dispose();
+  return runs.end();
+}
+
+/** One run at a time. */
+class Runs {
+  readonly #args: string[];
+  readonly #name: string;
+  #child: ChildProcess | undefined;
+  #ended: Promise<void> = Promise.resolve();
+  #wanted = 0;
+  #exitCode = 0;
+
+  constructor(args: string[], name: string) {
+    this.#args = args;
+    this.#name = name;
+  }
+
+  /** Ends the run that is going on, and begins another. */
+  next(): void {
+    const turn = ++this.#wanted;
+    this.#child?.kill('SIGTERM');
+    this.#ended = this.#ended.then(() => (turn === this.#wanted ? this.#run() : undefined));
+  }
+
+  #run(): Promise<void> {
+    const child = startOwn(this.#args);
+    this.#child = child;
+    return new Promise((resolve) => {
+      const over = (code: number | null) => {
+        this.#child = undefined;
+        if (code !== null) this.#exitCode = code;
+        if (child.signalCode === null)
+          process.stdout.write(paint('dim', `waiting for a change of ${this.#name} or of what it imports\n`));
+        resolve();
+      };
+      child.on('exit', over);
+      child.on('error', () => over(1));
+    });
+  }
+
+  /** Ends the run that is going on; returns the exit code of the last that was not ended so. */
+  async end(): Promise<number> {
+    this.#wanted += 1;
+    this.#child?.kill('SIGTERM');
+    await this.#ended;
+    return this.#exitCode;
+  }
+}

@@ -1,0 +1,105 @@
+import { isDeepStrictEqual } from 'node:util';
+import { checkObject, checkText } from '../../base/check.ts';
+import type { Exit } from '../../exit/decode.ts';
+import { vectorIn, vectorName } from '../../guest/exceptions.ts';
+import type { TraceExit } from '../../trace/event.ts';
+
+type DeepPartial<T> = T extends object ? { [K in keyof T]?: DeepPartial<T[K]> } : T;
+type ExpectedExit<E> = E extends { name: infer N } ? { name: N } & DeepPartial<Omit<E, 'name'>> : never;
+
+/** What a guest says: a sync point, a value (`is`: 32 bits), that it is done, a fault by vector. */
+type ExpectedWord =
+  | { sync: string | number }
+  | { value: string | number; is?: number }
+  | { done: true }
+  | { fault: string | number };
+
+/** An exit, or a guest's word, by the fields that matter to a test; `vcpu` and `rip` say who and where. */
+export type Expected = (ExpectedExit<Exit> | ExpectedWord) & { vcpu?: number; rip?: bigint };
+
+/** Throws ArgumentError unless it names an exit or a word. */
+export function checkExpected(want: Expected): Expected {
+  checkObject('expected', want);
+  if (!words.some((word) => word in want)) checkText('name', (want as { name: string }).name);
+  if ('fault' in want) vectorIn('fault', want.fault);
+  return want;
+}
+
+const words = ['sync', 'value', 'done', 'fault'] as const;
+
+/** What kind of event it is about: an exit's name, or a word. */
+export function kindOf(want: Expected): string {
+  return words.find((word) => word in want) ?? (want as { name: string }).name;
+}
+
+/** True if the event is of one of these kinds. */
+export function isOfKind(kinds: ReadonlySet<string>, { exit, word }: TraceExit): boolean {
+  return kinds.has(exit.name) || (word !== undefined && kinds.has(word.kind));
+}
+
+/** True if every field that `want` gives is so in `event`. */
+export function matches(want: Expected, event: TraceExit): boolean {
+  const { vcpu, rip, ...what } = want;
+  if (vcpu !== undefined && vcpu !== event.vcpu) return false;
+  if (rip !== undefined && rip !== event.rip) return false;
+  const { word } = event;
+  if ('sync' in what) return word?.kind === 'sync' && word.name === what.sync;
+  if ('value' in what)
+    return word?.kind === 'value' && word.name === what.value && (what.is ?? word.value) === word.value;
+  if ('done' in what) return word?.kind === 'done';
+  if ('fault' in what) return word?.kind === 'fault' && word.vector === vectorIn('fault', what.fault);
+  return includes(what, event.exit);
+}
+
+function includes(want: unknown, actual: unknown): boolean {
+  if (!isPlain(want)) return isDeepStrictEqual(want, actual);
+  if (typeof actual !== 'object' || actual === null) return false;
+  return Object.entries(want).every(([key, value]) => includes(value, (actual as Record<string, unknown>)[key]));
+}
+
+/** What of `want` is otherwise in `event`. */
+export function difference(want: Expected, event: TraceExit): string {
+  const actual: Record<string, unknown> = { ...event.exit, ...spoken(event), vcpu: event.vcpu, rip: event.rip };
+  return differences(want, actual).join('; ');
+}
+
+/** Of objects the fields that differ, by their path: `icr.vector is 0xf0, expected 0x41`. */
+function differences(want: object, actual: Record<string, unknown>, path = ''): string[] {
+  return Object.entries(want).flatMap(([key, value]) => {
+    const is = actual[key];
+    if (includes(value, is)) return [];
+    if (isPlain(value) && isPlain(is)) return differences(value, is as Record<string, unknown>, `${path}${key}.`);
+    return [`${path}${key} is ${show(is)}, expected ${show(value)}`];
+  });
+}
+
+function isPlain(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !Array.isArray(value);
+}
+
+/** A guest's word under the names that an expectation has for it. */
+function spoken({ word }: TraceExit): Record<string, unknown> {
+  if (word?.kind === 'sync') return { sync: word.name };
+  if (word?.kind === 'value') return { value: word.name, is: word.value };
+  if (word?.kind === 'fault') return { fault: vectorName(word.vector) };
+  return word?.kind === 'done' ? { done: true } : {};
+}
+
+export function describeExpected(want: Expected): string {
+  const { name, ...fields } = want as { name?: string };
+  const parts = Object.entries(fields).map(([key, value]) => `${key} ${show(value)}`);
+  return [...(name === undefined ? [] : [name]), ...parts].join(', ');
+}
+
+/** Numbers as they stand in guest code and in manuals. */
+function show(value: unknown): string {
+  if (typeof value === 'bigint') return `0x${value.toString(16)}`;
+  if (typeof value === 'number') return value >= 0 && value < 10 ? String(value) : `0x${value.toString(16)}`;
+  if (!isPlain(value)) return JSON.stringify(value) ?? String(value);
+  const parts = Object.entries(value).map(([key, part]) => `${key} ${show(part)}`);
+  return `{ ${parts.join(', ')} }`;
+}
+
+export function plural(count: number): string {
+  return count === 1 ? '1 exit' : `${count} exits`;
+}

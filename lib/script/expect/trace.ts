@@ -1,0 +1,147 @@
+import { checkInteger, checkList, checkText } from '../../base/check.ts';
+import type { Exit } from '../../exit/decode.ts';
+import { describeEvent, isExit, type TraceEvent, type TraceExit } from '../../trace/event.ts';
+import { ExpectationError } from '../errors.ts';
+import { FailureReport } from '../failure/report.ts';
+import type { Snapshot } from '../failure/snapshot.ts';
+import { checkExpected, describeExpected, type Expected, isOfKind, kindOf, matches, plural } from './expected.ts';
+import { explainMismatch, fewOf } from './side-by-side.ts';
+
+/** Every exit of a machine, in order: that is what iterating over it gives. `events` has the injections and kicks as well. */
+export class Trace implements Iterable<TraceExit> {
+  readonly #events: TraceEvent[] = [];
+  readonly #exits: TraceExit[] = [];
+  readonly #snapshot: () => Snapshot | undefined;
+
+  /** @param snapshot what its machine is like now, for the report of an expectation that fails */
+  constructor(snapshot: () => Snapshot | undefined = () => undefined) {
+    this.#snapshot = snapshot;
+  }
+
+  /** Appends; for the machine. */
+  record(event: TraceEvent): void {
+    this.#events.push(event);
+    if (isExit(event)) this.#exits.push(event);
+  }
+
+  /** All that happened: exits, and what the script did to the machine. */
+  get events(): readonly TraceEvent[] {
+    return this.#events;
+  }
+
+  /** How many exits. */
+  get length(): number {
+    return this.#exits.length;
+  }
+
+  [Symbol.iterator](): Iterator<TraceExit> {
+    return this.#exits[Symbol.iterator]();
+  }
+
+  /** The exits of one kind. */
+  named<N extends Exit['name']>(name: N): (TraceExit & { exit: Extract<Exit, { name: N }> })[] {
+    return this.#exits.filter((event) => event.exit.name === name) as (TraceExit & {
+      exit: Extract<Exit, { name: N }>;
+    })[];
+  }
+
+  /**
+   * Checks that, among the exits of the kinds that `expected` names, exactly these came, in this order. Each is compared
+   * by the fields that it gives.
+   *
+   * @throws ExpectationError that shows both sides
+   */
+  expect(expected: readonly Expected[]): void {
+    const kinds = kindsOf(expected);
+    const actual = this.#exits.filter((event) => isOfKind(kinds, event));
+    const same = actual.length === expected.length && expected.every((want, i) => matches(want, actual[i]!));
+    if (!same) throw this.mismatch(explainMismatch(expected, actual), [...kinds], actual.length);
+  }
+
+  /**
+   * Checks that these came in this order, whatever else came before, between and behind them.
+   *
+   * @throws ExpectationError that names the first that did not come where it should
+   */
+  expectInOrder(expected: readonly Expected[]): void {
+    const kinds = kindsOf(expected);
+    let from = 0;
+    for (const [index, want] of expected.entries()) {
+      const found = this.#exits.findIndex((event, at) => at >= from && matches(want, event));
+      if (found < 0) throw this.#notInOrder(expected, index, from, kinds);
+      from = found + 1;
+    }
+  }
+
+  #notInOrder(
+    expected: readonly Expected[],
+    index: number,
+    from: number,
+    kinds: ReadonlySet<string>,
+  ): ExpectationError {
+    const want = expected[index]!;
+    const before = expected[index - 1];
+    const early = this.#exits.slice(0, from).find((event) => matches(want, event));
+    const what = before ? `behind ${describeExpected(before)}` : 'at all';
+    const actual = this.#exits.filter((event) => isOfKind(kinds, event));
+    const lines = [
+      `${index + 1} of ${expected.length}: ${describeExpected(want)} did not come ${what}${early ? `; it came before, as #${early.seq}` : ''}`,
+      '',
+      'expected in this order:',
+      ...fewOf(expected.map((one, at) => `${at === index ? '!' : ' '} ${describeExpected(one)}`)),
+      'actual:',
+      ...(actual.length === 0 ? ['  none of these kinds'] : fewOf(actual.map((event) => `  ${describeEvent(event)}`))),
+    ];
+    return this.mismatch(lines.join('\n'), [...kinds], actual.length);
+  }
+
+  /**
+   * Checks how many came of what `expected` describes: per vCPU and destination, say, by `vcpu` and `destId`.
+   *
+   * @throws ExpectationError
+   */
+  expectCount(expected: Expected, count: number): void {
+    const kinds = kindsOf([expected]);
+    checkInteger('count', count, 0, Number.MAX_SAFE_INTEGER);
+    const actual = this.#exits.filter((event) => matches(expected, event));
+    if (actual.length === count) return;
+    const message = `expected ${plural(count)} of ${describeExpected(expected)}, got ${actual.length}`;
+    const lines = [message, '', ...fewOf(actual.map((event) => `  ${describeEvent(event)}`))];
+    throw this.mismatch(lines.join('\n'), [...kinds], actual.length);
+  }
+
+  /** Checks that nothing of this kind came, or nothing that is as described. Throws ExpectationError. */
+  expectNone(unwanted: Exit['name'] | Expected): void {
+    if (typeof unwanted !== 'object') checkText('name', unwanted);
+    const want = typeof unwanted === 'string' ? ({ name: unwanted } as Expected) : unwanted;
+    const kinds = kindsOf([want]);
+    const actual = this.#exits.filter((event) => matches(want, event));
+    if (actual.length > 0)
+      throw this.mismatch(explainMismatch([], actual, `no ${describeExpected(want)}`), [...kinds], actual.length);
+  }
+
+  /**
+   * The error of an expectation that does not hold: with the machine's state, where it has a machine that is open.
+   *
+   * @param text the first line says what is wrong
+   * @param kinds the kinds of event that were compared, and how many of them came
+   */
+  mismatch(text: string, kinds: readonly string[], seen: number): ExpectationError {
+    const [headline = ''] = text.split('\n', 1);
+    const seq = /#(\d+)/.exec(headline)?.[1];
+    const ending = { kind: 'expectation', headline, kinds, seen } as const;
+    const snapshot = this.#snapshot() ?? { vcpus: [], events: [...this.#events] };
+    const failure = new FailureReport(snapshot, ending, seq === undefined ? undefined : Number(seq));
+    const [cause] = failure.causes;
+    return new ExpectationError(cause === headline ? text : `${cause}\n${text}`, kinds, seen, failure);
+  }
+
+  /** One line per event, for a person. */
+  toString(): string {
+    return this.#events.map((event) => describeEvent(event)).join('\n');
+  }
+}
+
+function kindsOf(expected: readonly Expected[]): Set<string> {
+  return new Set(checkList('expected', expected).map((want) => kindOf(checkExpected(want))));
+}

@@ -1,0 +1,54 @@
+/**
+ * The diagnosis: what a snapshot says of why a test failed. Each sentence holds by what was read from the machine; what
+ * cannot be known is not said.
+ */
+import type { TraceExit } from '../../trace/event.ts';
+import type { Until } from '../machine/until.ts';
+import { endingCause } from './causes/exit.ts';
+import { goalCauses } from './causes/goal.ts';
+import { stateCauses } from './causes/state.ts';
+import { type KnownIpi, knownIpis } from './ipis.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** How what failed came to its end. */
+export type Ending =
+  /** It did not come to what it waited for. */
+  | { kind: 'deadline'; until: Until }
+  /** A vCPU cannot go on, has a fault that nobody handles, or says that an assertion did not hold. */
+  | { kind: 'exit'; event: TraceExit }
+  /** The trace is not as expected. `seen`: how many events of these kinds came. */
+  | { kind: 'expectation'; headline: string; kinds: readonly string[]; seen: number }
+  /** KVM_RUN failed. */
+  | { kind: 'ioctl' };
+
+export interface Cause {
+  readonly text: string;
+  /** The vcpu_ids that it is about. */
+  readonly vcpus: readonly number[];
+  /** The higher, the more certain that this is why. */
+  readonly weight: number;
+}
+
+/** What is sure to be wrong; below it stands what may be as it should. */
+const WRONG = 70;
+const MOST = 5;
+
+/** The most certain first. */
+export function diagnose(snapshot: Snapshot, ending: Ending): Cause[] {
+  const ipis = knownIpis(snapshot);
+  const ended = endedBy(snapshot, ipis, ending);
+  // What the state of a vCPU that cannot go on says of the others' waiting is of no interest.
+  const broken = ending.kind === 'exit' ? [ending.event.vcpu] : [];
+  const late = ending.kind === 'deadline';
+  const states = stateCauses(snapshot, ipis, ending).filter(
+    ({ vcpus, weight }) => (late || weight >= WRONG) && !vcpus.some((id) => broken.includes(id)),
+  );
+  return [...ended, ...goalCauses(snapshot, ipis, ending), ...states]
+    .sort((a, b) => b.weight - a.weight)
+    .slice(0, MOST);
+}
+
+function endedBy(snapshot: Snapshot, ipis: readonly KnownIpi[], ending: Ending): Cause[] {
+  if (ending.kind === 'exit') return [endingCause(snapshot, ipis, ending.event)];
+  return ending.kind === 'expectation' ? [{ text: ending.headline, vcpus: [], weight: 94 }] : [];
+}

@@ -1,0 +1,106 @@
+/** Why a vCPU could not go on: what the exit that ended the run says. */
+
+import { describeExit } from '../../../exit/decode.ts';
+import type { InternalErrorExit } from '../../../exit/exit.ts';
+import { disassemble } from '../../../guest/asm/disassemble.ts';
+import { vectorName } from '../../../guest/exceptions.ts';
+import { describeFault, type GuestFault } from '../../../guest/fault.ts';
+import type { GuestWord } from '../../../guest/protocol.ts';
+import { emulatesGuests } from '../../../host/emulation.ts';
+import type { TraceExit } from '../../../trace/event.ts';
+import type { Cause } from '../cause.ts';
+import { instructionAt } from '../code.ts';
+import { ipiName, type KnownIpi, names, senderName } from '../ipis.ts';
+import { hex, place } from '../names.ts';
+import type { CpuSnapshot, Snapshot, VcpuSnapshot } from '../snapshot.ts';
+
+export function endingCause(snapshot: Snapshot, ipis: readonly KnownIpi[], event: TraceExit): Cause {
+  const vcpu = snapshot.vcpus.find(({ id }) => id === event.vcpu);
+  const what = vcpu ? ending(vcpu, ipis, event) : describeExit(event.exit);
+  return { text: `vCPU ${event.vcpu}: ${what}`, vcpus: [event.vcpu], weight: 100 };
+}
+
+function ending(vcpu: VcpuSnapshot, ipis: readonly KnownIpi[], event: TraceExit): string {
+  const { word, exit } = event;
+  if (word?.kind === 'assert') return asserted(vcpu, word);
+  if (word?.kind === 'fault')
+    return event.fault
+      ? faulted(vcpu, event.fault)
+      : `${vectorName(word.vector)}, and its stack is not in guest memory`;
+  if (exit.name === 'KVM_EXIT_SHUTDOWN') return shutDown(vcpu, ipis);
+  if (exit.name === 'KVM_EXIT_INTERNAL_ERROR') return notEmulated(vcpu, exit);
+  if (exit.name === 'KVM_EXIT_FAIL_ENTRY')
+    return `the CPU refused the guest state (KVM_EXIT_FAIL_ENTRY, hardware reason ${hex(exit.hardwareEntryFailureReason)})`;
+  return describeExit(exit);
+}
+
+function asserted({ cpu, program }: VcpuSnapshot, word: Extract<GuestWord, { kind: 'assert' }>): string {
+  const where = typeof cpu === 'string' ? '' : ` at ${place(cpu.regs.rip, program)}`;
+  return `assertion failed${where}: ${word.text}, got ${hex(word.actual)}`;
+}
+
+/** After these RIP is behind the instruction that did it: #DB, #BP, #OF. Vectors from 32 on, and an NMI, come from elsewhere. */
+const traps = new Set([1, 2, 3, 4]);
+
+function faulted({ cpu, program }: VcpuSnapshot, fault: GuestFault): string {
+  const { rip } = fault;
+  const what = describeFault(fault).replace(hex(rip), place(rip, program));
+  const isTrap = traps.has(fault.vector) || fault.vector >= 32;
+  const instruction = typeof cpu === 'string' || isTrap ? undefined : instructionAt(cpu, cpu.regs.rip);
+  return instruction ? `${what}: ${instruction.text}` : what;
+}
+
+/** On AMD KVM brings the vCPU to the state after INIT before it tells of the shutdown. */
+export function isReset({ sregs, regs }: CpuSnapshot): boolean {
+  return regs.rip === 0xfff0n && sregs.cs.base === 0xffff_0000n;
+}
+
+function shutDown(vcpu: VcpuSnapshot, ipis: readonly KnownIpi[]): string {
+  const { cpu, program } = vcpu;
+  if (typeof cpu === 'string') return 'triple fault';
+  const reset = isReset(cpu);
+  const where = reset ? '' : `; at ${place(cpu.regs.rip, program)}${instruction(cpu)}`;
+  return `triple fault: ${tripleFault(vcpu, cpu, reset, ipis)}${where}`;
+}
+
+function instruction(cpu: CpuSnapshot): string {
+  const found = instructionAt(cpu, cpu.regs.rip);
+  return found ? `: ${found.text}` : '';
+}
+
+function tripleFault(vcpu: VcpuSnapshot, cpu: CpuSnapshot, reset: boolean, ipis: readonly KnownIpi[]): string {
+  const { idt } = cpu.sregs;
+  const last = ipis
+    .filter((ipi) => ['fixed', 'lowestPriority', 'nmi'].includes(ipi.icr.deliveryMode) && names(ipi, vcpu))
+    .at(-1);
+  const sent = last ? `; ${senderName(last)} had sent it ${ipiName(last)}` : '';
+  if (reset) {
+    if (vcpu.program && !vcpu.program.idt)
+      return `an exception or interrupt came, and it was started with an empty IDT (limit 0)${sent}`;
+    return `an exception could not be delivered; KVM has reset the registers, so the place is not known${sent}`;
+  }
+  if (idt.limit === 0) {
+    const came = cpu.lapic?.isr.at(-1);
+    if (came !== undefined) return `vector ${hex(came)} came, and the IDT is empty (limit 0)`;
+    return `an exception or interrupt came, and the IDT is empty (limit 0)${sent}`;
+  }
+  const code = cpu.code.bytes.length === 0 ? ', RIP is not in guest memory' : '';
+  return `an exception could not be delivered${code}, IDT at ${hex(idt.base)} (limit ${hex(idt.limit)}), RSP ${hex(cpu.regs.rsp)}${sent}`;
+}
+
+function notEmulated({ cpu, program }: VcpuSnapshot, exit: InternalErrorExit): string {
+  const name = `KVM_EXIT_INTERNAL_ERROR, ${exit.suberrorName ?? `suberror ${exit.suberror}`}`;
+  // There KVM runs by emulation what hardware would, and lacks some instructions: nothing is wrong with the guest.
+  const lacks = exit.suberrorName === 'KVM_INTERNAL_ERROR_EMULATION' && emulatesGuests();
+  const why = lacks
+    ? `this host's KVM works without hardware virtualization and cannot emulate the instruction (${name})`
+    : `KVM could not go on (${name})`;
+  if (typeof cpu === 'string') return why;
+  const at = ` at ${place(cpu.regs.rip, program)}`;
+  if (cpu.code.bytes.length === 0 && !exit.insnBytes) return `${why}${at}, which is not in guest memory`;
+  const told = exit.insnBytes?.length
+    ? disassemble(exit.insnBytes, { mode: cpu.mode, origin: cpu.regs.rip, count: 1 })[0]
+    : undefined;
+  const found = told ?? instructionAt(cpu, cpu.regs.rip);
+  return found ? `${why}${at}: ${found.text}` : `${why}${at}`;
+}

@@ -1,0 +1,81 @@
+/** Why what was waited for, or expected, did not come: what the programs and the trace say. */
+import { nearest } from '../../../guest/asm/suggest.ts';
+import { numberOf } from '../../../guest/protocol.ts';
+import { isExit, type TraceExit } from '../../../trace/event.ts';
+import type { Cause, Ending } from '../cause.ts';
+import { destinationName, ipiName, type KnownIpi } from '../ipis.ts';
+import { hex } from '../names.ts';
+import type { Snapshot } from '../snapshot.ts';
+
+export function goalCauses(snapshot: Snapshot, ipis: readonly KnownIpi[], ending: Ending): Cause[] {
+  const dsm = dsmCause(snapshot, ipis, ending);
+  if (ending.kind !== 'deadline') return dsm;
+  const { until } = ending;
+  if (typeof until === 'object' && 'sync' in until) return [...dsm, ...syncCause(snapshot, until)];
+  return dsm;
+}
+
+/** Nothing is forwarded, though a vCPU has written its ICR. */
+function dsmCause(snapshot: Snapshot, ipis: readonly KnownIpi[], ending: Ending): Cause[] {
+  const wanted =
+    ending.kind === 'expectation'
+      ? ending.seen === 0 && ending.kinds.some((kind) => kind.startsWith('KVM_EXIT_DSM_'))
+      : ending.kind === 'deadline' && waitsForDsm(ending.until);
+  const forwarded = snapshot.events.some((event) => isExit(event) && event.exit.name.startsWith('KVM_EXIT_DSM_'));
+  if (!wanted || forwarded) return [];
+  const written = ipis.find(({ from, seq }) => from !== null && seq === null);
+  if (written) {
+    const what = `vCPU ${written.from} wrote its ICR (${ipiName(written)} to ${destinationName(written)})`;
+    const text = `${what}, and no KVM_EXIT_DSM_ exit came: this kernel does not forward ICR writes, or APICv hides them`;
+    return [{ text, vcpus: [written.from!], weight: 95 }];
+  }
+  const lapics = snapshot.vcpus.flatMap(({ cpu }) => (typeof cpu === 'string' || !cpu.lapic ? [] : [cpu.lapic]));
+  if (lapics.length === 0 || lapics.some(({ registers }) => registers.ICR !== 0 || registers.ICR2 !== 0)) return [];
+  return [{ text: 'no vCPU has sent an IPI: the ICR of every LAPIC is 0', vcpus: [], weight: 60 }];
+}
+
+function waitsForDsm(until: unknown): boolean {
+  return (
+    typeof until === 'object' && until !== null && 'exit' in until && String(until.exit).startsWith('KVM_EXIT_DSM_')
+  );
+}
+
+interface SyncGoal {
+  sync: string | number;
+  count?: number;
+  vcpu?: number;
+}
+
+function syncCause({ vcpus, events }: Snapshot, { sync: name, count = 1, vcpu }: SyncGoal): Cause[] {
+  const came = events.filter((event): event is TraceExit => isExit(event) && event.word?.kind === 'sync');
+  const wanted = came.filter(({ word }) => word?.kind === 'sync' && word.name === name);
+  const shown = JSON.stringify(name);
+  const others = wanted.filter((event) => vcpu !== undefined && event.vcpu !== vcpu);
+  if (others.length > 0 && others.length === wanted.length)
+    return [
+      cause(`sync point ${shown} came from vCPU ${others[0]!.vcpu}, and the run waits for it from vCPU ${vcpu}`, 88),
+    ];
+  if (wanted.length > 0) return [cause(`sync point ${shown} came ${wanted.length} of ${count} times`, 66)];
+  // A name's number is too large to stand in code by chance; a number of the script's own is not.
+  if (typeof name !== 'string' || vcpus.some(({ program }) => program && hasNumber(program.bytes, numberOf(name))))
+    return [];
+  const heard = [...new Set(came.flatMap(({ word }) => (word?.kind === 'sync' ? [String(word.name)] : [])))];
+  const near = nearest(name, heard);
+  const told = heard.length === 0 ? 'none came' : `what came: ${heard.map((one) => JSON.stringify(one)).join(', ')}`;
+  return [
+    cause(
+      `no program has sync point ${shown} (its number ${hex(numberOf(name))} stands in no code); ${told}${near ? `; did you mean ${JSON.stringify(near)}?` : ''}`,
+      92,
+    ),
+  ];
+}
+
+function cause(text: string, weight: number): Cause {
+  return { text, vcpus: [], weight };
+}
+
+function hasNumber(bytes: Uint8Array, number: number): boolean {
+  const wanted = Buffer.alloc(4);
+  wanted.writeUInt32LE(number);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(wanted);
+}

@@ -1,0 +1,114 @@
+import { inspect } from 'node:util';
+import type { Failure } from '../../base/errors.ts';
+import { eventToJson } from '../../trace/event.ts';
+import { type Cause, diagnose, type Ending } from './cause.ts';
+import { instructionAt } from './code.ts';
+import { describeKernelLog, kernelLog } from './kernel-log.ts';
+import { hex, mpStateName } from './names.ts';
+import type { Snapshot, VcpuSnapshot } from './snapshot.ts';
+import { describeTrace, traceWindow } from './trace-window.ts';
+import { describeVcpu, describeVcpuBriefly } from './vcpu.ts';
+
+/** So many vCPUs are shown in full, and so many more in a line each: a report is one screen. */
+const IN_FULL = 2;
+const BRIEFLY = 4;
+
+/** What a machine was like when a run or an expectation failed, and what that says of the cause. */
+export class FailureReport implements Failure {
+  readonly #snapshot: Snapshot;
+  readonly #causes: readonly Cause[];
+  readonly #seq: number | undefined;
+  /** What the message has beside the first cause. */
+  readonly #headline: string;
+  #text: string | undefined;
+  #log: string[] | string | undefined;
+
+  /** @param seq the event that it is about */
+  constructor(snapshot: Snapshot, ending: Ending, seq?: number) {
+    this.#snapshot = snapshot;
+    this.#headline = ending.kind === 'expectation' ? ending.headline : '';
+    this.#seq = ending.kind === 'exit' ? ending.event.seq : seq;
+    this.#causes = diagnose(this.#snapshot, ending);
+  }
+
+  /** Why it failed, as far as can be said: the most certain first. Empty if nothing can be said. */
+  get causes(): string[] {
+    return this.#causes.map(({ text }) => text);
+  }
+
+  /** What stands below the message, made when it is asked for: further causes, the trace, vCPUs, the kernel's log. */
+  toString(): string {
+    this.#text ??= this.#lines().join('\n');
+    return this.#text;
+  }
+
+  [inspect.custom](): string {
+    return `\n${this}\n`;
+  }
+
+  #lines(): string[] {
+    const { events, note } = this.#snapshot;
+    const [full, brief] = this.#shown();
+    const more = this.#snapshot.vcpus.length - full.length - brief.length;
+    return [
+      ...this.causes.slice(1).flatMap((text) => (text === this.#headline ? [] : [`also: ${text}`])),
+      ...describeTrace(events, this.#seq),
+      ...(note ? [note] : []),
+      ...full.flatMap(describeVcpu),
+      ...brief.map(describeVcpuBriefly),
+      ...(more > 0 ? [`and ${more} more vCPUs`] : []),
+      ...describeKernelLog(this.#kernelLog),
+    ];
+  }
+
+  /** Those that the causes name come first. */
+  #shown(): [VcpuSnapshot[], VcpuSnapshot[]] {
+    const { vcpus } = this.#snapshot;
+    const named = this.#causes.flatMap((cause) => cause.vcpus);
+    const order = [...new Set([...named, ...vcpus.map(({ id }) => id)])];
+    const sorted = order.flatMap((id) => vcpus.find((vcpu) => vcpu.id === id) ?? []);
+    const byId = (list: VcpuSnapshot[]) => list.sort((a, b) => a.id - b.id);
+    return [byId(sorted.slice(0, IN_FULL)), byId(sorted.slice(IN_FULL, IN_FULL + BRIEFLY))];
+  }
+
+  get #kernelLog(): string[] | string {
+    const { during } = this.#snapshot;
+    this.#log ??= during ? kernelLog(during.from, during.to) : 'not looked at: it is not known when the machine ran';
+    return this.#log;
+  }
+
+  toJSON(): Record<string, unknown> {
+    const { events, vcpus } = this.#snapshot;
+    return {
+      causes: this.causes,
+      trace: traceWindow(events, this.#seq).map(eventToJson),
+      vcpus: vcpus.map(vcpuToJson),
+      kernelLog: this.#kernelLog,
+    };
+  }
+}
+
+function vcpuToJson(vcpu: VcpuSnapshot): Record<string, unknown> {
+  const { id, cpu } = vcpu;
+  const interrupts = Object.fromEntries([...vcpu.counters].map(([vector, count]) => [hex(vector), count]));
+  if (typeof cpu === 'string') return { id, unavailable: cpu, interrupts };
+  const { regs, mode, mpState, lapic } = cpu;
+  const instruction = instructionAt(cpu, regs.rip);
+  return {
+    id,
+    mpState: mpStateName(mpState),
+    mode,
+    regs: Object.fromEntries(Object.entries(regs).map(([name, value]) => [name, hex(value)])),
+    instruction: instruction?.text ?? null,
+    lapic: lapic && {
+      id: lapic.id,
+      x2apic: lapic.x2apic,
+      enabled: lapic.softwareEnabled && lapic.globallyEnabled,
+      irr: lapic.irr,
+      isr: lapic.isr,
+      tmr: lapic.tmr,
+      registers: Object.fromEntries(Object.entries(lapic.registers).map(([name, value]) => [name, hex(value)])),
+    },
+    interrupts,
+  };
+}

@@ -1,0 +1,144 @@
+/** What a machine was like when something failed: plain data, taken at once, so that a report can be made of it later. */
+import { decodeLapic, type Lapic } from '../../abi/apic/lapic.ts';
+import type { KvmRegs, KvmSregs } from '../../abi/kvm/index.ts';
+import type { GuestMode } from '../../guest/code.ts';
+import type { GuestFault } from '../../guest/fault.ts';
+import type { GuestMemory } from '../../kvm/guest-memory.ts';
+import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
+import type { TraceEvent } from '../../trace/event.ts';
+import type { MachineVcpu } from '../machine/vcpu.ts';
+import { type CodeWindow, readCode } from './code.ts';
+
+export interface LapicSnapshot extends Lapic {
+  /** In the mode that it is in: 8 bits, or 32 in x2APIC mode. */
+  readonly id: number;
+  readonly x2apic: boolean;
+  /** IA32_APIC_BASE bit 11. */
+  readonly globallyEnabled: boolean;
+}
+
+/** What the ioctls of one vCPU gave. */
+export interface CpuSnapshot {
+  /** Of a vCPU that told of a fault: as they were when it happened. */
+  readonly regs: KvmRegs;
+  readonly sregs: KvmSregs;
+  readonly mode: GuestMode;
+  readonly mpState: number;
+  /** `null` without an in-kernel LAPIC. */
+  readonly lapic: LapicSnapshot | null;
+  readonly code: CodeWindow;
+}
+
+/** What a vCPU was given to run. */
+export interface ProgramSnapshot {
+  readonly mode: GuestMode;
+  /** RIP of its first byte. */
+  readonly begin: bigint;
+  readonly bytes: Uint8Array;
+  readonly idt: boolean;
+  readonly start: 'now' | 'sipi';
+  readonly labels: ReadonlyMap<string, bigint>;
+}
+
+export interface VcpuSnapshot {
+  /** vcpu_id. */
+  readonly id: number;
+  readonly program: ProgramSnapshot | null;
+  /** A sentence where there is no state: it runs, it is closed. */
+  readonly cpu: CpuSnapshot | string;
+  /** How often the machine's handler of each vector ran. */
+  readonly counters: ReadonlyMap<number, number>;
+  /** RIP at each of the last looks at it while it ran. */
+  readonly looks: readonly bigint[];
+}
+
+export interface Snapshot {
+  /** None: nothing is known of them, and `note` says why. */
+  readonly vcpus: readonly VcpuSnapshot[];
+  readonly note?: string;
+  readonly events: readonly TraceEvent[];
+  /** CLOCK_MONOTONIC in ns: when the machine was made, and when this was taken. */
+  readonly during?: { readonly from: bigint; readonly to: bigint };
+}
+
+/** What there is to know of one vCPU. A vCPU that cannot be asked is no failure. */
+export function snapshotVcpu(
+  one: MachineVcpu,
+  memory: GuestMemory,
+  looks: readonly bigint[] = [],
+  fault?: GuestFault,
+): VcpuSnapshot {
+  return {
+    id: one.id,
+    program: programOf(one),
+    cpu: orWhy(() => cpuOf(one.vcpu, memory, programOf(one), fault)),
+    counters: memoryIsOpen(memory) ? one.interrupts : new Map(),
+    looks: [...looks],
+  };
+}
+
+function memoryIsOpen(memory: GuestMemory): boolean {
+  try {
+    return memory.native !== null;
+  } catch {
+    return false;
+  }
+}
+
+function orWhy<T>(ask: () => T): T | string {
+  try {
+    return ask();
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function programOf({ loaded, entry }: MachineVcpu): ProgramSnapshot | null {
+  if (!loaded) return null;
+  const { code, mode, bytes, idt, start } = loaded;
+  const begin = mode === 'real16' ? 0n : BigInt(entry);
+  const placed = code instanceof Uint8Array ? code : (code.at?.(begin) ?? code);
+  const labels =
+    'labels' in placed && placed.labels instanceof Map ? (placed.labels as Map<string, bigint>) : new Map();
+  return { mode, begin, bytes, idt, start, labels };
+}
+
+function cpuOf(
+  vcpu: Vcpu,
+  memory: GuestMemory,
+  program: ProgramSnapshot | null,
+  fault: GuestFault | undefined,
+): CpuSnapshot {
+  let regs = vcpu.getRegs();
+  let sregs = vcpu.getSregs();
+  const mode = modeOf(sregs);
+  if (fault) {
+    const base = mode === 'real16' ? BigInt(fault.cs << 4) : 0n;
+    const { rflags, rsp, rax } = fault;
+    regs = { ...regs, rip: fault.rip - base, rflags, rsp, rax };
+    if (mode === 'real16') sregs = { ...sregs, cs: { ...sregs.cs, base, selector: fault.cs } };
+  }
+  const lapic = lapicOf(vcpu, sregs.apicBase);
+  const code = readCode(vcpu, memory, { rip: regs.rip, sregs, program });
+  return { regs, sregs, mode, mpState: vcpu.getMpState(), lapic, code };
+}
+
+/** How the CPU reads the code at RIP. */
+function modeOf({ cr0, cs }: KvmSregs): GuestMode {
+  if ((cr0 & 1n) === 0n) return 'real16';
+  if (cs.l) return 'long64';
+  return cs.db ? 'flat32' : 'real16';
+}
+
+function lapicOf(vcpu: Vcpu, apicBase: bigint): LapicSnapshot | null {
+  let page: Uint8Array;
+  try {
+    page = vcpu.getLapic();
+  } catch {
+    return null; // no in-kernel LAPIC
+  }
+  const lapic = decodeLapic(page);
+  const x2apic = (apicBase & 0x400n) !== 0n;
+  // KVM keeps the id of x2APIC mode in bits 31:24 as well, unless user space asked for 32-bit ids.
+  return { ...lapic, id: lapic.apicId, x2apic, globallyEnabled: (apicBase & 0x800n) !== 0n };
+}

@@ -1,0 +1,59 @@
+import { setImmediate as eventLoop } from 'node:timers/promises';
+import { mpStates } from '../../abi/kvm/index.ts';
+import { runBudgetLeft } from '../../base/budget.ts';
+import { IoctlError } from '../../base/errors.ts';
+import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
+import type { Conductor } from './together.ts';
+
+/** How long a vCPU that runs alone keeps this thread, in ms, before the event loop gets its turn. */
+const SLICE = 50;
+/** The last turns before the time is over, in ms, are short: where the vCPU is found then tells what it does. */
+const LOOK = 1;
+const LOOKS = 8;
+
+/**
+ * Runs one vCPU by turns on this thread, which costs least, until an exit ends the run, or it is idle, or the time is
+ * over.
+ *
+ * @returns false if the time was over first
+ * @throws what `exit` throws; IoctlError (KVM_RUN)
+ */
+export async function runAlone(vcpu: Vcpu, conductor: Conductor): Promise<boolean> {
+  const ends = performance.now() + conductor.limit;
+  // Without an in-kernel LAPIC nothing but user space could wake a vCPU from HLT: it has left the guest.
+  let left = false;
+  for (;;) {
+    const turn = left ? 'late' : takeTurn(vcpu, endOfTurn(ends), conductor);
+    if (turn === 'over') return true;
+    if (turn === 'left') left = true;
+    else conductor.look(vcpu);
+    if (conductor.idle.includes(vcpu) && (left || vcpu.getMpState() === mpStates.KVM_MP_STATE_HALTED)) return true;
+    if (performance.now() >= ends || runBudgetLeft() === 0) return false;
+    await eventLoop();
+  }
+}
+
+function endOfTurn(ends: number): number {
+  const now = performance.now();
+  const left = ends - now;
+  if (left <= LOOKS * LOOK) return Math.min(now + LOOK, ends);
+  return Math.min(now + SLICE, ends - LOOKS * LOOK);
+}
+
+/** One turn: until `ends`, its HLT exit, or the end of the run. */
+function takeTurn(vcpu: Vcpu, ends: number, conductor: Conductor): 'late' | 'left' | 'over' {
+  for (;;) {
+    const left = Math.min(ends - performance.now(), runBudgetLeft());
+    if (left <= 0) return 'late';
+    const outcome = vcpu.runRaw(left);
+    if (outcome.kind === 'deadline') return 'late';
+    if (outcome.kind === 'errno') {
+      // EAGAIN: an AP has taken an INIT or a SIPI, and is to be entered again.
+      if (outcome.name === 'EAGAIN') continue;
+      throw new IoctlError('KVM_RUN', outcome.errno);
+    }
+    const exit = vcpu.exit(conductor.profile);
+    if (conductor.exit(vcpu, exit)) return 'over';
+    if (exit.name === 'KVM_EXIT_HLT') return 'left';
+  }
+}

@@ -1,0 +1,111 @@
+import type { capabilities } from '../../abi/kvm/capability.ts';
+import { reservedExitParameters } from '../../host/reserved-exits.ts';
+import { irqForwardingParameter } from '../../kvm/vfio/kvm-device.ts';
+import { labFunction } from '../../kvm/vfio/lab-function.ts';
+import type { Facts } from '../run/facts.ts';
+
+/** What a need is asked about. */
+export interface World {
+  facts: Facts;
+  /** KVM_CHECK_EXTENSION on the device. */
+  capability(cap: keyof typeof capabilities): number;
+}
+
+/** Something that a check cannot do without. */
+export interface Need {
+  /** For documents: a few words. */
+  name: string;
+  /** Why it is not there, for a person; `null` if it is. */
+  missing(world: World): string | null;
+}
+
+function need(name: string, missing: Need['missing']): Need {
+  return { name, missing };
+}
+
+/** The kernel forwards ICR writes (patch 2/3), for a VM that inhibits APICv. */
+export const forwarding = need('a kernel that forwards ICR writes', ({ facts }) =>
+  facts.forwards ? null : 'this kernel does not forward ICR writes',
+);
+
+/** A kernel without the series. */
+export const stockKernel = need('a kernel without the series', ({ facts }) =>
+  facts.forwards ? 'this kernel forwards ICR writes' : null,
+);
+
+/** The injection ioctls of patch 3/3. */
+export const injection = need('the injection ioctls', ({ facts }) =>
+  facts.injects ? null : 'this kernel lacks the injection ioctls: KVM_DSM_IPI is not known to it',
+);
+
+/** The lab kernel's extension of the series: exits 44, 46 and 47. The checks switch it on for their own VMs. */
+export const reservedExits = need('the extension for exits 44, 46 and 47', ({ facts }) =>
+  Object.values(reservedExitParameters).every((name) => `kvm.${name}` in facts.parameters)
+    ? null
+    : 'this kernel makes none of the exits that the series reserves: it has no kvm.dsm_exit_* parameters',
+);
+
+/** The lab kernel's extension of KVM's VFIO device. The checks switch it on for their own devices. */
+export const irqForwarding = need('the extension for IRQ forwarding', ({ facts }) =>
+  `kvm.${irqForwardingParameter}` in facts.parameters
+    ? null
+    : `this kernel forwards no IRQs of VFIO devices: it has no parameter kvm.${irqForwardingParameter}`,
+);
+
+/** A PCI function that no driver needs, for vfio-pci. */
+export const vfioFunction = need("the lab's PCI function for VFIO", () =>
+  labFunction() ? null : 'there is no PCI function for VFIO here, or no vfio-pci: the lab has both',
+);
+
+/** A capability by the kernel's name. */
+export function capability(cap: keyof typeof capabilities): Need {
+  return need(cap, (world) => (world.capability(cap) > 0 ? null : `this kernel lacks ${cap}`));
+}
+
+/** All interrupt controllers in the kernel. */
+export const fullIrqchip = capability('KVM_CAP_IRQCHIP');
+
+/** Local APICs in the kernel, the others in user space. */
+export const splitIrqchip = capability('KVM_CAP_SPLIT_IRQCHIP');
+
+/** KVM offers guests an x2APIC. */
+export const x2apic = need('x2APIC for guests', ({ facts }) =>
+  facts.x2apic ? null : 'this KVM offers its guests no x2APIC (CPUID 1, ECX bit 21)',
+);
+
+/** Guests run by VMX or SVM, and not by a software backend. */
+export const hardwareVirtualization = need('VMX or SVM', ({ facts }) =>
+  facts.module ? null : 'neither kvm_intel nor kvm_amd runs guests here',
+);
+
+export const vmx = need('KVM-Intel', ({ facts }) =>
+  facts.module === 'kvm_intel' ? null : 'kvm_intel does not run guests here',
+);
+
+export const svm = need('KVM-AMD', ({ facts }) =>
+  facts.module === 'kvm_amd' ? null : 'kvm_amd does not run guests here',
+);
+
+/** A module parameter that is on. */
+export function parameterOn(name: `${'kvm' | 'kvm_intel' | 'kvm_amd'}.${string}`): Need {
+  return need(`${name}=Y`, ({ facts }) => {
+    const value = facts.parameters[name];
+    if (value === undefined) return `there is no module parameter ${name}`;
+    return value === 'Y' || Number(value) > 0 ? null : `${name} is ${value}`;
+  });
+}
+
+/** The kernel's configuration can be read. */
+export const readableConfig = need("the kernel's configuration", ({ facts }) =>
+  facts.config ? null : "the kernel's configuration cannot be read here",
+);
+
+/** KVM_GUESTDBG_SINGLESTEP gets a guest on. */
+export const steps = need('single steps', ({ facts }) =>
+  facts.on === 'vmx' ? 'Bochs reports a single step before the first instruction, not behind it' : null,
+);
+
+/** A machine of the lab: what may take the kernel down with it belongs there. */
+export const disposableKernel = need('a machine of the lab', ({ facts }) =>
+  facts.on === 'host' ? 'it may take the kernel down, and this is no machine of the lab' : null,
+);

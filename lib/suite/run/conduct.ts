@@ -1,0 +1,154 @@
+import type { Check } from '../check.ts';
+import type { Facts } from './facts.ts';
+import type { Sink } from './local.ts';
+import { checkOf, type Item } from './plan.ts';
+import { judge, type Outcome, type Result, type Totals, totalsOf } from './verdict.ts';
+
+/** What a report begins with. */
+export interface Head {
+  facts: Facts;
+  /** This package's version. */
+  package: string;
+  seed: number;
+  repeat: number;
+  shuffle: boolean;
+  strict: boolean;
+  items: readonly Item[];
+  checks: ReadonlyMap<string, Check>;
+}
+
+/** What a report ends with. */
+export interface Summary {
+  totals: Totals;
+  /** Milliseconds by the clock on the wall, from the beginning. */
+  ms: { all: number; untilFirstCheck: number; inChecks: number };
+  /** The checks that took longest by that clock, the slowest first. */
+  slowest: { item: Item; ms: number }[];
+  /** What ended the run in a way that no verdict tells; `undefined` if nothing did. */
+  error: unknown;
+  /** In the order of the plan. */
+  results: { item: Item; result: Result }[];
+}
+
+/** Writes a report while a run goes on. */
+export interface Reporter {
+  head(head: Head): void;
+  start(item: Item): void;
+  end(item: Item, result: Result): void;
+  /** A person should know. */
+  note(text: string): void;
+  /** Once a second while a check runs. */
+  tick(item: Item, seconds: number): void;
+  done(summary: Summary): void;
+}
+
+/** Runs items somewhere, and tells a sink. Returns why the rest did not run, or null. */
+export type Executor = (items: readonly Item[], sink: Sink) => Promise<string | null>;
+
+export interface ConductOptions extends Omit<Head, 'facts'> {
+  executor: Executor;
+  /** What is told of the place if it never tells itself. */
+  unknown: Facts;
+  reporter: Reporter;
+  bail: boolean;
+}
+
+const SLOWEST = 5;
+
+/**
+ * Runs a plan, judges each outcome and reports it. Every item ends with a verdict: one whose turn did not come is
+ * skipped behind `--bail`, and failed otherwise.
+ *
+ * @throws what the executor throws, if it is not even known where the checks would have run
+ */
+export async function conduct({ executor, reporter, bail, unknown, ...head }: ConductOptions): Promise<Summary> {
+  const { items, checks, strict } = head;
+  const results = new Map<number, { item: Item; result: Result }>();
+  const walls: { item: Item; ms: number }[] = [];
+  const began = performance.now();
+  let firstCheck: number | null = null;
+  /** When each check began. In the lab one may begin before the outcome of the one before it has come out. */
+  const begun = new Map<number, number>();
+  let current: Item | null = null;
+  let hasHead = false;
+  let bailedOut: string | null = null;
+  /** What is to be reported behind the head. */
+  const early: (() => void)[] = [];
+  const report = (call: () => void): void => {
+    if (hasHead) call();
+    else early.push(call);
+  };
+
+  const leave = (item: Item): void => {
+    walls.push({ item, ms: performance.now() - begun.get(item.n)! });
+    current = null;
+  };
+  const end = (item: Item, outcome: Outcome, ms: number, exits: number): void => {
+    if (results.has(item.n)) return;
+    const result = { ...judge(checkOf(checks, item), outcome, strict), ms, exits };
+    results.set(item.n, { item, result });
+    if (current?.n === item.n) leave(item);
+    report(() => reporter.end(item, result));
+    if (bail && result.verdict === 'fail') bailedOut ??= item.id;
+  };
+  const sink: Sink = {
+    facts(facts) {
+      if (hasHead) return;
+      hasHead = true;
+      reporter.head({ ...head, facts });
+      for (const call of early) call();
+    },
+    start(item) {
+      firstCheck ??= performance.now();
+      if (current) leave(current);
+      begun.set(item.n, performance.now());
+      current = item;
+      report(() => reporter.start(item));
+    },
+    outcome(item, outcome, ms, exits) {
+      end(item, outcome, ms, exits);
+      return bailedOut === null;
+    },
+    note(text) {
+      report(() => reporter.note(text));
+    },
+  };
+  const timer = setInterval(() => {
+    if (current && hasHead) reporter.tick(current, Math.floor((performance.now() - begun.get(current.n)!) / 1000));
+  }, 1000);
+  let why: string | null;
+  let failed: unknown;
+  try {
+    why = await executor(items, sink);
+  } catch (error) {
+    if (!hasHead && results.size === 0) throw error;
+    failed = error;
+    why = error instanceof Error ? error.message : String(error);
+    sink.note(`the run did not end as it should: ${why}`);
+  } finally {
+    clearInterval(timer);
+  }
+  // A machine that its first check took down may not have said what it is.
+  sink.facts(unknown);
+  const [reason = '', ...detail] = (why ?? 'the run ended before its turn').split('\n');
+  const outcome: Outcome = bailedOut
+    ? { kind: 'skip', reason: `not run: ${bailedOut} failed, and --bail was given` }
+    : { kind: 'fail', cause: 'not-run', reason: `not run: ${reason}`, detail: detail.join('\n') };
+  for (const item of items) end(item, outcome, 0, 0);
+
+  const now = performance.now();
+  const ordered = [...results.values()].sort((a, b) => a.item.n - b.item.n);
+  const summary: Summary = {
+    totals: totalsOf(ordered.map(({ result }) => result)),
+    ms: {
+      all: now - began,
+      untilFirstCheck: (firstCheck ?? now) - began,
+      inChecks: walls.reduce((sum, { ms }) => sum + ms, 0),
+    },
+    slowest: walls.sort((a, b) => b.ms - a.ms).slice(0, SLOWEST),
+    error: failed,
+    results: ordered,
+  };
+  reporter.done(summary);
+  return summary;
+}

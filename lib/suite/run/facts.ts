@@ -1,0 +1,100 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { release, version } from 'node:os';
+import type { DsmProfile } from '../../abi/dsm/profile.ts';
+import { readKernelConfig } from '../../host/kernel-config.ts';
+import type { Kvm } from '../../kvm/kvm.ts';
+import { knowsInjection, probeIcrWrite } from '../../probe/icr-write.ts';
+
+/** Where checks run: what a report's head names and what needs are decided by. */
+export interface Facts {
+  /** `host`, or the lane of the lab. */
+  on: string;
+  /** As `uname -r` says. */
+  kernel: string;
+  /** As `uname -v` says. */
+  build: string;
+  /** Lines of the kernel's configuration that matter here; `null` where it cannot be read. */
+  config: { source: string; lines: string[] } | null;
+  /** The CPU's vendor and model. */
+  cpu: string;
+  /** CPUs that are online. */
+  cpus: number;
+  /** By `module.parameter`: kvm, kvm_intel, kvm_amd. */
+  parameters: Record<string, string>;
+  /** What runs guests here. */
+  module: 'kvm_intel' | 'kvm_amd' | null;
+  device: string;
+  profile: string;
+  /** A guest's ICR2 write came out as exit 45. */
+  forwards: boolean;
+  /** KVM_DSM_IPI is known. */
+  injects: boolean;
+  /** KVM offers guests an x2APIC. */
+  x2apic: boolean;
+}
+
+const CONFIG_LINES =
+  /^CONFIG_(?:KVM\w*|SMP|NR_CPUS|PREEMPT\w*|HYPERV|X86_X2APIC|KASAN|UBSAN|LOCKDEP|PROVE_LOCKING|DEBUG_KERNEL)=.+$/gm;
+
+/** Looks at the machine that this process runs on; a tiny guest runs for it. */
+export function gatherFacts(kvm: Kvm, profile: DsmProfile): Facts {
+  const config = readKernelConfig();
+  const cpuinfo = readFileSync('/proc/cpuinfo', 'utf8');
+  const field = (name: string) => new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(cpuinfo)?.[1]?.trim() ?? 'unknown';
+  const parameters = Object.fromEntries(['kvm', 'kvm_intel', 'kvm_amd'].flatMap(parametersOf));
+  const flags = field('flags').split(' ');
+  // Both modules may be built in: the CPU decides.
+  const runs = (module: string, flag: string) =>
+    flags.includes(flag) && Object.keys(parameters).some((key) => key.startsWith(`${module}.`));
+  return {
+    on: process.env.KVM_DSM_LANE ?? 'host',
+    kernel: release(),
+    build: version(),
+    config: config && { source: config.source, lines: config.text.match(CONFIG_LINES) ?? [] },
+    cpu: `${field('vendor_id')}, ${field('model name')}`,
+    cpus: cpuinfo.match(/^processor\s*:/gm)?.length ?? 0,
+    parameters,
+    module: runs('kvm_intel', 'vmx') ? 'kvm_intel' : runs('kvm_amd', 'svm') ? 'kvm_amd' : null,
+    device: kvm.device,
+    profile: profile.name,
+    forwards: probeIcrWrite(kvm, { profile }).outcome === 'forwarded',
+    injects: knowsInjection(kvm, profile),
+    x2apic: kvm.supportedCpuid().some(({ function: leaf, ecx }) => leaf === 1 && (ecx & (1 << 21)) !== 0),
+  };
+}
+
+/** What is known of a machine that has told nothing. */
+export function unknownFacts(on: string, device: string, profile: string): Facts {
+  return {
+    on,
+    kernel: 'unknown',
+    build: '',
+    config: null,
+    cpu: 'unknown',
+    cpus: 0,
+    parameters: {},
+    module: null,
+    device,
+    profile,
+    forwards: false,
+    injects: false,
+    x2apic: false,
+  };
+}
+
+function parametersOf(module: string): [string, string][] {
+  const directory = `/sys/module/${module}/parameters`;
+  try {
+    return readdirSync(directory).map((name) => [`${module}.${name}`, parameter(`${directory}/${name}`)]);
+  } catch {
+    return []; // not loaded
+  }
+}
+
+function parameter(path: string): string {
+  try {
+    return readFileSync(path, 'latin1').trim();
+  } catch {
+    return 'unreadable'; // some may only be written
+  }
+}

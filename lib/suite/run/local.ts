@@ -1,0 +1,208 @@
+import { milliseconds } from '../../base/duration.ts';
+import { type Check, DEFAULT_CHECK_DEADLINE } from '../check.ts';
+import { SuiteWorkerError } from '../errors.ts';
+import type { Facts } from './facts.ts';
+import { KernelLog } from './kernel-log.ts';
+import { checkOf, type Item } from './plan.ts';
+import type { Outcome } from './verdict.ts';
+import type { WorkerEvent } from './worker.ts';
+import { type WorkerCommand, WorkerProcess } from './worker-process.ts';
+
+/** Who hears how a run goes on. */
+export interface Sink {
+  facts(facts: Facts): void;
+  start(item: Item): void;
+  /** Returns false if no other check shall run. */
+  outcome(item: Item, outcome: Outcome, ms: number, exits: number): boolean;
+  /** Something that a person should know. */
+  note(text: string): void;
+}
+
+/** Why a run ended: all done; the sink wanted no more; the time was over; the kernel is broken. */
+export type RunEnd = 'done' | 'stopped' | 'timeout' | 'broken';
+
+export interface LocalOptions {
+  worker: WorkerCommand;
+  /** Absolute path of a module of checks; `null`: the suite's own. */
+  module: string | null;
+  checks: ReadonlyMap<string, Check>;
+  seed: number;
+  device: string;
+  profile: string;
+  /** For all checks. */
+  timeoutMs: number;
+  /** What is written to the kernel's log before the number of each check that begins: a panic loses all else. */
+  mark: string | null;
+  /** End when the kernel has oopsed: somebody will boot it again. */
+  endWhenBroken: boolean;
+  /** Instead of /dev/kmsg. */
+  kernelLog?: string;
+}
+
+/** How long a worker may take to come up or to go on to its next check, in ms. */
+const IDLE = 60_000;
+/** How long a check may go on behind its deadline, in ms, before its process is killed: for its own report. */
+const HANG = 8000;
+
+/**
+ * Runs checks on this machine, in worker processes: one that ends, or hangs, takes only its check with it.
+ *
+ * @throws SuiteWorkerError if no worker comes up
+ */
+export async function runLocally(items: readonly Item[], options: LocalOptions, sink: Sink): Promise<RunEnd> {
+  const log = KernelLog.open(options.kernelLog);
+  if (typeof log === 'string') sink.note(log);
+  try {
+    return await new LocalRun(items, options, sink, typeof log === 'string' ? null : log).run();
+  } finally {
+    if (typeof log !== 'string') log.close();
+  }
+}
+
+class LocalRun {
+  readonly #options: LocalOptions;
+  readonly #sink: Sink;
+  readonly #log: KernelLog | null;
+  readonly #ends: number;
+  #left: Item[];
+  #facts: Facts | null = null;
+  #end: RunEnd | null = null;
+
+  constructor(items: readonly Item[], options: LocalOptions, sink: Sink, log: KernelLog | null) {
+    this.#left = [...items];
+    this.#options = options;
+    this.#sink = sink;
+    this.#log = log;
+    this.#ends = performance.now() + options.timeoutMs;
+  }
+
+  async run(): Promise<RunEnd> {
+    let vain = 0;
+    while (this.#left.length > 0 && !this.#end) {
+      const before = this.#left.length;
+      const worker = new WorkerRun(this.#left, this.#facts, this.#options, this.#ends, {
+        facts: (facts) => {
+          if (!this.#facts) this.#sink.facts(facts);
+          this.#facts = facts;
+        },
+        start: (item) => this.#sink.start(item),
+        outcome: (item, outcome, ms, exits) => this.#outcome(item, outcome, ms, exits),
+        timeout: () => {
+          this.#end ??= 'timeout';
+        },
+      });
+      const how = await worker.ended();
+      vain = this.#left.length === before ? vain + 1 : 0;
+      if (!this.#end && vain > 1) throw new SuiteWorkerError(`the process that runs checks does not come up: ${how}`);
+    }
+    return this.#end ?? 'done';
+  }
+
+  /** Returns false if the worker is to end. */
+  #outcome(item: Item, outcome: Outcome, ms: number, exits: number): boolean {
+    this.#left = this.#left.filter(({ n }) => n !== item.n);
+    const crash = this.#log?.crash() ?? null;
+    if (!this.#sink.outcome(item, crash ? oopsed(crash, outcome) : outcome, ms, exits)) this.#end = 'stopped';
+    if (crash && this.#options.endWhenBroken) this.#end ??= 'broken';
+    else if (crash) this.#sink.note('the kernel is not sound any more: what follows may come from that; boot it again');
+    return this.#end === null;
+  }
+}
+
+/** An oops is a failure whatever the check says. */
+function oopsed([first = '', ...rest]: readonly string[], outcome: Outcome): Outcome {
+  const said = outcome.kind === 'fail' ? [`the check itself: ${outcome.reason}`, outcome.detail] : [];
+  const detail = [...said, ...rest].filter((line) => line !== '').join('\n');
+  return { kind: 'fail', cause: 'oops', reason: `the kernel says: ${first}`, detail };
+}
+
+interface WorkerSink {
+  facts(facts: Facts): void;
+  start(item: Item): void;
+  outcome(item: Item, outcome: Outcome, ms: number, exits: number): boolean;
+  timeout(): void;
+}
+
+/** One worker process from its start to its end. */
+class WorkerRun {
+  readonly #process: WorkerProcess;
+  readonly #items: ReadonlyMap<number, Item>;
+  readonly #options: LocalOptions;
+  readonly #sink: WorkerSink;
+  readonly #ends: number;
+  #current: { item: Item; began: number } | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  /** Why it was killed. */
+  #killed: string | null = null;
+  /** Where its threads were then. */
+  #threads: string[] = [];
+
+  constructor(items: readonly Item[], facts: Facts | null, options: LocalOptions, ends: number, sink: WorkerSink) {
+    this.#items = new Map(items.map((item) => [item.n, item]));
+    this.#options = options;
+    this.#sink = sink;
+    this.#ends = ends;
+    const { worker, module, mark, seed, device, profile } = options;
+    const job = { items: [...items], module, mark, seed, device, profile, facts };
+    this.#process = new WorkerProcess(worker, job, (event) => this.#hear(event));
+    this.#limit(IDLE, `it was silent for ${IDLE / 1000} s`);
+  }
+
+  /** How it ended, in words. */
+  async ended(): Promise<string> {
+    const how = await this.#process.ended;
+    clearTimeout(this.#timer);
+    const printed = this.#process.printed;
+    if (this.#current) {
+      const { item, began } = this.#current;
+      const hung = this.#killed !== null;
+      const reason = hung ? this.#killed! : `its process ended: ${how}`;
+      const unkillable = hung && how !== 'signal SIGKILL' ? how : '';
+      const detail = [...this.#threads, unkillable, printed].filter((line) => line !== '').join('\n');
+      const ms = Math.round(performance.now() - began);
+      this.#sink.outcome(item, { kind: 'fail', cause: hung ? 'deadline' : 'crash', reason, detail }, ms, 0);
+    }
+    return [this.#killed ?? how, printed].filter((line) => line !== '').join('\n');
+  }
+
+  #hear(event: WorkerEvent): void {
+    switch (event.type) {
+      case 'facts':
+        this.#sink.facts(event.facts);
+        break;
+      case 'start': {
+        const item = this.#items.get(event.n)!;
+        this.#current = { item, began: performance.now() };
+        const deadline = milliseconds(checkOf(this.#options.checks, item).deadline ?? DEFAULT_CHECK_DEADLINE);
+        this.#limit(deadline + HANG, `it hung: it did not end within ${deadline} ms, nor ${HANG / 1000} s later`);
+        this.#sink.start(item);
+        break;
+      }
+      case 'outcome': {
+        this.#current = null;
+        this.#limit(IDLE, `it was silent for ${IDLE / 1000} s`);
+        const { n, outcome, ms, exits } = event;
+        if (!this.#sink.outcome(this.#items.get(n)!, outcome, ms, exits)) this.#process.kill();
+        break;
+      }
+      case 'retire':
+        break;
+    }
+  }
+
+  /** Kills the process when this time is over, or that of the whole run. */
+  #limit(ms: number, why: string): void {
+    clearTimeout(this.#timer);
+    const left = Math.max(0, this.#ends - performance.now());
+    const whole = left < ms;
+    this.#timer = setTimeout(
+      () => {
+        this.#killed = whole ? 'the time that --timeout allows was over' : why;
+        this.#threads = this.#process.threads;
+        if (whole) this.#sink.timeout();
+        this.#process.kill();
+      },
+      whole ? left : ms,
+    );
+  }
+}

@@ -1,0 +1,87 @@
+import { setRunBudget } from '../../base/budget.ts';
+import { milliseconds } from '../../base/duration.ts';
+import { DeadlineError, KvmDsmError, UnsupportedError } from '../../base/errors.ts';
+import { ExpectationError } from '../../script/errors.ts';
+import { type Check, DEFAULT_CHECK_DEADLINE } from '../check.ts';
+import { Skipped } from '../errors.ts';
+import { CheckContext } from '../kit/context.ts';
+import type { World } from '../kit/needs.ts';
+import type { Cause, Outcome } from './verdict.ts';
+
+/** What one check came to in this process. */
+export interface Run {
+  outcome: Outcome;
+  ms: number;
+  exits: number;
+  /** False: something of it still goes on, and no other check should share its process. */
+  over: boolean;
+}
+
+/** Runs one check in this process. Never throws; a check that hangs in native code never returns. */
+export async function runCheck(check: Check, world: World, seed: number): Promise<Run> {
+  const missing = (check.needs ?? []).flatMap((need) => need.missing(world) ?? []);
+  if (missing.length > 0) return { outcome: { kind: 'skip', reason: missing.join('; ') }, ms: 0, exits: 0, over: true };
+  const ctx = new CheckContext(world, seed);
+  const began = performance.now();
+  const limit = milliseconds(check.deadline ?? DEFAULT_CHECK_DEADLINE);
+  setRunBudget(limit);
+  const late = Symbol();
+  let timer: NodeJS.Timeout | undefined;
+  const time = new Promise<typeof late>((resolve) => {
+    // The guests' own deadline comes first: it has a report.
+    timer = setTimeout(resolve, limit + ASYNC_GRACE, late);
+  });
+  let outcome: Outcome;
+  let over = true;
+  try {
+    const ended = await Promise.race([Promise.resolve().then(() => check.run(ctx)), time]);
+    over = ended !== late;
+    const idle = ctx.provedNothing();
+    if (!over) outcome = failure('deadline', `it did not end within ${limit} ms`, ctx.report());
+    else if (idle !== null) outcome = failure('nothing', `proved nothing: ${idle}`, ctx.report());
+    else outcome = { kind: 'pass' };
+  } catch (error) {
+    outcome = outcomeOf(error, ctx);
+  } finally {
+    clearTimeout(timer);
+    setRunBudget(Number.POSITIVE_INFINITY);
+  }
+  const exits = ctx.exits;
+  try {
+    ctx.close();
+  } catch (error) {
+    over = false;
+    if (outcome.kind !== 'fail') outcome = outcomeOf(error, ctx);
+  }
+  return { outcome, ms: Math.round(performance.now() - began), exits, over };
+}
+
+const ASYNC_GRACE = 500;
+
+function failure(cause: Cause, reason: string, detail: readonly string[]): Outcome {
+  return { kind: 'fail', cause, reason, detail: detail.join('\n') };
+}
+
+/** What an error that a check threw means. */
+function outcomeOf(error: unknown, ctx: CheckContext): Outcome {
+  if (error instanceof Skipped) return { kind: 'skip', reason: error.message };
+  if (error instanceof UnsupportedError) return { kind: 'skip', reason: error.message };
+  if (!(error instanceof KvmDsmError)) return failure('error', ...strange(error, ctx));
+  const [reason = '', ...rest] = error.message.split('\n');
+  const cause = error instanceof DeadlineError ? 'deadline' : 'claim';
+  const report = 'report' in error && typeof error.report === 'string' ? [error.report] : [];
+  // An expectation shows the exits already.
+  const more = error instanceof ExpectationError ? [] : ctx.report();
+  return failure(
+    cause,
+    reason,
+    [...rest, ...report, ...more].filter((line) => line !== ''),
+  );
+}
+
+/** An error that is not of this package, mostly a fault of the check. */
+function strange(error: unknown, ctx: CheckContext): [string, string[]] {
+  if (!(error instanceof Error)) return [`it threw ${String(error)}`, ctx.report()];
+  const [reason = ''] = error.message.split('\n');
+  return [`${error.name}: ${reason}`, [error.stack ?? '', ...ctx.report()]];
+}

@@ -1,0 +1,69 @@
+import type { Check } from '../check.ts';
+
+export const verdicts = ['pass', 'fail', 'skip', 'xfail', 'xpass'] as const;
+export type Verdict = (typeof verdicts)[number];
+
+/** How many checks have which verdict. */
+export type Totals = Record<Verdict, number>;
+
+/**
+ * Why a check did not pass: its claim is wrong; it took too long; its process ended; the kernel oopsed; nothing proves
+ * that its guest ran; something else went wrong; its turn never came.
+ */
+export type Cause = 'claim' | 'deadline' | 'crash' | 'oops' | 'nothing' | 'error' | 'not-run';
+
+/** What became of a check, before it is known whether that was to be expected. */
+export type Outcome =
+  | { kind: 'pass' }
+  | { kind: 'skip'; reason: string }
+  | { kind: 'fail'; cause: Cause; reason: string; detail: string };
+
+/** What became of a check. */
+export interface Result {
+  verdict: Verdict;
+  /** Why it is no pass; one line. */
+  reason: string | null;
+  /** More lines: both sides, registers, the last exits; may be empty. */
+  detail: string;
+  cause: Cause | null;
+  ms: number;
+  /** Exits of all its guests. */
+  exits: number;
+}
+
+/** What an outcome means for a check. */
+export function judge(
+  check: Check,
+  outcome: Outcome,
+  strict: boolean,
+): Pick<Result, 'verdict' | 'reason' | 'detail' | 'cause'> {
+  const { shortfall } = check;
+  if (outcome.kind === 'skip') return { verdict: 'skip', reason: outcome.reason, detail: '', cause: null };
+  if (outcome.kind === 'pass') {
+    if (!shortfall) return { verdict: 'pass', reason: null, detail: '', cause: null };
+    const reason = `expected to fail, and did not: ${shortfall.reason} (${shortfall.source})`;
+    return { verdict: 'xpass', reason, detail: '', cause: null };
+  }
+  const { cause, reason, detail } = outcome;
+  const known = shortfall && cause !== 'not-run' && (shortfall.cause?.test(`${reason}\n${detail}`) ?? true);
+  if (known && !strict)
+    return {
+      verdict: 'xfail',
+      reason: `${shortfall.reason} (${shortfall.source})`,
+      detail: `${reason}\n${detail}`.trimEnd(),
+      cause,
+    };
+  return { verdict: 'fail', reason, detail, cause };
+}
+
+export function totalsOf(results: Iterable<Pick<Result, 'verdict'>>): Totals {
+  const totals: Totals = { pass: 0, fail: 0, skip: 0, xfail: 0, xpass: 0 };
+  for (const { verdict } of results) totals[verdict] += 1;
+  return totals;
+}
+
+/** What the command ends with: 0 pass, 1 fail, 4 everything skipped. */
+export function exitCodeOf(totals: Totals): 0 | 1 | 4 {
+  if (totals.fail > 0) return 1;
+  return totals.pass + totals.xfail + totals.xpass === 0 ? 4 : 0;
+}

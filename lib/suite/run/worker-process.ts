@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { bound, canBind } from '../../host/bound-process.ts';
+import { threadsOf } from '../../host/threads.ts';
+import type { Job, WorkerEvent } from './worker.ts';
+
+/** How to start a process that reads a job and calls `work`. */
+export interface WorkerCommand {
+  command: string;
+  args: readonly string[];
+}
+
+/** How much of what it prints is kept, in characters. */
+const TAIL = 4000;
+/** How long a killed process may take to end, in ms: one that is stuck in the kernel never does. */
+const DEATH = 5000;
+
+/** A process that runs checks, from outside. */
+export class WorkerProcess {
+  readonly #child: ChildProcess;
+  #printed = '';
+  #gone = false;
+  /** How it ended, in words; or that it does not end. */
+  readonly ended: Promise<string>;
+  #giveUp: (how: string) => void = () => {};
+
+  constructor({ command, args }: WorkerCommand, job: Job, onEvent: (event: WorkerEvent) => void) {
+    // In the lab there is no setpriv, and nothing outlives the machine.
+    const start: [string, readonly string[]] = canBind() ? bound(command, args) : [command, args];
+    this.#child = spawn(...start, { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
+    const [input, output, errors, events] = this.#child.stdio as unknown as [Writable, Readable, Readable, Readable];
+    input.on('error', () => {}); // it ended before it read all of it: `ended` tells
+    input.end(JSON.stringify(job));
+    for (const stream of [output, errors]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.#printed = (this.#printed + text).slice(-TAIL);
+      });
+    }
+    let rest = '';
+    events.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) if (!this.#gone) onEvent(JSON.parse(line) as WorkerEvent);
+    });
+    this.ended = new Promise<string>((resolve) => {
+      this.#giveUp = resolve;
+      this.#child.once('error', (error) => resolve(error.message));
+      // 'close' comes when all that it told has been read.
+      this.#child.once('close', (code, signal) => resolve(signal ? `signal ${signal}` : `exit code ${code}`));
+    });
+  }
+
+  /** What it printed last. */
+  get printed(): string {
+    return this.#printed.trimEnd();
+  }
+
+  /** Where its threads are. */
+  get threads(): string[] {
+    return this.#child.pid === undefined ? [] : threadsOf(this.#child.pid);
+  }
+
+  /** Ends it. What it tells from now on is not heard. */
+  kill(): void {
+    this.#gone = true;
+    this.#child.kill('SIGKILL');
+    const timer = setTimeout(() => {
+      this.#child.unref();
+      for (const stream of this.#child.stdio) stream?.destroy();
+      this.#giveUp('it cannot be killed: it is stuck in the kernel');
+    }, DEATH);
+    this.ended.then(() => clearTimeout(timer));
+  }
+}

@@ -1,0 +1,47 @@
+/** The registry of DSM profiles. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { defaultProfile, dsmExitName, profileByName, profiles } from '../../../lib/abi/dsm/profile.ts';
+import { exitReasonName, exitReasons, internalErrorName, systemEventName } from '../../../lib/abi/kvm/exit-reason.ts';
+
+test('rfc-v2 is there, and the default', () => {
+  assert.equal(profileByName('rfc-v2'), defaultProfile);
+  assert.deepEqual([...profiles.keys()], ['rfc-v2']);
+});
+
+test('an unknown profile is refused by name, with those there are', () => {
+  assert.throws(() => profileByName('rfc-v9'), {
+    code: 'ERR_ARGUMENT',
+    argument: 'profile',
+    message: /'rfc-v9'.*rfc-v2/,
+  });
+});
+
+test('rfc-v2 has four exits and three requests', () => {
+  assert.deepEqual(
+    [44, 45, 46, 47, 48].map((reason) => dsmExitName(defaultProfile, reason)),
+    ['KVM_EXIT_DAPIC', 'KVM_EXIT_DSM_SEND_IRQ', 'KVM_EXIT_DSM_X2_ICR', 'KVM_EXIT_DSM_APIC_BASE', undefined],
+  );
+  assert.deepEqual(defaultProfile.requests, {
+    KVM_DSM_IPI: 0x4010_aef3,
+    KVM_DSM_X2APIC: 0x4010_aef4,
+    KVM_DSM_APIC_BASE: 0x4018_aef5,
+  });
+  for (const profile of profiles.values()) {
+    for (const entry of [...Object.values(profile.exits), ...Object.values(profile.ioctls)]) {
+      assert.match(entry.source, /patch/i);
+    }
+  }
+});
+
+test('exit reasons are numbered 0 to 43 without a gap, and have names both ways', () => {
+  Object.entries(exitReasons).forEach(([name, reason], index) => {
+    assert.equal(reason, index);
+    assert.equal(exitReasonName(reason), name);
+  });
+  for (const reason of [44, -1, 0.5, 0xffff_ffff]) assert.equal(exitReasonName(reason), undefined);
+  assert.equal(internalErrorName(1), 'KVM_INTERNAL_ERROR_EMULATION');
+  assert.equal(internalErrorName(0), undefined);
+  assert.equal(systemEventName(3), 'KVM_SYSTEM_EVENT_CRASH');
+  assert.equal(systemEventName(8), undefined);
+});

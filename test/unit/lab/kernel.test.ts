@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { buildLab, LabError, labStatus } from '../../../lib/lab/index.ts';
+import { readKernelImage } from '../../../lib/lab/kernel/bzimage.ts';
+import { debianKernelKey, treeKernelKey } from '../../../lib/lab/kernel/key.ts';
+import { kernelInputsDir } from '../../../lib/lab/paths.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
+after(() => rmSync(dir, { recursive: true, force: true }));
+
+/** A file with the header of a bzImage, changed by `change`. */
+function image(name: string, change: (bytes: Buffer) => Buffer | undefined = () => undefined): string {
+  const bytes = Buffer.alloc(0x8000);
+  bytes[0x1f1] = 3; // setup sectors
+  bytes.writeUInt32LE((bytes.length - 4 * 512) / 16, 0x1f4);
+  bytes.writeUInt16LE(0xaa55, 0x1fe);
+  bytes.write('HdrS', 0x202, 'latin1');
+  bytes.writeUInt16LE(0x1000 - 0x200, 0x20e);
+  bytes.write('6.12.0-test (someone@somewhere) #1 SMP\0', 0x1000, 'latin1');
+  bytes[0x211] = 1;
+  const path = join(dir, name);
+  writeFileSync(path, change(bytes) ?? bytes);
+  return path;
+}
+
+describe('readKernelImage', () => {
+  test('tells the release of a bzImage', () => {
+    assert.deepEqual(readKernelImage(image('good')).release, '6.12.0-test');
+  });
+
+  for (const [what, path, message] of [
+    ['a missing file', join(dir, 'none'), /does not exist/],
+    ['a folder', dir, /is not a file/],
+    ['a program', process.execPath, /has no boot flag/],
+    ['an empty file', image('empty', () => Buffer.alloc(0)), /has no boot flag/],
+    ['no header', image('header', (bytes) => void bytes.write('xxxx', 0x202)), /has no "HdrS" header/],
+    ['a zImage', image('low', (bytes) => void bytes.fill(0, 0x211, 0x212)), /is a zImage/],
+    ['half of it', image('half', (bytes) => bytes.subarray(0, 0x4000)), /is cut short/],
+  ] as const) {
+    test(`refuses ${what}`, () => {
+      assert.throws(
+        () => readKernelImage(path),
+        (error) =>
+          error instanceof LabError &&
+          error.code === 'ERR_LAB_KERNEL_IMAGE' &&
+          error.exitCode === 2 &&
+          message.test(error.message),
+      );
+    });
+  }
+});
+
+describe('the key of the lab kernel', () => {
+  const inputs = join(dir, 'kernel');
+  cpSync(kernelInputsDir, inputs, { recursive: true });
+
+  test('is the same for the same inputs, wherever they lie', () => {
+    assert.equal(debianKernelKey(inputs, '1'), debianKernelKey(kernelInputsDir, '1'));
+  });
+
+  test("changes with the version of Debian's source", () => {
+    assert.notEqual(debianKernelKey(inputs, '1'), debianKernelKey(inputs, '2'));
+  });
+
+  for (const name of ['lab.config', 'hooks-6.12.patch', 'arch/x86/kvm/dsm.h', 'a-new-file']) {
+    test(`changes with ${name}`, () => {
+      const before = debianKernelKey(inputs, '1');
+      writeFileSync(join(inputs, name), 'changed');
+      assert.notEqual(debianKernelKey(inputs, '1'), before);
+    });
+  }
+
+  test("of a user's tree changes with the tree and with the fragment, and not with its .git", () => {
+    const tree = join(dir, 'tree');
+    const fragment = join(dir, 'fragment');
+    mkdirSync(join(tree, '.git'), { recursive: true });
+    writeFileSync(join(tree, 'file'), 'a');
+    writeFileSync(fragment, 'CONFIG_A=y');
+    const first = treeKernelKey(tree, fragment);
+    writeFileSync(join(tree, '.git/index'), 'x');
+    assert.equal(treeKernelKey(tree, fragment), first);
+    utimesSync(join(tree, 'file'), 1, 1);
+    const second = treeKernelKey(tree, fragment);
+    assert.notEqual(second, first);
+    writeFileSync(fragment, 'CONFIG_A=n');
+    assert.notEqual(treeKernelKey(tree, fragment), second);
+  });
+});
+
+describe('a tree given as --kernel-src is refused before anything is built', () => {
+  const tree = (name: string, files: Record<string, string>) => {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(join(dir, name, path, '..'), { recursive: true });
+      writeFileSync(join(dir, name, path), text);
+    }
+    return join(dir, name);
+  };
+  const linux = { Kbuild: '', 'arch/x86/kvm/Kconfig': 'config KVM\n' };
+  const patched = { ...linux, 'arch/x86/kvm/Kconfig': 'config KVM\n\nconfig KVM_DSM_IRQ_FORWARD\n' };
+  for (const [what, path, message] of [
+    ['that is not there', join(dir, 'no-tree'), /is no Linux source tree/],
+    ['without the series', tree('stock', linux), /has no CONFIG_KVM_DSM_IRQ_FORWARD/],
+    ['with a build in it', tree('built', { ...patched, '.config': '' }), /holds a build of its own \(\.config\)/],
+  ] as const) {
+    test(what, async () => {
+      const error = await buildLab({ kernelSrc: path }).catch((refused: unknown) => refused);
+      assert.ok(error instanceof LabError);
+      assert.equal(error.code, 'ERR_LAB_KERNEL_SOURCE');
+      assert.equal(error.exitCode, 2);
+      assert.match(error.message, message);
+    });
+  }
+});
+
+test('labStatus tells of an empty cache that the image is missing', async () => {
+  const before = process.env.XDG_CACHE_HOME;
+  process.env.XDG_CACHE_HOME = join(dir, 'cache');
+  try {
+    const status = await labStatus();
+    assert.equal(status.image.state, 'missing');
+    assert.equal(status.building, false);
+    assert.equal(status.cacheDir, join(dir, 'cache/kvm-dsm'));
+  } finally {
+    if (before === undefined) delete process.env.XDG_CACHE_HOME;
+    else process.env.XDG_CACHE_HOME = before;
+  }
+});

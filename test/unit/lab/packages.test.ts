@@ -1,0 +1,50 @@
+/** What `lab build` says where Debian packages are missing that it cannot install. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { LabPackagesError } from '../../../lib/lab/errors.ts';
+import { buildLab } from '../../../lib/lab/index.ts';
+import { installPackages, isDebian, missingPackages } from '../../../lib/lab/kernel/debian.ts';
+
+const empty = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
+after(() => rmSync(empty, { recursive: true, force: true }));
+
+async function refusal(build: () => Promise<unknown>): Promise<LabPackagesError> {
+  const error = await build().then(
+    () => assert.fail('it was not refused'),
+    (refused: unknown) => refused,
+  );
+  assert.ok(error instanceof LabPackagesError, String(error));
+  assert.equal(error.code, 'ERR_LAB_PACKAGES');
+  assert.equal(error.exitCode, 3);
+  return error;
+}
+
+test('a system without the tools of Debian is told what it needs', async () => {
+  const { PATH, XDG_CACHE_HOME } = process.env;
+  Object.assign(process.env, { PATH: empty, XDG_CACHE_HOME: empty });
+  try {
+    const { packages, message } = await refusal(() => buildLab({}));
+    assert.ok(packages.includes('gcc') && packages.includes('bochs'));
+    assert.match(message, /no Debian system/);
+  } finally {
+    Object.assign(process.env, { PATH, XDG_CACHE_HOME });
+    if (XDG_CACHE_HOME === undefined) delete process.env.XDG_CACHE_HOME;
+  }
+});
+
+test('one who may not install packages is told the command', { skip: !isDebian() && 'no Debian system' }, async () => {
+  const name = 'kvm-dsm-is-no-package';
+  assert.deepEqual(missingPackages(['dpkg', name]), [name]);
+  const root = process.geteuid?.() === 0;
+  if (root) process.seteuid?.(65534);
+  try {
+    const { packages, message } = await refusal(() => installPackages([name], () => {}));
+    assert.deepEqual(packages, [name]);
+    assert.match(message, new RegExp(`apt-get install .* ${name}`));
+  } finally {
+    if (root) process.seteuid?.(0);
+  }
+});

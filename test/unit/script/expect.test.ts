@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodeIcr, type Exit, ExpectationError, type GuestWord, isExit, Trace } from '../../../lib/index.ts';
+import { expectExactlyOnce, type Target } from '../../../lib/script/expect/deliveries.ts';
+
+function write(seq: number, val: number, val2: number): Exit {
+  const icr = val === 0x300 ? { icr: decodeIcr(val2) } : {};
+  const register = val === 0x300 ? 'ICR' : 'ICR2';
+  return {
+    name: 'KVM_EXIT_DSM_SEND_IRQ',
+    reason: 45,
+    id: 0,
+    val,
+    val2,
+    destId: seq,
+    register,
+    ...icr,
+  } as unknown as Exit;
+}
+
+function traceOf(...exits: Exit[]): Trace {
+  const trace = new Trace();
+  exits.forEach((exit, seq) => {
+    trace.record({ seq, ns: seq * 10, vcpu: 0, rip: BigInt(0x1000 + seq), exit });
+  });
+  return trace;
+}
+
+const hlt = { name: 'KVM_EXIT_HLT', reason: 5 } as Exit;
+const trace = traceOf(write(0, 0x310, 0), hlt, write(2, 0x300, 0x40f0));
+
+function failure(check: () => void): ExpectationError {
+  try {
+    check();
+  } catch (error) {
+    assert.ok(error instanceof ExpectationError);
+    assert.equal(error.code, 'ERR_EXPECTATION');
+    return error;
+  }
+  return assert.fail('nothing was thrown');
+}
+
+test('exits of the named kinds, in order; others may lie between them', () => {
+  trace.expect([
+    { name: 'KVM_EXIT_DSM_SEND_IRQ', register: 'ICR2', rip: 0x1000n },
+    { name: 'KVM_EXIT_DSM_SEND_IRQ', register: 'ICR', icr: { vector: 0xf0, trigger: 'edge' }, vcpu: 0 },
+  ]);
+  trace.expect([{ name: 'KVM_EXIT_HLT' }]);
+  trace.expectNone('KVM_EXIT_SHUTDOWN');
+});
+
+test('one that is missing', () => {
+  const want = { name: 'KVM_EXIT_DSM_SEND_IRQ' } as const;
+  const error = failure(() => trace.expect([want, want, { ...want, destId: 7 }]));
+  assert.match(error.message, /^expected 3 exits, got 2: KVM_EXIT_DSM_SEND_IRQ, destId 7 is missing/);
+});
+
+test('one too many', () => {
+  const error = failure(() => trace.expect([{ name: 'KVM_EXIT_DSM_SEND_IRQ' }]));
+  assert.match(error.message, /^expected 1 exit, got 2/);
+  assert.match(error.message, /^! - +\| #2 vCPU 0 rip 0x1002/m);
+});
+
+test('the wrong order, the wrong field, the wrong field of the register', () => {
+  const [icr2, icr] = [
+    { name: 'KVM_EXIT_DSM_SEND_IRQ', register: 'ICR2' } as const,
+    { name: 'KVM_EXIT_DSM_SEND_IRQ', register: 'ICR', icr: { vector: 0x41 } } as const,
+  ];
+  assert.match(failure(() => trace.expect([icr, icr2])).message, /^exit 1 of 2 differs: register is "ICR2"/);
+  assert.match(
+    failure(() => trace.expect([icr2, icr])).message,
+    /^exit 2 of 2 differs: icr\.vector is 0xf0, expected 0x41; it is #2/,
+  );
+  assert.match(failure(() => trace.expect([{ ...icr2, vcpu: 1 }, icr2])).message, /vcpu is 0, expected 1/);
+});
+
+test('one that should not have come', () => {
+  const error = failure(() => trace.expectNone('KVM_EXIT_HLT'));
+  assert.deepEqual([error.kinds, error.seen], [['KVM_EXIT_HLT'], 1]);
+});
+
+test('in this order, whatever lies between', () => {
+  const icr2 = { name: 'KVM_EXIT_DSM_SEND_IRQ', register: 'ICR2' } as const;
+  const icr = { name: 'KVM_EXIT_DSM_SEND_IRQ', register: 'ICR' } as const;
+  trace.expectInOrder([icr2, icr]);
+  trace.expectInOrder([{ name: 'KVM_EXIT_HLT' }, icr]);
+  trace.expectInOrder([]);
+  assert.match(
+    failure(() => trace.expectInOrder([icr, icr2])).message,
+    /^2 of 2: KVM_EXIT_DSM_SEND_IRQ, register "ICR2" did not come behind KVM_EXIT_DSM_SEND_IRQ, register "ICR"; it came before, as #0/,
+  );
+  assert.match(failure(() => trace.expectInOrder([icr, icr])).message, /^2 of 2: .*did not come behind/);
+  const missing = failure(() => trace.expectInOrder([{ name: 'KVM_EXIT_MMIO' }]));
+  assert.match(missing.message, /^1 of 1: KVM_EXIT_MMIO did not come at all\n.*none of these kinds/s);
+});
+
+test('how many, by any field', () => {
+  trace.expectCount({ name: 'KVM_EXIT_DSM_SEND_IRQ' }, 2);
+  trace.expectCount({ name: 'KVM_EXIT_DSM_SEND_IRQ', destId: 2, vcpu: 0 }, 1);
+  trace.expectCount({ name: 'KVM_EXIT_DSM_SEND_IRQ', vcpu: 1 }, 0);
+  const error = failure(() => trace.expectCount({ name: 'KVM_EXIT_DSM_SEND_IRQ', destId: 2 }, 2));
+  assert.match(error.message, /^expected 2 exits of KVM_EXIT_DSM_SEND_IRQ, destId 2, got 1\n\n {2}#2 /);
+  assert.deepEqual([error.kinds, error.seen], [['KVM_EXIT_DSM_SEND_IRQ'], 1]);
+});
+
+test('none that is as described', () => {
+  trace.expectNone({ name: 'KVM_EXIT_DSM_SEND_IRQ', destId: 1 });
+  assert.match(failure(() => trace.expectNone({ name: 'KVM_EXIT_DSM_SEND_IRQ', destId: 2 })).message, /#2 vCPU 0/);
+});
+
+const out = { name: 'KVM_EXIT_IO', reason: 2 } as Exit;
+
+function spoken(...said: GuestWord[]): Trace {
+  const told = new Trace();
+  said.forEach((word, seq) => {
+    told.record({ seq, ns: seq, vcpu: seq % 2, rip: 0n, exit: out, word });
+  });
+  return told;
+}
+
+test('what guests say', () => {
+  const told = spoken(
+    { kind: 'sync', name: 'ready' },
+    { kind: 'value', name: 'count', value: 3 },
+    { kind: 'fault', vector: 13 },
+    { kind: 'done' },
+  );
+  told.expect([{ sync: 'ready', vcpu: 0 }, { value: 'count', is: 3 }, { fault: '#GP' }, { done: true, vcpu: 1 }]);
+  told.expect([{ sync: 'ready' }]);
+  told.expectInOrder([{ sync: 'ready' }, { fault: 13 }]);
+  told.expectCount({ name: 'KVM_EXIT_IO' }, 4);
+  told.expectNone({ sync: 'late' });
+  assert.match(failure(() => told.expect([{ value: 'count', is: 4 }])).message, /is is 3, expected 4/);
+  assert.match(failure(() => told.expect([{ fault: '#UD' }])).message, /fault is "#GP", expected "#UD"/);
+  assert.throws(() => told.expect([{ fault: '#XX' }]), { code: 'ERR_ARGUMENT' });
+  assert.throws(() => told.expect([{} as { done: true }]), { code: 'ERR_ARGUMENT' });
+});
+
+test('injections and kicks are in the trace, and are no exits', () => {
+  const acted = traceOf(hlt);
+  acted.record({ seq: 1, ns: 20, act: 'injection', ioctl: 'KVM_NMI', vcpu: 1, detail: 'NMI' });
+  assert.equal(acted.length, 1);
+  assert.deepEqual(
+    acted.events.map((event) => isExit(event)),
+    [true, false],
+  );
+  assert.match(acted.toString(), /#1 vCPU 1 injection {2}KVM_NMI NMI$/);
+});
+
+/** A vCPU that took these interrupts; flat logical id 1 << id. */
+function target(id: number, interrupts: Record<number, number>): Target {
+  const registers = { LDR: (1 << (24 + id)) >>> 0, DFR: 0xffff_ffff } as Target['lapic']['registers'];
+  return { id, lapic: { registers }, interrupts: new Map(Object.entries(interrupts).map(([v, n]) => [Number(v), n])) };
+}
+
+function sends(...icrs: { icr: number; to?: number; from?: number }[]): Trace {
+  return traceOf(
+    ...icrs.map(({ icr, to = 0, from = 0 }) => ({ ...write(0, 0x300, icr), destId: to, id: from }) as Exit),
+  );
+}
+
+test('exactly once: what was sent against what was handled', () => {
+  const sent = sends(
+    { icr: 0x4041, to: 1 },
+    { icr: 0x4041, to: 1 },
+    { icr: 0xc_4050, from: 1 },
+    { icr: 0x4846, to: 6 },
+  );
+  const right = [target(0, { 80: 1 }), target(1, { 65: 2, 70: 1 }), target(2, { 80: 1, 70: 1, 2: 9 })];
+  expectExactlyOnce(sent, right);
+  const lost = failure(() => expectExactlyOnce(sent, [right[0]!, target(1, { 65: 1, 70: 1 }), right[2]!]));
+  assert.match(lost.message, /^vCPU 1 handled vector 0x41 once, and 2 times it was sent there\n/);
+  assert.match(lost.message, /! vCPU 1 {2}vector 0x41 {2}sent 2 {2}handled 1/);
+  const twice = failure(() => expectExactlyOnce(sent, [target(0, { 80: 2 }), right[1]!, right[2]!]));
+  assert.match(twice.message, /^vCPU 0 handled vector 0x50 2 times, and once it was sent there/);
+  const unsent = [target(0, { 80: 1, 153: 1 }), right[1]!, right[2]!];
+  assert.match(failure(() => expectExactlyOnce(sent, unsent)).message, /^vCPU 0 handled vector 0x99 once, and 0 times/);
+  expectExactlyOnce(sent, unsent, [0x50, 0x41, 0x46]);
+});
+
+test('exactly once: every way to name a destination', () => {
+  const all = (id: number) => target(id, { 97: 1 });
+  const none = (id: number) => target(id, {});
+  const cluster = (id: number, ldr: number, taken: boolean): Target => ({
+    ...target(id, taken ? { 97: 1 } : {}),
+    lapic: { registers: { LDR: (ldr << 24) >>> 0, DFR: 0x0fff_ffff } as Target['lapic']['registers'] },
+  });
+  expectExactlyOnce(sends({ icr: 0x4061, to: 0xff }), [all(0), all(1)]);
+  expectExactlyOnce(sends({ icr: 0x4_4061, to: 1 }), [all(0), none(1)]);
+  expectExactlyOnce(sends({ icr: 0x8_4061 }), [all(0), all(1)]);
+  expectExactlyOnce(sends({ icr: 0x4861, to: 0x23 }), [
+    cluster(0, 0x21, true),
+    cluster(1, 0x22, true),
+    cluster(2, 0x11, false),
+  ]);
+  const nothing = failure(() => expectExactlyOnce(sends(), [none(0)]));
+  assert.match(nothing.message, /nothing is shown/);
+  assert.throws(
+    () => expectExactlyOnce(sends({ icr: 0x4400, to: 1 }), [none(0), target(1, { 2: 1 })]),
+    /nothing is shown/,
+  );
+});

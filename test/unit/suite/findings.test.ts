@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { checksOf, findings, findingsDocument, shortfalls } from '../../../tools/docs-findings.ts';
+
+const ids = shortfalls().map(({ id }) => id);
+
+test('every check with a known shortfall belongs to one finding, and every finding has some', () => {
+  for (const finding of findings) assert.notDeepEqual(checksOf(finding), [], finding.title);
+  assert.deepEqual(findings.flatMap(checksOf).toSorted(), ids.toSorted());
+});
+
+test('docs/findings.md names those checks and no others, with the claims that they have', () => {
+  const text = readFileSync(findingsDocument, 'utf8');
+  const rows = [...text.matchAll(/^- `([^`]+)`: (.*)$/gm)].map(([, id, rest]) => ({ id: id!, rest: rest! }));
+  assert.deepEqual(rows.map(({ id }) => id).toSorted(), ids.toSorted(), 'run `npm run docs:findings`');
+  for (const { id, claim } of shortfalls())
+    assert.ok(rows.find((row) => row.id === id)?.rest.startsWith(`${claim} (`), `${id}: run \`npm run docs:findings\``);
+});

@@ -1,0 +1,278 @@
+/** The reporters against parsers that are not ours, and the grammar of the kernel's Documentation/dev-tools/ktap.rst. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { DOMParser } from '@xmldom/xmldom';
+import { Parser } from 'tap-parser';
+import { type Check, checksById } from '../../../lib/suite/check.ts';
+import { reporterNamed } from '../../../lib/suite/report/index.ts';
+import type { ReporterName } from '../../../lib/suite/report/names.ts';
+import { conduct, type Executor } from '../../../lib/suite/run/conduct.ts';
+import { type Facts, unknownFacts } from '../../../lib/suite/run/facts.ts';
+import { planOf } from '../../../lib/suite/run/plan.ts';
+import type { Outcome } from '../../../lib/suite/run/verdict.ts';
+
+const facts: Facts = {
+  on: 'host',
+  kernel: '6.12.0-test',
+  build: '#1 SMP',
+  config: { source: '/proc/config.gz', lines: ['CONFIG_KVM=y'] },
+  cpu: 'GenuineIntel, "Fast" <CPU> & more',
+  cpus: 2,
+  parameters: { 'kvm_intel.enable_apicv': 'N' },
+  module: 'kvm_intel',
+  device: '/dev/kvm',
+  profile: 'rfc-v2',
+  forwards: true,
+  injects: false,
+  x2apic: true,
+};
+
+const unknown = unknownFacts('svm', '/dev/kvm', 'rfc-v2');
+
+const hostile = '<&"\'# not ok 9 # SKIP \\ ]]> \u0001 \ud800 1..3 %';
+const shortfall = { reason: `known # ${hostile}`, source: 'abi.md' };
+
+/** What each check comes to: every verdict, every cause. */
+const outcomes: Record<string, [Outcome, Partial<Check>?]> = {
+  'one.pass': [{ kind: 'pass' }],
+  'one.skip': [{ kind: 'skip', reason: hostile }],
+  'one.xfail': [{ kind: 'fail', cause: 'claim', reason: 'lost', detail: 'more' }, { shortfall }],
+  'one.xpass': [{ kind: 'pass' }, { shortfall }],
+  'two.claim': [{ kind: 'fail', cause: 'claim', reason: hostile, detail: `first\n1..9\nok 1 - fake\n${hostile}\n---` }],
+  'two.deadline': [{ kind: 'fail', cause: 'deadline', reason: 'late', detail: '' }],
+  'two.crash': [{ kind: 'fail', cause: 'crash', reason: 'SIGABRT', detail: '' }],
+  'three.skip': [{ kind: 'skip', reason: 'nothing here' }],
+};
+
+const source = 'SDM vol. 3 <11.6.1>';
+const names = [...new Set(Object.keys(outcomes).map((id) => id.split('.')[0]!))];
+const subjects = names.map((name) => ({
+  name,
+  title: name,
+  checks: Object.entries(outcomes)
+    .filter(([id]) => id.startsWith(`${name}.`))
+    .map(([id, [, more]]) => ({ id, claim: `Claim of ${id}`, source, run() {}, ...more })),
+}));
+
+const executor: Executor = async (items, sink) => {
+  sink.note(`a note\nnot ok 3 - of two lines ${hostile}`);
+  sink.facts(facts);
+  for (const item of items) {
+    sink.start(item);
+    sink.outcome(item, outcomes[item.id]![0], 1234, 2);
+  }
+  return null;
+};
+
+async function report(name: ReporterName, shuffle = false, repeat = 1): Promise<string> {
+  let text = '';
+  const write = (more: string) => {
+    text += more;
+  };
+  const items = planOf(subjects, { patterns: [], repeat, shuffle, seed: 11 });
+  const reporter = reporterNamed(name, { write, paint: (_colour, words) => words, columns: 0 });
+  const checks = checksById(subjects);
+  const modes = { seed: 11, repeat, shuffle, strict: false, bail: false };
+  await conduct({ items, checks, ...modes, executor, reporter, unknown, package: '1.2.3' });
+  return text;
+}
+
+test('TAP 14 by tap-parser, strictly', async () => {
+  const text = await report('tap');
+  const parser = new Parser({ strict: true });
+  const points: {
+    id: number;
+    name: string;
+    ok: boolean;
+    skip?: unknown;
+    todo?: unknown;
+    diag?: Record<string, unknown>;
+  }[] = [];
+  const extra: string[] = [];
+  let version: unknown;
+  parser.on('assert', (point) => points.push(point));
+  parser.on('extra', (line) => extra.push(line));
+  parser.on('version', (value) => {
+    version = value;
+  });
+  parser.end(text);
+  const { results } = parser;
+  assert.deepEqual(extra, [], 'every line is TAP');
+  assert.equal(version, 14);
+  assert.deepEqual(
+    results?.failures.map(({ name }) => name),
+    ['two.claim', 'two.deadline', 'two.crash'],
+  );
+  const { plan, count, fail, skip, todo } = results!;
+  assert.deepEqual([plan.end, count, fail, skip, todo], [8, 8, 4, 2, 2], 'a TODO that is not ok counts as not ok');
+  assert.deepEqual(
+    points.map(({ id, name }) => [id, name]),
+    Object.keys(outcomes).map((id, i) => [i + 1, id]),
+  );
+  assert.equal(points[0]!.ok, true);
+  assert.equal(points[1]!.skip, hostile);
+  assert.match(String(points[2]!.todo), /known/);
+  assert.equal(points[4]!.diag?.detail, `first\n1..9\nok 1 - fake\n${hostile}\n---`);
+});
+
+interface Point {
+  ok: boolean;
+  name: string;
+  directive: string | null;
+  children: Point[];
+}
+
+/** Reads KTAP as ktap.rst has it, and refuses every other line. */
+function readKtap(text: string): Point[] {
+  const lines = text.trimEnd().split('\n');
+  let at = 0;
+  const level = (indent: string): Point[] => {
+    assert.equal(lines[at++], `${indent}KTAP version 1`);
+    let plan: number | null = null;
+    let children: Point[] = [];
+    const points: Point[] = [];
+    while (at < lines.length) {
+      const line = lines[at]!;
+      if (line === `${indent}  KTAP version 1`) {
+        children = level(`${indent}  `);
+        continue;
+      }
+      if (!line.startsWith(indent)) break;
+      const rest = line.slice(indent.length);
+      at += 1;
+      if (rest.startsWith('# ')) continue;
+      const planned = /^1\.\.(\d+)$/.exec(rest);
+      if (planned) {
+        assert.equal(plan, null, 'one plan');
+        plan = Number(planned[1]);
+        continue;
+      }
+      const result = /^(ok|not ok) (\d+) (?:- )?([^#]+?)(?: # (SKIP|TODO|XFAIL|TIMEOUT|ERROR)(?: [^#]*)?)?$/.exec(rest);
+      assert.ok(result, `no line of KTAP: ${line}`);
+      assert.equal(Number(result[2]), points.length + 1, 'numbers are in order');
+      points.push({ ok: result[1] === 'ok', name: result[3]!, directive: result[4] ?? null, children });
+      children = [];
+      if (points.length === plan) {
+        // What follows belongs to the level above, but for comments.
+        if (indent !== '') return points;
+      }
+    }
+    assert.equal(points.length, plan, 'as many results as planned');
+    return points;
+  };
+  const points = level('');
+  assert.equal(at, lines.length);
+  return points;
+}
+
+describe('KTAP 1', () => {
+  for (const [what, shuffle, repeat] of [
+    ['in order', false, 1],
+    ['shuffled and repeated', true, 3],
+  ] as const) {
+    test(`keeps to the grammar, ${what}`, async () => {
+      const text = await report('ktap', shuffle, repeat);
+      const points = readKtap(text);
+      assert.deepEqual(points.map(({ name }) => name).toSorted(), names.toSorted());
+      const one = points.find(({ name }) => name === 'one')!;
+      const two = points.find(({ name }) => name === 'two')!;
+      const three = points.find(({ name }) => name === 'three')!;
+      assert.deepEqual([one.ok, two.ok, three.ok, three.directive], [true, false, true, 'SKIP']);
+      const directives = [one, two].flatMap(({ children }) => children.map(({ name, directive }) => [name, directive]));
+      for (const [id, wanted] of Object.entries({
+        'one.pass': null,
+        'one.skip': 'SKIP',
+        'one.xfail': 'XFAIL',
+        'one.xpass': null,
+        'two.claim': null,
+        'two.deadline': 'TIMEOUT',
+        'two.crash': 'ERROR',
+      })) {
+        const found = directives.filter(([name]) => name === id || name?.startsWith(`${id} (`));
+        assert.deepEqual(
+          found.map(([, directive]) => directive),
+          Array(repeat).fill(wanted),
+          id,
+        );
+      }
+      const n = repeat;
+      const totals = `# Totals: pass:${n} fail:${2 * n} xfail:${n} xpass:${n} skip:${2 * n} error:${n}\n`;
+      assert.ok(text.endsWith(totals), text.slice(-120));
+    });
+  }
+
+  test('a TAP parser agrees on the subjects', async () => {
+    const parser = new Parser();
+    parser.end(await report('ktap'));
+    const { plan, count, pass, fail, skip } = parser.results!;
+    assert.deepEqual([plan.end, count, pass, fail, skip], [3, 3, 2, 1, 1]);
+  });
+});
+
+test('JUnit XML by an XML parser', async () => {
+  const errors: string[] = [];
+  const onError = (_level: string, message: string) => errors.push(message);
+  const document = new DOMParser({ onError }).parseFromString(await report('junit'), 'text/xml');
+  assert.deepEqual(errors, []);
+  const root = document.documentElement!;
+  assert.equal(root.tagName, 'testsuites');
+  assert.deepEqual(
+    ['tests', 'failures', 'errors', 'skipped'].map((name) => root.getAttribute(name)),
+    ['8', '3', '0', '3'],
+  );
+  const cases = [...root.getElementsByTagName('testcase')];
+  assert.deepEqual(
+    cases.map((one) => one.getAttribute('name')),
+    Object.keys(outcomes),
+  );
+  assert.equal(cases[0]!.getAttribute('classname'), 'kvm-dsm.one');
+  assert.equal(cases[0]!.getAttribute('time'), '1.234');
+  const failure = cases[4]!.getElementsByTagName('failure')[0]!;
+  const legal = hostile.replace('\u0001', '?').replace('\ud800', '?');
+  assert.equal(failure.getAttribute('message'), legal);
+  assert.ok(failure.textContent!.includes(`ok 1 - fake\n${legal}`));
+  assert.match(cases[2]!.getElementsByTagName('skipped')[0]!.getAttribute('message')!, /^xfail: known/);
+  const sums = [...root.getElementsByTagName('testsuite')].map((suite) => Number(suite.getAttribute('tests')));
+  assert.deepEqual(sums, [4, 3, 1]);
+});
+
+test('JSON has the fields of the contract in their order', async () => {
+  const document = JSON.parse(await report('json'));
+  assert.deepEqual(Object.keys(document).slice(0, 6), ['version', 'on', 'kernel', 'profile', 'checks', 'totals']);
+  assert.deepEqual(Object.keys(document.checks[0]), ['id', 'claim', 'source', 'verdict', 'reason', 'ms']);
+  assert.deepEqual(document.totals, { pass: 1, fail: 3, skip: 2, xfail: 1, xpass: 1 });
+  assert.equal(document.head.package, '1.2.3');
+});
+
+test('the report for a person: heartbeat without a terminal, a status line on one', () => {
+  let text = '';
+  const write = (more: string) => {
+    text += more;
+  };
+  const paint = (colour: string, words: string) => `<${colour}>${words}</>`;
+  const items = planOf(subjects, { patterns: ['one.pass'], repeat: 1, shuffle: false, seed: 1 });
+  const head = {
+    facts,
+    package: '1',
+    seed: 1,
+    repeat: 1,
+    shuffle: false,
+    strict: false,
+    items,
+    checks: checksById(subjects),
+  };
+  const pipe = reporterNamed('spec', { write, paint, columns: 0 });
+  pipe.head(head);
+  text = '';
+  pipe.start(items[0]!);
+  for (let second = 1; second <= 21; second++) pipe.tick(items[0]!, second);
+  assert.equal(text, '  ... one.pass runs for 10 s\n  ... one.pass runs for 20 s\n');
+  const terminal = reporterNamed('spec', { write, paint, columns: 20 });
+  terminal.head(head);
+  text = '';
+  terminal.start(items[0]!);
+  terminal.tick(items[0]!, 3);
+  terminal.end(items[0]!, { verdict: 'pass', reason: null, detail: '', cause: null, ms: 5, exits: 1 });
+  assert.ok(text.includes('\r\x1b[K<dim>[1/1] one.pass 3 s</>\r\x1b[K'), JSON.stringify(text));
+  assert.ok(text.includes('<green>pass </> one.pass'));
+});

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type Check, checksById, subject } from '../../../lib/suite/check.ts';
+import { CheckError, SuiteWorkerError } from '../../../lib/suite/errors.ts';
+import { KernelLog } from '../../../lib/suite/run/kernel-log.ts';
+import { runLocally } from '../../../lib/suite/run/local.ts';
+import { planOf, select } from '../../../lib/suite/run/plan.ts';
+import { exitCodeOf, judge, totalsOf } from '../../../lib/suite/run/verdict.ts';
+import { subjects } from '../../../lib/suite/subjects/index.ts';
+import { suiteDocument, suiteText } from '../../../tools/docs-suite.ts';
+
+const good: Check = { id: 'word.more', claim: 'It is so', source: 'SDM', run() {} };
+
+test('a check of another form is refused', () => {
+  const refused: [Partial<Check>, RegExp][] = [
+    [{ id: 'other.more' }, /id 'other\.more'/],
+    [{ id: 'word' }, /id 'word'/],
+    [{ id: 'word.More' }, /id 'word\.More'/],
+    [{ id: 'word..more' }, /id 'word\.\.more'/],
+    [{ claim: 'Two\nlines' }, /claim/],
+    [{ claim: 'A sentence.' }, /claim/],
+    [{ claim: 'A # in it' }, /claim/],
+    [{ source: '' }, /source/],
+    [{ deadline: 'soon' }, /deadline/],
+    [{ run: undefined as never }, /run/],
+  ];
+  for (const [wrong, said] of refused) assert.throws(() => subject('word', 'a title', [{ ...good, ...wrong }]), said);
+  assert.throws(() => subject('Word', 'a title', []), /name 'Word'/);
+  assert.throws(() => checksById([subject('word', 'a title', [good, good])]), /two checks with the id word\.more/);
+  assert.equal(subject('word', 'a title', [good]).checks.length, 1);
+});
+
+test('the suite has unique ids, and docs/suite.md has all of them', () => {
+  const ids = [...checksById(subjects).keys()];
+  assert.ok(ids.length >= 10);
+  assert.equal(readFileSync(suiteDocument, 'utf8'), suiteText(), 'run `npm run docs:suite`');
+  for (const id of ids) assert.ok(suiteText().includes(`| \`${id}\` |`), id);
+});
+
+test('patterns are parts of ids or globs of whole ones', () => {
+  const ids = ['a.x.one', 'a.y.one', 'b.x.two'];
+  assert.deepEqual(select(ids, []), ids);
+  assert.deepEqual(select(ids, ['x']), ['a.x.one', 'b.x.two']);
+  assert.deepEqual(select(ids, ['a.*']), ['a.x.one', 'a.y.one']);
+  assert.deepEqual(select(ids, ['*.one', 'b']), ids);
+  assert.deepEqual(select(ids, ['x.*']), []);
+  assert.deepEqual(select(ids, ['a.?.one']), ['a.x.one', 'a.y.one']);
+  assert.deepEqual(select(ids, ['a?x']), [], 'a whole id');
+  assert.deepEqual(select(ids, ['a.x(']), []);
+});
+
+test('a plan repeats whole rounds and numbers its items', () => {
+  const plan = planOf(subjects, { patterns: ['payload.icr.delivery-mode'], repeat: 2, shuffle: true, seed: 3 });
+  assert.deepEqual(
+    plan.map(({ n }) => n),
+    plan.map((_, i) => i),
+  );
+  const [first, second] = [1, 2].map((round) => plan.filter((item) => item.round === round).map(({ id }) => id));
+  assert.equal(first!.length, 8);
+  assert.deepEqual(first!.toSorted(), second!.toSorted());
+  assert.notDeepEqual(first, second);
+});
+
+test('a shortfall turns its own failure into xfail, and no other one', () => {
+  const known: Check = { ...good, shortfall: { reason: 'lost', source: 'abi.md', cause: /one exit/ } };
+  const fail = (reason: string, cause: 'claim' | 'not-run' = 'claim') =>
+    ({ kind: 'fail', cause, reason, detail: '' }) as const;
+  assert.equal(judge(known, fail('got one exit'), false).verdict, 'xfail');
+  assert.equal(judge(known, fail('got one exit'), true).verdict, 'fail');
+  assert.equal(judge(known, fail('got none'), false).verdict, 'fail');
+  assert.equal(judge(known, fail('one exit', 'not-run'), false).verdict, 'fail');
+  assert.equal(judge(known, { kind: 'pass' }, true).verdict, 'xpass');
+  assert.equal(judge(known, { kind: 'skip', reason: 'no KVM' }, false).verdict, 'skip');
+});
+
+test('exit codes: 0 pass, 1 fail, 4 everything skipped', () => {
+  const codeOf = (...verdicts: ('pass' | 'fail' | 'skip' | 'xfail' | 'xpass')[]) =>
+    exitCodeOf(totalsOf(verdicts.map((verdict) => ({ verdict }))));
+  assert.deepEqual([codeOf('pass', 'skip'), codeOf('xfail'), codeOf('xpass')], [0, 0, 0]);
+  assert.deepEqual([codeOf('pass', 'fail'), codeOf('skip', 'fail')], [1, 1]);
+  assert.equal(codeOf('skip', 'skip'), 4);
+});
+
+test('the kernel log from now on: what says that the kernel is broken, and nothing else', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-log-'));
+  const path = join(directory, 'kmsg');
+  const say = (text: string) => appendFileSync(path, `4,1,1,-;${text}\n`);
+  try {
+    writeFileSync(path, '4,0,0,-;BUG: an old one\n');
+    const log = KernelLog.open(path);
+    assert.ok(typeof log !== 'string');
+    assert.equal(log.crash(), null, 'what was there before');
+    for (const harmless of ['kvm: vcpu0 ignored rdmsr', 'DEBUG: fine', 'WARNING: CPU: 0 at fs/ext4/inode.c:1']) {
+      say(harmless);
+      assert.equal(log.crash(), null, harmless);
+    }
+    for (const crash of [
+      'BUG: kernel NULL pointer dereference, address: 0000000000000000',
+      'Oops: 0000 [#1] SMP',
+      'kernel BUG at arch/x86/kvm/x86.c:1!',
+      'watchdog: BUG: soft lockup - CPU#0 stuck for 22s!',
+      'WARNING: CPU: 0 PID: 1 at arch/x86/kvm/lapic.c:2550 kvm_apic_send_ipi+0x1/0x2',
+    ]) {
+      say(crash);
+      assert.deepEqual(log.crash(), [crash]);
+      assert.equal(log.crash(), null, 'once');
+    }
+    log.close();
+    assert.match(String(KernelLog.open(join(directory, 'none'))), /not watched: ENOENT/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('a worker that does not come up ends the run', async () => {
+  const worker = { command: process.execPath, args: ['-e', 'console.error("no worker"); process.exit(7)'] };
+  const options = { worker, module: null, seed: 0, device: '/dev/kvm', profile: 'rfc-v2', mark: null };
+  const checks = checksById([subject('word', 'a title', [good])]);
+  const sink = { facts() {}, start() {}, outcome: () => true, note() {} };
+  const limits = { timeoutMs: 60_000, endWhenBroken: false };
+  const items = [{ n: 0, id: good.id, round: 1 }];
+  const error = await runLocally(items, { ...options, ...limits, checks }, sink).catch((thrown: unknown) => thrown);
+  assert.ok(error instanceof SuiteWorkerError);
+  assert.equal(error.code, 'ERR_SUITE_WORKER');
+  assert.equal(error.exitCode, 3);
+  assert.match(error.message, /does not come up: exit code 7\nno worker/);
+});
+
+test('a claim that does not hold shows both sides', () => {
+  const error = CheckError.differs('the vector', 0x41, 0xf0);
+  assert.equal(error.code, 'ERR_CHECK');
+  assert.equal(error.message, 'the vector is 65 (0x41), expected 240 (0xf0)');
+  assert.match(CheckError.differs('the exits', ['a', 1n], []).message, /^the exits is \[ 'a', 1n \], expected \[\]$/);
+});

@@ -1,0 +1,66 @@
+/** Writes docs/suite.md: `npm run docs:suite`. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Check } from '../lib/suite/check.ts';
+import { subjects } from '../lib/suite/subjects/index.ts';
+import { root } from '../test/support/command.ts';
+
+export const suiteDocument = join(root, 'docs/suite.md');
+
+/** docs/suite.md as it has to be. */
+export function suiteText(): string {
+  const count = subjects.reduce((sum, { checks }) => sum + checks.length, 0);
+  const sections = subjects.flatMap(({ name, title, checks }) => [
+    `## ${name}`,
+    '',
+    `${title[0]!.toUpperCase()}${title.slice(1)}.`,
+    '',
+    '| check | claim | source | needs | known shortfall |',
+    '|---|---|---|---|---|',
+    ...checks.map(row),
+    '',
+  ]);
+  return [intro(count), ...sections].join('\n');
+}
+
+function row({ id, claim, source, needs = [], shortfall }: Check): string {
+  const cells = [`\`${id}\``, claim, source, needs.map(({ name }) => name).join('; '), shortfall?.reason ?? ''];
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+}
+
+function intro(count: number): string {
+  return `# The conformance suite
+
+\`kvm-dsm test\` finds out whether a kernel's forwarding of ICR writes is right: ${count} checks, each with one claim and the
+source of the claim. This page is made from the code by \`npm run docs:suite\`.
+
+Each check runs on machines of its own, in a process apart, within a deadline. Its verdict is one of these:
+
+- **pass**: the claim holds, and the check proved that its guest ran.
+- **fail**: it does not hold, or it took too long, or its process or the kernel crashed.
+- **skip**: what the check needs is not there; the report says what.
+- **xfail**: it does not hold, and that is a known shortfall of the series. \`--strict\` makes it a fail.
+- **xpass**: a shortfall was expected, and the claim holds.
+
+The command ends with 0 if no check failed, 1 if one did, 2 for a wrong command line, 3 if there is no usable KVM, 4 if every
+check was skipped.
+
+\`\`\`sh
+npx kvm-dsm test --list
+npx kvm-dsm test capability --on svm
+npx kvm-dsm test payload.icr --on vmx --reporter ktap
+\`\`\`
+
+\`--kernel <bzImage>\` boots another kernel in the lab. \`--reporter\` is \`spec\`, \`ktap\` (KTAP 1), \`tap\` (TAP 14), \`junit\` or \`json\`.
+\`--seed\` makes the random choices the same again, \`--shuffle\` takes the checks in an order that it decides, \`--repeat\` runs
+them several times, \`--bail\` stops at the first failure. \`--checks <file>\` runs the checks of a script that exports
+\`subjects\` in place of the suite's.
+
+A check that crashes the lab's kernel fails by its name, and the machine is booted again for the others. On a host the
+kernel cannot be replaced: the report says that what follows is not to be trusted. What is known to crash a kernel
+(\`injection.crash.*\`) runs in the lab alone, and only with \`--destructive\`.
+`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(suiteDocument, suiteText());
