@@ -99,7 +99,6 @@ export { type GuestWord, guestPorts } from './guest/protocol.ts';
 export { Snippet, type SnippetValue, snippet } from './guest/snippet.ts';
 export * from './guest/snippets/index.ts';
 export { emulatesGuests } from './host/emulation.ts';
-export { enableReservedExits, type ReservedExitName, reservedExits } from './host/reserved-exits.ts';
 export { connectSints, type SintEnd, SintLine, type SintLineOptions } from './hyperv/sint-line.ts';
 export { type Flagged, type Posted, Synic, type SynicPages, type SynicRegisters } from './hyperv/synic.ts';
 export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic, hypervCpuid } from './kvm/cpuid.ts';
@@ -143,6 +142,7 @@ export {
 } from './kvm/vm/vm.ts';
 export { type ApicvState, apicvParameter, apicvState, inhibitApicv, measureApicv } from './probe/apicv.ts';
 export { forwardsIcrWrites, knowsInjection } from './probe/icr-write.ts';
+export { enableReservedExits, type ReservedExitName, reservedExits } from './probe/reserved-exits.ts';
 export { ExpectationError, GuestAssertionError, GuestFailureError, GuestFaultError } from './script/errors.ts';
 export type { Expected } from './script/expect/expected.ts';
 export { Trace } from './script/expect/trace.ts';

@@ -1,7 +1,7 @@
 import { type DsmProfile, profileByName } from '../abi/dsm/profile.ts';
 import { ArgumentError } from '../base/errors.ts';
-import { type ReservedExitName, reservedExitParameters } from '../host/reserved-exits.ts';
 import { type AnsweredEntry, type AnsweredSection, inspect } from '../inspect/index.ts';
+import { type ReservedExitName, reservedExitParameters } from '../probe/reserved-exits.ts';
 import type { GlobalOptions } from '../target/options.ts';
 import { print } from '../target/output.ts';
 import { describePlace, here } from '../target/target.ts';

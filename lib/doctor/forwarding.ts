@@ -1,9 +1,9 @@
 import type { DsmProfile } from '../abi/dsm/profile.ts';
 import { KvmDsmError } from '../base/errors.ts';
-import { reservedExitParameters, reservedExits } from '../host/reserved-exits.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import { apicvParameter } from '../probe/apicv.ts';
 import { type IcrProbe, knowsInjection, probeIcrWrite } from '../probe/icr-write.ts';
+import { reservedExitParameters, reservedExits } from '../probe/reserved-exits.ts';
 import { type Check, check } from './check.ts';
 
 /** Finds out by guests of two instructions what becomes of an ICR write here. */

@@ -3,8 +3,8 @@ import type { DsmIoctlName, DsmProfile } from '../abi/dsm/profile.ts';
 import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
 import type { Layout } from '../abi/layout.ts';
 import { UnsupportedError } from '../base/errors.ts';
-import { type ReservedExitName, reservedExitParameters, reservedExits } from '../host/reserved-exits.ts';
 import { knowsInjection, probeIcrWrite } from '../probe/icr-write.ts';
+import { type ReservedExitName, reservedExitParameters, reservedExits } from '../probe/reserved-exits.ts';
 import { type Entry, layoutOf, type Section } from './section.ts';
 import { answerOf, known, type World } from './world.ts';
 

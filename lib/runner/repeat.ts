@@ -1,4 +1,4 @@
-import { freshSeed, seedOfRun } from '../script/seed.ts';
+import { freshSeed, seedOfRun } from '../base/seed.ts';
 import type { RunOutcome } from './outcome.ts';
 import type { ParsedRun } from './parsed-run.ts';
 import type { RunReporter } from './report.ts';

@@ -2,7 +2,7 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { mersenne } from 'pure-rand/generator/mersenne';
 import { checkInteger, checkList } from '../base/check.ts';
 import { ArgumentError } from '../base/errors.ts';
-import { freshSeed, isSeed, MAX_SEED } from './seed.ts';
+import { freshSeed, isSeed, MAX_SEED } from '../base/seed.ts';
 
 let restart: (random: Random, seed: number) => void;
 let wasUsed: (random: Random) => boolean;

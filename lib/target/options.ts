@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { isSeed } from '../base/seed.ts';
 import type { Lane } from '../lab/index.ts';
-import { isSeed } from '../script/seed.ts';
 
 /** Where a command runs: on this host, in a lab machine, or where the ICR writes are forwarded. */
 export type On = 'auto' | 'host' | Lane;

@@ -1,7 +1,7 @@
 import type { capabilities } from '../../abi/kvm/capability.ts';
-import { reservedExitParameters } from '../../host/reserved-exits.ts';
 import { irqForwardingParameter } from '../../kvm/vfio/kvm-device.ts';
 import { labFunction } from '../../kvm/vfio/lab-function.ts';
+import { reservedExitParameters } from '../../probe/reserved-exits.ts';
 import type { Facts } from '../run/facts.ts';
 
 /** What a need is asked about. */

@@ -7,7 +7,7 @@ import { lapicRegisters } from '../../abi/apic/lapic.ts';
 import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE, X2APIC_ICR, X2APIC_SELF_IPI } from '../../abi/apic/msr.ts';
 import type { Exit, ExitName, ExitOf } from '../../exit/decode.ts';
 import { flat32, hlt, type Instruction, mov32, out8, read32, write16, write32, wrmsr } from '../../guest/bytes.ts';
-import { enableReservedExits, type ReservedExitName } from '../../host/reserved-exits.ts';
+import { enableReservedExits, type ReservedExitName } from '../../probe/reserved-exits.ts';
 import type { Machine, MachineOptions } from '../../script/machine/machine.ts';
 import { subject } from '../check.ts';
 import { CheckError } from '../errors.ts';

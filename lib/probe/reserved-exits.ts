@@ -1,6 +1,6 @@
 import type { DsmExitName } from '../abi/dsm/profile.ts';
 import { checkChoice, checkList } from '../base/check.ts';
-import { isParameterOn, switchOn } from './module-parameter.ts';
+import { isParameterOn, switchOn } from '../host/module-parameter.ts';
 
 /** The exits that the series reserves and never makes. */
 export type ReservedExitName = Exclude<DsmExitName, 'KVM_EXIT_DSM_SEND_IRQ'>;
