@@ -19,7 +19,7 @@ export {
   readLapicRegister,
   writeLapicRegister,
 } from './abi/apic/lapic.ts';
-export { type DsmProfile, defaultProfile, profileByName, profiles } from './abi/dsm/profile.ts';
+export { type DsmProfile, defaultProfile, profileByName, profiles } from './abi/dsm/profiles.ts';
 export {
   decodeMessage,
   decodeSint,
@@ -60,7 +60,17 @@ export type { KvmSyncRegs } from './abi/kvm/kvm-run.ts';
 export { type VfioIommu, vfioIommus, vfioPciIrqs } from './abi/vfio.ts';
 export { kvmDebugGicMsiSetup, vlpiCapabilities, vlpiIoctls, vlpiVcpuId } from './abi/vlpi.ts';
 export type { Duration } from './base/duration.ts';
-export * from './base/errors.ts';
+export { errnoName } from './base/errno.ts';
+export {
+  ArgumentError,
+  ClosedError,
+  DeadlineError,
+  type ErrorDetails,
+  type Failure,
+  IoctlError,
+  KvmDsmError,
+  UnsupportedError,
+} from './base/errors.ts';
 export { decodeExit, describeExit, type Exit, type ExitName, type ExitOf, exitToJson } from './exit/decode.ts';
 export { AsmCode } from './guest/asm/code.ts';
 export { type DisassembledLine, type DisassembleOptions, disassemble } from './guest/asm/disassemble.ts';
@@ -93,6 +103,7 @@ export { enterFlat32, type Flat32Entry } from './guest/enter-flat32.ts';
 export { enterLong64, type Long64Entry } from './guest/enter-long64.ts';
 export { enterReal16, type Real16Entry } from './guest/enter-real16.ts';
 export type { GuestTables, TableRegister } from './guest/entry.ts';
+export * from './guest/errors.ts';
 export { vectorName } from './guest/exceptions.ts';
 export type { GuestFault } from './guest/fault.ts';
 export { type GuestWord, guestPorts } from './guest/protocol.ts';
@@ -103,11 +114,13 @@ export { connectSints, type SintEnd, SintLine, type SintLineOptions } from './hy
 export { type Flagged, type Posted, Synic, type SynicPages, type SynicRegisters } from './hyperv/synic.ts';
 export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic, hypervCpuid } from './kvm/cpuid.ts';
 export { Device, type DeviceAttr } from './kvm/device.ts';
+export * from './kvm/errors.ts';
 export { EventFd } from './kvm/eventfd.ts';
 export { GuestMemory, PAGE_SIZE } from './kvm/guest-memory.ts';
 export { KVM_DEVICE, Kvm } from './kvm/kvm.ts';
 export type { Stat } from './kvm/stats.ts';
 export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from './kvm/vcpu/debug.ts';
+export * from './kvm/vcpu/errors.ts';
 export type { RecordBatch, RecordedExit, RecordOptions } from './kvm/vcpu/run/records.ts';
 export { type StartOptions, type VcpuCounters, VcpuRun, type VcpuRunState } from './kvm/vcpu/run/run.ts';
 export type { SyncGroups } from './kvm/vcpu/state.ts';
@@ -120,6 +133,7 @@ export {
   type VfioBinding,
   type VfioFiles,
 } from './kvm/vfio/bind.ts';
+export * from './kvm/vfio/errors.ts';
 export {
   VfioContainer,
   VfioDevice,
@@ -130,6 +144,7 @@ export {
 } from './kvm/vfio/file.ts';
 export { enableIrqForwarding, type ForwardedIrq, irqForwarding, VfioPseudoDevice } from './kvm/vfio/kvm-device.ts';
 export { labFunction, lowerIntx, quietIntx, raiseIntx } from './kvm/vfio/lab-function.ts';
+export * from './kvm/vm/errors.ts';
 export type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from './kvm/vm/injection.ts';
 export type { CoalescedZone, IoEvent, MsrFilter, MsrFilterRange } from './kvm/vm/io.ts';
 export {
@@ -149,7 +164,9 @@ export { Trace } from './script/expect/trace.ts';
 export { Machine, type MachineOptions, machine, type RunUntilOptions } from './script/machine/machine.ts';
 export type { Until } from './script/machine/until.ts';
 export { type LoadedProgram, MachineVcpu, type ProgramOptions } from './script/machine/vcpu.ts';
-export { Random, random } from './script/random.ts';
+export { Random } from './script/random.ts';
+export { random } from './script/session.ts';
+export * from './snapshot/errors.ts';
 export { restoreMachineState, saveMachineState } from './snapshot/machine-state.ts';
 export type { Check as SuiteCheck, Shortfall, Subject } from './suite/check.ts';
 export type { CheckContext } from './suite/kit/context.ts';

@@ -1,20 +1,37 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
 /**
- * The time that the whole process may spend in guests: `kvm-dsm --timeout` sets it, and every KVM_RUN keeps to it, so
- * that a script whose own deadline is longer still ends in time and with a report.
+ * The time that guests may still take, all together: every KVM_RUN keeps to it, so that a script whose own deadline is
+ * longer still ends in time and with a report. Whoever opens a KVM device takes the budget of the work that it is part of.
  */
-let ends = Number.POSITIVE_INFINITY;
+export class RunBudget {
+  readonly #ends: number;
 
-/** From now on no guest runs longer than `ms` milliseconds from this moment. */
-export function setRunBudget(ms: number): void {
-  ends = performance.now() + ms;
+  /** @param ms from now on; default: no limit */
+  constructor(ms = Number.POSITIVE_INFINITY) {
+    this.#ends = performance.now() + ms;
+  }
+
+  /** Milliseconds that are left: 0 when the time is over, infinite if nobody set a limit. */
+  get left(): number {
+    return Math.max(0, this.#ends - performance.now());
+  }
+
+  /** Seconds for one KVM_RUN that may take `ms` milliseconds at most. */
+  seconds(ms: number): number {
+    return Math.max(1e-6, Math.min(ms, this.left) / 1000);
+  }
+
+  /** Does work, and what follows of it, within this budget. */
+  run<T>(work: () => T): T {
+    return storage.run(this, work);
+  }
+
+  /** The budget of the work that asks; without one, no limit. */
+  static get current(): RunBudget {
+    return storage.getStore() ?? unlimited;
+  }
 }
 
-/** Milliseconds that are left: 0 when the time is over, infinite if nobody set a limit. */
-export function runBudgetLeft(): number {
-  return Math.max(0, ends - performance.now());
-}
-
-/** Seconds for one KVM_RUN that may take `ms` milliseconds at most. */
-export function runSeconds(ms: number): number {
-  return Math.max(1e-6, Math.min(ms, runBudgetLeft()) / 1000);
-}
+const storage = new AsyncLocalStorage<RunBudget>();
+const unlimited = new RunBudget();

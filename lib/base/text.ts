@@ -1,7 +1,19 @@
+/** Values as text for people: one of each in the package. */
+
 /** Any value in a few words, for a message: of some, `String()` itself throws. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === 'object' && value !== null) return 'an object';
   return typeof value === 'function' ? 'a function' : String(value);
+}
+
+/** `0x1f`; with at least so many digits. */
+export function hex(value: number | bigint, digits = 1): string {
+  return `0x${value.toString(16).padStart(digits, '0')}`;
+}
+
+/** `de ad be ef`: two digits a byte. */
+export function hexBytes(bytes: Uint8Array, separator = ' '): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(separator);
 }

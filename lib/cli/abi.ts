@@ -1,4 +1,4 @@
-import { type DsmProfile, profileByName } from '../abi/dsm/profile.ts';
+import { type DsmProfile, profileByName } from '../abi/dsm/profiles.ts';
 import { ArgumentError } from '../base/errors.ts';
 import { type AnsweredEntry, type AnsweredSection, inspect } from '../inspect/index.ts';
 import { type ReservedExitName, reservedExitParameters } from '../probe/reserved-exits.ts';

@@ -1,4 +1,4 @@
-import { profileByName } from '../abi/dsm/profile.ts';
+import { profileByName } from '../abi/dsm/profiles.ts';
 import { type Check, examine } from '../doctor/index.ts';
 import type { GlobalOptions } from '../target/options.ts';
 import { paint } from '../target/paint.ts';

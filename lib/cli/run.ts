@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { profileByName } from '../abi/dsm/profile.ts';
+import { profileByName } from '../abi/dsm/profiles.ts';
 import { ArgumentError } from '../base/errors.ts';
 import { bundleScript, findScript } from '../runner/bundle/bundle.ts';
 import type { ParsedRun } from '../runner/parsed-run.ts';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { profileByName } from '../abi/dsm/profile.ts';
+import { profileByName } from '../abi/dsm/profiles.ts';
 import { loadSubjects } from '../runner/suite-checks.ts';
 import { type Job, work } from '../suite/run/worker.ts';
 

@@ -1,4 +1,4 @@
-import { profileByName } from '../abi/dsm/profile.ts';
+import { profileByName } from '../abi/dsm/profiles.ts';
 import { ArgumentError } from '../base/errors.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import { findScript } from '../runner/bundle/bundle.ts';

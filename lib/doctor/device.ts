@@ -1,11 +1,6 @@
 import { KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm/index.ts';
-import {
-  DeviceMissingError,
-  DevicePermissionError,
-  KvmDsmError,
-  NativeLoadError,
-  NotKvmError,
-} from '../base/errors.ts';
+import { KvmDsmError } from '../base/errors.ts';
+import { DeviceMissingError, DevicePermissionError, NativeLoadError, NotKvmError } from '../kvm/errors.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import { type Check, check } from './check.ts';
 

@@ -1,4 +1,4 @@
-import type { DsmProfile } from '../abi/dsm/profile.ts';
+import type { DsmProfile } from '../abi/dsm/profiles.ts';
 import { KvmDsmError } from '../base/errors.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import { apicvParameter } from '../probe/apicv.ts';

@@ -1,4 +1,4 @@
-import type { DsmProfile } from '../abi/dsm/profile.ts';
+import type { DsmProfile } from '../abi/dsm/profiles.ts';
 import { type Check, check } from './check.ts';
 import { checkCpu } from './cpu.ts';
 import { openDevice } from './device.ts';

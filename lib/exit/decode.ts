@@ -2,7 +2,7 @@
 
 import { decodeIcr, decodeIcr2, decodeX2Icr } from '../abi/apic/icr.ts';
 import { lapicRegisters } from '../abi/apic/lapic.ts';
-import { checkProfile, type DsmProfile, defaultProfile } from '../abi/dsm/profile.ts';
+import { checkProfile, type DsmProfile, defaultProfile } from '../abi/dsm/profiles.ts';
 import {
   exitReasonName,
   exitReasons,

@@ -1,7 +1,8 @@
 import { checkBytes, checkChoice } from '../base/check.ts';
-import { ArgumentError, PayloadError } from '../base/errors.ts';
+import { ArgumentError } from '../base/errors.ts';
 import { show } from '../base/text.ts';
 import type { GuestCode } from './code.ts';
+import { PayloadError } from './errors.ts';
 
 /** One instruction, encoded. */
 export type Instruction = Uint8Array;

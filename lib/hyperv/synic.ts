@@ -16,8 +16,9 @@ import {
   type SynicMessage,
 } from '../abi/hyperv.ts';
 import { checkChoice, checkInstance, checkInteger, checkObject } from '../base/check.ts';
-import { ArgumentError, NoIrqchipError, UnsupportedError } from '../base/errors.ts';
+import { ArgumentError, UnsupportedError } from '../base/errors.ts';
 import type { Exit } from '../exit/decode.ts';
+import { NoIrqchipError } from '../kvm/errors.ts';
 import { PAGE_SIZE } from '../kvm/guest-memory.ts';
 import { Vcpu } from '../kvm/vcpu/vcpu.ts';
 import { Vm } from '../kvm/vm/vm.ts';

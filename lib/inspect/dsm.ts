@@ -1,5 +1,5 @@
 import { IA32_APIC_BASE } from '../abi/apic/msr.ts';
-import type { DsmIoctlName, DsmProfile } from '../abi/dsm/profile.ts';
+import type { DsmIoctlName, DsmProfile } from '../abi/dsm/profiles.ts';
 import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
 import type { Layout } from '../abi/layout.ts';
 import { UnsupportedError } from '../base/errors.ts';

@@ -1,5 +1,5 @@
 /** Every number and layout of this package's systems beside the kernel's own, and what the running kernel says to each. */
-import type { DsmProfile } from '../abi/dsm/profile.ts';
+import type { DsmProfile } from '../abi/dsm/profiles.ts';
 import { KvmDsmError } from '../base/errors.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import { dsmSection, reservedExitsSection } from './dsm.ts';

@@ -14,13 +14,14 @@ import {
   runHypervSyndbg,
   runHypervSynic,
 } from '../abi/kvm/kvm-run.ts';
-import { MsrRefusedError, UnsupportedError } from '../base/errors.ts';
+import { UnsupportedError } from '../base/errors.ts';
 import { describeExit } from '../exit/decode.ts';
 import { flat32, mov32, out8, wrmsr } from '../guest/bytes.ts';
 import { enterFlat32 } from '../guest/enter-flat32.ts';
 import { Synic } from '../hyperv/synic.ts';
 import { hypervCpuid } from '../kvm/cpuid.ts';
 import { GuestMemory, PAGE_SIZE } from '../kvm/guest-memory.ts';
+import { MsrRefusedError } from '../kvm/vcpu/errors.ts';
 import { TSS_ADDRESS } from '../kvm/vm/vm.ts';
 import { type Entry, LAYOUT, layoutOf, type Section } from './section.ts';
 import { answerOf, capabilityEntry, type World } from './world.ts';

@@ -1,4 +1,4 @@
-import type { DsmProfile } from '../abi/dsm/profile.ts';
+import type { DsmProfile } from '../abi/dsm/profiles.ts';
 import { type CapabilityName, capabilityNumber } from '../abi/kvm/capability.ts';
 import { IoctlError } from '../base/errors.ts';
 import type { Kvm } from '../kvm/kvm.ts';

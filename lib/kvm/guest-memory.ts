@@ -1,6 +1,7 @@
 import { checkBytes } from '../base/check.ts';
-import { ArgumentError, ClosedError, MemoryAlignmentError, MemoryRangeError } from '../base/errors.ts';
+import { ArgumentError, ClosedError } from '../base/errors.ts';
 import { show } from '../base/text.ts';
+import { MemoryAlignmentError, MemoryRangeError } from './errors.ts';
 import { createMapping, type NativeMapping } from './native.ts';
 
 /** The unit in which KVM maps guest memory on x86, in bytes. */

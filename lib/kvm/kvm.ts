@@ -1,15 +1,12 @@
+import { checkProfile, type DsmProfile, defaultProfile } from '../abi/dsm/profiles.ts';
 import { type capabilities, capabilityNumber } from '../abi/kvm/capability.ts';
 import { cpuid2Room, decodeCpuid2, decodeMsrList, encodeMsrList, type KvmCpuidEntry2 } from '../abi/kvm/index.ts';
 import { ioctls } from '../abi/kvm/ioctl.ts';
-import { checkInteger, checkText } from '../base/check.ts';
-import {
-  DeviceMissingError,
-  DevicePermissionError,
-  IoctlError,
-  NotKvmError,
-  UnsupportedError,
-} from '../base/errors.ts';
+import { RunBudget } from '../base/budget.ts';
+import { checkInteger, checkObject, checkText } from '../base/check.ts';
+import { IoctlError, UnsupportedError } from '../base/errors.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr } from './device.ts';
+import { DeviceMissingError, DevicePermissionError, NotKvmError } from './errors.ts';
 import { KvmHandle } from './handle.ts';
 import { type NativeSystem, openSystem, translated } from './native.ts';
 import { MAX_CPUID_ENTRIES } from './vcpu/features.ts';
@@ -27,19 +24,26 @@ export const KVM_DEVICE = '/dev/kvm';
 /** The open KVM device: what the kernel's KVM can do, and where virtual machines come from. */
 export class Kvm extends KvmHandle<NativeSystem> {
   readonly device: string;
+  /** Whose exits and ioctls its VMs mean. */
+  readonly profile: DsmProfile;
+  /** What its VMs' guests may take of this program's time: `kvm-dsm --timeout`. */
+  readonly #budget = RunBudget.current;
 
-  private constructor(native: NativeSystem, device: string) {
+  private constructor(native: NativeSystem, device: string, profile: DsmProfile) {
     super(native, `the KVM device ${device}`);
     this.device = device;
+    this.profile = profile;
   }
 
   /**
    * Opens the device and checks that it is KVM.
    *
+   * @param options.profile the version of the series that this kernel speaks: its VMs and vCPUs decode by it. Default rfc-v2
    * @throws DeviceMissingError, DevicePermissionError, NotKvmError; IoctlError (open) for other errnos
    */
-  static open(device: string = KVM_DEVICE): Kvm {
+  static open(device: string = KVM_DEVICE, options: { profile?: DsmProfile } = {}): Kvm {
     checkText('device', device);
+    const profile = checkProfile(checkObject('options', options).profile ?? defaultProfile);
     let native: NativeSystem;
     try {
       native = openSystem(device);
@@ -51,7 +55,7 @@ export class Kvm extends KvmHandle<NativeSystem> {
       if (error.errnoName === 'EISDIR') throw new NotKvmError(device, error);
       throw error;
     }
-    const kvm = new Kvm(native, device);
+    const kvm = new Kvm(native, device, profile);
     try {
       const version = kvm.#apiVersion();
       if (version !== KVM_API_VERSION) throw new NotKvmError(device, version);
@@ -144,6 +148,9 @@ export class Kvm extends KvmHandle<NativeSystem> {
   createVm(type = 0): Vm {
     checkInteger('type', type, 0, Number.MAX_SAFE_INTEGER);
     const native = this.native;
-    return new Vm(translated(() => native.createVm(type)));
+    return new Vm(
+      translated(() => native.createVm(type)),
+      { profile: this.profile, budget: this.#budget },
+    );
   }
 }

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { ArgumentError, ClosedError, IoctlError, NativeLoadError, RefusedIoctlError } from '../base/errors.ts';
+import { ArgumentError, ClosedError, IoctlError } from '../base/errors.ts';
+import { NativeLoadError, RefusedIoctlError } from './errors.ts';
 
 /**
  * What the addon offers. An `ioctl` result is the kernel's own (>= 0) or the errno negated; everything else that the

@@ -1,5 +1,5 @@
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../abi/apic/lapic.ts';
-import { checkProfile, type DsmProfile, defaultProfile } from '../abi/dsm/profile.ts';
+import { checkProfile, type DsmProfile } from '../abi/dsm/profiles.ts';
 import { checkInstance, checkObject } from '../base/check.ts';
 import { IoctlError, UnsupportedError } from '../base/errors.ts';
 import { describeExit } from '../exit/decode.ts';
@@ -36,7 +36,7 @@ export interface IcrProbe {
  */
 export function probeIcrWrite(kvm: Kvm, options: ProbeOptions = {}): IcrProbe {
   checkInstance('kvm', kvm, Kvm);
-  const profile = checkObject('options', options).profile ?? defaultProfile;
+  const profile = checkObject('options', options).profile ?? kvm.profile;
   using vm = kvm.createVm();
   using memory = GuestMemory.allocate(2 * PAGE_SIZE);
   if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(TSS_ADDRESS);
@@ -70,7 +70,7 @@ export function forwardsIcrWrites(kvm: Kvm, options: ProbeOptions = {}): boolean
  *
  * @throws IoctlError, ArgumentError
  */
-export function knowsInjection(kvm: Kvm, profile: DsmProfile = defaultProfile): boolean {
+export function knowsInjection(kvm: Kvm, profile: DsmProfile = kvm.profile): boolean {
   checkInstance('kvm', kvm, Kvm);
   checkProfile(profile);
   using vm = kvm.createVm();

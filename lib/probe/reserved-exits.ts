@@ -1,4 +1,4 @@
-import type { DsmExitName } from '../abi/dsm/profile.ts';
+import type { DsmExitName } from '../abi/dsm/profiles.ts';
 import { checkChoice, checkList } from '../base/check.ts';
 import { isParameterOn, switchOn } from '../host/module-parameter.ts';
 

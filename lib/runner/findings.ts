@@ -2,9 +2,8 @@ import { DeadlineError } from '../base/errors.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import { apicvParameter } from '../probe/apicv.ts';
 import { forwardsIcrWrites } from '../probe/icr-write.ts';
-import { context } from '../script/context.ts';
 import { ExpectationError, GuestFailureError } from '../script/errors.ts';
-import type { Machine } from '../script/machine/machine.ts';
+import type { ObservedMachine, Session } from '../script/session.ts';
 
 /** Why ICR writes did not come out of the guest, and what to do. */
 export interface Finding {
@@ -19,12 +18,14 @@ export interface Finding {
  * Looks for what hid ICR writes from a script: one that failed for want of DSM exits, or one that passed though its
  * guests wrote the register and nothing came out.
  */
-export function findings(machines: readonly Machine[], error: unknown): Finding[] {
-  const silent = machines.filter((machine) => machine.trace.named('KVM_EXIT_DSM_SEND_IRQ').length === 0);
-  if (silent.some(({ apicv }) => apicv) && couldBeApicv(error) && apicvParameter()?.enabled && forwards())
+export function findings(session: Session, machines: readonly ObservedMachine[], error: unknown): Finding[] {
+  const silent = machines.filter(
+    (machine) => ![...machine.trace].some(({ exit }) => exit.name === 'KVM_EXIT_DSM_SEND_IRQ'),
+  );
+  if (silent.some(({ apicv }) => apicv) && couldBeApicv(error) && apicvParameter()?.enabled && forwards(session))
     return [apicvFinding()];
   const unseen = silent.some(({ wroteIcr }) => wroteIcr) && (error === undefined || couldBeMissing(error));
-  return unseen && !forwards() ? [notForwarded] : [];
+  return unseen && !forwards(session) ? [notForwarded] : [];
 }
 
 function couldBeMissing(error: unknown): boolean {
@@ -37,9 +38,9 @@ function couldBeApicv(error: unknown): boolean {
   return couldBeMissing(error) || error instanceof GuestFailureError;
 }
 
-function forwards(): boolean {
-  using kvm = Kvm.open(context.device);
-  return forwardsIcrWrites(kvm, { profile: context.profile });
+function forwards({ device, profile }: Session): boolean {
+  using kvm = Kvm.open(device, { profile });
+  return forwardsIcrWrites(kvm);
 }
 
 const notForwarded: Finding = {

@@ -1,10 +1,9 @@
 import { pathToFileURL } from 'node:url';
-import { profileByName } from '../abi/dsm/profile.ts';
-import { setRunBudget } from '../base/budget.ts';
+import { profileByName } from '../abi/dsm/profiles.ts';
+import { RunBudget } from '../base/budget.ts';
 import { DeadlineError } from '../base/errors.ts';
-import { context } from '../script/context.ts';
-import type { Machine } from '../script/machine/machine.ts';
-import { randomWasUsed, restartRandom } from '../script/random.ts';
+import { Random, randomWasUsed } from '../script/random.ts';
+import { type ObservedMachine, type Observer, Session } from '../script/session.ts';
 import { isExit } from '../trace/event.ts';
 import { importModule } from './bundle/import-module.ts';
 import { findings } from './findings.ts';
@@ -45,14 +44,13 @@ function prepare(
   const { script, args, options, tests } = run;
   const body = code === undefined ? undefined : new ScriptFunction(code, script);
   const ends = performance.now() + options.timeout * 1000;
-  setRunBudget(options.timeout * 1000);
-  context.device = options.device;
-  context.profile = profileByName(options.profile);
+  const budget = new RunBudget(options.timeout * 1000);
+  const profile = profileByName(options.profile);
   return async (seed) => {
-    const machines: Machine[] = [];
+    const machines: ObservedMachine[] = [];
     let exits = 0;
     let forwarded = 0;
-    context.observer = {
+    const observer: Observer = {
       machine: (machine) => machines.push(machine),
       event: (event) => {
         if (isExit(event)) {
@@ -62,10 +60,11 @@ function prepare(
         reporter.event(event);
       },
     };
-    restartRandom(seed);
+    const random = new Random(seed);
+    const session = new Session({ device: options.device, profile, observer, budget, random });
     process.argv = [process.execPath, script, ...args];
     const judge = (error: unknown, before?: string): RunFailure => {
-      const found = findings(machines, error);
+      const found = findings(session, machines, error);
       for (const finding of found) reporter.finding(finding);
       return failureOf(error, found, before);
     };
@@ -73,20 +72,21 @@ function prepare(
     const limit = new Limit(ends + GRACE - performance.now());
     try {
       const feed = tests ? new TestFeed() : undefined;
-      await limit.keep(body ? body.run(await import('../index.ts')) : importAfresh(script, seed));
+      await limit.keep(
+        session.run(async () => (body ? body.run(await import('../index.ts')) : importAfresh(script, seed))),
+      );
       // The tests begin to end when nothing else keeps the process busy.
       limit.unref();
       const failed = await (feed && limit.keep(feed.ended()));
       if (failed) failure = judge(failed.error, `${failed.count} of the tests failed, first "${failed.name}": `);
-      else for (const finding of findings(machines, undefined)) reporter.finding(finding);
+      else for (const finding of findings(session, machines, undefined)) reporter.finding(finding);
     } catch (thrown) {
       failure = judge(explainMissingFile(thrown));
     } finally {
       limit.clear();
       for (const machine of machines) machine.close();
-      context.observer = {};
     }
-    return { exits, forwarded, seed, seeded: randomWasUsed(), ...(failure ? { failure } : {}) };
+    return { exits, forwarded, seed, seeded: randomWasUsed(random), ...(failure ? { failure } : {}) };
   };
 }
 

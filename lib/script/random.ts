@@ -2,14 +2,13 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { mersenne } from 'pure-rand/generator/mersenne';
 import { checkInteger, checkList } from '../base/check.ts';
 import { ArgumentError } from '../base/errors.ts';
-import { freshSeed, isSeed, MAX_SEED } from '../base/seed.ts';
+import { MAX_SEED } from '../base/seed.ts';
 
-let restart: (random: Random, seed: number) => void;
 let wasUsed: (random: Random) => boolean;
 
 /** Repeatable random choices (MT19937): the same seed gives the same ones on every machine. */
 export class Random {
-  #seed: number;
+  readonly #seed: number;
   #used = false;
   #generator: ReturnType<typeof mersenne> | undefined;
 
@@ -66,32 +65,33 @@ export class Random {
 
   // For the command that runs scripts, and no part of the class that scripts see.
   static {
-    restart = (random, seed) => {
-      random.#seed = checkInteger('seed', seed, 0, MAX_SEED);
-      random.#used = false;
-      random.#generator = undefined;
-    };
     wasUsed = (random) => random.#used;
   }
 }
 
-/** Starts `random` anew, for the next run. */
-export function restartRandom(seed: number): void {
-  restart(random, seed);
-}
-
-/** True if `random` has been asked for a choice, or for its seed, since it started. */
-export function randomWasUsed(): boolean {
+/** True if it has been asked for a choice, or for its seed. */
+export function randomWasUsed(random: Random): boolean {
   return wasUsed(random);
 }
 
-/**
- * A script's own random choices. `kvm-dsm run` seeds it anew for each run, from `--seed` if that is given; a program
- * that is run by plain node is given the seed of the environment variable KVM_DSM_SEED, or a fresh one.
- */
-export const random = new Random(seedOfEnvironment() ?? freshSeed());
+/** The choices of another one: of which is asked anew each time. */
+export class DelegatedRandom extends Random {
+  readonly #source: () => Random;
 
-function seedOfEnvironment(): number | undefined {
-  const text = process.env.KVM_DSM_SEED;
-  return text !== undefined && isSeed(text) ? Number(text) : undefined;
+  constructor(source: () => Random) {
+    super(0);
+    this.#source = source;
+  }
+
+  override get seed(): number {
+    return this.#source().seed;
+  }
+
+  override integer(min: number, max: number): number {
+    return this.#source().integer(min, max);
+  }
+
+  override bytes(length: number): Uint8Array<ArrayBuffer> {
+    return this.#source().bytes(length);
+  }
 }

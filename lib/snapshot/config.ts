@@ -2,10 +2,11 @@
 import { type CapabilityName, capabilities } from '../abi/kvm/capability.ts';
 import type { GsiRoute } from '../abi/kvm/gsi-route.ts';
 import { checkInteger } from '../base/check.ts';
-import { KvmDsmError, StateFormatError } from '../base/errors.ts';
+import { KvmDsmError } from '../base/errors.ts';
 import { PAGE_SIZE } from '../kvm/guest-memory.ts';
 import { checkRoute } from '../kvm/vm/irq.ts';
 import type { EnabledCap } from '../kvm/vm/memory.ts';
+import { StateFormatError } from './errors.ts';
 
 export interface SlotConfig {
   slot: number;

@@ -5,7 +5,7 @@
  * everything behind the head. A section: u32 kind, u32 index (a vcpu_id, a chip, a memory), u64 length of its body, body.
  */
 import { createHash } from 'node:crypto';
-import { StateFormatError, StateVersionError } from '../base/errors.ts';
+import { StateFormatError, StateVersionError } from './errors.ts';
 
 /** The version that this package writes, and the only one that it reads. */
 export const STATE_VERSION = 1;

@@ -4,13 +4,14 @@ import { KVM_IRQCHIP_IOAPIC, kvmClockData, kvmIrqchip, kvmPitState2 } from '../a
 import { ioctls } from '../abi/kvm/ioctl.ts';
 import { KvmRunView } from '../abi/kvm/kvm-run.ts';
 import { checkInstance } from '../base/check.ts';
-import { IoctlError, KvmDsmError, PendingExitError, StateFormatError, StateMismatchError } from '../base/errors.ts';
+import { IoctlError, KvmDsmError } from '../base/errors.ts';
 import { GuestMemory } from '../kvm/guest-memory.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
 import { Vm } from '../kvm/vm/vm.ts';
 import { type MachineConfig, packConfig, unpackConfig } from './config.ts';
 import { packSections, type Section, type SectionKind, unpackSections } from './container.ts';
+import { PendingExitError, StateFormatError, StateMismatchError } from './errors.ts';
 import { packPages, unpackPages } from './pages.ts';
 import { checkVcpu, restoreVcpu, saveVcpu, type VcpuBodies } from './vcpu.ts';
 

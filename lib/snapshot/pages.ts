@@ -1,6 +1,7 @@
 /** Guest memory as runs of pages that are not zero: u64 bytes of memory, then u64 first page, u64 pages, the pages. */
-import { StateFormatError } from '../base/errors.ts';
+
 import { type GuestMemory, PAGE_SIZE } from '../kvm/guest-memory.ts';
+import { StateFormatError } from './errors.ts';
 
 /** What `packPages` takes at most of a machine of this size. */
 const MAX_MEMORY = 2 ** 46;

@@ -22,12 +22,14 @@ import {
   kvmXsave,
 } from '../abi/kvm/index.ts';
 import { ioctls } from '../abi/kvm/ioctl.ts';
-import { IoctlError, MsrRefusedError, StateFormatError, StateMismatchError } from '../base/errors.ts';
+import { IoctlError } from '../base/errors.ts';
 import { hasSynic } from '../hyperv/synic.ts';
+import { MsrRefusedError } from '../kvm/vcpu/errors.ts';
 import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
 import type { Vm } from '../kvm/vm/vm.ts';
 import type { VcpuConfig } from './config.ts';
 import type { Section, SectionKind } from './container.ts';
+import { StateFormatError, StateMismatchError } from './errors.ts';
 
 /** IA32_TIME_STAMP_COUNTER, IA32_TSC_ADJUST, IA32_TSC_DEADLINE. */
 const MSR_TSC = 0x10;

@@ -1,5 +1,5 @@
 import { release } from 'node:os';
-import { profileByName } from '../abi/dsm/profile.ts';
+import { profileByName } from '../abi/dsm/profiles.ts';
 import { ArgumentError } from '../base/errors.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import type { Lane } from '../lab/index.ts';

@@ -1,6 +1,7 @@
 /** How a run of several vCPUs ends, seen from inside. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { RunBudget } from '../../lib/base/budget.ts';
 import { asm, machine } from '../../lib/index.ts';
 import { runTogether } from '../../lib/script/machine/together.ts';
 import { noKvm } from '../support/host.ts';
@@ -25,6 +26,7 @@ test('an exit that ends a run while it looks where its vCPUs are is what ends it
       m.vcpus.map(({ vcpu }) => vcpu),
       {
         profile: m.profile,
+        budget: new RunBudget(),
         idle: [],
         limit: 1,
         exit() {
@@ -54,6 +56,7 @@ test('a KVM_RUN that fails while a run looks where its vCPUs are is told as such
       m.vcpus.map(({ vcpu }) => vcpu),
       {
         profile: m.profile,
+        budget: new RunBudget(),
         idle: [],
         limit: 1,
         exit: () => false,

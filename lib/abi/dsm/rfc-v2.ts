@@ -5,7 +5,7 @@
  */
 import { _IOW } from '../kvm/ioctl.ts';
 import { bool, layout, s32, u32, u64 } from '../layout.ts';
-import type { DsmProfile } from './profile.ts';
+import type { DsmProfile } from './types.ts';
 
 /**
  * KVM_EXIT_DSM_SEND_IRQ. Comments in the series call `val` and `val2` the ICR's low and high half; its code stores the

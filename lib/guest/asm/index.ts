@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { checkBytes } from '../../base/check.ts';
-import { ArgumentError, PayloadError } from '../../base/errors.ts';
+import { ArgumentError } from '../../base/errors.ts';
 import { show } from '../../base/text.ts';
 import { bitsOf, type GuestCode, type GuestMode } from '../code.ts';
+import { PayloadError } from '../errors.ts';
 import type { Snippet } from '../snippet.ts';
 import { AsmCode } from './code.ts';
 import { type Inlined, interpolate, Source } from './source.ts';

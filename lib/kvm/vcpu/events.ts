@@ -18,7 +18,8 @@ import {
 } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkBytes, checkChoice, checkInteger, checkObject } from '../../base/check.ts';
-import { IoctlError, NoIrqchipError } from '../../base/errors.ts';
+import { IoctlError } from '../../base/errors.ts';
+import { NoIrqchipError } from '../errors.ts';
 import { type DebugOptions, guestDebug } from './debug.ts';
 import { VcpuFeatures } from './features.ts';
 

@@ -9,8 +9,8 @@ import {
 } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkInteger, checkList, checkObject, checkU64 } from '../../base/check.ts';
-import { MsrRefusedError } from '../../base/errors.ts';
 import type { Cpuid } from '../cpuid.ts';
+import { MsrRefusedError } from './errors.ts';
 import { VcpuRegs } from './registers.ts';
 
 /** As many as the kernel takes in one call: less than its MAX_IO_MSRS. */

@@ -15,11 +15,12 @@ import {
   runMsr,
 } from '../../abi/kvm/kvm-run.ts';
 import { checkObject, checkU64 } from '../../base/check.ts';
-import { ExitMismatchError, IoctlError, UnsupportedError } from '../../base/errors.ts';
+import { IoctlError, UnsupportedError } from '../../base/errors.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr, handleSetAttr } from '../device.ts';
 import { settleVcpu } from '../native.ts';
 import { readStats, type Stat } from '../stats.ts';
 import { type EnabledCap, encodeEnableCap } from '../vm/memory.ts';
+import { ExitMismatchError } from './errors.ts';
 import { VcpuEvents } from './events.ts';
 
 /** The register groups of kvm_run's sync area. */

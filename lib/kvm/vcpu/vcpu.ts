@@ -1,19 +1,14 @@
-import { checkProfile, type DsmProfile, defaultProfile } from '../../abi/dsm/profile.ts';
+import { checkProfile, type DsmProfile } from '../../abi/dsm/profiles.ts';
 import { KVM_SYNC_X86_REGS } from '../../abi/kvm/kvm-run.ts';
-import { runSeconds } from '../../base/budget.ts';
+import type { RunBudget } from '../../base/budget.ts';
 import { checkObject } from '../../base/check.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../base/duration.ts';
-import {
-  DeadlineError,
-  errnoName,
-  IoctlError,
-  NoMemoryError,
-  VcpuBusyError,
-  VcpuStopError,
-} from '../../base/errors.ts';
+import { errnoName } from '../../base/errno.ts';
+import { DeadlineError, IoctlError } from '../../base/errors.ts';
 import { decodeExit, type Exit } from '../../exit/decode.ts';
 import type { NativeVcpu } from '../native.ts';
 import type { Vm } from '../vm/vm.ts';
+import { NoMemoryError, VcpuBusyError, VcpuStopError } from './errors.ts';
 import { type StartOptions, VcpuRun } from './run/run.ts';
 import { VcpuState } from './state.ts';
 
@@ -27,7 +22,7 @@ export type RunOutcome = { kind: 'exit' } | { kind: 'deadline' } | { kind: 'errn
 export interface RunOptions {
   /** From now; default 10 s. */
   deadline?: Duration;
-  /** Whose exits 44..47 are meant; default rfc-v2. */
+  /** Whose exits 44..47 are meant; default: as the KVM device was opened with. */
   profile?: DsmProfile;
 }
 
@@ -37,14 +32,22 @@ export class Vcpu extends VcpuState {
   readonly vcpuId: number;
   readonly #vm: Vm;
   readonly #run: DataView;
+  /** What guests may take of this program's time. */
+  readonly #budget: RunBudget;
   #thread: VcpuRun | null = null;
 
   /** A vCPU comes from `vm.createVcpu()`. */
-  constructor(native: NativeVcpu, vcpuId: number, vm: Vm) {
+  constructor(native: NativeVcpu, vcpuId: number, vm: Vm, budget: RunBudget) {
     super(native, `vCPU ${vcpuId}`, vm);
     this.vcpuId = vcpuId;
     this.#vm = vm;
+    this.#budget = budget;
     this.#run = new DataView(native.kvmRun);
+  }
+
+  /** Whose exits are meant: as the KVM device was opened with. */
+  get profile(): DsmProfile {
+    return this.#vm.profile;
   }
 
   /** The live struct kvm_run and the pages behind it, as the kernel mapped them. Throws `ClosedError`. */
@@ -78,7 +81,7 @@ export class Vcpu extends VcpuState {
     const native = this.native;
     if (!this.#vm.hasMemory) throw new NoMemoryError(this.vcpuId);
     const rip = (this.#vm.checkExtension('KVM_CAP_SYNC_REGS') & KVM_SYNC_X86_REGS) !== 0;
-    this.#thread = new VcpuRun(this, native, options, rip);
+    this.#thread = new VcpuRun(this, native, options, rip, this.#budget);
     return this.#thread;
   }
 
@@ -107,7 +110,7 @@ export class Vcpu extends VcpuState {
     const native = this.native;
     this.#refuseStarted();
     if (!this.#vm.hasMemory) throw new NoMemoryError(this.vcpuId);
-    const result = native.run(runSeconds(milliseconds(deadline)));
+    const result = native.run(this.#budget.seconds(milliseconds(deadline)));
     if (result === 0) return { kind: 'exit' };
     if (result === -ETIME) return { kind: 'deadline' };
     return { kind: 'errno', errno: -result, name: errnoName(-result) };
@@ -121,7 +124,7 @@ export class Vcpu extends VcpuState {
    */
   run(options: RunOptions = {}): Exit {
     const ends = performance.now() + milliseconds(checkObject('options', options).deadline ?? DEFAULT_DEADLINE);
-    const profile = checkProfile(options.profile ?? defaultProfile);
+    const profile = checkProfile(options.profile ?? this.profile);
     for (;;) {
       const left = ends - performance.now();
       const outcome: RunOutcome = left > 0 ? this.runRaw(left) : { kind: 'deadline' };
@@ -139,7 +142,7 @@ export class Vcpu extends VcpuState {
   }
 
   /** Decodes the exit that lies in kvm_run now. */
-  exit(profile: DsmProfile = defaultProfile): Exit {
+  exit(profile: DsmProfile = this.profile): Exit {
     return decodeExit(this.kvmRun, profile);
   }
 }

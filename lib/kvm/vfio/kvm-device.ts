@@ -10,10 +10,11 @@ import {
   kvmArchForwardedIrq,
 } from '../../abi/vfio.ts';
 import { checkInstance, checkInteger, checkObject } from '../../base/check.ts';
-import { IoctlError, IrqSignaledError, UnsupportedError } from '../../base/errors.ts';
+import { IoctlError, UnsupportedError } from '../../base/errors.ts';
 import { isParameterOn, switchOn } from '../../host/module-parameter.ts';
 import { Device } from '../device.ts';
 import type { NativeDevice } from '../native.ts';
+import { IrqSignaledError } from './errors.ts';
 import { VfioDevice, type VfioFile, VfioGroup } from './file.ts';
 
 const U32 = 0xffff_ffff;

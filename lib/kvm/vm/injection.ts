@@ -1,24 +1,11 @@
 import { decodeX2Icr } from '../../abi/apic/icr.ts';
 import { lapicRegisters, X2APIC_BROADCAST } from '../../abi/apic/lapic.ts';
 import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE } from '../../abi/apic/msr.ts';
-import {
-  checkProfile,
-  type DsmIoctlName,
-  type DsmIpiArg,
-  type DsmProfile,
-  defaultProfile,
-} from '../../abi/dsm/profile.ts';
+import { checkProfile, type DsmIoctlName, type DsmIpiArg, type DsmProfile } from '../../abi/dsm/profiles.ts';
 import { checkInteger, checkObject, checkU64 } from '../../base/check.ts';
-import {
-  ArgumentError,
-  IoctlError,
-  NoLapicError,
-  NoVcpuError,
-  ReplayLostError,
-  ReplayRefusedError,
-  UnsupportedError,
-} from '../../base/errors.ts';
+import { ArgumentError, IoctlError, UnsupportedError } from '../../base/errors.ts';
 import type { Vcpu } from '../vcpu/vcpu.ts';
+import { NoLapicError, NoVcpuError, ReplayLostError, ReplayRefusedError } from './errors.ts';
 import { VmIo } from './io.ts';
 
 const MAX_U32 = 0xffff_ffff;
@@ -68,6 +55,9 @@ export interface ApicBaseReplay {
  * these methods look first, by KVM_GET_SREGS, so that the vCPU has to be out of the guest.
  */
 export abstract class VmInjection extends VmIo {
+  /** Whose ioctls are meant where a call does not say. */
+  abstract get profile(): DsmProfile;
+
   /** The vCPUs, by vcpu_id, in the order of their making. */
   abstract get vcpus(): ReadonlyMap<number, Vcpu>;
 
@@ -81,7 +71,7 @@ export abstract class VmInjection extends VmIo {
    */
   dsmIpi(write: IpiReplay, options: ReplayOptions = {}): void {
     const { vcpuId, val, val2, destId = 0 } = checkObject('write', write);
-    const { profile = defaultProfile, insist = false } = checkObject('options', options);
+    const { profile = this.profile, insist = false } = checkObject('options', options);
     checkInteger('val', val, 0, MAX_U32);
     checkInteger('val2', val2, 0, MAX_U32);
     checkInteger('destId', destId, 0, MAX_U32);
@@ -116,7 +106,7 @@ export abstract class VmInjection extends VmIo {
    */
   dsmX2apic(write: X2apicReplay, options: ReplayOptions = {}): void {
     const { vcpuId, data: value } = checkObject('write', write);
-    const { profile = defaultProfile, insist = false } = checkObject('options', options);
+    const { profile = this.profile, insist = false } = checkObject('options', options);
     const data = checkU64('data', value);
     const vcpu = this.#target('KVM_DSM_X2APIC', vcpuId, insist);
     if (!insist) checkX2apic(vcpu, data);
@@ -134,7 +124,7 @@ export abstract class VmInjection extends VmIo {
    */
   dsmApicBase(write: ApicBaseReplay, options: ReplayOptions = {}): void {
     const { vcpuId, data: value, host = false, index = IA32_APIC_BASE } = checkObject('write', write);
-    const { profile = defaultProfile, insist = false } = checkObject('options', options);
+    const { profile = this.profile, insist = false } = checkObject('options', options);
     const data = checkU64('data', value);
     checkInteger('index', index, 0, MAX_U32);
     if (typeof host !== 'boolean') throw new ArgumentError('host', 'host is no boolean', 'Give true or false.');

@@ -18,7 +18,8 @@ import {
 } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkChoice, checkInstance, checkInteger, checkList, checkObject } from '../../base/check.ts';
-import { IoctlError, NoIrqchipError } from '../../base/errors.ts';
+import { IoctlError } from '../../base/errors.ts';
+import { NoIrqchipError } from '../errors.ts';
 import { EventFd } from '../eventfd.ts';
 import { translated } from '../native.ts';
 import { VmMemory } from './memory.ts';

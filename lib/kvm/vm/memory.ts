@@ -2,11 +2,12 @@ import { type capabilities, capabilityNumber } from '../../abi/kvm/capability.ts
 import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY, kvmEnableCap } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkInstance, checkInteger, checkList, checkObject, checkU64 } from '../../base/check.ts';
-import { ArgumentError, IoctlError, MemoryOverlapError, UnsupportedError } from '../../base/errors.ts';
+import { ArgumentError, IoctlError, UnsupportedError } from '../../base/errors.ts';
 import { show } from '../../base/text.ts';
 import { checkPageAligned, GuestMemory, PAGE_SIZE } from '../guest-memory.ts';
 import { KvmHandle } from '../handle.ts';
 import { type NativeVm, translated } from '../native.ts';
+import { MemoryOverlapError } from './errors.ts';
 
 /** A range of guest physical memory and what lies behind it: KVM_SET_USER_MEMORY_REGION. */
 export interface MemorySlot {

@@ -1,6 +1,8 @@
 import { VLPI_ARCHITECTURE, type VlpiIoctlName, vlpiIoctls, vlpiVcpuId } from '../../abi/vlpi.ts';
 import { checkInteger, checkObject } from '../../base/check.ts';
-import { ArchitectureError, InterruptLossError, IoctlError, NoVcpuError, UnsupportedError } from '../../base/errors.ts';
+import { IoctlError, UnsupportedError } from '../../base/errors.ts';
+import { ArchitectureError } from '../errors.ts';
+import { InterruptLossError, NoVcpuError } from './errors.ts';
 import { VmInjection } from './injection.ts';
 
 /** The ioctls about one vCPU's vLPIs. */

@@ -1,9 +1,12 @@
+import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { type CoalescedWrite, drainCoalescedRing } from '../../abi/kvm/coalesced-ring.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
+import type { RunBudget } from '../../base/budget.ts';
 import { checkInteger } from '../../base/check.ts';
-import { ArgumentError, IoctlError, VcpuExistsError, VcpuIdError } from '../../base/errors.ts';
+import { ArgumentError, IoctlError } from '../../base/errors.ts';
 import { type NativeVm, translated } from '../native.ts';
 import { Vcpu } from '../vcpu/vcpu.ts';
+import { VcpuExistsError, VcpuIdError } from './errors.ts';
 import { VmVlpi } from './vlpi.ts';
 
 export type { IrqchipKind, IrqLineStatus } from './irq.ts';
@@ -16,6 +19,12 @@ export interface VmSetup {
   bootCpuId: number | null;
 }
 
+/** What a VM has of the KVM device that it was made with. */
+export interface VmOrigin {
+  readonly profile: DsmProfile;
+  readonly budget: RunBudget;
+}
+
 /** For `setTssAddr`: below the BIOS area at the end of 4 GiB, where no machine of this package has memory. */
 export const TSS_ADDRESS = 0xfffb_d000;
 
@@ -24,9 +33,18 @@ export class Vm extends VmVlpi {
   readonly #vcpus = new Map<number, Vcpu>();
   #bootCpuId: number | null = null;
 
+  /** The program's work that it is part of. */
+  readonly #origin: VmOrigin;
+
   /** A VM comes from `kvm.createVm()`. */
-  constructor(native: NativeVm) {
+  constructor(native: NativeVm, origin: VmOrigin) {
     super(native, 'the VM');
+    this.#origin = origin;
+  }
+
+  /** Whose exits and ioctls are meant: as the KVM device was opened with. */
+  override get profile(): DsmProfile {
+    return this.#origin.profile;
   }
 
   /** The vCPUs, by vcpu_id, in the order of their making. KVM keeps one that was closed until its VM goes. */
@@ -65,6 +83,7 @@ export class Vm extends VmVlpi {
         translated(() => native.createVcpu(vcpuId)),
         vcpuId,
         this,
+        this.#origin.budget,
       );
     } catch (error) {
       if (error instanceof IoctlError && error.errnoName === 'EEXIST') throw new VcpuExistsError(vcpuId);

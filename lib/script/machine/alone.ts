@@ -1,6 +1,5 @@
 import { setImmediate as eventLoop } from 'node:timers/promises';
 import { mpStates } from '../../abi/kvm/index.ts';
-import { runBudgetLeft } from '../../base/budget.ts';
 import { IoctlError } from '../../base/errors.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { Conductor } from './together.ts';
@@ -28,7 +27,7 @@ export async function runAlone(vcpu: Vcpu, conductor: Conductor): Promise<boolea
     if (turn === 'left') left = true;
     else conductor.look(vcpu);
     if (conductor.idle.includes(vcpu) && (left || vcpu.getMpState() === mpStates.KVM_MP_STATE_HALTED)) return true;
-    if (performance.now() >= ends || runBudgetLeft() === 0) return false;
+    if (performance.now() >= ends || conductor.budget.left === 0) return false;
     await eventLoop();
   }
 }
@@ -43,7 +42,7 @@ function endOfTurn(ends: number): number {
 /** One turn: until `ends`, its HLT exit, or the end of the run. */
 function takeTurn(vcpu: Vcpu, ends: number, conductor: Conductor): 'late' | 'left' | 'over' {
   for (;;) {
-    const left = Math.min(ends - performance.now(), runBudgetLeft());
+    const left = Math.min(ends - performance.now(), conductor.budget.left);
     if (left <= 0) return 'late';
     const outcome = vcpu.runRaw(left);
     if (outcome.kind === 'deadline') return 'late';

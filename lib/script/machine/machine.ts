@@ -1,8 +1,7 @@
 import { constants } from 'node:os';
 import { lapicRegisterName, readLapicRegister } from '../../abi/apic/lapic.ts';
-import { checkProfile, type DsmProfile } from '../../abi/dsm/profile.ts';
+import { checkProfile, type DsmProfile } from '../../abi/dsm/profiles.ts';
 import type { MsiMessage } from '../../abi/kvm/gsi-route.ts';
-import { runBudgetLeft } from '../../base/budget.ts';
 import { checkChoice, checkFunction, checkInteger, checkObject } from '../../base/check.ts';
 import { type Duration, milliseconds } from '../../base/duration.ts';
 import { ArgumentError, DeadlineError, IoctlError, type KvmDsmError } from '../../base/errors.ts';
@@ -22,13 +21,13 @@ import type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from '../
 import { TSS_ADDRESS, type Vm } from '../../kvm/vm/vm.ts';
 import { apicvParameter, inhibitApicv } from '../../probe/apicv.ts';
 import type { NewAct, TraceEvent, TraceExit } from '../../trace/event.ts';
-import { context } from '../context.ts';
 import { GuestAssertionError, GuestFailureError, GuestFaultError } from '../errors.ts';
 import { expectExactlyOnce } from '../expect/deliveries.ts';
 import { Trace } from '../expect/trace.ts';
 import type { Ending } from '../failure/cause.ts';
 import { FailureReport } from '../failure/report.ts';
 import { type Snapshot, snapshotVcpu } from '../failure/snapshot.ts';
+import { Session } from '../session.ts';
 import { runAlone } from './alone.ts';
 import { withApicId } from './cpuid.ts';
 import { type Conductor, runTogether } from './together.ts';
@@ -95,6 +94,7 @@ export class Machine implements AsyncDisposable, Disposable {
   readonly irqchip: 'full' | 'split' | 'none';
   /** First guest physical address that belongs to the script alone, page-aligned: memory that all vCPUs can share. */
   readonly shared: number;
+  readonly #session = Session.current;
   readonly #vcpus: MachineVcpu[] = [];
   readonly #born = process.hrtime.bigint();
   /** RIP of each vCPU at the last looks of a run. */
@@ -113,7 +113,7 @@ export class Machine implements AsyncDisposable, Disposable {
     if (synic !== undefined && this.irqchip === 'none')
       throw new ArgumentError('synic', 'a SynIC without an in-kernel local APIC', 'Leave `irqchip: "none"` out.');
     if (options.cpuid !== undefined) checkFunction('cpuid', options.cpuid);
-    this.profile = checkProfile(options.profile ?? context.profile);
+    this.profile = checkProfile(options.profile ?? this.#session.profile);
     this.apicv = options.apicv ?? false;
     if (options.memory !== undefined) checkInteger('memory', options.memory, 0, Number.MAX_SAFE_INTEGER);
     const layout = new GuestLayout(count);
@@ -123,7 +123,7 @@ export class Machine implements AsyncDisposable, Disposable {
       throw new ArgumentError('memory', `${size} bytes for ${count} vCPUs`, `Give at least ${layout.end} bytes.`);
     this.memory = GuestMemory.allocate(size);
     try {
-      this.kvm = Kvm.open(options.device ?? context.device);
+      this.kvm = Kvm.open(options.device ?? this.#session.device, { profile: this.profile });
     } catch (error) {
       this.memory.close();
       throw error;
@@ -168,7 +168,7 @@ export class Machine implements AsyncDisposable, Disposable {
     }
     const hidden = irqchip !== 'none' && !this.apicv && apicvParameter()?.enabled;
     if (hidden) inhibitApicv(vm, PARKED_VCPU_ID);
-    context.observer.machine?.(this);
+    this.#session.observer.machine?.(this);
   }
 
   /** The vCPU with this vcpu_id. Throws ArgumentError if the machine has none. */
@@ -257,8 +257,9 @@ export class Machine implements AsyncDisposable, Disposable {
     const vcpus = running.map(({ vcpu }) => vcpu);
     const inTime = await this.#conduct(vcpus, {
       profile: this.profile,
+      budget: this.#session.budget,
       idle: vcpus.filter(({ vcpuId }) => goal.idle.includes(vcpuId)),
-      limit: Math.min(limit, runBudgetLeft()),
+      limit: Math.min(limit, this.#session.budget.left),
       exit: (vcpu, exit) => {
         const event = this.#record(vcpu, exit);
         const isOver = goal.reached(event);
@@ -351,7 +352,7 @@ export class Machine implements AsyncDisposable, Disposable {
 
   #tell(event: TraceEvent): void {
     this.trace.record(event);
-    context.observer.event?.(event);
+    this.#session.observer.event?.(event);
   }
 
   #broken(event: TraceExit): KvmDsmError {
@@ -364,7 +365,7 @@ export class Machine implements AsyncDisposable, Disposable {
   }
 
   #late(goal: Goal, until: Until, limit: number): DeadlineError {
-    const spent = runBudgetLeft() === 0 ? 'the time that --timeout allows' : `${limit} ms`;
+    const spent = this.#session.budget.left === 0 ? 'the time that --timeout allows' : `${limit} ms`;
     const failure = this.#report({ kind: 'deadline', until });
     const what = `The guest did not come to ${goal.description} within ${spent}; ${this.trace.length} exits until then`;
     return new DeadlineError([...failure.causes.slice(0, 1), what].join('\n'), failure, goal.waitsForExits);

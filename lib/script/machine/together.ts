@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeLapic } from '../../abi/apic/lapic.ts';
-import type { DsmProfile } from '../../abi/dsm/profile.ts';
+import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { mpStates, RFLAGS_IF } from '../../abi/kvm/index.ts';
+import type { RunBudget } from '../../base/budget.ts';
 import type { Exit } from '../../exit/decode.ts';
 import type { VcpuRun } from '../../kvm/vcpu/run/run.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
@@ -9,6 +10,8 @@ import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 /** What a run of several vCPUs asks its machine. */
 export interface Conductor {
   profile: DsmProfile;
+  /** What guests may take of the program's time. */
+  budget: RunBudget;
   /** An exit came. True if the run is over with it; what this throws ends it as well. */
   exit(vcpu: Vcpu, exit: Exit): boolean;
   /** An exit that met the end of the run. */

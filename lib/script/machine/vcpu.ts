@@ -1,6 +1,6 @@
 import { mpStates } from '../../abi/kvm/index.ts';
 import { checkBytes, checkInteger, checkObject } from '../../base/check.ts';
-import { ArgumentError, PayloadError } from '../../base/errors.ts';
+import { ArgumentError } from '../../base/errors.ts';
 import { show } from '../../base/text.ts';
 import type { Exit } from '../../exit/decode.ts';
 import { bitsOf, bytesAt, type GuestCode, type GuestMode } from '../../guest/code.ts';
@@ -8,6 +8,7 @@ import { enterFlat32 } from '../../guest/enter-flat32.ts';
 import { enterLong64 } from '../../guest/enter-long64.ts';
 import { enterReal16 } from '../../guest/enter-real16.ts';
 import type { TableRegister } from '../../guest/entry.ts';
+import { PayloadError } from '../../guest/errors.ts';
 import { vectorIn } from '../../guest/exceptions.ts';
 import { type GuestLayout, PROGRAM, PROGRAM_ROOM } from '../../guest/layout.ts';
 import type { GuestTableWriter, OwnHandlers } from '../../guest/tables.ts';

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { DsmProfile } from '../../abi/dsm/profile.ts';
+import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { IoctlError, KvmDsmError } from '../../base/errors.ts';
 import { describeExit, type Exit } from '../../exit/decode.ts';
 import { Kvm } from '../../kvm/kvm.ts';
-import { context } from '../../script/context.ts';
 import { type Machine, type MachineOptions, machine } from '../../script/machine/machine.ts';
 import { Random } from '../../script/random.ts';
+import { Session } from '../../script/session.ts';
 import { CheckError, Skipped } from '../errors.ts';
 import type { World } from './needs.ts';
 
@@ -15,6 +15,7 @@ import type { World } from './needs.ts';
  */
 export class CheckContext {
   readonly #world: World;
+  readonly #session = Session.current;
   readonly #machines: Machine[] = [];
   readonly #own: Disposable[] = [];
   readonly #notes: string[] = [];
@@ -34,7 +35,7 @@ export class CheckContext {
 
   /** The numbers of the run's profile. */
   get profile(): DsmProfile {
-    return context.profile;
+    return this.#session.profile;
   }
 
   /** A new machine, on the device and with the profile of the run. */
@@ -46,7 +47,7 @@ export class CheckContext {
 
   /** The KVM device, for a check that builds its VM by hand; such a check counts an effect. */
   kvm(): Kvm {
-    return this.own(Kvm.open(context.device));
+    return this.own(Kvm.open(this.#session.device, { profile: this.profile }));
   }
 
   /** Disposes it behind the check, the last one first. */

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { release, version } from 'node:os';
-import type { DsmProfile } from '../../abi/dsm/profile.ts';
+import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { readKernelConfig } from '../../host/kernel-config.ts';
 import type { Kvm } from '../../kvm/kvm.ts';
 import { knowsInjection, probeIcrWrite } from '../../probe/icr-write.ts';

@@ -1,7 +1,9 @@
-import { setRunBudget } from '../../base/budget.ts';
+import type { DsmProfile } from '../../abi/dsm/profiles.ts';
+import { RunBudget } from '../../base/budget.ts';
 import { milliseconds } from '../../base/duration.ts';
 import { DeadlineError, KvmDsmError, UnsupportedError } from '../../base/errors.ts';
 import { ExpectationError } from '../../script/errors.ts';
+import { Session } from '../../script/session.ts';
 import { type Check, DEFAULT_CHECK_DEADLINE } from '../check.ts';
 import { Skipped } from '../errors.ts';
 import { CheckContext } from '../kit/context.ts';
@@ -18,13 +20,17 @@ export interface Run {
 }
 
 /** Runs one check in this process. Never throws; a check that hangs in native code never returns. */
-export async function runCheck(check: Check, world: World, seed: number): Promise<Run> {
+export async function runCheck(
+  check: Check,
+  world: World,
+  { device, profile, seed }: { device: string; profile: DsmProfile; seed: number },
+): Promise<Run> {
   const missing = (check.needs ?? []).flatMap((need) => need.missing(world) ?? []);
   if (missing.length > 0) return { outcome: { kind: 'skip', reason: missing.join('; ') }, ms: 0, exits: 0, over: true };
-  const ctx = new CheckContext(world, seed);
   const began = performance.now();
   const limit = milliseconds(check.deadline ?? DEFAULT_CHECK_DEADLINE);
-  setRunBudget(limit);
+  const session = new Session({ device, profile, budget: new RunBudget(limit) });
+  const ctx = session.run(() => new CheckContext(world, seed));
   const late = Symbol();
   let timer: NodeJS.Timeout | undefined;
   const time = new Promise<typeof late>((resolve) => {
@@ -34,7 +40,7 @@ export async function runCheck(check: Check, world: World, seed: number): Promis
   let outcome: Outcome;
   let over = true;
   try {
-    const ended = await Promise.race([Promise.resolve().then(() => check.run(ctx)), time]);
+    const ended = await Promise.race([session.run(() => Promise.resolve().then(() => check.run(ctx))), time]);
     over = ended !== late;
     const idle = ctx.provedNothing();
     if (!over) outcome = failure('deadline', `it did not end within ${limit} ms`, ctx.report());
@@ -44,7 +50,6 @@ export async function runCheck(check: Check, world: World, seed: number): Promis
     outcome = outcomeOf(error, ctx);
   } finally {
     clearTimeout(timer);
-    setRunBudget(Number.POSITIVE_INFINITY);
   }
   const exits = ctx.exits;
   try {

@@ -1,7 +1,6 @@
 import { writeFileSync, writeSync } from 'node:fs';
-import type { DsmProfile } from '../../abi/dsm/profile.ts';
+import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { Kvm } from '../../kvm/kvm.ts';
-import { context } from '../../script/context.ts';
 import { checksById, type Subject } from '../check.ts';
 import { FAULT_PARAMETER } from '../faults/table.ts';
 import type { World } from '../kit/needs.ts';
@@ -42,10 +41,8 @@ function tell(event: WorkerEvent): void {
 
 /** Runs the checks of a job in this process, one behind the other, and tells of each. */
 export async function work(job: Job, subjects: readonly Subject[], profile: DsmProfile): Promise<void> {
-  context.device = job.device;
-  context.profile = profile;
   const checks = checksById(subjects);
-  using kvm = Kvm.open(job.device);
+  using kvm = Kvm.open(job.device, { profile });
   const facts = job.facts ?? gatherFacts(kvm, profile);
   tell({ type: 'facts', facts });
   const world: World = { facts, capability: (cap) => kvm.checkExtension(cap) };
@@ -56,7 +53,11 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
     if (item.fault !== undefined) writeFileSync(FAULT_PARAMETER, `${item.fault}\n`);
     const stray = failOnStray(item.n);
     const seed = seedOf(item.id, job.seed + item.round - 1);
-    const { outcome, ms, exits, over } = await runCheck(checkOf(checks, item), world, seed);
+    const { outcome, ms, exits, over } = await runCheck(checkOf(checks, item), world, {
+      device: job.device,
+      profile,
+      seed,
+    });
     stray.done();
     tell({ type: 'outcome', n: item.n, outcome, ms, exits });
     if (!over) return tell({ type: 'retire' });

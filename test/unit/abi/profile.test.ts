@@ -1,7 +1,7 @@
 /** The registry of DSM profiles. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defaultProfile, dsmExitName, profileByName, profiles } from '../../../lib/abi/dsm/profile.ts';
+import { defaultProfile, dsmExitName, profileByName, profiles } from '../../../lib/abi/dsm/profiles.ts';
 import { exitReasonName, exitReasons, internalErrorName, systemEventName } from '../../../lib/abi/kvm/exit-reason.ts';
 
 test('rfc-v2 is there, and the default', () => {

@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { errnoName } from '../../../lib/base/errors.ts';
+import { errnoName } from '../../../lib/base/errno.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 

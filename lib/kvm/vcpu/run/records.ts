@@ -1,4 +1,4 @@
-import type { DsmProfile } from '../../../abi/dsm/profile.ts';
+import type { DsmProfile } from '../../../abi/dsm/profiles.ts';
 import { exitReasons } from '../../../abi/kvm/exit-reason.ts';
 import { RUN_UNION_OFFSET, RUN_UNION_SIZE, runIo } from '../../../abi/kvm/kvm-run.ts';
 import { checkFunction, checkList, checkObject } from '../../../base/check.ts';

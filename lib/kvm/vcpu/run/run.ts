@@ -1,10 +1,11 @@
-import { checkProfile, type DsmProfile, defaultProfile } from '../../../abi/dsm/profile.ts';
-import { runBudgetLeft } from '../../../base/budget.ts';
+import { checkProfile, type DsmProfile } from '../../../abi/dsm/profiles.ts';
+import type { RunBudget } from '../../../base/budget.ts';
 import { checkFunction, checkObject } from '../../../base/check.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../../base/duration.ts';
-import { ArgumentError, DeadlineError, IoctlError, VcpuStopError } from '../../../base/errors.ts';
+import { ArgumentError, DeadlineError, IoctlError } from '../../../base/errors.ts';
 import { decodeExit, type Exit } from '../../../exit/decode.ts';
 import { type NativeVcpu, phases, translated } from '../../native.ts';
+import { VcpuStopError } from '../errors.ts';
 import type { Vcpu } from '../vcpu.ts';
 import { type RecordOptions, RecordReader, recordPlan } from './records.ts';
 
@@ -19,7 +20,7 @@ export interface StartOptions {
   record?: RecordOptions;
   /** How long `for await` waits for one exit. Default 10 s. */
   deadline?: Duration;
-  /** Whose exits 44..47 are meant; default rfc-v2. */
+  /** Whose exits 44..47 are meant; default: as the KVM device was opened with. */
   profile?: DsmProfile;
 }
 
@@ -74,6 +75,7 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
   readonly #kvmRun: DataView;
   readonly #profile: DsmProfile;
   readonly #deadline: Duration;
+  readonly #budget: RunBudget;
   readonly #onExit: StartOptions['onExit'];
   readonly #record: RecordOptions | undefined;
   readonly #records: RecordReader | null = null;
@@ -104,14 +106,15 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
   #settle!: { resolve: () => void; reject: (error: unknown) => void };
 
   /** Use `vcpu.start()`. */
-  constructor(vcpu: Vcpu, native: NativeVcpu, options: StartOptions, rip: boolean) {
+  constructor(vcpu: Vcpu, native: NativeVcpu, options: StartOptions, rip: boolean, budget: RunBudget) {
     checkObject('options', options);
     if (options.onExit !== undefined) checkFunction('onExit', options.onExit);
     if (options.record !== undefined) checkObject('record', options.record);
     this.vcpu = vcpu;
+    this.#budget = budget;
     this.#native = native;
     this.#kvmRun = vcpu.kvmRun;
-    this.#profile = checkProfile(options.profile ?? defaultProfile);
+    this.#profile = checkProfile(options.profile ?? vcpu.profile);
     this.#deadline = options.deadline ?? DEFAULT_DEADLINE;
     milliseconds(this.#deadline);
     this.#onExit = options.onExit;
@@ -424,7 +427,7 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
       throw new ArgumentError('next', 'next() was called while it waits for an exit', 'Await each exit in turn.');
     if (this.#finished)
       return this.#failure ? Promise.reject(this.#failure.error) : Promise.resolve({ done: true, value: undefined });
-    const ms = Math.min(milliseconds(this.#deadline), runBudgetLeft());
+    const ms = Math.min(milliseconds(this.#deadline), this.#budget.left);
     return new Promise((resolve, reject) => {
       this.#taker = { resolve, reject, timer: setTimeout(() => this.#overdue(), ms) };
       if (this.#phase === phases.exit && !this.#held) this.#answered();

@@ -1,0 +1,124 @@
+import { EnvironmentError, IoctlError, KvmDsmError } from '../base/errors.ts';
+import { show } from '../base/text.ts';
+
+/** The addon could not be loaded. */
+export class NativeLoadError extends EnvironmentError {
+  readonly code = 'ERR_NATIVE_LOAD';
+
+  constructor(root: string, checkout: boolean, cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super(`The native addon of kvm-dsm could not be loaded from ${root}: ${why}`, {
+      advice: checkout
+        ? 'Build it: `npm run build:native` (needs cmake, make and a C++ compiler).'
+        : 'kvm-dsm ships prebuilt addons for x64 Linux with glibc; elsewhere install from a checkout.',
+      cause,
+    });
+  }
+}
+
+/** There is no KVM device at the path (`open`: ENOENT, ENODEV, ENXIO). */
+export class DeviceMissingError extends EnvironmentError {
+  readonly code = 'ERR_DEVICE_MISSING';
+
+  constructor(path: string, cause: unknown) {
+    super(`There is no KVM device at ${path}`, {
+      advice:
+        'Load kvm_intel or kvm_amd (and enable virtualization in the firmware), or use the lab: `--on vmx` needs no KVM.',
+      cause,
+    });
+  }
+}
+
+/** The KVM device may not be opened (`open`: EACCES, EPERM). */
+export class DevicePermissionError extends EnvironmentError {
+  readonly code = 'ERR_DEVICE_PERMISSION';
+
+  constructor(path: string, cause: unknown) {
+    super(`No permission to open ${path} for reading and writing`, {
+      advice: `Join the device's group (\`sudo usermod -aG kvm $USER\`, then log in again), or use the lab: \`--on vmx\`.`,
+      cause,
+    });
+  }
+}
+
+/** The file is no KVM device: it does not answer 12 to KVM_GET_API_VERSION, as every KVM since Linux 2.6.22 does. */
+export class NotKvmError extends EnvironmentError {
+  readonly code = 'ERR_NOT_KVM';
+
+  /** @param answer the number that it gave instead, or the error */
+  constructor(path: string, answer: unknown) {
+    const what = typeof answer === 'number' ? `it answers ${answer}, not 12, to` : 'it does not answer';
+    super(`${path} is not a KVM device: ${what} KVM_GET_API_VERSION`, {
+      advice: 'Give the path of a KVM device with --device; it is /dev/kvm on nearly every machine.',
+      ...(typeof answer === 'number' ? {} : { cause: answer }),
+    });
+  }
+}
+
+/** An ioctl of another architecture: here its number means something else, or nothing. It was not made. */
+export class ArchitectureError extends EnvironmentError {
+  readonly code = 'ERR_ARCHITECTURE';
+  readonly ioctl: string;
+  /** The ioctl's number, which is another's here. */
+  readonly request: number;
+  /** Where the ioctl means what was asked for, as `process.arch` spells it. */
+  readonly architecture: string;
+
+  constructor(ioctl: string, request: number, architecture: string) {
+    super(
+      `${ioctl} (0x${request.toString(16)}) is an ioctl of ${architecture}, and this is ${process.arch}, where its number is not its own: it was not made`,
+      {
+        advice: `Do it on an ${architecture} host. On x86 interrupts go to a vCPU by vm.signalMsi(), vm.assignIrqfd() or vm.dsmIpi().`,
+      },
+    );
+    this.ioctl = ioctl;
+    this.request = request;
+    this.architecture = architecture;
+  }
+}
+
+/** An address, offset or size of guest memory is not a multiple of 4096 bytes. */
+export class MemoryAlignmentError extends KvmDsmError {
+  readonly code = 'ERR_MEMORY_ALIGNMENT';
+
+  constructor(what: string, value: number | bigint) {
+    super(`${what} 0x${value.toString(16)} is not a multiple of 4096 bytes`, {
+      advice: 'KVM maps guest memory in pages of 4096 bytes: round it.',
+    });
+  }
+}
+
+/** A read or write that would leave guest memory. */
+export class MemoryRangeError extends KvmDsmError {
+  readonly code = 'ERR_MEMORY_RANGE';
+
+  constructor(offset: number, bytes: number, size: number) {
+    super(
+      `${show(bytes)} bytes at offset ${typeof offset === 'number' ? `0x${offset.toString(16)}` : show(offset)} do not lie within the ${size} bytes of guest memory`,
+      {
+        advice: 'Use a smaller offset, or allocate more guest memory.',
+      },
+    );
+  }
+}
+
+/** `ioctlRaw` with a request that makes or carries an address or a file descriptor, or runs a guest. */
+export class RefusedIoctlError extends KvmDsmError {
+  readonly code = 'ERR_IOCTL_REFUSED';
+
+  constructor(message: string) {
+    super(message, { advice: 'Call the typed method for this request: docs/kvm-api.md lists them.' });
+  }
+}
+
+/** The VM has no in-kernel interrupt controller to do that with (ENXIO, EINVAL or ENODEV of the ioctl). */
+export class NoIrqchipError extends IoctlError {
+  override readonly code = 'ERR_NO_IRQCHIP';
+
+  constructor(ioctl: string, errno: number) {
+    super(ioctl, errno, {
+      what: 'the VM lacks the in-kernel interrupt controller that it needs',
+      advice: 'Call vm.createIrqchip() (or enableSplitIrqchip(), where local APICs are enough) before createVcpu().',
+    });
+  }
+}

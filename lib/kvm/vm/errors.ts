@@ -1,0 +1,98 @@
+import { KvmDsmError } from '../../base/errors.ts';
+import { show } from '../../base/text.ts';
+
+/** The kernel's own documentation says that the ioctl may lose interrupts: it was not made. */
+export class InterruptLossError extends KvmDsmError {
+  readonly code = 'ERR_INTERRUPT_LOSS';
+  readonly ioctl: string;
+  readonly vcpuId: number;
+
+  constructor(ioctl: string, vcpuId: number) {
+    super(`${ioctl} may lose interrupts that are pending for vCPU ${vcpuId}`, {
+      advice: 'Leave it as it is; or see that nothing is pending and nothing can come, and give `insist: true`.',
+    });
+    this.ioctl = ioctl;
+    this.vcpuId = vcpuId;
+  }
+}
+
+/** A memory slot would overlap another one in guest physical memory. */
+export class MemoryOverlapError extends KvmDsmError {
+  readonly code = 'ERR_MEMORY_OVERLAP';
+
+  constructor(slot: number, other: number, range: string) {
+    super(`Memory slot ${slot} (${range}) overlaps slot ${other}`, {
+      advice: 'Give it another guest physical address, or remove the other slot first.',
+    });
+  }
+}
+
+/** The VM has a vCPU of that vcpu_id already (KVM_CREATE_VCPU: EEXIST). */
+export class VcpuExistsError extends KvmDsmError {
+  readonly code = 'ERR_VCPU_EXISTS';
+
+  constructor(vcpuId: number) {
+    super(`The VM has a vCPU with vcpu_id ${vcpuId} already`, { advice: 'Use each vcpu_id once per VM.' });
+  }
+}
+
+/** The vcpu_id is beyond what the kernel allows (KVM_CAP_MAX_VCPU_ID). */
+export class VcpuIdError extends KvmDsmError {
+  readonly code = 'ERR_VCPU_ID';
+
+  constructor(vcpuId: number, limit: number) {
+    super(`vcpu_id ${show(vcpuId)} is not an integer from 0 to ${limit - 1}, the range that this kernel allows`, {
+      advice: 'Choose a lower vcpu_id.',
+    });
+  }
+}
+
+/** A call about a vCPU that the VM does not have. */
+export class NoVcpuError extends KvmDsmError {
+  readonly code = 'ERR_NO_VCPU';
+  readonly vcpuId: number;
+
+  constructor(vcpuId: number, ids: readonly number[]) {
+    super(`The VM has no vCPU with vcpu_id ${vcpuId}`, {
+      advice: ids.length === 0 ? 'Call createVcpu() first.' : `Its vCPUs are ${ids.join(', ')}.`,
+    });
+    this.vcpuId = vcpuId;
+  }
+}
+
+/** The vCPU has no local APIC in the kernel, and the call writes to one. */
+export class NoLapicError extends KvmDsmError {
+  readonly code = 'ERR_NO_LAPIC';
+  readonly vcpuId: number;
+
+  constructor(vcpuId: number) {
+    super(`vCPU ${vcpuId} has no local APIC in the kernel`, {
+      advice: 'Call vm.createIrqchip() (or enableSplitIrqchip()) before createVcpu().',
+    });
+    this.vcpuId = vcpuId;
+  }
+}
+
+/** A write to replay that the kernel would lose, or deliver elsewhere, without a word: it was not asked to. */
+export class ReplayRefusedError extends KvmDsmError {
+  readonly code = 'ERR_REPLAY_REFUSED';
+  readonly ioctl: string;
+
+  constructor(ioctl: string, what: string, advice: string) {
+    super(`${ioctl} would go wrong: ${what}`, { advice });
+    this.ioctl = ioctl;
+  }
+}
+
+/** The kernel said that it replayed a write, and did not. */
+export class ReplayLostError extends KvmDsmError {
+  readonly code = 'ERR_REPLAY_LOST';
+  readonly ioctl: string;
+
+  constructor(ioctl: string, what: string) {
+    super(`${ioctl} answered 0 and did nothing: ${what}`, {
+      advice: "Give a value that this vCPU's guest could write; `host: true` allows every change of mode.",
+    });
+    this.ioctl = ioctl;
+  }
+}

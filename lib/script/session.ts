@@ -1,0 +1,87 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { checkProfile, type DsmProfile, defaultProfile } from '../abi/dsm/profiles.ts';
+import { RunBudget } from '../base/budget.ts';
+import { freshSeed, isSeed } from '../base/seed.ts';
+import { KVM_DEVICE } from '../kvm/kvm.ts';
+import type { TraceEvent, TraceExit } from '../trace/event.ts';
+import { DelegatedRandom, Random } from './random.ts';
+
+/** What an observer sees of a machine. */
+export interface ObservedMachine {
+  /** What its script asked for: true leaves APICv as the host has it. */
+  readonly apicv: boolean;
+  readonly irqchip: 'full' | 'split' | 'none';
+  /** True if a LAPIC holds an ICR or ICR2 that a guest has written. Still known after `close()`. */
+  readonly wroteIcr: boolean;
+  readonly trace: Iterable<TraceExit>;
+  close(): void;
+}
+
+/** Who wants to hear what a session's machines do, as it happens. */
+export interface Observer {
+  machine?(machine: ObservedMachine): void;
+  event?(event: TraceEvent): void;
+}
+
+export interface SessionOptions {
+  /** Default /dev/kvm. */
+  device?: string;
+  /** Whose exits 44..47 are meant; default rfc-v2. */
+  profile?: DsmProfile;
+  observer?: Observer;
+  /** The time that all guests of the session may take; default: that of the work it is made in. */
+  budget?: RunBudget;
+  /** The script's random choices; default: seeded by KVM_DSM_SEED, or afresh. */
+  random?: Random;
+}
+
+/**
+ * What machines take from the program around them. `kvm-dsm` makes one for each run of a script; a script that plain node
+ * runs has one with the defaults. Two of them in one process know nothing of each other.
+ */
+export class Session {
+  readonly device: string;
+  readonly profile: DsmProfile;
+  readonly observer: Observer;
+  readonly budget: RunBudget;
+  readonly random: Random;
+
+  constructor(options: SessionOptions = {}) {
+    this.device = options.device ?? KVM_DEVICE;
+    this.profile = checkProfile(options.profile ?? defaultProfile);
+    this.observer = options.observer ?? {};
+    this.budget = options.budget ?? RunBudget.current;
+    this.random = options.random ?? new Random(seedOfEnvironment() ?? freshSeed());
+  }
+
+  /** Does work, and what follows of it, in this session. */
+  run<T>(work: () => T): T {
+    return storage.run(this, () => this.budget.run(work));
+  }
+
+  /** The session of the work that asks. */
+  static get current(): Session {
+    return storage.getStore() ?? ownSession();
+  }
+}
+
+const storage = new AsyncLocalStorage<Session>();
+
+let own: Session | undefined;
+
+/** Of a program that plain node runs. */
+function ownSession(): Session {
+  own ??= new Session();
+  return own;
+}
+
+/**
+ * A script's own random choices. `kvm-dsm run` seeds it anew for each run, from `--seed` if that is given; a program
+ * that is run by plain node is given the seed of the environment variable KVM_DSM_SEED, or a fresh one.
+ */
+export const random: Random = new DelegatedRandom(() => Session.current.random);
+
+function seedOfEnvironment(): number | undefined {
+  const text = process.env.KVM_DSM_SEED;
+  return text !== undefined && isSeed(text) ? Number(text) : undefined;
+}
