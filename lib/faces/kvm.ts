@@ -1,0 +1,65 @@
+/** `kvm-dsm/kvm`: the KVM objects by hand, their exits, and what a kernel's KVM can be asked. */
+
+export type { Duration } from '../base/duration.ts';
+export { errnoName } from '../base/errno.ts';
+export {
+  ArgumentError,
+  ClosedError,
+  DeadlineError,
+  type ErrorDetails,
+  type Failure,
+  IoctlError,
+  KvmDsmError,
+  UnsupportedError,
+} from '../base/errors.ts';
+export { decodeExit, describeExit, type Exit, type ExitName, type ExitOf, exitToJson } from '../exit/decode.ts';
+export { emulatesGuests } from '../host/emulation.ts';
+export { connectSints, type SintEnd, SintLine, type SintLineOptions } from '../hyperv/sint-line.ts';
+export { type Flagged, type Posted, Synic, type SynicPages, type SynicRegisters } from '../hyperv/synic.ts';
+export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic, hypervCpuid } from '../kvm/cpuid.ts';
+export { Device, type DeviceAttr } from '../kvm/device.ts';
+export * from '../kvm/errors.ts';
+export { EventFd } from '../kvm/eventfd.ts';
+export { GuestMemory, PAGE_SIZE } from '../kvm/guest-memory.ts';
+export { KVM_DEVICE, Kvm } from '../kvm/kvm.ts';
+export type { Stat } from '../kvm/stats.ts';
+export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from '../kvm/vcpu/debug.ts';
+export * from '../kvm/vcpu/errors.ts';
+export type { RecordBatch, RecordedExit, RecordOptions } from '../kvm/vcpu/run/records.ts';
+export { type StartOptions, type VcpuCounters, VcpuRun, type VcpuRunState } from '../kvm/vcpu/run/run.ts';
+export type { SyncGroups } from '../kvm/vcpu/state.ts';
+export { DEFAULT_DEADLINE, type RunOptions, type RunOutcome, Vcpu } from '../kvm/vcpu/vcpu.ts';
+export {
+  bindVfioPci,
+  hasVfioPci,
+  type PciFunction,
+  pciFunctions,
+  type VfioBinding,
+  type VfioFiles,
+} from '../kvm/vfio/bind.ts';
+export * from '../kvm/vfio/errors.ts';
+export {
+  VfioContainer,
+  VfioDevice,
+  type VfioDeviceInfo,
+  VfioFile,
+  VfioGroup,
+  type VfioIrqInfo,
+} from '../kvm/vfio/file.ts';
+export { enableIrqForwarding, type ForwardedIrq, irqForwarding, VfioPseudoDevice } from '../kvm/vfio/kvm-device.ts';
+export * from '../kvm/vm/errors.ts';
+export type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from '../kvm/vm/injection.ts';
+export type { CoalescedZone, IoEvent, MsrFilter, MsrFilterRange } from '../kvm/vm/io.ts';
+export {
+  type IrqchipKind,
+  type IrqLineStatus,
+  type MappedSlot,
+  type MemorySlot,
+  Vm,
+  type VmSetup,
+} from '../kvm/vm/vm.ts';
+export { type ApicvState, apicvParameter, apicvState, inhibitApicv, measureApicv } from '../probe/apicv.ts';
+export { forwardsIcrWrites, knowsInjection } from '../probe/icr-write.ts';
+export { enableReservedExits, type ReservedExitName, reservedExits } from '../probe/reserved-exits.ts';
+export * from '../snapshot/errors.ts';
+export { restoreMachineState, saveMachineState } from '../snapshot/machine-state.ts';

@@ -1,0 +1,17 @@
+/** `kvm-dsm/lab`: the emulated machines, from outside; and what one of them has for a script that runs in it. */
+
+export { labFunction, lowerIntx, quietIntx, raiseIntx } from '../kvm/vfio/lab-function.ts';
+export {
+  type BuildOptions,
+  buildLab,
+  type CachedKernel,
+  cleanLab,
+  type LabOptions,
+  type LabRunOptions,
+  type LabStatus,
+  type Lane,
+  type Limits,
+  labShell,
+  labStatus,
+  runInLab,
+} from '../lab/index.ts';

@@ -1,0 +1,106 @@
+/** Each entry of the package, as a program that has installed it sees it. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { root } from '../support/command.ts';
+import { surfaceOf } from '../support/surface.ts';
+
+const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-entries-'));
+after(() => rmSync(work, { recursive: true, force: true }));
+mkdirSync(join(work, 'node_modules'));
+symlinkSync(root, join(work, 'node_modules/kvm-dsm'));
+
+const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  exports: Record<string, string | { import: { types: string; default: string } }>;
+};
+/** `kvm-dsm`, `kvm-dsm/kvm`, ... */
+const entries = Object.entries(exports)
+  .filter(([, target]) => typeof target !== 'string')
+  .map(([path]) => `kvm-dsm${path.slice(1)}`);
+
+function run(command: string, args: readonly string[], cwd = work): string {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 120_000 });
+  assert.equal(status, 0, `${command} ${args.join(' ')}\n${error ?? ''}${stdout}${stderr}`);
+  return stdout;
+}
+
+/** Of the version that this one follows; what is not an interface of programs is left out there. */
+const before = readFileSync(join(root, 'test/package/surface-0.1.0.txt'), 'utf8').trimEnd().split('\n');
+const typesBefore = before.flatMap((line) => /^type (\w+)$/.exec(line)?.[1] ?? []);
+
+test('nothing that 0.1.0 offered has gone from kvm-dsm', async () => {
+  const now = new Set(surfaceOf((await import(join(root, 'dist/index.js'))) as object));
+  const values = before.filter((line) => !line.startsWith('type '));
+  assert.ok(values.length > 550, `${values.length} lines`);
+  assert.deepEqual(
+    values.filter((line) => !now.has(line)),
+    [],
+  );
+});
+
+describe('types', () => {
+  const options = {
+    strict: true,
+    module: 'nodenext',
+    moduleResolution: 'nodenext',
+    target: 'es2022',
+    lib: ['es2023', 'esnext.disposable'],
+    types: [] as string[],
+    noEmit: true,
+    skipLibCheck: true,
+  };
+  const compile = (name: string, text: string) => {
+    const dir = join(work, name);
+    mkdirSync(dir);
+    writeFileSync(join(dir, 'use.mts'), text);
+    writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['use.mts'] }));
+    run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', dir]);
+  };
+
+  test('no type that 0.1.0 had has gone from kvm-dsm', () => {
+    assert.ok(typesBefore.length > 100, `${typesBefore.length} types`);
+    compile('root', `export type { ${typesBefore.join(', ')} } from 'kvm-dsm';\n`);
+  });
+
+  test('every entry has types', () => {
+    const names = entries.map((entry, index) => `import * as entry${index} from '${entry}';`);
+    const uses = entries.map((_, index) => `void entry${index};`);
+    compile('entries', [...names, ...uses, ''].join('\n'));
+  });
+});
+
+test('`import` and `require` of each entry give one and the same module', () => {
+  writeFileSync(
+    join(work, 'same.cjs'),
+    `const names = ${JSON.stringify(entries)};
+     (async () => {
+       for (const name of names) {
+         const required = require(name);
+         const imported = await import(name);
+         const own = Object.keys(imported).filter((key) => !['default', 'module.exports'].includes(key));
+         if (own.length === 0) throw new Error(name + ' exports nothing');
+         for (const key of own) if (required[key] !== imported[key]) throw new Error(name + ' has two ' + key);
+       }
+       console.log(names.length);
+     })();`,
+  );
+  assert.equal(run(process.execPath, ['--no-warnings', 'same.cjs']).trim(), String(entries.length));
+});
+
+describe('the packed package', () => {
+  const tarball = () => {
+    const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', work];
+    const [{ filename }] = JSON.parse(run('npm', args, root)) as [{ filename: string }];
+    return join(work, filename);
+  };
+  const tool = (name: string) => join(root, 'node_modules/.bin', name);
+
+  test('publint and attw find nothing wrong, for no entry', () => {
+    const packed = tarball();
+    assert.match(run(tool('publint'), ['run', packed, '--strict']), /All good/);
+    assert.match(run(tool('attw'), [packed, '--format', 'ascii']), /No problems found/);
+  });
+});
