@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "addon.h"
+#include "clock.h"
 #include "deadline.h"
 #include "wake.h"
 
@@ -42,7 +43,8 @@ uint64_t Option(Napi::Object options, const char* name, double min, double max) 
 Napi::Function Vcpu::Define(Napi::Env env) {
   return DefineClass(
       env, "Vcpu",
-      {InstanceAccessor<&Vcpu::KvmRun>("kvmRun"), InstanceMethod<&Vcpu::Ioctl>("ioctl"),
+      {InstanceAccessor<&Vcpu::KvmRun>("kvmRun"), InstanceAccessor<&Vcpu::StampView>("stamp"),
+       InstanceMethod<&Vcpu::Ioctl>("ioctl"),
        InstanceMethod<&Vcpu::Run>("run"), InstanceMethod<&Vcpu::Start>("start"), InstanceMethod<&Vcpu::Resume>("resume"),
        InstanceMethod<&Vcpu::Kick>("kick"), InstanceMethod<&Vcpu::Pause>("pause"), InstanceMethod<&Vcpu::Halt>("halt"),
        InstanceMethod<&Vcpu::RecordsReady>("recordsReady"),
@@ -58,6 +60,10 @@ Vcpu::Vcpu(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Vcpu>(info) {
   if (!info[0].IsExternal()) throw ArgumentError(info.Env(), "a Vcpu comes from Vm.createVcpu");
   parts_ = std::make_shared<VcpuParts>(std::move(*info[0].As<Napi::External<VcpuParts>>().Data()));
   kvm_run_.Open(info.Env(), parts_->run);
+  using Held = std::shared_ptr<double>;
+  auto bytes = Napi::ArrayBuffer::New(
+      info.Env(), stamp_.get(), sizeof(double), [](Napi::Env, void*, Held* hint) { delete hint; }, new Held(stamp_));
+  stamp_view_ = Napi::Persistent(Napi::Float64Array::New(info.Env(), 1, bytes, 0));
 }
 
 // The garbage collector has it, or the environment ends. A running vCPU is not collected: this one waits for somebody
@@ -85,6 +91,8 @@ Napi::Value Vcpu::KvmRun(const Napi::CallbackInfo& info) {
   return kvm_run_.buffer();
 }
 
+Napi::Value Vcpu::StampView(const Napi::CallbackInfo&) { return stamp_view_.Value(); }
+
 Napi::Value Vcpu::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(info, parts(info.Env()).fd.get()); }
 
 // (seconds > 0): 0 when kvm_run holds an exit, -ETIME at the deadline, else the errno negated. A signal that is not
@@ -100,7 +108,12 @@ Napi::Value Vcpu::Run(const Napi::CallbackInfo& info) {
   if (!deadline.ok()) throw ErrnoError(env, "timer_create", errno);
   int result;
   do {
-    result = ioctl(vcpu.fd.get(), KVM_RUN, 0) < 0 ? -errno : 0;
+    if (ioctl(vcpu.fd.get(), KVM_RUN, 0) < 0) {
+      result = -errno;
+    } else {
+      *stamp_ = static_cast<double>(MonotonicNs());
+      result = 0;
+    }
   } while (result == -EINTR && !deadline.expired() && !reinterpret_cast<volatile kvm_run*>(run)->immediate_exit);
   if (result == -EINTR && deadline.expired()) result = -ETIME;
   return Napi::Number::New(env, result);

@@ -17,7 +17,7 @@ struct VcpuParts {
 
 class Wake;
 
-// A vCPU: `kvmRun` (the mapped struct kvm_run), `ioctl`, `run(seconds)`, `close`; and on a thread of its own: `start`,
+// A vCPU: `kvmRun` (the mapped struct kvm_run), `stamp`, `ioctl`, `run(seconds)`, `close`; and on a thread of its own: `start`,
 // `resume`, `kick`, `pause`, `halt`, `recordsReady`, `consume`, `counters`.
 class Vcpu : public Napi::ObjectWrap<Vcpu> {
  public:
@@ -34,6 +34,7 @@ class Vcpu : public Napi::ObjectWrap<Vcpu> {
 
  private:
   Napi::Value KvmRun(const Napi::CallbackInfo& info);
+  Napi::Value StampView(const Napi::CallbackInfo& info);
   Napi::Value Ioctl(const Napi::CallbackInfo& info);
   Napi::Value Run(const Napi::CallbackInfo& info);
   Napi::Value Start(const Napi::CallbackInfo& info);
@@ -55,6 +56,9 @@ class Vcpu : public Napi::ObjectWrap<Vcpu> {
 
   std::shared_ptr<VcpuParts> parts_;
   MappedView kvm_run_;
+  // When the last exit of Run() came. JavaScript's view holds it too, and may outlive the vCPU.
+  std::shared_ptr<double> stamp_ = std::make_shared<double>(0);
+  Napi::Reference<Napi::Float64Array> stamp_view_;
 
   // The last one that was started. When it has ended, its counters and its records can still be read.
   std::shared_ptr<VcpuThread> thread_;

@@ -8,8 +8,8 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
-#include <ctime>
 
+#include "clock.h"
 #include "deadline.h"
 
 namespace {
@@ -17,12 +17,6 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
 void Count(std::atomic<uint64_t>& counter) { counter.store(counter.load(kRelaxed) + 1, kRelaxed); }
-
-uint64_t Now() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
-}
 
 // A thread inherits its creator's mask: signals of the process are the other threads' business, faults and the
 // profiler's are everyone's.
@@ -159,7 +153,7 @@ void VcpuThread::Loop() {
       if (!Park(Phase::kFailed, -result)) return;
     } else {
       uint64_t seq = counters_.exits.load(kRelaxed);
-      uint64_t ns = Now();
+      uint64_t ns = MonotonicNs();
       Count(counters_.exits);
       if (records && Recordable()) {
         if (!Record(seq, ns) && !RecordLater(seq, ns)) return;

@@ -88,6 +88,11 @@ export interface NativeStats {
 export interface NativeVcpu extends NativeHandle {
   /** The mapped struct kvm_run and the pages behind it; detached by `close`. */
   readonly kvmRun: ArrayBuffer;
+  /**
+   * `[0]`: the CLOCK_MONOTONIC time in ns of the last exit that `run` came back with, read right after KVM_RUN; 0 before the
+   * first. One array for the vCPU's whole life, also after `close`. What a thread sees has its time in `NativeNews`.
+   */
+  readonly stamp: Float64Array;
   /** 0: kvm_run holds an exit; -ETIME: the deadline came first; else the errno of KVM_RUN, negated. */
   run(seconds: number): number;
   /** Starts the vCPU's thread; gives the memory of the ring, if there is a plan. `onNews` must not throw. */
