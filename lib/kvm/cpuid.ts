@@ -4,6 +4,9 @@ import { checkList, checkObject } from '../base/check.ts';
 /** CPUID leaves: what `kvm.supportedCpuid()` gives and `vcpu.setCpuid2()` takes. */
 export type Cpuid = readonly KvmCpuidEntry2[];
 
+/** As many as the kernel takes (KVM_MAX_CPUID_ENTRIES). */
+export const MAX_CPUID_ENTRIES = 256;
+
 /** Leaf 1, ECX bit 21: x2APIC. Source: Intel SDM volume 2, CPUID. */
 const X2APIC = 1 << 21;
 /** KVM's features, EAX. Source: Documentation/virt/kvm/x86/cpuid.rst. */

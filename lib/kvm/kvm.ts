@@ -5,11 +5,11 @@ import { ioctls } from '../abi/kvm/ioctl.ts';
 import { RunBudget } from '../base/budget.ts';
 import { checkInteger, checkObject, checkText } from '../base/check.ts';
 import { IoctlError, UnsupportedError } from '../base/errors.ts';
+import { MAX_CPUID_ENTRIES } from './cpuid.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr } from './device.ts';
 import { DeviceMissingError, DevicePermissionError, NotKvmError } from './errors.ts';
 import { KvmHandle } from './handle.ts';
 import { type NativeSystem, openSystem, translated } from './native.ts';
-import { MAX_CPUID_ENTRIES } from './vcpu/features.ts';
 import { Vm } from './vm/vm.ts';
 
 /** What every kernel since 2.6.22 answers; its documentation says that it will stay so. */

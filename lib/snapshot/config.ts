@@ -3,9 +3,9 @@ import { type CapabilityName, capabilities } from '../abi/kvm/capability.ts';
 import type { GsiRoute } from '../abi/kvm/gsi-route.ts';
 import { checkInteger } from '../base/check.ts';
 import { KvmDsmError } from '../base/errors.ts';
+import type { EnabledCap } from '../kvm/enable-cap.ts';
 import { PAGE_SIZE } from '../kvm/guest-memory.ts';
 import { checkRoute } from '../kvm/vm/irq.ts';
-import type { EnabledCap } from '../kvm/vm/memory.ts';
 import { StateFormatError } from './errors.ts';
 
 export interface SlotConfig {

@@ -9,14 +9,12 @@ import {
 } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkInteger, checkList, checkObject, checkU64 } from '../../base/check.ts';
-import type { Cpuid } from '../cpuid.ts';
+import { type Cpuid, MAX_CPUID_ENTRIES } from '../cpuid.ts';
 import { MsrRefusedError } from './errors.ts';
 import { VcpuRegs } from './registers.ts';
 
 /** As many as the kernel takes in one call: less than its MAX_IO_MSRS. */
 const MSRS_PER_CALL = 255;
-/** As many as the kernel takes (KVM_MAX_CPUID_ENTRIES). */
-export const MAX_CPUID_ENTRIES = 256;
 
 /** A vCPU's MSRs, its CPUID and its TSC. */
 export abstract class VcpuFeatures extends VcpuRegs {

@@ -20,24 +20,20 @@ import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkBytes, checkList, checkObject, checkU64 } from '../../base/check.ts';
 import { KvmHandle } from '../handle.ts';
 import type { NativeVcpu } from '../native.ts';
-
-/** What a vCPU asks of its VM. */
-export interface Capable {
-  checkExtension(cap: keyof typeof capabilities): number;
-}
+import type { VcpuHost } from './host.ts';
 
 /** A vCPU's registers. */
 export abstract class VcpuRegs extends KvmHandle<NativeVcpu> {
-  readonly #vm: Capable;
+  readonly #host: VcpuHost;
 
-  protected constructor(native: NativeVcpu, what: string, vm: Capable) {
+  protected constructor(native: NativeVcpu, what: string, host: VcpuHost) {
     super(native, what);
-    this.#vm = vm;
+    this.#host = host;
   }
 
   /** KVM_CHECK_EXTENSION on the VM. */
   protected offered(cap: keyof typeof capabilities): number {
-    return this.#vm.checkExtension(cap);
+    return this.#host.checkExtension(cap);
   }
 
   /** KVM_GET_REGS. */

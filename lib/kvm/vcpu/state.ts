@@ -17,9 +17,9 @@ import {
 import { checkObject, checkU64 } from '../../base/check.ts';
 import { IoctlError, UnsupportedError } from '../../base/errors.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr, handleSetAttr } from '../device.ts';
+import { type EnabledCap, encodeEnableCap } from '../enable-cap.ts';
 import { settleVcpu } from '../native.ts';
 import { readStats, type Stat } from '../stats.ts';
-import { type EnabledCap, encodeEnableCap } from '../vm/memory.ts';
 import { ExitMismatchError } from './errors.ts';
 import { VcpuEvents } from './events.ts';
 

@@ -1,14 +1,13 @@
 import { checkProfile, type DsmProfile } from '../../abi/dsm/profiles.ts';
 import { KVM_SYNC_X86_REGS } from '../../abi/kvm/kvm-run.ts';
-import type { RunBudget } from '../../base/budget.ts';
 import { checkObject } from '../../base/check.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../base/duration.ts';
 import { errnoName } from '../../base/errno.ts';
 import { DeadlineError, IoctlError } from '../../base/errors.ts';
 import { decodeExit, type Exit } from '../../exit/decode.ts';
 import type { NativeVcpu } from '../native.ts';
-import type { Vm } from '../vm/vm.ts';
 import { NoMemoryError, VcpuBusyError, VcpuStopError } from './errors.ts';
+import type { VcpuHost } from './host.ts';
 import { type StartOptions, VcpuRun } from './run/run.ts';
 import { VcpuState } from './state.ts';
 
@@ -30,24 +29,21 @@ export interface RunOptions {
 export class Vcpu extends VcpuState {
   /** As given to KVM_CREATE_VCPU. */
   readonly vcpuId: number;
-  readonly #vm: Vm;
+  readonly #host: VcpuHost;
   readonly #run: DataView;
-  /** What guests may take of this program's time. */
-  readonly #budget: RunBudget;
   #thread: VcpuRun | null = null;
 
   /** A vCPU comes from `vm.createVcpu()`. */
-  constructor(native: NativeVcpu, vcpuId: number, vm: Vm, budget: RunBudget) {
-    super(native, `vCPU ${vcpuId}`, vm);
+  constructor(native: NativeVcpu, vcpuId: number, host: VcpuHost) {
+    super(native, `vCPU ${vcpuId}`, host);
     this.vcpuId = vcpuId;
-    this.#vm = vm;
-    this.#budget = budget;
+    this.#host = host;
     this.#run = new DataView(native.kvmRun);
   }
 
   /** Whose exits are meant: as the KVM device was opened with. */
   get profile(): DsmProfile {
-    return this.#vm.profile;
+    return this.#host.profile;
   }
 
   /** The live struct kvm_run and the pages behind it, as the kernel mapped them. Throws `ClosedError`. */
@@ -79,9 +75,9 @@ export class Vcpu extends VcpuState {
   start(options: StartOptions = {}): VcpuRun {
     this.#refuseStarted();
     const native = this.native;
-    if (!this.#vm.hasMemory) throw new NoMemoryError(this.vcpuId);
-    const rip = (this.#vm.checkExtension('KVM_CAP_SYNC_REGS') & KVM_SYNC_X86_REGS) !== 0;
-    this.#thread = new VcpuRun(this, native, options, rip, this.#budget);
+    if (!this.#host.hasMemory()) throw new NoMemoryError(this.vcpuId);
+    const rip = (this.#host.checkExtension('KVM_CAP_SYNC_REGS') & KVM_SYNC_X86_REGS) !== 0;
+    this.#thread = new VcpuRun(this, native, options, rip, this.#host.budget);
     return this.#thread;
   }
 
@@ -109,8 +105,8 @@ export class Vcpu extends VcpuState {
   runRaw(deadline: Duration = DEFAULT_DEADLINE): RunOutcome {
     const native = this.native;
     this.#refuseStarted();
-    if (!this.#vm.hasMemory) throw new NoMemoryError(this.vcpuId);
-    const result = native.run(this.#budget.seconds(milliseconds(deadline)));
+    if (!this.#host.hasMemory()) throw new NoMemoryError(this.vcpuId);
+    const result = native.run(this.#host.budget.seconds(milliseconds(deadline)));
     if (result === 0) return { kind: 'exit' };
     if (result === -ETIME) return { kind: 'deadline' };
     return { kind: 'errno', errno: -result, name: errnoName(-result) };

@@ -92,7 +92,9 @@ export abstract class VmInjection extends VmIo {
         );
     }
     const { request, argument } = checkProfile(profile).ioctls.KVM_DSM_IPI;
-    this.#replay('KVM_DSM_IPI', request, argument.encode({ vcpuId, val, val2, destId }));
+    const taken = { vcpuId, val, val2, destId };
+    this.#replay('KVM_DSM_IPI', request, argument.encode(taken));
+    this.acted({ ioctl: 'KVM_DSM_IPI', write: taken });
   }
 
   /**
@@ -112,6 +114,7 @@ export abstract class VmInjection extends VmIo {
     if (!insist) checkX2apic(vcpu, data);
     const { request, argument } = checkProfile(profile).ioctls.KVM_DSM_X2APIC;
     this.#replay('KVM_DSM_X2APIC', request, argument.encode({ vcpuId, data }));
+    this.acted({ ioctl: 'KVM_DSM_X2APIC', write: { vcpuId, data } });
   }
 
   /**
@@ -145,6 +148,7 @@ export abstract class VmInjection extends VmIo {
         'KVM_DSM_APIC_BASE',
         `IA32_APIC_BASE of vCPU ${vcpuId} is 0x${apicBase.toString(16)}, not 0x${data.toString(16)}`,
       );
+    this.acted({ ioctl: 'KVM_DSM_APIC_BASE', write: { vcpuId, host, index, data } });
   }
 
   /** The vCPU, if the kernel can be asked to write to its LAPIC. */

@@ -22,6 +22,7 @@ import { IoctlError } from '../../base/errors.ts';
 import { NoIrqchipError } from '../errors.ts';
 import { EventFd } from '../eventfd.ts';
 import { translated } from '../native.ts';
+import type { IrqLineStatus } from './acts.ts';
 import { VmMemory } from './memory.ts';
 
 /** The number of GSIs that the kernel's IOAPIC would have had: what a split irqchip usually reserves. */
@@ -30,9 +31,6 @@ const MAX_U32 = 0xffff_ffff;
 
 /** Which interrupt controllers the kernel has for this VM. */
 export type IrqchipKind = 'none' | 'full' | 'split';
-
-/** What became of an interrupt line's change (KVM_IRQ_LINE_STATUS): how many vCPUs got it, or why none did. */
-export type IrqLineStatus = { delivered: number } | 'coalesced' | 'ignored';
 
 /** A VM's interrupt controllers, interrupt lines, messages and timers. */
 export abstract class VmIrq extends VmMemory {
@@ -163,15 +161,17 @@ export abstract class VmIrq extends VmMemory {
    */
   irqLine(gsi: number, level: boolean): void {
     this.#irqchipIoctl(ioctls.KVM_IRQ_LINE, encodeLine(gsi, level));
+    this.acted({ ioctl: 'KVM_IRQ_LINE', gsi, level: !!level });
   }
 
   /** KVM_IRQ_LINE_STATUS: like `irqLine`, and tells what became of it. */
   irqLineStatus(gsi: number, level: boolean): IrqLineStatus {
     const argument = encodeLine(gsi, level);
     this.#irqchipIoctl(ioctls.KVM_IRQ_LINE_STATUS, argument);
-    const status = new DataView(argument.buffer).getInt32(0, true);
-    if (status > 0) return { delivered: status };
-    return status === 0 ? 'coalesced' : 'ignored';
+    const vcpus = new DataView(argument.buffer).getInt32(0, true);
+    const status = vcpus > 0 ? { delivered: vcpus } : vcpus === 0 ? 'coalesced' : 'ignored';
+    this.acted({ ioctl: 'KVM_IRQ_LINE_STATUS', gsi, level: !!level, status });
+    return status;
   }
 
   /**
@@ -183,12 +183,15 @@ export abstract class VmIrq extends VmMemory {
   signalMsi(message: MsiMessage): boolean {
     checkMsi(message);
     const { addressLo, addressHi = 0, data } = message;
+    let delivered: boolean;
     try {
-      return this.ioctl(ioctls.KVM_SIGNAL_MSI, kvmMsi.encode({ addressLo, addressHi, data })) > 0;
+      delivered = this.ioctl(ioctls.KVM_SIGNAL_MSI, kvmMsi.encode({ addressLo, addressHi, data })) > 0;
     } catch (error) {
       if (error instanceof IoctlError && this.#irqchip === 'none') throw new NoIrqchipError(error.ioctl, error.errno);
       throw error;
     }
+    this.acted({ ioctl: 'KVM_SIGNAL_MSI', message: { addressLo, addressHi, data }, delivered });
+    return delivered;
   }
 
   /**

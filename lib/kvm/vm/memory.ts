@@ -1,12 +1,14 @@
 import { type capabilities, capabilityNumber } from '../../abi/kvm/capability.ts';
-import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY, kvmEnableCap } from '../../abi/kvm/index.ts';
+import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkInstance, checkInteger, checkList, checkObject, checkU64 } from '../../base/check.ts';
-import { ArgumentError, IoctlError, UnsupportedError } from '../../base/errors.ts';
+import { ArgumentError, IoctlError } from '../../base/errors.ts';
 import { show } from '../../base/text.ts';
+import { type EnabledCap, encodeEnableCap } from '../enable-cap.ts';
 import { checkPageAligned, GuestMemory, PAGE_SIZE } from '../guest-memory.ts';
 import { KvmHandle } from '../handle.ts';
 import { type NativeVm, translated } from '../native.ts';
+import type { VmAct, VmActListener } from './acts.ts';
 import { MemoryOverlapError } from './errors.ts';
 
 /** A range of guest physical memory and what lies behind it: KVM_SET_USER_MEMORY_REGION. */
@@ -39,12 +41,6 @@ export interface MappedSlot {
   readonly logDirtyPages: boolean;
 }
 
-/** A capability that was enabled, with its arguments. */
-export interface EnabledCap {
-  readonly cap: keyof typeof capabilities;
-  readonly args: readonly bigint[];
-}
-
 /** Pages of a word of a dirty bitmap: KVM_CLEAR_DIRTY_LOG counts in them. */
 const PAGES_PER_WORD = 64;
 
@@ -52,6 +48,17 @@ const PAGES_PER_WORD = 64;
 export abstract class VmMemory extends KvmHandle<NativeVm> {
   readonly #slots = new Map<number, MappedSlot>();
   readonly #enabled: EnabledCap[] = [];
+
+  readonly #listeners: VmActListener[] = [];
+
+  /** @internal Tells each act of this VM from now on: what it did to its guests, whoever asked for it. */
+  onAct(listener: VmActListener): void {
+    this.#listeners.push(listener);
+  }
+
+  protected acted(act: VmAct): void {
+    for (const listener of this.#listeners) listener(act);
+  }
 
   /** KVM_CHECK_EXTENSION on this VM: 0 if it lacks the capability, else 1 or a value that the capability defines. */
   checkExtension(cap: keyof typeof capabilities | number): number {
@@ -218,18 +225,6 @@ export abstract class VmMemory extends KvmHandle<NativeVm> {
   protected tssAddr: number | null = null;
   /** What `setIdentityMapAddr` set, or `null`. */
   protected identityMapAddr: bigint | null = null;
-}
-
-/** The argument of KVM_ENABLE_CAP. `offered` is what KVM_CHECK_EXTENSION says. */
-export function encodeEnableCap(
-  cap: keyof typeof capabilities,
-  args: readonly bigint[],
-  offered: number,
-): Uint8Array<ArrayBuffer> {
-  checkList('args', args, 4);
-  const values = [0, 1, 2, 3].map((index) => checkU64('args', args[index] ?? 0n));
-  if (offered === 0) throw new UnsupportedError(cap, 'What was asked for');
-  return kvmEnableCap.encode({ cap: capabilityNumber(cap), args: values });
 }
 
 function bitmapBytes(pages: number): number {

@@ -5,12 +5,15 @@ import type { RunBudget } from '../../base/budget.ts';
 import { checkInteger } from '../../base/check.ts';
 import { ArgumentError, IoctlError } from '../../base/errors.ts';
 import { type NativeVm, translated } from '../native.ts';
+import type { VcpuHost } from '../vcpu/host.ts';
 import { Vcpu } from '../vcpu/vcpu.ts';
 import { VcpuExistsError, VcpuIdError } from './errors.ts';
 import { VmVlpi } from './vlpi.ts';
 
-export type { IrqchipKind, IrqLineStatus } from './irq.ts';
-export type { EnabledCap, MappedSlot, MemorySlot } from './memory.ts';
+export type { EnabledCap } from '../enable-cap.ts';
+export type { IrqLineStatus } from './acts.ts';
+export type { IrqchipKind } from './irq.ts';
+export type { MappedSlot, MemorySlot } from './memory.ts';
 
 /** How a VM was set up, beside memory, interrupt controllers and vCPUs: `null` where nobody said. */
 export interface VmSetup {
@@ -33,13 +36,18 @@ export class Vm extends VmVlpi {
   readonly #vcpus = new Map<number, Vcpu>();
   #bootCpuId: number | null = null;
 
-  /** The program's work that it is part of. */
   readonly #origin: VmOrigin;
+  readonly #vcpuHost: VcpuHost;
 
   /** A VM comes from `kvm.createVm()`. */
   constructor(native: NativeVm, origin: VmOrigin) {
     super(native, 'the VM');
     this.#origin = origin;
+    this.#vcpuHost = {
+      ...origin,
+      hasMemory: () => this.hasMemory,
+      checkExtension: (cap) => this.checkExtension(cap),
+    };
   }
 
   /** Whose exits and ioctls are meant: as the KVM device was opened with. */
@@ -82,8 +90,7 @@ export class Vm extends VmVlpi {
       made = new Vcpu(
         translated(() => native.createVcpu(vcpuId)),
         vcpuId,
-        this,
-        this.#origin.budget,
+        this.#vcpuHost,
       );
     } catch (error) {
       if (error instanceof IoctlError && error.errnoName === 'EEXIST') throw new VcpuExistsError(vcpuId);
