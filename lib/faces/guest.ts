@@ -1,5 +1,6 @@
 /** `kvm-dsm/guest`: guest code and the modes that it starts in. */
 
+export { vectorName } from '../abi/exceptions.ts';
 export { AsmCode } from '../guest/asm/code.ts';
 export { type DisassembledLine, type DisassembleOptions, disassemble } from '../guest/asm/disassemble.ts';
 export { AsmError } from '../guest/asm/error.ts';
@@ -32,7 +33,6 @@ export { enterLong64, type Long64Entry } from '../guest/enter-long64.ts';
 export { enterReal16, type Real16Entry } from '../guest/enter-real16.ts';
 export type { GuestTables, TableRegister } from '../guest/entry.ts';
 export * from '../guest/errors.ts';
-export { vectorName } from '../guest/exceptions.ts';
 export type { GuestFault } from '../guest/fault.ts';
 export { type GuestWord, guestPorts } from '../guest/protocol.ts';
 export { Snippet, type SnippetValue, snippet } from '../guest/snippet.ts';

@@ -1,9 +1,5 @@
 /** What the ways into a guest have in common. */
-import type { KvmSregs } from '../abi/kvm/index.ts';
-import { RFLAGS_IF } from '../abi/kvm/index.ts';
-
-/** RFLAGS bit 1 is always set. */
-const RFLAGS_FIXED = 1n << 1n;
+import { type KvmSregs, RFLAGS_FIXED, RFLAGS_IF } from '../abi/kvm/index.ts';
 
 /** A descriptor table: guest linear address, and its size in bytes minus one. */
 export interface TableRegister {

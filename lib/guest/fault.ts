@@ -1,7 +1,8 @@
 /** What a fault handler left on its stack. */
+
+import { vectorName } from '../abi/exceptions.ts';
 import type { GuestMemory } from '../kvm/guest-memory.ts';
 import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
-import { vectorName } from './exceptions.ts';
 import { vectorsWithErrorCode } from './handlers.ts';
 
 /** A vector that the program did not handle: an exception, or an interrupt in real mode. */

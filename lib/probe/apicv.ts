@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../abi/apic/lapic.ts';
+import { APIC_BASE_ENABLE } from '../abi/apic/msr.ts';
 import { KVM_GUESTDBG_BLOCKIRQ, KVM_GUESTDBG_ENABLE } from '../abi/kvm/index.ts';
 import { checkChoice, checkInstance, checkObject } from '../base/check.ts';
 import { flat32, out8, read32 } from '../guest/bytes.ts';
@@ -36,9 +37,6 @@ export function apicvParameter(): ApicvParameter | null {
   }
   return null;
 }
-
-/** APIC_BASE bit 11: the APIC is enabled. */
-const APIC_BASE_ENABLE = 1n << 11n;
 
 /**
  * Makes KVM handle every LAPIC access of this VM in software, whatever the host's module says, and changes nothing on

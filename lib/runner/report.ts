@@ -1,3 +1,4 @@
+import { isDsmExit } from '../exit/dsm.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
 import { describePlace } from '../target/target.ts';
@@ -70,7 +71,7 @@ function textReporter({ options, part, again }: ParsedRun): RunReporter {
     },
     event(event) {
       const text = describeEvent(event);
-      const words = isExit(event) && event.exit.name.startsWith('KVM_EXIT_DSM_') ? paint('bold', text) : text;
+      const words = isExit(event) && isDsmExit(event.exit) ? paint('bold', text) : text;
       if (repeat === 1) return void say(words);
       held.push(words);
       if (held.length > KEPT) left += held.splice(0, 1).length;

@@ -2,6 +2,7 @@ import { pathToFileURL } from 'node:url';
 import { profileByName } from '../abi/dsm/profiles.ts';
 import { RunBudget } from '../base/budget.ts';
 import { DeadlineError } from '../base/errors.ts';
+import { isForwardedIcrWrite } from '../exit/dsm.ts';
 import { Random, randomWasUsed } from '../script/random.ts';
 import { type ObservedMachine, type Observer, Session } from '../script/session.ts';
 import { isExit } from '../trace/event.ts';
@@ -55,7 +56,7 @@ function prepare(
       event: (event) => {
         if (isExit(event)) {
           exits += 1;
-          if (event.exit.name.startsWith('KVM_EXIT_DSM_')) forwarded += 1;
+          if (isForwardedIcrWrite(event.exit)) forwarded += 1;
         }
         reporter.event(event);
       },

@@ -10,6 +10,12 @@ import { show } from '../../base/text.ts';
 export const APIC_DEFAULT_PHYS_BASE = 0xfee0_0000;
 /** The destination of an x2APIC's ICR that means everyone. */
 export const X2APIC_BROADCAST = 0xffff_ffff;
+/** The destination in ICR2 that means everyone. */
+export const XAPIC_BROADCAST = 0xff;
+/** SVR bit 8: the APIC is software-enabled. Without it it takes no fixed interrupt. */
+export const SVR_ENABLE = 0x100;
+/** What enables it: spurious interrupts have vector 0xff. */
+export const SVR_ENABLED = SVR_ENABLE | 0xff;
 /** Bytes of the page that KVM_GET_LAPIC returns. */
 export const KVM_APIC_REG_SIZE = 0x400;
 
@@ -110,7 +116,7 @@ export function decodeLapic(page: Uint8Array): Lapic {
   return {
     registers,
     apicId: registers.ID >>> 24,
-    softwareEnabled: (registers.SVR & 0x100) !== 0,
+    softwareEnabled: (registers.SVR & SVR_ENABLE) !== 0,
     isr: vectorsAt(view, lapicRegisters.ISR0),
     tmr: vectorsAt(view, lapicRegisters.TMR0),
     irr: vectorsAt(view, lapicRegisters.IRR0),

@@ -1,4 +1,5 @@
 /** MSRs of the local APIC. Source: SDM vol. 3, "Local APIC Status and Location" and "x2APIC Register Address Space". */
+import { type LapicRegisterName, lapicRegisters } from './lapic.ts';
 
 /** Where the APIC page is, and whether the local APIC is enabled and in x2APIC mode. */
 export const IA32_APIC_BASE = 0x1b;
@@ -10,3 +11,11 @@ export const APIC_BASE_EXTD = 1n << 10n;
 export const X2APIC_ICR = 0x830;
 /** A write sends a fixed IPI, whose vector it is, to the vCPU itself. */
 export const X2APIC_SELF_IPI = 0x83f;
+
+/** The first MSR of x2APIC mode: each register of the APIC page, at one sixteenth of its offset. */
+const X2APIC_MSRS = 0x800;
+
+/** The MSR that a register is in x2APIC mode. DFR and ICR2 have none there. */
+export function registerMsr(register: LapicRegisterName): number {
+  return X2APIC_MSRS + (lapicRegisters[register] >> 4);
+}

@@ -5,6 +5,3 @@ export * from './regs.ts';
 export * from './stats.ts';
 export * from './vcpu-state.ts';
 export * from './vm-state.ts';
-
-/** RFLAGS bit 9: the vCPU takes maskable interrupts. Source: SDM vol. 1, EFLAGS register. */
-export const RFLAGS_IF = 1n << 9n;

@@ -24,6 +24,11 @@ export const kvmRegs = layout('struct kvm_regs', 144, {
 });
 export type KvmRegs = LayoutValue<typeof kvmRegs>;
 
+/** RFLAGS bit 1, which is always set. Source: SDM vol. 1, EFLAGS register. */
+export const RFLAGS_FIXED = 1n << 1n;
+/** RFLAGS bit 9: the vCPU takes maskable interrupts. */
+export const RFLAGS_IF = 1n << 9n;
+
 /** struct kvm_segment: `limit` in bytes; `type`, `s`, `dpl`, ... as in the descriptor; `unusable` is VMX's. */
 export const kvmSegment = layout('struct kvm_segment', 24, {
   base: u64(0),

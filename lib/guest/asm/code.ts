@@ -1,12 +1,12 @@
 import { checkText, checkU64 } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import { nearest } from '../../base/nearest.ts';
 import { bitsOf, type GuestCode, type GuestMode } from '../code.ts';
 import { type Assembled, assemble, originOf } from './assemble.ts';
 import { AsmError } from './error.ts';
 import { renderListing } from './listing.ts';
 import { parse } from './parse.ts';
 import type { Source } from './source.ts';
-import { nearest } from './suggest.ts';
 import type { Program } from './syntax.ts';
 
 /** Guest code from a text. It has no fixed place: `at()` assembles it for an address. */

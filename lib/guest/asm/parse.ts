@@ -1,3 +1,4 @@
+import { nearest } from '../../base/nearest.ts';
 import { Cursor } from './cursor.ts';
 import { AsmError, type Place } from './error.ts';
 import { type Token, tokenise } from './lexer.ts';
@@ -6,7 +7,6 @@ import { parseExpression } from './parse-expression.ts';
 import { parseOperand } from './parse-operand.ts';
 import { findRegister, type Register } from './registers.ts';
 import type { Source } from './source.ts';
-import { nearest } from './suggest.ts';
 import type { Bits, Body, DataItem, Expression, OperandSyntax, Prefixes, Program, Statement } from './syntax.ts';
 
 const dataUnits: Record<string, number> = { db: 1, dw: 2, dd: 4, dq: 8 };

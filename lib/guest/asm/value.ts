@@ -1,7 +1,7 @@
+import { suggest } from '../../base/nearest.ts';
 import { AsmError, type Place } from './error.ts';
 import { characterValue } from './number.ts';
 import type { Register } from './registers.ts';
-import { suggest } from './suggest.ts';
 import type { Expression } from './syntax.ts';
 
 /** A register in an address: `ebx*4`. */

@@ -1,11 +1,12 @@
 /** Sending IPIs. In xAPIC mode they change no register; in x2APIC mode eax, ecx, edx. */
-import { encodeIcr, encodeIcr2, encodeX2Icr, type Icr, type IcrFields } from '../../abi/apic/icr.ts';
-import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../abi/apic/msr.ts';
+import { encodeIcr, encodeIcr2, type Icr, type IcrFields } from '../../abi/apic/icr.ts';
+import { lapicRegisters } from '../../abi/apic/lapic.ts';
+import { x2apicRegisters } from '../../apic/mode.ts';
 import { checkInteger, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { show } from '../../base/text.ts';
 import { Snippet, snippet } from '../snippet.ts';
-import { type ApicAccess, apicPage, writeApic } from './lapic.ts';
+import { type ApicAccess, apicPage, registersBy, writeApic, written } from './lapic.ts';
 
 /** To whom: an APIC id (or with `destinationMode: 'logical'` a logical id), or a shorthand. */
 export type IpiTo = number | 'self' | 'all' | 'others';
@@ -31,28 +32,15 @@ export function icr(fields: IcrFields, access: ApicAccess = {}): Snippet {
 export function ipi(fields: IpiFields): Snippet {
   const { to, x2apic, base, vector = 0, ...more } = checkObject('fields', fields);
   const access: ApicAccess = { ...(x2apic && { x2apic }), ...(base !== undefined && { base }) };
-  const command = { vector, ...more, shorthand: shorthandOf(to) };
-  if (x2apic) return wrmsr(X2APIC_ICR, encodeX2Icr({ ...command, destination: typeof to === 'number' ? to : 0 }));
-  const send = icr(command, access);
-  return typeof to === 'number'
-    ? snippet`
-    ${icr2(to, access)}
-    ${send}`
-    : send;
+  const destination = typeof to === 'number' ? { destination: to } : {};
+  const writes = registersBy(access).icr({ vector, ...more, shorthand: shorthandOf(to), ...destination });
+  return snippet`${writes.map((write) => written(write, access))}`;
 }
 
 function shorthandOf(to: IpiTo): Icr['shorthand'] {
   if (typeof to === 'number') return 'none';
   if (typeof to === 'string' && Object.hasOwn(shorthands, to)) return shorthands[to];
   throw new ArgumentError('to', `${show(to)} is no destination`, 'Give an APIC id, "self", "all" or "others".');
-}
-
-function wrmsr(index: number, value: bigint): Snippet {
-  return snippet`
-    mov ecx, ${index}
-    mov eax, ${value & 0xffff_ffffn}
-    mov edx, ${value >> 32n}
-    wrmsr`;
 }
 
 /** An NMI. */
@@ -62,7 +50,7 @@ export function nmi(to: IpiTo, access: ApicAccess = {}): Snippet {
 
 /** An interrupt to itself by x2APIC's SELF IPI register; in xAPIC mode use `ipi({ to: 'self', vector })`. */
 export function selfIpi(vector: number): Snippet {
-  return wrmsr(X2APIC_SELF_IPI, BigInt(checkInteger('vector', vector, 0, 255)));
+  return written({ ...x2apicRegisters.write('SELF_IPI', checkInteger('vector', vector, 0, 255)), high: 0 });
 }
 
 /** Waits until the ICR says that the last IPI was sent (delivery status idle). Nothing to wait for in x2APIC mode. */
@@ -72,7 +60,7 @@ export function waitSent(access: ApicAccess = {}): Snippet {
       ? ''
       : `
 %%pending:
-    test dword [${apicPage(bits, access) + 0x300}], 1 << 12
+    test dword [${apicPage(bits, access) + lapicRegisters.ICR}], 1 << 12
     jnz %%pending`,
   );
 }

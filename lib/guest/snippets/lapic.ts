@@ -1,8 +1,10 @@
 /** The local APIC of the vCPU that runs them. In real mode they need x2APIC mode: its page lies out of reach there. */
-import { APIC_DEFAULT_PHYS_BASE, type LapicRegisterName, lapicRegisters } from '../../abi/apic/lapic.ts';
-import { IA32_APIC_BASE } from '../../abi/apic/msr.ts';
+import { APIC_DEFAULT_PHYS_BASE, type LapicRegisterName, lapicRegisters, SVR_ENABLED } from '../../abi/apic/lapic.ts';
+import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE } from '../../abi/apic/msr.ts';
+import { type ApicRegisters, type RegisterWrite, x2apicRegisters, xapicRegisters } from '../../apic/mode.ts';
 import { checkChoice, checkInteger, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import { hex } from '../../base/text.ts';
 import { Snippet, snippet } from '../snippet.ts';
 
 /** How the registers are reached. */
@@ -13,7 +15,6 @@ export interface ApicAccess {
   base?: number;
 }
 
-const X2APIC_MSRS = 0x800;
 const names = Object.keys(lapicRegisters) as LapicRegisterName[];
 
 /**
@@ -23,30 +24,41 @@ const names = Object.keys(lapicRegisters) as LapicRegisterName[];
  */
 export function writeApic(register: LapicRegisterName, value: number | string, access: ApicAccess = {}): Snippet {
   checkChoice('register', register, names);
-  const offset = lapicRegisters[register];
   if (typeof value === 'number') checkInteger('value', value, 0, 0xffff_ffff);
-  return new Snippet((bits) => {
-    if (access.x2apic)
-      return `
+  return written(registersBy(access).write(register, value), access);
+}
+
+/** The way to the registers that `access` names. */
+export function registersBy(access: ApicAccess): ApicRegisters {
+  return access.x2apic ? x2apicRegisters : xapicRegisters;
+}
+
+/** One write, as code. */
+export function written({ place, value, high }: RegisterWrite<number | string>, access: ApicAccess = {}): Snippet {
+  if (place.msr === undefined)
+    return new Snippet((bits) => `mov dword [${apicPage(bits, access) + place.offset}], ${value}`);
+  if (high !== undefined)
+    return snippet`
+    mov ecx, ${place.msr}
+    mov eax, ${value}
+    mov edx, ${high}
+    wrmsr`;
+  // The value may be in any register: it is taken first.
+  return snippet`
     mov eax, ${value}
     xor edx, edx
-    mov ecx, ${X2APIC_MSRS + (offset >> 4)}
+    mov ecx, ${place.msr}
     wrmsr`;
-    return `mov dword [${apicPage(bits, access) + offset}], ${value}`;
-  });
 }
 
 /** Reads a register into eax. Changes ecx, edx in x2APIC mode. */
 export function readApic(register: LapicRegisterName, access: ApicAccess = {}): Snippet {
   checkChoice('register', register, names);
-  const offset = lapicRegisters[register];
-  return new Snippet((bits) => {
-    if (access.x2apic)
-      return `
-    mov ecx, ${X2APIC_MSRS + (offset >> 4)}
+  const place = registersBy(access).read(register);
+  if (place.msr === undefined) return new Snippet((bits) => `mov eax, [${apicPage(bits, access) + place.offset}]`);
+  return snippet`
+    mov ecx, ${place.msr}
     rdmsr`;
-    return `mov eax, [${apicPage(bits, access) + offset}]`;
-  });
 }
 
 /** The APIC page's address, for code that can reach it. */
@@ -62,7 +74,7 @@ export function apicPage(bits: 16 | 32 | 64, { base = APIC_DEFAULT_PHYS_BASE }: 
 
 /** Enables the APIC by SVR, spurious vector 0xff: until then it takes no IPI. */
 export function enableApic(access: ApicAccess = {}): Snippet {
-  return writeApic('SVR', 0x1ff, access);
+  return writeApic('SVR', SVR_ENABLED, access);
 }
 
 /** Ends the interrupt that is in service: what a handler writes last. */
@@ -75,7 +87,7 @@ export function enterX2apic(): Snippet {
   return snippet`
     mov ecx, ${IA32_APIC_BASE}
     rdmsr
-    or eax, 0xc00
+    or eax, ${APIC_BASE_ENABLE | APIC_BASE_EXTD}
     wrmsr
     ${enableApic({ x2apic: true })}`;
 }
@@ -85,9 +97,9 @@ export function leaveX2apic(): Snippet {
   return snippet`
     mov ecx, ${IA32_APIC_BASE}
     rdmsr
-    and eax, 0xfffff3ff
+    and eax, ${~(APIC_BASE_ENABLE | APIC_BASE_EXTD) & 0xffff_ffffn}
     wrmsr
-    or eax, 0x800
+    or eax, ${APIC_BASE_ENABLE}
     wrmsr`;
 }
 
@@ -99,7 +111,7 @@ export function leaveX2apic(): Snippet {
 export function relocateApic(to: number): Snippet {
   checkInteger('to', to, 0, 0xffff_f000);
   if (to % 0x1000 !== 0)
-    throw new ArgumentError('to', `0x${to.toString(16)} is not at the begin of a page`, 'Give a multiple of 4096.');
+    throw new ArgumentError('to', `${hex(to)} is not at the begin of a page`, 'Give a multiple of 4096.');
   return snippet`
     mov ecx, ${IA32_APIC_BASE}
     rdmsr

@@ -1,7 +1,8 @@
 import { decodeX2Icr } from '../../abi/apic/icr.ts';
 import { lapicRegisters, X2APIC_BROADCAST } from '../../abi/apic/lapic.ts';
-import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE } from '../../abi/apic/msr.ts';
+import { IA32_APIC_BASE } from '../../abi/apic/msr.ts';
 import { checkProfile, type DsmIoctlName, type DsmIpiArg, type DsmProfile } from '../../abi/dsm/profiles.ts';
+import { type ApicMode, apicMode } from '../../apic/mode.ts';
 import { checkInteger, checkObject, checkU64 } from '../../base/check.ts';
 import { ArgumentError, IoctlError, UnsupportedError } from '../../base/errors.ts';
 import type { Vcpu } from '../vcpu/vcpu.ts';
@@ -176,9 +177,6 @@ export abstract class VmInjection extends VmIo {
   }
 }
 
-/** The mode of a LAPIC, by IA32_APIC_BASE. */
-type ApicMode = 'disabled' | 'xapic' | 'x2apic';
-
 const inMode: Record<ApicMode, string> = {
   disabled: 'disabled',
   xapic: 'in xAPIC mode',
@@ -186,9 +184,7 @@ const inMode: Record<ApicMode, string> = {
 };
 
 function modeOf(vcpu: Vcpu): ApicMode {
-  const { apicBase } = vcpu.getSregs();
-  if ((apicBase & APIC_BASE_ENABLE) === 0n) return 'disabled';
-  return apicBase & APIC_BASE_EXTD ? 'x2apic' : 'xapic';
+  return apicMode(vcpu.getSregs().apicBase);
 }
 
 function checkX2apic(vcpu: Vcpu, data: bigint): void {

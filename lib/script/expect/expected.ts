@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
+import { vectorIn, vectorName } from '../../abi/exceptions.ts';
 import { checkObject, checkText } from '../../base/check.ts';
 import type { Exit } from '../../exit/decode.ts';
-import { vectorIn, vectorName } from '../../guest/exceptions.ts';
 import type { TraceExit } from '../../trace/event.ts';
 
 type DeepPartial<T> = T extends object ? { [K in keyof T]?: DeepPartial<T[K]> } : T;

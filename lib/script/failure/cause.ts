@@ -2,12 +2,14 @@
  * The diagnosis: what a snapshot says of why a test failed. Each sentence holds by what was read from the machine; what
  * cannot be known is not said.
  */
+
+import type { Ipi } from '../../apic/ipi.ts';
 import type { TraceExit } from '../../trace/event.ts';
 import type { Until } from '../machine/until.ts';
 import { endingCause } from './causes/exit.ts';
 import { goalCauses } from './causes/goal.ts';
 import { stateCauses } from './causes/state.ts';
-import { type KnownIpi, knownIpis } from './ipis.ts';
+import { knownIpis } from './ipis.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** How what failed came to its end. */
@@ -48,7 +50,7 @@ export function diagnose(snapshot: Snapshot, ending: Ending): Cause[] {
     .slice(0, MOST);
 }
 
-function endedBy(snapshot: Snapshot, ipis: readonly KnownIpi[], ending: Ending): Cause[] {
+function endedBy(snapshot: Snapshot, ipis: readonly Ipi[], ending: Ending): Cause[] {
   if (ending.kind === 'exit') return [endingCause(snapshot, ipis, ending.event)];
   return ending.kind === 'expectation' ? [{ text: ending.headline, vcpus: [], weight: 94 }] : [];
 }

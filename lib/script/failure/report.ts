@@ -101,9 +101,9 @@ function vcpuToJson(vcpu: VcpuSnapshot): Record<string, unknown> {
     regs: Object.fromEntries(Object.entries(regs).map(([name, value]) => [name, hex(value)])),
     instruction: instruction?.text ?? null,
     lapic: lapic && {
-      id: lapic.id,
-      x2apic: lapic.x2apic,
-      enabled: lapic.softwareEnabled && lapic.globallyEnabled,
+      id: lapic.view.apicId,
+      x2apic: lapic.view.mode === 'x2apic',
+      enabled: lapic.view.mode !== 'disabled' && lapic.view.enabled,
       irr: lapic.irr,
       isr: lapic.isr,
       tmr: lapic.tmr,

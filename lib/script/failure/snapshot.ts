@@ -1,6 +1,7 @@
 /** What a machine was like when something failed: plain data, taken at once, so that a report can be made of it later. */
 import { decodeLapic, type Lapic } from '../../abi/apic/lapic.ts';
 import type { KvmRegs, KvmSregs } from '../../abi/kvm/index.ts';
+import { type ApicView, apicView } from '../../apic/destination.ts';
 import type { GuestMode } from '../../guest/code.ts';
 import type { GuestFault } from '../../guest/fault.ts';
 import type { GuestMemory } from '../../kvm/guest-memory.ts';
@@ -10,11 +11,8 @@ import type { MachineVcpu } from '../machine/vcpu.ts';
 import { type CodeWindow, readCode } from './code.ts';
 
 export interface LapicSnapshot extends Lapic {
-  /** In the mode that it is in: 8 bits, or 32 in x2APIC mode. */
-  readonly id: number;
-  readonly x2apic: boolean;
-  /** IA32_APIC_BASE bit 11. */
-  readonly globallyEnabled: boolean;
+  /** Its id and its mode. */
+  readonly view: ApicView;
 }
 
 /** What the ioctls of one vCPU gave. */
@@ -138,7 +136,5 @@ function lapicOf(vcpu: Vcpu, apicBase: bigint): LapicSnapshot | null {
     return null; // no in-kernel LAPIC
   }
   const lapic = decodeLapic(page);
-  const x2apic = (apicBase & 0x400n) !== 0n;
-  // KVM keeps the id of x2APIC mode in bits 31:24 as well, unless user space asked for 32-bit ids.
-  return { ...lapic, id: lapic.apicId, x2apic, globallyEnabled: (apicBase & 0x800n) !== 0n };
+  return { ...lapic, view: apicView(vcpu.vcpuId, lapic, apicBase) };
 }

@@ -111,12 +111,13 @@ function code({ program }: VcpuSnapshot, cpu: CpuSnapshot): string[] {
   });
 }
 
-function lapic({ registers, irr, isr, tmr, id, x2apic, softwareEnabled, globallyEnabled }: LapicSnapshot): string[] {
-  const state = !globallyEnabled ? 'disabled' : softwareEnabled ? 'enabled' : 'software-disabled';
+function lapic({ registers, irr, isr, tmr, view }: LapicSnapshot): string[] {
+  const { apicId, mode, enabled } = view;
+  const state = mode === 'disabled' ? 'disabled' : enabled ? 'enabled' : 'software-disabled';
   const { ICR, ICR2, ESR, TPR, PPR, SVR, LDR } = registers;
   const icr = ICR === 0 ? '0x0' : `${hex(ICR)} (${describeIcr(decodeIcr(ICR))})`;
   return [
-    `LAPIC ${x2apic ? 'x2APIC' : 'xAPIC'} id ${id}, ${state}: IRR ${vectors(irr)}, ISR ${vectors(isr)}, TMR ${vectors(tmr)}, ESR ${hex(ESR)}, SVR ${hex(SVR)}, TPR ${hex(TPR)}, PPR ${hex(PPR)}, LDR ${hex(LDR)}`,
+    `LAPIC ${mode === 'x2apic' ? 'x2APIC' : 'xAPIC'} id ${apicId}, ${state}: IRR ${vectors(irr)}, ISR ${vectors(isr)}, TMR ${vectors(tmr)}, ESR ${hex(ESR)}, SVR ${hex(SVR)}, TPR ${hex(TPR)}, PPR ${hex(PPR)}, LDR ${hex(LDR)}`,
     `ICR ${icr}, ICR2 ${hex(ICR2)}, LVT ${lvtText(registers)}`,
   ];
 }

@@ -1,7 +1,9 @@
 import { constants } from 'node:os';
-import { lapicRegisterName, readLapicRegister } from '../../abi/apic/lapic.ts';
+import { lapicRegisterName, readLapicRegister, SVR_ENABLED } from '../../abi/apic/lapic.ts';
+import { APIC_BASE_EXTD } from '../../abi/apic/msr.ts';
 import { checkProfile, type DsmProfile } from '../../abi/dsm/profiles.ts';
 import type { MsiMessage } from '../../abi/kvm/gsi-route.ts';
+import { apicView } from '../../apic/destination.ts';
 import { checkChoice, checkFunction, checkInteger, checkObject } from '../../base/check.ts';
 import { type Duration, milliseconds } from '../../base/duration.ts';
 import { ArgumentError, DeadlineError, IoctlError, type KvmDsmError } from '../../base/errors.ts';
@@ -77,10 +79,6 @@ const LOOKS = 8;
 const DEFAULT_MEMORY = 2 << 20;
 /** The highest APIC id that xAPIC mode can address; 255 is broadcast. No machine's vCPU has it. */
 const PARKED_VCPU_ID = 254;
-/** SVR: the APIC is enabled, spurious interrupts have vector 0xff. */
-const SVR_ENABLED = 0x1ff;
-/** IA32_APIC_BASE: x2APIC mode. */
-const APIC_BASE_EXTD = 1n << 10n;
 
 /** A VM with memory, vCPUs and a trace of every exit. */
 export class Machine implements AsyncDisposable, Disposable {
@@ -284,7 +282,10 @@ export class Machine implements AsyncDisposable, Disposable {
    * @throws ExpectationError with sent and handled side by side; also if there was no such IPI
    */
   expectExactlyOnce(vectors?: readonly number[]): void {
-    const targets = this.#vcpus.map(({ id, vcpu, interrupts }) => ({ id, interrupts, lapic: vcpu.lapic() }));
+    const targets = this.#vcpus.map(({ id, vcpu, interrupts }) => ({
+      interrupts,
+      apic: apicView(id, vcpu.lapic(), vcpu.getSregs().apicBase),
+    }));
     expectExactlyOnce(this.trace, targets, vectors);
   }
 

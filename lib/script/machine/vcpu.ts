@@ -1,3 +1,4 @@
+import { vectorIn } from '../../abi/exceptions.ts';
 import { mpStates } from '../../abi/kvm/index.ts';
 import { checkBytes, checkInteger, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
@@ -9,7 +10,6 @@ import { enterLong64 } from '../../guest/enter-long64.ts';
 import { enterReal16 } from '../../guest/enter-real16.ts';
 import type { TableRegister } from '../../guest/entry.ts';
 import { PayloadError } from '../../guest/errors.ts';
-import { vectorIn } from '../../guest/exceptions.ts';
 import { type GuestLayout, PROGRAM, PROGRAM_ROOM } from '../../guest/layout.ts';
 import type { GuestTableWriter, OwnHandlers } from '../../guest/tables.ts';
 import { trampoline } from '../../guest/trampoline.ts';

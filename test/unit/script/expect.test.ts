@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decodeX2Icr } from '../../../lib/abi/apic/icr.ts';
 import { decodeIcr, type Exit, ExpectationError, type GuestWord, isExit, Trace } from '../../../lib/index.ts';
 import { expectExactlyOnce, type Target } from '../../../lib/script/expect/deliveries.ts';
 
@@ -149,8 +150,15 @@ test('injections and kicks are in the trace, and are no exits', () => {
 
 /** A vCPU that took these interrupts; flat logical id 1 << id. */
 function target(id: number, interrupts: Record<number, number>): Target {
-  const registers = { LDR: (1 << (24 + id)) >>> 0, DFR: 0xffff_ffff } as Target['lapic']['registers'];
-  return { id, lapic: { registers }, interrupts: new Map(Object.entries(interrupts).map(([v, n]) => [Number(v), n])) };
+  const apic = {
+    vcpu: id,
+    apicId: id,
+    mode: 'xapic',
+    ldr: (1 << (24 + id)) >>> 0,
+    dfr: 0xffff_ffff,
+    enabled: true,
+  } as const;
+  return { apic, interrupts: new Map(Object.entries(interrupts).map(([v, n]) => [Number(v), n])) };
 }
 
 function sends(...icrs: { icr: number; to?: number; from?: number }[]): Trace {
@@ -181,10 +189,12 @@ test('exactly once: what was sent against what was handled', () => {
 test('exactly once: every way to name a destination', () => {
   const all = (id: number) => target(id, { 97: 1 });
   const none = (id: number) => target(id, {});
-  const cluster = (id: number, ldr: number, taken: boolean): Target => ({
-    ...target(id, taken ? { 97: 1 } : {}),
-    lapic: { registers: { LDR: (ldr << 24) >>> 0, DFR: 0x0fff_ffff } as Target['lapic']['registers'] },
+  const changed = (one: Target, change: Partial<Target['apic']>): Target => ({
+    ...one,
+    apic: { ...one.apic, ...change },
   });
+  const cluster = (id: number, ldr: number, taken: boolean): Target =>
+    changed(taken ? all(id) : none(id), { ldr: (ldr << 24) >>> 0, dfr: 0x0fff_ffff });
   expectExactlyOnce(sends({ icr: 0x4061, to: 0xff }), [all(0), all(1)]);
   expectExactlyOnce(sends({ icr: 0x4_4061, to: 1 }), [all(0), none(1)]);
   expectExactlyOnce(sends({ icr: 0x8_4061 }), [all(0), all(1)]);
@@ -193,6 +203,21 @@ test('exactly once: every way to name a destination', () => {
     cluster(1, 0x22, true),
     cluster(2, 0x11, false),
   ]);
+  const byX2apic = (data: bigint) =>
+    traceOf({ name: 'KVM_EXIT_DSM_X2_ICR', reason: 46, id: 0, data, icr: decodeX2Icr(data) });
+  const wide = (one: Target, apicId: number) => changed(one, { mode: 'x2apic', apicId });
+  expectExactlyOnce(byX2apic(0x0001_0001_0000_4861n), [wide(none(0), 0), wide(all(1), 16), wide(none(2), 17)]);
+  expectExactlyOnce(byX2apic(0x0000_012c_0000_4061n), [wide(none(0), 0), wide(all(1), 300)]);
+  const lost = failure(() => expectExactlyOnce(byX2apic(0x0000_012c_0000_4061n), [wide(none(0), 300)]));
+  assert.match(lost.message, /^vCPU 0 handled vector 0x61 0 times, and once it was sent there/);
+  // A broadcast does not mean one whose APIC is off; what names it alone is lost.
+  const off = changed(none(1), { enabled: false });
+  expectExactlyOnce(sends({ icr: 0x8_4061 }), [all(0), off]);
+  expectExactlyOnce(sends({ icr: 0x4061, to: 0xff }), [all(0), off]);
+  assert.match(
+    failure(() => expectExactlyOnce(sends({ icr: 0x4061, to: 1 }), [none(0), off])).message,
+    /^vCPU 1 handled/,
+  );
   const nothing = failure(() => expectExactlyOnce(sends(), [none(0)]));
   assert.match(nothing.message, /nothing is shown/);
   assert.throws(

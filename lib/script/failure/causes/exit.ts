@@ -1,26 +1,28 @@
 /** Why a vCPU could not go on: what the exit that ended the run says. */
 
+import { vectorName } from '../../../abi/exceptions.ts';
+import { describeIpi, describeSender } from '../../../apic/describe.ts';
+import type { Ipi } from '../../../apic/ipi.ts';
 import { describeExit } from '../../../exit/decode.ts';
 import type { InternalErrorExit } from '../../../exit/exit.ts';
 import { disassemble } from '../../../guest/asm/disassemble.ts';
-import { vectorName } from '../../../guest/exceptions.ts';
 import { describeFault, type GuestFault } from '../../../guest/fault.ts';
 import type { GuestWord } from '../../../guest/protocol.ts';
 import { emulatesGuests } from '../../../host/emulation.ts';
 import type { TraceExit } from '../../../trace/event.ts';
 import type { Cause } from '../cause.ts';
 import { instructionAt } from '../code.ts';
-import { ipiName, type KnownIpi, names, senderName } from '../ipis.ts';
+import { names } from '../ipis.ts';
 import { hex, place } from '../names.ts';
 import type { CpuSnapshot, Snapshot, VcpuSnapshot } from '../snapshot.ts';
 
-export function endingCause(snapshot: Snapshot, ipis: readonly KnownIpi[], event: TraceExit): Cause {
+export function endingCause(snapshot: Snapshot, ipis: readonly Ipi[], event: TraceExit): Cause {
   const vcpu = snapshot.vcpus.find(({ id }) => id === event.vcpu);
   const what = vcpu ? ending(vcpu, ipis, event) : describeExit(event.exit);
   return { text: `vCPU ${event.vcpu}: ${what}`, vcpus: [event.vcpu], weight: 100 };
 }
 
-function ending(vcpu: VcpuSnapshot, ipis: readonly KnownIpi[], event: TraceExit): string {
+function ending(vcpu: VcpuSnapshot, ipis: readonly Ipi[], event: TraceExit): string {
   const { word, exit } = event;
   if (word?.kind === 'assert') return asserted(vcpu, word);
   if (word?.kind === 'fault')
@@ -55,7 +57,7 @@ export function isReset({ sregs, regs }: CpuSnapshot): boolean {
   return regs.rip === 0xfff0n && sregs.cs.base === 0xffff_0000n;
 }
 
-function shutDown(vcpu: VcpuSnapshot, ipis: readonly KnownIpi[]): string {
+function shutDown(vcpu: VcpuSnapshot, ipis: readonly Ipi[]): string {
   const { cpu, program } = vcpu;
   if (typeof cpu === 'string') return 'triple fault';
   const reset = isReset(cpu);
@@ -68,12 +70,12 @@ function instruction(cpu: CpuSnapshot): string {
   return found ? `: ${found.text}` : '';
 }
 
-function tripleFault(vcpu: VcpuSnapshot, cpu: CpuSnapshot, reset: boolean, ipis: readonly KnownIpi[]): string {
+function tripleFault(vcpu: VcpuSnapshot, cpu: CpuSnapshot, reset: boolean, ipis: readonly Ipi[]): string {
   const { idt } = cpu.sregs;
   const last = ipis
-    .filter((ipi) => ['fixed', 'lowestPriority', 'nmi'].includes(ipi.icr.deliveryMode) && names(ipi, vcpu))
+    .filter((ipi) => ['fixed', 'lowestPriority', 'nmi'].includes(ipi.command.deliveryMode) && names(ipi, vcpu))
     .at(-1);
-  const sent = last ? `; ${senderName(last)} had sent it ${ipiName(last)}` : '';
+  const sent = last ? `; ${describeSender(last)} had sent it ${describeIpi(last)}` : '';
   if (reset) {
     if (vcpu.program && !vcpu.program.idt)
       return `an exception or interrupt came, and it was started with an empty IDT (limit 0)${sent}`;

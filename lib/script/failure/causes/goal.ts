@@ -1,13 +1,15 @@
 /** Why what was waited for, or expected, did not come: what the programs and the trace say. */
-import { nearest } from '../../../guest/asm/suggest.ts';
+import { describeDestination, describeIpi } from '../../../apic/describe.ts';
+import type { Ipi } from '../../../apic/ipi.ts';
+import { nearest } from '../../../base/nearest.ts';
+import { isForwardedIcrWrite, isIcrWriteName } from '../../../exit/dsm.ts';
 import { numberOf } from '../../../guest/protocol.ts';
 import { isExit, type TraceExit } from '../../../trace/event.ts';
 import type { Cause, Ending } from '../cause.ts';
-import { destinationName, ipiName, type KnownIpi } from '../ipis.ts';
 import { hex } from '../names.ts';
 import type { Snapshot } from '../snapshot.ts';
 
-export function goalCauses(snapshot: Snapshot, ipis: readonly KnownIpi[], ending: Ending): Cause[] {
+export function goalCauses(snapshot: Snapshot, ipis: readonly Ipi[], ending: Ending): Cause[] {
   const dsm = dsmCause(snapshot, ipis, ending);
   if (ending.kind !== 'deadline') return dsm;
   const { until } = ending;
@@ -16,28 +18,26 @@ export function goalCauses(snapshot: Snapshot, ipis: readonly KnownIpi[], ending
 }
 
 /** Nothing is forwarded, though a vCPU has written its ICR. */
-function dsmCause(snapshot: Snapshot, ipis: readonly KnownIpi[], ending: Ending): Cause[] {
+function dsmCause(snapshot: Snapshot, ipis: readonly Ipi[], ending: Ending): Cause[] {
   const wanted =
     ending.kind === 'expectation'
-      ? ending.seen === 0 && ending.kinds.some((kind) => kind.startsWith('KVM_EXIT_DSM_'))
-      : ending.kind === 'deadline' && waitsForDsm(ending.until);
-  const forwarded = snapshot.events.some((event) => isExit(event) && event.exit.name.startsWith('KVM_EXIT_DSM_'));
+      ? ending.seen === 0 && ending.kinds.some(isIcrWriteName)
+      : ending.kind === 'deadline' && waitsForIcrWrite(ending.until);
+  const forwarded = snapshot.events.some((event) => isExit(event) && isForwardedIcrWrite(event.exit));
   if (!wanted || forwarded) return [];
-  const written = ipis.find(({ from, seq }) => from !== null && seq === null);
-  if (written) {
-    const what = `vCPU ${written.from} wrote its ICR (${ipiName(written)} to ${destinationName(written)})`;
+  const written = ipis.find(({ seq }) => seq === null);
+  if (written && written.from !== 'host') {
+    const what = `vCPU ${written.from} wrote its ICR (${describeIpi(written)} to ${describeDestination(written)})`;
     const text = `${what}, and no KVM_EXIT_DSM_ exit came: this kernel does not forward ICR writes, or APICv hides them`;
-    return [{ text, vcpus: [written.from!], weight: 95 }];
+    return [{ text, vcpus: [written.from], weight: 95 }];
   }
   const lapics = snapshot.vcpus.flatMap(({ cpu }) => (typeof cpu === 'string' || !cpu.lapic ? [] : [cpu.lapic]));
   if (lapics.length === 0 || lapics.some(({ registers }) => registers.ICR !== 0 || registers.ICR2 !== 0)) return [];
   return [{ text: 'no vCPU has sent an IPI: the ICR of every LAPIC is 0', vcpus: [], weight: 60 }];
 }
 
-function waitsForDsm(until: unknown): boolean {
-  return (
-    typeof until === 'object' && until !== null && 'exit' in until && String(until.exit).startsWith('KVM_EXIT_DSM_')
-  );
+function waitsForIcrWrite(until: unknown): boolean {
+  return typeof until === 'object' && until !== null && 'exit' in until && isIcrWriteName(until.exit);
 }
 
 interface SyncGoal {

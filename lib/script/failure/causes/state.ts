@@ -1,18 +1,21 @@
 /** What the state of a vCPU says of why nothing goes on. */
 import { mpStates, RFLAGS_IF } from '../../../abi/kvm/index.ts';
+import { describeDestination, describeIpi, describeSender } from '../../../apic/describe.ts';
+import type { Ipi } from '../../../apic/ipi.ts';
+import { isForwardedIcrWrite } from '../../../exit/dsm.ts';
 import { isExit } from '../../../trace/event.ts';
 import type { Cause, Ending } from '../cause.ts';
-import { destinationName, ipiName, type KnownIpi, names, senderName } from '../ipis.ts';
+import { names } from '../ipis.ts';
 import { hex, mpStateName, vectors } from '../names.ts';
 import type { CpuSnapshot, LapicSnapshot, Snapshot, VcpuSnapshot } from '../snapshot.ts';
 import { loopCause } from './loop.ts';
 
 /** Everything that can be said of every vCPU. */
-export function stateCauses(snapshot: Snapshot, ipis: readonly KnownIpi[], ending: Ending): Cause[] {
+export function stateCauses(snapshot: Snapshot, ipis: readonly Ipi[], ending: Ending): Cause[] {
   return [...snapshot.vcpus.flatMap((vcpu) => ofVcpu(snapshot, vcpu, ipis, ending)), ...nobody(snapshot, ipis)];
 }
 
-function ofVcpu(snapshot: Snapshot, vcpu: VcpuSnapshot, ipis: readonly KnownIpi[], ending: Ending): Cause[] {
+function ofVcpu(snapshot: Snapshot, vcpu: VcpuSnapshot, ipis: readonly Ipi[], ending: Ending): Cause[] {
   const { id, cpu, program } = vcpu;
   if (typeof cpu === 'string') return [];
   const say = (text: string, weight: number): Cause => ({ text: `vCPU ${id}${text}`, vcpus: [id], weight });
@@ -32,45 +35,53 @@ function isWaiting({ mpState }: CpuSnapshot): boolean {
   return mpState === mpStates.KVM_MP_STATE_UNINITIALIZED || mpState === mpStates.KVM_MP_STATE_INIT_RECEIVED;
 }
 
-function notRun(vcpu: VcpuSnapshot, ipis: readonly KnownIpi[], say: Say): Cause[] {
+function notRun(vcpu: VcpuSnapshot, ipis: readonly Ipi[], say: Say): Cause[] {
   const last = ipis.filter((ipi) => names(ipi, vcpu) && ipi.from !== vcpu.id).at(-1);
   if (!last) return [];
   return [
-    say(` has no program, so it does not run: ${ipiName(last)} that ${senderName(last)} sent to it does nothing`, 60),
+    say(
+      ` has no program, so it does not run: ${describeIpi(last)} that ${describeSender(last)} sent to it does nothing`,
+      60,
+    ),
   ];
 }
 
-function neverStarted({ events }: Snapshot, vcpu: VcpuSnapshot, cpu: CpuSnapshot, ipis: readonly KnownIpi[]): string {
+function neverStarted({ events }: Snapshot, vcpu: VcpuSnapshot, cpu: CpuSnapshot, ipis: readonly Ipi[]): string {
   const { id } = vcpu;
   const received = cpu.mpState === mpStates.KVM_MP_STATE_INIT_RECEIVED;
   const waits = `it waits for ${received ? 'SIPI' : 'INIT and SIPI'} (mp_state ${mpStateName(cpu.mpState)})`;
-  const sipis = ipis.filter(({ icr }) => icr.deliveryMode === 'startUp');
+  const sipis = ipis.filter(({ command }) => command.deliveryMode === 'startUp');
   const here = sipis.filter((ipi) => names(ipi, vcpu));
   if (here.length > 0) {
-    const init = ipis.some((ipi) => ipi.icr.deliveryMode === 'init' && names(ipi, vcpu));
-    return init || received ? waits : `${waits}, and ${senderName(here[0]!)} sent it a SIPI, but no INIT`;
+    const init = ipis.some((ipi) => ipi.command.deliveryMode === 'init' && names(ipi, vcpu));
+    return init || received ? waits : `${waits}, and ${describeSender(here[0]!)} sent it a SIPI, but no INIT`;
   }
-  const forwarded = events.some((event) => isExit(event) && event.exit.name.startsWith('KVM_EXIT_DSM_'));
-  const elsewhere = sipis[0] ? `; ${senderName(sipis[0])} sent one to ${destinationName(sipis[0])}` : '';
+  const forwarded = events.some((event) => isExit(event) && isForwardedIcrWrite(event.exit));
+  const elsewhere = sipis[0] ? `; ${describeSender(sipis[0])} sent one to ${describeDestination(sipis[0])}` : '';
   if (forwarded || sipis[0]) return `${waits}, and no SIPI was sent to APIC id ${id}${elsewhere}`;
   // Without forwarding the last command of each LAPIC is all that is known.
-  const sent = ipis.filter(({ from, icr }) => from !== null && icr.vector + (icr.deliveryMode === 'fixed' ? 0 : 1) > 0);
+  const sent = ipis.filter(
+    ({ from, command }) => from !== 'host' && command.vector + (command.deliveryMode === 'fixed' ? 0 : 1) > 0,
+  );
   if (sent.length === 0) return `${waits}, and no SIPI was sent to APIC id ${id}`;
-  const last = sent.map((ipi) => `${senderName(ipi)}: ${ipiName(ipi)} to ${destinationName(ipi)}`).join(', ');
+  const last = sent
+    .map((ipi) => `${describeSender(ipi)}: ${describeIpi(ipi)} to ${describeDestination(ipi)}`)
+    .join(', ');
   return `${waits}; the last command in each ICR that was written is no SIPI to APIC id ${id} (${last})`;
 }
 
 /** A LAPIC that is off takes no fixed interrupt, and nobody hears of it. */
-function notAccepted(vcpu: VcpuSnapshot, lapic: LapicSnapshot, ipis: readonly KnownIpi[], say: Say): Cause[] {
-  if (lapic.globallyEnabled && lapic.softwareEnabled) return [];
-  const last = ipis.filter((ipi) => isFixed(ipi) && names(ipi, vcpu) && !vcpu.counters.has(ipi.icr.vector)).at(-1);
+function notAccepted(vcpu: VcpuSnapshot, lapic: LapicSnapshot, ipis: readonly Ipi[], say: Say): Cause[] {
+  const { mode, enabled } = lapic.view;
+  if (mode !== 'disabled' && enabled) return [];
+  const last = ipis.filter((ipi) => isFixed(ipi) && names(ipi, vcpu) && !vcpu.counters.has(ipi.command.vector)).at(-1);
   if (!last) return [];
-  const why = lapic.globallyEnabled ? 'software-disabled (SVR bit 8 is 0)' : 'disabled (IA32_APIC_BASE bit 11 is 0)';
-  return [say(`'s LAPIC is ${why}: ${ipiName(last)} that ${senderName(last)} sent was not accepted`, 85)];
+  const why = mode === 'disabled' ? 'disabled (IA32_APIC_BASE bit 11 is 0)' : 'software-disabled (SVR bit 8 is 0)';
+  return [say(`'s LAPIC is ${why}: ${describeIpi(last)} that ${describeSender(last)} sent was not accepted`, 85)];
 }
 
-function isFixed({ icr }: KnownIpi): boolean {
-  return icr.deliveryMode === 'fixed' || icr.deliveryMode === 'lowestPriority';
+function isFixed({ command }: Ipi): boolean {
+  return command.deliveryMode === 'fixed' || command.deliveryMode === 'lowestPriority';
 }
 
 /** A vector that waits in the IRR, and what keeps it there. */
@@ -131,9 +142,9 @@ function idle({ events }: Snapshot, vcpu: VcpuSnapshot, cpu: CpuSnapshot, ending
 }
 
 /** An IPI for an APIC id that nobody has: as it should be where another machine has it. */
-function nobody({ vcpus }: Snapshot, ipis: readonly KnownIpi[]): Cause[] {
-  const lost = ipis.find((ipi) => ipi.icr.shorthand === 'none' && !vcpus.some((vcpu) => names(ipi, vcpu)));
+function nobody({ vcpus }: Snapshot, ipis: readonly Ipi[]): Cause[] {
+  const lost = ipis.find((ipi) => ipi.command.shorthand === 'none' && !vcpus.some((vcpu) => names(ipi, vcpu)));
   if (!lost) return [];
-  const text = `no vCPU of this machine has ${destinationName(lost)}, to which ${senderName(lost)} sent ${ipiName(lost)}`;
-  return [{ text, vcpus: lost.from === null ? [] : [lost.from], weight: 55 }];
+  const text = `no vCPU of this machine has ${describeDestination(lost)}, to which ${describeSender(lost)} sent ${describeIpi(lost)}`;
+  return [{ text, vcpus: lost.from === 'host' ? [] : [lost.from], weight: 55 }];
 }

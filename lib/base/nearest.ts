@@ -1,4 +1,6 @@
-/** `; did you mean mov?`-like advice: the nearest of `known` to `word`, or `otherwise`. */
+/** Did you mean ...: the entry of a list that differs from a word by the fewest typing slips. */
+
+/** Advice: the nearest of `known` to `word`, or `otherwise`. */
 export function suggest(word: string, known: Iterable<string>, otherwise: string): string {
   const found = nearest(word, known);
   return found === undefined ? otherwise : `Did you mean ${found}?`;

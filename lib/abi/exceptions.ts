@@ -1,3 +1,4 @@
+/** Names of the vectors 0 to 31, the CPU's exceptions. */
 import { checkInteger, checkText } from '../base/check.ts';
 import { ArgumentError } from '../base/errors.ts';
 import { show } from '../base/text.ts';

@@ -1,0 +1,59 @@
+/** An interrupt that was sent, by a vCPU or by the host, whatever way it was seen. */
+import { decodeIcr, decodeX2Icr, type IcrCommand } from '../abi/apic/icr.ts';
+import type { MsiMessage } from '../abi/kvm/gsi-route.ts';
+import type { Exit } from '../exit/exit.ts';
+
+export interface Ipi {
+  /** vcpu_id of the sender. `host`: by a message (KVM_SIGNAL_MSI). */
+  readonly from: number | 'host';
+  readonly command: IcrCommand;
+  /** An APIC id, or a logical id: 8 bits, or 32 in x2APIC mode. Means nothing under a shorthand. */
+  readonly destination: number;
+  /** How it was sent: it says how wide the destination is. */
+  readonly mode: 'xapic' | 'x2apic';
+  /** Its place in a trace; `null` if it is not from one. */
+  readonly seq: number | null;
+}
+
+/** The IPI that a forwarded ICR write sends; `undefined` for every other exit. */
+export function ipiOf(exit: Exit, seq: number | null = null): Ipi | undefined {
+  if (exit.name === 'KVM_EXIT_DSM_SEND_IRQ' && exit.register === 'ICR')
+    return { from: exit.id, command: exit.icr, destination: exit.destId, mode: 'xapic', seq };
+  if (exit.name === 'KVM_EXIT_DSM_X2_ICR')
+    return { from: exit.id, command: exit.icr, destination: exit.icr.destination, mode: 'x2apic', seq };
+  return undefined;
+}
+
+/** Message Address Register: bit 3, the redirection hint, and bit 2, the destination mode. */
+const MSI_REDIRECTION_HINT = 1 << 3;
+const MSI_LOGICAL = 1 << 2;
+
+/** The interrupt that a message is. Its data has the fields of an ICR in the same places; its address has the rest. */
+export function ipiOfMsi({ addressLo, addressHi = 0, data }: MsiMessage, seq: number | null = null): Ipi {
+  const { vector, deliveryMode, level, trigger } = decodeIcr(data);
+  const redirected = (addressLo & MSI_REDIRECTION_HINT) !== 0 && deliveryMode === 'fixed';
+  return {
+    from: 'host',
+    command: {
+      vector,
+      deliveryMode: redirected ? 'lowestPriority' : deliveryMode,
+      destinationMode: addressLo & MSI_LOGICAL ? 'logical' : 'physical',
+      level,
+      trigger,
+      shorthand: 'none',
+    },
+    destination: (((addressLo >>> 12) & 0xff) | (addressHi & 0xffff_ff00)) >>> 0,
+    // With 32-bit ids (KVM_CAP_X2APIC_API) a message has the rest of one in its upper half.
+    mode: addressHi >>> 8 === 0 ? 'xapic' : 'x2apic',
+    seq,
+  };
+}
+
+/** The IPI that a vCPU's ICR still holds, which is its last one; `undefined` if it is as after reset. */
+export function ipiHeld(from: number, registers: { ICR: number; ICR2: number }, mode: Ipi['mode']): Ipi | undefined {
+  const { ICR, ICR2 } = registers;
+  if (ICR === 0) return undefined;
+  if (mode === 'xapic') return { from, command: decodeIcr(ICR), destination: ICR2 >>> 24, mode, seq: null };
+  const command = decodeX2Icr((BigInt(ICR2) << 32n) | BigInt(ICR));
+  return { from, command, destination: command.destination, mode, seq: null };
+}
