@@ -3,7 +3,7 @@
  * They mean this on arm64 alone; on x86 KVM_DSM_IPI has the number 0xf3. Source: "RFC PATCH 00/13 Introduce per-vCPU
  * vLPI injection control API", 2025-11-20, include/uapi/linux/kvm.h.
  */
-import { _IOR, _IOW } from './kvm/ioctl.ts';
+import { _IOR, _IOW } from './kvm/request-number.ts';
 import { layout, s32, u32, u64 } from './layout.ts';
 
 /** Where these numbers mean something, as `process.arch` spells it. */

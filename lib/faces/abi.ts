@@ -55,7 +55,8 @@ export {
   type KvmXcr,
   mpStates,
 } from '../abi/kvm/index.ts';
-export { _IO, _IOR, _IOW, _IOWR, ioctlName, ioctls } from '../abi/kvm/ioctl.ts';
+export { ioctlName, ioctls } from '../abi/kvm/ioctl.ts';
 export type { KvmSyncRegs } from '../abi/kvm/kvm-run.ts';
+export { _IO, _IOR, _IOW, _IOWR } from '../abi/kvm/request-number.ts';
 export { type VfioIommu, vfioIommus, vfioPciIrqs } from '../abi/vfio.ts';
 export { kvmDebugGicMsiSetup, vlpiCapabilities, vlpiIoctls, vlpiVcpuId } from '../abi/vlpi.ts';

@@ -5,8 +5,9 @@ import * as lapicModule from '../../lib/abi/apic/lapic.ts';
 import * as capabilityModule from '../../lib/abi/kvm/capability.ts';
 import * as exitReasonModule from '../../lib/abi/kvm/exit-reason.ts';
 import * as x86Module from '../../lib/abi/kvm/index.ts';
-import * as ioctlModule from '../../lib/abi/kvm/ioctl.ts';
+import { ioctls } from '../../lib/abi/kvm/ioctl.ts';
 import * as kvmRunModule from '../../lib/abi/kvm/kvm-run.ts';
+import * as requestNumberModule from '../../lib/abi/kvm/request-number.ts';
 import * as vfioModule from '../../lib/abi/vfio.ts';
 import { ask, defined, noCompiler, type Probe, versionCode } from './c.ts';
 
@@ -67,8 +68,8 @@ const groups: [string, [string, number][]][] = [
   ['numbers inside the exits', numbersOf(exitReasonModule)],
   ['capabilities', numbersOf(capabilityModule.capabilities)],
   ['arguments of capabilities', numbersOf(capabilityModule)],
-  ['ioctl requests', numbersOf(ioctlModule.ioctls)],
-  ['ioctl type', numbersOf(ioctlModule)],
+  ['ioctl requests', numbersOf(ioctls)],
+  ['ioctl type', numbersOf(requestNumberModule)],
   ['mp_states', numbersOf(x86Module.mpStates)],
   ['numbers of the structs', numbersOf(x86Module)],
   ['numbers of kvm_run', numbersOf(kvmRunModule)],

@@ -3,7 +3,7 @@
  * The uapi header of the series hides its definitions behind a Kconfig symbol, so the numbers and layouts are written out
  * here; kernel/include/uapi/linux/kvm_dsm.h has the same ones in C.
  */
-import { _IOW } from '../kvm/ioctl.ts';
+import { _IOW } from '../kvm/request-number.ts';
 import { bool, layout, s32, u32, u64 } from '../layout.ts';
 import type { DsmProfile } from './types.ts';
 

@@ -1,5 +1,5 @@
 /** Who has no business with a VM's ioctls, and what they say to a number that nobody has. */
-import { _IOW } from '../../abi/kvm/ioctl.ts';
+import { _IOW } from '../../abi/kvm/request-number.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
 import type { CheckContext } from './context.ts';
 

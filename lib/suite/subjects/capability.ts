@@ -1,7 +1,7 @@
 /** What a program can find out before it runs a guest, and whether that agrees with what guests then do. */
 
 import { IA32_APIC_BASE } from '../../abi/apic/msr.ts';
-import { _IOW } from '../../abi/kvm/ioctl.ts';
+import { _IOW } from '../../abi/kvm/request-number.ts';
 import { PAGE_SIZE } from '../../kvm/guest-memory.ts';
 import { apicvParameter } from '../../probe/apicv.ts';
 import { knowsInjection, probeIcrWrite } from '../../probe/icr-write.ts';

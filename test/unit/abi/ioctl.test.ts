@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { rfcV2 } from '../../../lib/abi/dsm/rfc-v2.ts';
 import { capabilities, capabilityName } from '../../../lib/abi/kvm/capability.ts';
-import { _IO, _IOR, _IOW, _IOWR, decodeIoctl, encodeIoctl, ioctlName, ioctls } from '../../../lib/abi/kvm/ioctl.ts';
+import { ioctlName, ioctls } from '../../../lib/abi/kvm/ioctl.ts';
+import { _IO, _IOR, _IOW, _IOWR, decodeIoctl, encodeIoctl } from '../../../lib/abi/kvm/request-number.ts';
 import { ArgumentError } from '../../../lib/base/errors.ts';
 
 test('any 32-bit number decodes and encodes to itself', () => {
