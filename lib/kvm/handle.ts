@@ -3,6 +3,18 @@ import { checkInteger } from '../base/check.ts';
 import { ArgumentError, ClosedError, IoctlError } from '../base/errors.ts';
 import { type NativeHandle, translated } from './native.ts';
 
+/** What the parts of a front ask the kernel by: the calls of its file descriptor. */
+export interface KernelCalls<N extends NativeHandle> {
+  /** The addon's object. Throws ClosedError; of a vCPU that is in the guest VcpuBusyError. */
+  readonly native: N;
+  /** The kernel's answer, 0 or more. Throws IoctlError with the errno and the request's name; ClosedError. */
+  ioctl(request: number, argument?: NodeJS.ArrayBufferView | number, advice?: string): number;
+  /** What a request of `size` bytes gives back. */
+  read(request: number, size: number): Uint8Array<ArrayBuffer>;
+  /** The same, by a method of the addon that makes the request. Throws IoctlError; ClosedError. */
+  call(request: number, ask: (native: N) => number, advice?: string): number;
+}
+
 /** A KVM file descriptor with one owner: what `Kvm`, `Vm` and `Vcpu` have in common. */
 export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
   #native: N | null;
@@ -29,8 +41,17 @@ export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
    * @throws IoctlError with the errno and the request's name; ClosedError
    */
   protected ioctl(request: number, argument?: NodeJS.ArrayBufferView | number, advice?: string): number {
+    return this.call(request, (native) => native.ioctl(request, argument), advice);
+  }
+
+  /**
+   * The kernel's answer to a request that a method of the addon makes, 0 or more.
+   *
+   * @throws IoctlError with the errno and the request's name; ClosedError
+   */
+  protected call(request: number, ask: (native: N) => number, advice?: string): number {
     const native = this.native;
-    const result = translated(() => native.ioctl(request, argument));
+    const result = translated(() => ask(native));
     if (result < 0) throw new IoctlError(ioctlName(request), -result, advice ? { advice } : {});
     return result;
   }
@@ -40,6 +61,19 @@ export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
     const buffer = new Uint8Array(size);
     this.ioctl(request, buffer);
     return buffer;
+  }
+
+  /** The calls above, for the parts of the front. */
+  protected get calls(): KernelCalls<N> {
+    const handle = this;
+    return {
+      get native() {
+        return handle.native;
+      },
+      ioctl: (request, argument, advice) => this.ioctl(request, argument, advice),
+      read: (request, size) => this.read(request, size),
+      call: (request, ask, advice) => this.call(request, ask, advice),
+    };
   }
 
   /**
