@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Check } from '../../lib/doctor/index.ts';
 import { kvmDsm } from '../support/command.ts';
+import { noKvm } from '../support/host.ts';
 import { runTestsInside } from '../support/host-tests-inside.ts';
 import { labMissing } from '../support/lab.ts';
 import type { SuiteDocument } from '../support/suite.ts';
@@ -45,7 +46,7 @@ describe('injection', { skip, timeout: 900_000 }, () => {
   });
 });
 
-test('--destructive is for the lab: a host is spared all the same', () => {
+test('--destructive is for the lab: a host is spared all the same', { skip: noKvm }, () => {
   const { document } = suite(['injection.crash', '--on', 'host', '--destructive']);
   assert.deepEqual(
     document.checks.map(({ verdict }) => verdict),
