@@ -2,16 +2,17 @@ import { type DsmProfile, profileByName } from '../abi/dsm/profiles.ts';
 import { ArgumentError } from '../base/errors.ts';
 import { type AnsweredEntry, type AnsweredSection, inspect } from '../inspect/index.ts';
 import { type ReservedExitName, reservedExitParameters } from '../probe/reserved-exits.ts';
-import type { GlobalOptions } from '../target/options.ts';
+import { type GlobalOptions, laneOf, ON_LANES } from '../target/options.ts';
 import { print } from '../target/output.ts';
 import { describePlace, here } from '../target/target.ts';
 
 /** `kvm-dsm abi`: every number and layout, and what the kernel here, or of a lane, answers to it. */
 export async function abi(options: GlobalOptions): Promise<number> {
   const profile = profileByName(options.profile);
-  if (options.on === 'vmx' || options.on === 'svm') {
+  const lane = laneOf(options.on);
+  if (lane) {
     const { runCommandInLane } = await import('../runner/in-lane.ts');
-    return runCommandInLane('abi', options.on, options);
+    return runCommandInLane('abi', lane, options);
   }
   refuseLabOptions(options);
   const sections = inspect(options.device, profile);
@@ -23,7 +24,7 @@ export async function abi(options: GlobalOptions): Promise<number> {
 function refuseLabOptions(options: GlobalOptions): void {
   for (const name of ['kernel', 'cmdline', 'emulator'] as const)
     if (options[name] !== undefined)
-      throw new ArgumentError(`--${name}`, `--${name} is for the lab`, 'Add --on vmx or --on svm.');
+      throw new ArgumentError(`--${name}`, `--${name} is for the lab`, `Add ${ON_LANES}.`);
 }
 
 function documentOf(profile: DsmProfile, sections: readonly AnsweredSection[]) {

@@ -1,16 +1,20 @@
 import { profileByName } from '../abi/dsm/profiles.ts';
 import { type Check, examine } from '../doctor/index.ts';
-import type { GlobalOptions } from '../target/options.ts';
+import { autoLane, type LaneName } from '../lab/lanes/index.ts';
+import { type GlobalOptions, laneOf } from '../target/options.ts';
 import { paint } from '../target/paint.ts';
 import { describePlace, here } from '../target/target.ts';
 
 /** Where ICR writes are forwarded; `null`: nowhere. */
-type Ready = 'here' | 'in the lab: --on vmx' | null;
+type Ready = 'here' | typeof IN_LAB | null;
+
+const IN_LAB = `in the lab: --on ${autoLane}`;
 
 /** `kvm-dsm doctor`: 0 if ICR writes are forwarded here or in a lab that can be used, else 3. */
 export async function doctor(options: GlobalOptions): Promise<number> {
   const profile = profileByName(options.profile);
-  if (options.on === 'vmx' || options.on === 'svm') return inLane(options.on, options);
+  const lane = laneOf(options.on);
+  if (lane) return inLane(lane, options);
   const { checks, usable, forwards } = examine(options.device, profile);
   let ready: Ready = forwards ? 'here' : null;
   if (options.on === 'auto' && here.on === 'host') {
@@ -18,7 +22,7 @@ export async function doctor(options: GlobalOptions): Promise<number> {
     checks.push(lab.check);
     // A device that is asked for and cannot be used is no ready machine, whatever the lab could do.
     if (usable && !forwards && lab.usable) {
-      ready = 'in the lab: --on vmx';
+      ready = IN_LAB;
       for (const check of checks) if (check.id === 'forwarding') check.status = 'warn';
     }
   }
@@ -27,7 +31,7 @@ export async function doctor(options: GlobalOptions): Promise<number> {
   return ready ? 0 : 3;
 }
 
-async function inLane(lane: 'vmx' | 'svm', options: GlobalOptions): Promise<number> {
+async function inLane(lane: LaneName, options: GlobalOptions): Promise<number> {
   const { runCommandInLane } = await import('../runner/in-lane.ts');
   return runCommandInLane('doctor', lane, options);
 }
@@ -36,13 +40,13 @@ async function inLane(lane: 'vmx' | 'svm', options: GlobalOptions): Promise<numb
 async function checkLab(): Promise<{ usable: boolean; check: Check }> {
   const { labStatus } = await import('../lab/index.ts');
   const { image, packages, lanes } = await labStatus();
-  const build = 'Build it: kvm-dsm lab build (or let the first --on vmx do it).';
+  const build = `Build it: kvm-dsm lab build (or let the first --on ${autoLane} do it).`;
   const finding = (status: Check['status'], text: string, advice: string | null = null) => ({
     usable: status !== 'warn',
     check: { id: 'lab', status, finding: text, advice },
   });
-  if (image.state === 'present' && lanes.vmx.usable)
-    return finding('ok', 'The lab is built: --on vmx boots a patched kernel');
+  if (image.state === 'present' && lanes[autoLane].usable)
+    return finding('ok', `The lab is built: --on ${autoLane} boots a patched kernel`);
   if (packages.missing.length > 0 && process.geteuid?.() !== 0)
     return finding(
       'warn',

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { buildLab, cleanLab, LabInterruptedError, type LabStatus, labShell, labStatus } from '../lab/index.ts';
-import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../target/options.ts';
+import { autoLane } from '../lab/lanes/index.ts';
+import { type GlobalOptions, globalOptionsOf, laneOf, ON_LANES, withGlobalOptions } from '../target/options.ts';
 
 const usage = 2;
 
@@ -40,12 +41,12 @@ export function addLabCommand(program: Command, ends: (exitCode: number) => void
 
 async function shell(options: GlobalOptions): Promise<number> {
   if (options.on === 'host') {
-    process.stderr.write('error: a lab shell needs --on vmx or --on svm\n');
+    process.stderr.write(`error: a lab shell needs ${ON_LANES}\n`);
     return usage;
   }
   const { kernel, cmdline, emulator } = options;
   const { exitCode } = await labShell({
-    lane: options.on === 'auto' ? 'vmx' : options.on,
+    lane: laneOf(options.on) ?? autoLane,
     ...(kernel === undefined ? {} : { kernel }),
     ...(cmdline === undefined ? {} : { cmdline }),
     ...(emulator === undefined ? {} : { emulator }),

@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream';
-import type { Lane } from '../lab/index.ts';
+import type { LaneName } from '../lab/index.ts';
 import { LabFrozenError, LabGuestError } from '../lab/index.ts';
 import { runInLane } from '../runner/in-lane.ts';
 import { SuiteWorkerError } from '../suite/errors.ts';
@@ -25,7 +25,7 @@ export interface LaneOptions {
  * Runs items in a machine of the lab. One whose kernel crashed or froze costs its check; the rest runs in a new
  * machine.
  */
-export function laneExecutor(lane: Lane, options: LaneOptions): Executor {
+export function laneExecutor(lane: LaneName, options: LaneOptions): Executor {
   return async (items, sink) => {
     const ends = performance.now() + options.global.timeout * 1000;
     let left = [...items];
@@ -79,7 +79,7 @@ class Boot {
     this.#sink = sink;
   }
 
-  async run(lane: Lane, { global, seed, strict, bail, module }: LaneOptions, timeout: number): Promise<void> {
+  async run(lane: LaneName, { global, seed, strict, bail, module }: LaneOptions, timeout: number): Promise<void> {
     const { device, profile } = global;
     const inside = module === null ? null : `${GUEST_DIR}/checks.mjs`;
     const part: InsidePart = { items: this.left, module: inside, seed, device, profile, timeout, strict, bail };

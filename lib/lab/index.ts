@@ -5,5 +5,5 @@ export { mainInside, nodeInside, packageInside } from './disk/init.ts';
 export * from './errors.ts';
 export { type BuildOptions, buildKernel as buildLab } from './kernel/build.ts';
 export type { CachedKernel } from './kernel/cache.ts';
-export type { Lane } from './lanes/emulator.ts';
+export type { LaneName } from './lanes/index.ts';
 export { type LabStatus, labStatus } from './status.ts';

@@ -1,10 +1,13 @@
+/** What the lab has and what it lacks, for `lab status`. */
 import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CachedKernel, cachedKernel, cachedKernels, currentKey } from './kernel/cache.ts';
 import { installedVersions, isDebian, missingPackages } from './kernel/debian.ts';
 import { listFiles } from './kernel/key.ts';
-import { allPackages, kernelSourcePackage, svmPackages, vmxPackages } from './kernel/packages.ts';
-import { findEmulator, type Lane } from './lanes/emulator.ts';
+import { allPackages, kernelSourcePackage, lanePackages } from './kernel/packages.ts';
+import { findEmulator } from './lanes/find-emulator.ts';
+import { type LaneName, lanes } from './lanes/index.ts';
+import type { Lane } from './lanes/lane.ts';
 import { tryLock } from './lock.ts';
 import { cacheDir, lockFile } from './paths.ts';
 
@@ -33,7 +36,7 @@ export interface LabStatus {
   /** Kernels built from users' trees. */
   treeKernels: CachedKernel[];
   packages: { debian: boolean; missing: string[] };
-  lanes: Record<Lane, LaneStatus>;
+  lanes: Record<LaneName, LaneStatus>;
 }
 
 /** Looks at the lab without changing it. */
@@ -52,12 +55,12 @@ export async function labStatus(): Promise<LabStatus> {
     image: { state: current ? 'present' : old ? 'stale' : 'missing', key, kernel: current ?? old ?? null },
     treeKernels: kernels.filter((kernel) => kernel.key.startsWith('tree-')),
     packages: { debian, missing: debian ? missingPackages(allPackages) : [] },
-    lanes: { vmx: laneStatus('vmx', vmxPackages, debian), svm: laneStatus('svm', svmPackages, debian) },
+    lanes: Object.fromEntries(lanes.map((lane) => [lane.name, laneStatus(lane, debian)])) as LabStatus['lanes'],
   };
 }
 
-function laneStatus(lane: Lane, packages: string[], debian: boolean): LaneStatus {
-  const missing = debian ? missingPackages(packages) : [];
+function laneStatus(lane: Lane, debian: boolean): LaneStatus {
+  const missing = debian ? missingPackages(lanePackages(lane)) : [];
   const reasons = missing.length > 0 ? [`packages are missing: ${missing.join(' ')}`] : [];
   try {
     const { path, kind, version } = findEmulator(lane);

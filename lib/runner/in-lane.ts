@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { type Lane, mainInside, nodeInside, runInLab } from '../lab/index.ts';
+import { type LaneName, mainInside, nodeInside, runInLab } from '../lab/index.ts';
 import type { GlobalOptions } from '../target/options.ts';
 import { bundleScript, ScriptFileError } from './bundle/bundle.ts';
 import { LAB_FILES } from './lab-files.ts';
@@ -22,7 +22,7 @@ export interface Work {
 
 /** Runs a script inside a lab machine, as it would run on a host there, and returns its exit code. */
 export async function runScriptInLane(
-  lane: Lane,
+  lane: LaneName,
   path: string,
   run: Omit<ParsedRun, 'script' | 'code' | 'tests'>,
 ): Promise<number> {
@@ -53,7 +53,7 @@ function readAssets(assets: readonly string[]): { path: string; data: Uint8Array
 }
 
 /** Runs a command without arguments inside a lab machine, as it would run on a host there, and returns its exit code. */
-export function runCommandInLane(command: 'doctor' | 'abi', lane: Lane, options: GlobalOptions): Promise<number> {
+export function runCommandInLane(command: 'doctor' | 'abi', lane: LaneName, options: GlobalOptions): Promise<number> {
   const argv = [command, '--on', 'host', '--profile', options.profile, '--device', options.device];
   return runInLane(lane, { argv: options.json ? [...argv, '--json'] : argv }, options);
 }
@@ -66,7 +66,7 @@ interface Ears {
 
 /** Runs the command with other arguments inside a lab machine. */
 export async function runInLane(
-  lane: Lane,
+  lane: LaneName,
   work: Work,
   options: GlobalOptions,
   ears: Ears = { stdout: process.stdout },

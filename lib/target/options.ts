@@ -1,9 +1,15 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { isSeed } from '../base/seed.ts';
-import type { Lane } from '../lab/index.ts';
+import { type LaneName, laneNames } from '../lab/lanes/index.ts';
 
 /** Where a command runs: on this host, in a lab machine, or where the ICR writes are forwarded. */
-export type On = 'auto' | 'host' | Lane;
+export type On = 'auto' | 'host' | LaneName;
+
+/** The lane of the lab that is asked for by name; `null` for `auto` and `host`. */
+export const laneOf = (on: On): LaneName | null => (on === 'auto' || on === 'host' ? null : on);
+
+/** How to ask for one, for a person. */
+export const ON_LANES = laneNames.map((name) => `--on ${name}`).join(' or ');
 
 /** The options that every subcommand takes. */
 export interface GlobalOptions {
@@ -75,7 +81,7 @@ export function wordsOf(options: Partial<RunOptions>): string[] {
 
 function globalOptions(timeout: number): Option[] {
   return [
-    new Option('--on <place>', 'where to run').choices(['auto', 'host', 'vmx', 'svm']).default('auto'),
+    new Option('--on <place>', 'where to run').choices(['auto', 'host', ...laneNames]).default('auto'),
     new Option('--json', 'machine-readable output').default(false),
     new Option('--profile <name>', 'the version of the series whose numbers count').default('rfc-v2'),
     new Option('--kernel <bzImage>', 'lab: boot this kernel'),

@@ -1,5 +1,5 @@
 import { fstatSync, writeSync } from 'node:fs';
-import { LANE } from './target.ts';
+import { laneHere } from '../host/lane.ts';
 
 /**
  * Writes text to standard output.
@@ -9,7 +9,7 @@ import { LANE } from './target.ts';
  * through the stream, so that the order stays.
  */
 export function print(text: string): void {
-  if (LANE === undefined || isStreamMade || !isPipe()) process.stdout.write(text);
+  if (laneHere === null || isStreamMade || !isPipe()) process.stdout.write(text);
   else writeAll(Buffer.from(text));
 }
 
@@ -23,7 +23,7 @@ export function letReadersGo(): void {
 
 /** Resolves when all that was written has been taken: a process that ends sooner keeps what a full pipe did not take. */
 export async function outputSent(): Promise<void> {
-  if (LANE === undefined || isStreamMade) await sent(process.stdout);
+  if (laneHere === null || isStreamMade) await sent(process.stdout);
   await sent(process.stderr);
 }
 
@@ -61,7 +61,7 @@ function isPipe(): boolean {
 /** Node makes the stream, and sets the pipe to O_NONBLOCK, when `process.stdout` is read for the first time. */
 let isStreamMade = false;
 const made = Object.getOwnPropertyDescriptor(process, 'stdout');
-if (LANE !== undefined && made?.get) {
+if (laneHere !== null && made?.get) {
   const get = made.get;
   Object.defineProperty(process, 'stdout', {
     ...made,

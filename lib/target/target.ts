@@ -1,25 +1,23 @@
 import { release } from 'node:os';
 import { profileByName } from '../abi/dsm/profiles.ts';
 import { ArgumentError } from '../base/errors.ts';
+import { laneHere } from '../host/lane.ts';
 import { Kvm } from '../kvm/kvm.ts';
-import type { Lane } from '../lab/index.ts';
+import { autoLane, type LaneName } from '../lab/lanes/index.ts';
 import { forwardsIcrWrites } from '../probe/icr-write.ts';
-import type { GlobalOptions } from './options.ts';
-
-/** Set inside a lab machine to its lane. */
-export const LANE = process.env.KVM_DSM_LANE;
+import { type GlobalOptions, ON_LANES } from './options.ts';
 
 /** Where this process is: the host, or a lane of the lab. */
-export const here = { on: LANE ?? 'host', kernel: release() };
+export const here = { on: laneHere?.name ?? 'host', kernel: release() };
 
-/** Decides where a command runs. `auto`: on this host if its kernel forwards ICR writes, else in the vmx lab. */
-export function choosePlace(options: GlobalOptions): 'host' | Lane {
+/** Decides where a command runs. `auto`: on this host if its kernel forwards ICR writes, else in the lab. */
+export function choosePlace(options: GlobalOptions): 'host' | LaneName {
   const forLab = (['kernel', 'cmdline', 'emulator'] as const).find((name) => options[name] !== undefined);
   if (options.on === 'host' && forLab)
-    throw new ArgumentError(`--${forLab}`, `--${forLab} is for the lab, not for the host`, 'Add --on vmx or --on svm.');
+    throw new ArgumentError(`--${forLab}`, `--${forLab} is for the lab, not for the host`, `Add ${ON_LANES}.`);
   if (options.on !== 'auto') return options.on;
-  if (LANE) return 'host';
-  return !forLab && hostForwards(options) ? 'host' : 'vmx';
+  if (laneHere) return 'host';
+  return !forLab && hostForwards(options) ? 'host' : autoLane;
 }
 
 function hostForwards({ device, profile }: GlobalOptions): boolean {
@@ -35,10 +33,5 @@ function hostForwards({ device, profile }: GlobalOptions): boolean {
 
 /** The place in words, for a person. */
 export function describePlace(): string {
-  const lanes: Record<string, string> = {
-    host: 'this host',
-    vmx: 'the vmx lab (KVM-Intel under Bochs)',
-    svm: 'the svm lab (KVM-AMD under QEMU)',
-  };
-  return `${lanes[here.on] ?? here.on}, Linux ${here.kernel}`;
+  return `${laneHere?.title ?? 'this host'}, Linux ${here.kernel}`;
 }

@@ -2,7 +2,14 @@
 import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { disassemble } from '../../lib/index.ts';
-import { LabError, LabInterruptedError, type Lane, type Limits, nodeInside, runInLab } from '../../lib/lab/index.ts';
+import {
+  LabError,
+  LabInterruptedError,
+  type LaneName,
+  type Limits,
+  nodeInside,
+  runInLab,
+} from '../../lib/lab/index.ts';
 import { bundleModule } from '../../lib/runner/bundle/module.ts';
 import type { Plan } from './plan.ts';
 
@@ -14,7 +21,7 @@ const SILENCE = 180_000;
 const limits: Partial<Limits> = { silentCpuSeconds: 10 };
 
 export interface LabPayloads {
-  lane: Lane;
+  lane: LaneName;
   seed: number;
   count: number;
   from?: number;
@@ -87,7 +94,7 @@ interface Boot {
 
 async function bootOnce(
   options: LabPayloads,
-  lane: Lane,
+  lane: LaneName,
   script: string,
   args: readonly string[],
   totals: PayloadTotals,
@@ -143,7 +150,7 @@ function describe(error: Error | undefined): { code: string; message: string } {
 }
 
 /** A fault of the emulator's: not of the kernel's, nor of the package's. */
-export function isEmulators(lane: Lane, { code }: Finding): boolean {
+export function isEmulators(lane: LaneName, { code }: Finding): boolean {
   return code === 'ERR_LAB_ABORT' || (lane === 'vmx' && code === 'ERR_LAB_FROZEN');
 }
 

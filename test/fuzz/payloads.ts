@@ -7,7 +7,7 @@
  * Ends with 0 if each payload had a typed outcome or ended the machine by a fault of the emulator's.
  */
 import { parseArgs } from 'node:util';
-import type { Lane } from '../../lib/lab/index.ts';
+import type { LaneName } from '../../lib/lab/index.ts';
 import { describeFinding, isEmulators, payloadsInLab } from './in-lab.ts';
 import { UNTYPED } from './outcome.ts';
 import { tableOf } from './totals.ts';
@@ -29,7 +29,7 @@ if (options.on !== 'svm' && options.on !== 'vmx') {
   console.error('Random guest code runs in the lab: --on svm or --on vmx.');
   process.exit(2);
 }
-const lane: Lane = options.on;
+const lane: LaneName = options.on;
 const seed = options.seed === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(options.seed);
 const began = performance.now();
 const { outcomes, findings, boots } = await payloadsInLab({

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { findEmulator } from '../../lib/lab/lanes/emulator.ts';
+import { findEmulator } from '../../lib/lab/lanes/find-emulator.ts';
+import { laneNamed } from '../../lib/lab/lanes/index.ts';
 import { describeFinding, isEmulators, payloadsInLab } from '../fuzz/in-lab.ts';
 import { UNTYPED } from '../fuzz/outcome.ts';
 import { kvmDsm } from '../support/command.ts';
@@ -11,7 +12,7 @@ const seed = Number(process.env.FUZZ_SEED ?? 1);
 
 const sum = (numbers: Iterable<number>) => [...numbers].reduce((total, one) => total + one, 0);
 /** The fault is of this version. */
-const noQemu72 = !skip && !findEmulator('svm').version.startsWith('7.2.') && 'QEMU is not 7.2';
+const noQemu72 = !skip && !findEmulator(laneNamed('svm')).version.startsWith('7.2.') && 'QEMU is not 7.2';
 
 /** What was sent last is what crashed or froze the machine. */
 const tail = (stdout: string, stderr: string) => `${stdout.split('\n').slice(-4).join('\n')}\n${stderr}`;

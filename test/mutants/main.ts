@@ -1,7 +1,7 @@
 /** `npm run mutants`: does the suite notice each mistake that the lab's kernel can make, and nothing that is none? */
 import { Command } from 'commander';
 import { ArgumentError } from '../../lib/base/errors.ts';
-import type { Lane } from '../../lib/lab/index.ts';
+import type { LaneName } from '../../lib/lab/index.ts';
 import { checksById } from '../../lib/suite/check.ts';
 import { faults } from '../../lib/suite/faults/table.ts';
 import { select } from '../../lib/suite/run/plan.ts';
@@ -31,7 +31,7 @@ const LIKE = 2;
 const note = (text: string) => process.stderr.write(`${text}\n`);
 
 async function mutants(patterns: readonly string[], options: MutantOptions): Promise<number> {
-  const lane: Lane = options.on === 'vmx' ? 'vmx' : 'svm';
+  const lane: LaneName = options.on === 'vmx' ? 'vmx' : 'svm';
   if (options.leaveOneOut) return showLeaveOneOut(recorded(lane, '--leave-one-out'), options.json);
   if (options.recorded) return show(recorded(lane, '--recorded'), recordFile(lane), options.json);
   const chosen = select(

@@ -1,7 +1,7 @@
 /** Runs the suite against faults of the lab's kernel: as many as possible in one boot. */
 
 import { laneExecutor } from '../../lib/cli/test-in-lane.ts';
-import type { Lane } from '../../lib/lab/index.ts';
+import type { LaneName } from '../../lib/lab/index.ts';
 import type { Check } from '../../lib/suite/check.ts';
 import { SuiteWorkerError } from '../../lib/suite/errors.ts';
 import type { Sink } from '../../lib/suite/run/local.ts';
@@ -14,7 +14,7 @@ import type { MutantRecord } from './record.ts';
 const NONE = 'none';
 
 export interface MutantRun {
-  lane: Lane;
+  lane: LaneName;
   /** Names of faults. */
   faults: readonly string[];
   /** Ids of checks, and all that there are. */

@@ -1,6 +1,7 @@
 /** One small 32-bit guest with an IDT, for tests that need to see what reaches it. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
+import { laneHere } from '../../lib/host/lane.ts';
 import {
   type Exit,
   enterFlat32,
@@ -145,8 +146,7 @@ export const noBreakpoints: string | false =
   "QEMU's emulated SVM arms no debug registers for a guest, and has no intercept of INT3";
 
 /** Why a guest does not get on by single steps here, or `false`. */
-export const noSingleStep: string | false =
-  process.env.KVM_DSM_LANE === 'vmx' && 'Bochs reports a single step before the first instruction, not behind it';
+export const noSingleStep: string | false = laneHere?.quirks.stepsBeforeFirst ?? false;
 
 /** True where KVM is AMD's: a guest's shutdown resets its vCPU there. */
 export const kvmAmd = !pvm && /^flags\s*:.*\bsvm\b/m.test(cpuinfo);

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
-import { type Lane, packageInside, runInLab } from '../../lib/lab/index.ts';
+import { type LaneName, packageInside, runInLab } from '../../lib/lab/index.ts';
 import { Sink } from '../lab/guest.ts';
 import { root } from './command.ts';
 
@@ -97,7 +97,7 @@ async function bundle(files: readonly string[]): Promise<{ path: string; data: U
  * @param timeoutSeconds for all of them; the default is for a busy machine, the tests' own deadlines are shorter
  */
 export async function runTestsInside(
-  lane: Lane,
+  lane: LaneName,
   files: readonly string[],
   counts: number,
   timeoutSeconds = 900,

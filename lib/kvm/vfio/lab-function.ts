@@ -1,15 +1,10 @@
+/** The PCI function that a machine of the lab has for VFIO, and its one interrupt. */
 import { vfioPciIrqs } from '../../abi/vfio.ts';
+import { laneHere } from '../../host/lane.ts';
 import { hasVfioPci, type PciFunction, pciFunctions } from './bind.ts';
 import type { VfioDevice } from './file.ts';
 
-/** The network adapters that the lab's machines have for VFIO, with no network behind them. */
-const INTEL = 0x8086;
-const ADAPTERS = [
-  0x100e, // Bochs' e1000: an 82540EM
-  0x10d3, // QEMU's e1000e: an 82574L
-];
-
-/** Their registers in BAR 0. Source: 82574L datasheet 10.2.4. */
+/** Registers in BAR 0 of the lab's network adapters, which have no network behind them. Source: 82574L datasheet 10.2.4. */
 const ICR = 0xc0;
 const ICS = 0xc8;
 const IMS = 0xd0;
@@ -21,8 +16,9 @@ const TRANSMIT_DONE = 1;
  * somebody's network, and on a kernel without vfio-pci.
  */
 export function labFunction(): PciFunction | null {
-  if (process.env.KVM_DSM_LANE === undefined || !hasVfioPci()) return null;
-  return pciFunctions().find(({ vendor, device }) => vendor === INTEL && ADAPTERS.includes(device)) ?? null;
+  const own = laneHere?.vfioFunction;
+  if (!own || !hasVfioPci()) return null;
+  return pciFunctions().find(({ vendor, device }) => vendor === own.vendor && device === own.device) ?? null;
 }
 
 /** Makes the lab's function assert its INTx, as if it had sent something. It stays asserted until `lowerIntx`. */

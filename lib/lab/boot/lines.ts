@@ -1,8 +1,9 @@
+/** The serial lines of a machine: sockets that its emulator connects to, and where their bytes go. */
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import type { LineAddress } from '../lanes/machine.ts';
+import type { LineAddress } from '../lanes/lane.ts';
 
-/** One serial line of the guest: a socket that its emulator connects to. */
+/** One line. */
 export interface Line extends LineAddress {
   /** Called once, when the emulator has connected. */
   connected: Promise<Socket>;
@@ -38,5 +39,36 @@ export function openLine(dir: string, name: string, kind: 'unix' | 'tcp'): Promi
     };
     if (kind === 'unix') server.listen(path, ready);
     else server.listen(0, '127.0.0.1', ready);
+  });
+}
+
+/** Passes on what comes by a line, and tells when bytes `came` and when the reader of `output` has `gone`. */
+export function passOn(socket: Socket, output: NodeJS.WritableStream, reading: { came(): void; gone(): void }): void {
+  // Nobody reads any more: what is still to come has no use, and waiting for room would never end.
+  let isGone = false;
+  const gone = () => {
+    isGone = true;
+    reading.gone();
+    socket.resume();
+  };
+  output.once('error', gone);
+  output.once('close', gone);
+  socket.once('close', () => {
+    output.off('error', gone);
+    output.off('close', gone);
+  });
+  socket.on('data', (bytes) => {
+    reading.came();
+    // Never paused: a slow reader must not hold up the machine, whose silence would then look like a freeze. No emulated
+    // machine writes more than memory can hold until the reader has taken it.
+    if (!isGone) output.write(bytes);
+  });
+}
+
+/** Resolves when all that was written has been taken, or nobody takes it. */
+export function flushed(output: NodeJS.WritableStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (output.writable) output.write('', () => resolve());
+    else resolve();
   });
 }

@@ -1,28 +1,33 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+/** Runs a command, or a shell, in a machine of the lab. */
+
+import { rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
+import { laneEnvironment } from '../../host/lane.ts';
 import { mainInside, nodeInside } from '../disk/init.ts';
-import { type GuestCommand, makeInitramfs } from '../disk/initramfs.ts';
+import { type InsideCommand, makeInitramfs } from '../disk/initramfs.ts';
 import { prepareMedium } from '../disk/medium.ts';
-import { LabBootError, LabInterruptedError } from '../errors.ts';
+import { LabBootError } from '../errors.ts';
 import { buildKernel } from '../kernel/build.ts';
 import { readKernelImage } from '../kernel/bzimage.ts';
-import { findEmulator, type Lane } from '../lanes/emulator.ts';
-import { kernelCommandLine, layOut } from '../lanes/machine.ts';
+import { findEmulator } from '../lanes/find-emulator.ts';
+import { type LaneName, laneNamed } from '../lanes/index.ts';
 import type { Report } from '../progress.ts';
-import { Guest } from './guest.ts';
+import { EmulatedMachine } from './emulated-machine.ts';
+import { Interruption } from './interruption.ts';
+import { kernelCommandLine } from './kernel-command-line.ts';
 import { defaultLimits, defaultTimeoutSeconds, type Limits } from './limits.ts';
 import { type Line, openLine } from './lines.ts';
+import { makeRunFolder } from './run-folder.ts';
 
-/** What every guest is started with. */
+/** What every machine is started with. */
 export interface LabOptions {
-  lane: Lane;
+  lane: LaneName;
   /** A bzImage; without it the lab's own, which is built when the cache has none. */
   kernel?: string;
   /** Behind the lab's own kernel parameters, so that it wins over them. */
   cmdline?: string;
-  /** A Bochs (vmx) or QEMU (svm) binary instead of the system's. */
+  /** A binary of the lane's emulator instead of the system's. */
   emulator?: string;
   stdout: NodeJS.WritableStream;
   stderr: NodeJS.WritableStream;
@@ -30,9 +35,9 @@ export interface LabOptions {
   report?: Report;
   /** Takes the words that the command inside marks in the kernel's log, behind the lab's own marker. */
   onMark?: (word: string, rest: string) => void;
-  /** Ends the guest. */
+  /** Ends the machine. */
   signal?: AbortSignal;
-  /** How long a guest may stay silent, and so on. */
+  /** How long a machine may stay silent, and so on. */
   limits?: Partial<Limits>;
 }
 
@@ -41,7 +46,7 @@ export interface LabRunOptions extends LabOptions {
   /** The `kvm-dsm` arguments. */
   argv: readonly string[];
   env?: Readonly<Record<string, string>>;
-  /** Files at absolute paths in the guest. */
+  /** Files at absolute paths inside. */
   files?: readonly { path: string; data: Uint8Array | string }[];
   /** What the command allows itself; the lab waits somewhat longer. */
   timeoutSeconds?: number;
@@ -52,7 +57,7 @@ export interface LabRunOptions extends LabOptions {
 /** Boots a lane, runs `kvm-dsm` with the given arguments in it and answers with its exit code. */
 export function runInLab(options: LabRunOptions): Promise<{ exitCode: number }> {
   const program = options.program ?? [nodeInside, mainInside];
-  const command: GuestInput = {
+  const command: Inside = {
     argv: [...program, ...options.argv],
     env: options.env ?? {},
     files: options.files ?? [],
@@ -65,7 +70,7 @@ export function runInLab(options: LabRunOptions): Promise<{ exitCode: number }> 
 export function labShell(options: LabOptions & { stdin: NodeJS.ReadStream }): Promise<{ exitCode: number }> {
   const { stdin } = options;
   const terminal = stdin.isTTY === true && process.stdout.isTTY === true;
-  const command: GuestInput = {
+  const command: Inside = {
     argv: ['/bin/busybox', 'sh'],
     env: { TERM: process.env.TERM ?? 'vt100', PS1: `${options.lane}# ` },
     files: [],
@@ -74,7 +79,7 @@ export function labShell(options: LabOptions & { stdin: NodeJS.ReadStream }): Pr
   return boot(options, command, undefined, (line) => connectInput(stdin, line, terminal));
 }
 
-type GuestInput = Omit<GuestCommand, 'links'>;
+type Inside = Omit<InsideCommand, 'links'>;
 
 /** Sends what comes in; the end of a pipe or file becomes the ^D that ends it inside. */
 function connectInput(stdin: NodeJS.ReadStream, line: Socket, terminal: boolean): void {
@@ -89,7 +94,7 @@ function connectInput(stdin: NodeJS.ReadStream, line: Socket, terminal: boolean)
 
 async function boot(
   options: LabOptions,
-  input: GuestInput,
+  input: Inside,
   timeoutSeconds: number | undefined,
   onReady?: (line: Socket) => void,
 ): Promise<{ exitCode: number }> {
@@ -100,22 +105,22 @@ async function boot(
     options.kernel === undefined
       ? await buildKernel({ report, signal: options.signal })
       : { kernel: resolve(options.kernel) };
-  const emulator = findEmulator(options.lane, options.emulator);
+  const lane = laneNamed(options.lane);
+  const emulator = findEmulator(lane, options.emulator);
   const medium = await prepareMedium();
-  const env = { ...guestEnvironment(options.lane), ...input.env };
+  // OpenSSL's configuration is not inside, and looking for it takes time.
+  const env = { ...laneEnvironment(lane), OPENSSL_CONF: '/dev/null', ...input.env };
   const initramfs = makeInitramfs({ ...input, env, links: medium.links });
   const bootOnce = async (verbose: boolean): Promise<{ exitCode: number }> => {
-    const dir = makeRunDir();
+    const dir = makeRunFolder(initramfs, medium.path);
     const lines: Line[] = [];
     const interruption = new Interruption(options.signal);
     try {
-      const kind = emulator.kind === 'bochs' ? 'tcp' : 'unix';
-      for (const name of ['line1', 'line2', 'line3']) lines.push(await openLine(dir, name, kind));
-      const cmdline = kernelCommandLine(emulator, options.cmdline, verbose);
-      const parts = { dir, kernel, initramfs, cmdline, medium: medium.path };
-      const invocation = await layOut(emulator, parts, lines);
+      for (const name of ['line1', 'line2', 'line3']) lines.push(await openLine(dir, name, lane.lineKind));
+      const cmdline = kernelCommandLine(lane, emulator, options.cmdline, verbose);
+      const invocation = await lane.layOut(emulator, { dir, kernel, cmdline }, lines);
       interruption.check();
-      const guest = new Guest({
+      const machine = new EmulatedMachine({
         emulator,
         invocation,
         dir,
@@ -128,8 +133,8 @@ async function boot(
         limits: { ...defaultLimits, ...options.limits },
         timeoutSeconds,
       });
-      interruption.watch(guest);
-      const exitCode = await guest.run().catch((error) => {
+      interruption.watch(machine);
+      const exitCode = await machine.run().catch((error) => {
         interruption.check();
         throw error;
       });
@@ -148,75 +153,4 @@ async function boot(
     report(`${error.message.split('\n', 1)[0]}: booting once more with its log turned on`);
     return await bootOnce(true);
   }
-}
-
-function guestEnvironment(lane: Lane): Record<string, string> {
-  // OpenSSL's configuration is not in the guest, and looking for it takes time.
-  return { KVM_DSM_LANE: lane, OPENSSL_CONF: '/dev/null' };
-}
-
-const prefix = 'kvm-dsm-lab-';
-
-/** A folder for one run. Those of processes that were killed are removed. */
-function makeRunDir(): string {
-  // A socket's path may have 107 bytes.
-  const base = tmpdir().length < 60 ? tmpdir() : '/tmp';
-  for (const name of readdirSync(base)) {
-    const pid = new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1];
-    if (pid && !isAlive(Number(pid))) rmSync(join(base, name), { recursive: true, force: true });
-  }
-  mkdirSync(base, { recursive: true });
-  const dir = mkdtempSync(join(base, `${prefix}${process.pid}-`));
-  writeFileSync(join(dir, 'pid'), String(process.pid));
-  return dir;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-const deadly: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-
-/** Ends the guest and its files on an abort, or on a signal, which then ends this process as it would have. */
-class Interruption {
-  readonly #signal: AbortSignal | undefined;
-  #guest: Guest | undefined;
-  #caught: NodeJS.Signals | undefined;
-
-  constructor(signal: AbortSignal | undefined) {
-    this.#signal = signal;
-    signal?.addEventListener('abort', this.#stop);
-    for (const name of deadly) process.on(name, this.#catch);
-  }
-
-  watch(guest: Guest): void {
-    this.#guest = guest;
-    if (this.#signal?.aborted || this.#caught) guest.kill();
-  }
-
-  /** Throws if an interruption has come. */
-  check(): void {
-    if (!this.#caught && !this.#signal?.aborted) return;
-    throw new LabInterruptedError(`interrupted${this.#caught ? ` by ${this.#caught}` : ''}`, {
-      advice: 'Run it again.',
-    });
-  }
-
-  done(): void {
-    this.#signal?.removeEventListener('abort', this.#stop);
-    for (const name of deadly) process.off(name, this.#catch);
-    if (this.#caught) process.kill(process.pid, this.#caught);
-  }
-
-  #stop = () => this.#guest?.kill();
-
-  #catch = (name: NodeJS.Signals) => {
-    this.#caught = name;
-    this.#stop();
-  };
 }

@@ -3,8 +3,8 @@ import { LabEmulatorError } from '../errors.ts';
 import { type CpioEntry, cpioDirectory, cpioFile, cpioLink, packCpio } from './cpio.ts';
 import { commandPath, initScript, mainInside, nodeInside, packageInside } from './init.ts';
 
-/** What the guest runs. */
-export interface GuestCommand {
+/** What a machine runs. */
+export interface InsideCommand {
   argv: readonly string[];
   env: Readonly<Record<string, string>>;
   files: readonly { path: string; data: Uint8Array | string }[];
@@ -17,7 +17,7 @@ export interface GuestCommand {
 const busybox = ['/usr/bin/busybox', '/bin/busybox'];
 
 /** The initramfs of one run: busybox and init, and what this run is about. */
-export function makeInitramfs(command: GuestCommand): Buffer {
+export function makeInitramfs(command: InsideCommand): Buffer {
   const entries: CpioEntry[] = [
     ...['dev', 'proc', 'sys', 'tmp', 'media', 'root', 'run', 'etc'].map(cpioDirectory),
     cpioFile('bin/busybox', readBusybox(), true),
@@ -72,7 +72,7 @@ function relative(path: string): string {
   return path.replace(/^\/+/, '');
 }
 
-function shellScript({ argv, env }: GuestCommand): string {
+function shellScript({ argv, env }: InsideCommand): string {
   const names = Object.entries(env).map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
   return `${names.join('')}exec ${argv.map(shellQuote).join(' ')}\n`;
 }

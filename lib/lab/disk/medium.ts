@@ -17,8 +17,8 @@ import { basename, dirname, join } from 'node:path';
 import { LabBuildError, LabEmulatorError } from '../errors.ts';
 import { listFiles } from '../kernel/key.ts';
 import { cacheDir, mediaDir, packageRoot, runsFromSource } from '../paths.ts';
-import { runBound } from '../process.ts';
 import { mediumMount, mediumStamp, packageInside } from './init.ts';
+import { makeIso } from './iso.ts';
 import { bundlePackage } from './package-bundle.ts';
 
 /** The data disk: one file, which any number of guests may read. */
@@ -126,20 +126,6 @@ async function writeMedium(path: string, grafts: Map<string, string>): Promise<v
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-}
-
-/** Writes an ISO 9660 image of the given files. `flags` are those of mkisofs. */
-export async function makeIso(image: string, grafts: [string, string][], flags: string[] = []): Promise<void> {
-  const quoted = (text: string) => text.replace(/[\\=]/g, '\\$&');
-  const points = grafts.map(([name, path]) => `${quoted(name)}=${quoted(path)}`);
-  const args = ['-as', 'mkisofs', '-quiet', '-R', ...flags, '-o', image, '-graft-points', ...points];
-  const done = await runBound('xorriso', args).catch((cause) => {
-    throw new LabEmulatorError('xorriso cannot be run', { advice: 'Run `kvm-dsm lab build`: it installs it.', cause });
-  });
-  if (done.code === 0) return;
-  throw new LabBuildError(`xorriso ended with ${done.code ?? done.signal}:\n${done.output.trim()}`, {
-    advice: 'Is there room on the disk?',
-  });
 }
 
 /** Keeps the disks that were used last. A guest that runs keeps its own open. */

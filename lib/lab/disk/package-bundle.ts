@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Plugin } from 'esbuild';
+import { autoLane, laneNames } from '../lanes/index.ts';
 import { packageRoot, runsFromSource } from '../paths.ts';
 import { mainInside } from './init.ts';
 
@@ -87,6 +88,10 @@ export async function bundlePackage(outdir: string, inside: string): Promise<voi
           // Inside a lab there is no lab: what is left out need not be read.
           on.onLoad({ filter: /\/lab\/index\.[jt]s$/ }, () => ({
             contents: "throw new Error('this is a machine of the lab: the lab is outside');",
+          }));
+          // Of the lanes, the command line has the names.
+          on.onLoad({ filter: /\/lab\/lanes\/index\.[jt]s$/ }, () => ({
+            contents: `export const laneNames = ${JSON.stringify(laneNames)}, autoLane = ${JSON.stringify(autoLane)};`,
           }));
           on.onLoad({ filter: /\/bundle\/import-module\.[jt]s$/ }, () => ({
             contents: 'const outer = importModule; export { outer as importModule };',

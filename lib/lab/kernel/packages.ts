@@ -1,3 +1,7 @@
+/** The Debian packages that the lab needs. */
+import { lanes } from '../lanes/index.ts';
+import type { Lane } from '../lanes/lane.ts';
+
 /** The Debian package that holds the lab kernel's source. */
 export const kernelSourcePackage = 'linux-source-6.12';
 
@@ -10,22 +14,11 @@ export const compilePackages = ['gcc', 'make', 'libc6-dev', 'bc', 'bison', 'flex
 /** What the lab kernel takes beside the compiler. */
 export const sourcePackages = [kernelSourcePackage, 'patch', 'tar', 'xz-utils'];
 
-/** What every boot takes: busybox for the guest's user space, xorriso for its disk, util-linux to end with us. */
-const guestPackages = ['busybox-static', 'xorriso', 'util-linux'];
+/** What every boot takes: busybox for the user space inside, xorriso for its disk, util-linux to end with us. */
+const machinePackages = ['busybox-static', 'xorriso', 'util-linux'];
 
-/** What the vmx lane takes. bochs itself is content with seabios for vgabios, but does not start. */
-export const vmxPackages = [
-  ...guestPackages,
-  'bochs',
-  'bochs-term',
-  'bochsbios',
-  'vgabios',
-  'isolinux',
-  'syslinux-common',
-];
-
-/** What the svm lane takes. */
-export const svmPackages = [...guestPackages, 'qemu-system-x86', 'seabios'];
+/** What booting a lane takes. */
+export const lanePackages = ({ packages }: Lane): string[] => [...machinePackages, ...packages];
 
 /** Everything that `lab build` asks for. */
-export const allPackages = [...new Set([...sourcePackages, ...compilePackages, ...vmxPackages, ...svmPackages])];
+export const allPackages = [...new Set([...sourcePackages, ...compilePackages, ...lanes.flatMap(lanePackages)])];

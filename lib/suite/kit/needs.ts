@@ -1,4 +1,5 @@
 import type { capabilities } from '../../abi/kvm/capability.ts';
+import { laneHere } from '../../host/lane.ts';
 import { irqForwardingParameter } from '../../kvm/vfio/kvm-device.ts';
 import { labFunction } from '../../kvm/vfio/lab-function.ts';
 import { reservedExitParameters } from '../../probe/reserved-exits.ts';
@@ -101,9 +102,7 @@ export const readableConfig = need("the kernel's configuration", ({ facts }) =>
 );
 
 /** KVM_GUESTDBG_SINGLESTEP gets a guest on. */
-export const steps = need('single steps', ({ facts }) =>
-  facts.on === 'vmx' ? 'Bochs reports a single step before the first instruction, not behind it' : null,
-);
+export const steps = need('single steps', () => laneHere?.quirks.stepsBeforeFirst ?? null);
 
 /** A machine of the lab: what may take the kernel down with it belongs there. */
 export const disposableKernel = need('a machine of the lab', ({ facts }) =>

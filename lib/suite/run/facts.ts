@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { release, version } from 'node:os';
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { readKernelConfig } from '../../host/kernel-config.ts';
+import { laneHere } from '../../host/lane.ts';
 import type { Kvm } from '../../kvm/kvm.ts';
 import { knowsInjection, probeIcrWrite } from '../../probe/icr-write.ts';
 
@@ -47,7 +48,7 @@ export function gatherFacts(kvm: Kvm, profile: DsmProfile): Facts {
   const runs = (module: string, flag: string) =>
     flags.includes(flag) && Object.keys(parameters).some((key) => key.startsWith(`${module}.`));
   return {
-    on: process.env.KVM_DSM_LANE ?? 'host',
+    on: laneHere?.name ?? 'host',
     kernel: release(),
     build: version(),
     config: config && { source: config.source, lines: config.text.match(CONFIG_LINES) ?? [] },

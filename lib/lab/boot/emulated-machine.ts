@@ -1,0 +1,195 @@
+/** One emulated machine from its start to its end: the emulator's process, what comes by its lines, and its watch. */
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Emulator, Invocation } from '../lanes/lane.ts';
+import { spawnBound } from '../process.ts';
+import type { Report } from '../progress.ts';
+import { type ConsoleEvent, ConsoleReader } from './console.ts';
+import { type Failure, noLine, noMedium, panicked, readerGone } from './failures.ts';
+import { judge } from './judgement.ts';
+import type { Limits } from './limits.ts';
+import { flushed, type Line, passOn } from './lines.ts';
+import { dropScreen } from './screen.ts';
+import { Watch } from './watch.ts';
+
+/** What a machine is started and watched with. */
+export interface EmulatedMachineOptions {
+  emulator: Emulator;
+  invocation: Invocation;
+  dir: string;
+  /** Kernel log and marks; standard output (and input); standard error. */
+  lines: [Line, Line, Line];
+  stdout: NodeJS.WritableStream;
+  stderr: NodeJS.WritableStream;
+  /** Called when the command begins, with the line that carries its input. */
+  onReady?: ((line: Socket) => void) | undefined;
+  report: Report;
+  /** Takes the marks that are not init's. */
+  onMark?: ((word: string, rest: string) => void) | undefined;
+  limits: Limits;
+  /** The command's own limit; none for a person at a terminal. */
+  timeoutSeconds: number | undefined;
+}
+
+/** How often the watch looks. */
+const WATCH_MS = 250;
+
+export class EmulatedMachine {
+  readonly #options: EmulatedMachineOptions;
+  readonly #console = new ConsoleReader();
+  readonly #child: ChildProcess;
+  readonly #watch: Watch;
+  /** The emulator has come as far as its serial lines. */
+  #connected = false;
+  #failure: Failure | undefined;
+  #oops: string | undefined;
+  #exitCode: number | undefined;
+  #screen: { close(): void } | undefined;
+
+  constructor(options: EmulatedMachineOptions) {
+    this.#options = options;
+    const { emulator, invocation, dir } = options;
+    const log = openSync(join(dir, 'output.log'), 'w');
+    this.#child = spawnBound(emulator.path, invocation.args, {
+      cwd: dir,
+      env: invocation.env,
+      stdio: ['ignore', 'ignore', log],
+      // Ctrl-C at the terminal is for us alone.
+      detached: true,
+    });
+    closeSync(log);
+    this.#watch = new Watch(this.#child.pid, options.limits, options.timeoutSeconds);
+  }
+
+  /** Ends the machine at once. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  /** Waits for the machine's end; answers the command's exit code, or throws what went wrong. */
+  async run(): Promise<number> {
+    const { lines, stdout, stderr, onReady, emulator, dir } = this.#options;
+    const ended = new Promise<string>((resolve) => {
+      this.#child.once('error', (error) => resolve(error.message));
+      this.#child.once('exit', (code, signal) => resolve(signal ? `signal ${signal}` : `exit code ${code}`));
+    });
+    const outputs = [stdout, stderr];
+    const drained = lines.map(async (line, index) => {
+      // An emulator that ends early may never connect.
+      const socket = await Promise.race([line.connected, ended.then(() => undefined)]);
+      if (!socket) return;
+      this.#connected = true;
+      const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+      if (index === 0) socket.on('data', (bytes) => this.#listen(bytes));
+      else passOn(socket, outputs[index - 1]!, this.#reading);
+      if (index === 1) this.#onReady = () => onReady?.(socket);
+      socket.resume();
+      await closed;
+    });
+    const watch = setInterval(() => this.#look(), WATCH_MS);
+    try {
+      const how = await ended;
+      for (const line of lines) line.connected.then((socket) => socket.resume());
+      await Promise.all(drained);
+      await Promise.all(outputs.map(flushed));
+      return judge({
+        how,
+        failure: this.#failure,
+        oops: this.#oops,
+        exitCode: this.#exitCode,
+        connected: this.#connected,
+        stage: this.#watch.stage,
+        emulator,
+        dir,
+        log: this.#console.tail(),
+      });
+    } finally {
+      clearInterval(watch);
+      this.#screen?.close();
+      for (const line of lines) line.close();
+    }
+  }
+
+  #onReady = () => {};
+
+  readonly #reading = {
+    came: () => this.#watch.wrote(),
+    gone: () => this.#fail(readerGone()),
+  };
+
+  #listen(bytes: Buffer): void {
+    for (const event of this.#console.feed(bytes)) this.#handle(event);
+  }
+
+  #handle(event: ConsoleEvent): void {
+    if (event.type === 'oops') {
+      this.#oops ??= event.text;
+      this.#watch.oopsed();
+    } else if (event.type === 'panic') {
+      // The rest of the report is still on its way.
+      this.#fail(panicked(event.text), 1000);
+    } else this.#mark(event.word, event.rest);
+  }
+
+  #mark(word: string, rest: string): void {
+    this.#watch.signOfLife();
+    switch (word) {
+      case 'boot':
+        // It has its terminal by now.
+        if (this.#child.pid !== undefined) this.#screen = dropScreen(this.#child.pid);
+        this.#watch.enter('starting');
+        break;
+      case 'alive':
+        this.#watch.toldUptime(Number(rest));
+        break;
+      case 'kvm':
+        if (rest === 'no') this.#options.report(`the lab's kernel offers no /dev/kvm${this.#aboutKvm()}`);
+        break;
+      case 'note':
+        this.#options.report(rest);
+        break;
+      case 'no-medium':
+        this.#fail(noMedium(rest));
+        break;
+      case 'no-line':
+        this.#fail(noLine(rest));
+        break;
+      case 'ready':
+        this.#watch.enter('running');
+        this.#onReady();
+        break;
+      case 'exit':
+        this.#exitCode = Number(rest);
+        this.#watch.enter('ending');
+        break;
+      case 'bye':
+        // All output has left the machine: the rest of its shutdown is of no use.
+        this.#watch.enter('over');
+        this.kill();
+        break;
+      default:
+        this.#options.onMark?.(word, rest);
+    }
+  }
+
+  #aboutKvm(): string {
+    const said = this.#console.tail(100).filter((line) => /kvm/i.test(line));
+    return said.length > 0 ? `: ${said.join('; ')}` : '';
+  }
+
+  #look(): void {
+    if (this.#failure) return;
+    const verdict = this.#watch.check();
+    if (verdict === 'end') this.kill();
+    else if (verdict) this.#fail(verdict);
+  }
+
+  /** The run has failed: the machine ends, and the log goes into the error when all of it is here. */
+  #fail(failure: Failure, afterMs = 0): void {
+    if (this.#failure) return;
+    this.#failure = failure;
+    setTimeout(() => this.kill(), afterMs).unref();
+  }
+}

@@ -1,0 +1,79 @@
+/** What a run of the lab fails with, by its cause, and the advice that goes with it. */
+import {
+  LabBootError,
+  LabDeadlineError,
+  type LabError,
+  LabFrozenError,
+  LabInterruptedError,
+  LabPanicError,
+} from '../errors.ts';
+import { lanes } from '../lanes/index.ts';
+
+/** Makes the error, when all of the kernel's log is here. */
+export type Failure = (log: string[]) => LabError;
+
+export function readerGone(): Failure {
+  return () => new LabInterruptedError('the reader of the output has gone', { advice: 'Run it again.' });
+}
+
+export function panicked(text: string): Failure {
+  return (log) =>
+    new LabPanicError(`the lab's kernel panicked: ${text}`, log, {
+      advice: 'The log above has the cause; the lab starts afresh with every run.',
+    });
+}
+
+export function notBooted(seconds: number): Failure {
+  return (log) =>
+    new LabBootError(`the kernel did not reach user space within ${Math.round(seconds)} s`, log, {
+      unexplained: true,
+      advice:
+        'It needs CONFIG_BLK_DEV_INITRD, CONFIG_SERIAL_8250_CONSOLE, CONFIG_PRINTK and CONFIG_BINFMT_SCRIPT: ' +
+        'compare its configuration with kernel/lab.config.',
+    });
+}
+
+/** @param disks those that it found, separated by spaces */
+export function noMedium(disks: string): Failure {
+  const seen = disks ? `it found the disks ${disks}` : 'it found no disk';
+  const options = lanes.map(({ name, diskOptions }) => `${diskOptions} (${name})`);
+  return (log) =>
+    new LabBootError(`the kernel cannot read the lab's disk: ${seen}, none of them with the lab's files`, log, {
+      advice: `It needs CONFIG_ISO9660_FS, and ${options.join(' or ')}, built in.`,
+    });
+}
+
+export function noLine(name: string): Failure {
+  return (log) =>
+    new LabBootError(`the kernel has no serial line ${name}, and the lab needs three`, log, {
+      advice: 'Build it with CONFIG_SERIAL_8250_NR_UARTS=4 and CONFIG_SERIAL_8250_RUNTIME_UARTS=4.',
+    });
+}
+
+/** @param threads where those of the emulator are: one that computes and one that waits are different faults */
+export function frozen(silent: { wall: number; cpu: number }, uptime: number, threads: readonly string[]): Failure {
+  const used = `${silent.cpu.toFixed(1)} s of CPU time`;
+  return (log) =>
+    new LabFrozenError(
+      [
+        `the lab's machine froze: no sign of life for ${Math.round(silent.wall)} s, the last one at guest time ${uptime} s`,
+        `The emulator used ${used} meanwhile, and is here:`,
+        ...threads.map((thread) => `  ${thread}`),
+      ].join('\n'),
+      log,
+      {
+        advice:
+          'Does a guest spin with interrupts disabled (EFLAGS.IF=0) and without exits? Bochs never interrupts such a ' +
+          'guest: let it exit now and then, or enable interrupts.',
+      },
+    );
+}
+
+export function overdue(limit: number, seconds: number): Failure {
+  return (log) =>
+    new LabDeadlineError(
+      `the command had ${limit} s and did not end: stopped after ${Math.round(seconds)} s, the machine itself alive`,
+      log,
+      { advice: 'Give it more time with --timeout, or find out what it waits for.' },
+    );
+}

@@ -1,0 +1,44 @@
+/** What ends a run from outside: an abort, or a signal, which then ends this process as it would have. */
+import { LabInterruptedError } from '../errors.ts';
+
+const deadly: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/** Catches both while a run goes on. */
+export class Interruption {
+  readonly #signal: AbortSignal | undefined;
+  #machine: { kill(): void } | undefined;
+  #caught: NodeJS.Signals | undefined;
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+    signal?.addEventListener('abort', this.#stop);
+    for (const name of deadly) process.on(name, this.#catch);
+  }
+
+  /** The machine that is to be ended. */
+  watch(machine: { kill(): void }): void {
+    this.#machine = machine;
+    if (this.#signal?.aborted || this.#caught) machine.kill();
+  }
+
+  /** Throws if an interruption has come. */
+  check(): void {
+    if (!this.#caught && !this.#signal?.aborted) return;
+    throw new LabInterruptedError(`interrupted${this.#caught ? ` by ${this.#caught}` : ''}`, {
+      advice: 'Run it again.',
+    });
+  }
+
+  done(): void {
+    this.#signal?.removeEventListener('abort', this.#stop);
+    for (const name of deadly) process.off(name, this.#catch);
+    if (this.#caught) process.kill(process.pid, this.#caught);
+  }
+
+  #stop = () => this.#machine?.kill();
+
+  #catch = (name: NodeJS.Signals) => {
+    this.#caught = name;
+    this.#stop();
+  };
+}

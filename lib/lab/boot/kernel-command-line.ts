@@ -1,0 +1,12 @@
+/** The command line of the lab's kernel. */
+import { initCpus } from '../disk/init.ts';
+import type { Emulator, Lane } from '../lanes/lane.ts';
+
+const common = ['console=ttyS0,115200', 'quiet', 'panic=-1', 'printk.devkmsg=on', 'no_timer_check'];
+
+/** The lane's words, and behind them, so that it wins, what the user adds. */
+export function kernelCommandLine(lane: Lane, emulator: Emulator, extra: string | undefined, verbose: boolean): string {
+  const words = verbose ? common.map((word) => (word === 'quiet' ? 'ignore_loglevel' : word)) : common;
+  const cpus = lane.initCpus === null ? [] : [`${initCpus}=${lane.initCpus.toString(16)}`];
+  return [...words, ...lane.kernelWords(emulator), ...cpus, ...(extra ? [extra] : [])].join(' ');
+}

@@ -1,0 +1,85 @@
+/** The emulator of a lane: found, asked what it is, and remembered. */
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
+import { LabEmulatorError } from '../errors.ts';
+import { cacheDir, emulatorsFile } from '../paths.ts';
+import { ask } from './ask.ts';
+import { lanes } from './index.ts';
+import type { Emulator, EmulatorKind, Lane } from './lane.ts';
+
+/** The emulator for a lane: the given binary, else the one that the PATH has. Throws a LabEmulatorError otherwise. */
+export function findEmulator(lane: Lane, given?: string): Emulator {
+  const { binary, kind } = lane.emulator;
+  const path = given === undefined ? onPath(binary) : given.includes('/') ? resolve(given) : onPath(given);
+  if (!path || !existsSync(path)) {
+    throw new LabEmulatorError(`the emulator ${given ?? binary} for the ${lane.name} lane is not there`, {
+      advice: given ? 'Check the path given by --emulator.' : 'Run `kvm-dsm lab build`: it installs what is missing.',
+    });
+  }
+  const emulator = identify(realpathSync(path));
+  if (emulator.kind !== kind) {
+    const each = kinds().map(({ title, emulates }) => `${title} emulates ${emulates}`);
+    throw new LabEmulatorError(`${path} is ${emulator.kind}, and the ${lane.name} lane needs ${kind}`, {
+      advice: `${each.join(', ')}: choose the other lane or the other binary.`,
+    });
+  }
+  return emulator;
+}
+
+function onPath(name: string): string | undefined {
+  const dirs = [...(process.env.PATH ?? '').split(delimiter), '/usr/bin', '/usr/local/bin'];
+  return dirs.map((dir) => join(dir, name)).find((path) => existsSync(path));
+}
+
+/** Those that some lane takes, each once. */
+function kinds(): EmulatorKind[] {
+  return [...new Map(lanes.map(({ emulator }) => [emulator.kind, emulator])).values()];
+}
+
+/** Finds out what a binary is. Asked once per binary: the answer is kept while its size and time stay. */
+function identify(path: string): Emulator {
+  const { size, mtimeMs } = statSync(path);
+  const stamp = `${size} ${mtimeMs}`;
+  const known = readKnown();
+  const found = known[path];
+  if (found?.stamp === stamp && found.recipe === recipe && stillHolds(found.emulator)) return found.emulator;
+  const emulator = identifyNow(path);
+  mkdirSync(cacheDir(), { recursive: true });
+  const file = emulatorsFile();
+  const text = JSON.stringify({ ...known, [path]: { stamp, recipe, emulator } }, null, 2);
+  // By a rename, for those who read it meanwhile.
+  writeFileSync(`${file}.${process.pid}`, `${text}\n`);
+  renameSync(`${file}.${process.pid}`, file);
+  return emulator;
+}
+
+/** Raised when the questions change. */
+const recipe = 2;
+
+type Known = Record<string, { stamp: string; recipe: number; emulator: Emulator }>;
+
+function readKnown(): Known {
+  try {
+    return JSON.parse(readFileSync(emulatorsFile(), 'utf8')) as Known;
+  } catch {
+    return {};
+  }
+}
+
+function stillHolds(emulator: Emulator): boolean {
+  return kinds().some(({ kind, stillHolds }) => kind === emulator.kind && stillHolds(emulator));
+}
+
+function identifyNow(path: string): Emulator {
+  const help = ask(path, ['--help']);
+  const found = kinds().find((kind) => kind.recognizes(help));
+  if (found) return found.probe(path, help);
+  throw new LabEmulatorError(
+    `${path} is neither ${kinds()
+      .map(({ title }) => title)
+      .join(' nor ')}`,
+    {
+      advice: `\`${path} --help\` has to print the help of one of them.`,
+    },
+  );
+}

@@ -1,0 +1,23 @@
+/** The lanes that there are. A new one is a file beside this one and its name here. */
+import type { Lane } from './lane.ts';
+import { svmQemu } from './svm-qemu.ts';
+import { vmxBochs } from './vmx-bochs.ts';
+
+const known = [vmxBochs, svmQemu] as const;
+
+/** What `--on` takes for a lane. */
+export type LaneName = (typeof known)[number]['name'];
+
+/** In the order in which they are told. */
+export const lanes: readonly Lane[] = known;
+
+/** Their names. */
+export const laneNames: readonly LaneName[] = known.map(({ name }) => name);
+
+/** The lane that is taken where none is named: that of the CPUs that the series is written for. */
+export const autoLane: LaneName = vmxBochs.name;
+
+/** The lane of a name. */
+export function laneNamed(name: LaneName): Lane {
+  return known.find((lane) => lane.name === name)!;
+}

@@ -1,0 +1,70 @@
+/** What a lane is: an emulated machine with KVM in it. Each is one file beside this one, and a line in index.ts. */
+import type { LaneFacts } from '../../host/lane.ts';
+
+/** An emulator that can be used, with what was found out about it. */
+export interface Emulator {
+  path: string;
+  /** Its kind's name. */
+  kind: string;
+  version: string;
+}
+
+/** An emulator that the lab knows: how to find it, and what to ask it. */
+export interface EmulatorKind<E extends Emulator = Emulator> {
+  /** As `lab status --json` has it. */
+  readonly kind: E['kind'];
+  /** As its makers write it. */
+  readonly title: string;
+  /** The program to look for. */
+  readonly binary: string;
+  /** The virtualization that its CPUs have. */
+  readonly emulates: string;
+  /** Whether `--help` said what this emulator says. */
+  recognizes(help: string): boolean;
+  /** Finds out what the lab has to know. Throws a LabEmulatorError if the lab cannot use it. */
+  probe(path: string, help: string): E;
+  /** Whether an earlier answer still holds, the binary itself being the same. */
+  stillHolds(emulator: E): boolean;
+}
+
+/** What a machine is started with. */
+export interface MachineParts {
+  /**
+   * The run's own folder: the emulator works in it, so that no path has to be quoted in its configuration. It holds the
+   * initial RAM disk as `initrd` and the data disk as `medium.iso`.
+   */
+  dir: string;
+  kernel: string;
+  cmdline: string;
+}
+
+/** Where a line's socket listens: at a path, or on a TCP port of the loopback. */
+export interface LineAddress {
+  path: string;
+  port: number;
+}
+
+/** How the emulator is called; its working directory is the run's folder. */
+export interface Invocation {
+  args: string[];
+  env: NodeJS.ProcessEnv;
+}
+
+/** All that one lane is. */
+export interface Lane<E extends Emulator = Emulator> extends LaneFacts {
+  readonly emulator: EmulatorKind<E>;
+  /** The Debian packages that it takes beside those that every lane takes. */
+  readonly packages: readonly string[];
+  /** How many CPUs the machine has. */
+  readonly cpus: number;
+  /** Those of them that processes may run on, as a mask; `null`: all. */
+  readonly initCpus: number | null;
+  /** What the emulator can connect a serial line to. */
+  readonly lineKind: 'tcp' | 'unix';
+  /** The kernel options by which the kernel reads its disks. */
+  readonly diskOptions: string;
+  /** What this machine's kernel has to be told. */
+  kernelWords(emulator: E): string[];
+  /** Puts the machine's files into the run's folder and says how to start the emulator. */
+  layOut(emulator: E, parts: MachineParts, lines: readonly LineAddress[]): Promise<Invocation> | Invocation;
+}
