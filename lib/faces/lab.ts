@@ -9,7 +9,7 @@ export {
   type LabOptions,
   type LabRunOptions,
   type LabStatus,
-  type Lane,
+  type LaneName,
   type Limits,
   labShell,
   labStatus,
