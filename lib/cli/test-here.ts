@@ -1,6 +1,6 @@
 import type { Check } from '../suite/check.ts';
-import { type RunEnd, runLocally, type Sink } from '../suite/run/local.ts';
-import type { Item } from '../suite/run/plan.ts';
+import type { Item, Sink } from '../suite/run/protocol.ts';
+import { type RunEnd, superviseWorkers } from '../suite/run/supervisor.ts';
 import { SUITE_WORKER } from './test-options.ts';
 
 /** What the part of a run that is done on one machine depends on. */
@@ -36,5 +36,5 @@ export function testHere(
     mark,
     endWhenBroken: mark !== null,
   };
-  return runLocally(items, options, sink);
+  return superviseWorkers(items, options, sink);
 }

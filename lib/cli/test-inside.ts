@@ -4,9 +4,10 @@ import { marker } from '../lab/disk/init.ts';
 import { loadSubjects } from '../runner/suite-checks.ts';
 import { checksById } from '../suite/check.ts';
 import type { Facts } from '../suite/run/facts.ts';
-import type { RunEnd } from '../suite/run/local.ts';
-import { checkOf, type Item } from '../suite/run/plan.ts';
-import { judge, type Outcome } from '../suite/run/verdict.ts';
+import { judge } from '../suite/run/judge.ts';
+import { checkOf } from '../suite/run/plan.ts';
+import type { Item, Outcome } from '../suite/run/protocol.ts';
+import type { RunEnd } from '../suite/run/supervisor.ts';
 import { type PartOptions, testHere } from './test-here.ts';
 
 /** The word in the kernel's log, behind the lab's marker, that names the check which begins. */

@@ -6,10 +6,11 @@ import { bundleModule } from '../runner/bundle/module.ts';
 import { checksModule, loadSubjects } from '../runner/suite-checks.ts';
 import { type Check, checksById, type Subject } from '../suite/check.ts';
 import { reporterNamed } from '../suite/report/index.ts';
-import { conduct, type Executor } from '../suite/run/conduct.ts';
 import { unknownFacts } from '../suite/run/facts.ts';
-import { planOf, select, sparing } from '../suite/run/plan.ts';
-import { exitCodeOf } from '../suite/run/verdict.ts';
+import { exitCodeOf } from '../suite/run/judge.ts';
+import { planOf, select } from '../suite/run/plan.ts';
+import type { Executor } from '../suite/run/protocol.ts';
+import { runPlan, sparing } from '../suite/run/run.ts';
 import type { GlobalOptions } from '../target/options.ts';
 import { paint } from '../target/paint.ts';
 import { choosePlace } from '../target/target.ts';
@@ -53,7 +54,7 @@ async function runSuite(
   });
   const unknown = unknownFacts(place, options.device, options.profile);
   const run = { items, checks, seed, repeat, shuffle, strict, bail, executor, reporter, unknown, package: version() };
-  const { totals, error } = await conduct(run);
+  const { totals, error } = await runPlan(run);
   // Every check may have a verdict, and still something is wrong: an oops that came behind the last one, say.
   return error === undefined ? exitCodeOf(totals) : 1;
 }

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cacheDir } from '../../lib/lab/paths.ts';
-import type { Result } from '../../lib/suite/run/verdict.ts';
+import type { Result } from '../../lib/suite/run/judge.ts';
 
 /** What became of a check. */
 export type Seen = Pick<Result, 'verdict' | 'cause' | 'reason' | 'ms'>;

@@ -7,14 +7,14 @@ import { type Machine, type MachineOptions, machine } from '../../script/machine
 import { Random } from '../../script/random.ts';
 import { Session } from '../../script/session.ts';
 import { CheckError, Skipped } from '../errors.ts';
-import type { World } from './needs.ts';
+import type { TestedHost } from './needs.ts';
 
 /**
  * What a check works with. Machines are new for each check, and closed behind it. A check has to prove that its guests
  * ran: each of its machines made an exit, or it counted an effect of them.
  */
 export class CheckContext {
-  readonly #world: World;
+  readonly #world: TestedHost;
   readonly #session = Session.current;
   readonly #machines: Machine[] = [];
   readonly #own: Disposable[] = [];
@@ -24,12 +24,12 @@ export class CheckContext {
   /** Depends on the run's seed, the check's id and the round alone. */
   readonly random: Random;
 
-  constructor(world: World, seed: number) {
+  constructor(world: TestedHost, seed: number) {
     this.#world = world;
     this.random = new Random(seed);
   }
 
-  get facts(): World['facts'] {
+  get facts(): TestedHost['facts'] {
     return this.#world.facts;
   }
 

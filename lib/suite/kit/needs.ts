@@ -6,7 +6,7 @@ import { reservedExitParameters } from '../../probe/reserved-exits.ts';
 import type { Facts } from '../run/facts.ts';
 
 /** What a need is asked about. */
-export interface World {
+export interface TestedHost {
   facts: Facts;
   /** KVM_CHECK_EXTENSION on the device. */
   capability(cap: keyof typeof capabilities): number;
@@ -17,7 +17,7 @@ export interface Need {
   /** For documents: a few words. */
   name: string;
   /** Why it is not there, for a person; `null` if it is. */
-  missing(world: World): string | null;
+  missing(world: TestedHost): string | null;
 }
 
 function need(name: string, missing: Need['missing']): Need {

@@ -6,8 +6,8 @@ import type { Machine, MachineOptions } from '../../script/machine/machine.ts';
 import type { ProgramOptions } from '../../script/machine/vcpu.ts';
 import type { CheckContext } from './context.ts';
 import { Driver } from './drive.ts';
+import { type ForwardedWrite, forwardedWrites, sameRows } from './forwarded-writes.ts';
 import { DONE_PORT, icr, icr2, type LapicWrite, writeInstruction } from './guests.ts';
-import { sameRows, type Told, toldIn } from './notices.ts';
 
 /** For other exits: these ports, from here on, belong to no device. */
 export const OTHER_PORT = 0x12;
@@ -66,15 +66,15 @@ const programOf = (code: readonly Instruction[]) => flat32(...opening, ...code, 
 export const CODE_OFFSET = flat32(...opening).bytes.length;
 
 /** The writes that exits tell of, without the first one. */
-export function told(exits: Iterable<Exit>): Told[] {
-  return toldIn(exits).filter(({ value }) => value !== PRIME.value);
+export function writesIn(exits: Iterable<Exit>): ForwardedWrite[] {
+  return forwardedWrites(exits).filter(({ value }) => value !== PRIME.value);
 }
 
 /** Throws CheckError unless each of these writes came out as often as it is there, in whatever order, and no other did. */
 export function checkEachOnce(exits: Iterable<Exit>, writes: readonly LapicWrite[], of = ''): void {
-  const seen = told(exits);
+  const seen = writesIn(exits);
   const keys = new Map([...writes, ...seen].map((write) => [keyOf(write), write]));
-  const rows = (list: readonly (LapicWrite | Told)[]) => {
+  const rows = (list: readonly (LapicWrite | ForwardedWrite)[]) => {
     const counts = new Map<string, number>();
     for (const one of list) counts.set(keyOf(one), (counts.get(keyOf(one)) ?? 0) + 1);
     return [...keys].map(([key, { register, value }]) => ({ register, value, times: `${counts.get(key) ?? 0} times` }));
@@ -82,7 +82,7 @@ export function checkEachOnce(exits: Iterable<Exit>, writes: readonly LapicWrite
   sameRows(`the writes${of}`, rows(seen), rows(writes));
 }
 
-const keyOf = ({ register, value }: LapicWrite | Told) => `${register} ${value}`;
+const keyOf = ({ register, value }: LapicWrite | ForwardedWrite) => `${register} ${value}`;
 
 /** Answers a read from DEVICE, which is the last exit: struct kvm_run, mmio.data. */
 export function answer({ vcpu }: Pick<Driver, 'vcpu'>, value: number): void {

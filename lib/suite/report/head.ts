@@ -1,4 +1,4 @@
-import type { Head } from '../run/conduct.ts';
+import type { Head } from '../run/reporter.ts';
 
 /** A report's head as names and values, for the formats that have comments or properties. */
 export function headLines({

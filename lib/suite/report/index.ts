@@ -1,4 +1,4 @@
-import type { Reporter } from '../run/conduct.ts';
+import type { Reporter } from '../run/reporter.ts';
 import { jsonReporter } from './json.ts';
 import { junitReporter } from './junit.ts';
 import { ktapReporter } from './ktap.ts';

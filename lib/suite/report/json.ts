@@ -1,5 +1,5 @@
-import type { Head, Reporter } from '../run/conduct.ts';
 import { checkOf } from '../run/plan.ts';
+import type { Head, Reporter } from '../run/reporter.ts';
 
 /** One JSON document, at the end. */
 export function jsonReporter(write: (text: string) => void): Reporter {

@@ -1,6 +1,6 @@
 import { subjectOf } from '../check.ts';
-import type { Head, Reporter, Summary } from '../run/conduct.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
+import type { Head, Reporter, Summary } from '../run/reporter.ts';
 import { headLines } from './head.ts';
 
 /** JUnit XML, at the end: a test suite per subject. */

@@ -1,7 +1,8 @@
 import { subjectOf } from '../check.ts';
-import type { Head, Reporter } from '../run/conduct.ts';
-import { bySubject, checkOf, type Item, nameOf } from '../run/plan.ts';
-import type { Result } from '../run/verdict.ts';
+import type { Result } from '../run/judge.ts';
+import { bySubject, checkOf, nameOf } from '../run/plan.ts';
+import type { Item } from '../run/protocol.ts';
+import type { Head, Reporter } from '../run/reporter.ts';
 import { headLines } from './head.ts';
 
 /** KTAP version 1, one test per subject with its checks below it, and the totals that kselftest prints. */

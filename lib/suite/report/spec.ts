@@ -1,7 +1,8 @@
 import { subjectOf } from '../check.ts';
-import type { Head, Reporter, Summary } from '../run/conduct.ts';
-import { checkOf, type Item, nameOf } from '../run/plan.ts';
-import { type Result, type Verdict, verdicts } from '../run/verdict.ts';
+import { type Result, type Verdict, verdicts } from '../run/judge.ts';
+import { checkOf, nameOf } from '../run/plan.ts';
+import type { Item } from '../run/protocol.ts';
+import type { Head, Reporter, Summary } from '../run/reporter.ts';
 
 export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
 

@@ -1,6 +1,6 @@
-import type { Head, Reporter } from '../run/conduct.ts';
+import type { Result } from '../run/judge.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
-import type { Result } from '../run/verdict.ts';
+import type { Head, Reporter } from '../run/reporter.ts';
 import { headLines } from './head.ts';
 
 /** TAP version 14: one test point per check, with YAML where it did not pass. */

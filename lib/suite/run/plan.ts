@@ -1,17 +1,7 @@
+/** Which checks run, in which order. */
 import { Random } from '../../script/random.ts';
 import { type Check, checksById, type Subject, subjectOf } from '../check.ts';
-import type { Executor } from './conduct.ts';
-
-/** One check at its place in a run. */
-export interface Item {
-  /** From 0. */
-  n: number;
-  id: string;
-  /** From 1; above 1 only where the suite is repeated. */
-  round: number;
-  /** What the lab's kernel does wrong meanwhile, a name of faults.ts or `none`; without it, what it did before. */
-  fault?: string;
-}
+import type { Item } from './protocol.ts';
 
 export interface PlanOptions {
   /** Parts of ids, or globs of whole ones; none: all. */
@@ -72,15 +62,4 @@ export function checkOf(checks: ReadonlyMap<string, Check>, item: Item): Check {
   const check = checks.get(item.id);
   if (!check) throw new Error(`the plan names ${item.id}, which is no check`);
   return check;
-}
-
-/** Leaves out the checks that may take the kernel down, and says so. */
-export function sparing(executor: Executor, checks: ReadonlyMap<string, Check>): Executor {
-  return async (items, sink) => {
-    const spared = items.filter((item) => checkOf(checks, item).destructive);
-    const reason = 'it may take the kernel down: --destructive runs it, in the lab';
-    for (const item of spared) if (!sink.outcome(item, { kind: 'skip', reason }, 0, 0)) return null;
-    const left = items.filter((item) => !spared.includes(item));
-    return left.length > 0 ? await executor(left, sink) : null;
-  };
 }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { bound, canBind } from '../../host/bound-process.ts';
 import { threadsOf } from '../../host/threads.ts';
-import type { Job, WorkerEvent } from './worker.ts';
+import type { Job, WorkerEvent } from './protocol.ts';
 
 /** How to start a process that reads a job and calls `work`. */
 export interface WorkerCommand {

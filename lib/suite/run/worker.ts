@@ -1,36 +1,15 @@
+/** The process that runs checks: a job on its standard input, events on its file descriptor 3. */
 import { writeFileSync, writeSync } from 'node:fs';
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { Kvm } from '../../kvm/kvm.ts';
 import { checksById, type Subject } from '../check.ts';
 import { FAULT_PARAMETER } from '../faults/table.ts';
-import type { World } from '../kit/needs.ts';
-import { type Facts, gatherFacts } from './facts.ts';
-import { runCheck } from './one.ts';
-import { checkOf, type Item } from './plan.ts';
+import type { TestedHost } from '../kit/needs.ts';
+import { gatherFacts } from './facts.ts';
+import { checkOf } from './plan.ts';
+import type { Job, Outcome, WorkerEvent } from './protocol.ts';
+import { runCheck } from './run-check.ts';
 import { seedOf } from './seed-of.ts';
-import type { Outcome } from './verdict.ts';
-
-/** What a worker process is told: on its standard input, as JSON. */
-export interface Job {
-  items: Item[];
-  seed: number;
-  device: string;
-  profile: string;
-  /** A module of checks instead of the suite's own. */
-  module: string | null;
-  /** What is written to the kernel's log before the number of each check that begins. */
-  mark: string | null;
-  /** What another worker of this run has found out. */
-  facts: Facts | null;
-}
-
-/** What a worker process tells: lines of JSON on its file descriptor 3. */
-export type WorkerEvent =
-  | { type: 'facts'; facts: Facts }
-  | { type: 'start'; n: number }
-  | { type: 'outcome'; n: number; outcome: Outcome; ms: number; exits: number }
-  /** The process ends here by itself: the next check belongs into a new one. */
-  | { type: 'retire' };
 
 const EVENTS = 3;
 
@@ -45,7 +24,7 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
   using kvm = Kvm.open(job.device, { profile });
   const facts = job.facts ?? gatherFacts(kvm, profile);
   tell({ type: 'facts', facts });
-  const world: World = { facts, capability: (cap) => kvm.checkExtension(cap) };
+  const world: TestedHost = { facts, capability: (cap) => kvm.checkExtension(cap) };
   for (const item of job.items) {
     tell({ type: 'start', n: item.n });
     if (job.mark !== null) writeFileSync('/dev/kmsg', `<0>${job.mark} ${item.n}\n`);

@@ -9,10 +9,10 @@ import type { Machine } from '../../script/machine/machine.ts';
 import { subject } from '../check.ts';
 import type { CheckContext } from '../kit/context.ts';
 import { Driver } from '../kit/drive.ts';
+import { answerToUnknown, otherHandles } from '../kit/foreign-ioctls.ts';
+import { forwardedExits } from '../kit/forwarded-writes.ts';
 import { icr, icr2, lapicWriter, runUntilDone } from '../kit/guests.ts';
 import { injection, type Need, capability as needsCapability, readableConfig } from '../kit/needs.ts';
-import { noticesIn } from '../kit/notices.ts';
-import { answerToUnknown, strangers } from '../kit/strangers.ts';
 
 const OPTION = 'CONFIG_KVM_DSM_IRQ_FORWARD=y';
 /** Numbers below this are asked for: more than any kernel has. */
@@ -41,7 +41,7 @@ const ipi = [icr2(0x7700_0000), icr(0x40f0)];
 /** Whether something comes out of a vCPU's ICR writes: how much, and what it says, is the claim of others. */
 function forwards(ctx: CheckContext, machine: Machine, id = 0): boolean {
   machine.vcpu(id).program(lapicWriter([...ipi, ...ipi]));
-  return noticesIn(new Driver(ctx, machine, id).untilDone()).length > 0;
+  return forwardedExits(new Driver(ctx, machine, id).untilDone()).length > 0;
 }
 
 export const capability = subject('capability', 'what the kernel says of itself agrees with what it does', [
@@ -120,7 +120,7 @@ export const capability = subject('capability', 'what the kernel says of itself 
     claim: 'The injection ioctls are none of the device and none of a vCPU: both answer as to a number that nobody has',
     source: 'patch 3/3, arch/x86/kvm/x86.c: kvm_arch_vm_ioctl; Documentation/virt/kvm/api.rst 4',
     run(ctx) {
-      for (const [what, handle] of strangers(ctx)) {
+      for (const [what, handle] of otherHandles(ctx)) {
         const unknown = answerToUnknown(ctx, handle, 16);
         for (const [name, { request, argument }] of Object.entries(ctx.profile.ioctls)) {
           const answer = ctx.answer(name, () => handle.ioctlRaw(request, new Uint8Array(argument.size)));

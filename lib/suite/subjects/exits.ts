@@ -13,9 +13,9 @@ import { subject } from '../check.ts';
 import { CheckError } from '../errors.ts';
 import type { CheckContext } from '../kit/context.ts';
 import { Driver } from '../kit/drive.ts';
+import { sameRows } from '../kit/forwarded-writes.ts';
 import { at, DONE_PORT } from '../kit/guests.ts';
 import { reservedExits, x2apic } from '../kit/needs.ts';
-import { sameRows } from '../kit/notices.ts';
 import { writeX2Icr } from '../kit/replay.ts';
 
 const EXTENSION = 'kernel/arch/x86/kvm/dsm_exit.c';

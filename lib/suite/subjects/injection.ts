@@ -8,9 +8,9 @@ import type { Machine } from '../../script/machine/machine.ts';
 import { type Check, type Shortfall, subject, table } from '../check.ts';
 import type { CheckContext } from '../kit/context.ts';
 import { Driver } from '../kit/drive.ts';
+import { forwardedWrites, sameRows } from '../kit/forwarded-writes.ts';
 import { DONE_PORT, icr, icr2, type LapicWrite } from '../kit/guests.ts';
 import { disposableKernel, injection as injecting, splitIrqchip, x2apic as x2apicOffered } from '../kit/needs.ts';
-import { sameRows, toldIn } from '../kit/notices.ts';
 import { type Arrived, SOURCE, sameAsLocal, writeX2Icr, x2apic, xapic } from '../kit/replay.ts';
 
 const PATCH = 'patch 3/3, arch/x86/kvm';
@@ -301,7 +301,7 @@ export const injection = subject('injection', 'what the ioctls of patch 3/3 repl
         machine.dsmIpi({ vcpuId: SOURCE, val: lapicRegisters[register], val2: value });
       for (const id of [SOURCE, 0]) {
         machine.vcpu(id).program(taker);
-        sameRows(`writes that vCPU ${id} tells of`, toldIn(new Driver(ctx, machine, id).untilDone()), []);
+        sameRows(`writes that vCPU ${id} tells of`, forwardedWrites(new Driver(ctx, machine, id).untilDone()), []);
       }
     },
   },

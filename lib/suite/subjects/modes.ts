@@ -8,9 +8,9 @@ import { flat32, type Instruction, mov32, nop, out8, rdmsr, read32, write32, wrm
 import type { Machine, MachineOptions } from '../../script/machine/machine.ts';
 import { subject, table } from '../check.ts';
 import type { CheckContext } from '../kit/context.ts';
+import { forwardedExits } from '../kit/forwarded-writes.ts';
 import { DONE_PORT, runUntilDone } from '../kit/guests.ts';
 import { capability, forwarding, x2apic } from '../kit/needs.ts';
-import { noticesIn } from '../kit/notices.ts';
 import { HOOK } from '../kit/sources.ts';
 
 const QUIRK = 'Documentation/virt/kvm/api.rst 7.31, KVM_X86_QUIRK_LAPIC_MMIO_HOLE';
@@ -54,7 +54,7 @@ async function runOn(machine: Machine, code: readonly Instruction[]): Promise<Ex
 
 /** An IPI of which something comes out: how much, and what it says, is the claim of others. */
 function expectForwarded(ctx: CheckContext, exits: readonly Exit[]): void {
-  ctx.ok(noticesIn(exits).length > 0, 'no write of ICR2 or ICR came out');
+  ctx.ok(forwardedExits(exits).length > 0, 'no write of ICR2 or ICR came out');
 }
 
 /** An exit without what a kernel with the series adds. */

@@ -7,9 +7,9 @@ import { PROGRAM } from '../../guest/layout.ts';
 import { type Check, subject } from '../check.ts';
 import type { CheckContext } from '../kit/context.ts';
 import { atOnce, type Driver, isPort } from '../kit/drive.ts';
+import { firstOnes, forwardedExits, sameRows } from '../kit/forwarded-writes.ts';
 import { at, DONE_PORT, type LapicWrite, writeInstruction as write } from '../kit/guests.ts';
 import { forwarding, steps } from '../kit/needs.ts';
-import { firstOnes, noticesIn, sameRows } from '../kit/notices.ts';
 import { SLOT } from '../kit/sources.ts';
 import {
   answer,
@@ -22,7 +22,7 @@ import {
   primed,
   primedMachine,
   range,
-  told,
+  writesIn,
 } from '../kit/writers.ts';
 
 const EXITS = `${SLOT}; Documentation/virt/kvm/api.rst 5: an exit is of the instruction before RIP`;
@@ -32,7 +32,7 @@ const VECTOR = 0xe0;
 
 /** That exactly these writes come out, in their order; more than once does not matter. */
 async function checkOrder(ctx: CheckContext, writes: readonly LapicWrite[]): Promise<void> {
-  sameRows('the writes', firstOnes(told((await primed(ctx, writes.map(write))).untilDone())), writes);
+  sameRows('the writes', firstOnes(writesIn((await primed(ctx, writes.map(write))).untilDone())), writes);
 }
 
 /**
@@ -41,7 +41,9 @@ async function checkOrder(ctx: CheckContext, writes: readonly LapicWrite[]): Pro
  * @param other what to call another exit; `null`: it does not count
  */
 function line(exits: readonly Exit[], other: (exit: Exit) => string | null): (number | string)[] {
-  const all = exits.map((exit) => (noticesIn([exit]).length > 0 ? told([exit])[0]?.value : other(exit)) ?? null);
+  const all = exits.map(
+    (exit) => (forwardedExits([exit]).length > 0 ? writesIn([exit])[0]?.value : other(exit)) ?? null,
+  );
   return firstOnes(all.filter((one) => one !== null));
 }
 
@@ -67,7 +69,7 @@ async function checkInterleaved(
 function atFirst(driver: Driver, read: () => number): [number, number][] {
   const seen = new Map<number, number>();
   driver.untilDone((exit) => {
-    for (const { value } of told([exit])) if (!seen.has(value)) seen.set(value, read());
+    for (const { value } of writesIn([exit])) if (!seen.has(value)) seen.set(value, read());
   });
   return [...seen];
 }
@@ -81,7 +83,7 @@ const port = (exit: Exit) =>
 async function checkInterrupted(ctx: CheckContext, interrupt: (driver: Driver) => Exit | string): Promise<void> {
   const writes = byTurns(8);
   const driver = await primed(ctx, writes.map(write));
-  sameRows('the writes', firstOnes(told(driver.untilDoneBehind(() => interrupt(driver)))), writes);
+  sameRows('the writes', firstOnes(writesIn(driver.untilDoneBehind(() => interrupt(driver)))), writes);
 }
 
 const checks: Check[] = [
@@ -149,7 +151,7 @@ const checks: Check[] = [
       ]);
       sameRows(
         'the values',
-        firstOnes(told(driver.untilDone())).map(({ value }) => value),
+        firstOnes(writesIn(driver.untilDone())).map(({ value }) => value),
         values,
       );
     },
@@ -249,7 +251,7 @@ const checks: Check[] = [
       const driver = await primed(ctx, writes.map(write));
       driver.vcpu.debug({ singleStep: true });
       const exits = driver.untilDone();
-      sameRows('the writes', firstOnes(told(exits)), writes);
+      sameRows('the writes', firstOnes(writesIn(exits)), writes);
       // The OUT that ends the program is the exit itself.
       const count = exits.filter(({ name }) => name === 'KVM_EXIT_DEBUG').length;
       ctx.ok(count >= writes.length, `${count} steps for ${writes.length} instructions that write`);
@@ -273,7 +275,7 @@ const checks: Check[] = [
           turn.over = isPort(exit, DONE_PORT);
           turn.exits.push(exit);
         }
-      for (const { id, exits } of turns) sameRows(`the writes of vCPU ${id}`, firstOnes(told(exits)), writes[id]!);
+      for (const { id, exits } of turns) sameRows(`the writes of vCPU ${id}`, firstOnes(writesIn(exits)), writes[id]!);
     },
   },
   {
@@ -289,7 +291,8 @@ const checks: Check[] = [
         writes.map((own) => own.map(write)),
       );
       const exits = await atOnce(ctx, machine, DONE_PORT);
-      for (const [id, own] of writes.entries()) sameRows(`the writes of vCPU ${id}`, firstOnes(told(exits[id]!)), own);
+      for (const [id, own] of writes.entries())
+        sameRows(`the writes of vCPU ${id}`, firstOnes(writesIn(exits[id]!)), own);
     },
   },
   {
@@ -304,7 +307,7 @@ const checks: Check[] = [
       const length = main.reduce((sum, one) => sum + one.length, 0);
       const handlers = { [VECTOR]: PROGRAM + CODE_OFFSET + length };
       const driver = await primed(ctx, [...main, write(nth(1)), write(nthSend(2)), iret], { handlers });
-      sameRows('the writes', firstOnes(told(driver.untilDone())), [nth(0), nth(1), nthSend(2), nth(3)]);
+      sameRows('the writes', firstOnes(writesIn(driver.untilDone())), [nth(0), nth(1), nthSend(2), nth(3)]);
     },
   },
   {

@@ -5,9 +5,9 @@ import { flat32, type Instruction, mov32, out8, store32, write32 } from '../../g
 import { type Check, subject, table } from '../check.ts';
 import type { CheckContext } from '../kit/context.ts';
 import { Driver } from '../kit/drive.ts';
+import { type ForwardedExit, forwardedExits, sameRows, withoutRepeats, writeOf } from '../kit/forwarded-writes.ts';
 import { at, DONE_PORT, icr, icr2, type LapicWrite, lapicWriter } from '../kit/guests.ts';
 import { forwarding } from '../kit/needs.ts';
-import { type DsmExit, noticesIn, sameRows, toldBy, withoutRepeats } from '../kit/notices.ts';
 import { HOOK } from '../kit/sources.ts';
 import { range } from '../kit/writers.ts';
 
@@ -38,19 +38,19 @@ interface Setup {
  * What a machine of its own tells of the last of these instructions' writes: behind a write that no claim is about, and
  * each once.
  */
-async function noticesOf(ctx: CheckContext, code: readonly Instruction[], setup: Setup = {}): Promise<DsmExit[]> {
+async function noticesOf(ctx: CheckContext, code: readonly Instruction[], setup: Setup = {}): Promise<ForwardedExit[]> {
   const machine = await ctx.machine({ apic: 'xapic', vcpus: setup.vcpus ?? 1 });
   const { vcpu } = machine.vcpu(0);
   if (setup.registers) vcpu.setLapicRegisters(setup.registers);
   machine.vcpu(0).program(flat32(write32(ICR2_ADDRESS, PRIME), out8(PRIMED_PORT), ...code, out8(DONE_PORT)));
   const driver = new Driver(ctx, machine);
   driver.until(PRIMED_PORT);
-  const notices = noticesIn(driver.untilDone()).filter(({ val, val2 }) => val !== PRIME && val2 !== PRIME);
+  const notices = forwardedExits(driver.untilDone()).filter(({ val, val2 }) => val !== PRIME && val2 !== PRIME);
   return withoutRepeats(notices);
 }
 
 /** As `noticesOf`, of plain writes. */
-function forwarded(ctx: CheckContext, writes: readonly LapicWrite[], setup: Setup = {}): Promise<DsmExit[]> {
+function forwarded(ctx: CheckContext, writes: readonly LapicWrite[], setup: Setup = {}): Promise<ForwardedExit[]> {
   return noticesOf(
     ctx,
     writes.map(({ register, value }) => write32(at(register), value)),
@@ -58,8 +58,8 @@ function forwarded(ctx: CheckContext, writes: readonly LapicWrite[], setup: Setu
   );
 }
 
-const of = (register: 'ICR' | 'ICR2', exits: readonly DsmExit[]) =>
-  exits.filter((exit) => toldBy(exit)?.register === register);
+const of = (register: 'ICR' | 'ICR2', exits: readonly ForwardedExit[]) =>
+  exits.filter((exit) => writeOf(exit)?.register === register);
 
 /** That val2 of ICR writes has a field's bits as they were written, whatever the other bits are. */
 async function checkField(
@@ -450,7 +450,7 @@ const checks: Check[] = [
       const logical = { destinationMode: 'logical' } as const;
       // The first one is no more than the vCPU's first write.
       machine.vcpu(0).program(lapicWriter([0, 1, 2].map((at) => send({ vector: VECTOR + at, ...logical }))));
-      const exits = withoutRepeats(noticesIn(new Driver(ctx, machine).untilDone()));
+      const exits = withoutRepeats(forwardedExits(new Driver(ctx, machine).untilDone()));
       ctx.equal(
         'dest_id of the last two writes',
         exits.slice(-2).map(({ destId }) => destId),
@@ -492,7 +492,7 @@ const checks: Check[] = [
       machine.vcpu(0).program({ mode: 'long64', bytes: Uint8Array.of(...first, ...longMode) });
       const driver = new Driver(ctx, machine);
       driver.until(PRIMED_PORT);
-      const exits = noticesIn(driver.untilDone());
+      const exits = forwardedExits(driver.untilDone());
       checkWritten(ctx, withoutRepeats(exits.filter(({ val, val2 }) => val !== PRIME && val2 !== PRIME)));
     },
   },
@@ -501,10 +501,10 @@ const checks: Check[] = [
 /** In the program's own memory, behind every program of this file. */
 const SCRATCH = 0x8000;
 
-function checkWritten(ctx: CheckContext, exits: readonly DsmExit[]): void {
+function checkWritten(ctx: CheckContext, exits: readonly ForwardedExit[]): void {
   ctx.equal(
     'the values that came out',
-    exits.flatMap((exit) => toldBy(exit)?.value ?? []),
+    exits.flatMap((exit) => writeOf(exit)?.value ?? []),
     [VALUE],
   );
 }

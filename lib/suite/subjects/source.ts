@@ -3,9 +3,9 @@
 import { subject } from '../check.ts';
 import { Built, type BuiltOptions } from '../kit/built.ts';
 import type { CheckContext } from '../kit/context.ts';
+import { forwardedExits } from '../kit/forwarded-writes.ts';
 import { icr, icr2, type LapicWrite, lapicWriter } from '../kit/guests.ts';
 import { forwarding } from '../kit/needs.ts';
-import { noticesIn } from '../kit/notices.ts';
 import { SLOT } from '../kit/sources.ts';
 
 /** No vCPU has it: what is sent there changes nothing. */
@@ -20,7 +20,7 @@ function expectOwnIds(ctx: CheckContext, options: BuiltOptions, writes = ipi(ABS
   const built = new Built(ctx, { irqchip: 'split', ...options });
   const seen = built.vcpus.map((vcpu) => {
     built.program(vcpu, lapicWriter(writes));
-    return { vcpuId: vcpu.vcpuId, ids: [...new Set(noticesIn(built.finish(vcpu)).map(({ id }) => id))] };
+    return { vcpuId: vcpu.vcpuId, ids: [...new Set(forwardedExits(built.finish(vcpu)).map(({ id }) => id))] };
   });
   ctx.ok(
     seen.some(({ ids }) => ids.length > 0),
@@ -102,7 +102,7 @@ export const source = subject('source', 'who wrote: the id in lapic_irq', [
       const built = new Built(ctx, { ids: [0, 1], irqchip: 'split' });
       const [writer] = built.vcpus;
       built.program(writer!, lapicWriter([...ipi(1), ...ipi(1, 0xf1)]));
-      const ids = noticesIn(built.finish(writer!)).map(({ id }) => id);
+      const ids = forwardedExits(built.finish(writer!)).map(({ id }) => id);
       ctx.ok(ids.length > 0, 'no write came out');
       ctx.equal('the ids', new Set(ids), new Set([0]));
     },
@@ -149,7 +149,7 @@ export const source = subject('source', 'who wrote: the id in lapic_irq', [
       const built = new Built(ctx, { ids: [5, 0, 64, 1, 253], irqchip: 'split' });
       const silent = built.vcpus.filter((vcpu) => {
         built.program(vcpu, lapicWriter([...ipi(ABSENT), ...ipi(ABSENT)]));
-        return noticesIn(built.finish(vcpu)).length === 0;
+        return forwardedExits(built.finish(vcpu)).length === 0;
       });
       ctx.equal(
         'the vcpu_ids of which nothing came out',

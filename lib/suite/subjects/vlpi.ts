@@ -13,12 +13,12 @@ import type { Machine } from '../../script/machine/machine.ts';
 import { type Check, subject, table } from '../check.ts';
 import type { CheckContext } from '../kit/context.ts';
 import { Driver } from '../kit/drive.ts';
+import { answerToUnknown, type Handle, otherHandles } from '../kit/foreign-ioctls.ts';
+import { type ForwardedWrite, sameRows } from '../kit/forwarded-writes.ts';
 import { DONE_PORT, writeInstruction } from '../kit/guests.ts';
 import { forwarding } from '../kit/needs.ts';
-import { sameRows, type Told } from '../kit/notices.ts';
 import { send } from '../kit/senders.ts';
-import { answerToUnknown, type Handle, strangers } from '../kit/strangers.ts';
-import { byTurns, OTHER_PORT, primedMachine, range, told } from '../kit/writers.ts';
+import { byTurns, OTHER_PORT, primedMachine, range, writesIn } from '../kit/writers.ts';
 
 const SERIES = 'RFC PATCH 01/13 of the vLPI series, include/uapi/linux/kvm.h';
 const UNKNOWN_NUMBER = 'Documentation/driver-api/ioctl.rst, return code';
@@ -168,9 +168,9 @@ async function ipisArrived(ctx: CheckContext, calls: Calls): Promise<number[]> {
 }
 
 /** What comes out of a guest's writes; the calls are made at each exit. */
-async function writesToldOf(ctx: CheckContext, calls: Calls): Promise<Told[]> {
+async function writesToldOf(ctx: CheckContext, calls: Calls): Promise<ForwardedWrite[]> {
   const { machine, drivers } = await primedMachine(ctx, [byTurns(12).map(writeInstruction)]);
-  return told(drivers[0]!.untilDone(() => calls(ctx, machine.vm, 0)));
+  return writesIn(drivers[0]!.untilDone(() => calls(ctx, machine.vm, 0)));
 }
 
 export const vlpi = subject('vlpi', "numbers of arm64's vLPIs mean nothing here, and cost no interrupt", [
@@ -189,7 +189,7 @@ export const vlpi = subject('vlpi', "numbers of arm64's vLPIs mean nothing here,
     claim: 'The device and a vCPU answer to the four numbers as to one that nobody has',
     source: `${SERIES}: VM ioctls; ${UNKNOWN_NUMBER}`,
     run(ctx) {
-      for (const [what, handle] of strangers(ctx)) {
+      for (const [what, handle] of otherHandles(ctx)) {
         const unknown = answerToUnknown(ctx, handle, 4);
         const said = callAll(ctx, handle, 0);
         ctx.equal(

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { faults } from '../../../lib/suite/faults/table.ts';
+import type { Verdict } from '../../../lib/suite/run/judge.ts';
 import { fits } from '../../../lib/suite/run/plan.ts';
-import type { Verdict } from '../../../lib/suite/run/verdict.ts';
 import { subjects } from '../../../lib/suite/subjects/index.ts';
 import { judgeFault, leaveOneOut, unsound } from '../../mutants/judge.ts';
 import { added, type MutantRecord, type Verdicts } from '../../mutants/record.ts';

@@ -6,10 +6,10 @@ import { Parser } from 'tap-parser';
 import { type Check, checksById } from '../../../lib/suite/check.ts';
 import { reporterNamed } from '../../../lib/suite/report/index.ts';
 import type { ReporterName } from '../../../lib/suite/report/names.ts';
-import { conduct, type Executor } from '../../../lib/suite/run/conduct.ts';
 import { type Facts, unknownFacts } from '../../../lib/suite/run/facts.ts';
 import { planOf } from '../../../lib/suite/run/plan.ts';
-import type { Outcome } from '../../../lib/suite/run/verdict.ts';
+import type { Executor, Outcome } from '../../../lib/suite/run/protocol.ts';
+import { runPlan } from '../../../lib/suite/run/run.ts';
 
 const facts: Facts = {
   on: 'host',
@@ -73,7 +73,7 @@ async function report(name: ReporterName, shuffle = false, repeat = 1): Promise<
   const reporter = reporterNamed(name, { write, paint: (_colour, words) => words, columns: 0 });
   const checks = checksById(subjects);
   const modes = { seed: 11, repeat, shuffle, strict: false, bail: false };
-  await conduct({ items, checks, ...modes, executor, reporter, unknown, package: '1.2.3' });
+  await runPlan({ items, checks, ...modes, executor, reporter, unknown, package: '1.2.3' });
   return text;
 }
 

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Check, checksById, subject } from '../../../lib/suite/check.ts';
 import { CheckError, SuiteWorkerError } from '../../../lib/suite/errors.ts';
+import { exitCodeOf, judge, totalsOf } from '../../../lib/suite/run/judge.ts';
 import { KernelLog } from '../../../lib/suite/run/kernel-log.ts';
-import { runLocally } from '../../../lib/suite/run/local.ts';
 import { planOf, select } from '../../../lib/suite/run/plan.ts';
-import { exitCodeOf, judge, totalsOf } from '../../../lib/suite/run/verdict.ts';
+import { superviseWorkers } from '../../../lib/suite/run/supervisor.ts';
 import { subjects } from '../../../lib/suite/subjects/index.ts';
 import { suiteDocument, suiteText } from '../../../tools/docs-suite.ts';
 
@@ -122,7 +122,9 @@ test('a worker that does not come up ends the run', async () => {
   const sink = { facts() {}, start() {}, outcome: () => true, note() {} };
   const limits = { timeoutMs: 60_000, endWhenBroken: false };
   const items = [{ n: 0, id: good.id, round: 1 }];
-  const error = await runLocally(items, { ...options, ...limits, checks }, sink).catch((thrown: unknown) => thrown);
+  const error = await superviseWorkers(items, { ...options, ...limits, checks }, sink).catch(
+    (thrown: unknown) => thrown,
+  );
   assert.ok(error instanceof SuiteWorkerError);
   assert.equal(error.code, 'ERR_SUITE_WORKER');
   assert.equal(error.exitCode, 3);

@@ -5,10 +5,10 @@ import type { MachineVcpu } from '../../../script/machine/vcpu.ts';
 import { type Check, table } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { atOnce, type Driver, isPort } from '../../kit/drive.ts';
+import { sameRows } from '../../kit/forwarded-writes.ts';
 import { DONE_PORT, icr, icr2, type LapicWrite, writeInstruction as write } from '../../kit/guests.ts';
 import { forwarding } from '../../kit/needs.ts';
-import { sameRows } from '../../kit/notices.ts';
-import { OTHER_PORT, primedMachine, range, told } from '../../kit/writers.ts';
+import { OTHER_PORT, primedMachine, range, writesIn } from '../../kit/writers.ts';
 import { moveTo, upToMove } from './signals.ts';
 
 const PATCH = 'patch 2/3: the local APIC acts on the write as well; SDM vol. 3 11.6.1';
@@ -102,7 +102,7 @@ export const deliveryChecks: Check[] = [
       ]);
       const [writer, target] = drivers as [Driver, Driver];
       for (let exit = writer.next(); !isPort(exit, OTHER_PORT); exit = writer.next())
-        if (told([exit])[0]?.register === 'ICR') break;
+        if (writesIn([exit])[0]?.register === 'ICR') break;
       target.until(OTHER_PORT);
       writer.untilDone();
       target.untilDone();

@@ -14,7 +14,7 @@ import {
   OTHER_PORT,
   primed,
   primedMachine,
-  told,
+  writesIn,
 } from '../../kit/writers.ts';
 
 const ICR_ADDRESS = at('ICR');
@@ -110,7 +110,7 @@ async function checkBoth(ctx: CheckContext, { order, code, answers = {} }: Both)
   const exits = driver.untilDone((exit) => {
     if (exit.name === 'KVM_EXIT_MMIO') answer(driver, answers[Number(exit.physAddr) - DEVICE] ?? 0);
   });
-  const seen = told(exits).map(({ register }) => register);
+  const seen = writesIn(exits).map(({ register }) => register);
   if (seen.length === 1 && seen[0] === order[1])
     ctx.fail(`only the second of its two writes came out, which is ${order[1]}`);
   ctx.equal('the registers that came out', seen.toSorted(), order.toSorted());

@@ -1,22 +1,12 @@
+/** What the outcome of a check means: its verdict, and the exit code of all of them. */
 import type { Check } from '../check.ts';
+import type { Cause, Outcome } from './protocol.ts';
 
 export const verdicts = ['pass', 'fail', 'skip', 'xfail', 'xpass'] as const;
 export type Verdict = (typeof verdicts)[number];
 
 /** How many checks have which verdict. */
 export type Totals = Record<Verdict, number>;
-
-/**
- * Why a check did not pass: its claim is wrong; it took too long; its process ended; the kernel oopsed; nothing proves
- * that its guest ran; something else went wrong; its turn never came.
- */
-export type Cause = 'claim' | 'deadline' | 'crash' | 'oops' | 'nothing' | 'error' | 'not-run';
-
-/** What became of a check, before it is known whether that was to be expected. */
-export type Outcome =
-  | { kind: 'pass' }
-  | { kind: 'skip'; reason: string }
-  | { kind: 'fail'; cause: Cause; reason: string; detail: string };
 
 /** What became of a check. */
 export interface Result {

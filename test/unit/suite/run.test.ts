@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checksById, subject } from '../../../lib/suite/check.ts';
-import { conduct, type Executor, type Reporter } from '../../../lib/suite/run/conduct.ts';
 import { type Facts, unknownFacts } from '../../../lib/suite/run/facts.ts';
 import { planOf } from '../../../lib/suite/run/plan.ts';
+import type { Executor } from '../../../lib/suite/run/protocol.ts';
+import type { Reporter } from '../../../lib/suite/run/reporter.ts';
+import { runPlan } from '../../../lib/suite/run/run.ts';
 
 const unknown = unknownFacts('svm', '/dev/kvm', 'rfc-v2');
 
@@ -28,7 +30,7 @@ async function verdictsAfter(executor: Executor) {
   };
   const items = planOf(subjects, { patterns: [], repeat: 1, shuffle: false, seed: 0 });
   const modes = { seed: 0, repeat: 1, shuffle: false, strict: false, bail: false, package: '1' };
-  const summary = await conduct({ items, checks: checksById(subjects), ...modes, executor, reporter, unknown });
+  const summary = await runPlan({ items, checks: checksById(subjects), ...modes, executor, reporter, unknown });
   const verdicts = summary.results.map(({ result }) => [result.verdict, result.reason?.replace(/\n.*/s, '') ?? null]);
   return { verdicts, notes, error: summary.error };
 }
@@ -79,7 +81,7 @@ test('a place that dies before it has said what it is has a head none the less, 
     sink.outcome(item!, { kind: 'fail', cause: 'oops', reason: 'panic', detail: '' }, 1, 0);
     return null;
   };
-  await conduct({ items, checks: checksById(subjects), ...modes, executor, reporter, unknown });
+  await runPlan({ items, checks: checksById(subjects), ...modes, executor, reporter, unknown });
   assert.deepEqual(heard, ['head svm unknown', 'start word.one', 'fail word.one', 'done']);
 });
 

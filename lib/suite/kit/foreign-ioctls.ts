@@ -14,7 +14,7 @@ export const answerToUnknown = (ctx: CheckContext, handle: Handle, bytes: number
   ctx.answer('a number that nobody has', () => handle.ioctlRaw(_IOW(UNKNOWN, bytes), new Uint8Array(bytes)));
 
 /** The device and a vCPU, with their names. */
-export function strangers(ctx: CheckContext): readonly (readonly [what: string, handle: Handle])[] {
+export function otherHandles(ctx: CheckContext): readonly (readonly [what: string, handle: Handle])[] {
   const kvm = ctx.kvm();
   const vm = ctx.own(kvm.createVm());
   vm.createIrqchip();

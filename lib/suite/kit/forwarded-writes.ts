@@ -3,21 +3,21 @@ import { lapicRegisters } from '../../abi/apic/lapic.ts';
 import type { Exit, ExitOf } from '../../exit/decode.ts';
 import { CheckError } from '../errors.ts';
 
-export type DsmExit = ExitOf<'KVM_EXIT_DSM_SEND_IRQ'>;
+export type ForwardedExit = ExitOf<'KVM_EXIT_DSM_SEND_IRQ'>;
 
 /** A guest's write as an exit tells of it. */
-export interface Told {
+export interface ForwardedWrite {
   register: 'ICR' | 'ICR2';
   value: number;
 }
 
-const registers = new Map<number, Told['register']>([
+const registers = new Map<number, ForwardedWrite['register']>([
   [lapicRegisters.ICR, 'ICR'],
   [lapicRegisters.ICR2, 'ICR2'],
 ]);
 
 /** The exits that tell of writes. */
-export function noticesIn(exits: Iterable<Exit>): DsmExit[] {
+export function forwardedExits(exits: Iterable<Exit>): ForwardedExit[] {
   return [...exits].filter((exit) => exit.name === 'KVM_EXIT_DSM_SEND_IRQ');
 }
 
@@ -25,14 +25,14 @@ export function noticesIn(exits: Iterable<Exit>): DsmExit[] {
  * The write that an exit tells of, whichever of val and val2 has which: that is a claim of its own. `null`: of another
  * register. No value in a guest may be the offset of one.
  */
-export function toldBy({ val, val2 }: DsmExit): Told | null {
+export function writeOf({ val, val2 }: ForwardedExit): ForwardedWrite | null {
   const [value, register] = registers.has(val) ? [val2, registers.get(val)] : [val, registers.get(val2)];
   return register ? { register, value } : null;
 }
 
 /** The writes that exits tell of, in order. */
-export function toldIn(exits: Iterable<Exit>): Told[] {
-  return noticesIn(exits).flatMap((exit) => toldBy(exit) ?? []);
+export function forwardedWrites(exits: Iterable<Exit>): ForwardedWrite[] {
+  return forwardedExits(exits).flatMap((exit) => writeOf(exit) ?? []);
 }
 
 /** Without those that are the same as the one before: for claims that repetitions are none of. */

@@ -7,11 +7,11 @@ import { Session } from '../../script/session.ts';
 import { type Check, DEFAULT_CHECK_DEADLINE } from '../check.ts';
 import { Skipped } from '../errors.ts';
 import { CheckContext } from '../kit/context.ts';
-import type { World } from '../kit/needs.ts';
-import type { Cause, Outcome } from './verdict.ts';
+import type { TestedHost } from '../kit/needs.ts';
+import type { Cause, Outcome } from './protocol.ts';
 
 /** What one check came to in this process. */
-export interface Run {
+export interface CheckRun {
   outcome: Outcome;
   ms: number;
   exits: number;
@@ -22,9 +22,9 @@ export interface Run {
 /** Runs one check in this process. Never throws; a check that hangs in native code never returns. */
 export async function runCheck(
   check: Check,
-  world: World,
+  world: TestedHost,
   { device, profile, seed }: { device: string; profile: DsmProfile; seed: number },
-): Promise<Run> {
+): Promise<CheckRun> {
   const missing = (check.needs ?? []).flatMap((need) => need.missing(world) ?? []);
   if (missing.length > 0) return { outcome: { kind: 'skip', reason: missing.join('; ') }, ms: 0, exits: 0, over: true };
   const began = performance.now();

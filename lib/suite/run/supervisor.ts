@@ -1,27 +1,17 @@
+/** Runs checks on this machine in worker processes, and ends those that hang. */
 import { milliseconds } from '../../base/duration.ts';
 import { type Check, DEFAULT_CHECK_DEADLINE } from '../check.ts';
 import { SuiteWorkerError } from '../errors.ts';
 import type { Facts } from './facts.ts';
 import { KernelLog } from './kernel-log.ts';
-import { checkOf, type Item } from './plan.ts';
-import type { Outcome } from './verdict.ts';
-import type { WorkerEvent } from './worker.ts';
+import { checkOf } from './plan.ts';
+import type { Item, Outcome, Sink, WorkerEvent } from './protocol.ts';
 import { type WorkerCommand, WorkerProcess } from './worker-process.ts';
-
-/** Who hears how a run goes on. */
-export interface Sink {
-  facts(facts: Facts): void;
-  start(item: Item): void;
-  /** Returns false if no other check shall run. */
-  outcome(item: Item, outcome: Outcome, ms: number, exits: number): boolean;
-  /** Something that a person should know. */
-  note(text: string): void;
-}
 
 /** Why a run ended: all done; the sink wanted no more; the time was over; the kernel is broken. */
 export type RunEnd = 'done' | 'stopped' | 'timeout' | 'broken';
 
-export interface LocalOptions {
+export interface SupervisorOptions {
   worker: WorkerCommand;
   /** Absolute path of a module of checks; `null`: the suite's own. */
   module: string | null;
@@ -49,18 +39,22 @@ const HANG = 8000;
  *
  * @throws SuiteWorkerError if no worker comes up
  */
-export async function runLocally(items: readonly Item[], options: LocalOptions, sink: Sink): Promise<RunEnd> {
+export async function superviseWorkers(
+  items: readonly Item[],
+  options: SupervisorOptions,
+  sink: Sink,
+): Promise<RunEnd> {
   const log = KernelLog.open(options.kernelLog);
   if (typeof log === 'string') sink.note(log);
   try {
-    return await new LocalRun(items, options, sink, typeof log === 'string' ? null : log).run();
+    return await new Supervisor(items, options, sink, typeof log === 'string' ? null : log).run();
   } finally {
     if (typeof log !== 'string') log.close();
   }
 }
 
-class LocalRun {
-  readonly #options: LocalOptions;
+class Supervisor {
+  readonly #options: SupervisorOptions;
   readonly #sink: Sink;
   readonly #log: KernelLog | null;
   readonly #ends: number;
@@ -68,7 +62,7 @@ class LocalRun {
   #facts: Facts | null = null;
   #end: RunEnd | null = null;
 
-  constructor(items: readonly Item[], options: LocalOptions, sink: Sink, log: KernelLog | null) {
+  constructor(items: readonly Item[], options: SupervisorOptions, sink: Sink, log: KernelLog | null) {
     this.#left = [...items];
     this.#options = options;
     this.#sink = sink;
@@ -80,7 +74,7 @@ class LocalRun {
     let vain = 0;
     while (this.#left.length > 0 && !this.#end) {
       const before = this.#left.length;
-      const worker = new WorkerRun(this.#left, this.#facts, this.#options, this.#ends, {
+      const worker = new SupervisedWorker(this.#left, this.#facts, this.#options, this.#ends, {
         facts: (facts) => {
           if (!this.#facts) this.#sink.facts(facts);
           this.#facts = facts;
@@ -124,10 +118,10 @@ interface WorkerSink {
 }
 
 /** One worker process from its start to its end. */
-class WorkerRun {
+class SupervisedWorker {
   readonly #process: WorkerProcess;
   readonly #items: ReadonlyMap<number, Item>;
-  readonly #options: LocalOptions;
+  readonly #options: SupervisorOptions;
   readonly #sink: WorkerSink;
   readonly #ends: number;
   #current: { item: Item; began: number } | null = null;
@@ -137,7 +131,7 @@ class WorkerRun {
   /** Where its threads were then. */
   #threads: string[] = [];
 
-  constructor(items: readonly Item[], facts: Facts | null, options: LocalOptions, ends: number, sink: WorkerSink) {
+  constructor(items: readonly Item[], facts: Facts | null, options: SupervisorOptions, ends: number, sink: WorkerSink) {
     this.#items = new Map(items.map((item) => [item.n, item]));
     this.#options = options;
     this.#sink = sink;

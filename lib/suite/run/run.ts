@@ -1,51 +1,12 @@
+/** One run of a plan: an executor runs its items somewhere, each outcome is judged and reported. */
 import type { Check } from '../check.ts';
 import type { Facts } from './facts.ts';
-import type { Sink } from './local.ts';
-import { checkOf, type Item } from './plan.ts';
-import { judge, type Outcome, type Result, type Totals, totalsOf } from './verdict.ts';
+import { judge, type Result, totalsOf } from './judge.ts';
+import { checkOf } from './plan.ts';
+import type { Executor, Item, Outcome, Sink } from './protocol.ts';
+import type { Head, Reporter, Summary } from './reporter.ts';
 
-/** What a report begins with. */
-export interface Head {
-  facts: Facts;
-  /** This package's version. */
-  package: string;
-  seed: number;
-  repeat: number;
-  shuffle: boolean;
-  strict: boolean;
-  items: readonly Item[];
-  checks: ReadonlyMap<string, Check>;
-}
-
-/** What a report ends with. */
-export interface Summary {
-  totals: Totals;
-  /** Milliseconds by the clock on the wall, from the beginning. */
-  ms: { all: number; untilFirstCheck: number; inChecks: number };
-  /** The checks that took longest by that clock, the slowest first. */
-  slowest: { item: Item; ms: number }[];
-  /** What ended the run in a way that no verdict tells; `undefined` if nothing did. */
-  error: unknown;
-  /** In the order of the plan. */
-  results: { item: Item; result: Result }[];
-}
-
-/** Writes a report while a run goes on. */
-export interface Reporter {
-  head(head: Head): void;
-  start(item: Item): void;
-  end(item: Item, result: Result): void;
-  /** A person should know. */
-  note(text: string): void;
-  /** Once a second while a check runs. */
-  tick(item: Item, seconds: number): void;
-  done(summary: Summary): void;
-}
-
-/** Runs items somewhere, and tells a sink. Returns why the rest did not run, or null. */
-export type Executor = (items: readonly Item[], sink: Sink) => Promise<string | null>;
-
-export interface ConductOptions extends Omit<Head, 'facts'> {
+export interface RunPlanOptions extends Omit<Head, 'facts'> {
   executor: Executor;
   /** What is told of the place if it never tells itself. */
   unknown: Facts;
@@ -61,7 +22,7 @@ const SLOWEST = 5;
  *
  * @throws what the executor throws, if it is not even known where the checks would have run
  */
-export async function conduct({ executor, reporter, bail, unknown, ...head }: ConductOptions): Promise<Summary> {
+export async function runPlan({ executor, reporter, bail, unknown, ...head }: RunPlanOptions): Promise<Summary> {
   const { items, checks, strict } = head;
   const results = new Map<number, { item: Item; result: Result }>();
   const walls: { item: Item; ms: number }[] = [];
@@ -151,4 +112,15 @@ export async function conduct({ executor, reporter, bail, unknown, ...head }: Co
   };
   reporter.done(summary);
   return summary;
+}
+
+/** Leaves out the checks that may take the kernel down, and says so. */
+export function sparing(executor: Executor, checks: ReadonlyMap<string, Check>): Executor {
+  return async (items, sink) => {
+    const spared = items.filter((item) => checkOf(checks, item).destructive);
+    const reason = 'it may take the kernel down: --destructive runs it, in the lab';
+    for (const item of spared) if (!sink.outcome(item, { kind: 'skip', reason }, 0, 0)) return null;
+    const left = items.filter((item) => !spared.includes(item));
+    return left.length > 0 ? await executor(left, sink) : null;
+  };
 }

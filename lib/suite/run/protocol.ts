@@ -1,0 +1,60 @@
+/** What the parts of a run say to each other, some of it between processes and machines, as JSON. */
+import type { Facts } from './facts.ts';
+
+/** One check at its place in a run. */
+export interface Item {
+  /** From 0. */
+  n: number;
+  id: string;
+  /** From 1; above 1 only where the suite is repeated. */
+  round: number;
+  /** What the lab's kernel does wrong meanwhile, the name of a fault or `none`; without it, what it did before. */
+  fault?: string;
+}
+
+/**
+ * Why a check did not pass: its claim is wrong; it took too long; its process ended; the kernel oopsed; nothing proves
+ * that its guest ran; something else went wrong; its turn never came.
+ */
+export type Cause = 'claim' | 'deadline' | 'crash' | 'oops' | 'nothing' | 'error' | 'not-run';
+
+/** What became of a check, before it is known whether that was to be expected. */
+export type Outcome =
+  | { kind: 'pass' }
+  | { kind: 'skip'; reason: string }
+  | { kind: 'fail'; cause: Cause; reason: string; detail: string };
+
+/** What a worker process is told: on its standard input, as JSON. */
+export interface Job {
+  items: Item[];
+  seed: number;
+  device: string;
+  profile: string;
+  /** A module of checks instead of the suite's own. */
+  module: string | null;
+  /** What is written to the kernel's log before the number of each check that begins. */
+  mark: string | null;
+  /** What another worker of this run has found out. */
+  facts: Facts | null;
+}
+
+/** What a worker process tells: lines of JSON on its file descriptor 3. */
+export type WorkerEvent =
+  | { type: 'facts'; facts: Facts }
+  | { type: 'start'; n: number }
+  | { type: 'outcome'; n: number; outcome: Outcome; ms: number; exits: number }
+  /** The process ends here by itself: the next check belongs into a new one. */
+  | { type: 'retire' };
+
+/** Who hears how a run goes on. */
+export interface Sink {
+  facts(facts: Facts): void;
+  start(item: Item): void;
+  /** Returns false if no other check shall run. */
+  outcome(item: Item, outcome: Outcome, ms: number, exits: number): boolean;
+  /** Something that a person should know. */
+  note(text: string): void;
+}
+
+/** Runs items somewhere, and tells a sink. Returns why the rest did not run, or null. */
+export type Executor = (items: readonly Item[], sink: Sink) => Promise<string | null>;

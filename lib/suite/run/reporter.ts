@@ -1,0 +1,43 @@
+/** What a reporter hears of a run. */
+import type { Check } from '../check.ts';
+import type { Facts } from './facts.ts';
+import type { Result, Totals } from './judge.ts';
+import type { Item } from './protocol.ts';
+
+/** What a report begins with. */
+export interface Head {
+  facts: Facts;
+  /** This package's version. */
+  package: string;
+  seed: number;
+  repeat: number;
+  shuffle: boolean;
+  strict: boolean;
+  items: readonly Item[];
+  checks: ReadonlyMap<string, Check>;
+}
+
+/** What a report ends with. */
+export interface Summary {
+  totals: Totals;
+  /** Milliseconds by the clock on the wall, from the beginning. */
+  ms: { all: number; untilFirstCheck: number; inChecks: number };
+  /** The checks that took longest by that clock, the slowest first. */
+  slowest: { item: Item; ms: number }[];
+  /** What ended the run in a way that no verdict tells; `undefined` if nothing did. */
+  error: unknown;
+  /** In the order of the plan. */
+  results: { item: Item; result: Result }[];
+}
+
+/** Writes a report while a run goes on. */
+export interface Reporter {
+  head(head: Head): void;
+  start(item: Item): void;
+  end(item: Item, result: Result): void;
+  /** A person should know. */
+  note(text: string): void;
+  /** Once a second while a check runs. */
+  tick(item: Item, seconds: number): void;
+  done(summary: Summary): void;
+}
