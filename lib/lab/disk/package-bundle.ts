@@ -121,5 +121,5 @@ function makeCache(outdir: string): string[] {
 }
 
 function publicModule(names: readonly string[]): string {
-  return `import package_ from '../../${loadFile}';\nexport const { ${names.join(', ')} } = package_.api;\n`;
+  return `import package_ from '../${loadFile}';\nexport const { ${names.join(', ')} } = package_.api;\n`;
 }
