@@ -1,19 +1,19 @@
 import type { Subject } from '../check.ts';
-import { bypass } from './bypass.ts';
-import { capability } from './capability.ts';
-import { exits } from './exits.ts';
-import { injection } from './injection.ts';
-import { modes } from './modes.ts';
-import { once } from './once.ts';
-import { order } from './order.ts';
-import { payload } from './payload.ts';
-import { source } from './source.ts';
-import { state } from './state.ts';
-import { stock } from './stock.ts';
-import { synic } from './synic.ts';
-import { transparency } from './transparency.ts';
-import { vfio } from './vfio.ts';
-import { vlpi } from './vlpi.ts';
+import { bypass } from './bypass/index.ts';
+import { capability } from './capability/index.ts';
+import { exits } from './exits/index.ts';
+import { injection } from './injection/index.ts';
+import { modes } from './modes/index.ts';
+import { once } from './once/index.ts';
+import { order } from './order/index.ts';
+import { payload } from './payload/index.ts';
+import { source } from './source/index.ts';
+import { state } from './state/index.ts';
+import { stock } from './stock/index.ts';
+import { synic } from './synic/index.ts';
+import { transparency } from './transparency/index.ts';
+import { vfio } from './vfio/index.ts';
+import { vlpi } from './vlpi/index.ts';
 
 /** The suite: every subject, in the order in which they run. */
 export const subjects: readonly Subject[] = [

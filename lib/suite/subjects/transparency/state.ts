@@ -1,6 +1,5 @@
 /** What an ICR write leaves alone: the rest of its vCPU, memory, the other vCPUs; and what is so at its exit. */
 import { lapicRegisters } from '../../../abi/apic/lapic.ts';
-import type { Exit } from '../../../exit/decode.ts';
 import { flat32, hlt, nop, out8 } from '../../../guest/bytes.ts';
 import { PAGE_SIZE } from '../../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
@@ -8,18 +7,21 @@ import type { Machine } from '../../../script/machine/machine.ts';
 import type { Check } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { DONE_PORT, icr, icr2, lapicWriter, writeInstruction } from '../../kit/guests.ts';
-import { forwarding, hardwareVirtualization } from '../../kit/needs.ts';
+import { hardwareVirtualization } from '../../kit/needs.ts';
 import { HERE_PORT, letTake, sendBy, take } from './turns.ts';
 
-const PATCH = 'patch 2/3: the exit is a notification';
+export const PATCH = 'patch 2/3: the exit is a notification';
+
 /** Guest memory in bytes that is quick to compare. */
 const SMALL = 0x4_0000;
 const ABSENT = 0x7700_0000;
-const FIXED = 0x40f0;
+export const FIXED = 0x40f0;
+
 /** Bytes of one write instruction. */
-const WRITE = 10;
+export const WRITE = 10;
+
 /** No register is given a value twice: so an exit names its write. */
-const writesToNobody = [icr2(ABSENT), icr(FIXED), icr2(0x7800_0000), icr(FIXED + 1)];
+export const writesToNobody = [icr2(ABSENT), icr(FIXED), icr2(0x7800_0000), icr(FIXED + 1)];
 
 /** A guest that has run before it writes: what its first entry changes is not of its writes. */
 const late = flat32(out8(HERE_PORT), lapicWriter(writesToNobody).bytes);
@@ -93,76 +95,7 @@ function changed(before: Uint8Array, after: Uint8Array, size: number): number[] 
   );
 }
 
-type Written = Extract<Exit, { name: 'KVM_EXIT_DSM_SEND_IRQ' }>;
-
-/** At each exit of a forwarded write of vCPU 0; at least one has to come. */
-async function atForwarded(
-  ctx: CheckContext,
-  options: { vcpus: number; writes?: typeof writesToNobody },
-  look: (machine: Machine, exit: Written) => void,
-): Promise<void> {
-  const machine = await ctx.machine({ irqchip: 'split', vcpus: options.vcpus, apic: 'xapic' });
-  let seen = 0;
-  sendBy(ctx, machine, lapicWriter(options.writes ?? writesToNobody), (exit) => {
-    if (exit.name !== 'KVM_EXIT_DSM_SEND_IRQ') return;
-    seen++;
-    look(machine, exit);
-  });
-  ctx.ok(seen > 0, 'no write came out');
-}
-
-/** The write that an exit is of, by its payload; -1 if there is none: what an exit says is the claim of others. */
-const indexOf = (writes: typeof writesToNobody, { register, val2 }: Written) =>
-  writes.findIndex((write) => write.register === register && write.value === val2);
-
-const writesToVcpu1 = [icr2(0x0100_0000), icr(FIXED), icr(FIXED + 2)];
-
-const atExit: Check[] = [
-  {
-    id: 'transparency.exit.rip',
-    claim: 'At each exit RIP is that of the instruction behind the one that wrote',
-    source: PATCH,
-    needs: [forwarding],
-    run: (ctx) =>
-      atForwarded(ctx, { vcpus: 1 }, (machine, exit) => {
-        const index = indexOf(writesToNobody, exit);
-        if (index < 0) return;
-        const { entry, vcpu } = machine.vcpu(0);
-        const behind = BigInt(entry + (index + 1) * WRITE);
-        ctx.equal(`RIP at the exit of write ${index + 1}`, vcpu.getRegs().rip, behind);
-      }),
-  },
-  {
-    id: 'transparency.exit.written',
-    claim: 'At each exit the local APIC holds already what was written',
-    source: `${PATCH}: kvm_lapic_reg_write comes first`,
-    needs: [forwarding],
-    run: (ctx) =>
-      atForwarded(ctx, { vcpus: 1 }, (machine, exit) => {
-        const write = writesToNobody[indexOf(writesToNobody, exit)];
-        if (!write) return;
-        const { register, value } = write;
-        ctx.equal(`${register} at its exit`, machine.vcpu(0).vcpu.lapic().registers[register], value);
-      }),
-  },
-  {
-    id: 'transparency.exit.delivered',
-    claim: 'At the exit of an ICR write its IPI waits in the target already',
-    source: `${PATCH}: kvm_lapic_reg_write comes first`,
-    needs: [forwarding],
-    run: (ctx) =>
-      atForwarded(ctx, { vcpus: 2, writes: writesToVcpu1 }, (machine, exit) => {
-        const index = indexOf(writesToVcpu1, exit);
-        if (index < 1) return;
-        const waits = machine.vcpu(1).vcpu.lapic().irr;
-        const vector = exit.val2 & 0xff;
-        ctx.ok(waits.includes(vector), `vector ${vector} does not wait; those that do: ${waits.join(', ') || 'none'}`);
-      }),
-  },
-];
-
 export const stateChecks: readonly Check[] = [
-  ...atExit,
   ...untouched,
   {
     id: 'transparency.lapic',

@@ -1,0 +1,13 @@
+/** The injection ioctls: a write of another machine, replayed on a vCPU's LAPIC. */
+import { subject } from '../../check.ts';
+import { baseChecks } from './base.ts';
+import { ipiChecks } from './ipi.ts';
+import { vcpuIdChecks } from './vcpu-id.ts';
+import { x2apicChecks } from './x2apic.ts';
+
+export const injection = subject('injection', 'what the ioctls of patch 3/3 replay', [
+  ...ipiChecks,
+  ...x2apicChecks,
+  ...baseChecks,
+  ...vcpuIdChecks,
+]);

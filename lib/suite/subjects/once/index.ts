@@ -1,0 +1,15 @@
+/** Each write comes out exactly once, and each IPI is taken exactly once. */
+import { subject } from '../../check.ts';
+import { burstChecks } from './bursts.ts';
+import { deliveryChecks } from './deliveries.ts';
+import { instructionChecks } from './instructions.ts';
+import { raceChecks } from './races.ts';
+import { signalChecks } from './signals.ts';
+
+export const once = subject('once', 'each write comes out once, and each IPI is taken once', [
+  ...burstChecks,
+  ...instructionChecks,
+  ...signalChecks,
+  ...raceChecks,
+  ...deliveryChecks,
+]);

@@ -1,0 +1,142 @@
+/** What user space may do between a write and its exit. */
+import { IA32_APIC_BASE } from '../../../abi/apic/msr.ts';
+import { mpStates } from '../../../abi/kvm/index.ts';
+import { KvmRunView } from '../../../abi/kvm/kvm-run.ts';
+import type { Machine } from '../../../script/machine/machine.ts';
+import { type Check, table } from '../../check.ts';
+import type { CheckContext } from '../../kit/context.ts';
+import { forwarding } from '../../kit/needs.ts';
+import { SLOT } from '../../kit/sources.ts';
+import { enter, enterUntil, getEverything, isForwarded, RUN, ready, reset, VALUE } from './guest.ts';
+
+/** Bytes of the write. */
+const WRITE_LENGTH = 10;
+
+/** A vCPU 0 that has written, and whose exit is still to come: its single step is told first. */
+async function pending(ctx: CheckContext) {
+  const machine = await ready(ctx);
+  const { vcpu, entry } = machine.vcpu(0);
+  const behind = BigInt(entry + WRITE_LENGTH);
+  vcpu.debug({ singleStep: true });
+  // Some machines tell of a step before the first instruction.
+  for (let step = 0; step < 2 && vcpu.getRegs().rip !== behind; step++)
+    ctx.equal(`the exit of step ${step}`, enter(ctx, machine).name, 'KVM_EXIT_DEBUG');
+  ctx.equal('RIP behind the single step', vcpu.getRegs().rip, behind);
+  vcpu.debug({});
+  return machine;
+}
+
+/** What user space may do to a vCPU while its exit is pending. */
+const acts: readonly [word: string, what: string, source: string, act: (machine: Machine) => void][] = [
+  ['get-state', 'reading all of its state', '4', ({ vcpus }) => getEverything(vcpus[0]!.vcpu)],
+  ['set-regs', 'KVM_SET_REGS', '4.12', ({ vcpus }) => vcpus[0]!.vcpu.setRegs({ rbx: 1n })],
+  [
+    'set-sregs',
+    'KVM_SET_SREGS',
+    '4.14',
+    ({ vcpus }) => {
+      const { vcpu } = vcpus[0]!;
+      vcpu.setSregs(vcpu.getSregs());
+    },
+  ],
+  ['set-lapic', 'KVM_SET_LAPIC', '4.58', ({ vcpus }) => vcpus[0]!.vcpu.setLapicRegisters({ ICR2: 0 })],
+  [
+    'set-mp-state',
+    'KVM_SET_MP_STATE',
+    '4.39',
+    ({ vcpus }) => vcpus[0]!.vcpu.setMpState(mpStates.KVM_MP_STATE_RUNNABLE),
+  ],
+  ['set-events', 'KVM_SET_VCPU_EVENTS', '4.32', ({ vcpus }) => vcpus[0]!.vcpu.setVcpuEvents({})],
+  [
+    'set-apic-base',
+    'KVM_SET_MSRS of IA32_APIC_BASE',
+    '4.18',
+    ({ vcpus }) => {
+      const { vcpu } = vcpus[0]!;
+      vcpu.setMsr(IA32_APIC_BASE, vcpu.getMsr(IA32_APIC_BASE));
+    },
+  ],
+  ['nmi', 'an NMI that waits', '4.64', ({ vcpus }) => vcpus[0]!.nmi()],
+  ['reset', 'a reset by user space', '4', ({ vcpus }) => reset(vcpus[0]!.vcpu, vcpus[1]!.vcpu)],
+];
+
+export const pendingChecks: Check[] = [
+  ...table(acts, ([word, what, section, act]) => ({
+    id: `state.pending.${word}`,
+    claim: `The exit of a write that has been done comes behind ${what}`,
+    source: `${SLOT}; Documentation/virt/kvm/api.rst ${section}`,
+    needs: [forwarding],
+    async run(ctx: CheckContext) {
+      const machine = await pending(ctx);
+      act(machine);
+      ctx.equal('the next exit', enter(ctx, machine).name, 'KVM_EXIT_DSM_SEND_IRQ');
+    },
+  })),
+  {
+    id: 'state.pending.value',
+    claim: 'The exit tells what the guest wrote, though KVM_SET_LAPIC has changed ICR2 since',
+    source: SLOT,
+    needs: [forwarding],
+    async run(ctx) {
+      const machine = await pending(ctx);
+      machine.vcpu(0).vcpu.setLapicRegisters({ ICR2: 0x3300_0000 });
+      const exit = enterUntil(ctx, machine, isForwarded);
+      ctx.equal('val2', exit.name === 'KVM_EXIT_DSM_SEND_IRQ' ? exit.val2 : null, VALUE);
+    },
+  },
+  {
+    id: 'state.pending.immediate-exit',
+    claim: 'A KVM_RUN with immediate_exit answers EINTR, and the exit comes with the next one',
+    source: `${SLOT}; ${RUN}: immediate_exit`,
+    needs: [forwarding],
+    async run(ctx) {
+      const machine = await pending(ctx);
+      const { vcpu } = machine.vcpu(0);
+      const run = new KvmRunView(vcpu.kvmRun);
+      run.immediateExit = 1;
+      const outcome = vcpu.runRaw('8s');
+      run.immediateExit = 0;
+      ctx.equal('the answer', outcome.kind === 'errno' ? outcome.name : outcome.kind, 'EINTR');
+      ctx.equal('the next exit', enter(ctx, machine).name, 'KVM_EXIT_DSM_SEND_IRQ');
+    },
+  },
+  {
+    id: 'state.pending.signal',
+    claim: 'A KVM_RUN with a signal pending makes the exit, or leaves it to the next one',
+    source: `${SLOT}; Documentation/virt/kvm/api.rst 4.10: EINTR`,
+    needs: [forwarding],
+    async run(ctx) {
+      const machine = await pending(ctx);
+      const { vcpu } = machine.vcpu(0);
+      const exit = vcpu.settle() ? vcpu.exit(machine.profile) : enter(ctx, machine);
+      ctx.equal('the exit', exit.name, 'KVM_EXIT_DSM_SEND_IRQ');
+    },
+  },
+  {
+    id: 'state.pending.restored',
+    claim: 'A vCPU that gets all the state of one with a pending exit makes that exit',
+    source: 'Documentation/virt/kvm/api.rst 5: pending operations are complete before the state is saved',
+    needs: [forwarding],
+    shortfall: {
+      reason: 'the forward is lost: a pending exit is in no KVM_GET_*, and KVM_RUN with immediate_exit keeps it',
+      source: SLOT,
+      cause: /^the first exit of the restored vCPU is 'KVM_EXIT_IO'/,
+    },
+    async run(ctx) {
+      const { vcpu: from } = (await pending(ctx)).vcpu(0);
+      // What a VMM does before it saves.
+      const run = new KvmRunView(from.kvmRun);
+      run.immediateExit = 1;
+      from.runRaw('8s');
+      run.immediateExit = 0;
+      const machine = await ready(ctx);
+      const { vcpu: to } = machine.vcpu(0);
+      to.setSregs(from.getSregs());
+      to.setRegs(from.getRegs());
+      to.setLapic(from.getLapic());
+      to.setVcpuEvents(from.getVcpuEvents());
+      to.setMpState(from.getMpState());
+      ctx.equal('the first exit of the restored vCPU', enter(ctx, machine).name, 'KVM_EXIT_DSM_SEND_IRQ');
+    },
+  },
+];
