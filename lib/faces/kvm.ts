@@ -47,9 +47,11 @@ export {
   type VfioIrqInfo,
 } from '../kvm/vfio/file.ts';
 export { enableIrqForwarding, type ForwardedIrq, irqForwarding, VfioPseudoDevice } from '../kvm/vfio/kvm-device.ts';
+export type { CoalescedZone } from '../kvm/vm/coalesced.ts';
 export * from '../kvm/vm/errors.ts';
 export type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from '../kvm/vm/injection.ts';
-export type { CoalescedZone, IoEvent, MsrFilter, MsrFilterRange } from '../kvm/vm/io.ts';
+export type { IoEvent } from '../kvm/vm/ioeventfd.ts';
+export type { MsrFilter, MsrFilterRange } from '../kvm/vm/msr-filter.ts';
 export {
   type IrqchipKind,
   type IrqLineStatus,

@@ -5,7 +5,7 @@ import { checkInteger } from '../base/check.ts';
 import { KvmDsmError } from '../base/errors.ts';
 import type { EnabledCap } from '../kvm/enable-cap.ts';
 import { PAGE_SIZE } from '../kvm/guest-memory.ts';
-import { checkRoute } from '../kvm/vm/irq.ts';
+import { checkRoute } from '../kvm/vm/lines.ts';
 import { StateFormatError } from './errors.ts';
 
 export interface SlotConfig {

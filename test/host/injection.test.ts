@@ -22,6 +22,7 @@ import {
   type UnsupportedError,
   type Vm,
 } from '../../lib/index.ts';
+import type { VmAct } from '../../lib/kvm/vm/acts.ts';
 import { errorOf, noKvm } from '../support/host.ts';
 
 const injects = noKvm === false && knows();
@@ -285,7 +286,26 @@ test('KVM_DSM_APIC_BASE: what was written is there, and what the kernel did not 
   });
 });
 
-test('the parameters of the extension: on for a while, as before behind it, and a typed error without them', () => {
+test('the VM tells of each write that the kernel has taken, as the kernel got it, and of no other', {
+  skip: noInjection,
+}, () => {
+  withVm((vm) => {
+    const acts: VmAct[] = [];
+    vm.onAct((act) => acts.push(act));
+    vm.dsmIpi(ipi);
+    errorOf(() => vm.dsmIpi({ ...ipi, vcpuId: 9 }));
+    errorOf(() => vm.dsmApicBase({ vcpuId: 1, data: 0xfee0_0001n }));
+    vm.dsmApicBase({ vcpuId: 1, data: 0xfee0_0c00 });
+    vm.dsmX2apic({ vcpuId: 1, data: Number(x2.data) });
+    assert.deepEqual(acts, [
+      { ioctl: 'KVM_DSM_IPI', write: { ...ipi, destId: 0 } },
+      { ioctl: 'KVM_DSM_APIC_BASE', write: { vcpuId: 1, host: false, index: 0x1b, data: 0xfee0_0c00n } },
+      { ioctl: 'KVM_DSM_X2APIC', write: { vcpuId: 1, data: x2.data } },
+    ]);
+  });
+});
+
+test('the parameters of the extension: on for a while, as before after it, and a typed error without them', () => {
   const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-'));
   try {
     assert.equal(reservedExits(directory), null);

@@ -1,3 +1,4 @@
+/** What goes wrong with a VM. */
 import { KvmDsmError } from '../../base/errors.ts';
 import { show } from '../../base/text.ts';
 

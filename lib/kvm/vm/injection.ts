@@ -1,3 +1,4 @@
+/** KVM_DSM_IPI, KVM_DSM_X2APIC and KVM_DSM_APIC_BASE: the injection side of DSM interrupt forwarding. */
 import { decodeX2Icr } from '../../abi/apic/icr.ts';
 import { lapicRegisters, X2APIC_BROADCAST } from '../../abi/apic/lapic.ts';
 import { IA32_APIC_BASE } from '../../abi/apic/msr.ts';
@@ -5,9 +6,8 @@ import { checkProfile, type DsmIoctlName, type DsmIpiArg, type DsmProfile } from
 import { type ApicMode, apicMode } from '../../apic/mode.ts';
 import { checkInteger, checkObject, checkU64 } from '../../base/check.ts';
 import { ArgumentError, IoctlError, UnsupportedError } from '../../base/errors.ts';
-import type { Vcpu } from '../vcpu/vcpu.ts';
 import { NoLapicError, NoVcpuError, ReplayLostError, ReplayRefusedError } from './errors.ts';
-import { VmIo } from './io.ts';
+import type { VmCalls, VmHost, VmVcpu } from './host.ts';
 
 const MAX_U32 = 0xffff_ffff;
 const MAX_S32 = 0x7fff_ffff;
@@ -55,24 +55,18 @@ export interface ApicBaseReplay {
  * the vCPU that stands for it here. Source: RFC PATCH v2 3/3. The kernel checks next to nothing and tells next to nothing:
  * these methods look first, by KVM_GET_SREGS, so that the vCPU has to be out of the guest.
  */
-export abstract class VmInjection extends VmIo {
-  /** Whose ioctls are meant where a call does not say. */
-  abstract get profile(): DsmProfile;
+export class Injection {
+  readonly #calls: VmCalls;
+  readonly #vm: VmHost;
 
-  /** The vCPUs, by vcpu_id, in the order of their making. */
-  abstract get vcpus(): ReadonlyMap<number, Vcpu>;
+  constructor(calls: VmCalls, vm: VmHost) {
+    this.#calls = calls;
+    this.#vm = vm;
+  }
 
-  /**
-   * KVM_DSM_IPI: writes a register of a vCPU's LAPIC as its guest would have by MMIO. A write of ICR sends the IPI to the
-   * destination in the ICR2 of that LAPIC: replay an ICR2 write first, as the guest made it. No exit comes of it.
-   *
-   * @param write val 0x300 (ICR) or 0x310 (ICR2), val2 and destId 0 to 2^32-1
-   * @throws ArgumentError, NoVcpuError, NoLapicError, ReplayRefusedError (vcpu_id is not the vCPU's index; the LAPIC is not
-   *   in xAPIC mode), VcpuBusyError, ClosedError before the ioctl; UnsupportedError without patch 3/3
-   */
-  dsmIpi(write: IpiReplay, options: ReplayOptions = {}): void {
+  dsmIpi(write: IpiReplay, options: ReplayOptions): void {
     const { vcpuId, val, val2, destId = 0 } = checkObject('write', write);
-    const { profile = this.profile, insist = false } = checkObject('options', options);
+    const { profile = this.#vm.profile, insist = false } = checkObject('options', options);
     checkInteger('val', val, 0, MAX_U32);
     checkInteger('val2', val2, 0, MAX_U32);
     checkInteger('destId', destId, 0, MAX_U32);
@@ -95,40 +89,23 @@ export abstract class VmInjection extends VmIo {
     const { request, argument } = checkProfile(profile).ioctls.KVM_DSM_IPI;
     const taken = { vcpuId, val, val2, destId };
     this.#replay('KVM_DSM_IPI', request, argument.encode(taken));
-    this.acted({ ioctl: 'KVM_DSM_IPI', write: taken });
+    this.#vm.acted({ ioctl: 'KVM_DSM_IPI', write: taken });
   }
 
-  /**
-   * KVM_DSM_X2APIC: writes the ICR of a vCPU's LAPIC in x2APIC mode as its guest would have by WRMSR. The kernel sends only
-   * what it can resolve at once: an IPI to everyone, or to everyone else, would be lost and is refused here, and a logical
-   * destination in a VM whose vCPUs are not all in x2APIC mode may be lost. No exit comes of it.
-   *
-   * @throws ArgumentError (reserved bits, which the kernel drops the IPI for), NoVcpuError, NoLapicError, ReplayRefusedError
-   *   (vcpu_id is not the vCPU's index; the LAPIC is not in x2APIC mode; everyone), VcpuBusyError, ClosedError before the
-   *   ioctl; UnsupportedError without patch 3/3
-   */
-  dsmX2apic(write: X2apicReplay, options: ReplayOptions = {}): void {
+  dsmX2apic(write: X2apicReplay, options: ReplayOptions): void {
     const { vcpuId, data: value } = checkObject('write', write);
-    const { profile = this.profile, insist = false } = checkObject('options', options);
+    const { profile = this.#vm.profile, insist = false } = checkObject('options', options);
     const data = checkU64('data', value);
     const vcpu = this.#target('KVM_DSM_X2APIC', vcpuId, insist);
     if (!insist) checkX2apic(vcpu, data);
     const { request, argument } = checkProfile(profile).ioctls.KVM_DSM_X2APIC;
     this.#replay('KVM_DSM_X2APIC', request, argument.encode({ vcpuId, data }));
-    this.acted({ ioctl: 'KVM_DSM_X2APIC', write: { vcpuId, data } });
+    this.#vm.acted({ ioctl: 'KVM_DSM_X2APIC', write: { vcpuId, data } });
   }
 
-  /**
-   * KVM_DSM_APIC_BASE: writes the IA32_APIC_BASE of a vCPU. The kernel does not tell whether it took the value, so it is
-   * read back. No exit comes of it.
-   *
-   * @throws ArgumentError, NoVcpuError, NoLapicError, ReplayRefusedError (vcpu_id is not the vCPU's index), VcpuBusyError,
-   *   ClosedError before the ioctl; UnsupportedError without patch 3/3; ReplayLostError if the kernel did not take the value:
-   *   reserved bits, x2APIC without its CPUID bit, or a change of mode that needs `host`
-   */
-  dsmApicBase(write: ApicBaseReplay, options: ReplayOptions = {}): void {
+  dsmApicBase(write: ApicBaseReplay, options: ReplayOptions): void {
     const { vcpuId, data: value, host = false, index = IA32_APIC_BASE } = checkObject('write', write);
-    const { profile = this.profile, insist = false } = checkObject('options', options);
+    const { profile = this.#vm.profile, insist = false } = checkObject('options', options);
     const data = checkU64('data', value);
     checkInteger('index', index, 0, MAX_U32);
     if (typeof host !== 'boolean') throw new ArgumentError('host', 'host is no boolean', 'Give true or false.');
@@ -149,16 +126,16 @@ export abstract class VmInjection extends VmIo {
         'KVM_DSM_APIC_BASE',
         `IA32_APIC_BASE of vCPU ${vcpuId} is 0x${apicBase.toString(16)}, not 0x${data.toString(16)}`,
       );
-    this.acted({ ioctl: 'KVM_DSM_APIC_BASE', write: { vcpuId, host, index, data } });
+    this.#vm.acted({ ioctl: 'KVM_DSM_APIC_BASE', write: { vcpuId, host, index, data } });
   }
 
   /** The vCPU, if the kernel can be asked to write to its LAPIC. */
-  #target(ioctl: DsmIoctlName, vcpuId: number, insist: boolean): Vcpu {
-    void this.native;
-    const { vcpus } = this;
+  #target(ioctl: DsmIoctlName, vcpuId: number, insist: boolean): VmVcpu {
+    void this.#calls.native;
+    const { vcpus } = this.#vm;
     const vcpu = vcpus.get(checkInteger('vcpuId', vcpuId, 0, MAX_S32));
     if (!vcpu) throw new NoVcpuError(vcpuId, [...vcpus.keys()]);
-    if (this.irqchip === 'none') throw new NoLapicError(vcpuId);
+    if (this.#vm.irqchip() === 'none') throw new NoLapicError(vcpuId);
     const ids = [...vcpus.keys()];
     // It would be a vCPU that is not there.
     if (vcpuId >= ids.length) throw misplaced(ioctl, vcpuId, 'none');
@@ -168,7 +145,7 @@ export abstract class VmInjection extends VmIo {
 
   #replay(ioctl: DsmIoctlName, request: number, argument: Uint8Array): void {
     try {
-      this.ioctl(request, argument);
+      this.#calls.ioctl(request, argument);
     } catch (error) {
       if (error instanceof IoctlError && error.errnoName === 'ENOTTY')
         throw new UnsupportedError(`${ioctl} (CONFIG_KVM_DSM_IRQ_FORWARD with patch 3/3)`, 'Injection');
@@ -183,11 +160,11 @@ const inMode: Record<ApicMode, string> = {
   x2apic: 'in x2APIC mode',
 };
 
-function modeOf(vcpu: Vcpu): ApicMode {
+function modeOf(vcpu: VmVcpu): ApicMode {
   return apicMode(vcpu.getSregs().apicBase);
 }
 
-function checkX2apic(vcpu: Vcpu, data: bigint): void {
+function checkX2apic(vcpu: VmVcpu, data: bigint): void {
   if (data & X2_ICR_REFUSED)
     throw new ArgumentError(
       'data',

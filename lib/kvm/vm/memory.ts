@@ -1,17 +1,14 @@
-import { type capabilities, capabilityNumber } from '../../abi/kvm/capability.ts';
+/** KVM_SET_USER_MEMORY_REGION and the dirty logs. */
 import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkInstance, checkInteger, checkList, checkObject, checkU64 } from '../../base/check.ts';
-import { ArgumentError, IoctlError } from '../../base/errors.ts';
+import { ArgumentError } from '../../base/errors.ts';
 import { show } from '../../base/text.ts';
-import { type EnabledCap, encodeEnableCap } from '../enable-cap.ts';
 import { checkPageAligned, GuestMemory, PAGE_SIZE } from '../guest-memory.ts';
-import { KvmHandle } from '../handle.ts';
-import { type NativeVm, translated } from '../native.ts';
-import type { VmAct, VmActListener } from './acts.ts';
 import { MemoryOverlapError } from './errors.ts';
+import type { VmCalls } from './host.ts';
 
-/** A range of guest physical memory and what lies behind it: KVM_SET_USER_MEMORY_REGION. */
+/** A range of guest physical memory and what is there: KVM_SET_USER_MEMORY_REGION. */
 export interface MemorySlot {
   /** 0 to KVM_CAP_NR_MEMSLOTS - 1. */
   slot: number;
@@ -44,63 +41,20 @@ export interface MappedSlot {
 /** Pages of a word of a dirty bitmap: KVM_CLEAR_DIRTY_LOG counts in them. */
 const PAGES_PER_WORD = 64;
 
-/** A VM's capabilities and its memory. */
-export abstract class VmMemory extends KvmHandle<NativeVm> {
+/** A VM's memory slots, and what the kernel logs of the pages that were written. */
+export class MemorySlots {
+  readonly #calls: VmCalls;
   readonly #slots = new Map<number, MappedSlot>();
-  readonly #enabled: EnabledCap[] = [];
 
-  readonly #listeners: VmActListener[] = [];
-
-  /** @internal Tells each act of this VM from now on: what it did to its guests, whoever asked for it. */
-  onAct(listener: VmActListener): void {
-    this.#listeners.push(listener);
+  constructor(calls: VmCalls) {
+    this.#calls = calls;
   }
 
-  protected acted(act: VmAct): void {
-    for (const listener of this.#listeners) listener(act);
-  }
-
-  /** KVM_CHECK_EXTENSION on this VM: 0 if it lacks the capability, else 1 or a value that the capability defines. */
-  checkExtension(cap: keyof typeof capabilities | number): number {
-    return this.ioctl(ioctls.KVM_CHECK_EXTENSION, capabilityNumber(cap));
-  }
-
-  /**
-   * KVM_ENABLE_CAP on this VM.
-   *
-   * @param args up to four values that the capability defines
-   * @throws UnsupportedError if the VM lacks the capability; RefusedIoctlError for one whose arguments are an address or
-   *   a file descriptor; IoctlError (KVM_ENABLE_CAP); ArgumentError
-   */
-  enableCap(cap: keyof typeof capabilities, args: readonly bigint[] = []): void {
-    this.ioctl(ioctls.KVM_ENABLE_CAP, encodeEnableCap(cap, args, this.checkExtension(cap)));
-    this.#enabled.push({ cap, args: args.map((arg) => checkU64('args', arg)) });
-  }
-
-  /** What `enableCap` enabled, in order. */
-  get enabledCaps(): readonly EnabledCap[] {
-    return this.#enabled;
-  }
-
-  /** The slots that have memory, by number. */
-  get slots(): ReadonlyMap<number, MappedSlot> {
+  get all(): ReadonlyMap<number, MappedSlot> {
     return this.#slots;
   }
 
-  /** True once a slot has memory: before that a vCPU has nothing to execute. */
-  get hasMemory(): boolean {
-    return this.#slots.size > 0;
-  }
-
-  /**
-   * Puts memory into a slot that has none; of a slot that has some, it moves it (another `guestPhysAddr`) or changes its
-   * `logDirtyPages`. The kernel changes neither size nor memory nor `readonly`: remove the slot first.
-   *
-   * @throws MemoryAlignmentError, MemoryOverlapError, ArgumentError before the ioctl;
-   *   IoctlError (KVM_SET_USER_MEMORY_REGION: EINVAL for a slot beyond KVM_CAP_NR_MEMSLOTS or a change that is not
-   *   allowed, ENOMEM)
-   */
-  setMemory(slot: MemorySlot): void {
+  set(slot: MemorySlot): void {
     checkObject('slot', slot);
     checkInstance('memory', slot.memory, GuestMemory);
     const offset = slot.offset ?? 0;
@@ -118,11 +72,9 @@ export abstract class VmMemory extends KvmHandle<NativeVm> {
       );
     this.#checkOverlap(slot.slot, start, BigInt(size));
     const flags = (slot.readonly ? KVM_MEM_READONLY : 0) | (slot.logDirtyPages ? KVM_MEM_LOG_DIRTY_PAGES : 0);
-    const native = this.native;
-    const result = translated(() =>
+    this.#calls.call(ioctls.KVM_SET_USER_MEMORY_REGION, (native) =>
       native.setUserMemoryRegion(slot.slot, flags, start, slot.memory.native, offset, size),
     );
-    if (result < 0) throw new IoctlError('KVM_SET_USER_MEMORY_REGION', -result);
     this.#slots.set(slot.slot, {
       slot: slot.slot,
       guestPhysAddr: start,
@@ -134,12 +86,11 @@ export abstract class VmMemory extends KvmHandle<NativeVm> {
     });
   }
 
-  /** Empties a slot. Throws IoctlError (KVM_SET_USER_MEMORY_REGION: EINVAL for a slot that is empty). */
-  removeMemory(slot: number): void {
+  remove(slot: number): void {
     checkSlotNumber(slot);
-    const native = this.native;
-    const result = translated(() => native.setUserMemoryRegion(slot, 0, 0n, null, 0, 0));
-    if (result < 0) throw new IoctlError('KVM_SET_USER_MEMORY_REGION', -result);
+    this.#calls.call(ioctls.KVM_SET_USER_MEMORY_REGION, (native) =>
+      native.setUserMemoryRegion(slot, 0, 0n, null, 0, 0),
+    );
     this.#slots.delete(slot);
   }
 
@@ -151,28 +102,13 @@ export abstract class VmMemory extends KvmHandle<NativeVm> {
     }
   }
 
-  /**
-   * KVM_GET_DIRTY_LOG: the numbers of the slot's pages (0 is its first) that were written since the last call, ascending.
-   * The kernel then forgets them; with KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 enabled it keeps them until `clearDirtyLog`.
-   *
-   * @throws ArgumentError for a slot without memory; IoctlError (KVM_GET_DIRTY_LOG: ENOENT for a slot that does not log)
-   */
   getDirtyLog(slot: number): number[] {
     const pages = this.#slotPages(slot);
     const bitmap = new Uint8Array(bitmapBytes(pages));
-    const native = this.native;
-    const result = translated(() => native.getDirtyLog(slot, bitmap));
-    if (result < 0) throw new IoctlError('KVM_GET_DIRTY_LOG', -result);
+    this.#calls.call(ioctls.KVM_GET_DIRTY_LOG, (native) => native.getDirtyLog(slot, bitmap));
     return pagesOf(bitmap);
   }
 
-  /**
-   * KVM_CLEAR_DIRTY_LOG: the kernel forgets that these pages were written, and notices the next write. For a VM with
-   * KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 enabled (args[0] = 1).
-   *
-   * @param pages numbers of pages of the slot; 0 is its first
-   * @throws ArgumentError; IoctlError (KVM_CLEAR_DIRTY_LOG: ENOENT for a slot that does not log, EINVAL)
-   */
   clearDirtyLog(slot: number, pages: readonly number[]): void {
     const count = this.#slotPages(slot);
     checkList('pages', pages);
@@ -189,9 +125,7 @@ export abstract class VmMemory extends KvmHandle<NativeVm> {
     const last = Math.min(count, (Math.floor(high / PAGES_PER_WORD) + 1) * PAGES_PER_WORD);
     const bitmap = new Uint8Array(bitmapBytes(last - first));
     for (const page of pages) bitmap[(page - first) >> 3]! |= 1 << ((page - first) & 7);
-    const native = this.native;
-    const result = translated(() => native.clearDirtyLog(slot, first, last - first, bitmap));
-    if (result < 0) throw new IoctlError('KVM_CLEAR_DIRTY_LOG', -result);
+    this.#calls.call(ioctls.KVM_CLEAR_DIRTY_LOG, (native) => native.clearDirtyLog(slot, first, last - first, bitmap));
   }
 
   #slotPages(slot: number): number {
@@ -200,31 +134,6 @@ export abstract class VmMemory extends KvmHandle<NativeVm> {
     if (found) return found.size / PAGE_SIZE;
     throw new ArgumentError('slot', `slot ${slot} has no memory`, 'Call setMemory() first.');
   }
-
-  /** KVM_SET_TSS_ADDR: three pages below 4 GiB that Intel hosts without unrestricted guests need. Throws IoctlError (EINVAL). */
-  setTssAddr(guestPhysAddr: number): void {
-    checkInteger('guestPhysAddr', guestPhysAddr, 0, 0xffff_ffff);
-    this.ioctl(ioctls.KVM_SET_TSS_ADDR, guestPhysAddr);
-    this.tssAddr = guestPhysAddr;
-  }
-
-  /**
-   * KVM_SET_IDENTITY_MAP_ADDR: one page below 4 GiB for the same hosts. 0 is the default, 0xfffbc000.
-   *
-   * @throws ArgumentError; IoctlError (EINVAL after a vCPU was made)
-   */
-  setIdentityMapAddr(guestPhysAddr: number | bigint): void {
-    const address = checkU64('guestPhysAddr', guestPhysAddr);
-    const argument = new Uint8Array(8);
-    new DataView(argument.buffer).setBigUint64(0, address, true);
-    this.ioctl(ioctls.KVM_SET_IDENTITY_MAP_ADDR, argument, 'Call it before the first createVcpu().');
-    this.identityMapAddr = address;
-  }
-
-  /** What `setTssAddr` set, or `null`. */
-  protected tssAddr: number | null = null;
-  /** What `setIdentityMapAddr` set, or `null`. */
-  protected identityMapAddr: bigint | null = null;
 }
 
 function bitmapBytes(pages: number): number {

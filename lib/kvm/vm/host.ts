@@ -1,0 +1,29 @@
+/** What a VM's parts see of it: its file descriptor, its vCPUs, and what other parts have made of it. */
+import type { DsmProfile } from '../../abi/dsm/profiles.ts';
+import type { KernelCalls } from '../handle.ts';
+import type { NativeVm } from '../native.ts';
+import type { VmAct } from './acts.ts';
+
+/** The calls of the VM's file descriptor. */
+export type VmCalls = KernelCalls<NativeVm>;
+
+/** Which interrupt controllers the kernel has for this VM. */
+export type IrqchipKind = 'none' | 'full' | 'split';
+
+/** As much of a vCPU as its VM's parts need. */
+export interface VmVcpu {
+  readonly vcpuId: number;
+  /** KVM_GET_SREGS, which needs the vCPU to be out of the guest. */
+  getSregs(): { readonly apicBase: bigint };
+}
+
+/** What of the VM is not its file descriptor. */
+export interface VmHost {
+  /** Whose ioctls are meant where a call does not say. */
+  readonly profile: DsmProfile;
+  /** By vcpu_id, in the order of their making. */
+  readonly vcpus: ReadonlyMap<number, VmVcpu>;
+  irqchip(): IrqchipKind;
+  /** Tells of an act that the kernel has taken. */
+  acted(act: VmAct): void;
+}

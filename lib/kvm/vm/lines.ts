@@ -1,0 +1,107 @@
+/** KVM_IRQ_LINE, KVM_SIGNAL_MSI, KVM_SET_GSI_ROUTING and KVM_IRQFD. */
+import { type GsiRoute, type IrqchipName, irqchipIds, type MsiMessage, routingEntry } from '../../abi/kvm/gsi-route.ts';
+import {
+  encodeGsiRouting,
+  KVM_IOAPIC_NUM_PINS,
+  KVM_IRQFD_FLAG_DEASSIGN,
+  kvmIrqLevel,
+  kvmMsi,
+} from '../../abi/kvm/index.ts';
+import { ioctls } from '../../abi/kvm/ioctl.ts';
+import { checkChoice, checkInstance, checkInteger, checkList, checkObject } from '../../base/check.ts';
+import { EventFd } from '../eventfd.ts';
+import { isEnxio, needIrqchip } from '../no-irqchip.ts';
+import type { IrqLineStatus } from './acts.ts';
+import type { VmCalls, VmHost } from './host.ts';
+
+const MAX_U32 = 0xffff_ffff;
+
+/** Ways into a VM's interrupt controllers: lines, messages, the routes of GSIs, and the events that assert one. */
+export class Lines {
+  readonly #calls: VmCalls;
+  readonly #vm: VmHost;
+  #routes: readonly GsiRoute[] | null = null;
+
+  constructor(calls: VmCalls, vm: VmHost) {
+    this.#calls = calls;
+    this.#vm = vm;
+  }
+
+  set(gsi: number, level: boolean): void {
+    this.#line(ioctls.KVM_IRQ_LINE, gsi, level);
+    this.#vm.acted({ ioctl: 'KVM_IRQ_LINE', gsi, level: !!level });
+  }
+
+  setStatus(gsi: number, level: boolean): IrqLineStatus {
+    const vcpus = this.#line(ioctls.KVM_IRQ_LINE_STATUS, gsi, level).getInt32(0, true);
+    const status = vcpus > 0 ? { delivered: vcpus } : vcpus === 0 ? 'coalesced' : 'ignored';
+    this.#vm.acted({ ioctl: 'KVM_IRQ_LINE_STATUS', gsi, level: !!level, status });
+    return status;
+  }
+
+  #line(request: number, gsi: number, level: boolean): DataView {
+    const argument = kvmIrqLevel.encode({ irq: checkInteger('gsi', gsi, 0, MAX_U32), level: level ? 1 : 0 });
+    needIrqchip(() => this.#calls.ioctl(request, argument), isEnxio);
+    return new DataView(argument.buffer);
+  }
+
+  signalMsi(message: MsiMessage): boolean {
+    const { addressLo, addressHi = 0, data } = checkMsi(message);
+    const argument = kvmMsi.encode({ addressLo, addressHi, data });
+    const delivered = needIrqchip(() => this.#calls.ioctl(ioctls.KVM_SIGNAL_MSI, argument) > 0, this.#isMissing);
+    this.#vm.acted({ ioctl: 'KVM_SIGNAL_MSI', message: { addressLo, addressHi, data }, delivered });
+    return delivered;
+  }
+
+  setRouting(routes: readonly GsiRoute[]): void {
+    for (const route of checkList('routes', routes)) checkRoute(route);
+    this.#calls.ioctl(ioctls.KVM_SET_GSI_ROUTING, encodeGsiRouting(routes.map(routingEntry)));
+    this.#routes = routes.map((route) => ({ ...route }));
+  }
+
+  get routing(): readonly GsiRoute[] | null {
+    return this.#routes;
+  }
+
+  assignIrqfd(event: EventFd, gsi: number, options: { resample?: EventFd }): void {
+    this.#irqfd(event, gsi, 0, checkObject('options', options).resample ?? null);
+  }
+
+  deassignIrqfd(event: EventFd, gsi: number): void {
+    this.#irqfd(event, gsi, KVM_IRQFD_FLAG_DEASSIGN, null);
+  }
+
+  #irqfd(event: EventFd, gsi: number, flags: number, resample: EventFd | null): void {
+    checkInstance('event', event, EventFd);
+    if (resample !== null) checkInstance('resample', resample, EventFd);
+    checkInteger('gsi', gsi, 0, MAX_U32);
+    const assign = () =>
+      this.#calls.call(ioctls.KVM_IRQFD, (native) => native.irqfd(event.native, gsi, flags, resample?.native ?? null));
+    needIrqchip(assign, this.#isMissing);
+  }
+
+  readonly #isMissing = (): boolean => this.#vm.irqchip() === 'none';
+}
+
+function checkMsi<T extends MsiMessage>(message: T): T {
+  const { addressLo, addressHi = 0, data } = checkObject('message', message);
+  checkInteger('addressLo', addressLo, 0, MAX_U32);
+  checkInteger('addressHi', addressHi, 0, MAX_U32);
+  checkInteger('data', data, 0, MAX_U32);
+  return message;
+}
+
+/** Throws ArgumentError for a route that is none. */
+export function checkRoute(route: GsiRoute): void {
+  checkObject('route', route);
+  checkInteger('gsi', route.gsi, 0, MAX_U32);
+  const { type } = route;
+  if (type === 'msi') checkMsi(route);
+  else if (type === 'irqchip') {
+    checkChoice('irqchip', route.irqchip, Object.keys(irqchipIds) as IrqchipName[]);
+    checkInteger('pin', route.pin, 0, route.irqchip === 'ioapic' ? KVM_IOAPIC_NUM_PINS - 1 : 7);
+  } else if (type === 'hvSint') {
+    checkInteger('vcpu', route.vcpu, 0, MAX_U32);
+    checkInteger('sint', route.sint, 0, 15);
+  } else checkChoice<string>('type', type, ['irqchip', 'msi', 'hvSint']);
+}

@@ -1,0 +1,65 @@
+/** KVM_X86_SET_MSR_FILTER: which MSRs a VM's guests may use. */
+import {
+  KVM_MSR_FILTER_DEFAULT_DENY,
+  KVM_MSR_FILTER_MAX_BITMAP_SIZE,
+  KVM_MSR_FILTER_MAX_RANGES,
+  KVM_MSR_FILTER_READ,
+  KVM_MSR_FILTER_WRITE,
+  kvmMsrFilter,
+} from '../../abi/kvm/index.ts';
+import { ioctls } from '../../abi/kvm/ioctl.ts';
+import { checkInteger, checkList, checkObject } from '../../base/check.ts';
+import { ArgumentError } from '../../base/errors.ts';
+import type { VmCalls } from './host.ts';
+
+/** MSRs that a guest may or may not use: one range of KVM_X86_SET_MSR_FILTER. */
+export interface MsrFilterRange {
+  /** The first MSR. */
+  base: number;
+  /** How many from there: 1 to 12288. */
+  count: number;
+  /** The filter is for reads. Default true. */
+  read?: boolean;
+  /** The filter is for writes. Default true. */
+  write?: boolean;
+  /** Those of the range that the guest may use; the others are denied. Default none. */
+  allow?: readonly number[];
+}
+
+export interface MsrFilter {
+  /** What happens to MSRs outside the ranges. Default true: allowed. */
+  defaultAllow?: boolean;
+  /** At most 16; with none, and `defaultAllow`, the filter is off. */
+  ranges?: readonly MsrFilterRange[];
+}
+
+export function setMsrFilter(calls: VmCalls, filter: MsrFilter): void {
+  const ranges = checkList('ranges', checkObject('filter', filter).ranges ?? [], KVM_MSR_FILTER_MAX_RANGES);
+  const bitmaps = ranges.map(filterBitmap);
+  const argument = kvmMsrFilter.encode({
+    flags: (filter.defaultAllow ?? true) ? 0 : KVM_MSR_FILTER_DEFAULT_DENY,
+    ranges: ranges.map(({ base, count, read = true, write = true }) => ({
+      flags: (read ? KVM_MSR_FILTER_READ : 0) | (write ? KVM_MSR_FILTER_WRITE : 0),
+      base,
+      nmsrs: count,
+      bitmap: 0n,
+    })),
+  });
+  calls.call(ioctls.KVM_X86_SET_MSR_FILTER, (native) => native.setMsrFilter(argument, bitmaps));
+}
+
+/** A bit for each MSR of the range: 1 allows it. */
+function filterBitmap(range: MsrFilterRange): Uint8Array {
+  const { base, count, read = true, write = true, allow = [] } = checkObject('ranges', range);
+  checkList('allow', allow);
+  checkInteger('base', base, 0, 0xffff_ffff);
+  checkInteger('count', count, 1, KVM_MSR_FILTER_MAX_BITMAP_SIZE * 8);
+  if (!read && !write)
+    throw new ArgumentError('ranges', 'A range filters neither reads nor writes', 'Set read, write, or both.');
+  const bitmap = new Uint8Array(Math.ceil(count / 64) * 8);
+  for (const index of allow) {
+    const bit = checkInteger('allow', index, base, base + count - 1) - base;
+    bitmap[bit >> 3]! |= 1 << (bit & 7);
+  }
+  return bitmap;
+}
