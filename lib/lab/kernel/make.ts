@@ -1,0 +1,39 @@
+/** The steps of a kernel's build, each a program that runs to its end. */
+import { LabBuildError, LabInterruptedError } from '../errors.ts';
+import { runBound } from '../process.ts';
+
+/** Runs the kernel's make. */
+export function make(
+  tree: string,
+  out: string,
+  args: string[],
+  abort: AbortSignal | undefined,
+  onLine?: (line: string) => void,
+): Promise<void> {
+  const where = tree === out ? [] : [`O=${out}`];
+  const names = ['KBUILD_BUILD_USER=kvm-dsm', 'KBUILD_BUILD_HOST=lab'];
+  return must('make', ['-C', tree, 'ARCH=x86', ...where, ...names, ...args], abort, onLine);
+}
+
+/** Runs a step; its last lines are in the error if it fails. */
+export async function must(
+  command: string,
+  args: string[],
+  abort: AbortSignal | undefined,
+  onLine: (line: string) => void = () => {},
+): Promise<void> {
+  // A MAKEFLAGS or KBUILD_* of the caller's own build would change what this one makes.
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !/^(MAKE|MFLAGS|KBUILD|KCONFIG|ARCH$|CROSS_COMPILE$|LLVM)/.test(name),
+    ),
+  );
+  const done = await runBound(command, args, { env: { ...env, LC_ALL: 'C' }, abort, onLine });
+  if (abort?.aborted)
+    throw new LabInterruptedError('the build was interrupted', { advice: 'Run it again: it starts anew.' });
+  if (done.code === 0) return;
+  const said = done.output.trim().split('\n').slice(-25).join('\n');
+  throw new LabBuildError(`${command} ended with ${done.code ?? done.signal}:\n${said}`, {
+    advice: 'Mend what the lines above name, then run `kvm-dsm lab build` again.',
+  });
+}

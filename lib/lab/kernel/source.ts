@@ -1,0 +1,91 @@
+/** The source that a lab kernel is built from: Debian's with this package's patches, or a tree of the user's. */
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LabBuildError, LabKernelSourceError } from '../errors.ts';
+import { kernelInputsDir } from '../paths.ts';
+import type { Progress } from '../progress.ts';
+import { must } from './make.ts';
+import { kernelSourceTarball } from './packages.ts';
+
+/** Without these the result could not be used as a lab kernel. */
+const required = [
+  'CONFIG_KVM_DSM_IRQ_FORWARD',
+  'CONFIG_KVM_INTEL',
+  'CONFIG_KVM_AMD',
+  'CONFIG_BLK_DEV_INITRD',
+  'CONFIG_SERIAL_8250_CONSOLE',
+  'CONFIG_ISO9660_FS',
+  'CONFIG_BLK_DEV_SD',
+  'CONFIG_VIRTIO_BLK',
+  'CONFIG_DEVTMPFS',
+];
+
+/** Parts of the tree that no lab kernel is made of; their Kconfig files are needed all the same. */
+const unused = [
+  'Documentation/*.rst',
+  'Documentation/*.yaml',
+  'Documentation/*.txt',
+  'Documentation/*.svg',
+  ...['accel', 'gpu', 'iio', 'infiniband', 'media', 'pinctrl', 'clk', 'staging', 'soc', 'hwmon'].flatMap(sources),
+  ...['isdn', 'crypto', 'net/ethernet', 'net/wireless', 'scsi/*', 'usb', 'mtd', 'regulator', 'input'].flatMap(sources),
+  'sound/*.[ch]',
+  'tools/perf/*',
+  'tools/testing/*',
+  ...['arm', 'arm64', 'mips', 'powerpc', 's390', 'm68k', 'sparc', 'parisc', 'riscv', 'arc', 'sh'].flatMap((arch) => [
+    `arch/${arch}/*.[chS]`,
+    `arch/${arch}/*.dts*`,
+  ]),
+];
+
+function sources(dir: string): string[] {
+  return [`drivers/${dir}/*.[ch]`];
+}
+
+/** Unpacks and patches Debian's source. */
+export async function prepareSource(tree: string, progress: Progress, abort: AbortSignal | undefined): Promise<void> {
+  progress.stage('extract', kernelSourceTarball);
+  mkdirSync(tree);
+  const excludes = unused.map((pattern) => `--exclude=linux-source-*/${pattern}`);
+  const tar = ['-xf', kernelSourceTarball, '-C', tree, '--strip-components=1', ...excludes];
+  await must('tar', tar, abort);
+  progress.stage('patch');
+  const patches = readdirSync(kernelInputsDir).filter((name) => name.endsWith('.patch'));
+  for (const patch of patches.sort()) {
+    await must('patch', ['-p1', '--batch', '--fuzz=0', '-d', tree, '-i', join(kernelInputsDir, patch)], abort);
+  }
+  for (const dir of ['include', 'arch']) cpSync(join(kernelInputsDir, dir), join(tree, dir), { recursive: true });
+}
+
+/** Refuses a tree that cannot give a kernel with the series, before anything is built. */
+export function checkTree(tree: string): void {
+  const kconfig = join(tree, 'arch/x86/kvm/Kconfig');
+  if (!existsSync(join(tree, 'Kbuild')) || !existsSync(kconfig)) {
+    throw new LabKernelSourceError(`${tree} is no Linux source tree`, {
+      advice: 'Give --kernel-src the top folder of a Linux tree.',
+    });
+  }
+  if (!/^config\s+KVM_DSM_IRQ_FORWARD$/m.test(readFileSync(kconfig, 'utf8'))) {
+    throw new LabKernelSourceError(`${tree} has no CONFIG_KVM_DSM_IRQ_FORWARD in arch/x86/kvm/Kconfig`, {
+      advice: 'Apply the DSM interrupt forwarding series to the tree first, or leave out --kernel-src.',
+    });
+  }
+  const traces = ['.config', 'include/config', 'arch/x86/include/generated'].filter((name) =>
+    existsSync(join(tree, name)),
+  );
+  if (traces.length > 0) {
+    throw new LabKernelSourceError(
+      `${tree} holds a build of its own (${traces.join(', ')}), and the kernel's makefiles refuse a second one beside it`,
+      { advice: `Run \`make -C ${tree} mrproper\` (it removes that build and its .config), or give a clean checkout.` },
+    );
+  }
+}
+
+/** Refuses a configuration that lost what a lab kernel has to have. */
+export function checkConfig(config: string, tree: string | undefined): void {
+  const text = readFileSync(config, 'utf8');
+  const absent = required.filter((symbol) => !text.includes(`\n${symbol}=y\n`));
+  if (absent.length === 0) return;
+  const message = `the kernel's configuration does not enable ${absent.join(', ')}`;
+  const advice = 'Look at what these symbols depend on in the tree, and at kernel/lab.config.';
+  throw tree ? new LabKernelSourceError(`${message} in ${tree}`, { advice }) : new LabBuildError(message, { advice });
+}
