@@ -1,5 +1,5 @@
 import { profileByName } from '../abi/dsm/profiles.ts';
-import { type Check, examine } from '../doctor/index.ts';
+import { examine, type HealthCheck } from '../doctor/index.ts';
 import { autoLane, type LaneName } from '../lab/lanes/index.ts';
 import { type GlobalOptions, laneOf } from '../target/options.ts';
 import { paint } from '../target/paint.ts';
@@ -37,11 +37,11 @@ async function inLane(lane: LaneName, options: GlobalOptions): Promise<number> {
 }
 
 /** Whether the lab can take the place of a host that does not forward. */
-async function checkLab(): Promise<{ usable: boolean; check: Check }> {
+async function checkLab(): Promise<{ usable: boolean; check: HealthCheck }> {
   const { labStatus } = await import('../lab/index.ts');
   const { image, packages, lanes } = await labStatus();
   const build = `Build it: kvm-dsm lab build (or let the first --on ${autoLane} do it).`;
-  const finding = (status: Check['status'], text: string, advice: string | null = null) => ({
+  const finding = (status: HealthCheck['status'], text: string, advice: string | null = null) => ({
     usable: status !== 'warn',
     check: { id: 'lab', status, finding: text, advice },
   });
@@ -57,7 +57,7 @@ async function checkLab(): Promise<{ usable: boolean; check: Check }> {
   return finding('note', `The lab's kernel image is ${image.state}`, build);
 }
 
-function printJson(checks: readonly Check[], ready: Ready, options: GlobalOptions): void {
+function printJson(checks: readonly HealthCheck[], ready: Ready, options: GlobalOptions): void {
   const document = {
     version: 1,
     on: here.on,
@@ -76,7 +76,7 @@ const marks = {
   fail: paint('red', 'FAIL'),
 } as const;
 
-function printText(checks: readonly Check[], ready: Ready): void {
+function printText(checks: readonly HealthCheck[], ready: Ready): void {
   const lines = [`on ${describePlace()}`];
   for (const { status, finding, advice } of checks) {
     lines.push(`${marks[status]}  ${finding}`);

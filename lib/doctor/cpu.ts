@@ -1,22 +1,19 @@
-import { readFileSync } from 'node:fs';
-import { type Check, check } from './check.ts';
+/** Whether the CPU can run guests. */
+import { readHostCpu } from '../host/cpu.ts';
+import { type HealthCheck, healthCheck } from './health-check.ts';
 
-/** The CPU's vendor and what it offers for virtualization, as /proc/cpuinfo tells. */
-export function checkCpu(cpuinfo = readFileSync('/proc/cpuinfo', 'utf8')): Check[] {
-  const field = (name: string) => new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(cpuinfo)?.[1]?.trim() ?? '';
-  const vendor = field('vendor_id');
-  const flags = new Set(field('flags').split(' '));
-  const found = check(
-    'cpu.vendor',
-    vendor ? 'ok' : 'note',
-    `CPU: ${vendor || 'unknown vendor'}, ${field('model name')}`,
-  );
-  if (flags.has('vmx'))
-    return [found, check('cpu.virtualization', 'ok', 'The CPU offers VMX (Intel), which the series is written for')];
-  if (flags.has('svm'))
+/** The CPU's vendor and what it offers for virtualization. */
+export function checkCpu({ vendor, model, virtualization } = readHostCpu()): HealthCheck[] {
+  const found = healthCheck('cpu.vendor', vendor ? 'ok' : 'note', `CPU: ${vendor || 'unknown vendor'}, ${model}`);
+  if (virtualization === 'VMX')
     return [
       found,
-      check(
+      healthCheck('cpu.virtualization', 'ok', 'The CPU offers VMX (Intel), which the series is written for'),
+    ];
+  if (virtualization === 'SVM')
+    return [
+      found,
+      healthCheck(
         'cpu.virtualization',
         'note',
         'The CPU offers SVM (AMD); the series names VMX, its hook works on both',
@@ -25,7 +22,7 @@ export function checkCpu(cpuinfo = readFileSync('/proc/cpuinfo', 'utf8')): Check
     ];
   return [
     found,
-    check(
+    healthCheck(
       'cpu.virtualization',
       'warn',
       'The CPU shows neither VMX nor SVM: KVM-Intel and KVM-AMD cannot run here',

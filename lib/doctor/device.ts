@@ -1,25 +1,27 @@
+/** Whether KVM's device can be used, and what its KVM offers. */
+import type { DsmProfile } from '../abi/dsm/profiles.ts';
 import { KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm/index.ts';
 import { KvmDsmError } from '../base/errors.ts';
 import { DeviceMissingError, DevicePermissionError, NativeLoadError, NotKvmError } from '../kvm/errors.ts';
 import { Kvm } from '../kvm/kvm.ts';
-import { type Check, check } from './check.ts';
+import { type HealthCheck, healthCheck } from './health-check.ts';
 
 /** Opens the device, and looks at what its KVM offers. The device is `null` if it cannot be used. */
-export function openDevice(path: string): { kvm: Kvm | null; checks: Check[] } {
+export function openDevice(path: string, profile: DsmProfile): { kvm: Kvm | null; checks: HealthCheck[] } {
   try {
-    const kvm = Kvm.open(path);
+    const kvm = Kvm.open(path, { profile });
     return {
       kvm,
       checks: [
-        check('device.present', 'ok', `${path} is there`),
-        check('device.permission', 'ok', `${path} may be opened`),
-        check('device.kvm', 'ok', `${path} is KVM, API version ${kvm.apiVersion}`),
+        healthCheck('device.present', 'ok', `${path} is there`),
+        healthCheck('device.permission', 'ok', `${path} may be opened`),
+        healthCheck('device.kvm', 'ok', `${path} is KVM, API version ${kvm.apiVersion}`),
         ...checkCapabilities(kvm),
       ],
     };
   } catch (error) {
     if (!(error instanceof KvmDsmError)) throw error;
-    return { kvm: null, checks: [check(idOf(error), 'fail', error.message, error.advice)] };
+    return { kvm: null, checks: [healthCheck(idOf(error), 'fail', error.message, error.advice)] };
   }
 }
 
@@ -39,17 +41,17 @@ const needed = [
   ['KVM_CAP_MP_STATE', 'warn', 'mp_state'],
 ] as const;
 
-function checkCapabilities(kvm: Kvm): Check[] {
-  const found: Check[] = needed.map(([cap, severity, what]) =>
+function checkCapabilities(kvm: Kvm): HealthCheck[] {
+  const found: HealthCheck[] = needed.map(([cap, severity, what]) =>
     kvm.checkExtension(cap) > 0
-      ? check(`cap.${cap}`, 'ok', `${cap}: ${what}`)
-      : check(`cap.${cap}`, severity, `The kernel lacks ${cap}: ${what}`, 'Use a newer kernel, or the lab.'),
+      ? healthCheck(`cap.${cap}`, 'ok', `${cap}: ${what}`)
+      : healthCheck(`cap.${cap}`, severity, `The kernel lacks ${cap}: ${what}`, 'Use a newer kernel, or the lab.'),
   );
   const blockIrq = (kvm.checkExtension('KVM_CAP_SET_GUEST_DEBUG2') & KVM_GUESTDBG_BLOCKIRQ) !== 0;
   found.push(
     blockIrq
-      ? check('cap.blockirq', 'ok', 'KVM_GUESTDBG_BLOCKIRQ: APICv can be inhibited for one VM')
-      : check(
+      ? healthCheck('cap.blockirq', 'ok', 'KVM_GUESTDBG_BLOCKIRQ: APICv can be inhibited for one VM')
+      : healthCheck(
           'cap.blockirq',
           'note',
           'No KVM_GUESTDBG_BLOCKIRQ (before 5.17): APICv cannot be inhibited for one VM',

@@ -1,42 +1,50 @@
-import type { DsmProfile } from '../abi/dsm/profiles.ts';
+/** What the series does on this kernel. */
 import { KvmDsmError } from '../base/errors.ts';
+import { apicvParameter } from '../host/apicv-parameter.ts';
 import type { Kvm } from '../kvm/kvm.ts';
-import { apicvParameter } from '../probe/apicv.ts';
-import { type IcrProbe, knowsInjection, probeIcrWrite } from '../probe/icr-write.ts';
+import { type IcrProbe, probeIcrWrite } from '../probe/icr-write.ts';
+import { knowsInjection } from '../probe/injection.ts';
 import { reservedExitParameters, reservedExits } from '../probe/reserved-exits.ts';
-import { type Check, check } from './check.ts';
+import { type HealthCheck, healthCheck } from './health-check.ts';
 
 /** Finds out by guests of two instructions what becomes of an ICR write here. */
-export function checkForwarding(kvm: Kvm, profile: DsmProfile): { forwards: boolean; checks: Check[] } {
+export function checkForwarding(kvm: Kvm): { forwards: boolean; checks: HealthCheck[] } {
   try {
-    const probe = probeIcrWrite(kvm, { profile });
+    const probe = probeIcrWrite(kvm);
     if (probe.outcome !== 'forwarded') return { forwards: false, checks: [notForwarded(probe)] };
-    const seen = check('forwarding', 'ok', "A guest's ICR2 write comes out as KVM_EXIT_DSM_SEND_IRQ");
-    return { forwards: true, checks: [seen, withoutInhibit(probeIcrWrite(kvm, { profile, inhibit: false }))] };
+    const seen = healthCheck('forwarding', 'ok', "A guest's ICR2 write comes out as KVM_EXIT_DSM_SEND_IRQ");
+    return { forwards: true, checks: [seen, withoutInhibit(probeIcrWrite(kvm, { inhibit: false }))] };
   } catch (error) {
     if (!(error instanceof KvmDsmError)) throw error;
     return {
       forwards: false,
-      checks: [check('forwarding', 'fail', `A guest of two instructions does not run: ${error.message}`, error.advice)],
+      checks: [
+        healthCheck('forwarding', 'fail', `A guest of two instructions does not run: ${error.message}`, error.advice),
+      ],
     };
   }
 }
 
-function notForwarded({ outcome, exit }: IcrProbe): Check {
+function notForwarded({ outcome, exit }: IcrProbe): HealthCheck {
   const found =
     outcome === 'silent'
       ? 'This kernel does not forward ICR writes: a guest wrote ICR2 and KVM_RUN did not return for it'
       : `A guest of two instructions does not come to its ICR2 write: ${exit}`;
-  return check('forwarding', 'fail', found, 'Boot a kernel with CONFIG_KVM_DSM_IRQ_FORWARD, or use the lab: --on vmx.');
+  return healthCheck(
+    'forwarding',
+    'fail',
+    found,
+    'Boot a kernel with CONFIG_KVM_DSM_IRQ_FORWARD, or use the lab: --on vmx.',
+  );
 }
 
-function withoutInhibit({ outcome, exit }: IcrProbe): Check {
+function withoutInhibit({ outcome, exit }: IcrProbe): HealthCheck {
   const parameter = apicvParameter();
   const setting = parameter ? `${parameter.parameter} is ${parameter.enabled ? 'Y' : 'N'}` : 'no APICv here';
   if (outcome === 'forwarded')
-    return check('forwarding.apicv', 'ok', `A VM that does not inhibit APICv is forwarded as well (${setting})`);
+    return healthCheck('forwarding.apicv', 'ok', `A VM that does not inhibit APICv is forwarded as well (${setting})`);
   const why = outcome === 'silent' ? 'APICv hides its ICR writes' : `it does not run: ${exit}`;
-  return check(
+  return healthCheck(
     'forwarding.apicv',
     'warn',
     `A VM that does not inhibit APICv is not forwarded: ${why} (${setting})`,
@@ -45,7 +53,7 @@ function withoutInhibit({ outcome, exit }: IcrProbe): Check {
 }
 
 /** Which of the series' numbers this kernel makes, and what makes it. */
-export function checkEmission(profile: DsmProfile, forwards: boolean): Check {
+export function checkEmission({ profile }: Kvm, forwards: boolean): HealthCheck {
   const states = reservedExits();
   const made = Object.entries(profile.exits).map(([name, { reason, emitted }]) => {
     if (emitted) return `${reason} ${forwards ? 'yes' : 'no'}`;
@@ -55,17 +63,21 @@ export function checkEmission(profile: DsmProfile, forwards: boolean): Check {
   });
   const whose =
     states === null ? 'it has no extension for the reserved ones' : "the reserved ones are the lab's extension";
-  return check('exits', 'note', `This kernel makes the exits ${made.join(', ')}: ${whose}`);
+  return healthCheck('exits', 'note', `This kernel makes the exits ${made.join(', ')}: ${whose}`);
 }
 
 /** Whether the injection side of the series is there. */
-export function checkInjection(kvm: Kvm, profile: DsmProfile): Check {
+export function checkInjection(kvm: Kvm): HealthCheck {
   try {
-    return knowsInjection(kvm, profile)
-      ? check('injection', 'ok', 'KVM_DSM_IPI is known: writes of another machine can be replayed here (patch 3/3)')
-      : check('injection', 'note', 'KVM_DSM_IPI is not known: this kernel lacks patch 3/3 of the series');
+    return knowsInjection(kvm)
+      ? healthCheck(
+          'injection',
+          'ok',
+          'KVM_DSM_IPI is known: writes of another machine can be replayed here (patch 3/3)',
+        )
+      : healthCheck('injection', 'note', 'KVM_DSM_IPI is not known: this kernel lacks patch 3/3 of the series');
   } catch (error) {
     if (!(error instanceof KvmDsmError)) throw error;
-    return check('injection', 'note', `Whether KVM_DSM_IPI is known was not found out: ${error.message}`);
+    return healthCheck('injection', 'note', `Whether KVM_DSM_IPI is known was not found out: ${error.message}`);
   }
 }

@@ -1,16 +1,17 @@
+/** What the doctor finds about the machine that it runs on. */
 import type { DsmProfile } from '../abi/dsm/profiles.ts';
-import { type Check, check } from './check.ts';
 import { checkCpu } from './cpu.ts';
 import { openDevice } from './device.ts';
 import { checkEmission, checkForwarding, checkInjection } from './forwarding.ts';
+import { type HealthCheck, healthCheck } from './health-check.ts';
 import { checkKernelConfig, checkModuleParameters } from './kernel.ts';
 import { checkVfio } from './vfio.ts';
 
-export type { Check } from './check.ts';
+export type { HealthCheck } from './health-check.ts';
 
 /** What the doctor found about this host (or, inside the lab, about the emulated machine). */
 export interface Examination {
-  checks: Check[];
+  checks: HealthCheck[];
   /** KVM is there and may be used. */
   usable: boolean;
   /** Its kernel forwards ICR writes. */
@@ -19,10 +20,10 @@ export interface Examination {
 
 /** Examines the machine that this process runs on. */
 export function examine(device: string, profile: DsmProfile): Examination {
-  const opened = openDevice(device);
+  const opened = openDevice(device, profile);
   const checks = [...checkCpu(), ...opened.checks, ...checkModuleParameters(), ...checkKernelConfig()];
   if (!opened.kvm) {
-    const skipped = check(
+    const skipped = healthCheck(
       'forwarding',
       'note',
       'Whether ICR writes are forwarded was not tried: there is no usable KVM',
@@ -31,7 +32,7 @@ export function examine(device: string, profile: DsmProfile): Examination {
     return { checks: [...checks, skipped], usable: false, forwards: false };
   }
   using kvm = opened.kvm;
-  const { forwards, checks: forwarding } = checkForwarding(kvm, profile);
-  const more = [checkEmission(profile, forwards), checkInjection(kvm, profile), checkVfio(kvm)];
+  const { forwards, checks: forwarding } = checkForwarding(kvm);
+  const more = [checkEmission(kvm, forwards), checkInjection(kvm), checkVfio(kvm)];
   return { checks: [...checks, ...forwarding, ...more], usable: true, forwards };
 }

@@ -1,20 +1,21 @@
+/** What the kernel was built with, and what its KVM modules are set to. */
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { readKernelConfig } from '../host/kernel-config.ts';
-import { type Check, check } from './check.ts';
+import { type HealthCheck, healthCheck } from './health-check.ts';
 
 const OPTION = 'CONFIG_KVM_DSM_IRQ_FORWARD';
 
 /** What the running kernel was built with, where that can be read. */
-export function checkKernelConfig(): Check[] {
+export function checkKernelConfig(): HealthCheck[] {
   const config = readKernelConfig();
   if (!config)
-    return [check('kernel.config', 'note', `Linux ${release()}: its configuration cannot be read here`, null)];
+    return [healthCheck('kernel.config', 'note', `Linux ${release()}: its configuration cannot be read here`, null)];
   const { source, text } = config;
   if (new RegExp(`^${OPTION}=y$`, 'm').test(text))
-    return [check('kernel.config', 'ok', `Linux ${release()} was built with ${OPTION}=y (${source})`)];
+    return [healthCheck('kernel.config', 'ok', `Linux ${release()} was built with ${OPTION}=y (${source})`)];
   return [
-    check(
+    healthCheck(
       'kernel.config',
       'warn',
       `Linux ${release()} was built without ${OPTION} (${source})`,
@@ -26,10 +27,10 @@ export function checkKernelConfig(): Check[] {
 /** kvm_intel's parameters that decide what an ICR write does. */
 const parameters = ['enable_apicv', 'enable_ipiv', 'flexpriority', 'ept', 'unrestricted_guest'] as const;
 
-export function checkModuleParameters(root = '/sys/module'): Check[] {
+export function checkModuleParameters(root = '/sys/module'): HealthCheck[] {
   if (!existsSync(`${root}/kvm_intel`)) {
     const avic = readParameter(`${root}/kvm_amd/parameters/avic`);
-    if (avic === null) return [check('module', 'note', 'Neither kvm_intel nor kvm_amd is loaded', null)];
+    if (avic === null) return [healthCheck('module', 'note', 'Neither kvm_intel nor kvm_amd is loaded', null)];
     return [parameterCheck('kvm_amd', 'avic', avic)];
   }
   return parameters.flatMap((name) => {
@@ -38,17 +39,17 @@ export function checkModuleParameters(root = '/sys/module'): Check[] {
   });
 }
 
-function parameterCheck(module: string, name: string, value: string): Check {
+function parameterCheck(module: string, name: string, value: string): HealthCheck {
   const on = value === 'Y' || value === '1';
   const hides = name === 'enable_apicv' || name === 'avic' || name === 'enable_ipiv';
   if (hides && on)
-    return check(
+    return healthCheck(
       `module.${name}`,
       'warn',
       `${module}.${name}=${value}: the CPU handles ICR writes, and the series sees none of them`,
       `Machines of this package inhibit it for themselves; for other VMMs load the module with ${module}.${name}=0.`,
     );
-  return check(`module.${name}`, 'ok', `${module}.${name}=${value}`);
+  return healthCheck(`module.${name}`, 'ok', `${module}.${name}=${value}`);
 }
 
 function readParameter(path: string): string | null {

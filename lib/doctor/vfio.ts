@@ -1,17 +1,18 @@
+/** What KVM's VFIO device can do. */
 import { KVM_DEV_TYPE_VFIO } from '../abi/kvm/index.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import { irqForwarding, irqForwardingParameter } from '../kvm/vfio/kvm-device.ts';
-import { type Check, check } from './check.ts';
+import { type HealthCheck, healthCheck } from './health-check.ts';
 
 /** What KVM's VFIO device can do here. */
-export function checkVfio(kvm: Kvm): Check {
+export function checkVfio(kvm: Kvm): HealthCheck {
   using vm = kvm.createVm();
   if (!vm.hasDeviceType(KVM_DEV_TYPE_VFIO))
-    return check('vfio', 'note', 'KVM has no VFIO device here (CONFIG_KVM_VFIO)');
+    return healthCheck('vfio', 'note', 'KVM has no VFIO device here (CONFIG_KVM_VFIO)');
   const forwarding = irqForwarding();
   const irqs =
     forwarding === null
       ? 'it forwards no IRQs, as on every mainline kernel'
       : `it forwards IRQs ${forwarding ? 'now' : 'once it is told to'} (kvm.${irqForwardingParameter})`;
-  return check('vfio', 'note', `KVM has a VFIO device: ${irqs}`);
+  return healthCheck('vfio', 'note', `KVM has a VFIO device: ${irqs}`);
 }

@@ -13,6 +13,7 @@ export {
   UnsupportedError,
 } from '../base/errors.ts';
 export { decodeExit, describeExit, type Exit, type ExitName, type ExitOf, exitToJson } from '../exit/decode.ts';
+export { apicvParameter } from '../host/apicv-parameter.ts';
 export { emulatesGuests } from '../host/emulation.ts';
 export { connectSints, type SintEnd, SintLine, type SintLineOptions } from '../hyperv/sint-line.ts';
 export { type Flagged, type Posted, Synic, type SynicPages, type SynicRegisters } from '../hyperv/synic.ts';
@@ -60,8 +61,10 @@ export {
   Vm,
   type VmSetup,
 } from '../kvm/vm/vm.ts';
-export { type ApicvState, apicvParameter, apicvState, inhibitApicv, measureApicv } from '../probe/apicv.ts';
-export { forwardsIcrWrites, knowsInjection } from '../probe/icr-write.ts';
+export { type ApicvState, apicvState, measureApicv } from '../probe/apicv.ts';
+export { forwardsIcrWrites } from '../probe/icr-write.ts';
+export { inhibitApicv } from '../probe/inhibit-apicv.ts';
+export { knowsInjection } from '../probe/injection.ts';
 export { enableReservedExits, type ReservedExitName, reservedExits } from '../probe/reserved-exits.ts';
 export * from '../snapshot/errors.ts';
 export { restoreMachineState, saveMachineState } from '../snapshot/machine-state.ts';

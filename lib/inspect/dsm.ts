@@ -1,12 +1,14 @@
+/** The series: its exits and ioctls, and what the kernel says to each. */
 import { IA32_APIC_BASE } from '../abi/apic/msr.ts';
 import type { DsmIoctlName, DsmProfile } from '../abi/dsm/profiles.ts';
 import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
 import type { Layout } from '../abi/layout.ts';
 import { UnsupportedError } from '../base/errors.ts';
-import { knowsInjection, probeIcrWrite } from '../probe/icr-write.ts';
+import { probeIcrWrite } from '../probe/icr-write.ts';
+import { knowsInjection } from '../probe/injection.ts';
 import { type ReservedExitName, reservedExitParameters, reservedExits } from '../probe/reserved-exits.ts';
+import { type AskedKvm, answerOf, known } from './asked-kvm.ts';
 import { type Entry, layoutOf, type Section } from './section.ts';
-import { answerOf, known, type World } from './world.ts';
 
 /** The series: its exits, and the ioctls of its injection side. */
 export function dsmSection(profile: DsmProfile): Section {
@@ -34,7 +36,7 @@ export function dsmSection(profile: DsmProfile): Section {
           number: request,
           source,
           ...layoutOf(argument as Layout<unknown>),
-          ask: (world) => known(injections[name as DsmIoctlName](world)),
+          ask: (asked) => known(injections[name as DsmIoctlName](asked)),
         }),
       ),
     ],
@@ -67,8 +69,8 @@ const parameterOf = (name: ReservedExitName) => `kvm.${reservedExitParameters[na
 const reserved = (name: ReservedExitName) =>
   `reserved: the series does not make it; the lab kernel does with ${parameterOf(name)}=1`;
 
-function askForwarding({ kvm, profile }: World): string {
-  const { outcome, exit } = probeIcrWrite(kvm, { profile });
+function askForwarding({ kvm }: AskedKvm): string {
+  const { outcome, exit } = probeIcrWrite(kvm);
   if (outcome === 'failed') throw new UnsupportedError(exit, 'A guest of two instructions');
   return outcome === 'forwarded' ? 'made: a guest wrote ICR2' : 'not made: a guest wrote ICR2, and nothing came out';
 }
@@ -81,16 +83,16 @@ function askReserved(name: ReservedExitName): string {
 }
 
 /** Each asks in a VM of its own, for what its vCPU has already: nothing changes where the ioctl is known. */
-const injections: Record<DsmIoctlName, (world: World) => string> = {
-  KVM_DSM_IPI: ({ kvm, profile }) => (knowsInjection(kvm, profile) ? '0' : 'ENOTTY'),
-  KVM_DSM_X2APIC(world) {
-    const vm = world.vm();
-    const { request, argument } = world.profile.ioctls.KVM_DSM_X2APIC;
+const injections: Record<DsmIoctlName, (asked: AskedKvm) => string> = {
+  KVM_DSM_IPI: ({ kvm }) => (knowsInjection(kvm) ? '0' : 'ENOTTY'),
+  KVM_DSM_X2APIC(asked) {
+    const vm = asked.vm();
+    const { request, argument } = asked.kvm.profile.ioctls.KVM_DSM_X2APIC;
     return answerOf(() => vm.ioctlRaw(request, argument.encode({ vcpuId: 0, data: 0n })));
   },
-  KVM_DSM_APIC_BASE(world) {
-    const vm = world.vm();
-    const { request, argument } = world.profile.ioctls.KVM_DSM_APIC_BASE;
+  KVM_DSM_APIC_BASE(asked) {
+    const vm = asked.vm();
+    const { request, argument } = asked.kvm.profile.ioctls.KVM_DSM_APIC_BASE;
     // On Intel the kernel writes to the VMCS that was loaded last: asking for the registers loads the vCPU's.
     const data = vm.vcpus.get(0)!.getSregs().apicBase;
     return answerOf(() =>

@@ -2,12 +2,12 @@
 import type { DsmProfile } from '../abi/dsm/profiles.ts';
 import { KvmDsmError } from '../base/errors.ts';
 import { Kvm } from '../kvm/kvm.ts';
+import { AskedKvm } from './asked-kvm.ts';
 import { dsmSection, reservedExitsSection } from './dsm.ts';
 import type { Answer, Entry, Section } from './section.ts';
 import { synicSection } from './synic.ts';
 import { vfioSection } from './vfio.ts';
 import { vlpiSection } from './vlpi.ts';
-import { World } from './world.ts';
 
 export type { Answer, FieldRow } from './section.ts';
 
@@ -30,11 +30,11 @@ function sectionsOf(profile: DsmProfile): Section[] {
  * for it, and never what is known to crash a kernel. A device that cannot be used is no error: nothing is asked then.
  */
 export function inspect(device: string, profile: DsmProfile): AnsweredSection[] {
-  const kvm = openOr(device);
+  const kvm = openOr(device, profile);
   try {
     return sectionsOf(profile).map((section) => ({
       ...section,
-      entries: section.entries.map(({ ask, ...entry }) => ({ ...entry, answer: answerTo(ask, kvm, profile) })),
+      entries: section.entries.map(({ ask, ...entry }) => ({ ...entry, answer: answerTo(ask, kvm) })),
     }));
   } finally {
     if (typeof kvm !== 'string') kvm.close();
@@ -42,21 +42,21 @@ export function inspect(device: string, profile: DsmProfile): AnsweredSection[] 
 }
 
 /** The device, or why it cannot be used. */
-function openOr(device: string): Kvm | string {
+function openOr(device: string, profile: DsmProfile): Kvm | string {
   try {
-    return Kvm.open(device);
+    return Kvm.open(device, { profile });
   } catch (error) {
     if (error instanceof KvmDsmError) return error.message;
     throw error;
   }
 }
 
-function answerTo(ask: Entry['ask'], kvm: Kvm | string, profile: DsmProfile): Answer {
+function answerTo(ask: Entry['ask'], kvm: Kvm | string): Answer {
   if (typeof ask === 'string') return { asked: false, why: ask };
   if (typeof kvm === 'string') return { asked: false, why: kvm };
-  using world = new World(kvm, profile);
+  using asked = new AskedKvm(kvm);
   try {
-    return { asked: true, answer: ask(world) };
+    return { asked: true, answer: ask(asked) };
   } catch (error) {
     if (error instanceof KvmDsmError) return { asked: false, why: error.message };
     throw error;

@@ -1,5 +1,6 @@
+/** What a section of `kvm-dsm abi` is made of. */
 import { cNameOf, type Field, type Layout } from '../abi/layout.ts';
-import type { World } from './world.ts';
+import type { AskedKvm } from './asked-kvm.ts';
 
 /** What the running kernel says to an entry, in words; or why it was not asked. */
 export type Answer = { asked: true; answer: string } | { asked: false; why: string };
@@ -43,7 +44,7 @@ export interface Entry {
    * Asks the kernel, by what changes nothing but a VM made for it, and says what it answered. Text: why it is not asked.
    * May throw KvmDsmError: it was not found out.
    */
-  ask: ((world: World) => string) | string;
+  ask: ((asked: AskedKvm) => string) | string;
 }
 
 /** The numbers and layouts of one system. */

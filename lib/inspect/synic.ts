@@ -1,3 +1,4 @@
+/** Hyper-V's SynIC, of mainline KVM: its numbers, and what the kernel says to each. */
 import { EVENT_FLAGS, hvMessage, hypervMsrs, SINTS, SYNIC_SLOT } from '../abi/hyperv.ts';
 import {
   exitReasons,
@@ -16,22 +17,17 @@ import {
 } from '../abi/kvm/kvm-run.ts';
 import { UnsupportedError } from '../base/errors.ts';
 import { describeExit } from '../exit/decode.ts';
-import { flat32, mov32, out8, wrmsr } from '../guest/bytes.ts';
-import { enterFlat32 } from '../guest/enter-flat32.ts';
+import { mov32, wrmsr } from '../guest/bytes.ts';
 import { Synic } from '../hyperv/synic.ts';
 import { hypervCpuid } from '../kvm/cpuid.ts';
-import { GuestMemory, PAGE_SIZE } from '../kvm/guest-memory.ts';
 import { MsrRefusedError } from '../kvm/vcpu/errors.ts';
-import { TSS_ADDRESS } from '../kvm/vm/vm.ts';
+import { runTinyGuest, withTinyVm } from '../probe/tiny-vm.ts';
+import { type AskedKvm, answerOf, capabilityEntry } from './asked-kvm.ts';
 import { type Entry, LAYOUT, layoutOf, type Section } from './section.ts';
-import { answerOf, capabilityEntry, type World } from './world.ts';
 
 const UAPI = 'include/uapi/linux/kvm.h';
 const TLFS = 'Hyper-V TLFS; include/hyperv/hvgdk_mini.h';
 const BODY = RUN_UNION_OFFSET + HYPERV_BODY_OFFSET;
-/** Where the guest leaves. Ports 0x20 and 0x21 belong to the PIC. */
-const DONE_PORT = 0x10;
-const DEADLINE = '20s';
 
 const capabilities = [
   'KVM_CAP_HYPERV',
@@ -94,7 +90,7 @@ export function synicSection(): Section {
           number,
           source: TLFS,
           ...(name === 'SINT0' ? { note: `and on to SINT15, 0x${(number + SINTS - 1).toString(16)}` } : {}),
-          ask: (world) => askMsr(world, number),
+          ask: (asked) => askMsr(asked, number),
         }),
       ),
       {
@@ -120,14 +116,14 @@ export function synicSection(): Section {
 }
 
 /** A route to SINT 0 of a vCPU without SynIC leads nowhere, and a kernel that knows the type takes it. */
-function askRoute(world: World): string {
-  const vm = world.vm();
+function askRoute(asked: AskedKvm): string {
+  const vm = asked.vm();
   const answer = answerOf(() => vm.setGsiRouting([{ type: 'hvSint', gsi: 0, vcpu: 0, sint: 0 }]));
   return answer === '0' ? 'taken: KVM_SET_GSI_ROUTING answers 0' : `refused: KVM_SET_GSI_ROUTING answers ${answer}`;
 }
 
-function askMsr(world: World, index: number): string {
-  const vcpu = world.vm().vcpus.get(0)!;
+function askMsr(asked: AskedKvm, index: number): string {
+  const vcpu = asked.vm().vcpus.get(0)!;
   try {
     return `KVM_GET_MSRS reads 0x${vcpu.getMsr(index).toString(16)}`;
   } catch (error) {
@@ -137,22 +133,15 @@ function askMsr(world: World, index: number): string {
 }
 
 /** A guest writes SCONTROL and leaves. */
-function askExit(world: World): string {
-  const { kvm, profile } = world;
+function askExit({ kvm }: AskedKvm): string {
   if (kvm.checkExtension('KVM_CAP_HYPERV_SYNIC2') === 0) return 'not made: it has no KVM_CAP_HYPERV_SYNIC2';
-  using vm = kvm.createVm();
-  using memory = GuestMemory.allocate(2 * PAGE_SIZE);
-  if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(TSS_ADDRESS);
-  vm.createIrqchip();
-  vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
-  const vcpu = vm.createVcpu(0);
-  vcpu.setCpuid2(hypervCpuid(kvm.supportedCpuid(), kvm.supportedHvCpuid()));
-  Synic.enable(vm, vcpu);
-  const code = flat32(mov32('ecx', hypervMsrs.SCONTROL), mov32('eax', 1), mov32('edx', 0), wrmsr, out8(DONE_PORT));
-  memory.write(PAGE_SIZE, code.bytes);
-  enterFlat32(vcpu, { rip: PAGE_SIZE, rsp: PAGE_SIZE, interrupts: true });
-  const exit = vcpu.run({ deadline: DEADLINE, profile });
-  if (exit.name === 'KVM_EXIT_HYPERV') return 'made: a guest wrote SCONTROL';
-  if (exit.name === 'KVM_EXIT_IO') return 'not made: a guest wrote SCONTROL, and nothing came out';
-  throw new UnsupportedError(describeExit(exit), 'A guest that writes SCONTROL');
+  const cpuid = hypervCpuid(kvm.supportedCpuid(), kvm.supportedHvCpuid());
+  return withTinyVm(kvm, { pages: 2, cpuid }, (vm, vcpu, memory) => {
+    Synic.enable(vm, vcpu);
+    const write = [mov32('ecx', hypervMsrs.SCONTROL), mov32('eax', 1), mov32('edx', 0), wrmsr];
+    const exit = runTinyGuest(vcpu, memory, write);
+    if (exit.name === 'KVM_EXIT_HYPERV') return 'made: a guest wrote SCONTROL';
+    if (exit.name === 'KVM_EXIT_IO') return 'not made: a guest wrote SCONTROL, and nothing came out';
+    throw new UnsupportedError(describeExit(exit), 'A guest that writes SCONTROL');
+  });
 }

@@ -1,3 +1,4 @@
+/** KVM's VFIO device: its numbers, and what the kernel says to each. */
 import { KVM_DEV_TYPE_VFIO, kvmDeviceAttr } from '../abi/kvm/index.ts';
 import { ioctls } from '../abi/kvm/ioctl.ts';
 import {
@@ -10,8 +11,8 @@ import {
   kvmArchForwardedIrq,
 } from '../abi/vfio.ts';
 import { irqForwarding, irqForwardingParameter } from '../kvm/vfio/kvm-device.ts';
+import type { AskedKvm } from './asked-kvm.ts';
 import { type Entry, LAYOUT, layoutOf, type Section } from './section.ts';
-import type { World } from './world.ts';
 
 const UAPI = 'include/uapi/linux/kvm.h';
 const FILES = `${UAPI}; Documentation/virt/kvm/devices/vfio.rst`;
@@ -57,8 +58,8 @@ export function vfioSection(): Section {
         name: 'KVM_DEV_TYPE_VFIO',
         number: KVM_DEV_TYPE_VFIO,
         source: UAPI,
-        ask: (world) =>
-          world.vm().hasDeviceType(KVM_DEV_TYPE_VFIO)
+        ask: (asked) =>
+          asked.vm().hasDeviceType(KVM_DEV_TYPE_VFIO)
             ? 'known: KVM_CREATE_DEVICE_TEST answers 0'
             : 'KVM_CREATE_DEVICE_TEST refuses it',
       },
@@ -76,8 +77,8 @@ export function vfioSection(): Section {
           name,
           number,
           source,
-          ask: (world) => {
-            const has = attributes.some(([, attr]) => hasAttribute(world, number, attr));
+          ask: (asked) => {
+            const has = attributes.some(([, attr]) => hasAttribute(asked, number, attr));
             return has ? 'known: it has attributes of it' : 'ENXIO to each of its attributes';
           },
         },
@@ -88,7 +89,7 @@ export function vfioSection(): Section {
             number: attr,
             source,
             note: `of ${name}`,
-            ask: (world) => (hasAttribute(world, number, attr) ? 'known: KVM_HAS_DEVICE_ATTR answers 0' : 'ENXIO'),
+            ask: (asked) => (hasAttribute(asked, number, attr) ? 'known: KVM_HAS_DEVICE_ATTR answers 0' : 'ENXIO'),
           }),
         ),
       ]),
@@ -117,8 +118,8 @@ export function vfioSection(): Section {
 }
 
 /** KVM_HAS_DEVICE_ATTR of a new device in a new VM, where there is such a device. */
-function hasAttribute(world: World, group: number, attr: number): boolean {
-  const vm = world.vm();
+function hasAttribute(asked: AskedKvm, group: number, attr: number): boolean {
+  const vm = asked.vm();
   if (!vm.hasDeviceType(KVM_DEV_TYPE_VFIO)) return false;
   using device = vm.createDevice(KVM_DEV_TYPE_VFIO);
   return device.hasAttr({ group, attr });

@@ -1,3 +1,4 @@
+/** arm64's vLPIs of one vCPU: numbers only, which no x86 kernel can be asked about. */
 import { kvmDebugGicMsiSetup, vlpiCapabilities, vlpiIoctls, vlpiVcpuId } from '../abi/vlpi.ts';
 import { layoutOf, type Section } from './section.ts';
 

@@ -1,6 +1,6 @@
 import { DeadlineError } from '../base/errors.ts';
+import { apicvParameter } from '../host/apicv-parameter.ts';
 import { Kvm } from '../kvm/kvm.ts';
-import { apicvParameter } from '../probe/apicv.ts';
 import { forwardsIcrWrites } from '../probe/icr-write.ts';
 import { ExpectationError, GuestFailureError } from '../script/errors.ts';
 import type { ObservedMachine, Session } from '../script/session.ts';

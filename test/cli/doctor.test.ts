@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Check } from '../../lib/doctor/index.ts';
+import type { HealthCheck } from '../../lib/doctor/index.ts';
 import { kvmDsm } from '../support/command.ts';
 import { noStockKvm } from '../support/host.ts';
 import { asNobody, cannotBeNobody } from '../support/nobody.ts';
@@ -11,7 +11,7 @@ interface Document {
   kernel: string;
   profile: string;
   ready: boolean;
-  checks: Check[];
+  checks: HealthCheck[];
 }
 
 function doctor(args: string[], wrapper: string[] = []): { code: number | null; document: Document } {

@@ -1,7 +1,7 @@
 /** The injection ioctls and the reserved exits, on the lab's kernel. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Check } from '../../lib/doctor/index.ts';
+import type { HealthCheck } from '../../lib/doctor/index.ts';
 import { kvmDsm } from '../support/command.ts';
 import { noKvm } from '../support/host.ts';
 import { runTestsInside } from '../support/host-tests-inside.ts';
@@ -60,7 +60,7 @@ describe('the reserved exits', { skip, timeout: 600_000 }, () => {
       const made = (...cmdline: string[]) => {
         const { stdout, stderr } = kvmDsm(['doctor', '--on', lane, '--json', ...cmdline], 200);
         assert.notEqual(stdout, '', stderr);
-        const { checks } = JSON.parse(stdout) as { checks: Check[] };
+        const { checks } = JSON.parse(stdout) as { checks: HealthCheck[] };
         assert.equal(checks.find(({ id }) => id === 'injection')?.status, 'ok');
         return checks.find(({ id }) => id === 'exits')!.finding;
       };

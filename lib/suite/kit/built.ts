@@ -3,10 +3,11 @@ import { mpStates } from '../../abi/kvm/index.ts';
 import { describeExit, type Exit } from '../../exit/decode.ts';
 import { bytesAt, type GuestCode } from '../../guest/code.ts';
 import { enterFlat32 } from '../../guest/enter-flat32.ts';
+import { apicvParameter } from '../../host/apicv-parameter.ts';
 import { GuestMemory, PAGE_SIZE } from '../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import { TSS_ADDRESS, type Vm } from '../../kvm/vm/vm.ts';
-import { apicvParameter, inhibitApicv } from '../../probe/apicv.ts';
+import { inhibitApicv } from '../../probe/inhibit-apicv.ts';
 import type { CheckContext } from './context.ts';
 import { DONE_PORT } from './guests.ts';
 

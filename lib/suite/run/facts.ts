@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { release, version } from 'node:os';
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
+import { type HostCpu, readHostCpu } from '../../host/cpu.ts';
 import { readKernelConfig } from '../../host/kernel-config.ts';
 import { laneHere } from '../../host/lane.ts';
 import type { Kvm } from '../../kvm/kvm.ts';
-import { knowsInjection, probeIcrWrite } from '../../probe/icr-write.ts';
+import { probeIcrWrite } from '../../probe/icr-write.ts';
+import { knowsInjection } from '../../probe/injection.ts';
 
 /** Where checks run: what a report's head names and what needs are decided by. */
 export interface Facts {
@@ -40,22 +42,20 @@ const CONFIG_LINES =
 /** Looks at the machine that this process runs on; a tiny guest runs for it. */
 export function gatherFacts(kvm: Kvm, profile: DsmProfile): Facts {
   const config = readKernelConfig();
-  const cpuinfo = readFileSync('/proc/cpuinfo', 'utf8');
-  const field = (name: string) => new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(cpuinfo)?.[1]?.trim() ?? 'unknown';
+  const cpu = readHostCpu();
   const parameters = Object.fromEntries(['kvm', 'kvm_intel', 'kvm_amd'].flatMap(parametersOf));
-  const flags = field('flags').split(' ');
   // Both modules may be built in: the CPU decides.
-  const runs = (module: string, flag: string) =>
-    flags.includes(flag) && Object.keys(parameters).some((key) => key.startsWith(`${module}.`));
+  const runs = (module: string, virtualization: HostCpu['virtualization']) =>
+    cpu.virtualization === virtualization && Object.keys(parameters).some((key) => key.startsWith(`${module}.`));
   return {
     on: laneHere?.name ?? 'host',
     kernel: release(),
     build: version(),
     config: config && { source: config.source, lines: config.text.match(CONFIG_LINES) ?? [] },
-    cpu: `${field('vendor_id')}, ${field('model name')}`,
-    cpus: cpuinfo.match(/^processor\s*:/gm)?.length ?? 0,
+    cpu: `${cpu.vendor || 'unknown'}, ${cpu.model || 'unknown'}`,
+    cpus: cpu.online,
     parameters,
-    module: runs('kvm_intel', 'vmx') ? 'kvm_intel' : runs('kvm_amd', 'svm') ? 'kvm_amd' : null,
+    module: runs('kvm_intel', 'VMX') ? 'kvm_intel' : runs('kvm_amd', 'SVM') ? 'kvm_amd' : null,
     device: kvm.device,
     profile: profile.name,
     forwards: probeIcrWrite(kvm, { profile }).outcome === 'forwarded',

@@ -1,5 +1,5 @@
 /** Which kernels and which vCPUs forward ICR writes. */
-import { apicvParameter } from '../../../probe/apicv.ts';
+import { apicvParameter } from '../../../host/apicv-parameter.ts';
 import { probeIcrWrite } from '../../../probe/icr-write.ts';
 import type { Machine } from '../../../script/machine/machine.ts';
 import type { Check } from '../../check.ts';

@@ -1,7 +1,7 @@
 /** Which ioctls the kernel knows, and of which file. */
 import { IA32_APIC_BASE } from '../../../abi/apic/msr.ts';
 import { _IOW } from '../../../abi/kvm/request-number.ts';
-import { knowsInjection } from '../../../probe/icr-write.ts';
+import { knowsInjection } from '../../../probe/injection.ts';
 import type { Check } from '../../check.ts';
 import { answerToUnknown, otherHandles } from '../../kit/foreign-ioctls.ts';
 import { injection } from '../../kit/needs.ts';

@@ -1,18 +1,16 @@
-import type { DsmProfile } from '../abi/dsm/profiles.ts';
+/** The KVM that the entries of a section ask, and how its answers are read. */
 import { type CapabilityName, capabilityNumber } from '../abi/kvm/capability.ts';
 import { IoctlError } from '../base/errors.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import type { Vm } from '../kvm/vm/vm.ts';
 
-/** What the entries of a section ask: the open device, and VMs that are made for a question. */
-export class World implements Disposable {
+/** The open device, and VMs that are made for a question. */
+export class AskedKvm implements Disposable {
   readonly kvm: Kvm;
-  readonly profile: DsmProfile;
   readonly #vms: Vm[] = [];
 
-  constructor(kvm: Kvm, profile: DsmProfile) {
+  constructor(kvm: Kvm) {
     this.kvm = kvm;
-    this.profile = profile;
   }
 
   /** A new VM with all interrupt controllers in the kernel and one vCPU, 0: the injection ioctls need no less. */
@@ -53,7 +51,7 @@ export function capabilityEntry(name: CapabilityName) {
     name,
     number,
     source: 'include/uapi/linux/kvm.h',
-    ask: ({ kvm }: World) => {
+    ask: ({ kvm }: AskedKvm) => {
       const value = kvm.checkExtension(number);
       return value > 0 ? `${value}: offered` : '0: not offered';
     },

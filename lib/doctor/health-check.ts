@@ -1,5 +1,5 @@
 /** One thing that the doctor looked at. */
-export interface Check {
+export interface HealthCheck {
   /** Stable name, such as `device.present`. */
   id: string;
   /** ok: as it should be; note: worth knowing; warn: may get in the way; fail: what was asked for cannot work here. */
@@ -10,6 +10,11 @@ export interface Check {
   advice: string | null;
 }
 
-export function check(id: string, status: Check['status'], finding: string, advice: string | null = null): Check {
+export function healthCheck(
+  id: string,
+  status: HealthCheck['status'],
+  finding: string,
+  advice: string | null = null,
+): HealthCheck {
   return { id, status, finding, advice };
 }
