@@ -25,9 +25,9 @@
 #include <thread>
 #include <vector>
 
-#include "../../native/deadline.h"
-#include "../../native/ring.h"
-#include "../../native/vcpu_thread.h"
+#include "../../native/core/deadline.h"
+#include "../../native/core/ring.h"
+#include "../../native/core/vcpu_thread.h"
 
 namespace {
 

@@ -1,22 +1,23 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { KVM_DEVICE } from '../../lib/index.ts';
 import { noKvm } from '../support/host.ts';
-import { run, runtime } from './sanitizer.ts';
+import { root, run, runtime } from './sanitizer.ts';
 
-/** Builds harness.cc with the addon's own sources under a sanitizer, and runs it. */
+/** Builds harness.cc with native/core, which is the addon without N-API, under a sanitizer, and runs it. */
 export function testHarness(sanitizer: string, library: string): void {
   const missing = runtime(library) ? false : `the compiler has no ${library}`;
   const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-harness-'));
   after(() => rmSync(work, { recursive: true, force: true }));
   const program = join(work, 'harness');
 
-  test(`the vCPU's thread and its ring build with -fsanitize=${sanitizer}`, { skip: missing }, () => {
+  test(`native/core builds with -fsanitize=${sanitizer}`, { skip: missing }, () => {
     const flags = ['-std=c++17', '-Wall', '-Wextra', '-Werror', '-g', '-O1', `-fsanitize=${sanitizer}`];
-    const sources = ['test/native/harness.cc', 'native/vcpu_thread.cc', 'native/deadline.cc'];
+    const core = readdirSync(join(root, 'native/core')).filter((name) => name.endsWith('.cc'));
+    const sources = ['test/native/harness.cc', ...core.map((name) => `native/core/${name}`)];
     const built = run('c++', [
       ...flags,
       '-fno-sanitize-recover=all',

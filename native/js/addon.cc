@@ -1,0 +1,40 @@
+// What `require` of the addon gives.
+#include "addon.h"
+
+#include "device.h"
+#include "eventfd.h"
+#include "mapping.h"
+#include "stats.h"
+#include "system.h"
+#include "vcpu.h"
+#include "vfio.h"
+#include "vm.h"
+
+Constructors& Constructors::Of(Napi::Env env) { return Addon::Of(env).constructors; }
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Addon);
+  Constructors* constructors = &Constructors::Of(env);
+  Napi::Function mapping = Mapping::Define(env);
+  constructors->mapping = Napi::Persistent(mapping);
+  constructors->vm = Napi::Persistent(Vm::Define(env));
+  constructors->vcpu = Napi::Persistent(Vcpu::Define(env));
+  exports.Set("Mapping", mapping);
+  Napi::Function system = System::Define(env);
+  constructors->system = Napi::Persistent(system);
+  exports.Set("System", system);
+  Napi::Function event_fd = EventFd::Define(env);
+  constructors->event_fd = Napi::Persistent(event_fd);
+  exports.Set("EventFd", event_fd);
+  Napi::Function vfio_file = VfioFile::Define(env);
+  constructors->vfio_file = Napi::Persistent(vfio_file);
+  exports.Set("VfioFile", vfio_file);
+  constructors->device = Napi::Persistent(Device::Define(env));
+  constructors->stats = Napi::Persistent(Stats::Define(env));
+  exports.Set("deviceAttr", Napi::Function::New(env, DeviceAttrOf, "deviceAttr"));
+  exports.Set("settleVcpu", Napi::Function::New(env, SettleVcpuOf, "settleVcpu"));
+  exports.Set("statsOf", Napi::Function::New(env, StatsOf, "statsOf"));
+  return exports;
+}
+
+NODE_API_MODULE(kvm_dsm, Init)

@@ -1,0 +1,27 @@
+// What the addon keeps for each JavaScript environment.
+#pragma once
+
+// An environment that is being terminated takes no exception. Without this, node-addon-api ends the process when a call
+// into it or out of it fails at that moment.
+#ifndef NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
+#error "binding.gyp defines NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+#endif
+
+#include <napi.h>
+
+#include <memory>
+
+#include "constructors.h"
+
+class Poller;
+class Wake;
+
+struct Addon {
+  Constructors constructors;
+  // Made by the first wait on an EventFd.
+  std::shared_ptr<Poller> poller;
+  // The way from the vCPUs' threads back to JavaScript, made when the first of them starts.
+  std::shared_ptr<Wake> wake;
+
+  static Addon& Of(Napi::Env env) { return *env.GetInstanceData<Addon>(); }
+};

@@ -1,0 +1,48 @@
+// Ioctls that JavaScript names by their number.
+#include "handle.h"
+
+#include <sys/ioctl.h>
+
+#include "../core/request.h"
+#include "arguments.h"
+#include "constructors.h"
+#include "errors.h"
+#include "system.h"
+#include "vcpu.h"
+#include "vm.h"
+
+int FdOf(const Napi::Value& handle) {
+  Napi::Env env = handle.Env();
+  Constructors& made = Constructors::Of(env);
+  if (handle.IsObject()) {
+    auto object = handle.As<Napi::Object>();
+    if (object.InstanceOf(made.vcpu.Value())) return Vcpu::Unwrap(object)->fd(env);
+    if (object.InstanceOf(made.vm.Value())) return Vm::Unwrap(object)->fd(env);
+    if (object.InstanceOf(made.system.Value())) return System::Unwrap(object)->fd(env);
+  }
+  throw ArgumentError(env, "the handle is no System, Vm or Vcpu");
+}
+
+namespace {
+
+void ThrowIf(Napi::Env env, const std::optional<Refusal>& refusal) {
+  if (!refusal) return;
+  if (refusal->kind == Refusal::kArgument) throw ArgumentError(env, refusal->why);
+  throw RefusedError(env, refusal->why);
+}
+
+}  // namespace
+
+Napi::Value CheckedIoctl(const Napi::CallbackInfo& info, int fd) {
+  Napi::Env env = info.Env();
+  auto request = static_cast<uint32_t>(IntegerArgument(info, 0, "request", UINT32_MAX));
+  if (info[1].IsTypedArray() || info[1].IsDataView()) {
+    Bytes bytes = BytesArgument(info, 1, "argument");
+    int result;
+    ThrowIf(env, IoctlWithBuffer(fd, request, bytes.data, bytes.size, result));
+    return Napi::Number::New(env, result);
+  }
+  ThrowIf(env, CheckNoBuffer(request));
+  unsigned long argument = info[1].IsUndefined() ? 0 : IntegerArgument(info, 1, "argument", MAX_SAFE_INTEGER);
+  return Answer(env, ioctl(fd, request, argument));
+}

@@ -1,0 +1,12 @@
+// What a System, a Vm and a Vcpu have in common: a file descriptor that takes ioctls.
+#pragma once
+
+#include <napi.h>
+
+// The file descriptor of a System, a Vm or a Vcpu, for calls that all of them take. Throws for anything else, and for a
+// closed one.
+int FdOf(const Napi::Value& handle);
+
+// ioctl(request, argument) on `fd`, called from JavaScript as handle.ioctl(request, buffer | integer): the result, or
+// the errno negated. What is not to reach the kernel (core/request.h) throws.
+Napi::Value CheckedIoctl(const Napi::CallbackInfo& info, int fd);

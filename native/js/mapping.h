@@ -1,0 +1,26 @@
+// Guest memory.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "../core/mapped_range.h"
+#include "view.h"
+
+// Guest memory as JavaScript holds it: `new Mapping(bytes)`, `buffer`, `close()`.
+class Mapping : public Napi::ObjectWrap<Mapping> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  explicit Mapping(const Napi::CallbackInfo& info);
+
+  // Throws if it is closed.
+  const std::shared_ptr<MappedRange>& range(Napi::Env env) const;
+
+ private:
+  Napi::Value Buffer(const Napi::CallbackInfo& info);
+  void Close(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<MappedRange> range_;
+  MappedView view_;
+};

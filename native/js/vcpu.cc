@@ -1,0 +1,111 @@
+// A vCPU, and running it on the calling thread. Its own thread is in vcpu_start.cc.
+#include "vcpu.h"
+
+#include <linux/kvm.h>
+
+#include <cerrno>
+
+#include "../core/run.h"
+#include "../core/settle.h"
+#include "arguments.h"
+#include "constructors.h"
+#include "errors.h"
+#include "handle.h"
+#include "wake.h"
+
+namespace {
+
+double Seconds(const Napi::CallbackInfo& info) {
+  double seconds = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
+  if (!(seconds > 0 && seconds <= 1e9)) throw ArgumentError(info.Env(), "seconds is not a number in (0, 1e9]");
+  return seconds;
+}
+
+}  // namespace
+
+Napi::Function Vcpu::Define(Napi::Env env) {
+  return DefineClass(
+      env, "Vcpu",
+      {InstanceAccessor<&Vcpu::KvmRun>("kvmRun"), InstanceAccessor<&Vcpu::StampView>("stamp"),
+       InstanceMethod<&Vcpu::Ioctl>("ioctl"),
+       InstanceMethod<&Vcpu::Run>("run"), InstanceMethod<&Vcpu::Start>("start"), InstanceMethod<&Vcpu::Resume>("resume"),
+       InstanceMethod<&Vcpu::Kick>("kick"), InstanceMethod<&Vcpu::Pause>("pause"), InstanceMethod<&Vcpu::Halt>("halt"),
+       InstanceMethod<&Vcpu::RecordsReady>("recordsReady"),
+       InstanceMethod<&Vcpu::Consume>("consume"), InstanceMethod<&Vcpu::Counters>("counters"),
+       InstanceMethod<&Vcpu::Close>("close")});
+}
+
+Napi::Value Vcpu::Make(Napi::Env env, VcpuParts parts) {
+  return Constructors::Of(env).vcpu.New({Napi::External<VcpuParts>::New(env, &parts)});
+}
+
+Vcpu::Vcpu(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Vcpu>(info) {
+  if (!info[0].IsExternal()) throw ArgumentError(info.Env(), "a Vcpu comes from Vm.createVcpu");
+  parts_ = std::make_shared<VcpuParts>(std::move(*info[0].As<Napi::External<VcpuParts>>().Data()));
+  kvm_run_.Open(info.Env(), parts_->run);
+  using Held = std::shared_ptr<double>;
+  auto bytes = Napi::ArrayBuffer::New(
+      info.Env(), stamp_.get(), sizeof(double), [](Napi::Env, void*, Held* hint) { delete hint; }, new Held(stamp_));
+  stamp_view_ = Napi::Persistent(Napi::Float64Array::New(info.Env(), 1, bytes, 0));
+}
+
+// The garbage collector has it, or the environment ends. A running vCPU is not collected: this one waits for somebody
+// to look at its exit, and nobody will.
+Vcpu::~Vcpu() {
+  if (ended_) return;
+  wake_->Remove(thread_.get());
+  thread_->Stop();
+  thread_->Join(kJoinSeconds);
+}
+
+VcpuParts& Vcpu::parts(Napi::Env env) {
+  if (!parts_) throw ClosedError(env, "the vCPU");
+  if (held_) throw CodedError(env, "ERR_VCPU_BUSY", "the vCPU runs on its own thread");
+  return *parts_;
+}
+
+Napi::Value Vcpu::KvmRun(const Napi::CallbackInfo& info) {
+  if (!parts_) throw ClosedError(info.Env(), "the vCPU");
+  return kvm_run_.buffer();
+}
+
+Napi::Value Vcpu::StampView(const Napi::CallbackInfo&) { return stamp_view_.Value(); }
+
+Napi::Value Vcpu::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(info, parts(info.Env()).fd.get()); }
+
+// (seconds > 0): core/run.h.
+Napi::Value Vcpu::Run(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  VcpuParts& vcpu = parts(env);
+  if (!ended_) throw CodedError(env, "ERR_VCPU_BUSY", "the vCPU has a thread of its own");
+  double seconds = Seconds(info);
+
+  auto* run = static_cast<kvm_run*>(vcpu.run->data());
+  RunDeadline deadline(run, seconds);
+  if (!deadline.ok()) throw ErrnoError(env, "timer_create", errno);
+  return Napi::Number::New(env, RunUntil(vcpu.fd.get(), run, deadline, stamp_.get()));
+}
+
+void Vcpu::Close(const Napi::CallbackInfo& info) {
+  if (!parts_) return;
+  Napi::Env env = info.Env();
+  [[maybe_unused]] Napi::Value self = Value();
+  if (!ended_) {
+    thread_->Stop();
+    ended_ = thread_->Join(kJoinSeconds);
+    wake_->Remove(thread_.get());
+    Release(env);
+  }
+  bool ended = ended_;
+  ended_ = true;
+  // A thread that has not ended holds the file descriptor and the mapping for as long as it needs them.
+  if (ended) parts_->fd.Close();
+  on_news_.Reset();
+  parts_.reset();
+  kvm_run_.Close();
+  if (!ended) throw CodedError(env, "ERR_VCPU_STOP", "the vCPU's thread did not end");
+}
+
+Napi::Value SettleVcpuOf(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), SettleVcpu(FdOf(info[0])));
+}

@@ -1,0 +1,77 @@
+// A vCPU.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "../core/mapped_range.h"
+#include "../core/owned_fd.h"
+#include "../core/vcpu_thread.h"
+#include "../core/vm_state.h"
+#include "view.h"
+
+struct VcpuParts {
+  std::shared_ptr<VmState> vm;
+  OwnedFd fd;
+  std::shared_ptr<MappedRange> run;
+};
+
+class Wake;
+
+// A vCPU: `kvmRun` (the mapped struct kvm_run), `stamp`, `ioctl`, `run(seconds)`, `close`; and on a thread of its own: `start`,
+// `resume`, `kick`, `pause`, `halt`, `recordsReady`, `consume`, `counters`.
+class Vcpu : public Napi::ObjectWrap<Vcpu> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  static Napi::Value Make(Napi::Env env, VcpuParts parts);
+  explicit Vcpu(const Napi::CallbackInfo& info);
+  ~Vcpu() override;
+
+  // Tells JavaScript what its thread has to say. For Wake.
+  void Deliver(Napi::Env env);
+
+  // Throws if it is closed.
+  int fd(Napi::Env env) { return parts(env).fd.get(); }
+
+ private:
+  Napi::Value KvmRun(const Napi::CallbackInfo& info);
+  Napi::Value StampView(const Napi::CallbackInfo& info);
+  Napi::Value Ioctl(const Napi::CallbackInfo& info);
+  Napi::Value Run(const Napi::CallbackInfo& info);
+  Napi::Value Start(const Napi::CallbackInfo& info);
+  void Resume(const Napi::CallbackInfo& info);
+  Napi::Value Kick(const Napi::CallbackInfo& info);
+  Napi::Value Pause(const Napi::CallbackInfo& info);
+  void Halt(const Napi::CallbackInfo& info);
+  Napi::Value RecordsReady(const Napi::CallbackInfo& info);
+  void Consume(const Napi::CallbackInfo& info);
+  Napi::Value Counters(const Napi::CallbackInfo& info);
+  void Close(const Napi::CallbackInfo& info);
+
+  // The vCPU, for a call that the kernel would let wait for as long as the guest runs. Throws if it is closed, or on a
+  // thread that has not said that it is out of the guest.
+  VcpuParts& parts(Napi::Env env);
+  VcpuThread& thread(Napi::Env env);
+  void Hold(Napi::Env env);
+  void Release(Napi::Env env);
+
+  std::shared_ptr<VcpuParts> parts_;
+  MappedView kvm_run_;
+  // When the last exit of Run() came. JavaScript's view holds it too, and may outlive the vCPU.
+  std::shared_ptr<double> stamp_ = std::make_shared<double>(0);
+  Napi::Reference<Napi::Float64Array> stamp_view_;
+
+  // The last one that was started. When it has ended, its counters and its records can still be read.
+  std::shared_ptr<VcpuThread> thread_;
+  bool ended_ = true;
+  std::shared_ptr<RecordRing> ring_;
+  std::shared_ptr<MappedRange> ring_memory_;
+  std::shared_ptr<Wake> wake_;
+  Napi::FunctionReference on_news_;
+  // Running, or with news that JavaScript has not had: this object, its function and the event loop are kept alive.
+  bool held_ = false;
+};
+
+// settleVcpu(vcpu): core/settle.h. 0 if it made an exit, -EINTR if there was none; else the errno negated.
+Napi::Value SettleVcpuOf(const Napi::CallbackInfo& info);

@@ -1,0 +1,78 @@
+// A VM, and what is made in it.
+#include "vm.h"
+
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+
+#include <cerrno>
+
+#include "arguments.h"
+#include "constructors.h"
+#include "device.h"
+#include "errors.h"
+#include "handle.h"
+#include "vcpu.h"
+#include "view.h"
+
+Napi::Function Vm::Define(Napi::Env env) {
+  return DefineClass(
+      env, "Vm",
+      {InstanceMethod<&Vm::Ioctl>("ioctl"), InstanceMethod<&Vm::CreateVcpu>("createVcpu"),
+       InstanceMethod<&Vm::SetUserMemoryRegion>("setUserMemoryRegion"),
+       InstanceMethod<&Vm::GetDirtyLog>("getDirtyLog"), InstanceMethod<&Vm::ClearDirtyLog>("clearDirtyLog"),
+       InstanceMethod<&Vm::SetMsrFilter>("setMsrFilter"), InstanceMethod<&Vm::Irqfd>("irqfd"),
+       InstanceMethod<&Vm::Ioeventfd>("ioeventfd"), InstanceMethod<&Vm::CreateDevice>("createDevice"),
+       InstanceMethod<&Vm::ReinjectControl>("reinjectControl"), InstanceMethod<&Vm::Close>("close")});
+}
+
+Napi::Value Vm::Make(Napi::Env env, std::shared_ptr<VmState> state) {
+  return Constructors::Of(env).vm.New({Napi::External<std::shared_ptr<VmState>>::New(env, &state)});
+}
+
+Vm::Vm(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Vm>(info) {
+  if (!info[0].IsExternal()) throw ArgumentError(info.Env(), "a Vm comes from System.createVm");
+  state_ = *info[0].As<Napi::External<std::shared_ptr<VmState>>>().Data();
+}
+
+VmState& Vm::state(Napi::Env env) const {
+  if (!state_) throw ClosedError(env, "the VM");
+  return *state_;
+}
+
+Napi::Value Vm::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(info, state(info.Env()).fd.get()); }
+
+Napi::Value Vm::CreateVcpu(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  VmState& vm = state(env);
+  uint64_t id = IntegerArgument(info, 0, "vcpu_id", UINT32_MAX);
+  OwnedFd fd(ioctl(vm.fd.get(), KVM_CREATE_VCPU, id));
+  if (!fd.open()) throw ErrnoError(env, "KVM_CREATE_VCPU", errno);
+  std::shared_ptr<MappedRange> run = Mapped(env, MappedRange::OfFile(fd.get(), vm.run_size));
+  return Vcpu::Make(env, VcpuParts{state_, std::move(fd), std::move(run)});
+}
+
+// (type, flags): a Device; null for a test (KVM_CREATE_DEVICE_TEST) that the type passes; else the errno negated.
+Napi::Value Vm::CreateDevice(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  VmState& vm = state(env);
+  kvm_create_device create = {};
+  create.type = static_cast<uint32_t>(IntegerArgument(info, 0, "type", UINT32_MAX));
+  create.flags = static_cast<uint32_t>(IntegerArgument(info, 1, "flags", UINT32_MAX));
+  if (ioctl(vm.fd.get(), KVM_CREATE_DEVICE, &create) < 0) return Answer(env, -1);
+  if (create.flags & KVM_CREATE_DEVICE_TEST) return env.Null();
+  return Device::Make(env, state_, OwnedFd(static_cast<int>(create.fd)), create.type);
+}
+
+// (reinject: boolean): 0, or the errno negated.
+Napi::Value Vm::ReinjectControl(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  kvm_reinject_control control = {};
+  control.pit_reinject = info[0].ToBoolean().Value() ? 1 : 0;
+  return Answer(env, ioctl(state(env).fd.get(), KVM_REINJECT_CONTROL, &control));
+}
+
+void Vm::Close(const Napi::CallbackInfo&) {
+  if (!state_) return;
+  state_->fd.Close();
+  state_.reset();
+}

@@ -1,0 +1,36 @@
+// A VM.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "../core/vm_state.h"
+
+// A VM: `ioctl`, `createVcpu(id)`, what takes an address or a file descriptor (memory slots, dirty logs, MSR filters,
+// irqfds, ioeventfds, devices), `close`.
+class Vm : public Napi::ObjectWrap<Vm> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  static Napi::Value Make(Napi::Env env, std::shared_ptr<VmState> state);
+  explicit Vm(const Napi::CallbackInfo& info);
+
+  // Throws if it is closed.
+  int fd(Napi::Env env) const { return state(env).fd.get(); }
+
+ private:
+  Napi::Value Ioctl(const Napi::CallbackInfo& info);
+  Napi::Value CreateVcpu(const Napi::CallbackInfo& info);
+  Napi::Value SetUserMemoryRegion(const Napi::CallbackInfo& info);
+  Napi::Value GetDirtyLog(const Napi::CallbackInfo& info);
+  Napi::Value ClearDirtyLog(const Napi::CallbackInfo& info);
+  Napi::Value SetMsrFilter(const Napi::CallbackInfo& info);
+  Napi::Value Irqfd(const Napi::CallbackInfo& info);
+  Napi::Value Ioeventfd(const Napi::CallbackInfo& info);
+  Napi::Value CreateDevice(const Napi::CallbackInfo& info);
+  Napi::Value ReinjectControl(const Napi::CallbackInfo& info);
+  void Close(const Napi::CallbackInfo& info);
+  VmState& state(Napi::Env env) const;
+
+  std::shared_ptr<VmState> state_;
+};

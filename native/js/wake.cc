@@ -1,0 +1,89 @@
+// One thread-safe function for all vCPUs.
+#include "wake.h"
+
+#include <algorithm>
+
+#include "addon.h"
+#include "vcpu.h"
+
+std::shared_ptr<Wake> Wake::Of(Napi::Env env) {
+  std::shared_ptr<Wake>& wake = Addon::Of(env).wake;
+  if (wake) return wake;
+  auto made = std::make_shared<Wake>();
+  // The function outlives the last thread that may call it: it belongs to the node-api environment, whose hooks run in
+  // the reverse order of their making, so that EndEnvironment comes before the function's own end.
+  napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, "kvm-dsm vCPUs"), 0,
+                                                       1, nullptr, nullptr, made.get(), CallJs, &made->function_);
+  if (status != napi_ok) throw Napi::Error::New(env);
+  napi_unref_threadsafe_function(env, made->function_);
+  napi_add_env_cleanup_hook(env, EndEnvironment, new std::shared_ptr<Wake>(made));
+  wake = made;
+  return made;
+}
+
+void Wake::Post(std::shared_ptr<VcpuThread> thread) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (closed_) return;
+  // What a vCPU has to say is looked up when it is its turn: one place in the queue is enough.
+  if (std::find(queue_.begin(), queue_.end(), thread) != queue_.end()) return;
+  queue_.push_back(std::move(thread));
+  if (called_) return;
+  called_ = true;
+  napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking);
+}
+
+void Wake::CallJs(napi_env env, napi_value, void* context, void*) {
+  if (!env) return;
+  static_cast<Wake*>(context)->shared_from_this()->Deliver(env);
+}
+
+void Wake::Deliver(Napi::Env env) {
+  Napi::HandleScope scope(env);
+  std::vector<std::shared_ptr<VcpuThread>> queue;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    queue.swap(queue_);
+    called_ = false;
+  }
+  for (const std::shared_ptr<VcpuThread>& thread : queue) {
+    auto entry = entries_.find(thread.get());
+    if (entry == entries_.end()) continue;
+    try {
+      entry->second.owner->Deliver(env);
+    } catch (const Napi::Error& error) {
+      napi_fatal_exception(env, error.Value());
+    }
+  }
+}
+
+void Wake::Add(const std::shared_ptr<VcpuThread>& thread, Vcpu* owner) { entries_[thread.get()] = {thread, owner}; }
+
+void Wake::Remove(VcpuThread* thread) {
+  entries_.erase(thread);
+  // What waits in the queue would keep the vCPU's file descriptor open.
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto same = [thread](const std::shared_ptr<VcpuThread>& posted) { return posted.get() == thread; };
+  queue_.erase(std::remove_if(queue_.begin(), queue_.end(), same), queue_.end());
+}
+
+void Wake::Hold(Napi::Env env) {
+  if (holders_++ == 0 && !closed_) napi_ref_threadsafe_function(env, function_);
+}
+
+void Wake::Release(Napi::Env env) {
+  if (--holders_ == 0 && !closed_) napi_unref_threadsafe_function(env, function_);
+}
+
+void Wake::EndEnvironment(void* holder) {
+  std::unique_ptr<std::shared_ptr<Wake>> wake(static_cast<std::shared_ptr<Wake>*>(holder));
+  (*wake)->EndThreads();
+}
+
+void Wake::EndThreads() {
+  for (auto& [thread, entry] : entries_) thread->Stop();
+  for (auto& [thread, entry] : entries_) thread->Join(kJoinSeconds);
+  std::lock_guard<std::mutex> lock(mutex_);
+  closed_ = true;
+  queue_.clear();
+  napi_release_threadsafe_function(function_, napi_tsfn_abort);
+}

@@ -1,0 +1,51 @@
+// News of the vCPUs' threads, on their way to JavaScript.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "../core/vcpu_thread.h"
+
+class Vcpu;
+
+// The way from the vCPUs' threads to JavaScript: one thread-safe function per environment, whatever the number of
+// vCPUs, and one call of it for all that have news at that moment. It also ends the threads when their environment
+// does (a worker that is terminated, a process that runs out of work).
+class Wake : public std::enable_shared_from_this<Wake> {
+ public:
+  // The one of this environment. Throws Napi::Error.
+  static std::shared_ptr<Wake> Of(Napi::Env env);
+
+  // Any thread: this vCPU has news.
+  void Post(std::shared_ptr<VcpuThread> thread);
+
+  // The JavaScript thread only: whose news these are; and how many vCPUs keep the event loop alive.
+  void Add(const std::shared_ptr<VcpuThread>& thread, Vcpu* owner);
+  void Remove(VcpuThread* thread);
+  void Hold(Napi::Env env);
+  void Release(Napi::Env env);
+
+ private:
+  struct Entry {
+    std::shared_ptr<VcpuThread> thread;
+    Vcpu* owner;
+  };
+  static void CallJs(napi_env env, napi_value, void* context, void*);
+  static void EndEnvironment(void* holder);
+  void Deliver(Napi::Env env);
+  void EndThreads();
+
+  napi_threadsafe_function function_ = nullptr;
+  std::unordered_map<VcpuThread*, Entry> entries_;
+  size_t holders_ = 0;
+
+  std::mutex mutex_;
+  // Under the mutex. After the environment's end there is no function to call.
+  bool closed_ = false;
+  bool called_ = false;
+  std::vector<std::shared_ptr<VcpuThread>> queue_;
+};
