@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import type { LaneName } from '../lab/index.ts';
-import { LabFrozenError, LabGuestError } from '../lab/index.ts';
+import { LabFrozenError, LabMachineError } from '../lab/index.ts';
 import { runInLane } from '../runner/in-lane.ts';
 import { SuiteWorkerError } from '../suite/errors.ts';
 import type { Executor, Item, Sink } from '../suite/run/protocol.ts';
@@ -45,7 +45,7 @@ export function laneExecutor(lane: LaneName, options: LaneOptions): Executor {
       if (boot.end === 'timeout') return TIME_OVER;
       if (boot.end !== 'broken') {
         // Only a machine that died is replaced, and only if that brings the run on.
-        if (!(error instanceof LabGuestError)) throw error ?? new SuiteWorkerError('the lab told no end of the run');
+        if (!(error instanceof LabMachineError)) throw error ?? new SuiteWorkerError('the lab told no end of the run');
         if (!boot.lose(error) && !lost) throw error;
         left = boot.left;
       }
@@ -101,7 +101,7 @@ class Boot {
   }
 
   /** The machine died: so has the check that ran. Returns false if none did. */
-  lose(error: LabGuestError): boolean {
+  lose(error: LabMachineError): boolean {
     if (!this.#current) return false;
     const { item, began } = this.#current;
     const [reason = '', ...detail] = error.message.split('\n');

@@ -1,3 +1,4 @@
+/** Processes that end when this one does, by util-linux's setpriv. */
 import { spawnSync } from 'node:child_process';
 
 let setpriv: boolean | undefined;

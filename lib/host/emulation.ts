@@ -1,3 +1,4 @@
+/** Whether guests run on the CPU or in an emulator. */
 import { existsSync } from 'node:fs';
 
 /**

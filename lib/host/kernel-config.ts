@@ -1,3 +1,4 @@
+/** The configuration of the running kernel. */
 import { readFileSync, statSync } from 'node:fs';
 import { release } from 'node:os';
 import { gunzipSync } from 'node:zlib';

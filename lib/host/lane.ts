@@ -27,7 +27,8 @@ export function laneEnvironment({ name, title, vfioFunction, quirks }: LaneFacts
 /** The machine of the lab that this process is in; `null` on a host. */
 export const laneHere: LaneFacts | null = readLane(process.env);
 
-function readLane({ KVM_DSM_LANE: name, KVM_DSM_LANE_FACTS: facts }: NodeJS.ProcessEnv): LaneFacts | null {
+/** What such an environment tells. */
+export function readLane({ KVM_DSM_LANE: name, KVM_DSM_LANE_FACTS: facts }: NodeJS.ProcessEnv): LaneFacts | null {
   if (name === undefined) return null;
   if (facts !== undefined) return { name, ...(JSON.parse(facts) as Omit<LaneFacts, 'name'>) };
   const quirks = { stepsBeforeFirst: null, wasmTierBreaks: false };

@@ -1,3 +1,4 @@
+/** Parameters of kernel modules that are switched on for a while. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { UnsupportedError } from '../base/errors.ts';
 

@@ -1,3 +1,4 @@
+/** Where the threads of a process are. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 /**

@@ -1,3 +1,4 @@
+/** What `lab clean` does. */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabBusyError } from './errors.ts';

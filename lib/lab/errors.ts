@@ -1,3 +1,4 @@
+/** What the lab throws. */
 import { type ErrorDetails, KvmDsmError } from '../base/errors.ts';
 
 /** The base of what the lab throws. */
@@ -58,9 +59,9 @@ export class LabInterruptedError extends LabError {
   override readonly exitCode = 130;
 }
 
-/** What the guest's kernel said, for the errors that end a run. */
-export abstract class LabGuestError extends LabError {
-  /** The last lines of the guest's kernel log, oldest first. */
+/** What the machine's kernel said, for the errors that end a run. */
+export abstract class LabMachineError extends LabError {
+  /** The last lines of the machine's kernel log, oldest first. */
   readonly log: readonly string[];
 
   constructor(message: string, log: readonly string[], details: ErrorDetails) {
@@ -72,7 +73,7 @@ export abstract class LabGuestError extends LabError {
 }
 
 /** The kernel did not reach user space, or did not offer what the lab needs there. */
-export class LabBootError extends LabGuestError {
+export class LabBootError extends LabMachineError {
   readonly code = 'ERR_LAB_BOOT';
   override readonly exitCode = 3;
   /** Nothing but the kernel's own log can tell why. */
@@ -84,38 +85,38 @@ export class LabBootError extends LabGuestError {
   }
 }
 
-/** The guest's kernel panicked. */
-export class LabPanicError extends LabGuestError {
+/** The machine's kernel panicked. */
+export class LabPanicError extends LabMachineError {
   readonly code = 'ERR_LAB_PANIC';
   override readonly exitCode = 1;
 }
 
-/** The guest's kernel oopsed. */
-export class LabOopsError extends LabGuestError {
+/** The machine's kernel oopsed. */
+export class LabOopsError extends LabMachineError {
   readonly code = 'ERR_LAB_OOPS';
   override readonly exitCode = 1;
 }
 
-/** The guest gives no sign of life any more. */
-export class LabFrozenError extends LabGuestError {
+/** The machine gives no sign of life any more. */
+export class LabFrozenError extends LabMachineError {
   readonly code = 'ERR_LAB_FROZEN';
   override readonly exitCode = 1;
 }
 
 /** The machine powered off, reset or crashed by itself before the command inside had ended. */
-export class LabStoppedError extends LabGuestError {
+export class LabStoppedError extends LabMachineError {
   readonly code = 'ERR_LAB_STOPPED';
   override readonly exitCode = 1;
 }
 
-/** The emulator itself crashed: a fault of the emulator's, whatever the guest did. */
-export class LabAbortError extends LabGuestError {
+/** The emulator itself crashed: a fault of the emulator's, whatever ran on it. */
+export class LabAbortError extends LabMachineError {
   readonly code = 'ERR_LAB_ABORT';
   override readonly exitCode = 1;
 }
 
-/** The guest lives, but the command inside did not end in time. */
-export class LabDeadlineError extends LabGuestError {
+/** The machine lives, but the command inside did not end in time. */
+export class LabDeadlineError extends LabMachineError {
   readonly code = 'ERR_LAB_DEADLINE';
   override readonly exitCode = 1;
 }

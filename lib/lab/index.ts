@@ -1,3 +1,4 @@
+/** The emulated machines that boot a patched kernel: what the rest of the package calls. */
 export type { Limits } from './boot/limits.ts';
 export { type LabOptions, type LabRunOptions, labShell, runInLab } from './boot/run.ts';
 export { cleanLab } from './clean.ts';

@@ -1,3 +1,4 @@
+/** A lock between processes, which no killed process leaves behind. */
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { LabEmulatorError, LabInterruptedError } from './errors.ts';

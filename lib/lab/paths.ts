@@ -1,3 +1,4 @@
+/** Where the lab keeps its files. */
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +19,7 @@ export function cacheDir(): string {
 /** Finished kernels, one folder each. */
 export const kernelsDir = () => join(cacheDir(), 'kernels');
 
-/** The disks that the guests mount, one file each. */
+/** The disks that the machines mount, one file each. */
 export const mediaDir = () => join(cacheDir(), 'media');
 
 /** What was found out about emulator binaries. */

@@ -1,3 +1,4 @@
+/** Child processes of the lab, none of which outlives this one. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { bound, canBind } from '../host/bound-process.ts';
 import { LabEmulatorError } from './errors.ts';

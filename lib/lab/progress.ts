@@ -1,3 +1,5 @@
+/** The progress of a long work, in words. */
+
 /** Where progress words go: one line each. */
 export type Report = (line: string) => void;
 

@@ -1,3 +1,4 @@
+/** The exits that the series reserves: which this kernel makes, and how they are switched on. */
 import type { DsmExitName } from '../abi/dsm/profiles.ts';
 import { checkChoice, checkList } from '../base/check.ts';
 import { isParameterOn, switchOn } from '../host/module-parameter.ts';

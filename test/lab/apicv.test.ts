@@ -1,3 +1,4 @@
+/** APICv in a Bochs that has it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { jsonLines, kvmDsm } from '../support/command.ts';

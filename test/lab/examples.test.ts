@@ -1,3 +1,4 @@
+/** The examples in both lanes. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

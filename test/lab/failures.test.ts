@@ -1,3 +1,4 @@
+/** What ends a machine of the lab, and the errors that name it. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -5,7 +6,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { buildLab, LabError, runInLab } from '../../lib/lab/index.ts';
 import { labMissing } from '../support/lab.ts';
-import { emulatorsOf, script } from './guest.ts';
+import { emulatorsOf, script } from './boot.ts';
 
 const skip = labMissing();
 

@@ -1,3 +1,4 @@
+/** The faults of the lab's kernel, each by what a guest then sees. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { faults } from '../../lib/suite/faults/table.ts';

@@ -1,3 +1,4 @@
+/** The first example in both lanes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { jsonLines, kvmDsm } from '../support/command.ts';

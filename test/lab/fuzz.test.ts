@@ -1,3 +1,4 @@
+/** The fuzzers in the lab. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { findEmulator } from '../../lib/lab/lanes/find-emulator.ts';
@@ -31,7 +32,7 @@ describe('the fuzzers in the lab', { skip, timeout: 300_000 }, () => {
       assert.equal(sum(outcomes.values()) + findings.length, count);
     });
 
-  test('a payload that ends the machine is kept, and those behind it run', { skip: noQemu72 }, async () => {
+  test('a payload that ends the machine is kept, and those after it run', { skip: noQemu72 }, async () => {
     const { outcomes, findings, boots } = await payloadsInLab({
       lane: 'svm',
       seed: 7,

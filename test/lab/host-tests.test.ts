@@ -1,3 +1,4 @@
+/** The host's tests inside the lab. */
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { type InnerRun, runTestsInside, testFiles } from '../support/host-tests-inside.ts';

@@ -1,3 +1,4 @@
+/** No emulator outlives its command. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runInLab } from '../../lib/lab/index.ts';
 import { root } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
-import { emulatorsOf, isRunning, script } from './guest.ts';
+import { emulatorsOf, isRunning, script } from './boot.ts';
 
 const skip = labMissing();
 

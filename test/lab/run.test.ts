@@ -1,3 +1,4 @@
+/** What a command in a machine of the lab gets, and what comes back. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -5,7 +6,7 @@ import { Writable } from 'node:stream';
 import { after, describe, test } from 'node:test';
 import { LabInterruptedError, nodeInside, packageInside, runInLab } from '../../lib/lab/index.ts';
 import { labMissing } from '../support/lab.ts';
-import { emulatorsOf, Sink, script } from './guest.ts';
+import { emulatorsOf, Sink, script } from './boot.ts';
 
 const skip = labMissing();
 

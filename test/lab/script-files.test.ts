@@ -1,3 +1,4 @@
+/** Scripts and what they import, on the host and in the lab. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+/** `lab shell` with its input from a pipe. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
@@ -22,7 +23,7 @@ describe('kvm-dsm lab shell with piped input', { skip, concurrency: 2, timeout: 
     });
   }
 
-  test('the end of the input ends the shell, also behind an unfinished line', () => {
+  test('the end of the input ends the shell, also after an unfinished line', () => {
     const { stdout, status } = shell('svm', 'echo one\ncat <<end\nünï \x7f\x15\nend\necho "two"');
     assert.equal(stdout, 'one\nünï \x7f\x15\ntwo\n');
     assert.equal(status, 0);

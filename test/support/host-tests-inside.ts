@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 import { type LaneName, packageInside, runInLab } from '../../lib/lab/index.ts';
-import { Sink } from '../lab/guest.ts';
+import { Sink } from '../lab/boot.ts';
 import { root } from './command.ts';
 
 /** How one test ended inside. */

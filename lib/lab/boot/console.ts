@@ -1,6 +1,7 @@
+/** The console of the lab's kernel: its log, and what it tells the host. */
 import { marker } from '../disk/init.ts';
 
-/** What the guest's console told. */
+/** What a line told. */
 export type ConsoleEvent =
   | { type: 'mark'; word: string; rest: string }
   | { type: 'panic'; text: string }
@@ -16,8 +17,8 @@ const oopses = [
   /\b(traps: PANIC.*)/,
 ];
 const kept = 400;
-/** How much of the log stands before and behind a crash's first line in a report. */
-const around = { before: 8, behind: 30 };
+/** How much of the log stands before and after a crash's first line in a report. */
+const around = { before: 8, after: 30 };
 
 /** Cuts the console's bytes into lines, keeps the last of them, and finds what the host has to know. */
 export class ConsoleReader {
@@ -38,7 +39,7 @@ export class ConsoleReader {
         if (event) this.#crash ??= this.#lines.length;
         this.#lines.push(text);
         if (this.#crash === undefined && this.#lines.length > kept) this.#lines.shift();
-        else if (this.#crash !== undefined && this.#lines.length > kept + around.behind) this.#lines.pop();
+        else if (this.#crash !== undefined && this.#lines.length > kept + around.after) this.#lines.pop();
       }
       return event ?? [];
     });
@@ -49,7 +50,7 @@ export class ConsoleReader {
     const last = printable(this.#rest);
     const lines = last === '' ? this.#lines : [...this.#lines, last];
     if (this.#crash === undefined) return lines.slice(-count);
-    return lines.slice(Math.max(0, this.#crash - around.before), this.#crash + around.behind);
+    return lines.slice(Math.max(0, this.#crash - around.before), this.#crash + around.after);
   }
 }
 

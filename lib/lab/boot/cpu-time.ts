@@ -1,3 +1,4 @@
+/** The CPU time of a process. */
 import { readFileSync } from 'node:fs';
 
 /** USER_HZ: what /proc counts CPU time in, on every x86 Linux. */

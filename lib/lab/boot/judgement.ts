@@ -68,7 +68,7 @@ const noise = /^=+$|CHS set to|reading configuration from|^ALSA lib|^Bochs conne
 /** The signals by which a process ends that has found, or made, a fault in itself. */
 const crashes = /^signal SIG(ABRT|SEGV|BUS|ILL|FPE|TRAP|SYS)$/;
 
-/** A line with a cause; QEMU prints a screen of registers behind it. */
+/** A line with a cause; QEMU prints a screen of registers after it. */
 const cause = /\bfatal: |assert|^\*\*ERROR|\bERROR:|PANIC/i;
 
 /** What the emulator itself said last. */

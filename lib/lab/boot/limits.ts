@@ -1,5 +1,7 @@
+/** The limits of a run. */
+
 /**
- * How long a guest may take. An emulator that other work keeps from the CPU is not stuck: the CPU time that it used
+ * How long a machine may take. An emulator that other work keeps from the CPU is not stuck: the CPU time that it used
  * counts, and for one that sleeps the time that has passed.
  */
 export interface Limits {
@@ -9,7 +11,7 @@ export interface Limits {
   /** Without a sign of life. */
   silentCpuSeconds: number;
   silentSeconds: number;
-  /** Behind the command's own limit: it has its own way of ending, which is the better one. */
+  /** After the command's own limit: it has its own way of ending, which is the better one. */
   graceSeconds: number;
   /** From an oops to the command's end. */
   oopsSeconds: number;

@@ -1,3 +1,4 @@
+/** The screen that an emulator shows on a pseudo-terminal, which somebody has to read. */
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { spawnBound } from '../process.ts';

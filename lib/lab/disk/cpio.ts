@@ -1,3 +1,5 @@
+/** Archives in the kernel's `newc` format: an initial RAM disk. */
+
 /** One entry of an initramfs. */
 export interface CpioEntry {
   /** Without a leading slash. */
@@ -25,7 +27,7 @@ export const cpioFile = (path: string, data: Uint8Array | string, executable = f
 
 /**
  * Packs entries in the kernel's `newc` format. The folders above an entry are added where they are missing. Such
- * archives may be put one behind another.
+ * archives may follow one another.
  */
 export function packCpio(entries: readonly CpioEntry[]): Buffer {
   const parts: Buffer[] = [];

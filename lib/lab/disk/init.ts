@@ -1,16 +1,18 @@
-/** What the host and the guest's init agree on: a line of the kernel's log that holds this word is meant for the host. */
+/** What runs first in a machine of the lab, and what it shares with the host. */
+
+/** What the host and the machine's init agree on: a line of the kernel's log that holds this word is meant for the host. */
 export const marker = '@kvm-dsm';
 
-/** Where the data disk is mounted in the guest. */
+/** Where the data disk is mounted inside. */
 export const mediumMount = '/media';
 
-/** Where the package lies in the guest. */
+/** Where the package lies inside. */
 export const packageInside = `${mediumMount}/pkg`;
 
-/** This machine's Node.js, in the guest. */
+/** This machine's Node.js, inside. */
 export const nodeInside = `${mediumMount}/node`;
 
-/** The command, in the guest. */
+/** The command, inside. */
 export const mainInside = `${packageInside}/start.cjs`;
 
 /** The file that tells init that a disk is the lab's. */
@@ -23,7 +25,7 @@ export const commandPath = 'lab/command';
 export const initCpus = 'lab_cpus';
 
 /**
- * The guest's first process, run by busybox.
+ * The machine's first process, run by busybox.
  *
  * Words for the host go through /dev/kmsg: such a line is never torn by a message of the kernel's, and stands in the
  * log in its true order. The command's output has serial lines of its own, so that it arrives byte for byte.
@@ -48,7 +50,7 @@ busybox mount -t tmpfs shm /dev/shm 2>/dev/null
 busybox mount -t devpts pts /dev/pts 2>/dev/null
 busybox ifconfig lo 127.0.0.1 up 2>/dev/null
 
-# A sign of life with the guest's own clock. read waits on a pipe that nobody writes to: no process per second.
+# A sign of life with the machine's own clock. read waits on a pipe that nobody writes to: no process per second.
 busybox mkfifo /lab/never
 (
   exec 8<>/lab/never

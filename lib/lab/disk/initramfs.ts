@@ -1,3 +1,4 @@
+/** The initial RAM disk of one run. */
 import { readFileSync } from 'node:fs';
 import { LabEmulatorError } from '../errors.ts';
 import { type CpioEntry, cpioDirectory, cpioFile, cpioLink, packCpio } from './cpio.ts';

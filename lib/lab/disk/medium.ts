@@ -1,3 +1,4 @@
+/** The data disk, which holds this machine's Node.js and this package. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -21,10 +22,10 @@ import { mediumMount, mediumStamp, packageInside } from './init.ts';
 import { makeIso } from './iso.ts';
 import { bundlePackage } from './package-bundle.ts';
 
-/** The data disk: one file, which any number of guests may read. */
+/** The data disk: one file, which any number of machines may read. */
 export interface Medium {
   path: string;
-  /** What has to exist in the guest so that its programs find their libraries. */
+  /** What has to exist inside so that its programs find their libraries. */
   links: { path: string; target: string }[];
 }
 
@@ -115,7 +116,7 @@ async function writeMedium(path: string, grafts: Map<string, string>): Promise<v
       grafts.set(name, path);
     };
     write(`/${mediumStamp}`, '');
-    // What is to be loaded is known here: the guest need not search for it.
+    // What is to be loaded is known here: nothing need be searched for it.
     write(
       '/pkg/node_modules/node-gyp-build/index.js',
       `module.exports = () => require('${packageInside}${addonInside}');\n`,
@@ -128,7 +129,7 @@ async function writeMedium(path: string, grafts: Map<string, string>): Promise<v
   }
 }
 
-/** Keeps the disks that were used last. A guest that runs keeps its own open. */
+/** Keeps the disks that were used last. A machine that runs keeps its own open. */
 function pruneMedia(current: string): void {
   const disks = readdirSync(mediaDir())
     .map((name) => join(mediaDir(), name))

@@ -1,3 +1,4 @@
+/** This package in one file, as it lies on the data disk. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -57,7 +58,7 @@ const lazyBuiltins: Plugin = {
  * dist/index.js, which hands it the modules of the running command.
  *
  * @param outdir where the bundle goes
- * @param inside where it will lie in the guest: a module's `import.meta.url` is what it would be there, unbundled
+ * @param inside where it will lie inside: a module's `import.meta.url` is what it would be there, unbundled
  */
 export async function bundlePackage(outdir: string, inside: string): Promise<void> {
   const { build } = await import('esbuild');

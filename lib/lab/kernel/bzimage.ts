@@ -1,3 +1,4 @@
+/** The header of a kernel image. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { LabKernelImageError } from '../errors.ts';
 

@@ -1,3 +1,4 @@
+/** The kernels in the cache. */
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { kernelInputsDir, kernelsDir } from '../paths.ts';

@@ -1,3 +1,4 @@
+/** Debian's packages: which are installed, and installing them. */
 import { spawnSync } from 'node:child_process';
 import { geteuid } from 'node:process';
 import { LabPackagesError } from '../errors.ts';

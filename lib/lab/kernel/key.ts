@@ -1,3 +1,4 @@
+/** Names of kernels: hashes of what they are built from. */
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';

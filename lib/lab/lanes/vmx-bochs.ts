@@ -45,7 +45,7 @@ export const vmxBochs = {
   /** The e1000: an 82540EM. */
   vfioFunction: { vendor: 0x8086, device: 0x100e },
   quirks: {
-    stepsBeforeFirst: 'Bochs reports a single step before the first instruction, not behind it',
+    stepsBeforeFirst: 'Bochs reports a single step before the first instruction, not after it',
     wasmTierBreaks: false,
   },
   // Without nomwait, an idle CPU of two sometimes never woke.
@@ -142,7 +142,7 @@ async function layOut(bochs: Bochs, parts: MachineParts, lines: readonly LineAdd
     `cpu: model=${bochs.cpuModel}, count=${vmxBochs.cpus}, ips=${ips}, reset_on_triple_fault=0, ignore_bad_msrs=1`,
     'clock: sync=none, time0=utc',
     // As disks: the firmware and the kernel are quicker with these than with CDs, and with one channel than with two.
-    // Volatile: nothing that a guest does can change a file, which other guests may read as well.
+    // Volatile: nothing that the machine does can change a file, which other machines may read as well.
     'ata0-master: type=disk, mode=volatile, path=boot.iso, journal=boot.journal',
     'ata0-slave: type=disk, mode=volatile, path=medium.iso, journal=medium.journal',
     'ata1: enabled=0',
@@ -154,7 +154,7 @@ async function layOut(bochs: Bochs, parts: MachineParts, lines: readonly LineAdd
     ...ports,
     'log: emulator.log',
     'panic: action=fatal',
-    // One line per odd instruction of a guest fills disks.
+    // One line per odd instruction fills disks.
     'error: action=ignore',
     'info: action=ignore',
     'debug: action=ignore',

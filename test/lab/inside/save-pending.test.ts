@@ -41,7 +41,7 @@ function assertDone(exit: Exit): void {
   assert.equal(exit.name === 'KVM_EXIT_IO' && exit.port, DONE, exit.name);
 }
 
-/** The save refuses and hands over the exit; the next one takes the machine as it is behind it. */
+/** The save refuses and hands over the exit; the next one takes the machine as it is after it. */
 function assertSavedBehindTheExit(g: Guest, target: Vcpu): void {
   const error = errorOf(() => saveMachineState(g.kvm, g.vm));
   assert.ok(error instanceof PendingExitError, String(error));
@@ -86,7 +86,7 @@ test('the save refuses between the step over an ICR write and its exit', {
     g.load([write32(ICR2, 0x0100_0000), write32(ICR, 0x4000 | VECTOR), out8(DONE), spin], { interrupts: true });
     assertForwarded(g.run(), 'ICR2', 0x0100_0000);
     g.vcpu.debug({ singleStep: true });
-    // For the same instruction: this first, the forwarded interrupt behind it.
+    // For the same instruction: this first, the forwarded interrupt after it.
     assert.equal(g.run().name, 'KVM_EXIT_DEBUG');
     assert.deepEqual(target.lapic().irr, [VECTOR]);
     g.vcpu.debug({});

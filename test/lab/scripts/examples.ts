@@ -1,4 +1,4 @@
-// Every example, one behind the other, in one machine of the lab. Each asserts what it shows.
+// Every example, one after the other, in one machine of the lab. Each asserts what it shows.
 console.error('first-ipi');
 await import('../../../examples/first-ipi.ts');
 console.error('init-sipi-sipi');

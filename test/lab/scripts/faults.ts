@@ -593,7 +593,7 @@ async function forwarder<T>(vm: Vm, use: (device: VfioPseudoDevice, adapter: Vfi
   return await use(device, files.device);
 }
 
-/** Two interrupts of the function, one behind the other, in a guest that ends each with EOI. */
+/** Two interrupts of the function, one after the other, in a guest that ends each with EOI. */
 async function completion(): Promise<string> {
   await using m = await machine({ apic: 'xapic' });
   const { redirtbl } = m.vm.getIrqchip('ioapic');

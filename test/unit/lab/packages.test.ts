@@ -1,12 +1,19 @@
-/** What `lab build` says where Debian packages are missing that it cannot install. */
+/** Debian's packages: which are missing, and what `lab build` says where it cannot install them. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { LabPackagesError } from '../../../lib/lab/errors.ts';
 import { buildLab } from '../../../lib/lab/index.ts';
-import { installPackages, isDebian, missingPackages } from '../../../lib/lab/kernel/debian.ts';
+import {
+  installCommand,
+  installPackages,
+  isDebian,
+  missingPackages,
+  parseInstalled,
+} from '../../../lib/lab/kernel/debian.ts';
 
 const empty = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
 after(() => rmSync(empty, { recursive: true, force: true }));
@@ -47,4 +54,27 @@ test('one who may not install packages is told the command', { skip: !isDebian()
   } finally {
     if (root) process.seteuid?.(0);
   }
+});
+
+describe('Debian packages', () => {
+  test('only what dpkg calls installed is', () => {
+    const text = 'installed\tbc\t1.07\nconfig-files\tflex\t2.6\n\nnot-installed\tbison\t\n';
+    assert.deepEqual([...parseInstalled(text)], [['bc', '1.07']]);
+  });
+
+  test('what is missing is listed in the given order', {
+    skip: spawnSync('dpkg-query', ['--version']).error?.message,
+  }, () => {
+    assert.deepEqual(missingPackages(['no-such-package-2', 'dpkg', 'no-such-package-1']), [
+      'no-such-package-2',
+      'no-such-package-1',
+    ]);
+    assert.deepEqual(missingPackages([]), []);
+  });
+
+  test('installCommand is one line for a shell', () => {
+    const command = installCommand(['bc', 'flex']);
+    assert.equal(command.split('\n').length, 1);
+    assert.match(command, /apt-get install -y --no-install-recommends bc flex/);
+  });
 });

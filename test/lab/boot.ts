@@ -1,3 +1,4 @@
+/** For tests that boot a machine of the lab: a script for it, what it writes, and its emulator. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import type { LabRunOptions } from '../../lib/lab/index.ts';

@@ -1,0 +1,82 @@
+/** The lanes: what each is, what a machine of it is told of itself, and the emulators. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { describe, test } from 'node:test';
+import { laneEnvironment, readLane } from '../../../lib/host/lane.ts';
+import { kernelCommandLine } from '../../../lib/lab/boot/kernel-command-line.ts';
+import { allPackages } from '../../../lib/lab/kernel/packages.ts';
+import { findEmulator } from '../../../lib/lab/lanes/find-emulator.ts';
+import { autoLane, laneNamed, laneNames, lanes } from '../../../lib/lab/lanes/index.ts';
+import { chooseCpuModel, readBochsCpuModels, readBochsHelp, vmxBochs } from '../../../lib/lab/lanes/vmx-bochs.ts';
+
+describe('the lanes', () => {
+  test('each has a name of its own, which is neither auto nor host', () => {
+    assert.deepEqual(laneNames, ['vmx', 'svm']);
+    assert.equal(new Set([...laneNames, 'auto', 'host']).size, lanes.length + 2);
+    assert.deepEqual(laneNames.map(laneNamed), lanes);
+    assert.equal(autoLane, 'vmx');
+  });
+
+  test('`lab build` asks for the packages of each, and for what every boot takes', () => {
+    for (const { packages } of lanes) for (const name of packages) assert.ok(allPackages.includes(name), name);
+    for (const name of ['busybox-static', 'xorriso', 'util-linux', 'gcc']) assert.ok(allPackages.includes(name), name);
+    assert.equal(new Set(allPackages).size, allPackages.length);
+  });
+
+  test('a machine reads of itself what the lab put into its environment', () => {
+    for (const { name, title, vfioFunction, quirks } of lanes)
+      assert.deepEqual(readLane(laneEnvironment({ name, title, vfioFunction, quirks })), {
+        name,
+        title,
+        vfioFunction,
+        quirks,
+      });
+    assert.equal(readLane({}), null);
+    const { title, quirks } = readLane({ KVM_DSM_LANE: 'new' })!;
+    assert.deepEqual([title, quirks], ['the new lab', { stepsBeforeFirst: null, wasmTierBreaks: false }]);
+  });
+
+  test("the kernel's command line: the lab's words, the lane's, and the user's last", () => {
+    const line = (lane: (typeof lanes)[number], verbose: boolean) =>
+      kernelCommandLine(lane, { path: '', kind: lane.emulator.kind, version: '' }, 'panic=7', verbose);
+    const lab = 'console=ttyS0,115200 quiet panic=-1 printk.devkmsg=on no_timer_check';
+    assert.equal(line(laneNamed('vmx'), false), `${lab} idle=nomwait tsc_early_khz=200000 panic=7`);
+    assert.equal(line(laneNamed('svm'), false), `${lab} lab_cpus=6 panic=7`);
+    assert.equal(line(laneNamed('svm'), true), `${lab.replace('quiet', 'ignore_loglevel')} lab_cpus=6 panic=7`);
+  });
+});
+
+describe('emulators', () => {
+  const models = ['bx_generic', 'corei7_sandy_bridge_2600k', 'corei7_haswell_4770', 'corei7_skylake_x', 'tigerlake'];
+
+  test('the steadiest model up to 2.7, one with posted interrupts where a newer Bochs has it', () => {
+    assert.equal(chooseCpuModel('2.7', models), 'corei7_haswell_4770');
+    assert.equal(chooseCpuModel('2.8', models), 'corei7_skylake_x');
+    assert.equal(chooseCpuModel('3.0', models), 'corei7_skylake_x');
+    assert.equal(chooseCpuModel('3.0', models.slice(0, 3)), 'corei7_haswell_4770');
+    assert.equal(chooseCpuModel('3.0', ['bx_generic']), undefined);
+  });
+
+  const bochs = spawnSync('bochs', ['--help'], { encoding: 'utf8', env: { ...process.env, TERM: 'xterm' } });
+  test('reads what this machine’s Bochs tells of itself', { skip: bochs.error && 'there is no Bochs here' }, () => {
+    const help = `${bochs.stdout}${bochs.stderr}`;
+    const { version, debugger: debug } = readBochsHelp(help);
+    assert.match(version, /^\d+\.\d+/);
+    assert.equal(debug, help.includes('-rc filename'));
+    const cpus = spawnSync('bochs', ['--help', 'cpu'], { encoding: 'utf8' });
+    const list = readBochsCpuModels(`${cpus.stdout}${cpus.stderr}`);
+    assert.ok(list.includes('bx_generic') && list.includes('corei7_haswell_4770'), list.join(' '));
+    assert.ok(!list.some((model) => /supported|bochs|quit/i.test(model)), list.join(' '));
+    const found = findEmulator(vmxBochs);
+    assert.equal(found.kind, 'bochs');
+    assert.match((found as { display?: string }).display ?? '', /^(nogui|term)$/);
+    assert.equal(found.version, version);
+  });
+
+  test('a help text without -rc is that of a build without the debugger', () => {
+    assert.deepEqual(readBochsHelp('Usage: bochs\n  -dumpstats N\n  Bochs x86 Emulator 3.0\n'), {
+      version: '3.0',
+      debugger: false,
+    });
+  });
+});
