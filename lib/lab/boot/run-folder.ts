@@ -5,8 +5,8 @@ import { join } from 'node:path';
 
 const prefix = 'kvm-dsm-lab-';
 
-/** Makes one that holds what every lane starts from. Those of processes that were killed are removed. */
-export function makeRunFolder(initramfs: Buffer, medium: string): string {
+/** Makes one. Those of processes that were killed are removed. */
+export function makeRunFolder(): string {
   // A socket's path may have 107 bytes.
   const base = tmpdir().length < 60 ? tmpdir() : '/tmp';
   for (const name of readdirSync(base)) {
@@ -16,9 +16,13 @@ export function makeRunFolder(initramfs: Buffer, medium: string): string {
   mkdirSync(base, { recursive: true });
   const dir = mkdtempSync(join(base, `${prefix}${process.pid}-`));
   writeFileSync(join(dir, 'pid'), String(process.pid));
+  return dir;
+}
+
+/** Puts in what every lane starts from. */
+export function fillRunFolder(dir: string, initramfs: Buffer, medium: string): void {
   symlinkSync(medium, join(dir, 'medium.iso'));
   writeFileSync(join(dir, 'initrd'), initramfs);
-  return dir;
 }
 
 function isAlive(pid: number): boolean {

@@ -3,6 +3,7 @@
 import { rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
+import { checkChoice } from '../../base/check.ts';
 import { laneEnvironment } from '../../host/lane.ts';
 import { mainInside, nodeInside } from '../disk/init.ts';
 import { type InsideCommand, makeInitramfs } from '../disk/initramfs.ts';
@@ -11,14 +12,14 @@ import { LabBootError } from '../errors.ts';
 import { buildKernel } from '../kernel/build.ts';
 import { readKernelImage } from '../kernel/bzimage.ts';
 import { findEmulator } from '../lanes/find-emulator.ts';
-import { type LaneName, laneNamed } from '../lanes/index.ts';
+import { type LaneName, laneNamed, laneNames } from '../lanes/index.ts';
 import type { Report } from '../progress.ts';
 import { EmulatedMachine } from './emulated-machine.ts';
 import { Interruption } from './interruption.ts';
 import { kernelCommandLine } from './kernel-command-line.ts';
 import { defaultLimits, defaultTimeoutSeconds, type Limits } from './limits.ts';
 import { type Line, openLine } from './lines.ts';
-import { makeRunFolder } from './run-folder.ts';
+import { fillRunFolder, makeRunFolder } from './run-folder.ts';
 
 /** What every machine is started with. */
 export interface LabOptions {
@@ -100,22 +101,23 @@ async function boot(
 ): Promise<{ exitCode: number }> {
   const report = options.report ?? (() => {});
   // What is wrong with the arguments is told before anything is built.
+  const lane = laneNamed(checkChoice('lane', options.lane, laneNames));
   if (options.kernel !== undefined) readKernelImage(resolve(options.kernel));
   const { kernel } =
     options.kernel === undefined
       ? await buildKernel({ report, signal: options.signal })
       : { kernel: resolve(options.kernel) };
-  const lane = laneNamed(options.lane);
   const emulator = findEmulator(lane, options.emulator);
   const medium = await prepareMedium();
   // OpenSSL's configuration is not inside, and looking for it takes time.
   const env = { ...laneEnvironment(lane), OPENSSL_CONF: '/dev/null', ...input.env };
   const initramfs = makeInitramfs({ ...input, env, links: medium.links });
   const bootOnce = async (verbose: boolean): Promise<{ exitCode: number }> => {
-    const dir = makeRunFolder(initramfs, medium.path);
+    const dir = makeRunFolder();
     const lines: Line[] = [];
     const interruption = new Interruption(options.signal);
     try {
+      fillRunFolder(dir, initramfs, medium.path);
       for (const name of ['line1', 'line2', 'line3']) lines.push(await openLine(dir, name, lane.lineKind));
       const cmdline = kernelCommandLine(lane, emulator, options.cmdline, verbose);
       const invocation = await lane.layOut(emulator, { dir, kernel, cmdline }, lines);

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { laneEnvironment, readLane } from '../../../lib/host/lane.ts';
 import { kernelCommandLine } from '../../../lib/lab/boot/kernel-command-line.ts';
+import { runInLab } from '../../../lib/lab/index.ts';
 import { allPackages } from '../../../lib/lab/kernel/packages.ts';
 import { findEmulator } from '../../../lib/lab/lanes/find-emulator.ts';
 import { autoLane, laneNamed, laneNames, lanes } from '../../../lib/lab/lanes/index.ts';
@@ -34,6 +35,11 @@ describe('the lanes', () => {
     assert.equal(readLane({}), null);
     const { title, quirks } = readLane({ KVM_DSM_LANE: 'new' })!;
     assert.deepEqual([title, quirks], ['the new lab', { stepsBeforeFirst: null, wasmTierBreaks: false }]);
+  });
+
+  test('a lane that there is not is refused before anything is built', async () => {
+    const options = { lane: 'arm' as 'vmx', argv: [], stdout: process.stdout, stderr: process.stderr };
+    await assert.rejects(runInLab(options), { code: 'ERR_ARGUMENT' });
   });
 
   test("the kernel's command line: the lab's words, the lane's, and the user's last", () => {
