@@ -5,7 +5,7 @@ import { show } from './text.ts';
 const { EWOULDBLOCK: _, ENOTSUP: __, ...kernelErrnos } = constants.errno;
 const errnoNames = new Map(Object.entries(kernelErrnos).map(([name, value]) => [value, name]));
 
-export const { EAGAIN, EINTR, EINVAL, EIO, ETIME } = constants.errno;
+export const { EAGAIN, ECANCELED, EINTR, EINVAL, EIO, ETIME } = constants.errno;
 
 /** The name of a positive errno: 17 is `EEXIST`; one that this libc does not know is `errno 999`. */
 export function errnoName(errno: number): string {

@@ -38,15 +38,10 @@ export {
   type VfioBinding,
   type VfioFiles,
 } from '../kvm/vfio/bind.ts';
+export { VfioDevice, type VfioDeviceInfo, type VfioIrqInfo } from '../kvm/vfio/device.ts';
 export * from '../kvm/vfio/errors.ts';
-export {
-  VfioContainer,
-  VfioDevice,
-  type VfioDeviceInfo,
-  VfioFile,
-  VfioGroup,
-  type VfioIrqInfo,
-} from '../kvm/vfio/file.ts';
+export { VfioFile } from '../kvm/vfio/file.ts';
+export { VfioContainer, VfioGroup } from '../kvm/vfio/group.ts';
 export { enableIrqForwarding, type ForwardedIrq, irqForwarding, VfioPseudoDevice } from '../kvm/vfio/kvm-device.ts';
 export type { CoalescedZone } from '../kvm/vm/coalesced.ts';
 export * from '../kvm/vm/errors.ts';

@@ -5,6 +5,7 @@ import type { GsiRoute } from '../abi/kvm/gsi-route.ts';
 import { defaultGsiRouting } from '../abi/kvm/gsi-route.ts';
 import { checkInstance, checkInteger, checkList, checkObject } from '../base/check.ts';
 import { type Duration, milliseconds } from '../base/duration.ts';
+import { EINVAL } from '../base/errno.ts';
 import { ArgumentError, DeadlineError } from '../base/errors.ts';
 import { NoIrqchipError } from '../kvm/errors.ts';
 import { EventFd } from '../kvm/eventfd.ts';
@@ -13,7 +14,6 @@ import { checkSynic, type Flagged, type Posted, type Synic } from './synic.ts';
 
 /** GSIs below belong to the PICs and the IOAPIC. */
 const FIRST_GSI = 24;
-const EINVAL = 22;
 
 /** One SINT of one vCPU. */
 export interface SintEnd {
@@ -43,8 +43,7 @@ export class SintLine implements Disposable {
   readonly acknowledged: EventFd | null;
   readonly #vm: Vm;
 
-  /** Use `connectSints`. */
-  constructor(vm: Vm, { synic, sint, gsi }: Required<SintEnd>, resample: boolean) {
+  private constructor(vm: Vm, { synic, sint, gsi }: Required<SintEnd>, resample: boolean) {
     this.#vm = vm;
     this.synic = synic;
     this.sint = sint;
@@ -54,7 +53,12 @@ export class SintLine implements Disposable {
     vm.assignIrqfd(this.event, gsi, this.acknowledged ? { resample: this.acknowledged } : {});
   }
 
-  /** Has KVM deliver the SINT. Behind this call the vector is in the vCPU's IRR, unless the SINT is masked. */
+  /** @internal Use `connectSints`. */
+  static assign(vm: Vm, end: Required<SintEnd>, resample: boolean): SintLine {
+    return new SintLine(vm, end, resample);
+  }
+
+  /** Has KVM deliver the SINT. After this call the vector is in the vCPU's IRR, unless the SINT is masked. */
   signal(): void {
     this.event.write();
   }
@@ -149,7 +153,7 @@ export function connectSints<const E extends readonly SintEnd[]>(
   vm.setGsiRouting(routes);
   const lines: SintLine[] = [];
   try {
-    for (const end of all) lines.push(new SintLine(vm, end, resample));
+    for (const end of all) lines.push(SintLine.assign(vm, end, resample));
   } catch (error) {
     for (const line of lines) line.close();
     throw error;

@@ -16,6 +16,7 @@ import {
   type SynicMessage,
 } from '../abi/hyperv.ts';
 import { checkChoice, checkInstance, checkInteger, checkObject } from '../base/check.ts';
+import { EINVAL } from '../base/errno.ts';
 import { ArgumentError, UnsupportedError } from '../base/errors.ts';
 import type { Exit } from '../exit/decode.ts';
 import { NoIrqchipError } from '../kvm/errors.ts';
@@ -40,7 +41,7 @@ export function hasSynic({ enabledCaps }: Pick<Vcpu, 'enabledCaps'>): boolean {
   return enabledCaps.some(({ cap }) => cap === caps.zero || cap === caps.keep);
 }
 
-/** `posted`: signal its SINT; `busy`: post it again behind the end-of-message notice; `disabled`: there is no page. */
+/** `posted`: signal its SINT; `busy`: post it again after the end-of-message notice; `disabled`: there is no page. */
 export type Posted = 'posted' | 'busy' | 'disabled';
 
 /** `set`: signal its SINT; `already`: the guest has not seen it yet, and gets no second interrupt. */
@@ -64,7 +65,6 @@ export interface SynicRegisters {
 const TYPE = 0;
 const FLAGS = 1;
 const PENDING_BIT = MESSAGE_PENDING << 8;
-const EINVAL = 22;
 
 /**
  * A vCPU's SynIC. KVM has its registers and delivers its SINTs. Messages and event flags are user space's to write,

@@ -41,7 +41,7 @@ export function hypervCpuid(cpuid: Cpuid, hyperv: Cpuid): KvmCpuidEntry2[] {
   const own = checked(cpuid).map((entry) => {
     if (!isFirst(entry)) return entry;
     const moved = { ...entry, function: entry.function + HYPERVISOR_LEAVES };
-    // The first one tells the last; 0 stands for the one behind it.
+    // The first one tells the last; 0 stands for the one after it.
     if (entry.function === HYPERVISOR_BASE) moved.eax = (entry.eax || HYPERVISOR_BASE + 1) + HYPERVISOR_LEAVES;
     return moved;
   });

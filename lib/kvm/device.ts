@@ -27,10 +27,14 @@ export class Device implements Disposable {
   readonly type: number;
   #native: NativeDevice | null;
 
-  /** A device comes from `vm.createDevice()`. */
-  constructor(native: NativeDevice, type: number) {
+  protected constructor(native: NativeDevice, type: number) {
     this.#native = native;
     this.type = type;
+  }
+
+  /** @internal A device comes from `vm.createDevice()`. */
+  static of(native: NativeDevice, type: number): Device {
+    return new Device(native, type);
   }
 
   get closed(): boolean {

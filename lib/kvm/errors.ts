@@ -1,5 +1,5 @@
 import { EnvironmentError, IoctlError, KvmDsmError } from '../base/errors.ts';
-import { show } from '../base/text.ts';
+import { hex, show } from '../base/text.ts';
 
 /** The addon could not be loaded. */
 export class NativeLoadError extends EnvironmentError {
@@ -66,7 +66,7 @@ export class ArchitectureError extends EnvironmentError {
 
   constructor(ioctl: string, request: number, architecture: string) {
     super(
-      `${ioctl} (0x${request.toString(16)}) is an ioctl of ${architecture}, and this is ${process.arch}, where its number is not its own: it was not made`,
+      `${ioctl} (${hex(request)}) is an ioctl of ${architecture}, and this is ${process.arch}, where its number is not its own: it was not made`,
       {
         advice: `Do it on an ${architecture} host. On x86 interrupts go to a vCPU by vm.signalMsi(), vm.assignIrqfd() or vm.dsmIpi().`,
       },
@@ -82,7 +82,7 @@ export class MemoryAlignmentError extends KvmDsmError {
   readonly code = 'ERR_MEMORY_ALIGNMENT';
 
   constructor(what: string, value: number | bigint) {
-    super(`${what} 0x${value.toString(16)} is not a multiple of 4096 bytes`, {
+    super(`${what} ${hex(value)} is not a multiple of 4096 bytes`, {
       advice: 'KVM maps guest memory in pages of 4096 bytes: round it.',
     });
   }
@@ -94,7 +94,7 @@ export class MemoryRangeError extends KvmDsmError {
 
   constructor(offset: number, bytes: number, size: number) {
     super(
-      `${show(bytes)} bytes at offset ${typeof offset === 'number' ? `0x${offset.toString(16)}` : show(offset)} do not lie within the ${size} bytes of guest memory`,
+      `${show(bytes)} bytes at offset ${typeof offset === 'number' ? hex(offset) : show(offset)} do not lie within the ${size} bytes of guest memory`,
       {
         advice: 'Use a smaller offset, or allocate more guest memory.',
       },

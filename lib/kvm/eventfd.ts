@@ -1,10 +1,9 @@
 import { checkU64 } from '../base/check.ts';
 import { type Duration, milliseconds } from '../base/duration.ts';
+import { ECANCELED, ETIME } from '../base/errno.ts';
 import { ArgumentError, ClosedError, DeadlineError, IoctlError } from '../base/errors.ts';
 import { createEventFd, type NativeEventFd, translated } from './native.ts';
 
-const ETIME = 62;
-const ECANCELED = 125;
 /** The largest count that an eventfd holds: 2^64 - 2. */
 const MAX_COUNT = (1n << 64n) - 2n;
 
@@ -27,7 +26,7 @@ export class EventFd implements Disposable {
     return new EventFd(createEventFd());
   }
 
-  /** The addon's object, for `Vm`. Throws `ClosedError`. */
+  /** @internal The addon's object, for `Vm`. Throws `ClosedError`. */
   get native(): NativeEventFd {
     if (!this.#native) throw new ClosedError('the EventFd');
     return this.#native;

@@ -38,7 +38,7 @@ export class GuestMemory implements Disposable {
     return new GuestMemory(createMapping(bytes), bytes);
   }
 
-  /** The addon's object, for `Vm`. Throws `ClosedError`. */
+  /** @internal The addon's object, for `Vm`. Throws `ClosedError`. */
   get native(): NativeMapping {
     if (!this.#native) throw new ClosedError('the guest memory');
     return this.#native;

@@ -3,11 +3,13 @@ import { type CapabilityName, capabilities } from '../abi/kvm/capability.ts';
 import type { GsiRoute } from '../abi/kvm/gsi-route.ts';
 import { checkInteger } from '../base/check.ts';
 import { KvmDsmError } from '../base/errors.ts';
+import { hex } from '../base/text.ts';
 import type { EnabledCap } from '../kvm/enable-cap.ts';
 import { PAGE_SIZE } from '../kvm/guest-memory.ts';
 import { checkRoute } from '../kvm/vm/lines.ts';
 import { StateFormatError } from './errors.ts';
 
+/** A memory slot. */
 export interface SlotConfig {
   slot: number;
   guestPhysAddr: bigint;
@@ -19,6 +21,7 @@ export interface SlotConfig {
   logDirtyPages: boolean;
 }
 
+/** A vCPU, beside its registers. */
 export interface VcpuConfig {
   vcpuId: number;
   caps: EnabledCap[];
@@ -28,6 +31,7 @@ export interface VcpuConfig {
   debugreg: bigint[];
 }
 
+/** A VM. */
 export interface MachineConfig {
   tssAddr: number | null;
   identityMapAddr: bigint | null;
@@ -41,9 +45,10 @@ export interface MachineConfig {
   vcpus: VcpuConfig[];
 }
 
+/** The body of the configuration's section. */
 export function packConfig(config: MachineConfig): Uint8Array {
   return new TextEncoder().encode(
-    JSON.stringify(config, (_, value) => (typeof value === 'bigint' ? `0x${value.toString(16)}` : value)),
+    JSON.stringify(config, (_, value) => (typeof value === 'bigint' ? hex(value) : value)),
   );
 }
 

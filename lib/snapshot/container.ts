@@ -2,7 +2,7 @@
  * The buffer of a saved machine: a head, then sections. Little endian.
  *
  * head, 64 bytes: "KVMDSMST", u32 version, u32 number of sections, u64 length of the whole buffer, 8 bytes zero, SHA-256 of
- * everything behind the head. A section: u32 kind, u32 index (a vcpu_id, a chip, a memory), u64 length of its body, body.
+ * everything after the head. A section: u32 kind, u32 index (a vcpu_id, a chip, a memory), u64 length of its body, body.
  */
 import { createHash } from 'node:crypto';
 import { StateFormatError, StateVersionError } from './errors.ts';

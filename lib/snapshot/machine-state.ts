@@ -4,7 +4,7 @@ import { KVM_IRQCHIP_IOAPIC, kvmClockData, kvmIrqchip, kvmPitState2 } from '../a
 import { ioctls } from '../abi/kvm/ioctl.ts';
 import { KvmRunView } from '../abi/kvm/kvm-run.ts';
 import { checkInstance } from '../base/check.ts';
-import { IoctlError, KvmDsmError } from '../base/errors.ts';
+import { KvmDsmError } from '../base/errors.ts';
 import { GuestMemory } from '../kvm/guest-memory.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
@@ -13,7 +13,7 @@ import { type MachineConfig, packConfig, unpackConfig } from './config.ts';
 import { packSections, type Section, type SectionKind, unpackSections } from './container.ts';
 import { PendingExitError, StateFormatError, StateMismatchError } from './errors.ts';
 import { packPages, unpackPages } from './pages.ts';
-import { checkVcpu, restoreVcpu, saveVcpu, type VcpuBodies } from './vcpu.ts';
+import { checkVcpu, restoreVcpu, saveVcpu, tscKhzOf, type VcpuBodies } from './vcpu.ts';
 
 /**
  * Saves a VM: the content of its memory, interrupt controllers, PIT, clock, and every vCPU, to one buffer.
@@ -61,8 +61,10 @@ export function saveMachineState(kvm: Kvm, vm: Vm): Uint8Array<ArrayBuffer> {
 /** For a vCPU whose `settle()` made an exit. */
 export function pendingExit(vcpu: Vcpu): PendingExitError {
   const { exitReason } = new KvmRunView(vcpu.kvmRun);
+  // By the profile first: a number of the series may be another's in a kernel without it.
   const { name } = vcpu.exit();
-  return new PendingExitError(vcpu.vcpuId, exitReasonName(exitReason) ?? name, exitReason);
+  const known = name === 'unrecognized' ? exitReasonName(exitReason) : name;
+  return new PendingExitError(vcpu.vcpuId, known ?? name, exitReason);
 }
 
 function configOf(vm: Vm, vcpus: readonly Vcpu[], memories: readonly GuestMemory[]): MachineConfig {
@@ -82,16 +84,6 @@ function configOf(vm: Vm, vcpus: readonly Vcpu[], memories: readonly GuestMemory
       debugreg: [...(vcpu.guestDebug.debugreg ?? [])],
     })),
   };
-}
-
-function tscKhzOf(vcpu: Vcpu): number {
-  try {
-    return vcpu.getTscKhz();
-  } catch (error) {
-    // EIO: the host's TSC is not stable.
-    if (error instanceof IoctlError) return 0;
-    throw error;
-  }
 }
 
 interface Parsed {
@@ -192,7 +184,7 @@ function build(vm: Vm, { config, vcpus, irqchips, pit, clock }: Parsed, memories
   for (const saved of vcpus) restoreVcpu(vm.vcpus.get(saved.config.vcpuId)!, saved);
   // Again: KVM takes the way back from a SINT to its gsi then, for the SynICs that are there.
   if (config.routes?.some(({ type }) => type === 'hvSint')) vm.setGsiRouting(config.routes);
-  // Behind the LAPICs: what waits in the IOAPIC is delivered to them now.
+  // After the LAPICs: what waits in the IOAPIC is delivered to them now.
   for (const body of irqchips) vm.ioctlRaw(ioctls.KVM_SET_IRQCHIP, body.slice());
   if (pit) vm.ioctlRaw(ioctls.KVM_SET_PIT2, pit.slice());
   // Last: the vCPUs' TSCs are what it is computed from. The guest's time goes on from where it was.

@@ -11,6 +11,7 @@ interface Run {
   pages: number;
 }
 
+/** The body of a memory's section. */
 export function packPages(memory: GuestMemory): Uint8Array {
   const { bytes } = memory;
   const words = new BigUint64Array(bytes.buffer);
@@ -55,7 +56,8 @@ export function unpackPages(body: Uint8Array): { size: number; fill(memory: Gues
     if (at + 16 > body.length) throw wrong('a run is cut off');
     const first = Number(view.getBigUint64(at, true));
     const pages = Number(view.getBigUint64(at + 8, true));
-    if (first < next || pages < 1 || first + pages > total) throw wrong('a run lies outside, or behind another');
+    if (first < next || pages < 1 || first + pages > total)
+      throw wrong("a run lies outside, or begins before another's end");
     if (at + 16 + pages * PAGE_SIZE > body.length) throw wrong('a run is cut off');
     runs.push({ first, pages, at: at + 16 });
     next = first + pages;

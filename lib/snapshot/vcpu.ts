@@ -31,53 +31,65 @@ import type { VcpuConfig } from './config.ts';
 import type { Section, SectionKind } from './container.ts';
 import { StateFormatError, StateMismatchError } from './errors.ts';
 
-/** IA32_TIME_STAMP_COUNTER, IA32_TSC_ADJUST, IA32_TSC_DEADLINE. */
+/** IA32_TIME_STAMP_COUNTER and IA32_TSC_DEADLINE. Source: Intel SDM volume 4. */
 const MSR_TSC = 0x10;
 const MSR_TSC_DEADLINE = 0x6e0;
 
+/** What a buffer has of one vCPU. */
 export interface VcpuBodies {
   config: VcpuConfig;
   bodies: ReadonlyMap<SectionKind, Uint8Array>;
 }
 
-interface Plain {
+/** A struct of fixed size that one ioctl gets and another sets. */
+interface FixedStruct {
   kind: SectionKind;
   get: number;
   set: number;
   size: number;
 }
 
-const sregs: Plain = { kind: 'sregs', get: ioctls.KVM_GET_SREGS, set: ioctls.KVM_SET_SREGS, size: kvmSregs.size };
-const sregs2: Plain = { kind: 'sregs2', get: ioctls.KVM_GET_SREGS2, set: ioctls.KVM_SET_SREGS2, size: kvmSregs2.size };
-const regs: Plain = { kind: 'regs', get: ioctls.KVM_GET_REGS, set: ioctls.KVM_SET_REGS, size: kvmRegs.size };
-const xcrs: Plain = { kind: 'xcrs', get: ioctls.KVM_GET_XCRS, set: ioctls.KVM_SET_XCRS, size: kvmXcrs.size };
-const fpu: Plain = { kind: 'fpu', get: ioctls.KVM_GET_FPU, set: ioctls.KVM_SET_FPU, size: kvmFpu.size };
-const mpState: Plain = {
+const sregs: FixedStruct = { kind: 'sregs', get: ioctls.KVM_GET_SREGS, set: ioctls.KVM_SET_SREGS, size: kvmSregs.size };
+const sregs2: FixedStruct = {
+  kind: 'sregs2',
+  get: ioctls.KVM_GET_SREGS2,
+  set: ioctls.KVM_SET_SREGS2,
+  size: kvmSregs2.size,
+};
+const regs: FixedStruct = { kind: 'regs', get: ioctls.KVM_GET_REGS, set: ioctls.KVM_SET_REGS, size: kvmRegs.size };
+const xcrs: FixedStruct = { kind: 'xcrs', get: ioctls.KVM_GET_XCRS, set: ioctls.KVM_SET_XCRS, size: kvmXcrs.size };
+const fpu: FixedStruct = { kind: 'fpu', get: ioctls.KVM_GET_FPU, set: ioctls.KVM_SET_FPU, size: kvmFpu.size };
+const mpState: FixedStruct = {
   kind: 'mpState',
   get: ioctls.KVM_GET_MP_STATE,
   set: ioctls.KVM_SET_MP_STATE,
   size: kvmMpState.size,
 };
-const lapic: Plain = { kind: 'lapic', get: ioctls.KVM_GET_LAPIC, set: ioctls.KVM_SET_LAPIC, size: kvmLapicState.size };
-const events: Plain = {
+const lapic: FixedStruct = {
+  kind: 'lapic',
+  get: ioctls.KVM_GET_LAPIC,
+  set: ioctls.KVM_SET_LAPIC,
+  size: kvmLapicState.size,
+};
+const events: FixedStruct = {
   kind: 'events',
   get: ioctls.KVM_GET_VCPU_EVENTS,
   set: ioctls.KVM_SET_VCPU_EVENTS,
   size: kvmVcpuEvents.size,
 };
-const debugregs: Plain = {
+const debugregs: FixedStruct = {
   kind: 'debugregs',
   get: ioctls.KVM_GET_DEBUGREGS,
   set: ioctls.KVM_SET_DEBUGREGS,
   size: kvmDebugregs.size,
 };
-const plain = [sregs, sregs2, regs, xcrs, fpu, mpState, lapic, events, debugregs];
+const fixedStructs = [sregs, sregs2, regs, xcrs, fpu, mpState, lapic, events, debugregs];
 
 /** The sections of a vCPU that has settled. `indices`: KVM_GET_MSR_INDEX_LIST. */
 export function saveVcpu(vm: Vm, vcpu: Vcpu, indices: readonly number[]): Section[] {
   const sections: Section[] = [];
   const keep = (kind: SectionKind, body: Uint8Array) => sections.push({ kind, index: vcpu.vcpuId, body });
-  const read = ({ kind, get, size }: Plain) => {
+  const read = ({ kind, get, size }: FixedStruct) => {
     const body = new Uint8Array(size);
     vcpu.ioctlRaw(get, body);
     keep(kind, body);
@@ -136,7 +148,7 @@ export function checkVcpu({ config, bodies }: VcpuBodies): void {
   if (!has('sregs') && !has('sregs2')) throw wrong('sregs');
   if (!has('xsave') && !has('fpu')) throw wrong('xsave');
   for (const kind of ['mpState', 'regs', 'events', 'msrs', 'cpuid2'] as const) if (!has(kind)) throw wrong(kind);
-  for (const { kind, size } of plain) if (has(kind) && bodies.get(kind)!.length !== size) throw wrong(kind);
+  for (const { kind, size } of fixedStructs) if (has(kind) && bodies.get(kind)!.length !== size) throw wrong(kind);
   if (has('xsave') && bodies.get('xsave')!.length < kvmXsave.size) throw wrong('xsave');
   const msrs = bodies.get('msrs')!;
   if (msrs.length < kvmMsrs.size || msrs.length !== kvmMsrs.size + decodeMsrs(msrs).length * kvmMsrEntry.size)
@@ -160,7 +172,7 @@ export function restoreVcpu(vcpu: Vcpu, { config, bodies }: VcpuBodies): void {
       );
     }
   };
-  const write = ({ kind, set }: Plain) => {
+  const write = ({ kind, set }: FixedStruct) => {
     const body = bodies.get(kind);
     if (body) step(kind, () => vcpu.ioctlRaw(set, body.slice()));
   };
@@ -189,18 +201,21 @@ export function restoreVcpu(vcpu: Vcpu, { config, bodies }: VcpuBodies): void {
   write(debugregs);
   // It takes back a pending exception, so that the events come after it.
   write(regs);
-  // Behind the registers: KVM steps the guest from the RIP that it has now.
+  // After the registers: KVM steps the guest from the RIP that it has now.
   if (config.debugControl !== 0)
     step('guest debug', () => vcpu.setGuestDebug({ control: config.debugControl, debugreg: config.debugreg }));
   write(events);
   write(mpState);
 }
 
-function tscKhzOf(vcpu: Vcpu): number {
+/** The frequency of its TSC; 0 where the kernel does not tell. */
+export function tscKhzOf(vcpu: Vcpu): number {
   try {
     return vcpu.getTscKhz();
-  } catch {
-    return 0;
+  } catch (error) {
+    // EIO: the host's TSC is not stable.
+    if (error instanceof IoctlError) return 0;
+    throw error;
   }
 }
 

@@ -1,7 +1,10 @@
+/** saveMachineState and restoreMachineState: what was saved is there, and what cannot be saved is told. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import {
+  type DsmProfile,
+  defaultProfile,
   GuestMemory,
   in8,
   Kvm,
@@ -162,6 +165,22 @@ test('an `in` that was answered is finished by the save, not run again', { skip:
     const exit = vm.vcpus.get(0)!.run({ deadline: '5s' });
     assert.equal(exit.name === 'KVM_EXIT_IO' && exit.port, DONE);
     assert.equal(memory!.bytes[DATA], 0x99);
+  });
+});
+
+test('a pending exit has the name that the profile of the KVM device gives it', { skip: noKvm }, () => {
+  const MMIO = 6;
+  const { exits } = defaultProfile;
+  const profile: DsmProfile = {
+    ...defaultProfile,
+    exits: { ...exits, KVM_EXIT_DSM_SEND_IRQ: { ...exits.KVM_EXIT_DSM_SEND_IRQ, reason: MMIO } },
+  };
+  withGuest({ profile }, (g) => {
+    // The kernel hands out two of the four bytes.
+    g.load([write32(0x2000_0ffe, 0x1122_3344)]);
+    assert.equal(g.run().name, 'KVM_EXIT_DSM_SEND_IRQ');
+    const error = errorOf(() => saveMachineState(g.kvm, g.vm));
+    assert.match(error.message, /KVM_EXIT_DSM_SEND_IRQ \(exit_reason 6\)/);
   });
 });
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { laneHere } from '../../lib/host/lane.ts';
 import {
+  type DsmProfile,
   type Exit,
   enterFlat32,
   flat32,
@@ -10,6 +11,7 @@ import {
   hlt,
   type Instruction,
   type IrqchipKind,
+  KVM_DEVICE,
   Kvm,
   out8Value,
   spin,
@@ -53,11 +55,13 @@ export interface GuestOptions {
   prepare?: (vm: Vm, kvm: Kvm) => void;
   /** Slot 0's dirty log. */
   logDirtyPages?: boolean;
+  /** The KVM device's. Default: as the package has it. */
+  profile?: DsmProfile;
 }
 
-/** Makes a VM with 64 KiB of memory and vCPU 0, and closes it all behind `use`. */
+/** Makes a VM with 64 KiB of memory and vCPU 0, and closes it all after `use`. */
 export function withGuest<T>(options: GuestOptions, use: (guest: Guest) => T): T {
-  const kvm = Kvm.open();
+  const kvm = Kvm.open(KVM_DEVICE, options.profile ? { profile: options.profile } : {});
   const vm = kvm.createVm();
   const memory = GuestMemory.allocate(SIZE);
   const close = () => {

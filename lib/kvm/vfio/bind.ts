@@ -3,7 +3,8 @@ import { basename } from 'node:path';
 import { checkObject, checkText } from '../../base/check.ts';
 import { ArgumentError, IoctlError, UnsupportedError } from '../../base/errors.ts';
 import { switchOn } from '../../host/module-parameter.ts';
-import { VfioContainer, type VfioDevice, VfioGroup } from './file.ts';
+import type { VfioDevice } from './device.ts';
+import { VfioContainer, VfioGroup } from './group.ts';
 
 const DEVICES = '/sys/bus/pci/devices';
 const DRIVER = '/sys/bus/pci/drivers/vfio-pci';

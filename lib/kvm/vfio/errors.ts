@@ -7,7 +7,7 @@ export class IrqSignaledError extends IoctlError {
   constructor(ioctl: string, errno: number, irq: string) {
     super(ioctl, errno, {
       what: `VFIO signals ${irq}`,
-      advice: 'Call disableIrqs() of the VFIO device first; signal it again behind forwardIrq() or unforwardIrq().',
+      advice: 'Call disableIrqs() of the VFIO device first; signal it again after forwardIrq() or unforwardIrq().',
     });
   }
 }

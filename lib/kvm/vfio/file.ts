@@ -1,27 +1,5 @@
-import {
-  VFIO_DEVICE_FLAGS_PCI,
-  VFIO_DEVICE_FLAGS_RESET,
-  VFIO_GROUP_FLAGS_VIABLE,
-  VFIO_IRQ_INFO_AUTOMASKED,
-  VFIO_IRQ_INFO_EVENTFD,
-  VFIO_IRQ_INFO_MASKABLE,
-  VFIO_IRQ_SET_ACTION_MASK,
-  VFIO_IRQ_SET_ACTION_TRIGGER,
-  VFIO_IRQ_SET_ACTION_UNMASK,
-  VFIO_PCI_BAR5_REGION_INDEX,
-  VFIO_PCI_CONFIG_REGION_INDEX,
-  type VfioIommu,
-  vfioIommus,
-} from '../../abi/vfio.ts';
-import { checkChoice, checkInstance, checkInteger, checkList, checkText } from '../../base/check.ts';
-import { ArgumentError, ClosedError, IoctlError } from '../../base/errors.ts';
-import { EventFd } from '../eventfd.ts';
-import { type NativeVfioFile, openVfioFile, translated } from '../native.ts';
-
-const U32 = 0xffff_ffff;
-/** PCI's limit for one function. */
-const MAX_IRQS = 2048;
-const iommuNames = Object.keys(vfioIommus) as VfioIommu[];
+import { ClosedError, IoctlError } from '../../base/errors.ts';
+import { type NativeVfioFile, translated } from '../native.ts';
 
 /** An open file of VFIO's: a container, a group or a device. Source: Documentation/driver-api/vfio.rst. */
 export abstract class VfioFile implements Disposable {
@@ -33,7 +11,7 @@ export abstract class VfioFile implements Disposable {
     this.#what = what;
   }
 
-  /** The addon's object, for KVM's VFIO device. Throws `ClosedError`. */
+  /** @internal The addon's object, for KVM's VFIO device. Throws `ClosedError`. */
   get native(): NativeVfioFile {
     if (!this.#native) throw new ClosedError(this.#what);
     return this.#native;
@@ -43,11 +21,19 @@ export abstract class VfioFile implements Disposable {
     return this.#native === null;
   }
 
-  /** What the kernel answers, if it is no errno. */
-  protected ask<T>(ioctl: string, call: (native: NativeVfioFile) => T | number, advice?: string): T | number {
+  /** The kernel's number, 0 or more. Throws IoctlError; ClosedError. */
+  protected ask(ioctl: string, call: (native: NativeVfioFile) => number): number {
     const native = this.native;
     const result = translated(() => call(native));
-    if (typeof result === 'number' && result < 0) throw new IoctlError(ioctl, -result, advice ? { advice } : {});
+    if (result < 0) throw new IoctlError(ioctl, -result);
+    return result;
+  }
+
+  /** What a method of the addon gives that answers with a number for an errno alone. Throws IoctlError; ClosedError. */
+  protected take<T extends object>(ioctl: string, call: (native: NativeVfioFile) => T | number): T {
+    const native = this.native;
+    const result = translated(() => call(native));
+    if (typeof result === 'number') throw new IoctlError(ioctl, -result);
     return result;
   }
 
@@ -60,218 +46,5 @@ export abstract class VfioFile implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
-  }
-}
-
-/** /dev/vfio/vfio: what groups are attached to, so that their devices can be opened. */
-export class VfioContainer extends VfioFile {
-  /** Throws IoctlError (open: ENOENT without VFIO, EACCES). */
-  static open(): VfioContainer {
-    return new VfioContainer(openVfioFile('vfio'), 'the VFIO container');
-  }
-
-  /** VFIO_CHECK_EXTENSION. VFIO_NOIOMMU_IOMMU is there once such a group is attached. */
-  supports(iommu: VfioIommu): boolean {
-    checkChoice('iommu', iommu, iommuNames);
-    return this.ask('VFIO_CHECK_EXTENSION', (native) => native.checkExtension(vfioIommus[iommu])) !== 0;
-  }
-
-  /** VFIO_SET_IOMMU, behind the first group. Throws IoctlError (EINVAL without a group, ENODEV, EPERM, EBUSY). */
-  setIommu(iommu: VfioIommu): void {
-    checkChoice('iommu', iommu, iommuNames);
-    this.ask('VFIO_SET_IOMMU', (native) => native.setIommu(vfioIommus[iommu]));
-  }
-}
-
-/** A group: the functions that an IOMMU cannot tell apart. */
-export class VfioGroup extends VfioFile {
-  /** Its file's name in /dev/vfio. */
-  readonly name: string;
-
-  private constructor(native: NativeVfioFile, name: string) {
-    super(native, `the VFIO group ${name}`);
-    this.name = name;
-  }
-
-  /**
-   * @param name `7`, or `noiommu-0` for a function without IOMMU; `bindVfioPci()` tells it
-   * @throws ArgumentError; IoctlError (open: ENOENT, EBUSY if it is open already, EPERM without CAP_SYS_RAWIO for one
-   *   without IOMMU)
-   */
-  static open(name: string): VfioGroup {
-    if (!/^(noiommu-)?[0-9]{1,9}$/.test(checkText('name', name)))
-      throw new ArgumentError('name', `There is no VFIO group ${name}`, 'Give a number, or `noiommu-` and a number.');
-    return new VfioGroup(openVfioFile(name), name);
-  }
-
-  /** VFIO_GROUP_GET_STATUS: whether all its functions belong to VFIO, or to no driver. */
-  get viable(): boolean {
-    return (
-      ((this.ask('VFIO_GROUP_GET_STATUS', (native) => native.groupStatus()) as number) & VFIO_GROUP_FLAGS_VIABLE) !== 0
-    );
-  }
-
-  /** VFIO_GROUP_SET_CONTAINER. Throws IoctlError (EINVAL if it has one, EPERM). */
-  setContainer(container: VfioContainer): void {
-    checkInstance('container', container, VfioContainer);
-    this.ask('VFIO_GROUP_SET_CONTAINER', (native) => native.setContainer(container.native));
-  }
-
-  /**
-   * VFIO_GROUP_GET_DEVICE_FD: resets the function and opens it.
-   *
-   * @param address such as `0000:00:02.0`
-   * @throws ArgumentError; IoctlError (ENODEV for none of the group's, EINVAL without a container that has an IOMMU)
-   */
-  openDevice(address: string): VfioDevice {
-    checkText('address', address);
-    const made = this.ask('VFIO_GROUP_GET_DEVICE_FD', (native) => native.device(address)) as NativeVfioFile;
-    return new VfioDevice(made, address);
-  }
-}
-
-/** VFIO_DEVICE_GET_INFO. */
-export interface VfioDeviceInfo {
-  pci: boolean;
-  /** VFIO_DEVICE_RESET is offered. */
-  reset: boolean;
-  regions: number;
-  /** How many indices of IRQs. */
-  irqs: number;
-}
-
-/** VFIO_DEVICE_GET_IRQ_INFO of an index. */
-export interface VfioIrqInfo {
-  /** How many IRQs: their subindices are from 0 on. */
-  count: number;
-  /** An eventfd can be signalled. */
-  eventfd: boolean;
-  maskable: boolean;
-  /** The IRQ masks itself when it has come, until it is unmasked. */
-  automasked: boolean;
-}
-
-/** A function that VFIO drives, opened. */
-export class VfioDevice extends VfioFile {
-  readonly address: string;
-
-  /** A device comes from `group.openDevice()`. */
-  constructor(native: NativeVfioFile, address: string) {
-    super(native, `the VFIO device ${address}`);
-    this.address = address;
-  }
-
-  info(): VfioDeviceInfo {
-    const [flags, regions, irqs] = this.ask('VFIO_DEVICE_GET_INFO', (native) => native.deviceInfo()) as number[];
-    return {
-      pci: (flags! & VFIO_DEVICE_FLAGS_PCI) !== 0,
-      reset: (flags! & VFIO_DEVICE_FLAGS_RESET) !== 0,
-      regions: regions!,
-      irqs: irqs!,
-    };
-  }
-
-  /** @param index of `vfioPciIrqs`. Throws IoctlError (VFIO_DEVICE_GET_IRQ_INFO: EINVAL for none) */
-  irqInfo(index: number): VfioIrqInfo {
-    checkInteger('index', index, 0, U32);
-    const [flags, count] = this.ask('VFIO_DEVICE_GET_IRQ_INFO', (native) => native.irqInfo(index)) as number[];
-    return {
-      count: count!,
-      eventfd: (flags! & VFIO_IRQ_INFO_EVENTFD) !== 0,
-      maskable: (flags! & VFIO_IRQ_INFO_MASKABLE) !== 0,
-      automasked: (flags! & VFIO_IRQ_INFO_AUTOMASKED) !== 0,
-    };
-  }
-
-  /**
-   * VFIO_DEVICE_SET_IRQS: the IRQs from subindex `start` on signal these events, or none where the list has `null`. The
-   * first call switches the index on, and no two can be on at once.
-   *
-   * @param events 1 to 2048
-   * @throws ArgumentError; IoctlError (VFIO_DEVICE_SET_IRQS: EINVAL, EBUSY)
-   */
-  signalIrqs(index: number, events: readonly (EventFd | null)[], start = 0): void {
-    if (checkList('events', events, MAX_IRQS).length === 0)
-      throw new ArgumentError('events', 'There are no events', 'Call disableIrqs() to switch an index off.');
-    const natives = events.map((event) => (event === null ? null : checkInstance('events', event, EventFd).native));
-    this.#setIrqs(VFIO_IRQ_SET_ACTION_TRIGGER, index, start, natives);
-  }
-
-  /** VFIO_DEVICE_SET_IRQS: switches all IRQs of an index off. Throws IoctlError (EINVAL if the index is not on). */
-  disableIrqs(index: number): void {
-    this.#setIrqs(VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0);
-  }
-
-  /** VFIO_DEVICE_SET_IRQS: signals the events of `count` IRQs as if they had come. Throws IoctlError (EINVAL). */
-  triggerIrqs(index: number, start = 0, count = 1): void {
-    this.#setIrqs(VFIO_IRQ_SET_ACTION_TRIGGER, index, start, checkInteger('count', count, 1, MAX_IRQS));
-  }
-
-  /** VFIO_DEVICE_SET_IRQS: INTx alone can be masked. Throws IoctlError (ENOTTY, EINVAL while it is off). */
-  maskIrq(index: number): void {
-    this.#setIrqs(VFIO_IRQ_SET_ACTION_MASK, index, 0, 1);
-  }
-
-  /** VFIO_DEVICE_SET_IRQS: undoes `maskIrq`, and the mask of an INTx that has come. */
-  unmaskIrq(index: number): void {
-    this.#setIrqs(VFIO_IRQ_SET_ACTION_UNMASK, index, 0, 1);
-  }
-
-  #setIrqs(action: number, index: number, start: number, events: Parameters<NativeVfioFile['setIrqs']>[3]): void {
-    checkInteger('index', index, 0, U32);
-    checkInteger('start', start, 0, U32);
-    this.ask('VFIO_DEVICE_SET_IRQS', (native) => native.setIrqs(action, index, start, events));
-  }
-
-  /**
-   * VFIO_DEVICE_GET_REGION_INFO: bytes of a BAR or of the configuration space; 0 for one that the function lacks.
-   *
-   * @param region 0 to 5, the BARs, or 7, the configuration space
-   */
-  regionSize(region: number): number {
-    this.#checkRegion(region);
-    return (this.ask('VFIO_DEVICE_GET_REGION_INFO', (native) => native.regionInfo(region)) as number[])[1]!;
-  }
-
-  /**
-   * A little-endian number from a region.
-   *
-   * @param offset bytes
-   * @throws ArgumentError; IoctlError (pread: ERANGE outside the region, EINVAL, EIO)
-   */
-  read(region: number, offset: number, size: 1 | 2 | 4): number {
-    this.#checkRegion(region);
-    const bytes = new DataView(new ArrayBuffer(4));
-    this.#access('pread', offset, size, (native) =>
-      native.readRegion(region, offset, new Uint8Array(bytes.buffer, 0, size)),
-    );
-    return bytes.getUint32(0, true);
-  }
-
-  /**
-   * Writes one to a BAR. The configuration space is not to be written: what it can make a function do without an IOMMU,
-   * this machine would not survive.
-   */
-  write(bar: number, offset: number, size: 1 | 2 | 4, value: number): void {
-    checkInteger('bar', bar, 0, VFIO_PCI_BAR5_REGION_INDEX);
-    const bytes = new DataView(new ArrayBuffer(4));
-    bytes.setUint32(
-      0,
-      checkInteger('value', value, 0, 2 ** (8 * checkChoice<number>('size', size, [1, 2, 4])) - 1),
-      true,
-    );
-    this.#access('pwrite', offset, size, (native) =>
-      native.writeRegion(bar, offset, new Uint8Array(bytes.buffer, 0, size)),
-    );
-  }
-
-  #checkRegion(region: number): void {
-    checkChoice('region', region, [0, 1, 2, 3, 4, VFIO_PCI_BAR5_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX]);
-  }
-
-  #access(call: string, offset: number, size: number, access: (native: NativeVfioFile) => number): void {
-    checkInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER);
-    checkChoice('size', size, [1, 2, 4]);
-    this.ask(call, access);
   }
 }

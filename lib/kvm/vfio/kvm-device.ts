@@ -14,8 +14,10 @@ import { IoctlError, UnsupportedError } from '../../base/errors.ts';
 import { isParameterOn, switchOn } from '../../host/module-parameter.ts';
 import { Device } from '../device.ts';
 import type { NativeDevice } from '../native.ts';
+import { VfioDevice } from './device.ts';
 import { IrqSignaledError } from './errors.ts';
-import { VfioDevice, type VfioFile, VfioGroup } from './file.ts';
+import type { VfioFile } from './file.ts';
+import { VfioGroup } from './group.ts';
 
 const U32 = 0xffff_ffff;
 const PARAMETERS = '/sys/module/kvm/parameters';
@@ -58,7 +60,7 @@ export function enableIrqForwarding(directory = PARAMETERS): Disposable {
  * forwarding" (2014), docs/vfio.md.
  */
 export class VfioPseudoDevice extends Device {
-  /** It comes from `vm.createDevice('vfio')`. */
+  /** @internal It comes from `vm.createDevice('vfio')`. */
   constructor(native: NativeDevice) {
     super(native, KVM_DEV_TYPE_VFIO);
   }

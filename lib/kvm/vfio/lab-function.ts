@@ -2,7 +2,7 @@
 import { vfioPciIrqs } from '../../abi/vfio.ts';
 import { laneHere } from '../../host/lane.ts';
 import { hasVfioPci, type PciFunction, pciFunctions } from './bind.ts';
-import type { VfioDevice } from './file.ts';
+import type { VfioDevice } from './device.ts';
 
 /** Registers in BAR 0 of the lab's network adapters, which have no network behind them. Source: 82574L datasheet 10.2.4. */
 const ICR = 0xc0;

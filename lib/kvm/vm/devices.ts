@@ -18,7 +18,7 @@ export class Devices {
     const number = type === 'vfio' ? KVM_DEV_TYPE_VFIO : type;
     const made = this.#create(number, 0);
     if (made === null || typeof made === 'number') throw new IoctlError('KVM_CREATE_DEVICE', made === null ? 0 : -made);
-    return number === KVM_DEV_TYPE_VFIO ? new VfioPseudoDevice(made) : new Device(made, number);
+    return number === KVM_DEV_TYPE_VFIO ? new VfioPseudoDevice(made) : Device.of(made, number);
   }
 
   has(type: number): boolean {

@@ -6,6 +6,7 @@ import { checkProfile, type DsmIoctlName, type DsmIpiArg, type DsmProfile } from
 import { type ApicMode, apicMode } from '../../apic/mode.ts';
 import { checkInteger, checkObject, checkU64 } from '../../base/check.ts';
 import { ArgumentError, IoctlError, UnsupportedError } from '../../base/errors.ts';
+import { hex } from '../../base/text.ts';
 import { NoLapicError, NoVcpuError, ReplayLostError, ReplayRefusedError } from './errors.ts';
 import type { VmCalls, VmHost, VmVcpu } from './host.ts';
 
@@ -75,7 +76,7 @@ export class Injection {
       if (val !== lapicRegisters.ICR && val !== lapicRegisters.ICR2)
         throw new ArgumentError(
           'val',
-          `val 0x${val.toString(16)} is neither ICR (0x300) nor ICR2 (0x310)`,
+          `val ${hex(val)} is neither ICR (0x300) nor ICR2 (0x310)`,
           'Give a register that sends IPIs; `insist: true` writes any.',
         );
       const mode = modeOf(vcpu);
@@ -112,7 +113,7 @@ export class Injection {
     if (index !== IA32_APIC_BASE && !insist)
       throw new ArgumentError(
         'index',
-        `index 0x${index.toString(16)} is not IA32_APIC_BASE (0x1b), and the kernel writes no other`,
+        `index ${hex(index)} is not IA32_APIC_BASE (0x1b), and the kernel writes no other`,
         'Leave it out.',
       );
     const vcpu = this.#target('KVM_DSM_APIC_BASE', vcpuId, insist);
@@ -124,7 +125,7 @@ export class Injection {
     if (apicBase !== data)
       throw new ReplayLostError(
         'KVM_DSM_APIC_BASE',
-        `IA32_APIC_BASE of vCPU ${vcpuId} is 0x${apicBase.toString(16)}, not 0x${data.toString(16)}`,
+        `IA32_APIC_BASE of vCPU ${vcpuId} is ${hex(apicBase)}, not ${hex(data)}`,
       );
     this.#vm.acted({ ioctl: 'KVM_DSM_APIC_BASE', write: { vcpuId, host, index, data } });
   }
@@ -168,7 +169,7 @@ function checkX2apic(vcpu: VmVcpu, data: bigint): void {
   if (data & X2_ICR_REFUSED)
     throw new ArgumentError(
       'data',
-      `data 0x${data.toString(16)} has reserved bits set: 0x${(data & X2_ICR_REFUSED).toString(16)}`,
+      `data ${hex(data)} has reserved bits set: ${hex(data & X2_ICR_REFUSED)}`,
       'Clear bits 31:20, 17:16 and 13: the kernel drops such an IPI and says nothing.',
     );
   const mode = modeOf(vcpu);

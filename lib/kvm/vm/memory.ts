@@ -3,7 +3,7 @@ import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from '../../abi/kvm/index.t
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkInstance, checkInteger, checkList, checkObject, checkU64 } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
-import { show } from '../../base/text.ts';
+import { hex, show } from '../../base/text.ts';
 import { checkPageAligned, GuestMemory, PAGE_SIZE } from '../guest-memory.ts';
 import { MemoryOverlapError } from './errors.ts';
 import type { VmCalls } from './host.ts';
@@ -98,7 +98,7 @@ export class MemorySlots {
     for (const [number, other] of this.#slots) {
       if (number === slot) continue;
       if (start < other.guestPhysAddr + BigInt(other.size) && other.guestPhysAddr < start + size)
-        throw new MemoryOverlapError(slot, number, `0x${start.toString(16)}..0x${(start + size - 1n).toString(16)}`);
+        throw new MemoryOverlapError(slot, number, `${hex(start)}..${hex(start + size - 1n)}`);
     }
   }
 
