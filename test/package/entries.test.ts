@@ -52,11 +52,14 @@ describe('types', () => {
     noEmit: true,
     skipLibCheck: true,
   };
-  const compile = (name: string, text: string) => {
+  const compile = (name: string, text: string, more: object = {}) => {
     const dir = join(work, name);
     mkdirSync(dir);
     writeFileSync(join(dir, 'use.mts'), text);
-    writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['use.mts'] }));
+    writeFileSync(
+      join(dir, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions: { ...options, ...more }, files: ['use.mts'] }),
+    );
     run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', dir]);
   };
 
@@ -69,6 +72,27 @@ describe('types', () => {
     const names = entries.map((entry, index) => `import * as entry${index} from '${entry}';`);
     const uses = entries.map((_, index) => `void entry${index};`);
     compile('entries', [...names, ...uses, ''].join('\n'));
+  });
+
+  test('the declarations hold by themselves, and have no internals', () => {
+    const internals = [
+      'new kit.Vm()',
+      'new kit.Device()',
+      'new kit.SintLine()',
+      'memory.native',
+      'event.native',
+      'vm.onAct',
+    ];
+    const lines = [
+      ...entries.map((entry) => `import '${entry}';`),
+      `import * as kit from 'kvm-dsm';`,
+      'declare const vm: kit.Vm, memory: kit.GuestMemory, event: kit.EventFd;',
+      'void [vm.slots, memory.size, event.closed];',
+      ...internals.flatMap((internal) => ['// @ts-expect-error', `void ${internal};`]),
+      '',
+    ];
+    const node = { types: ['node'], typeRoots: [join(root, 'node_modules/@types')] };
+    compile('internals', lines.join('\n'), { ...node, skipLibCheck: false });
   });
 });
 
