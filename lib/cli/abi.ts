@@ -2,7 +2,8 @@ import { type DsmProfile, profileByName } from '../abi/dsm/profiles.ts';
 import { ArgumentError } from '../base/errors.ts';
 import { type AnsweredEntry, type AnsweredSection, inspect } from '../inspect/index.ts';
 import { type ReservedExitName, reservedExitParameters } from '../probe/reserved-exits.ts';
-import { type GlobalOptions, laneOf, ON_LANES } from '../target/options.ts';
+import { laneOf, ON_LANES } from '../target/lanes.ts';
+import type { GlobalOptions } from '../target/options.ts';
 import { print } from '../target/output.ts';
 import { describePlace, here } from '../target/target.ts';
 

@@ -1,7 +1,8 @@
 import { profileByName } from '../abi/dsm/profiles.ts';
 import { examine, type HealthCheck } from '../doctor/index.ts';
 import { autoLane, type LaneName } from '../lab/lanes/index.ts';
-import { type GlobalOptions, laneOf } from '../target/options.ts';
+import { laneOf } from '../target/lanes.ts';
+import type { GlobalOptions } from '../target/options.ts';
 import { paint } from '../target/paint.ts';
 import { describePlace, here } from '../target/target.ts';
 

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { buildLab, cleanLab, LabInterruptedError, type LabStatus, labShell, labStatus } from '../lab/index.ts';
 import { autoLane } from '../lab/lanes/index.ts';
-import { type GlobalOptions, globalOptionsOf, laneOf, ON_LANES, withGlobalOptions } from '../target/options.ts';
+import { laneOf, ON_LANES } from '../target/lanes.ts';
+import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../target/options.ts';
 
 const usage = 2;
 

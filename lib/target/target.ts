@@ -5,7 +5,8 @@ import { laneHere } from '../host/lane.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import { autoLane, type LaneName } from '../lab/lanes/index.ts';
 import { forwardsIcrWrites } from '../probe/icr-write.ts';
-import { type GlobalOptions, ON_LANES } from './options.ts';
+import { ON_LANES } from './lanes.ts';
+import type { GlobalOptions } from './options.ts';
 
 /** Where this process is: the host, or a lane of the lab. */
 export const here = { on: laneHere?.name ?? 'host', kernel: release() };
