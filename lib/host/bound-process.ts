@@ -13,6 +13,10 @@ export function canBind(): boolean {
  * A command that ends when this process does, however this one ends: the kernel sends it `signal` even after a SIGKILL of
  * ours, which no handler could do. Only where `canBind()`.
  */
-export function bound(command: string, args: readonly string[], signal: 'KILL' | 'TERM' = 'KILL'): [string, string[]] {
+export function boundCommand(
+  command: string,
+  args: readonly string[],
+  signal: 'KILL' | 'TERM' = 'KILL',
+): [string, string[]] {
   return ['setpriv', ['--pdeathsig', signal, '--', command, ...args]];
 }

@@ -8,10 +8,10 @@ import { probeIcrWrite } from '../probe/icr-write.ts';
 import { knowsInjection } from '../probe/injection.ts';
 import { type ReservedExitName, reservedExitParameters, reservedExits } from '../probe/reserved-exits.ts';
 import { type AskedKvm, answerOf, known } from './asked-kvm.ts';
-import { type Entry, layoutOf, type Section } from './section.ts';
+import { type AbiSection, type Entry, layoutOf } from './section.ts';
 
 /** The series: its exits, and the ioctls of its injection side. */
-export function dsmSection(profile: DsmProfile): Section {
+export function dsmSection(profile: DsmProfile): AbiSection {
   return {
     name: 'dsm',
     title: 'DSM interrupt forwarding',
@@ -44,7 +44,7 @@ export function dsmSection(profile: DsmProfile): Section {
 }
 
 /** The lab kernel's extension of the series, which makes the reserved exits. */
-export function reservedExitsSection(): Section {
+export function reservedExitsSection(): AbiSection {
   return {
     name: 'dsm-exits',
     title: "the lab kernel's extension",

@@ -4,7 +4,7 @@ import { KvmDsmError } from '../base/errors.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import { AskedKvm } from './asked-kvm.ts';
 import { dsmSection, reservedExitsSection } from './dsm.ts';
-import type { Answer, Entry, Section } from './section.ts';
+import type { AbiSection, Answer, Entry } from './section.ts';
 import { synicSection } from './synic.ts';
 import { vfioSection } from './vfio.ts';
 import { vlpiSection } from './vlpi.ts';
@@ -16,12 +16,12 @@ export interface AnsweredEntry extends Omit<Entry, 'ask'> {
   answer: Answer;
 }
 
-export interface AnsweredSection extends Omit<Section, 'entries'> {
+export interface AnsweredSection extends Omit<AbiSection, 'entries'> {
   entries: readonly AnsweredEntry[];
 }
 
 /** The sections, in the order in which they are shown. */
-function sectionsOf(profile: DsmProfile): Section[] {
+function sectionsOf(profile: DsmProfile): AbiSection[] {
   return [dsmSection(profile), reservedExitsSection(), synicSection(), vfioSection(), vlpiSection()];
 }
 

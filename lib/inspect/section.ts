@@ -48,7 +48,7 @@ export interface Entry {
 }
 
 /** The numbers and layouts of one system. */
-export interface Section {
+export interface AbiSection {
   /** One word. */
   name: string;
   /** One line for people. */

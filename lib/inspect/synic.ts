@@ -23,7 +23,7 @@ import { hypervCpuid } from '../kvm/cpuid.ts';
 import { MsrRefusedError } from '../kvm/vcpu/errors.ts';
 import { runTinyGuest, withTinyVm } from '../probe/tiny-vm.ts';
 import { type AskedKvm, answerOf, capabilityEntry } from './asked-kvm.ts';
-import { type Entry, LAYOUT, layoutOf, type Section } from './section.ts';
+import { type AbiSection, type Entry, LAYOUT, layoutOf } from './section.ts';
 
 const UAPI = 'include/uapi/linux/kvm.h';
 const TLFS = 'Hyper-V TLFS; include/hyperv/hvgdk_mini.h';
@@ -52,7 +52,7 @@ const exitOfType = (name: string, type: number, layout: Parameters<typeof layout
 });
 
 /** Hyper-V's synthetic interrupt controller, of mainline. */
-export function synicSection(): Section {
+export function synicSection(): AbiSection {
   return {
     name: 'synic',
     title: "Hyper-V's SynIC (CONFIG_KVM_HYPERV)",

@@ -12,7 +12,7 @@ import {
 } from '../abi/vfio.ts';
 import { irqForwarding, irqForwardingParameter } from '../kvm/vfio/kvm-device.ts';
 import type { AskedKvm } from './asked-kvm.ts';
-import { type Entry, LAYOUT, layoutOf, type Section } from './section.ts';
+import { type AbiSection, type Entry, LAYOUT, layoutOf } from './section.ts';
 
 const UAPI = 'include/uapi/linux/kvm.h';
 const FILES = `${UAPI}; Documentation/virt/kvm/devices/vfio.rst`;
@@ -47,7 +47,7 @@ const groups: readonly Group[] = [
 ];
 
 /** The kvm-vfio device, and the interrupt forwarding that was to be part of it. */
-export function vfioSection(): Section {
+export function vfioSection(): AbiSection {
   return {
     name: 'vfio',
     title: 'the kvm-vfio device',

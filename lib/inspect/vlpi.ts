@@ -1,11 +1,11 @@
 /** arm64's vLPIs of one vCPU: numbers only, which no x86 kernel can be asked about. */
 import { kvmDebugGicMsiSetup, vlpiCapabilities, vlpiIoctls, vlpiVcpuId } from '../abi/vlpi.ts';
-import { layoutOf, type Section } from './section.ts';
+import { type AbiSection, layoutOf } from './section.ts';
 
 const SOURCE = 'RFC PATCH 01/13 of 2025-11-20, per-vCPU vLPI: refused; include/uapi/linux/kvm.h';
 
 /** arm64's vLPIs of one vCPU. */
-export function vlpiSection(): Section {
+export function vlpiSection(): AbiSection {
   return {
     name: 'vlpi',
     title: "arm64's vLPIs of one vCPU (GICv4)",

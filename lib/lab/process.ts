@@ -1,6 +1,6 @@
 /** Child processes of the lab, none of which outlives this one. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { bound, canBind } from '../host/bound-process.ts';
+import { boundCommand, canBind } from '../host/bound-process.ts';
 import { LabEmulatorError } from './errors.ts';
 
 /** Spawns a process that ends when this one does, however this one ends. */
@@ -15,7 +15,7 @@ export function spawnBound(
       advice: 'Install the Debian package util-linux.',
     });
   }
-  return spawn(...bound(command, args, signal), options);
+  return spawn(...boundCommand(command, args, signal), options);
 }
 
 /** What a finished child left. */
@@ -27,7 +27,7 @@ export interface Finished {
 }
 
 /** How `runBound` runs its child. */
-export interface RunOptions {
+export interface BoundRunOptions {
   cwd?: string;
   env?: NodeJS.ProcessEnv;
   /** Each line of the child's output. */
@@ -42,7 +42,7 @@ const kept = 64 * 1024;
  * Runs a command to its end in a process group of its own, so that an abort ends the command together with everything
  * that it started.
  */
-export function runBound(command: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+export function runBound(command: string, args: readonly string[], options: BoundRunOptions = {}): Promise<Finished> {
   return new Promise((resolve, reject) => {
     const child = spawnBound(
       command,

@@ -6,7 +6,7 @@ import { UnsupportedError } from '../base/errors.ts';
 import { describeExit } from '../exit/decode.ts';
 import { write32 } from '../guest/bytes.ts';
 import { Kvm } from '../kvm/kvm.ts';
-import { DONE_PORT, runTinyGuest, withTinyVm } from './tiny-vm.ts';
+import { PROBE_DONE_PORT, runTinyGuest, withTinyVm } from './tiny-vm.ts';
 
 export interface ProbeOptions {
   /** Inhibit APICv for the probe's VM. Default true. */
@@ -32,7 +32,7 @@ export function probeIcrWrite(kvm: Kvm, options: ProbeOptions = {}): IcrProbe {
   const profile = checkObject('options', options).profile ?? kvm.profile;
   return withTinyVm(kvm, { pages: 2, inhibit: options.inhibit ?? true }, (_vm, vcpu, memory) => {
     const exit = runTinyGuest(vcpu, memory, [write32(APIC_DEFAULT_PHYS_BASE + lapicRegisters.ICR2, 0)], profile);
-    const done = exit.name === 'KVM_EXIT_IO' && exit.port === DONE_PORT;
+    const done = exit.name === 'KVM_EXIT_IO' && exit.port === PROBE_DONE_PORT;
     const outcome = exit.name === 'KVM_EXIT_DSM_SEND_IRQ' ? 'forwarded' : done ? 'silent' : 'failed';
     return { outcome, exit: describeExit(exit) };
   });

@@ -11,7 +11,7 @@ import { TSS_ADDRESS, type Vm } from '../kvm/vm/vm.ts';
 import { inhibitApicv } from './inhibit-apicv.ts';
 
 /** Where a probe's guest leaves. Ports 0x20 and 0x21 belong to the PIC. */
-export const DONE_PORT = 0x10;
+export const PROBE_DONE_PORT = 0x10;
 /** What takes longer than this is not going to end. */
 const DEADLINE = '20s';
 
@@ -41,14 +41,14 @@ export function withTinyVm<T>(
   return use(vm, vcpu, memory);
 }
 
-/** Runs the instructions, and behind them one that leaves by DONE_PORT, to the first exit. */
+/** Runs the instructions, and behind them one that leaves by PROBE_DONE_PORT, to the first exit. */
 export function runTinyGuest(
   vcpu: Vcpu,
   memory: GuestMemory,
   instructions: readonly Instruction[],
   profile: DsmProfile = vcpu.profile,
 ): Exit {
-  memory.write(PAGE_SIZE, flat32(...instructions, out8(DONE_PORT)).bytes);
+  memory.write(PAGE_SIZE, flat32(...instructions, out8(PROBE_DONE_PORT)).bytes);
   enterFlat32(vcpu, { rip: PAGE_SIZE, rsp: PAGE_SIZE, interrupts: true });
   return vcpu.run({ deadline: DEADLINE, profile });
 }

@@ -7,8 +7,8 @@ import type { Emulator, Invocation } from '../lanes/lane.ts';
 import { spawnBound } from '../process.ts';
 import type { Report } from '../progress.ts';
 import { type ConsoleEvent, ConsoleReader } from './console.ts';
-import { type Failure, noLine, noMedium, panicked, readerGone } from './failures.ts';
-import { judge } from './judgement.ts';
+import { type LabFailure, noLine, noMedium, panicked, readerGone } from './failures.ts';
+import { judgeRun } from './judgement.ts';
 import type { Limits } from './limits.ts';
 import { flushed, type Line, passOn } from './lines.ts';
 import { dropScreen } from './screen.ts';
@@ -43,7 +43,7 @@ export class EmulatedMachine {
   readonly #watch: Watch;
   /** The emulator has come as far as its serial lines. */
   #connected = false;
-  #failure: Failure | undefined;
+  #failure: LabFailure | undefined;
   #oops: string | undefined;
   #exitCode: number | undefined;
   #screen: { close(): void } | undefined;
@@ -94,7 +94,7 @@ export class EmulatedMachine {
       for (const line of lines) line.connected.then((socket) => socket.resume());
       await Promise.all(drained);
       await Promise.all(outputs.map(flushed));
-      return judge({
+      return judgeRun({
         how,
         failure: this.#failure,
         oops: this.#oops,
@@ -187,7 +187,7 @@ export class EmulatedMachine {
   }
 
   /** The run has failed: the machine ends, and the log goes into the error when all of it is here. */
-  #fail(failure: Failure, afterMs = 0): void {
+  #fail(failure: LabFailure, afterMs = 0): void {
     if (this.#failure) return;
     this.#failure = failure;
     setTimeout(() => this.kill(), afterMs).unref();

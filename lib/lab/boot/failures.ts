@@ -10,20 +10,20 @@ import {
 import { lanes } from '../lanes/index.ts';
 
 /** Makes the error, when all of the kernel's log is here. */
-export type Failure = (log: string[]) => LabError;
+export type LabFailure = (log: string[]) => LabError;
 
-export function readerGone(): Failure {
+export function readerGone(): LabFailure {
   return () => new LabInterruptedError('the reader of the output has gone', { advice: 'Run it again.' });
 }
 
-export function panicked(text: string): Failure {
+export function panicked(text: string): LabFailure {
   return (log) =>
     new LabPanicError(`the lab's kernel panicked: ${text}`, log, {
       advice: 'The log above has the cause; the lab starts afresh with every run.',
     });
 }
 
-export function notBooted(seconds: number): Failure {
+export function notBooted(seconds: number): LabFailure {
   return (log) =>
     new LabBootError(`the kernel did not reach user space within ${Math.round(seconds)} s`, log, {
       unexplained: true,
@@ -34,7 +34,7 @@ export function notBooted(seconds: number): Failure {
 }
 
 /** @param disks those that it found, separated by spaces */
-export function noMedium(disks: string): Failure {
+export function noMedium(disks: string): LabFailure {
   const seen = disks ? `it found the disks ${disks}` : 'it found no disk';
   const options = lanes.map(({ name, diskOptions }) => `${diskOptions} (${name})`);
   return (log) =>
@@ -43,7 +43,7 @@ export function noMedium(disks: string): Failure {
     });
 }
 
-export function noLine(name: string): Failure {
+export function noLine(name: string): LabFailure {
   return (log) =>
     new LabBootError(`the kernel has no serial line ${name}, and the lab needs three`, log, {
       advice: 'Build it with CONFIG_SERIAL_8250_NR_UARTS=4 and CONFIG_SERIAL_8250_RUNTIME_UARTS=4.',
@@ -51,7 +51,7 @@ export function noLine(name: string): Failure {
 }
 
 /** @param threads where those of the emulator are: one that computes and one that waits are different faults */
-export function frozen(silent: { wall: number; cpu: number }, uptime: number, threads: readonly string[]): Failure {
+export function frozen(silent: { wall: number; cpu: number }, uptime: number, threads: readonly string[]): LabFailure {
   const used = `${silent.cpu.toFixed(1)} s of CPU time`;
   return (log) =>
     new LabFrozenError(
@@ -69,7 +69,7 @@ export function frozen(silent: { wall: number; cpu: number }, uptime: number, th
     );
 }
 
-export function overdue(limit: number, seconds: number): Failure {
+export function overdue(limit: number, seconds: number): LabFailure {
   return (log) =>
     new LabDeadlineError(
       `the command had ${limit} s and did not end: stopped after ${Math.round(seconds)} s, the machine itself alive`,

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabAbortError, LabBootError, LabEmulatorError, LabOopsError, LabStoppedError } from '../errors.ts';
 import type { Emulator } from '../lanes/lane.ts';
-import type { Failure } from './failures.ts';
+import type { LabFailure } from './failures.ts';
 import type { Stage } from './watch.ts';
 
 /** What is known of a machine that has ended. */
@@ -11,7 +11,7 @@ export interface Ended {
   /** What the emulator ended with: a signal, an exit code, or why it did not start. */
   how: string;
   /** Why the lab ended it. */
-  failure: Failure | undefined;
+  failure: LabFailure | undefined;
   /** The first line of an oops. */
   oops: string | undefined;
   exitCode: number | undefined;
@@ -25,7 +25,7 @@ export interface Ended {
 }
 
 /** The exit code of the command inside. Throws the LabError that tells what went wrong. */
-export function judge(ended: Ended): number {
+export function judgeRun(ended: Ended): number {
   const { how, failure, oops, exitCode, connected, stage, emulator, dir, log } = ended;
   if (failure) throw failure(log);
   if (oops !== undefined) {

@@ -1,7 +1,7 @@
 /** How far a machine has come, when it gave its last sign of life, and whether it has passed a limit. */
 import { threadsOf } from '../../host/threads.ts';
 import { cpuSeconds } from './cpu-time.ts';
-import { type Failure, frozen, notBooted, overdue } from './failures.ts';
+import { frozen, type LabFailure, notBooted, overdue } from './failures.ts';
 import { type Limits, slowdown } from './limits.ts';
 
 /** starting: user space is reached. running: the command has begun. ending: it has ended. over: and so has the machine. */
@@ -64,7 +64,7 @@ export class Watch {
   }
 
   /** Checked a few times per second: has any limit been passed? `end`: the machine is to end, and that is no failure. */
-  check(): Failure | 'end' | undefined {
+  check(): LabFailure | 'end' | undefined {
     const limits = this.#limits;
     const now = this.#now();
     const inStage = this.#seconds(this.#since, now);
@@ -86,7 +86,7 @@ export class Watch {
   }
 
   /** By the machine's own clock, which may be slow; by the wall only when that is far over. */
-  #overdue(wall: number): Failure | undefined {
+  #overdue(wall: number): LabFailure | undefined {
     const timeout = this.#timeoutSeconds;
     if (timeout === undefined) return undefined;
     const inside = this.#uptime - this.#readyUptime;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { bound, canBind } from '../../host/bound-process.ts';
+import { boundCommand, canBind } from '../../host/bound-process.ts';
 import { threadsOf } from '../../host/threads.ts';
 import type { Job, WorkerEvent } from './protocol.ts';
 
@@ -26,7 +26,7 @@ export class WorkerProcess {
 
   constructor({ command, args }: WorkerCommand, job: Job, onEvent: (event: WorkerEvent) => void) {
     // In the lab there is no setpriv, and nothing outlives the machine.
-    const start: [string, readonly string[]] = canBind() ? bound(command, args) : [command, args];
+    const start: [string, readonly string[]] = canBind() ? boundCommand(command, args) : [command, args];
     this.#child = spawn(...start, { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
     const [input, output, errors, events] = this.#child.stdio as unknown as [Writable, Readable, Readable, Readable];
     input.on('error', () => {}); // it ended before it read all of it: `ended` tells
