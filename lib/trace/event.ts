@@ -1,11 +1,17 @@
-import { describeExit, type Exit, exitToJson } from '../exit/decode.ts';
-import { describeFault, type GuestFault } from '../guest/fault.ts';
+/** What a trace is made of: each exit of a machine's vCPUs, and each act of its host, as data. */
+import type { Exit } from '../exit/decode.ts';
+import type { GuestFault } from '../guest/fault.ts';
 import type { GuestWord } from '../guest/protocol.ts';
+import type { VmAct } from '../kvm/vm/acts.ts';
 
-interface Stamp {
-  /** Position in the machine's trace, from 0. */
+/** An event's place in a trace. */
+export interface Stamp {
+  /** Position in the machine's trace, from 0: the order in which the machine heard of them. */
   readonly seq: number;
-  /** Monotonic nanoseconds since the machine was made. */
+  /**
+   * Nanoseconds since the machine was made, by CLOCK_MONOTONIC: of an exit, when KVM_RUN returned. Of several vCPUs, one
+   * may be earlier than the event before it.
+   */
   readonly ns: number;
 }
 
@@ -22,72 +28,29 @@ export interface TraceExit extends Stamp {
   readonly fault?: GuestFault;
 }
 
-/** Something that the script did to the machine. */
-export interface TraceAct extends Stamp {
-  /** `injection`: an interrupt from the host. `kick`: a vCPU was taken out of the guest. */
-  readonly act: 'injection' | 'kick';
-  /** The ioctl that did it, such as KVM_SIGNAL_MSI; none for a kick. */
-  readonly ioctl?: string;
-  /** vcpu_id, where it concerns one vCPU. */
-  readonly vcpu?: number;
-  /** In words. */
-  readonly detail: string;
+/** An interrupt that the host has given to one vCPU, by that vCPU's ioctl. */
+type VcpuAct =
+  | { readonly ioctl: 'KVM_NMI'; readonly vcpu: number }
+  | { readonly ioctl: 'KVM_INTERRUPT'; readonly vcpu: number; readonly vector: number };
+
+/** An interrupt from the host, by the ioctl that gave it. `vcpu`: vcpu_id, where it concerns one vCPU. */
+export type Injection = { readonly act: 'injection'; readonly vcpu?: number } & (VmAct | VcpuAct);
+
+/** A vCPU was taken out of the guest, and went in again. */
+export interface Kick {
+  readonly act: 'kick';
+  readonly ioctl?: undefined;
+  readonly vcpu: number;
 }
 
-/** An act that has no place in a trace yet. */
-export type NewAct = Omit<TraceAct, keyof Stamp>;
+/** Something that the script did to the machine. */
+export type Act = Injection | Kick;
+
+/** An act in its place in a trace. */
+export type TraceAct = Stamp & Act & { /** In words. */ readonly detail: string };
 
 export type TraceEvent = TraceExit | TraceAct;
 
 export function isExit(event: TraceEvent): event is TraceExit {
   return 'exit' in event;
-}
-
-/** One event of a trace as `kvm-dsm run --json` has it: numbers of 64 bits in hexadecimal, bytes likewise. */
-export function eventToJson(event: TraceEvent): Record<string, unknown> {
-  if (!isExit(event)) return { type: 'act', ...event };
-  const { seq, ns, vcpu, rip, exit, word, fault } = event;
-  return {
-    type: 'exit',
-    seq,
-    ns,
-    vcpu,
-    ...exitToJson(exit),
-    rip: hex(rip),
-    ...(word && { word }),
-    ...(fault && { fault: faultToJson(fault) }),
-  };
-}
-
-const hex = (value: bigint) => `0x${value.toString(16)}`;
-
-function faultToJson(fault: GuestFault): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fault).map(([name, value]) => [name, typeof value === 'bigint' ? hex(value) : value]),
-  );
-}
-
-/** One event of a trace in words. */
-export function describeEvent(event: TraceEvent): string {
-  if (!isExit(event)) {
-    const who = event.vcpu === undefined ? '' : ` vCPU ${event.vcpu}`;
-    return `#${event.seq}${who} ${event.act}  ${event.ioctl === undefined ? '' : `${event.ioctl} `}${event.detail}`;
-  }
-  const what = event.word ? describeWord(event.word, event.fault) : describeExit(event.exit);
-  return `#${event.seq} vCPU ${event.vcpu} rip 0x${event.rip.toString(16)}  ${what}`;
-}
-
-function describeWord(word: GuestWord, fault: GuestFault | undefined): string {
-  switch (word.kind) {
-    case 'sync':
-      return `sync ${JSON.stringify(word.name)}`;
-    case 'value':
-      return `value ${JSON.stringify(word.name)} = 0x${word.value.toString(16)}`;
-    case 'done':
-      return 'done';
-    case 'assert':
-      return `assertion failed: ${word.text}, got 0x${word.actual.toString(16)}`;
-    case 'fault':
-      return `fault ${fault ? describeFault(fault) : `vector 0x${word.vector.toString(16)}`}`;
-  }
 }

@@ -39,7 +39,7 @@ export function expectExactlyOnce(trace: Trace, targets: readonly Target[], vect
   const total = rows.reduce((sum, row) => sum + row.sent, 0);
   if (total === 0 && rows.length === 0)
     throw trace.mismatch(
-      'no fixed IPI came out of the guest, and none was handled: nothing is shown',
+      { text: 'no fixed IPI came out of the guest, and none was handled: nothing is shown' },
       icrWriteExits,
       0,
     );
@@ -51,7 +51,7 @@ export function expectExactlyOnce(trace: Trace, targets: readonly Target[], vect
     (row) =>
       `${row.sent === row.handled ? ' ' : '!'} vCPU ${row.target.apic.vcpu}  vector ${hex(row.vector)}  sent ${row.sent}  handled ${row.handled}`,
   );
-  throw trace.mismatch([headline, '', ...table].join('\n'), icrWriteExits, total);
+  throw trace.mismatch({ text: [headline, '', ...table].join('\n') }, icrWriteExits, total);
 }
 
 function times(count: number): string {

@@ -1,6 +1,8 @@
+/** What a script expects of an exit, and whether one is so. */
 import { isDeepStrictEqual } from 'node:util';
 import { vectorIn, vectorName } from '../../abi/exceptions.ts';
 import { checkObject, checkText } from '../../base/check.ts';
+import { hex } from '../../base/text.ts';
 import type { Exit } from '../../exit/decode.ts';
 import type { TraceExit } from '../../trace/event.ts';
 
@@ -69,7 +71,7 @@ function differences(want: object, actual: Record<string, unknown>, path = ''): 
     const is = actual[key];
     if (includes(value, is)) return [];
     if (isPlain(value) && isPlain(is)) return differences(value, is as Record<string, unknown>, `${path}${key}.`);
-    return [`${path}${key} is ${show(is)}, expected ${show(value)}`];
+    return [`${path}${key} is ${showField(is)}, expected ${showField(value)}`];
   });
 }
 
@@ -87,19 +89,15 @@ function spoken({ word }: TraceExit): Record<string, unknown> {
 
 export function describeExpected(want: Expected): string {
   const { name, ...fields } = want as { name?: string };
-  const parts = Object.entries(fields).map(([key, value]) => `${key} ${show(value)}`);
+  const parts = Object.entries(fields).map(([key, value]) => `${key} ${showField(value)}`);
   return [...(name === undefined ? [] : [name]), ...parts].join(', ');
 }
 
 /** Numbers as they stand in guest code and in manuals. */
-function show(value: unknown): string {
-  if (typeof value === 'bigint') return `0x${value.toString(16)}`;
-  if (typeof value === 'number') return value >= 0 && value < 10 ? String(value) : `0x${value.toString(16)}`;
+function showField(value: unknown): string {
+  if (typeof value === 'bigint') return hex(value);
+  if (typeof value === 'number') return value >= 0 && value < 10 ? String(value) : hex(value);
   if (!isPlain(value)) return JSON.stringify(value) ?? String(value);
-  const parts = Object.entries(value).map(([key, part]) => `${key} ${show(part)}`);
+  const parts = Object.entries(value).map(([key, part]) => `${key} ${showField(part)}`);
   return `{ ${parts.join(', ')} }`;
-}
-
-export function plural(count: number): string {
-  return count === 1 ? '1 exit' : `${count} exits`;
 }

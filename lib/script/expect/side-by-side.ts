@@ -1,11 +1,20 @@
 /** What was expected, and what came, side by side. */
-import { describeEvent, type TraceExit } from '../../trace/event.ts';
-import { describeExpected, difference, type Expected, matches, plural } from './expected.ts';
+import { plural } from '../../base/text.ts';
+import type { TraceExit } from '../../trace/event.ts';
+import { describeEvent } from '../../trace/text.ts';
+import { describeExpected, difference, type Expected, matches } from './expected.ts';
 
 /** So many rows are shown, from a few before the first that differs on. */
 const SHOWN = 14;
 const BEFORE = 3;
 const WIDEST = 76;
+
+/** What is wrong: the first line says it in short. */
+export interface Mismatch {
+  readonly text: string;
+  /** Of the event that the first line is about, if it is about one. */
+  readonly seq?: number | undefined;
+}
 
 interface Row {
   want?: Expected;
@@ -18,9 +27,14 @@ interface Row {
  *
  * @param wanted in words, where `expected` has none
  */
-export function explainMismatch(expected: readonly Expected[], actual: readonly TraceExit[], wanted?: string): string {
+export function explainMismatch(
+  expected: readonly Expected[],
+  actual: readonly TraceExit[],
+  wanted?: string,
+): Mismatch {
   const rows = align(expected, actual);
-  const lines = [headline(rows, expected, actual), ''];
+  const { text, seq } = headline(rows, expected, actual);
+  const lines = [text, ''];
   const left = rows.map(({ want }) => (want ? describeExpected(want) : ''));
   if (wanted && expected.length === 0) left[0] = wanted;
   const width = Math.min(WIDEST, Math.max(8, ...left.map((text) => text.length)));
@@ -34,7 +48,7 @@ export function explainMismatch(expected: readonly Expected[], actual: readonly 
   });
   if (rows.length > from + SHOWN) lines.push(`  and ${rows.length - from - SHOWN} rows more`);
   if (actual.length === 0) lines.push('  none of these kinds came');
-  return lines.join('\n');
+  return { text: lines.join('\n'), seq };
 }
 
 /** As many lines of a list as a report has room for. */
@@ -89,19 +103,26 @@ function commonPairs(expected: readonly Expected[], actual: readonly TraceExit[]
   return pairs;
 }
 
-function headline(rows: readonly Row[], expected: readonly Expected[], actual: readonly TraceExit[]): string {
-  const counts = `expected ${plural(expected.length)}, got ${actual.length}`;
+function headline(rows: readonly Row[], expected: readonly Expected[], actual: readonly TraceExit[]): Mismatch {
+  const counts = `expected ${plural(expected.length, 'exit')}, got ${actual.length}`;
   const missing = rows.flatMap(({ same, want }) => (!same && want ? [want] : []));
   const extra = rows.flatMap(({ same, event }) => (!same && event ? [event] : []));
-  if (extra.length === 0) return `${counts}: ${missing.map(describeExpected)[0]} is missing`;
-  if (missing.length === 0)
-    return `${counts}: ${describeEvent(extra[0]!)} is ${extra.length === 1 ? 'one' : `the first of ${extra.length}`} too many`;
+  const [surplus] = extra;
+  if (!surplus) return { text: `${counts}: ${missing.map(describeExpected)[0]} is missing` };
+  if (missing.length === 0) {
+    const which = extra.length === 1 ? 'one' : `the first of ${extra.length}`;
+    return { text: `${counts}: ${describeEvent(surplus)} is ${which} too many`, seq: surplus.seq };
+  }
   if (areSame(missing, extra)) return wrongOrder(expected, actual);
   const first = expected.findIndex((want, at) => !actual[at] || !matches(want, actual[at]));
   const event = actual[first];
-  if (first < 0 || !event) return counts;
+  if (first < 0 || !event) return { text: counts };
   const many = expected.length === actual.length ? '' : ` (${counts})`;
-  return `exit ${first + 1} of ${expected.length} differs: ${difference(expected[first]!, event)}; it is #${event.seq}${many}`;
+  const what = difference(expected[first]!, event);
+  return {
+    text: `exit ${first + 1} of ${expected.length} differs: ${what}; it is #${event.seq}${many}`,
+    seq: event.seq,
+  };
 }
 
 /** Whether the same came, in another order. */
@@ -115,10 +136,14 @@ function areSame(missing: readonly Expected[], extra: readonly TraceExit[]): boo
   });
 }
 
-function wrongOrder(expected: readonly Expected[], actual: readonly TraceExit[]): string {
+function wrongOrder(expected: readonly Expected[], actual: readonly TraceExit[]): Mismatch {
   const at = expected.findIndex((want, index) => !matches(want, actual[index]!));
   const want = describeExpected(expected[at]!);
   const later = actual.slice(at).find((event) => matches(expected[at]!, event));
-  const instead = describeEvent(actual[at]!);
-  return `wrong order: ${want} was expected as number ${at + 1} and came later${later ? `, as #${later.seq}` : ''}; in its place came ${instead}`;
+  const instead = actual[at]!;
+  const where = later ? `, as #${later.seq}` : '';
+  return {
+    text: `wrong order: ${want} was expected as number ${at + 1} and came later${where}; in its place came ${describeEvent(instead)}`,
+    seq: (later ?? instead).seq,
+  };
 }

@@ -1,21 +1,32 @@
 import { checkInteger, checkList, checkText } from '../../base/check.ts';
+import { plural } from '../../base/text.ts';
 import type { Exit } from '../../exit/decode.ts';
-import { describeEvent, isExit, type TraceEvent, type TraceExit } from '../../trace/event.ts';
+import { isExit, type TraceEvent, type TraceExit } from '../../trace/event.ts';
+import { describeEvent } from '../../trace/text.ts';
 import { ExpectationError } from '../errors.ts';
 import { FailureReport } from '../failure/report.ts';
 import type { Snapshot } from '../failure/snapshot.ts';
-import { checkExpected, describeExpected, type Expected, isOfKind, kindOf, matches, plural } from './expected.ts';
-import { explainMismatch, fewOf } from './side-by-side.ts';
+import { checkExpected, describeExpected, type Expected, isOfKind, kindOf, matches } from './expected.ts';
+import { explainMismatch, fewOf, type Mismatch } from './side-by-side.ts';
 
 /** Every exit of a machine, in order: that is what iterating over it gives. `events` has the injections and kicks as well. */
 export class Trace implements Iterable<TraceExit> {
   readonly #events: TraceEvent[] = [];
   readonly #exits: TraceExit[] = [];
   readonly #snapshot: () => Snapshot | undefined;
+  /**
+   * When its machine was made, in nanoseconds of CLOCK_MONOTONIC: with it the `ns` of the events of two machines can be
+   * compared.
+   */
+  readonly born: bigint;
 
-  /** @param snapshot what its machine is like now, for the report of an expectation that fails */
-  constructor(snapshot: () => Snapshot | undefined = () => undefined) {
+  /**
+   * @param snapshot what its machine is like now, for the report of an expectation that fails
+   * @param born default: now
+   */
+  constructor(snapshot: () => Snapshot | undefined = () => undefined, born = process.hrtime.bigint()) {
     this.#snapshot = snapshot;
+    this.born = born;
   }
 
   /** Appends; for the machine. */
@@ -59,7 +70,7 @@ export class Trace implements Iterable<TraceExit> {
   }
 
   /**
-   * Checks that these came in this order, whatever else came before, between and behind them.
+   * Checks that these came in this order, whatever else came before, between and after them.
    *
    * @throws ExpectationError that names the first that did not come where it should
    */
@@ -92,7 +103,7 @@ export class Trace implements Iterable<TraceExit> {
       'actual:',
       ...(actual.length === 0 ? ['  none of these kinds'] : fewOf(actual.map((event) => `  ${describeEvent(event)}`))),
     ];
-    return this.mismatch(lines.join('\n'), [...kinds], actual.length);
+    return this.mismatch({ text: lines.join('\n'), seq: early?.seq }, [...kinds], actual.length);
   }
 
   /**
@@ -105,9 +116,9 @@ export class Trace implements Iterable<TraceExit> {
     checkInteger('count', count, 0, Number.MAX_SAFE_INTEGER);
     const actual = this.#exits.filter((event) => matches(expected, event));
     if (actual.length === count) return;
-    const message = `expected ${plural(count)} of ${describeExpected(expected)}, got ${actual.length}`;
+    const message = `expected ${plural(count, 'exit')} of ${describeExpected(expected)}, got ${actual.length}`;
     const lines = [message, '', ...fewOf(actual.map((event) => `  ${describeEvent(event)}`))];
-    throw this.mismatch(lines.join('\n'), [...kinds], actual.length);
+    throw this.mismatch({ text: lines.join('\n') }, [...kinds], actual.length);
   }
 
   /** Checks that nothing of this kind came, or nothing that is as described. Throws ExpectationError. */
@@ -123,15 +134,13 @@ export class Trace implements Iterable<TraceExit> {
   /**
    * The error of an expectation that does not hold: with the machine's state, where it has a machine that is open.
    *
-   * @param text the first line says what is wrong
    * @param kinds the kinds of event that were compared, and how many of them came
    */
-  mismatch(text: string, kinds: readonly string[], seen: number): ExpectationError {
+  mismatch({ text, seq }: Mismatch, kinds: readonly string[], seen: number): ExpectationError {
     const [headline = ''] = text.split('\n', 1);
-    const seq = /#(\d+)/.exec(headline)?.[1];
     const ending = { kind: 'expectation', headline, kinds, seen } as const;
     const snapshot = this.#snapshot() ?? { vcpus: [], events: [...this.#events] };
-    const failure = new FailureReport(snapshot, ending, seq === undefined ? undefined : Number(seq));
+    const failure = new FailureReport(snapshot, ending, seq);
     const [cause] = failure.causes;
     return new ExpectationError(cause === headline ? text : `${cause}\n${text}`, kinds, seen, failure);
   }

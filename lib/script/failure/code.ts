@@ -14,7 +14,7 @@ export interface CodeWindow {
 }
 
 const BEFORE = 96n;
-const BEHIND = 96n;
+const AFTER = 96n;
 /** A program is read from its begin up to here, so that the first byte is an instruction. */
 const FROM_BEGIN = 4096n;
 const CR0_PG = 1n << 31n;
@@ -34,7 +34,7 @@ export function readCode(vcpu: Vcpu, memory: GuestMemory, { rip, sregs, program 
     rip >= program.begin &&
     rip - program.begin < BigInt(program.bytes.length) &&
     program.begin + FROM_BEGIN > rip;
-  const end = rip + BEHIND;
+  const end = rip + AFTER;
   const ways: [bigint, boolean][] = [
     [inProgram ? program.begin : rip, inProgram],
     [rip > BEFORE ? rip - BEFORE : 0n, false],

@@ -15,8 +15,7 @@ export function knownIpis({ events, vcpus }: Snapshot): Ipi[] {
 function ipiIn(event: TraceEvent): Ipi | undefined {
   const { seq } = event;
   if (isExit(event)) return ipiOf(event.exit, seq);
-  const msi = event.ioctl === 'KVM_SIGNAL_MSI' ? /address (0x\w+), data (0x\w+)/.exec(event.detail) : null;
-  return msi ? ipiOfMsi({ addressLo: Number(msi[1]), data: Number(msi[2]) }, seq) : undefined;
+  return event.ioctl === 'KVM_SIGNAL_MSI' ? ipiOfMsi(event.message, seq) : undefined;
 }
 
 function heldIpi({ id, cpu }: VcpuSnapshot): Ipi | undefined {

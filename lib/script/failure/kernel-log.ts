@@ -1,7 +1,8 @@
+/** What the kernel logged while a machine ran. */
 import { closeSync, constants, openSync } from 'node:fs';
 import { readRecords, recordMicroseconds, recordText } from '../../host/kmsg.ts';
 
-/** At least so much, in ns, is looked at before and behind: the log has a clock of its own. */
+/** At least so much, in ns, is looked at before and after: the log has a clock of its own. */
 const SLACK = 100_000_000n;
 /** That clock is not corrected as CLOCK_MONOTONIC is: they drift apart with the uptime, by up to one part in so many. */
 const DRIFT = 20_000n;

@@ -1,8 +1,7 @@
 /** Words that a report's parts share. */
 import { mpStates } from '../../abi/kvm/index.ts';
+import { hex } from '../../base/text.ts';
 import type { ProgramSnapshot } from './snapshot.ts';
-
-export const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
 
 const mpStateNames = new Map<number, string>(
   Object.entries(mpStates).map(([name, value]) => [value, name.replace('KVM_MP_STATE_', '')]),
@@ -18,7 +17,7 @@ export function vectors(list: readonly number[]): string {
   return list.length ? list.map((vector) => hex(vector)).join(', ') : 'none';
 }
 
-/** `0x1005`, and behind it the label that it is at: `0x1005 (wait+2)`. */
+/** `0x1005`, and after it the label that it is at: `0x1005 (wait+2)`. */
 export function place(address: bigint, program: ProgramSnapshot | null): string {
   const label = program && labelAt(program, address);
   return label ? `${hex(address)} (${label})` : hex(address);

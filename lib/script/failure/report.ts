@@ -1,12 +1,14 @@
 import { inspect } from 'node:util';
 import type { Failure } from '../../base/errors.ts';
-import { eventToJson } from '../../trace/event.ts';
-import { type Cause, diagnose, type Ending } from './cause.ts';
+import { hex } from '../../base/text.ts';
+import { eventToJson } from '../../trace/json.ts';
 import { instructionAt } from './code.ts';
+import { diagnose } from './diagnose.ts';
 import { describeKernelLog, kernelLog } from './kernel-log.ts';
-import { hex, mpStateName } from './names.ts';
+import { mpStateName } from './names.ts';
 import type { Snapshot, VcpuSnapshot } from './snapshot.ts';
 import { describeTrace, traceWindow } from './trace-window.ts';
+import type { Cause, Ending } from './types.ts';
 import { describeVcpu, describeVcpuBriefly } from './vcpu.ts';
 
 /** So many vCPUs are shown in full, and so many more in a line each: a report is one screen. */

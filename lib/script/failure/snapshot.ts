@@ -46,8 +46,8 @@ export interface VcpuSnapshot {
   readonly cpu: CpuSnapshot | string;
   /** How often the machine's handler of each vector ran. */
   readonly counters: ReadonlyMap<number, number>;
-  /** RIP at each of the last looks at it while it ran. */
-  readonly looks: readonly bigint[];
+  /** RIP at the last times that it was out of the guest while it ran, the oldest first. */
+  readonly samples: readonly bigint[];
 }
 
 export interface Snapshot {
@@ -63,7 +63,7 @@ export interface Snapshot {
 export function snapshotVcpu(
   one: MachineVcpu,
   memory: GuestMemory,
-  looks: readonly bigint[] = [],
+  samples: readonly bigint[] = [],
   fault?: GuestFault,
 ): VcpuSnapshot {
   return {
@@ -71,7 +71,7 @@ export function snapshotVcpu(
     program: programOf(one),
     cpu: orWhy(() => cpuOf(one.vcpu, memory, programOf(one), fault)),
     counters: memoryIsOpen(memory) ? one.interrupts : new Map(),
-    looks: [...looks],
+    samples: [...samples],
   };
 }
 
@@ -119,6 +119,11 @@ function cpuOf(
   const lapic = lapicOf(vcpu, sregs.apicBase);
   const code = readCode(vcpu, memory, { rip: regs.rip, sregs, program });
   return { regs, sregs, mode, mpState: vcpu.getMpState(), lapic, code };
+}
+
+/** On AMD KVM brings the vCPU to the state after INIT before it tells of the shutdown. */
+export function isReset({ sregs, regs }: CpuSnapshot): boolean {
+  return regs.rip === 0xfff0n && sregs.cs.base === 0xffff_0000n;
 }
 
 /** How the CPU reads the code at RIP. */

@@ -1,16 +1,17 @@
 /** The part of a trace that a failure is about. */
-import { describeEvent, type TraceEvent } from '../../trace/event.ts';
+import type { TraceEvent } from '../../trace/event.ts';
+import { describeEvent } from '../../trace/text.ts';
 
 const SHOWN = 8;
-const BEHIND = 2;
+const AFTER = 2;
 
 /**
- * The events up to `seq` and a few behind it, or the last ones.
+ * The events up to `seq` and a few after it, or the last ones.
  *
  * @param seq the event that failed
  */
 export function traceWindow(events: readonly TraceEvent[], seq?: number): TraceEvent[] {
-  const end = seq === undefined ? events.length : Math.min(events.length, seq + 1 + BEHIND);
+  const end = seq === undefined ? events.length : Math.min(events.length, seq + 1 + AFTER);
   return events.slice(Math.max(0, end - SHOWN), end);
 }
 

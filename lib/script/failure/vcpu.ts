@@ -3,14 +3,14 @@ import { decodeIcr, describeIcr } from '../../abi/apic/icr.ts';
 import type { LapicRegisterName } from '../../abi/apic/lapic.ts';
 import type { KvmRegs } from '../../abi/kvm/index.ts';
 import { RFLAGS_IF } from '../../abi/kvm/index.ts';
-import { isReset } from './causes/exit.ts';
+import { hex, hexBytes } from '../../base/text.ts';
 import { instructionsAround } from './code.ts';
-import { hex, mpStateName, place, vectors } from './names.ts';
-import type { CpuSnapshot, LapicSnapshot, VcpuSnapshot } from './snapshot.ts';
+import { mpStateName, place, vectors } from './names.ts';
+import { type CpuSnapshot, isReset, type LapicSnapshot, type VcpuSnapshot } from './snapshot.ts';
 
-/** Instructions that are shown before and behind the one at RIP. */
+/** Instructions that are shown before and after the one at RIP. */
 const BEFORE = 2;
-const BEHIND = 2;
+const AFTER = 2;
 const PER_ROW = 6;
 const BYTES = 11;
 
@@ -103,11 +103,10 @@ function code({ program }: VcpuSnapshot, cpu: CpuSnapshot): string[] {
   const end = program && rip >= program.begin ? program.begin + BigInt(program.bytes.length) : rip;
   if (program && rip === end) return [`code at ${hex(rip)}: behind the program's end`];
   const shown = all
-    .slice(Math.max(0, at - BEFORE), at + BEHIND + 1)
+    .slice(Math.max(0, at - BEFORE), at + AFTER + 1)
     .filter(({ address }) => rip >= end || address < end);
   return shown.map(({ address, bytes, text }) => {
-    const hexBytes = Buffer.from(bytes).toString('hex').replace(/../g, '$& ').trimEnd();
-    return `${address === rip ? '>' : ' '} ${hex(address)}  ${hexBytes.padEnd(BYTES * 3 - 1)}  ${text}`;
+    return `${address === rip ? '>' : ' '} ${hex(address)}  ${hexBytes(bytes).padEnd(BYTES * 3 - 1)}  ${text}`;
   });
 }
 

@@ -1,60 +1,20 @@
-import { vectorIn } from '../../abi/exceptions.ts';
-import { mpStates } from '../../abi/kvm/index.ts';
-import { checkBytes, checkInteger, checkObject } from '../../base/check.ts';
+import { checkInteger } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
-import { show } from '../../base/text.ts';
 import type { Exit } from '../../exit/decode.ts';
-import { bitsOf, bytesAt, type GuestCode, type GuestMode } from '../../guest/code.ts';
-import { enterFlat32 } from '../../guest/enter-flat32.ts';
-import { enterLong64 } from '../../guest/enter-long64.ts';
-import { enterReal16 } from '../../guest/enter-real16.ts';
-import type { TableRegister } from '../../guest/entry.ts';
-import { PayloadError } from '../../guest/errors.ts';
-import { type GuestLayout, PROGRAM, PROGRAM_ROOM } from '../../guest/layout.ts';
-import type { GuestTableWriter, OwnHandlers } from '../../guest/tables.ts';
-import { trampoline } from '../../guest/trampoline.ts';
+import type { GuestCode } from '../../guest/code.ts';
 import type { Synic } from '../../hyperv/synic.ts';
-import type { GuestMemory } from '../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import { pendingExit } from '../../snapshot/machine-state.ts';
-import type { NewAct } from '../../trace/event.ts';
+import type { Act } from '../../trace/event.ts';
+import { checkProgram, type LoadedProgram, load, type ProgramOptions, type ProgramSpace } from './program.ts';
 
-export interface ProgramOptions {
-  /** Start with RFLAGS.IF set. Default true, but false in real mode. */
-  interrupts?: boolean;
-  /**
-   * The program's own handlers: by vector, or by an exception's name, the label (or the address) of each. Such a handler
-   * does all of its work: EOI, IRET. The other vectors keep the machine's handlers.
-   */
-  handlers?: Readonly<Record<number | string, string | number>>;
-  /** False: an empty IDT, so that every vector is a triple fault until the program loads its own. Default true. */
-  idt?: boolean;
-  /** `now` (default): at the program, as soon as the machine runs. `sipi`: it waits for INIT and SIPI, at `sipiVector`. */
-  start?: 'now' | 'sipi';
-}
+export type { LoadedProgram, ProgramOptions } from './program.ts';
 
 /** What a vCPU needs of its machine. */
-export interface Surroundings {
-  readonly memory: GuestMemory;
-  readonly layout: GuestLayout;
-  readonly tables: GuestTableWriter;
-  readonly hasLapic: boolean;
+export interface Surroundings extends ProgramSpace {
   /** Puts it into the trace. */
-  act(act: NewAct): void;
+  act(act: Act): void;
 }
-
-/** What a vCPU was given to run. */
-export interface LoadedProgram {
-  readonly code: GuestCode | Uint8Array;
-  readonly mode: GuestMode;
-  readonly bytes: Uint8Array;
-  readonly idt: boolean;
-  readonly start: 'now' | 'sipi';
-  readonly own: OwnHandlers;
-}
-
-/** SIPI gives 8 bits of page number: code of these vCPUs lies low enough. */
-const REAL_MODE_VCPUS = 16;
 
 /** One vCPU of a machine. */
 export class MachineVcpu {
@@ -126,88 +86,12 @@ export class MachineVcpu {
    *   kvm_run then
    */
   program(code: GuestCode | Uint8Array, options: ProgramOptions = {}): this {
-    const { idt = true, start = 'now' } = checkObject('options', options);
-    const mode = code instanceof Uint8Array ? 'flat32' : checkObject('code', code).mode;
-    bitsOf(mode);
-    if (mode === 'real16' || start === 'sipi') this.#checkLow(mode, start);
-    const { entry } = this;
-    const bytes = bytesAt(code, mode === 'real16' ? 0 : entry);
-    checkBytes('code', bytes, 0, Number.POSITIVE_INFINITY);
-    if (bytes.length === 0) throw PayloadError.empty();
-    if (bytes.length > PROGRAM_ROOM) throw PayloadError.tooLarge(bytes.length, PROGRAM_ROOM);
-    const own = this.#ownHandlers(code, mode, options.handlers ?? {});
+    const program = checkProgram(this.id, this.#around, code, options);
     // What KVM has left to do of the last exit it would do to the new program: skip its first instruction, say.
     if (this.#program && this.vcpu.settle()) throw pendingExit(this.vcpu);
-    const { memory, tables } = this.#around;
-    memory.write(entry, bytes);
-    tables.prepare(mode);
-    const table = idt ? tables.writeIdt(mode, this.id, own, entry >> 4) : { base: 0n, limit: 0 };
-    const interrupts = options.interrupts ?? mode !== 'real16';
-    if (start === 'sipi') this.#waitForSipi(mode, table, interrupts);
-    else this.#enter(mode, table, interrupts);
-    this.#program = { code, mode, bytes, idt, start, own };
+    load(this.vcpu, this.#around, program, options.interrupts ?? program.mode !== 'real16');
+    this.#program = program;
     return this;
-  }
-
-  #checkLow(mode: GuestMode, start: 'now' | 'sipi'): void {
-    const what = start === 'sipi' ? 'start by SIPI' : `run ${mode} code`;
-    const refuse = (why: string, advice: string) =>
-      new ArgumentError('code', `vCPU ${this.id} cannot ${what}: ${why}`, advice);
-    if (this.id >= REAL_MODE_VCPUS)
-      throw refuse('its memory lies above 1 MiB', `Use one of the vCPUs 0 to ${REAL_MODE_VCPUS - 1}.`);
-    if (start !== 'sipi') return;
-    if (this.id === 0) throw refuse('it is the boot CPU, which INIT sends to the reset vector', 'Start vCPU 1 so.');
-    if (!this.#around.hasLapic) throw refuse('the machine has no in-kernel local APIC', 'Leave `irqchip: "none"` out.');
-  }
-
-  #ownHandlers(
-    code: GuestCode | Uint8Array,
-    mode: GuestMode,
-    handlers: Readonly<Record<number | string, string | number>>,
-  ): OwnHandlers {
-    const own = new Map<number, number>();
-    for (const [key, where] of Object.entries(checkObject('handlers', handlers))) {
-      const vector = vectorIn('handlers', /^\d+$/.test(key) ? Number(key) : key);
-      own.set(
-        vector,
-        typeof where === 'string' ? this.#label(code, mode, where) : checkInteger('handlers', where, 0, 0xffff_ffff),
-      );
-    }
-    return own;
-  }
-
-  #label(code: GuestCode | Uint8Array, mode: GuestMode, name: string): number {
-    const placed = code instanceof Uint8Array ? code : code.at?.(mode === 'real16' ? 0 : this.entry);
-    if (placed && 'label' in placed && typeof placed.label === 'function') return Number(placed.label(name));
-    throw new ArgumentError(
-      'handlers',
-      `The code has no label ${show(name)}`,
-      'Write it with asm, or give the address.',
-    );
-  }
-
-  #enter(mode: GuestMode, idt: TableRegister, interrupts: boolean): void {
-    const { vcpu, entry } = this;
-    const {
-      layout,
-      tables: { gdt },
-    } = this.#around;
-    const at = { rip: entry, rsp: entry, interrupts, tables: { gdt, idt } };
-    if (mode === 'real16') enterReal16(vcpu, { rip: entry, rsp: PROGRAM, ss: (entry - PROGRAM) >> 4, interrupts });
-    else if (mode === 'flat32') enterFlat32(vcpu, at);
-    else enterLong64(vcpu, { ...at, cr3: layout.pageTables });
-    vcpu.setMpState(mpStates.KVM_MP_STATE_RUNNABLE);
-  }
-
-  #waitForSipi(mode: GuestMode, idt: TableRegister, interrupts: boolean): void {
-    const { entry } = this;
-    const { layout, memory, tables } = this.#around;
-    const page = layout.trampoline(this.id);
-    if (mode !== 'real16') {
-      const to = { mode, gdt: tables.gdt, idt, cr3: layout.pageTables, rip: entry, rsp: entry, interrupts };
-      memory.write(page, trampoline(page, to));
-    }
-    this.vcpu.setMpState(mpStates.KVM_MP_STATE_UNINITIALIZED);
   }
 
   /** How often the machine's handler of each vector ran on this vCPU; only the vectors that came. */
@@ -227,25 +111,20 @@ export class MachineVcpu {
   /** KVM_NMI, in the trace. Throws VcpuBusyError while the machine runs. */
   nmi(): void {
     this.vcpu.nmi();
-    this.#around.act({ act: 'injection', ioctl: 'KVM_NMI', vcpu: this.id, detail: 'NMI' });
+    this.#around.act({ act: 'injection', ioctl: 'KVM_NMI', vcpu: this.id });
   }
 
   /** KVM_INTERRUPT, in the trace: for machines without an in-kernel PIC. Throws VcpuBusyError while the machine runs. */
   interrupt(vector: number): void {
     this.vcpu.interrupt(vector);
-    this.#around.act({
-      act: 'injection',
-      ioctl: 'KVM_INTERRUPT',
-      vcpu: this.id,
-      detail: `vector 0x${vector.toString(16)}`,
-    });
+    this.#around.act({ act: 'injection', ioctl: 'KVM_INTERRUPT', vcpu: this.id, vector });
   }
 
   /** Takes it out of the guest once while the machine runs, and lets it go on. Nothing happens otherwise. */
   async kick(): Promise<void> {
     const { thread } = this.vcpu;
     if (!thread?.alive) return;
-    this.#around.act({ act: 'kick', vcpu: this.id, detail: 'out of the guest and in again' });
+    this.#around.act({ act: 'kick', vcpu: this.id });
     await thread.kick();
   }
 }

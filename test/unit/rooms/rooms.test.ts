@@ -19,7 +19,7 @@ const rooms: Record<string, readonly string[]> = {
   guest: ['base', 'abi', 'exit', 'apic', 'kvm'],
   probe: ['base', 'host', 'abi', 'exit', 'apic', 'kvm', 'guest'],
   snapshot: ['base', 'abi', 'exit', 'kvm', 'hyperv'],
-  trace: ['base', 'abi', 'exit', 'apic', 'guest'],
+  trace: ['base', 'abi', 'exit', 'apic', 'kvm', 'guest'],
   script: ['base', 'host', 'abi', 'exit', 'apic', 'kvm', 'hyperv', 'guest', 'probe', 'snapshot', 'trace'],
   suite: ['base', 'host', 'abi', 'exit', 'apic', 'kvm', 'hyperv', 'guest', 'probe', 'snapshot', 'trace', 'script'],
   inspect: ['base', 'host', 'abi', 'exit', 'kvm', 'hyperv', 'guest', 'probe'],

@@ -3,6 +3,7 @@
 import { vectorName } from '../../../abi/exceptions.ts';
 import { describeIpi, describeSender } from '../../../apic/describe.ts';
 import type { Ipi } from '../../../apic/ipi.ts';
+import { hex } from '../../../base/text.ts';
 import { describeExit } from '../../../exit/decode.ts';
 import type { InternalErrorExit } from '../../../exit/exit.ts';
 import { disassemble } from '../../../guest/asm/disassemble.ts';
@@ -10,11 +11,11 @@ import { describeFault, type GuestFault } from '../../../guest/fault.ts';
 import type { GuestWord } from '../../../guest/protocol.ts';
 import { emulatesGuests } from '../../../host/emulation.ts';
 import type { TraceExit } from '../../../trace/event.ts';
-import type { Cause } from '../cause.ts';
 import { instructionAt } from '../code.ts';
 import { names } from '../ipis.ts';
-import { hex, place } from '../names.ts';
-import type { CpuSnapshot, Snapshot, VcpuSnapshot } from '../snapshot.ts';
+import { place } from '../names.ts';
+import { type CpuSnapshot, isReset, type Snapshot, type VcpuSnapshot } from '../snapshot.ts';
+import type { Cause } from '../types.ts';
 
 export function endingCause(snapshot: Snapshot, ipis: readonly Ipi[], event: TraceExit): Cause {
   const vcpu = snapshot.vcpus.find(({ id }) => id === event.vcpu);
@@ -41,7 +42,7 @@ function asserted({ cpu, program }: VcpuSnapshot, word: Extract<GuestWord, { kin
   return `assertion failed${where}: ${word.text}, got ${hex(word.actual)}`;
 }
 
-/** After these RIP is behind the instruction that did it: #DB, #BP, #OF. Vectors from 32 on, and an NMI, come from elsewhere. */
+/** After these RIP is at the next instruction: #DB, #BP, #OF. Vectors from 32 on, and an NMI, come from elsewhere. */
 const traps = new Set([1, 2, 3, 4]);
 
 function faulted({ cpu, program }: VcpuSnapshot, fault: GuestFault): string {
@@ -50,11 +51,6 @@ function faulted({ cpu, program }: VcpuSnapshot, fault: GuestFault): string {
   const isTrap = traps.has(fault.vector) || fault.vector >= 32;
   const instruction = typeof cpu === 'string' || isTrap ? undefined : instructionAt(cpu, cpu.regs.rip);
   return instruction ? `${what}: ${instruction.text}` : what;
-}
-
-/** On AMD KVM brings the vCPU to the state after INIT before it tells of the shutdown. */
-export function isReset({ sregs, regs }: CpuSnapshot): boolean {
-  return regs.rip === 0xfff0n && sregs.cs.base === 0xffff_0000n;
 }
 
 function shutDown(vcpu: VcpuSnapshot, ipis: readonly Ipi[]): string {

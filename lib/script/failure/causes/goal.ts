@@ -2,12 +2,12 @@
 import { describeDestination, describeIpi } from '../../../apic/describe.ts';
 import type { Ipi } from '../../../apic/ipi.ts';
 import { nearest } from '../../../base/nearest.ts';
+import { hex } from '../../../base/text.ts';
 import { isForwardedIcrWrite, isIcrWriteName } from '../../../exit/dsm.ts';
 import { numberOf } from '../../../guest/protocol.ts';
 import { isExit, type TraceExit } from '../../../trace/event.ts';
-import type { Cause, Ending } from '../cause.ts';
-import { hex } from '../names.ts';
 import type { Snapshot } from '../snapshot.ts';
+import type { Cause, Ending } from '../types.ts';
 
 export function goalCauses(snapshot: Snapshot, ipis: readonly Ipi[], ending: Ending): Cause[] {
   const dsm = dsmCause(snapshot, ipis, ending);

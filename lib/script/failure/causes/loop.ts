@@ -1,12 +1,12 @@
 /** A vCPU that goes round in a loop. */
 import type { DisassembledLine } from '../../../guest/asm/disassemble.ts';
-import type { Cause } from '../cause.ts';
 import { instructionAt, instructionsAround } from '../code.ts';
 import { place } from '../names.ts';
 import type { CpuSnapshot, VcpuSnapshot } from '../snapshot.ts';
+import type { Cause } from '../types.ts';
 
-/** So many looks have to find it in the same loop. */
-const LOOKS = 3;
+/** So many samples have to find it in the same loop. */
+const SAMPLES = 3;
 /** A loop of more instructions is not shown, and not claimed. */
 const LONGEST = 12;
 const jump = /^(j\w+|loop\w*) (?:short |near )?0x([0-9a-f]+)$/;
@@ -20,13 +20,16 @@ export function loopCause(vcpu: VcpuSnapshot, cpu: CpuSnapshot, say: (text: stri
       : [];
   if (targetOf(here) === rip && here.text.startsWith('jmp'))
     return [say(` spins at ${place(rip, vcpu.program)}: ${plain(here)}`, 65)];
-  const looks = [...vcpu.looks, rip];
-  const loop = looks.length < LOOKS ? undefined : loopAround(instructionsAround(cpu, rip), looks);
+  const samples = [...vcpu.samples, rip];
+  const loop = samples.length < SAMPLES ? undefined : loopAround(instructionsAround(cpu, rip), samples);
   if (!loop) return [];
   const [first] = loop;
   const text = loop.map(plain).join('; ');
   return [
-    say(` is in a loop at ${place(first!.address, vcpu.program)}, as each of ${looks.length} looks found: ${text}`, 50),
+    say(
+      ` is in a loop at ${place(first!.address, vcpu.program)}, as each of ${samples.length} looks found: ${text}`,
+      50,
+    ),
   ];
 }
 
@@ -36,12 +39,12 @@ function targetOf({ text }: DisassembledLine): bigint | undefined {
 }
 
 /** The shortest loop, closed by a jump backwards, that has all of these addresses. */
-function loopAround(lines: readonly DisassembledLine[], looks: readonly bigint[]): DisassembledLine[] | undefined {
+function loopAround(lines: readonly DisassembledLine[], samples: readonly bigint[]): DisassembledLine[] | undefined {
   const loops = lines.flatMap((line, end) => {
     const begin = lines.findIndex(({ address }) => address === targetOf(line));
     const body = begin >= 0 && begin <= end ? lines.slice(begin, end + 1) : [];
     const has = (rip: bigint) => body.some(({ address }) => address === rip);
-    return body.length > 0 && body.length <= LONGEST && looks.every(has) ? [body] : [];
+    return body.length > 0 && body.length <= LONGEST && samples.every(has) ? [body] : [];
   });
   return loops.sort((a, b) => a.length - b.length)[0];
 }

@@ -2,12 +2,13 @@
 import { mpStates, RFLAGS_IF } from '../../../abi/kvm/index.ts';
 import { describeDestination, describeIpi, describeSender } from '../../../apic/describe.ts';
 import type { Ipi } from '../../../apic/ipi.ts';
+import { hex } from '../../../base/text.ts';
 import { isForwardedIcrWrite } from '../../../exit/dsm.ts';
 import { isExit } from '../../../trace/event.ts';
-import type { Cause, Ending } from '../cause.ts';
 import { names } from '../ipis.ts';
-import { hex, mpStateName, vectors } from '../names.ts';
+import { mpStateName, vectors } from '../names.ts';
 import type { CpuSnapshot, LapicSnapshot, Snapshot, VcpuSnapshot } from '../snapshot.ts';
+import type { Cause, Ending } from '../types.ts';
 import { loopCause } from './loop.ts';
 
 /** Everything that can be said of every vCPU. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RunBudget } from '../../lib/base/budget.ts';
 import { asm, machine } from '../../lib/index.ts';
-import { runTogether } from '../../lib/script/machine/together.ts';
+import { runThreads } from '../../lib/script/machine/run-threads.ts';
 import { noKvm } from '../support/host.ts';
 
 const FLAG = 0x800;
@@ -22,18 +22,17 @@ test('an exit that ends a run while it looks where its vCPUs are is what ends it
           jns again
           out 1, al
           hlt`);
-    const run = runTogether(
+    const run = runThreads(
       m.vcpus.map(({ vcpu }) => vcpu),
       {
-        profile: m.profile,
         budget: new RunBudget(),
         idle: [],
         limit: 1,
-        exit() {
+        onExit() {
           throw broken;
         },
-        lateExit() {},
-        look(vcpu) {
+        onLateExit() {},
+        sample(vcpu) {
           vcpu.getRegs();
           // Lets both go on.
           m.memory.write(FLAG, Uint8Array.of(1));
@@ -52,16 +51,15 @@ test('a KVM_RUN that fails while a run looks where its vCPUs are is told as such
   for (let i = 0; i < 10; i++) {
     await using m = await machine({ vcpus: 2 });
     for (const vcpu of m.vcpus) vcpu.program(asm.flat32`again: jmp again`);
-    const run = runTogether(
+    const run = runThreads(
       m.vcpus.map(({ vcpu }) => vcpu),
       {
-        profile: m.profile,
         budget: new RunBudget(),
         idle: [],
         limit: 1,
-        exit: () => false,
-        lateExit() {},
-        look(vcpu) {
+        onExit: () => false,
+        onLateExit() {},
+        sample(vcpu) {
           vcpu.getRegs();
           // Bits that KVM does not know: the next KVM_RUN fails with EINVAL.
           vcpu.kvmRun.setBigUint64(VALID_REGS, 1n << 63n, true);

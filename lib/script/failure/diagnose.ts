@@ -2,34 +2,13 @@
  * The diagnosis: what a snapshot says of why a test failed. Each sentence holds by what was read from the machine; what
  * cannot be known is not said.
  */
-
 import type { Ipi } from '../../apic/ipi.ts';
-import type { TraceExit } from '../../trace/event.ts';
-import type { Until } from '../machine/until.ts';
 import { endingCause } from './causes/exit.ts';
 import { goalCauses } from './causes/goal.ts';
 import { stateCauses } from './causes/state.ts';
 import { knownIpis } from './ipis.ts';
 import type { Snapshot } from './snapshot.ts';
-
-/** How what failed came to its end. */
-export type Ending =
-  /** It did not come to what it waited for. */
-  | { kind: 'deadline'; until: Until }
-  /** A vCPU cannot go on, has a fault that nobody handles, or says that an assertion did not hold. */
-  | { kind: 'exit'; event: TraceExit }
-  /** The trace is not as expected. `seen`: how many events of these kinds came. */
-  | { kind: 'expectation'; headline: string; kinds: readonly string[]; seen: number }
-  /** KVM_RUN failed. */
-  | { kind: 'ioctl' };
-
-export interface Cause {
-  readonly text: string;
-  /** The vcpu_ids that it is about. */
-  readonly vcpus: readonly number[];
-  /** The higher, the more certain that this is why. */
-  readonly weight: number;
-}
+import type { Cause, Ending } from './types.ts';
 
 /** What is sure to be wrong; below it stands what may be as it should. */
 const WRONG = 70;

@@ -2,32 +2,32 @@ import { setImmediate as eventLoop } from 'node:timers/promises';
 import { mpStates } from '../../abi/kvm/index.ts';
 import { IoctlError } from '../../base/errors.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
-import type { Conductor } from './together.ts';
+import type { RunHooks } from './run-hooks.ts';
 
-/** How long a vCPU that runs alone keeps this thread, in ms, before the event loop gets its turn. */
+/** How long a vCPU keeps this thread, in ms, before the event loop gets its turn. */
 const SLICE = 50;
-/** The last turns before the time is over, in ms, are short: where the vCPU is found then tells what it does. */
-const LOOK = 1;
-const LOOKS = 8;
+/** The last turns before the time is over, in ms, are short: the samples of RIP then tell what the guest does. */
+const LAST_SLICE = 1;
+const LAST_SLICES = 8;
 
 /**
  * Runs one vCPU by turns on this thread, which costs least, until an exit ends the run, or it is idle, or the time is
  * over.
  *
  * @returns false if the time was over first
- * @throws what `exit` throws; IoctlError (KVM_RUN)
+ * @throws what `onExit` throws; IoctlError (KVM_RUN)
  */
-export async function runAlone(vcpu: Vcpu, conductor: Conductor): Promise<boolean> {
-  const ends = performance.now() + conductor.limit;
+export async function runInline(vcpu: Vcpu, hooks: RunHooks): Promise<boolean> {
+  const ends = performance.now() + hooks.limit;
   // Without an in-kernel LAPIC nothing but user space could wake a vCPU from HLT: it has left the guest.
   let left = false;
   for (;;) {
-    const turn = left ? 'late' : takeTurn(vcpu, endOfTurn(ends), conductor);
+    const turn = left ? 'late' : takeTurn(vcpu, endOfTurn(ends), hooks);
     if (turn === 'over') return true;
     if (turn === 'left') left = true;
-    else conductor.look(vcpu);
-    if (conductor.idle.includes(vcpu) && (left || vcpu.getMpState() === mpStates.KVM_MP_STATE_HALTED)) return true;
-    if (performance.now() >= ends || conductor.budget.left === 0) return false;
+    else hooks.sample(vcpu);
+    if (hooks.idle.includes(vcpu) && (left || vcpu.getMpState() === mpStates.KVM_MP_STATE_HALTED)) return true;
+    if (performance.now() >= ends || hooks.budget.left === 0) return false;
     await eventLoop();
   }
 }
@@ -35,14 +35,14 @@ export async function runAlone(vcpu: Vcpu, conductor: Conductor): Promise<boolea
 function endOfTurn(ends: number): number {
   const now = performance.now();
   const left = ends - now;
-  if (left <= LOOKS * LOOK) return Math.min(now + LOOK, ends);
-  return Math.min(now + SLICE, ends - LOOKS * LOOK);
+  if (left <= LAST_SLICES * LAST_SLICE) return Math.min(now + LAST_SLICE, ends);
+  return Math.min(now + SLICE, ends - LAST_SLICES * LAST_SLICE);
 }
 
 /** One turn: until `ends`, its HLT exit, or the end of the run. */
-function takeTurn(vcpu: Vcpu, ends: number, conductor: Conductor): 'late' | 'left' | 'over' {
+function takeTurn(vcpu: Vcpu, ends: number, hooks: RunHooks): 'late' | 'left' | 'over' {
   for (;;) {
-    const left = Math.min(ends - performance.now(), conductor.budget.left);
+    const left = Math.min(ends - performance.now(), hooks.budget.left);
     if (left <= 0) return 'late';
     const outcome = vcpu.runRaw(left);
     if (outcome.kind === 'deadline') return 'late';
@@ -51,8 +51,8 @@ function takeTurn(vcpu: Vcpu, ends: number, conductor: Conductor): 'late' | 'lef
       if (outcome.name === 'EAGAIN') continue;
       throw new IoctlError('KVM_RUN', outcome.errno);
     }
-    const exit = vcpu.exit(conductor.profile);
-    if (conductor.exit(vcpu, exit)) return 'over';
+    const exit = vcpu.exit();
+    if (hooks.onExit(vcpu, exit, Number(process.hrtime.bigint()))) return 'over';
     if (exit.name === 'KVM_EXIT_HLT') return 'left';
   }
 }

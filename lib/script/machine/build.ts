@@ -1,0 +1,94 @@
+/** A machine's parts: its VM, memory, CPUID, local APICs and SynIC; and APICv out of the way. */
+import { SVR_ENABLED } from '../../abi/apic/lapic.ts';
+import { APIC_BASE_EXTD } from '../../abi/apic/msr.ts';
+import { GuestTableWriter } from '../../guest/tables.ts';
+import { apicvParameter } from '../../host/apicv-parameter.ts';
+import { emulatesGuests } from '../../host/emulation.ts';
+import { Synic, synicCapability } from '../../hyperv/synic.ts';
+import { type Cpuid, hypervCpuid } from '../../kvm/cpuid.ts';
+import { GuestMemory } from '../../kvm/guest-memory.ts';
+import { Kvm } from '../../kvm/kvm.ts';
+import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
+import { TSS_ADDRESS, type Vm } from '../../kvm/vm/vm.ts';
+import { inhibitApicv } from '../../probe/inhibit-apicv.ts';
+import type { Act } from '../../trace/event.ts';
+import { withApicId } from './cpuid.ts';
+import type { MachineSetup } from './options.ts';
+import { MachineVcpu } from './vcpu.ts';
+
+/** The highest APIC id that xAPIC mode can address; 255 is broadcast. No machine's vCPU has it. */
+const PARKED_VCPU_ID = 254;
+
+/** What is made and closed together. */
+export interface MachineParts {
+  readonly kvm: Kvm;
+  readonly vm: Vm;
+  readonly memory: GuestMemory;
+  readonly vcpus: readonly MachineVcpu[];
+}
+
+/**
+ * Makes them; if one cannot be made, the others are closed.
+ *
+ * @param act gets each act of a vCPU
+ */
+export function build(setup: MachineSetup, act: (act: Act) => void): MachineParts {
+  const memory = GuestMemory.allocate(setup.memory);
+  let kvm: Kvm;
+  try {
+    kvm = Kvm.open(setup.device, { profile: setup.profile });
+  } catch (error) {
+    memory.close();
+    throw error;
+  }
+  const vm = kvm.createVm();
+  try {
+    return { kvm, vm, memory, vcpus: fill(setup, kvm, vm, memory, act) };
+  } catch (error) {
+    closeParts({ kvm, vm, memory });
+    throw error;
+  }
+}
+
+/** Ends the vCPUs and the VM, and this process' hold on the memory. */
+export function closeParts({ kvm, vm, memory }: Pick<MachineParts, 'kvm' | 'vm' | 'memory'>): void {
+  try {
+    vm.close();
+  } finally {
+    kvm.close();
+    memory.close();
+  }
+}
+
+function fill(setup: MachineSetup, kvm: Kvm, vm: Vm, memory: GuestMemory, act: (act: Act) => void): MachineVcpu[] {
+  const { layout, irqchip, apic, synic } = setup;
+  // Before anything is made.
+  if (synic !== undefined) synicCapability(vm, synic);
+  const shown = setup.cpuid(supportedCpuid(kvm, synic !== undefined));
+  if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(TSS_ADDRESS);
+  if (irqchip === 'full') vm.createIrqchip();
+  else if (irqchip === 'split') vm.enableSplitIrqchip();
+  vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
+  const tables = new GuestTableWriter(memory, layout, emulatesGuests());
+  const around = { memory, layout, tables, hasLapic: irqchip !== 'none', act };
+  const vcpus = Array.from({ length: setup.vcpus }, (_, id) => {
+    const vcpu = vm.createVcpu(id);
+    vcpu.setCpuid2(withApicId(shown, id));
+    if (apic !== 'reset') enableApic(vcpu, apic);
+    return new MachineVcpu(vcpu, around, synic ? Synic.enable(vm, vcpu, synic) : null);
+  });
+  if (irqchip !== 'none' && !setup.apicv && apicvParameter()?.enabled) inhibitApicv(vm, PARKED_VCPU_ID);
+  return vcpus;
+}
+
+function supportedCpuid(kvm: Kvm, hyperv: boolean): Cpuid {
+  return hyperv ? hypervCpuid(kvm.supportedCpuid(), kvm.supportedHvCpuid()) : kvm.supportedCpuid();
+}
+
+function enableApic(vcpu: Vcpu, apic: 'xapic' | 'x2apic'): void {
+  if (apic === 'x2apic') {
+    const sregs = vcpu.getSregs();
+    vcpu.setSregs({ ...sregs, apicBase: sregs.apicBase | APIC_BASE_EXTD });
+  }
+  vcpu.setLapicRegisters({ SVR: SVR_ENABLED });
+}

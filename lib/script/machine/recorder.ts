@@ -1,0 +1,52 @@
+import type { Exit } from '../../exit/decode.ts';
+import { readFault } from '../../guest/fault.ts';
+import { readWord } from '../../guest/protocol.ts';
+import type { GuestMemory } from '../../kvm/guest-memory.ts';
+import { traceAct } from '../../trace/act.ts';
+import type { Act, Stamp, TraceEvent, TraceExit } from '../../trace/event.ts';
+import type { Trace } from '../expect/trace.ts';
+import type { Observer } from '../session.ts';
+import type { MachineVcpu } from './vcpu.ts';
+
+/** Makes events of what happens to a machine: its trace gets them, and the observer of its session. */
+export class Recorder {
+  readonly #trace: Trace;
+  readonly #observer: Observer;
+  readonly #born: number;
+
+  constructor(trace: Trace, observer: Observer) {
+    this.#trace = trace;
+    this.#observer = observer;
+    this.#born = Number(trace.born);
+  }
+
+  act(act: Act): void {
+    this.#add(traceAct(this.#stamp(Number(process.hrtime.bigint())), act));
+  }
+
+  /** @param ns when it came, by CLOCK_MONOTONIC */
+  exit({ id, vcpu }: MachineVcpu, memory: GuestMemory, exit: Exit, ns: number): TraceExit {
+    const { rip, rcx } = vcpu.getRegs();
+    const word = readWord(exit, () => Number(rcx & 0xffff_ffffn));
+    const fault = word?.kind === 'fault' ? readFault(vcpu, memory, word.vector) : undefined;
+    const event: TraceExit = {
+      ...this.#stamp(ns),
+      vcpu: id,
+      rip,
+      exit,
+      ...(word && { word }),
+      ...(fault && { fault }),
+    };
+    this.#add(event);
+    return event;
+  }
+
+  #stamp(ns: number): Stamp {
+    return { seq: this.#trace.events.length, ns: ns - this.#born };
+  }
+
+  #add(event: TraceEvent): void {
+    this.#trace.record(event);
+    this.#observer.event?.(event);
+  }
+}

@@ -1,0 +1,23 @@
+/** What a run of vCPUs, on this thread or on theirs, asks of the machine that it belongs to. */
+import type { RunBudget } from '../../base/budget.ts';
+import type { Exit } from '../../exit/decode.ts';
+import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
+
+export interface RunHooks {
+  /** What guests may take of the program's time. */
+  budget: RunBudget;
+  /** The run is over when all of these are idle in HLT. Empty: idle vCPUs end no run. */
+  idle: readonly Vcpu[];
+  /** Milliseconds from now. */
+  limit: number;
+  /**
+   * An exit came. True if the run is over with it; what this throws ends it as well.
+   *
+   * @param ns when KVM_RUN returned, by CLOCK_MONOTONIC
+   */
+  onExit(vcpu: Vcpu, exit: Exit, ns: number): boolean;
+  /** An exit that came while the run was about to end. */
+  onLateExit(vcpu: Vcpu, exit: Exit, ns: number): void;
+  /** It is out of the guest for a moment: RIP can be read. */
+  sample(vcpu: Vcpu): void;
+}

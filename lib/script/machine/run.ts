@@ -1,0 +1,122 @@
+/** One run of a machine: its vCPUs go on until what the script waits for, and a run that fails says why. */
+import { checkObject } from '../../base/check.ts';
+import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../base/duration.ts';
+import { EIO } from '../../base/errno.ts';
+import { ArgumentError, DeadlineError, IoctlError, type KvmDsmError } from '../../base/errors.ts';
+import type { Exit } from '../../exit/decode.ts';
+import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
+import type { TraceExit } from '../../trace/event.ts';
+import { GuestAssertionError, GuestFailureError, GuestFaultError } from '../errors.ts';
+import type { Trace } from '../expect/trace.ts';
+import type { FailureReport } from '../failure/report.ts';
+import type { Ending } from '../failure/types.ts';
+import type { Session } from '../session.ts';
+import type { RipSamples } from './rip-samples.ts';
+import type { RunHooks } from './run-hooks.ts';
+import { runInline } from './run-inline.ts';
+import { runThreads } from './run-threads.ts';
+import { type Goal, goalOf, type Until } from './until.ts';
+import type { MachineVcpu } from './vcpu.ts';
+
+export interface RunUntilOptions {
+  /** When the run is over. Default: every vCPU with a program is idle in HLT. */
+  until?: Until;
+  /** From now. Default 10 s. */
+  deadline?: Duration;
+}
+
+/** What a run needs of its machine. */
+export interface Runnable {
+  readonly session: Session;
+  readonly trace: Trace;
+  readonly vcpus: readonly MachineVcpu[];
+  readonly samples: RipSamples;
+  record(vcpu: Vcpu, exit: Exit, ns: number): TraceExit;
+  /** What the machine is like now, and what that says of an end like this. */
+  report(ending: Ending): FailureReport;
+}
+
+/** Source: what `machine.run` says. */
+export async function run(machine: Runnable, options: RunUntilOptions): Promise<void> {
+  const until = checkObject('options', options).until ?? 'halted';
+  const running = machine.vcpus.filter(({ programmed }) => programmed);
+  const goal = goalOf(
+    until,
+    running.map(({ id }) => id),
+  );
+  const limit = milliseconds(options.deadline ?? DEFAULT_DEADLINE);
+  if (running.length === 0)
+    throw new ArgumentError('run', 'No vCPU has a program', 'Call machine.vcpu(0).program(...) first.');
+  const vcpus = running.map(({ vcpu }) => vcpu);
+  const hooks = hooksOf(machine, vcpus, goal, limit);
+  machine.samples.clear();
+  let inTime: boolean;
+  try {
+    inTime = await (vcpus.length === 1 ? runInline(vcpus[0]!, hooks) : runThreads(vcpus, hooks));
+  } catch (error) {
+    // Every vCPU is out of the guest by now: what each of them is like can be told.
+    if (error instanceof FatalExit) throw failed(machine, error.event);
+    if (!(error instanceof IoctlError)) throw error;
+    if (error.errno === EIO) throw new GuestFailureError(vmIsDead, machine.report({ kind: 'ioctl' }));
+    if (error.ioctl !== 'KVM_RUN') throw error;
+    throw new IoctlError('KVM_RUN', error.errno, { failure: machine.report({ kind: 'ioctl' }) });
+  }
+  if (!inTime) throw late(machine, goal, until, limit);
+}
+
+function hooksOf(machine: Runnable, vcpus: readonly Vcpu[], goal: Goal, limit: number): RunHooks {
+  const { budget } = machine.session;
+  return {
+    budget,
+    idle: vcpus.filter(({ vcpuId }) => goal.idle.includes(vcpuId)),
+    limit: Math.min(limit, budget.left),
+    onExit(vcpu, exit, ns) {
+      const event = machine.record(vcpu, exit, ns);
+      const isOver = goal.reached(event);
+      if (!isOver && isFatal(event)) throw new FatalExit(event);
+      return isOver;
+    },
+    onLateExit(vcpu, exit, ns) {
+      const event = machine.record(vcpu, exit, ns);
+      if (event.word?.kind === 'assert') throw new FatalExit(event);
+    },
+    sample: (vcpu) => machine.samples.take(vcpu),
+  };
+}
+
+/** Ends a run: its vCPU cannot go on, or must not. */
+class FatalExit {
+  readonly event: TraceExit;
+
+  constructor(event: TraceExit) {
+    this.event = event;
+  }
+}
+
+const fatal: readonly Exit['name'][] = ['KVM_EXIT_SHUTDOWN', 'KVM_EXIT_FAIL_ENTRY', 'KVM_EXIT_INTERNAL_ERROR'];
+
+function isFatal({ exit, word }: TraceExit): boolean {
+  return word?.kind === 'assert' || word?.kind === 'fault' || fatal.includes(exit.name);
+}
+
+function failed(machine: Runnable, event: TraceExit): KvmDsmError {
+  const { vcpu: vcpuId, word, fault } = event;
+  const failure = machine.report({ kind: 'exit', event });
+  const message = failure.causes[0]!;
+  if (word?.kind === 'assert') return new GuestAssertionError(message, { vcpuId, actual: word.actual }, failure);
+  if (word?.kind === 'fault') return new GuestFaultError(message, { vcpuId, vector: word.vector, fault }, failure);
+  return new GuestFailureError(message, failure);
+}
+
+function late(machine: Runnable, goal: Goal, until: Until, limit: number): DeadlineError {
+  const spent = machine.session.budget.left === 0 ? 'the time that --timeout allows' : `${limit} ms`;
+  const failure = machine.report({ kind: 'deadline', until });
+  const exits = machine.trace.length;
+  const what = `The guest did not come to ${goal.description} within ${spent}; ${exits} exits until then`;
+  return new DeadlineError([...failure.causes.slice(0, 1), what].join('\n'), failure, goal.waitsForExits);
+}
+
+/** KVM answers every ioctl of a VM that it has marked as dead by EIO. Source: kvm_vm_dead in the kernel. */
+const vmIsDead =
+  'KVM has given this VM up (EIO): a vCPU took an SMI and has no memory in the address space of SMM, or KVM found a bug ' +
+  "in itself, which the kernel's log tells";
