@@ -1,9 +1,11 @@
 /** Ways out of a guest that the series does not see. */
+
 import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../../abi/apic/msr.ts';
 import { type Instruction, mov32 } from '../../../guest/bytes.ts';
 import type { Cpuid } from '../../../kvm/cpuid.ts';
 import type { MachineOptions } from '../../../script/machine/machine.ts';
 import type { Check, Shortfall } from '../../check.ts';
+import { vmcall, vmmcall } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { capability, forwarding, hardwareVirtualization, type Need, parameterOn, x2apic } from '../../kit/needs.ts';
 import { arrived, runSender, send, writeMsr } from '../../kit/senders.ts';
@@ -43,8 +45,7 @@ function hypervCpuid(cpuid: Cpuid): Cpuid {
 }
 
 /** `vmcall` or `vmmcall`. */
-const hypercall = ({ facts }: CheckContext): Instruction =>
-  Uint8Array.of(0x0f, 0x01, facts.module === 'kvm_amd' ? 0xd9 : 0xc1);
+const hypercall = ({ facts }: CheckContext): Instruction => (facts.module === 'kvm_amd' ? vmmcall : vmcall);
 
 const ways: readonly Way[] = [
   {

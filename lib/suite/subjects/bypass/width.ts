@@ -1,6 +1,8 @@
 /** Stores that no register of the page takes. */
+
 import { type Instruction, write16, write32 } from '../../../guest/bytes.ts';
 import { type Check, table } from '../../check.ts';
+import { write8 } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { at } from '../../kit/guests.ts';
 import { forwarding } from '../../kit/needs.ts';
@@ -10,7 +12,7 @@ import { forwarded } from './guest.ts';
 
 /** Stores that no 32-bit register of the APIC page takes: of a wrong size, or not at a multiple of 16. */
 const refused = [
-  ['byte', 'One byte', [Uint8Array.of(0xc6, 0x05, 0x00, 0x03, 0xe0, 0xfe, 0x45)]],
+  ['byte', 'One byte', [write8(at('ICR'), 0x45)]],
   ['word', 'Two bytes', [write16(at('ICR'), 0x4045)]],
   ['word-high', "Two bytes at ICR's upper half", [write16(at('ICR') + 2, 0x000c)]],
   ['unaligned', 'Four bytes one byte behind ICR', [write32(at('ICR') + 1, 0x40)]],

@@ -1,10 +1,12 @@
 /** Guests that send an IPI from some mode of their local APIC, and what is left of it. */
+
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../../abi/apic/lapic.ts';
 import { IA32_APIC_BASE } from '../../../abi/apic/msr.ts';
 import { KVM_X86_QUIRK_LAPIC_MMIO_HOLE } from '../../../abi/kvm/capability.ts';
 import type { Exit } from '../../../exit/decode.ts';
 import { flat32, type Instruction, mov32, out8, rdmsr, write32, wrmsr } from '../../../guest/bytes.ts';
 import type { Machine, MachineOptions } from '../../../script/machine/machine.ts';
+import { andEax, orEax } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { forwardedExits } from '../../kit/forwarded-writes.ts';
 import { DONE_PORT, runUntilDone } from '../../kit/guests.ts';
@@ -24,14 +26,7 @@ export function ipi(destination: number, { base = APIC_DEFAULT_PHYS_BASE, icr = 
 
 /** `wrmsr` of IA32_APIC_BASE, after this: and its value's bits are `eax & mask | bits`. */
 export function changeBase(mask: number, bits: number): Instruction[] {
-  const le = (value: number) => [...new Uint8Array(Uint32Array.of(value).buffer)];
-  return [
-    mov32('ecx', IA32_APIC_BASE),
-    rdmsr,
-    Uint8Array.of(0x25, ...le(mask)), // and eax, mask
-    Uint8Array.of(0x0d, ...le(bits)), // or eax, bits
-    wrmsr,
-  ];
+  return [mov32('ecx', IA32_APIC_BASE), rdmsr, andEax(mask), orEax(bits), wrmsr];
 }
 
 /** A guest of vCPU 0 alone, to its end: its exits before that. */

@@ -1,6 +1,8 @@
 /** Plain writes: one, many, equal ones, with other exits behind them. */
+
 import { type Instruction, in8, mov32, out8, read32, write32 } from '../../../guest/bytes.ts';
 import { type Check, table } from '../../check.ts';
+import { writeIcr2Ecx } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
 import { type LapicWrite, lapicWriter, writeInstruction as write } from '../../kit/guests.ts';
@@ -77,14 +79,7 @@ export const burstChecks: Check[] = [
     async run(ctx) {
       const count = 64;
       const writes = range(count).map(nth);
-      const driver = await primed(ctx, [
-        mov32('ecx', count),
-        mov32('eax', writes[0]!.value),
-        // again: mov [ICR2], eax; add eax, 0x01000000; dec ecx; jnz again
-        Uint8Array.of(0xa3, 0x10, 0x03, 0xe0, 0xfe),
-        Uint8Array.of(0x05, 0x00, 0x00, 0x00, 0x01),
-        Uint8Array.of(0x49, 0x75, 0xf3),
-      ]);
+      const driver = await primed(ctx, [mov32('ecx', count), mov32('eax', writes[0]!.value), writeIcr2Ecx]);
       checkEachOnce(driver.untilDone(), writes);
     },
   },

@@ -1,6 +1,8 @@
 /** One instruction that writes both registers, or that writes and goes on in user space. */
+
 import { type Instruction, mov32, out8, write32 } from '../../../guest/bytes.ts';
 import { type Check, type Shortfall, table } from '../../check.ts';
+import { cld, pushad, repMovsd, repStosd, std, xchgMemoryEbx } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { at, DONE_PORT } from '../../kit/guests.ts';
 import { forwarding } from '../../kit/needs.ts';
@@ -29,12 +31,6 @@ const lost: Shortfall = {
   source: `${HOOK}, KVM_REQ_DSM_IRQ_FORWARD`,
   cause: /^only the second of its two writes came out/,
 };
-
-const cld: Instruction = Uint8Array.of(0xfc);
-const std: Instruction = Uint8Array.of(0xfd);
-const repMovsd: Instruction = Uint8Array.of(0xf3, 0xa5);
-const repStosd: Instruction = Uint8Array.of(0xf3, 0xab);
-const pushad: Instruction = Uint8Array.of(0x60);
 
 /** PUSHAD so that ECX is pushed at ICR2 and EBP at ICR; the others go to where there is no register. */
 const pushBoth = (icr2: number, icr: number, stack: number): Instruction[] => [
@@ -168,9 +164,7 @@ export const instructionChecks: Check[] = [
     source: HOOK,
     needs: [forwarding],
     async run(ctx) {
-      // XCHG [ICR], EBX
-      const xchg = Uint8Array.of(0x87, 0x1d, 0x00, 0x03, 0xe0, 0xfe);
-      const driver = await primed(ctx, [mov32('ebx', second), xchg]);
+      const driver = await primed(ctx, [mov32('ebx', second), xchgMemoryEbx(ICR_ADDRESS)]);
       checkEachOnce(driver.untilDone(), [nthSend(0)]);
     },
   },

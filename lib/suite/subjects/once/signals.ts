@@ -1,10 +1,12 @@
 /** Writes among signals, immediate_exit and kicks. */
+
 import { APIC_DEFAULT_PHYS_BASE } from '../../../abi/apic/lapic.ts';
 import type { Exit } from '../../../exit/decode.ts';
 import { hlt, type Instruction, mov32, sti } from '../../../guest/bytes.ts';
 import type { VcpuRun } from '../../../kvm/vcpu/run/run.ts';
 import { type Check, table } from '../../check.ts';
 import { CheckError } from '../../errors.ts';
+import { movsd } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { atOnce, type Driver, isPort } from '../../kit/drive.ts';
 import { at, DONE_PORT, type LapicWrite, writeInstruction as write } from '../../kit/guests.ts';
@@ -33,7 +35,7 @@ const ENOUGH = 8;
 
 /** MOVSD from DEVICE to a register: KVM finishes it at the begin of the KVM_RUN that has the answer. */
 export function moveTo(register: LapicWrite['register']): Instruction[] {
-  return [mov32('esi', DEVICE), mov32('edi', at(register)), Uint8Array.of(0xa5)];
+  return [mov32('esi', DEVICE), mov32('edi', at(register)), movsd];
 }
 
 /** Up to where a guest waits for what its MOVSD reads; the answer is there then. */

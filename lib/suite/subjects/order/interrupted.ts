@@ -5,6 +5,7 @@ import type { Exit } from '../../../exit/decode.ts';
 import { mov32, out8 } from '../../../guest/bytes.ts';
 import { PROGRAM } from '../../../guest/layout.ts';
 import type { Check } from '../../check.ts';
+import { int, iretd, repMovsd } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import type { Driver } from '../../kit/drive.ts';
 import { firstOnes, sameRows } from '../../kit/forwarded-writes.ts';
@@ -30,12 +31,10 @@ export const interruptedChecks: Check[] = [
     source: `${SLOT}; SDM vol. 2, INT n`,
     needs: [forwarding],
     async run(ctx) {
-      const call = Uint8Array.of(0xcd, VECTOR);
-      const iret = Uint8Array.of(0xcf);
-      const main = [write(nth(0)), call, write(nth(3)), out8(DONE_PORT)];
+      const main = [write(nth(0)), int(VECTOR), write(nth(3)), out8(DONE_PORT)];
       const length = main.reduce((sum, one) => sum + one.length, 0);
       const handlers = { [VECTOR]: PROGRAM + CODE_OFFSET + length };
-      const driver = await primed(ctx, [...main, write(nth(1)), write(nthSend(2)), iret], { handlers });
+      const driver = await primed(ctx, [...main, write(nth(1)), write(nthSend(2)), iretd], { handlers });
       sameRows('the writes', firstOnes(writesIn(driver.untilDone())), [nth(0), nth(1), nthSend(2), nth(3)]);
     },
   },
@@ -66,12 +65,7 @@ export const interruptedChecks: Check[] = [
     },
     async run(ctx) {
       // REP MOVSD, twice: reads DEVICE, writes ICR2, reads DEVICE + 4, writes where there is no register.
-      const driver = await primed(ctx, [
-        mov32('esi', DEVICE),
-        mov32('edi', ICR2_ADDRESS),
-        mov32('ecx', 2),
-        Uint8Array.of(0xf3, 0xa5),
-      ]);
+      const driver = await primed(ctx, [mov32('esi', DEVICE), mov32('edi', ICR2_ADDRESS), mov32('ecx', 2), repMovsd]);
       const { register, value } = nth(0);
       const exits = driver.untilDone((exit) => {
         if (exit.name === 'KVM_EXIT_MMIO') answer(driver, value);

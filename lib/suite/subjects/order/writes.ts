@@ -1,6 +1,8 @@
 /** Writes among each other. */
+
 import { mov32 } from '../../../guest/bytes.ts';
 import type { Check } from '../../check.ts';
+import { writeIcr2Ecx } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { firstOnes, sameRows } from '../../kit/forwarded-writes.ts';
 import { type LapicWrite, writeInstruction as write } from '../../kit/guests.ts';
@@ -68,14 +70,7 @@ export const writeChecks: Check[] = [
     async run(ctx) {
       const count = 32;
       const values = range(count).map((n) => nth(n).value);
-      const driver = await primed(ctx, [
-        mov32('ecx', count),
-        mov32('eax', values[0]!),
-        // again: mov [ICR2], eax; add eax, 0x01000000; dec ecx; jnz again
-        Uint8Array.of(0xa3, 0x10, 0x03, 0xe0, 0xfe),
-        Uint8Array.of(0x05, 0x00, 0x00, 0x00, 0x01),
-        Uint8Array.of(0x49, 0x75, 0xf3),
-      ]);
+      const driver = await primed(ctx, [mov32('ecx', count), mov32('eax', values[0]!), writeIcr2Ecx]);
       sameRows(
         'the values',
         firstOnes(writesIn(driver.untilDone())).map(({ value }) => value),

@@ -1,6 +1,18 @@
 /** That the instruction that writes makes no difference. */
-import { type Instruction, mov32, store32, write32 } from '../../../guest/bytes.ts';
+
+import { flat32, type Instruction, mov32, out8, store32, write32 } from '../../../guest/bytes.ts';
 import { type Check, table } from '../../check.ts';
+import {
+  movAtRax,
+  movMemoryEbx,
+  movntiMemoryEbx,
+  movsd,
+  orMemory,
+  popMemory,
+  push32,
+  stosd,
+  xchgMemoryEbx,
+} from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
 import { type ForwardedExit, forwardedExits, withoutRepeats, writeOf } from '../../kit/forwarded-writes.ts';
@@ -11,56 +23,53 @@ import { exitsOf, ICR2_ADDRESS, PRIME, PRIMED_PORT } from './forwarded.ts';
 
 const VALUE = 0x7700_0000;
 
-/** Where `movsd` takes its value from, in the program's own page: it is that instruction's operand. */
-const le32 = (value: number) => [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24];
-
 /** Instructions that write VALUE to ICR2, each in a way of its own. */
 const instructions: { word: string; what: string; code: (ram: number) => Instruction[] }[] = [
   {
     word: 'mov-register',
     what: 'mov from a register',
-    code: () => [mov32('ebx', VALUE), Uint8Array.of(0x89, 0x1d, ...le32(ICR2_ADDRESS))],
+    code: () => [mov32('ebx', VALUE), movMemoryEbx(ICR2_ADDRESS)],
   },
   { word: 'mov-eax', what: 'the short form of mov from eax', code: () => [mov32('eax', VALUE), store32(ICR2_ADDRESS)] },
   {
     word: 'stosd',
     what: 'stosd',
-    code: () => [mov32('edi', ICR2_ADDRESS), mov32('eax', VALUE), Uint8Array.of(0xab)],
+    code: () => [mov32('edi', ICR2_ADDRESS), mov32('eax', VALUE), stosd],
   },
   {
     word: 'movsd',
     what: 'movsd from memory',
-    code: (ram) => [write32(ram, VALUE), mov32('esi', ram), mov32('edi', ICR2_ADDRESS), Uint8Array.of(0xa5)],
+    code: (ram) => [write32(ram, VALUE), mov32('esi', ram), mov32('edi', ICR2_ADDRESS), movsd],
   },
   {
     word: 'push',
     what: 'push',
-    code: () => [mov32('esp', ICR2_ADDRESS + 4), Uint8Array.of(0x68, ...le32(VALUE))],
+    code: () => [mov32('esp', ICR2_ADDRESS + 4), push32(VALUE)],
   },
   {
     word: 'pop',
     what: 'pop to memory',
-    code: () => [Uint8Array.of(0x68, ...le32(VALUE)), Uint8Array.of(0x8f, 0x05, ...le32(ICR2_ADDRESS))],
+    code: () => [push32(VALUE), popMemory(ICR2_ADDRESS)],
   },
   {
     word: 'xchg',
     what: 'xchg, which reads and writes',
-    code: () => [mov32('ebx', VALUE), Uint8Array.of(0x87, 0x1d, ...le32(ICR2_ADDRESS))],
+    code: () => [mov32('ebx', VALUE), xchgMemoryEbx(ICR2_ADDRESS)],
   },
   {
     word: 'or',
     what: 'or, which reads and writes',
-    code: () => [Uint8Array.of(0x81, 0x0d, ...le32(ICR2_ADDRESS), ...le32(VALUE))],
+    code: () => [orMemory(ICR2_ADDRESS, VALUE)],
   },
   {
     word: 'movnti',
     what: 'movnti',
-    code: () => [mov32('ebx', VALUE), Uint8Array.of(0x0f, 0xc3, 0x1d, ...le32(ICR2_ADDRESS))],
+    code: () => [mov32('ebx', VALUE), movntiMemoryEbx(ICR2_ADDRESS)],
   },
 ];
 
-/** `mov eax, ICR2; mov dword [rax], VALUE; out DONE, al`, in 64-bit mode. */
-const longMode = Uint8Array.of(0xb8, ...le32(ICR2_ADDRESS), 0xc7, 0x00, ...le32(VALUE), 0xe6, DONE_PORT);
+/** A write of ICR2, and an exit behind it, in 64-bit mode. */
+const longMode = (value: number, port: number) => [mov32('eax', ICR2_ADDRESS), movAtRax(value), out8(port)];
 
 /** In the program's own memory, behind every program of this file. */
 const SCRATCH = 0x8000;
@@ -90,8 +99,8 @@ export const instructionChecks: Check[] = [
     needs: [forwarding],
     async run(ctx) {
       const machine = await ctx.machine({ apic: 'xapic' });
-      const first = [0xb8, ...le32(ICR2_ADDRESS), 0xc7, 0x00, ...le32(PRIME), 0xe6, PRIMED_PORT];
-      machine.vcpu(0).program({ mode: 'long64', bytes: Uint8Array.of(...first, ...longMode) });
+      const code = [...longMode(PRIME, PRIMED_PORT), ...longMode(VALUE, DONE_PORT)];
+      machine.vcpu(0).program({ mode: 'long64', bytes: flat32(...code).bytes });
       const driver = new Driver(ctx, machine);
       driver.until(PRIMED_PORT);
       const exits = forwardedExits(driver.untilDone());

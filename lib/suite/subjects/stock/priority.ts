@@ -1,13 +1,13 @@
 /** What TPR, priority and EOI keep waiting. */
+
 import { flat32, hlt, type Instruction, nop, out8, out8Value, sti, write32 } from '../../../guest/bytes.ts';
 import type { Machine } from '../../../script/machine/machine.ts';
 import type { Check } from '../../check.ts';
+import { iretd } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { at, DONE_PORT, runUntilDone } from '../../kit/guests.ts';
 import { hardwareVirtualization } from '../../kit/needs.ts';
 import { sendIcr } from '../../kit/senders.ts';
-
-const iretd: Instruction = Uint8Array.of(0xcf);
 
 /** An exit at which a vCPU is entered again: where KVM emulates guests, it takes interrupts there and in HLT alone. */
 const NEXT_PORT = 0x12;

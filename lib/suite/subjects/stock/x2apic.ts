@@ -1,7 +1,9 @@
 /** IPIs in x2APIC mode. */
+
 import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../../abi/apic/msr.ts';
 import { mov32, rdmsr, store32 } from '../../../guest/bytes.ts';
 import { type Check, table } from '../../check.ts';
+import { movEaxEdx } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { x2apic } from '../../kit/needs.ts';
 import { reached, runSender, words, writeMsr } from '../../kit/senders.ts';
@@ -49,7 +51,7 @@ export const x2apicChecks: Check[] = [
           mov32('ecx', X2APIC_ICR),
           rdmsr,
           store32(shared),
-          Uint8Array.of(0x89, 0xd0), // mov eax, edx
+          movEaxEdx,
           store32(shared + 4),
         ],
         X2,

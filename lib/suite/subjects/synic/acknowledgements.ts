@@ -1,4 +1,5 @@
 /** EOI, EOM and AutoEOI. */
+import { flat32, out8, spin } from '../../../guest/bytes.ts';
 import type { Machine } from '../../../script/machine/machine.ts';
 import type { ProgramOptions } from '../../../script/machine/vcpu.ts';
 import type { Check } from '../../check.ts';
@@ -26,8 +27,7 @@ const HANDLER_PORT = 0x13;
 
 function leaveAtOnce(vector: number): (machine: Machine) => ProgramOptions {
   return ({ memory, shared }) => {
-    // out HANDLER_PORT, al; jmp to itself
-    memory.write(shared, Uint8Array.of(0xe6, HANDLER_PORT, 0xeb, 0xfe));
+    memory.write(shared, flat32(out8(HANDLER_PORT), spin).bytes);
     return { handlers: { [vector]: shared } };
   };
 }

@@ -1,10 +1,12 @@
 /** A vCPU with SynIC, and what comes out of it. */
+
 import { encodeSint, hypervMsrs, SINTS, type Sint } from '../../../abi/hyperv.ts';
 import type { Exit } from '../../../exit/decode.ts';
 import { flat32, type Instruction, nop, out8 } from '../../../guest/bytes.ts';
 import { connectSints, type SintLine } from '../../../hyperv/sint-line.ts';
 import type { Machine, MachineOptions } from '../../../script/machine/machine.ts';
 import type { ProgramOptions } from '../../../script/machine/vcpu.ts';
+import { addEsp4, incMemory, iretd, skipTwoBytes } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
@@ -69,9 +71,7 @@ export const acknowledged = (line: SintLine) => Number(line.acknowledged?.read()
 /** Counts #GP at `shared` and goes on behind the instruction, which has two bytes: WRMSR. */
 export function countFaults({ memory, shared }: Machine): ProgramOptions {
   const at = shared + 0x100;
-  const [a, b, c, d] = [shared & 0xff, (shared >> 8) & 0xff, (shared >> 16) & 0xff, shared >>> 24];
-  // inc dword [shared]; add esp, 4; add dword [esp], 2; iretd
-  memory.write(at, Uint8Array.of(0xff, 0x05, a, b, c, d, 0x83, 0xc4, 0x04, 0x83, 0x04, 0x24, 0x02, 0xcf));
+  memory.write(at, flat32(incMemory(shared), addEsp4, skipTwoBytes, iretd).bytes);
   return { handlers: { 13: at } };
 }
 

@@ -1,6 +1,8 @@
 /** Messages that user space puts into the page. */
+
 import { flat32, read32, store32, write32 } from '../../../guest/bytes.ts';
 import type { Check } from '../../check.ts';
+import { jmpBack } from '../../kit/code.ts';
 import { runUntilDone } from '../../kit/guests.ts';
 import { words, writeMsr } from '../../kit/senders.ts';
 import { range } from '../../kit/writers.ts';
@@ -22,8 +24,8 @@ export const messageChecks: Check[] = [
       const open = [...writeMsr(SIMP, BigInt(page + 1)), ...setSint(sint, { vector: 0x52 })];
       // An interrupt is taken behind the port, before the message is read and its slot freed.
       const round = [pause, read32(slot + 16), store32(log), write32(slot, 0), ...writeMsr(EOM, 0n)];
-      const length = round.reduce((sum, { length: bytes }) => sum + bytes, 2);
-      machine.vcpu(0).program(flat32(...open, ...round, Uint8Array.of(0xeb, 0x100 - length)));
+      const length = round.reduce((sum, { length: bytes }) => sum + bytes, 0);
+      machine.vcpu(0).program(flat32(...open, ...round, jmpBack(length)));
       await runUntilDone(machine);
       const [line] = linesOf(ctx, machine, [sint]);
       for (const n of range(ROUNDS)) {

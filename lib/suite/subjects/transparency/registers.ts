@@ -1,16 +1,17 @@
 /** What makes no exit: every other register, every other size, every read. */
+
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters, readLapicRegister } from '../../../abi/apic/lapic.ts';
 import type { Exit } from '../../../exit/decode.ts';
-import { flat32, type Instruction, out8, read32, write16, write32 } from '../../../guest/bytes.ts';
+import { flat32, type Instruction, mov32, out8, read32, store32, write16, write32 } from '../../../guest/bytes.ts';
 import type { GuestCode } from '../../../guest/code.ts';
 import type { Check } from '../../check.ts';
+import { cmpMemory, movQwordAtRbx, read8, write8 } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { DONE_PORT, runUntilDone } from '../../kit/guests.ts';
 import { HOOK } from '../../kit/sources.ts';
 
 const BASE = APIC_DEFAULT_PHYS_BASE;
 const { ICR, ICR2, EOI, TPR, SVR } = lapicRegisters;
-const le = (value: number) => [...new Uint8Array(Uint32Array.of(value).buffer)];
 
 /** Runs a guest of vCPU 0 alone to its end: its exits before that, and what its local APIC holds then. */
 async function observe(ctx: CheckContext, code: GuestCode) {
@@ -72,8 +73,6 @@ const writes: Check[] = (
   run: (ctx) => expectNoExit(ctx, instructions),
 }));
 
-/** `mov byte [address], value`. */
-const write8 = (address: number, value: number) => Uint8Array.of(0xc6, 0x05, ...le(address), value);
 /** 32 bits or less at each of these offsets from ICR and from ICR2. */
 const unaligned = [4, 8, 12];
 
@@ -94,12 +93,8 @@ const sizes: Check[] = (
       '64-bit writes',
       {
         mode: 'long64',
-        bytes: Uint8Array.from([
-          ...[0xbb, ...le(BASE)], // mov ebx, BASE
-          ...[0x48, 0xc7, 0x83, ...le(ICR2), ...le(0x5500_0000)], // mov qword [rbx + ICR2], ...
-          ...[0x48, 0xc7, 0x83, ...le(ICR), ...le(0x4055)],
-          ...out8(DONE_PORT),
-        ]),
+        bytes: flat32(mov32('ebx', BASE), movQwordAtRbx(ICR2, 0x5500_0000), movQwordAtRbx(ICR, 0x4055), out8(DONE_PORT))
+          .bytes,
       } satisfies GuestCode,
     ],
   ] as const
@@ -114,14 +109,9 @@ const sizes: Check[] = (
   },
 }));
 
-/** `cmp dword [address], value`. */
-const compare = (address: number) => Uint8Array.of(0x81, 0x3d, ...le(address), ...le(0));
-/** `mov al, [address]`. */
-const read8 = (address: number) => Uint8Array.of(0xa0, ...le(address));
-
 const reads: Check[] = (
   [
-    ['icr', 'ICR2 and ICR', [ICR2, ICR].flatMap((offset) => [read32(BASE + offset), compare(BASE + offset)])],
+    ['icr', 'ICR2 and ICR', [ICR2, ICR].flatMap((offset) => [read32(BASE + offset), cmpMemory(BASE + offset, 0)])],
     [
       'icr-bytes',
       'single bytes of ICR2 and ICR',
@@ -146,7 +136,7 @@ const reads: Check[] = (
 const writeAndRead = (offset: number, value: number, to: number): Instruction[] => [
   write32(BASE + offset, value),
   read32(BASE + offset),
-  Uint8Array.of(0xa3, ...le(to)),
+  store32(to),
 ];
 
 /** A guest writes values and reads each back. */

@@ -1,10 +1,12 @@
 /** What an ICR write leaves alone: the rest of its vCPU, memory, the other vCPUs; and what is so at its exit. */
+
 import { lapicRegisters } from '../../../abi/apic/lapic.ts';
-import { flat32, hlt, nop, out8 } from '../../../guest/bytes.ts';
+import { flat32, hlt, nop, out8, sti } from '../../../guest/bytes.ts';
 import { PAGE_SIZE } from '../../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
 import type { Machine } from '../../../script/machine/machine.ts';
 import type { Check } from '../../check.ts';
+import { iretd } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { DONE_PORT, icr, icr2, lapicWriter, writeInstruction } from '../../kit/guests.ts';
 import { hardwareVirtualization } from '../../kit/needs.ts';
@@ -188,14 +190,14 @@ export const stateChecks: readonly Check[] = [
       // Interrupts are on in the handler: only the vector in service holds the lower one back.
       const main = [writeInstruction(icr(0x4_4000 | 0x81)), nop, out8(DONE_PORT), hlt];
       const code = [
-        Uint8Array.of(0xfb), // sti
+        sti,
         writeInstruction(icr(0x4_4000 | 0x51)),
         nop,
         out8(inHandler),
         writeInstruction({ register: 'EOI', value: 0 }),
         nop,
         out8(inHandler),
-        Uint8Array.of(0xcf), // iret
+        iretd,
       ];
       const bytes = new Uint8Array(handler + 64).fill(0x90);
       bytes.set(Buffer.concat(main), 0);

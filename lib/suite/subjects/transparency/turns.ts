@@ -1,9 +1,11 @@
 /** vCPUs of one machine by turns, exit by exit: what is handled when does not depend on the scheduler then. */
+
 import { describeExit, type Exit } from '../../../exit/decode.ts';
 import { flat32, out8 } from '../../../guest/bytes.ts';
 import type { GuestCode } from '../../../guest/code.ts';
 import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
 import type { Machine } from '../../../script/machine/machine.ts';
+import { jmpBack } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
 
@@ -12,7 +14,7 @@ export const HERE_PORT = 0x12;
 const MOST_EXITS = 2048;
 
 /** Comes by HERE_PORT again and again; interrupts that wait are handled before that. */
-const waiter = flat32(out8(HERE_PORT), Uint8Array.of(0xeb, 0xfc));
+const waiter = flat32(out8(HERE_PORT), jmpBack(2));
 
 /** Gives vCPUs a guest that takes interrupts. */
 export function letTake(machine: Machine, ids: readonly number[]): void {

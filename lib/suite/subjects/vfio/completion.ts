@@ -1,8 +1,10 @@
 /** Who completes an IRQ: user space, or the EOI of the guest. */
-import { flat32, type Instruction, nop, out8, spin, sti, write32 } from '../../../guest/bytes.ts';
+
+import { flat32, nop, out8, spin, sti, write32 } from '../../../guest/bytes.ts';
 import type { VfioFiles } from '../../../kvm/vfio/bind.ts';
 import { INTX, lowerIntx, raiseIntx } from '../../../kvm/vfio/lab-function.ts';
 import type { Check } from '../../check.ts';
+import { iretd } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
 import { at, DONE_PORT } from '../../kit/guests.ts';
@@ -12,7 +14,6 @@ import { EXTENSION, event, forwarder, GSI, irq, opened, PATCH, takeLeftover } fr
 
 const VECTOR = 0x52;
 const [READY_PORT, TAKEN_PORT] = [OTHER_PORT, DONE_PORT];
-const iretd: Instruction = Uint8Array.of(0xcf);
 
 /** A guest that waits for the GSI, and the function whose INTx signals it. */
 async function receiver(ctx: CheckContext, forwarded: boolean) {
