@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { asm } from '../../../lib/index.ts';
 import { encodings } from '../../../lib/suite/kit/code.ts';
+import { forms } from '../../../lib/suite/subjects/transparency/forms.ts';
 import { root } from '../../support/command.ts';
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
@@ -13,6 +14,15 @@ for (const { mode, text, bytes } of encodings)
   test(`${mode}: ${text.replace(/\s+/g, ' ')}`, () => {
     assert.equal(hex(bytes), hex(asm[mode](text).bytes));
   });
+
+for (const { word, bits, bytes, nasm } of forms)
+  for (const width of bits)
+    test(`transparency.write.${word}, ${width} bits`, () => {
+      const [base, offset, value] = [0x8091_a000, 0x310, 0x4c5d_6e7f];
+      const [mode, register] = width === 64 ? (['long64', 'rbx'] as const) : (['flat32', 'ebx'] as const);
+      const text = nasm({ base: register, target: base + offset, offset, value }, width);
+      assert.equal(hex(Uint8Array.from(bytes({ base, offset, value }, width))), hex(asm[mode](text).bytes), text);
+    });
 
 test('no check has instructions as bytes of its own', () => {
   const subjects = join(root, 'lib/suite/subjects');

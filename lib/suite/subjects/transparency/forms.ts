@@ -16,6 +16,8 @@ interface Form {
   word: string;
   text: string;
   bits: readonly Bits[];
+  /** What its bytes say; `base` is the register. */
+  nasm(at: { base: string; target: number; offset: number; value: number }, bits: Bits): string;
   bytes(at: { base: number; offset: number; value: number }, bits: Bits): number[];
   /** What esp is before it, if it is no stack. */
   esp?(at: { target: number; source: number }): number;
@@ -26,36 +28,71 @@ const BOTH = [32, 64] as const;
 /** ModRM and displacement: `[ebx + offset]`, with a register (or more of the opcode) in its middle. */
 const atEbx = (middle: number, offset: number) => [0x83 | (middle << 3), ...le(offset)];
 
-const forms: readonly Form[] = [
+export const forms: readonly Form[] = [
   {
     word: 'mov-immediate',
     text: 'MOV of an immediate',
     bits: BOTH,
+    nasm: ({ base, offset, value }) => `mov dword [${base} + ${offset}], ${value}`,
     bytes: ({ offset, value }) => [0xc7, ...atEbx(0, offset), ...le(value)],
   },
   {
     word: 'mov-register',
     text: 'MOV of a register',
     bits: BOTH,
+    nasm: ({ base, offset }) => `mov [${base} + ${offset}], eax`,
     bytes: ({ offset }) => [0x89, ...atEbx(0, offset)],
   },
   {
     word: 'mov-accumulator',
     text: 'MOV of the accumulator to an absolute address',
     bits: BOTH,
+    nasm: ({ target }, bits) => `mov [${bits === 64 ? 'qword ' : ''}${target}], eax`,
     bytes: ({ base, offset }, bits) => [0xa3, ...le(base + offset), ...(bits === 64 ? le(0) : [])],
   },
-  { word: 'xchg', text: 'XCHG', bits: BOTH, bytes: ({ offset }) => [0x87, ...atEbx(0, offset)] },
-  { word: 'and', text: 'AND', bits: BOTH, bytes: ({ offset, value }) => [0x81, ...atEbx(4, offset), ...le(value)] },
-  { word: 'or', text: 'OR', bits: BOTH, bytes: ({ offset, value }) => [0x81, ...atEbx(1, offset), ...le(value)] },
-  { word: 'inc', text: 'INC', bits: BOTH, bytes: ({ offset }) => [0xff, ...atEbx(0, offset)] },
-  { word: 'movs', text: 'MOVSD', bits: BOTH, bytes: () => [0xa5] },
-  { word: 'stos', text: 'STOSD', bits: BOTH, bytes: () => [0xab] },
-  { word: 'push', text: 'PUSH', bits: [32], bytes: () => [0x50], esp: ({ target }) => target + 4 },
+  {
+    word: 'xchg',
+    text: 'XCHG',
+    bits: BOTH,
+    nasm: ({ base, offset }) => `xchg [${base} + ${offset}], eax`,
+    bytes: ({ offset }) => [0x87, ...atEbx(0, offset)],
+  },
+  {
+    word: 'and',
+    text: 'AND',
+    bits: BOTH,
+    nasm: ({ base, offset, value }) => `and dword [${base} + ${offset}], ${value}`,
+    bytes: ({ offset, value }) => [0x81, ...atEbx(4, offset), ...le(value)],
+  },
+  {
+    word: 'or',
+    text: 'OR',
+    bits: BOTH,
+    nasm: ({ base, offset, value }) => `or dword [${base} + ${offset}], ${value}`,
+    bytes: ({ offset, value }) => [0x81, ...atEbx(1, offset), ...le(value)],
+  },
+  {
+    word: 'inc',
+    text: 'INC',
+    bits: BOTH,
+    nasm: ({ base, offset }) => `inc dword [${base} + ${offset}]`,
+    bytes: ({ offset }) => [0xff, ...atEbx(0, offset)],
+  },
+  { word: 'movs', text: 'MOVSD', bits: BOTH, nasm: () => 'movsd', bytes: () => [0xa5] },
+  { word: 'stos', text: 'STOSD', bits: BOTH, nasm: () => 'stosd', bytes: () => [0xab] },
+  {
+    word: 'push',
+    text: 'PUSH',
+    bits: [32],
+    nasm: () => 'push eax',
+    bytes: () => [0x50],
+    esp: ({ target }) => target + 4,
+  },
   {
     word: 'pop',
     text: 'POP',
     bits: [32],
+    nasm: ({ base, offset }) => `pop dword [${base} + ${offset}]`,
     bytes: ({ offset }) => [0x8f, ...atEbx(0, offset)],
     esp: ({ source }) => source,
   },
