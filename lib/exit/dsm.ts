@@ -1,21 +1,155 @@
-/** What the exits of DSM interrupt forwarding have in common. */
-import type { DsmExitName } from '../abi/dsm/profiles.ts';
-import type { DsmSendIrqExit, DsmX2IcrExit, Exit } from './exit.ts';
+/** The exits of DSM interrupt forwarding: their numbers and payloads are a profile's (abi/dsm). */
+import {
+  decodeIcr,
+  decodeIcr2,
+  decodeX2Icr,
+  describeIcr,
+  type Icr,
+  type Icr2,
+  type IcrCommand,
+  type X2Icr,
+} from '../abi/apic/icr.ts';
+import { lapicRegisterName, lapicRegisters } from '../abi/apic/lapic.ts';
+import type { DsmExitName, DsmPayload } from '../abi/dsm/profiles.ts';
+import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
+import { hex } from '../base/text.ts';
+import type { Named, Readable, WithRaw } from './family.ts';
 
-const names: ReadonlySet<string> = new Set<DsmExitName>([
-  'KVM_EXIT_DAPIC',
-  'KVM_EXIT_DSM_SEND_IRQ',
-  'KVM_EXIT_DSM_X2_ICR',
-  'KVM_EXIT_DSM_APIC_BASE',
-]);
+/** A guest wrote the xAPIC's ICR or ICR2; the IPI has been delivered locally as well. */
+export type DsmSendIrqExit = Named<'KVM_EXIT_DSM_SEND_IRQ'> & {
+  /** vcpu_id of the vCPU that wrote. */
+  id: number;
+  /** The register's byte offset. */
+  val: number;
+  /** The 32 bits that it wrote. */
+  val2: number;
+  /** Bits 31:24 of ICR2. Means nothing under a shorthand. */
+  destId: number;
+} & (
+    | { register: 'ICR'; icr: Icr; icr2?: undefined }
+    | { register: 'ICR2'; icr?: undefined; icr2: Icr2 }
+    | { register: null; icr?: undefined; icr2?: undefined }
+  );
+
+/** A guest wrote the x2APIC's ICR. */
+export interface DsmX2IcrExit extends Named<'KVM_EXIT_DSM_X2_ICR'> {
+  id: number;
+  data: bigint;
+  icr: X2Icr;
+}
+
+/** IA32_APIC_BASE of a vCPU was written. */
+export interface DsmApicBaseExit extends Named<'KVM_EXIT_DSM_APIC_BASE'> {
+  id: number;
+  host: boolean;
+  index: number;
+  data: bigint;
+}
+
+/**
+ * A guest accessed its APIC page: a number that the series reserves and gives no payload. The two fields are those of an
+ * ancestor, and of the lab kernel's extension; what another kernel puts there is for it to say.
+ */
+export interface DapicExit extends Named<'KVM_EXIT_DAPIC'>, WithRaw {
+  /** vcpu_id of the vCPU that accessed. */
+  localCpuid: number;
+  /** Where in the page, in bytes. */
+  offset: number;
+}
+
+export type DsmExits = DsmSendIrqExit | DsmX2IcrExit | DsmApicBaseExit | DapicExit;
+
+/** One exit of the series. */
+interface DsmKind<E, P> extends Readable<E> {
+  /** A decoder of this exit, whose payload has the layout that a profile gives it. */
+  decoder(payload: P): (view: DataView, reason: number) => E;
+}
+
+type DsmKinds = { readonly [N in DsmExitName]: DsmKind<Extract<DsmExits, Named<N>>, DsmPayload<N>> };
+
+/** One for each name that a profile has: without it, this does not compile. */
+export const dsmExits: DsmKinds = {
+  KVM_EXIT_DSM_SEND_IRQ: {
+    decoder({ fields }) {
+      return (view, reason) => {
+        const val = fields.val.read(view, RUN_UNION_OFFSET);
+        const val2 = fields.val2.read(view, RUN_UNION_OFFSET);
+        const id = fields.id.read(view, RUN_UNION_OFFSET);
+        const destId = fields.destId.read(view, RUN_UNION_OFFSET);
+        // Literals in full, here and in decodeIcr: object spread costs many times as much, and this is the hot exit.
+        const name = 'KVM_EXIT_DSM_SEND_IRQ';
+        if (val === lapicRegisters.ICR) {
+          return { name, reason, id, val, val2, destId, register: 'ICR', icr: decodeIcr(val2) };
+        }
+        if (val === lapicRegisters.ICR2) {
+          return { name, reason, id, val, val2, destId, register: 'ICR2', icr2: decodeIcr2(val2) };
+        }
+        return { name, reason, id, val, val2, destId, register: null };
+      };
+    },
+    text({ id, register, val, val2, destId, icr, icr2 }) {
+      const where = register ?? lapicRegisterName(val) ?? `register ${hex(val)}`;
+      const write = `vCPU ${id} wrote ${where} = ${hex(val2, 8)}`;
+      if (icr) return `${write} (${describeIcr(icr)})${target(icr, destId)}`;
+      // Whether the destination is an APIC id or a logical one is for the ICR to say.
+      return icr2 ? `${write} (destination ${hex(icr2.destination, 2)})` : write;
+    },
+    // ICR2's fields are `destId` and the reserved bits of `val2`.
+    json: ({ icr, icr2: _, ...exit }) => ({ ...exit, ...(icr && { icr: icrToJson(icr) }) }),
+    goesOnByItself: true,
+  },
+  KVM_EXIT_DSM_X2_ICR: {
+    decoder: (payload) => (view, reason) => {
+      const { id, data } = payload.read(view, RUN_UNION_OFFSET);
+      return { name: 'KVM_EXIT_DSM_X2_ICR', reason, id, data, icr: decodeX2Icr(data) };
+    },
+    text: ({ id, data, icr }) =>
+      `vCPU ${id} wrote x2APIC ICR = ${hex(data, 16)} (${describeIcr(icr)})${target(icr, icr.destination)}`,
+    json: ({ icr, ...exit }) => ({ ...exit, icr: icrToJson(icr) }),
+    goesOnByItself: true,
+  },
+  KVM_EXIT_DSM_APIC_BASE: {
+    decoder: (payload) => (view, reason) => ({
+      name: 'KVM_EXIT_DSM_APIC_BASE',
+      reason,
+      ...payload.read(view, RUN_UNION_OFFSET),
+    }),
+    text: ({ host, index, id, data }) =>
+      `${host ? 'the host' : 'the guest'} wrote MSR ${hex(index)} of vCPU ${id} = ${hex(data)}`,
+    goesOnByItself: true,
+  },
+  KVM_EXIT_DAPIC: {
+    decoder: (payload) => (view, reason) => ({
+      name: 'KVM_EXIT_DAPIC',
+      reason,
+      ...payload.read(view, RUN_UNION_OFFSET),
+      raw: copyUnion(view),
+    }),
+    text({ localCpuid, offset }) {
+      const register = lapicRegisterName(offset);
+      return `vCPU ${localCpuid} accessed its APIC page at ${hex(offset, 3)}${register ? ` (${register})` : ''}`;
+    },
+    goesOnByItself: true,
+  },
+};
+
+/** Under a shorthand the destination field means nothing, so it is not named. */
+function target(icr: IcrCommand, destination: number): string {
+  if (icr.shorthand !== 'none') return '';
+  return icr.destinationMode === 'logical' ? ` for logical id ${hex(destination)}` : ` for APIC id ${destination}`;
+}
+
+function icrToJson({ vector, deliveryMode, destinationMode, level, trigger, shorthand }: IcrCommand): object {
+  return { vector, deliveryMode, destinationMode, level, trigger, shorthand };
+}
 
 /** Whether the exit is one of the series, of whatever profile. */
-export function isDsmExit(exit: Exit): boolean {
-  return names.has(exit.name);
+export function isDsmExit(exit: Named<string>): boolean {
+  return Object.hasOwn(dsmExits, exit.name);
 }
 
 /** The exits that are a guest's write of its ICR: the xAPIC's (ICR or ICR2), and the x2APIC's. */
-export const icrWriteExits = ['KVM_EXIT_DSM_SEND_IRQ', 'KVM_EXIT_DSM_X2_ICR'] as const;
+export const icrWriteExits = ['KVM_EXIT_DSM_SEND_IRQ', 'KVM_EXIT_DSM_X2_ICR'] as const satisfies readonly DsmExitName[];
 
 /** True for the name of an exit that is an ICR write. */
 export function isIcrWriteName(name: unknown): boolean {
@@ -23,6 +157,6 @@ export function isIcrWriteName(name: unknown): boolean {
 }
 
 /** Whether the exit is a forwarded ICR write: one of ICR or ICR2, or of the x2APIC's ICR. */
-export function isForwardedIcrWrite(exit: Exit): exit is DsmSendIrqExit | DsmX2IcrExit {
-  return exit.name === 'KVM_EXIT_DSM_SEND_IRQ' ? exit.register !== null : exit.name === 'KVM_EXIT_DSM_X2_ICR';
+export function isForwardedIcrWrite(exit: Named<string>): exit is DsmSendIrqExit | DsmX2IcrExit {
+  return isIcrWriteName(exit.name) && (exit as DsmSendIrqExit).register !== null;
 }

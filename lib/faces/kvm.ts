@@ -12,7 +12,10 @@ export {
   KvmDsmError,
   UnsupportedError,
 } from '../base/errors.ts';
-export { decodeExit, describeExit, type Exit, type ExitName, type ExitOf, exitToJson } from '../exit/decode.ts';
+export { decodeExit } from '../exit/decode.ts';
+export type { Exit, ExitName, ExitOf } from '../exit/exit.ts';
+export { exitToJson } from '../exit/json.ts';
+export { describeExit } from '../exit/text.ts';
 export { apicvParameter } from '../host/apicv-parameter.ts';
 export { emulatesGuests } from '../host/emulation.ts';
 export { connectSints, type SintEnd, SintLine, type SintLineOptions } from '../hyperv/sint-line.ts';

@@ -2,7 +2,7 @@
  * What a guest tells the host: a 4-byte `out` of eax to one of these ports. No in-kernel device of KVM has them, so that
  * each such `out` leaves the guest as KVM_EXIT_IO. The snippets write these; a script may as well, by hand.
  */
-import type { Exit } from '../exit/decode.ts';
+import type { Exit } from '../exit/exit.ts';
 
 export const guestPorts = {
   /** eax: the sync point's number. */

@@ -18,7 +18,7 @@ import {
 import { checkChoice, checkInstance, checkInteger, checkObject } from '../base/check.ts';
 import { EINVAL } from '../base/errno.ts';
 import { ArgumentError, UnsupportedError } from '../base/errors.ts';
-import type { Exit } from '../exit/decode.ts';
+import type { Exit } from '../exit/exit.ts';
 import { NoIrqchipError } from '../kvm/errors.ts';
 import { PAGE_SIZE } from '../kvm/guest-memory.ts';
 import { Vcpu } from '../kvm/vcpu/vcpu.ts';

@@ -8,15 +8,10 @@ import {
 } from '../abi/kvm/exit-reason.ts';
 import { KVM_IRQ_ROUTING_HV_SINT, kvmIrqRoutingEntry, kvmIrqRoutingHvSint } from '../abi/kvm/index.ts';
 import { ioctls } from '../abi/kvm/ioctl.ts';
-import {
-  HYPERV_BODY_OFFSET,
-  RUN_UNION_OFFSET,
-  runHypervHcall,
-  runHypervSyndbg,
-  runHypervSynic,
-} from '../abi/kvm/kvm-run.ts';
+import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
 import { UnsupportedError } from '../base/errors.ts';
-import { describeExit } from '../exit/decode.ts';
+import { HYPERV_BODY_OFFSET, runHypervHcall, runHypervSyndbg, runHypervSynic } from '../exit/hyperv.ts';
+import { describeExit } from '../exit/text.ts';
 import { mov32, wrmsr } from '../guest/bytes.ts';
 import { Synic } from '../hyperv/synic.ts';
 import { hypervCpuid } from '../kvm/cpuid.ts';

@@ -3,7 +3,7 @@ import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../abi/apic/lapic.ts';
 import type { DsmProfile } from '../abi/dsm/profiles.ts';
 import { checkInstance, checkObject } from '../base/check.ts';
 import { UnsupportedError } from '../base/errors.ts';
-import { describeExit } from '../exit/decode.ts';
+import { describeExit } from '../exit/text.ts';
 import { write32 } from '../guest/bytes.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import { PROBE_DONE_PORT, runTinyGuest, withTinyVm } from './tiny-vm.ts';

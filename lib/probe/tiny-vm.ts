@@ -1,6 +1,6 @@
 /** The VM of a probe: one vCPU, some memory from address 0, and a guest of few instructions. */
 import type { DsmProfile } from '../abi/dsm/profiles.ts';
-import type { Exit } from '../exit/decode.ts';
+import type { Exit } from '../exit/exit.ts';
 import { flat32, type Instruction, out8 } from '../guest/bytes.ts';
 import { enterFlat32 } from '../guest/enter-flat32.ts';
 import type { Cpuid } from '../kvm/cpuid.ts';

@@ -1,5 +1,5 @@
 /** What a trace is made of: each exit of a machine's vCPUs, and each act of its host, as data. */
-import type { Exit } from '../exit/decode.ts';
+import type { Exit } from '../exit/exit.ts';
 import type { GuestFault } from '../guest/fault.ts';
 import type { GuestWord } from '../guest/protocol.ts';
 import type { VmAct } from '../kvm/vm/acts.ts';

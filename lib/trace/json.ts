@@ -1,6 +1,6 @@
 /** Events of a trace as lines of JSON. */
 import { type JsonValue, toJson } from '../base/json.ts';
-import { exitToJson } from '../exit/decode.ts';
+import { exitToJson } from '../exit/json.ts';
 import { isExit, type TraceEvent } from './event.ts';
 
 /** One event of a trace as `kvm-dsm run --json` has it: numbers of 64 bits in hexadecimal, bytes likewise. */

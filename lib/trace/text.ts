@@ -1,7 +1,7 @@
 /** Events of a trace in words. */
 import { lapicRegisterName } from '../abi/apic/lapic.ts';
 import { hex, plural } from '../base/text.ts';
-import { describeExit } from '../exit/decode.ts';
+import { describeExit } from '../exit/text.ts';
 import { describeFault, type GuestFault } from '../guest/fault.ts';
 import type { GuestWord } from '../guest/protocol.ts';
 import type { IrqLineStatus } from '../kvm/vm/acts.ts';

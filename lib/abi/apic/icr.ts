@@ -96,11 +96,18 @@ export function decodeIcr2(value: number): Icr2 {
 export function decodeX2Icr(value: bigint): X2Icr {
   if (typeof value !== 'bigint') refuse('value', value, 'a bigint');
   const low = Number(value & 0xffff_ffffn);
-  const { deliveryStatus: _, ...command } = decodeIcr(low);
+  const { vector, deliveryMode, destinationMode, level, trigger, shorthand } = decodeIcr(low);
+  const destination = Number((value >> 32n) & 0xffff_ffffn);
+  // In full: object rest costs a hundred times as much.
   return {
-    ...command,
-    destination: Number((value >> 32n) & 0xffff_ffffn),
+    vector,
+    deliveryMode,
+    destinationMode,
+    level,
+    trigger,
+    shorthand,
     reserved: (low & X2_ICR_RESERVED) >>> 0,
+    destination,
   };
 }
 

@@ -3,12 +3,23 @@ import { checkFunction, checkInteger, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { show } from '../../base/text.ts';
 import { rfcV2 } from './rfc-v2.ts';
-import type { DsmExitName, DsmIoctlName, DsmProfile } from './types.ts';
+import type { DsmExit, DsmIoctlName, DsmProfile } from './types.ts';
 
 export type * from './types.ts';
 
+const all = [rfcV2] as const;
+
+type AllExits = (typeof all)[number]['exits'];
+type NamesOf<Exits> = Exits extends unknown ? keyof Exits : never;
+type PayloadIn<Exits, N extends string> = Exits extends Readonly<Record<N, DsmExit<infer P>>> ? P : never;
+
+/** Every exit that some profile has. */
+export type DsmExitName = NamesOf<AllExits>;
+/** The layout of its payload. */
+export type DsmPayload<N extends DsmExitName> = PayloadIn<AllExits, N>;
+
 /** Every profile there is, by name. */
-export const profiles: ReadonlyMap<string, DsmProfile> = new Map([[rfcV2.name, rfcV2]]);
+export const profiles: ReadonlyMap<string, DsmProfile> = new Map(all.map((profile) => [profile.name, profile]));
 
 /** The profile that is used where none is named. */
 export const defaultProfile: DsmProfile = rfcV2;
@@ -19,10 +30,11 @@ const checked = new WeakSet<object>([defaultProfile]);
 export function checkProfile(profile: DsmProfile): DsmProfile {
   if (checked.has(profile)) return profile;
   const exits = checkObject('profile.exits', checkObject('profile', profile).exits);
-  for (const name of Object.keys(defaultProfile.exits) as DsmExitName[])
+  const named: Readonly<Record<string, { readonly reason: number }>> = exits;
+  for (const name of new Set([...Object.keys(defaultProfile.exits), ...Object.keys(exits)]))
     checkInteger(
       `profile.exits.${name}.reason`,
-      checkObject(`profile.exits.${name}`, exits[name]).reason,
+      checkObject(`profile.exits.${name}`, named[name]!).reason,
       0,
       0xffff_ffff,
     );
@@ -52,8 +64,6 @@ export function profileByName(name: string): DsmProfile {
 
 /** The name that a profile gives an exit reason, or `undefined`. */
 export function dsmExitName(profile: DsmProfile, reason: number): DsmExitName | undefined {
-  for (const name of Object.keys(profile.exits) as DsmExitName[]) {
-    if (profile.exits[name].reason === reason) return name;
-  }
-  return undefined;
+  const exits: Readonly<Partial<Record<DsmExitName, { readonly reason: number }>>> = profile.exits;
+  return (Object.keys(exits) as DsmExitName[]).find((name) => exits[name]?.reason === reason);
 }

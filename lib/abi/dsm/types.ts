@@ -88,18 +88,21 @@ export interface DsmApicBaseArg {
   data: bigint;
 }
 
-/** The numbers and layouts of one version of the series. */
-export interface DsmProfile {
+/** The exits that every profile has. */
+export type DsmExits = {
+  readonly KVM_EXIT_DAPIC: DsmExit<Layout<Dapic>>;
+  readonly KVM_EXIT_DSM_SEND_IRQ: DsmExit<Layout<LapicIrq>>;
+  readonly KVM_EXIT_DSM_X2_ICR: DsmExit<Layout<X2apic>>;
+  readonly KVM_EXIT_DSM_APIC_BASE: DsmExit<Layout<X2msrBase>>;
+};
+
+/** The numbers and layouts of one version of the series; `More` are exits that it has besides. */
+export interface DsmProfile<More = unknown> {
   /** What `--profile` takes. */
   readonly name: string;
   /** One line for people. */
   readonly title: string;
-  readonly exits: {
-    readonly KVM_EXIT_DAPIC: DsmExit<Layout<Dapic>>;
-    readonly KVM_EXIT_DSM_SEND_IRQ: DsmExit<Layout<LapicIrq>>;
-    readonly KVM_EXIT_DSM_X2_ICR: DsmExit<Layout<X2apic>>;
-    readonly KVM_EXIT_DSM_APIC_BASE: DsmExit<Layout<X2msrBase>>;
-  };
+  readonly exits: DsmExits & More;
   readonly ioctls: {
     readonly KVM_DSM_IPI: DsmRequest<DsmIpiArg>;
     readonly KVM_DSM_X2APIC: DsmRequest<DsmX2apicArg>;
@@ -109,5 +112,4 @@ export interface DsmProfile {
   readonly requests: Readonly<Record<keyof DsmProfile['ioctls'], number>>;
 }
 
-export type DsmExitName = keyof DsmProfile['exits'];
 export type DsmIoctlName = keyof DsmProfile['ioctls'];

@@ -1,4 +1,5 @@
 /** kvm_run.exit_reason and the numbers inside the exits. Source: include/uapi/linux/kvm.h, up to Linux 7.0. */
+import { namesByNumber } from '../names.ts';
 
 /** Every exit reason of mainline, those of other architectures included. DSM's are in the profiles under dsm/. */
 export const exitReasons = {
@@ -49,11 +50,11 @@ export const exitReasons = {
 } as const;
 export type ExitReasonName = keyof typeof exitReasons;
 
-const names = Object.keys(exitReasons) as ExitReasonName[];
+const names = namesByNumber(exitReasons);
 
 /** The kernel's name of a mainline exit reason, or `undefined`: a number may still be one of a DSM profile. */
 export function exitReasonName(reason: number): ExitReasonName | undefined {
-  return names[reason];
+  return names.get(reason);
 }
 
 /** `direction` of KVM_EXIT_IO. */
@@ -116,15 +117,15 @@ export const TDVMCALL_GET_TD_VM_CALL_INFO = 0x1_0000;
 export const TDVMCALL_GET_QUOTE = 0x1_0002;
 export const TDVMCALL_SETUP_EVENT_NOTIFY_INTERRUPT = 0x1_0004;
 
-const internalErrorNames = Object.keys(internalErrors) as InternalErrorName[];
-const systemEventNames = Object.keys(systemEvents) as SystemEventName[];
+const internalErrorNames = namesByNumber(internalErrors);
+const systemEventNames = namesByNumber(systemEvents);
 
 /** The kernel's name of a suberror, or `undefined`. */
 export function internalErrorName(suberror: number): InternalErrorName | undefined {
-  return internalErrorNames[suberror - 1];
+  return internalErrorNames.get(suberror);
 }
 
 /** The kernel's name of a system event's type, or `undefined`. */
 export function systemEventName(type: number): SystemEventName | undefined {
-  return systemEventNames[type - 1];
+  return systemEventNames.get(type);
 }

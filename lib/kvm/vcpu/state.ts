@@ -2,20 +2,17 @@ import type { capabilities } from '../../abi/kvm/capability.ts';
 import { exitReasons, KVM_EXIT_HYPERV_HCALL, KVM_EXIT_HYPERV_SYNDBG } from '../../abi/kvm/exit-reason.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import {
-  HYPERV_BODY_OFFSET,
   KVM_SYNC_X86_EVENTS,
   KVM_SYNC_X86_REGS,
   KVM_SYNC_X86_SREGS,
   KvmRunView,
   type KvmSyncRegs,
   RUN_UNION_OFFSET,
-  runHyperv,
-  runHypervHcall,
-  runHypervSyndbg,
-  runMsr,
 } from '../../abi/kvm/kvm-run.ts';
 import { checkObject, checkU64 } from '../../base/check.ts';
 import { IoctlError, UnsupportedError } from '../../base/errors.ts';
+import { HYPERV_BODY_OFFSET, runHyperv, runHypervHcall, runHypervSyndbg } from '../../exit/hyperv.ts';
+import { runMsr } from '../../exit/msr.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr, handleSetAttr } from '../device.ts';
 import { type EnabledCap, encodeEnableCap } from '../enable-cap.ts';
 import { settleVcpu } from '../native.ts';

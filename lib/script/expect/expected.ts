@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { vectorIn, vectorName } from '../../abi/exceptions.ts';
 import { checkObject, checkText } from '../../base/check.ts';
 import { hex } from '../../base/text.ts';
-import type { Exit } from '../../exit/decode.ts';
+import type { Exit } from '../../exit/exit.ts';
 import type { TraceExit } from '../../trace/event.ts';
 
 type DeepPartial<T> = T extends object ? { [K in keyof T]?: DeepPartial<T[K]> } : T;

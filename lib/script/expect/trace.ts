@@ -1,6 +1,6 @@
 import { checkInteger, checkList, checkText } from '../../base/check.ts';
 import { plural } from '../../base/text.ts';
-import type { Exit } from '../../exit/decode.ts';
+import type { Exit } from '../../exit/exit.ts';
 import { isExit, type TraceEvent, type TraceExit } from '../../trace/event.ts';
 import { describeEvent } from '../../trace/text.ts';
 import { ExpectationError } from '../errors.ts';

@@ -1,4 +1,4 @@
-import type { Exit } from '../../exit/decode.ts';
+import type { Exit } from '../../exit/exit.ts';
 import { readFault } from '../../guest/fault.ts';
 import { readWord } from '../../guest/protocol.ts';
 import type { GuestMemory } from '../../kvm/guest-memory.ts';

@@ -1,6 +1,6 @@
 /** What a run of vCPUs, on this thread or on theirs, asks of the machine that it belongs to. */
 import type { RunBudget } from '../../base/budget.ts';
-import type { Exit } from '../../exit/decode.ts';
+import type { Exit } from '../../exit/exit.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 
 export interface RunHooks {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeLapic } from '../../abi/apic/lapic.ts';
 import { mpStates, RFLAGS_IF } from '../../abi/kvm/index.ts';
-import type { Exit } from '../../exit/decode.ts';
+import type { Exit } from '../../exit/exit.ts';
 import type { VcpuRun } from '../../kvm/vcpu/run/run.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { RunHooks } from './run-hooks.ts';

@@ -3,7 +3,7 @@ import { checkObject } from '../../base/check.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../base/duration.ts';
 import { EIO } from '../../base/errno.ts';
 import { ArgumentError, DeadlineError, IoctlError, type KvmDsmError } from '../../base/errors.ts';
-import type { Exit } from '../../exit/decode.ts';
+import type { Exit } from '../../exit/exit.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { TraceExit } from '../../trace/event.ts';
 import { GuestAssertionError, GuestFailureError, GuestFaultError } from '../errors.ts';

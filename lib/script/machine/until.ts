@@ -2,7 +2,7 @@ import { vectorIn, vectorName } from '../../abi/exceptions.ts';
 import { checkChoice, checkInteger, checkObject, checkText } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { show } from '../../base/text.ts';
-import type { Exit } from '../../exit/decode.ts';
+import type { Exit } from '../../exit/exit.ts';
 import type { TraceExit } from '../../trace/event.ts';
 
 /**

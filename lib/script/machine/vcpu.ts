@@ -1,6 +1,6 @@
 import { checkInteger } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
-import type { Exit } from '../../exit/decode.ts';
+import type { Exit } from '../../exit/exit.ts';
 import type { GuestCode } from '../../guest/code.ts';
 import type { Synic } from '../../hyperv/synic.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';

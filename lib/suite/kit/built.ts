@@ -1,6 +1,7 @@
 import type { LapicRegisterName } from '../../abi/apic/lapic.ts';
 import { mpStates } from '../../abi/kvm/index.ts';
-import { describeExit, type Exit } from '../../exit/decode.ts';
+import type { Exit } from '../../exit/exit.ts';
+import { describeExit } from '../../exit/text.ts';
 import { bytesAt, type GuestCode } from '../../guest/code.ts';
 import { enterFlat32 } from '../../guest/enter-flat32.ts';
 import { apicvParameter } from '../../host/apicv-parameter.ts';

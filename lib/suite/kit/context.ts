@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { IoctlError, KvmDsmError } from '../../base/errors.ts';
-import { describeExit, type Exit } from '../../exit/decode.ts';
+import type { Exit } from '../../exit/exit.ts';
+import { describeExit } from '../../exit/text.ts';
 import { Kvm } from '../../kvm/kvm.ts';
 import { type Machine, type MachineOptions, machine } from '../../script/machine/machine.ts';
 import { Random } from '../../script/random.ts';

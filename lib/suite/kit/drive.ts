@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { describeExit, type Exit } from '../../exit/decode.ts';
+import type { Exit } from '../../exit/exit.ts';
+import { describeExit } from '../../exit/text.ts';
 import { guestPorts } from '../../guest/protocol.ts';
 import type { VcpuRun } from '../../kvm/vcpu/run/run.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';

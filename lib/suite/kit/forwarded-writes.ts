@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { lapicRegisters } from '../../abi/apic/lapic.ts';
-import type { Exit, ExitOf } from '../../exit/decode.ts';
+import type { Exit, ExitOf } from '../../exit/exit.ts';
 import { CheckError } from '../errors.ts';
 
 export type ForwardedExit = ExitOf<'KVM_EXIT_DSM_SEND_IRQ'>;

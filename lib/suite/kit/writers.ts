@@ -1,6 +1,6 @@
 /** Guests that write ICR and ICR2, each time another value, and what came out of them. */
 import { encodeIcr, encodeIcr2 } from '../../abi/apic/icr.ts';
-import type { Exit } from '../../exit/decode.ts';
+import type { Exit } from '../../exit/exit.ts';
 import { flat32, type Instruction, out8 } from '../../guest/bytes.ts';
 import type { Machine, MachineOptions } from '../../script/machine/machine.ts';
 import type { ProgramOptions } from '../../script/machine/vcpu.ts';

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { decodeIcr, decodeIcr2, decodeX2Icr } from '../../../lib/abi/apic/icr.ts';
 import { describeDestination, describeIpi, describeSender } from '../../../lib/apic/describe.ts';
 import { type Ipi, ipiHeld, ipiOf, ipiOfMsi } from '../../../lib/apic/ipi.ts';
-import type { Exit } from '../../../lib/exit/decode.ts';
+import type { Exit } from '../../../lib/exit/exit.ts';
 
 const xapicWrite = (val2: number, destId: number): Exit => ({
   name: 'KVM_EXIT_DSM_SEND_IRQ',

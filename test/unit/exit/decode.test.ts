@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { rfcV2 } from '../../../lib/abi/dsm/rfc-v2.ts';
 import { exitReasons } from '../../../lib/abi/kvm/exit-reason.ts';
-import * as run from '../../../lib/abi/kvm/kvm-run.ts';
 import { ArgumentError } from '../../../lib/base/errors.ts';
-import { decodeExit, type Exit, type ExitOf } from '../../../lib/exit/decode.ts';
+import { decodeExit } from '../../../lib/exit/decode.ts';
+import type { Exit, ExitOf } from '../../../lib/exit/exit.ts';
 import { PIO_DATA_OFFSET, page, pageWith } from './exit-page.ts';
+import * as run from './layouts.ts';
 
 const { KVM_EXIT_DSM_SEND_IRQ, KVM_EXIT_DSM_X2_ICR, KVM_EXIT_DSM_APIC_BASE } = rfcV2.exits;
 
@@ -88,6 +89,20 @@ test("a profile's numbers are its own, and go before mainline's", () => {
   assert.equal(decodeExit(page(41), moved).name, 'KVM_EXIT_DSM_SEND_IRQ');
   assert.equal(decodeExit(page(41)).name, 'KVM_EXIT_ARM_SEA');
   assert.equal(decodeExit(page(45), moved).name, 'unrecognized');
+  const high = {
+    ...rfcV2,
+    exits: { ...rfcV2.exits, KVM_EXIT_DSM_SEND_IRQ: { ...KVM_EXIT_DSM_SEND_IRQ, reason: 0xffff_fffe } },
+  };
+  assert.equal(decodeExit(page(0xffff_fffe), high).name, 'KVM_EXIT_DSM_SEND_IRQ');
+  assert.equal(decodeExit(page(0xffff_fffe)).name, 'unrecognized');
+});
+
+test('what is no profile is refused, and changes nothing', () => {
+  for (const wrong of [null, 'rfc-v2', {}, { exits: {} }] as unknown as (typeof rfcV2)[])
+    assert.throws(() => decodeExit(page(45), wrong), ArgumentError);
+  const stray = { ...rfcV2, exits: { ...rfcV2.exits, KVM_EXIT_OF_NOBODY: { reason: 5 } } };
+  assert.equal(decodeExit(page(5), stray).name, 'KVM_EXIT_HLT', 'an exit that nobody decodes leaves the number alone');
+  assert.equal(decodeExit(page(45)).name, 'KVM_EXIT_DSM_SEND_IRQ');
 });
 
 test('KVM_EXIT_IO: the data come from the PIO page', () => {

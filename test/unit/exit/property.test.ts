@@ -3,8 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { rfcV2 } from '../../../lib/abi/dsm/rfc-v2.ts';
-import { RUN_UNION_OFFSET, runIo } from '../../../lib/abi/kvm/kvm-run.ts';
-import { decodeExit, describeExit, type Exit, exitToJson } from '../../../lib/exit/decode.ts';
+import { RUN_UNION_OFFSET } from '../../../lib/abi/kvm/kvm-run.ts';
+import { decodeExit } from '../../../lib/exit/decode.ts';
+import type { Exit } from '../../../lib/exit/exit.ts';
+import { runIo } from '../../../lib/exit/io.ts';
+import { exitToJson } from '../../../lib/exit/json.ts';
+import { describeExit } from '../../../lib/exit/text.ts';
 import { page, pageWith } from './exit-page.ts';
 
 const unions = fc.uint8Array({ minLength: 256, maxLength: 256 }).map((bytes) => new Uint8Array(bytes));

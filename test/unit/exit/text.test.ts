@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { rfcV2 } from '../../../lib/abi/dsm/rfc-v2.ts';
-import * as run from '../../../lib/abi/kvm/kvm-run.ts';
-import { decodeExit, describeExit, exitToJson } from '../../../lib/exit/decode.ts';
+import { decodeExit } from '../../../lib/exit/decode.ts';
+import { exitToJson } from '../../../lib/exit/json.ts';
+import { describeExit } from '../../../lib/exit/text.ts';
 import { page, pageWith } from './exit-page.ts';
+import * as run from './layouts.ts';
 
 const { KVM_EXIT_DAPIC, KVM_EXIT_DSM_SEND_IRQ, KVM_EXIT_DSM_X2_ICR, KVM_EXIT_DSM_APIC_BASE } = rfcV2.exits;
 

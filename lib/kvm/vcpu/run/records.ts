@@ -1,10 +1,13 @@
 import type { DsmProfile } from '../../../abi/dsm/profiles.ts';
 import { exitReasons } from '../../../abi/kvm/exit-reason.ts';
-import { RUN_UNION_OFFSET, RUN_UNION_SIZE, runIo } from '../../../abi/kvm/kvm-run.ts';
+import { RUN_UNION_OFFSET, RUN_UNION_SIZE } from '../../../abi/kvm/kvm-run.ts';
 import { checkFunction, checkList, checkObject } from '../../../base/check.ts';
 import { ArgumentError } from '../../../base/errors.ts';
 import { show } from '../../../base/text.ts';
-import { decodeExit, type Exit, type ExitName } from '../../../exit/decode.ts';
+import { decodeExit } from '../../../exit/decode.ts';
+import type { Exit, ExitName } from '../../../exit/exit.ts';
+import { runIo } from '../../../exit/io.ts';
+import { goesOnByItself } from '../../../exit/kinds.ts';
 import type { NativeRecordPlan } from '../../native.ts';
 
 /**
@@ -42,21 +45,6 @@ export interface RecordedExit {
 const HEADER_SIZE = 32;
 const FLAG_RIP = 1;
 
-/** Those whose answer, or whose end, is the caller's to decide; and KVM_EXIT_SET_TPR, whose payload is not in the union. */
-const notForRecords = new Set<number>([
-  exitReasons.KVM_EXIT_UNKNOWN,
-  exitReasons.KVM_EXIT_SHUTDOWN,
-  exitReasons.KVM_EXIT_FAIL_ENTRY,
-  exitReasons.KVM_EXIT_INTERNAL_ERROR,
-  exitReasons.KVM_EXIT_SET_TPR,
-  exitReasons.KVM_EXIT_HYPERCALL,
-  exitReasons.KVM_EXIT_X86_RDMSR,
-  exitReasons.KVM_EXIT_XEN,
-  exitReasons.KVM_EXIT_MEMORY_FAULT,
-  exitReasons.KVM_EXIT_TDX,
-  exitReasons.KVM_EXIT_SNP_REQ_CERTS,
-]);
-
 /** Checks the options. Throws ArgumentError. */
 export function recordPlan(options: RecordOptions, profile: DsmProfile, rip: boolean): NativeRecordPlan {
   checkFunction('onRecords', checkObject('record', options).onRecords);
@@ -82,7 +70,7 @@ function reasonOf(exit: ExitName | number, profile: DsmProfile): number {
   if (reason === undefined)
     throw new ArgumentError('exits', `${show(exit)} is not the name of an exit with a number`, 'Give its number.');
   inRange('exits', reason, 0, 255);
-  if (notForRecords.has(reason))
+  if (!goesOnByItself(reason, profile))
     throw new ArgumentError(
       'exits',
       `${exit} cannot be recorded: the guest does not go on by itself after it`,

@@ -1,6 +1,6 @@
 /** Machines with some of the exits on, and what comes out of them. */
 import { encodeX2Icr } from '../../../abi/apic/icr.ts';
-import type { Exit, ExitName, ExitOf } from '../../../exit/decode.ts';
+import type { Exit, ExitName, ExitOf } from '../../../exit/exit.ts';
 import { flat32, hlt, type Instruction, mov32, out8, wrmsr } from '../../../guest/bytes.ts';
 import { enableReservedExits, type ReservedExitName } from '../../../probe/reserved-exits.ts';
 import type { Machine, MachineOptions } from '../../../script/machine/machine.ts';

@@ -3,7 +3,7 @@
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../../abi/apic/lapic.ts';
 import { IA32_APIC_BASE } from '../../../abi/apic/msr.ts';
 import { KVM_X86_QUIRK_LAPIC_MMIO_HOLE } from '../../../abi/kvm/capability.ts';
-import type { Exit } from '../../../exit/decode.ts';
+import type { Exit } from '../../../exit/exit.ts';
 import { flat32, type Instruction, mov32, out8, rdmsr, write32, wrmsr } from '../../../guest/bytes.ts';
 import type { Machine, MachineOptions } from '../../../script/machine/machine.ts';
 import { andEax, orEax } from '../../kit/code.ts';

@@ -1,7 +1,7 @@
 /** Writes among signals, immediate_exit and kicks. */
 
 import { APIC_DEFAULT_PHYS_BASE } from '../../../abi/apic/lapic.ts';
-import type { Exit } from '../../../exit/decode.ts';
+import type { Exit } from '../../../exit/exit.ts';
 import { hlt, type Instruction, mov32, sti } from '../../../guest/bytes.ts';
 import type { VcpuRun } from '../../../kvm/vcpu/run/run.ts';
 import { type Check, table } from '../../check.ts';

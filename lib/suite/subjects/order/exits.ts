@@ -1,5 +1,5 @@
 /** Exits as rows that can be compared. */
-import type { Exit } from '../../../exit/decode.ts';
+import type { Exit } from '../../../exit/exit.ts';
 import { firstOnes, forwardedExits } from '../../kit/forwarded-writes.ts';
 import { SLOT } from '../../kit/sources.ts';
 import { writesIn } from '../../kit/writers.ts';

@@ -1,7 +1,7 @@
 /** Writes of handlers, between signals, and of one instruction. */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { Exit } from '../../../exit/decode.ts';
+import type { Exit } from '../../../exit/exit.ts';
 import { mov32, out8 } from '../../../guest/bytes.ts';
 import { PROGRAM } from '../../../guest/layout.ts';
 import type { Check } from '../../check.ts';

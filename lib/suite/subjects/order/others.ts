@@ -1,6 +1,6 @@
 /** Writes among the other exits and effects of their guest. */
 import { APIC_DEFAULT_PHYS_BASE } from '../../../abi/apic/lapic.ts';
-import type { Exit } from '../../../exit/decode.ts';
+import type { Exit } from '../../../exit/exit.ts';
 import { hlt, type Instruction, in8, out8, read32, sti, write32 } from '../../../guest/bytes.ts';
 import type { Check } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';

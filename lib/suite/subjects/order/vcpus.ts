@@ -1,5 +1,5 @@
 /** The writes of two vCPUs. */
-import type { Exit } from '../../../exit/decode.ts';
+import type { Exit } from '../../../exit/exit.ts';
 import type { Check } from '../../check.ts';
 import { atOnce, isPort } from '../../kit/drive.ts';
 import { firstOnes, sameRows } from '../../kit/forwarded-writes.ts';

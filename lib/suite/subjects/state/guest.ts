@@ -1,7 +1,7 @@
 /** A guest with one write, up to its exit. */
 import { IA32_APIC_BASE } from '../../../abi/apic/msr.ts';
 import { mpStates } from '../../../abi/kvm/index.ts';
-import type { Exit } from '../../../exit/decode.ts';
+import type { Exit } from '../../../exit/exit.ts';
 import { flat32, type Instruction, out8, write32 } from '../../../guest/bytes.ts';
 import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
 import type { Machine, MachineOptions } from '../../../script/machine/machine.ts';

@@ -1,7 +1,7 @@
 /** A vCPU with SynIC, and what comes out of it. */
 
 import { encodeSint, hypervMsrs, SINTS, type Sint } from '../../../abi/hyperv.ts';
-import type { Exit } from '../../../exit/decode.ts';
+import type { Exit } from '../../../exit/exit.ts';
 import { flat32, type Instruction, nop, out8 } from '../../../guest/bytes.ts';
 import { connectSints, type SintLine } from '../../../hyperv/sint-line.ts';
 import type { Machine, MachineOptions } from '../../../script/machine/machine.ts';

@@ -1,5 +1,5 @@
 /** What is so at the exit of a write. */
-import type { Exit } from '../../../exit/decode.ts';
+import type { Exit } from '../../../exit/exit.ts';
 import type { Machine } from '../../../script/machine/machine.ts';
 import type { Check } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';

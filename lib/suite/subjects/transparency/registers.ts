@@ -1,7 +1,7 @@
 /** What makes no exit: every other register, every other size, every read. */
 
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters, readLapicRegister } from '../../../abi/apic/lapic.ts';
-import type { Exit } from '../../../exit/decode.ts';
+import type { Exit } from '../../../exit/exit.ts';
 import { flat32, type Instruction, mov32, out8, read32, store32, write16, write32 } from '../../../guest/bytes.ts';
 import type { GuestCode } from '../../../guest/code.ts';
 import type { Check } from '../../check.ts';

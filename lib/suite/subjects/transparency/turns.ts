@@ -1,6 +1,7 @@
 /** vCPUs of one machine by turns, exit by exit: what is handled when does not depend on the scheduler then. */
 
-import { describeExit, type Exit } from '../../../exit/decode.ts';
+import type { Exit } from '../../../exit/exit.ts';
+import { describeExit } from '../../../exit/text.ts';
 import { flat32, out8 } from '../../../guest/bytes.ts';
 import type { GuestCode } from '../../../guest/code.ts';
 import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';

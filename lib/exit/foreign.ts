@@ -1,0 +1,44 @@
+/** Exits whose payload is left as it is: those of other architectures, and numbers that nobody knows. */
+import type { ExitReasonName } from '../abi/kvm/exit-reason.ts';
+import { copyUnion } from '../abi/kvm/kvm-run.ts';
+import type { Each, Kind, Kinds, Named, WithRaw } from './family.ts';
+import { rawWords } from './words.ts';
+
+const names = [
+  'KVM_EXIT_S390_SIEIC',
+  'KVM_EXIT_S390_RESET',
+  'KVM_EXIT_DCR',
+  'KVM_EXIT_OSI',
+  'KVM_EXIT_PAPR_HCALL',
+  'KVM_EXIT_S390_UCONTROL',
+  'KVM_EXIT_WATCHDOG',
+  'KVM_EXIT_S390_TSCH',
+  'KVM_EXIT_EPR',
+  'KVM_EXIT_S390_STSI',
+  'KVM_EXIT_ARM_NISV',
+  'KVM_EXIT_RISCV_SBI',
+  'KVM_EXIT_RISCV_CSR',
+  'KVM_EXIT_LOONGARCH_IOCSR',
+  'KVM_EXIT_ARM_SEA',
+  'KVM_EXIT_ARM_LDST64B',
+] as const satisfies readonly ExitReasonName[];
+
+/** An exit of another architecture: its number has a name. */
+export type ForeignExit = Each<(typeof names)[number], WithRaw>;
+
+/** An exit reason that neither the kernel's header nor the profile has. Not KVM_EXIT_UNKNOWN, which is number 0. */
+export interface UnrecognizedExit extends Named<'unrecognized'>, WithRaw {}
+
+const foreign = <N extends ForeignExit['name']>(name: N): Kind<Named<N> & WithRaw> => ({
+  decode: (view, reason) => ({ name, reason, raw: copyUnion(view) }),
+  text: ({ raw }) => rawWords(raw),
+  goesOnByItself: true,
+});
+
+export const foreignExits = Object.fromEntries(names.map((name) => [name, foreign(name)])) as Kinds<ForeignExit>;
+
+export const unrecognized: Kind<UnrecognizedExit> = {
+  decode: (view, reason) => ({ name: 'unrecognized', reason, raw: copyUnion(view) }),
+  text: ({ reason, raw }) => `reason ${reason}, ${rawWords(raw)}`,
+  goesOnByItself: true,
+};

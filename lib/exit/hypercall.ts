@@ -1,0 +1,58 @@
+/** Hypercalls that user space handles: KVM's own, and Xen's. */
+import { KVM_EXIT_XEN_HCALL } from '../abi/kvm/exit-reason.ts';
+import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
+import { array, type LayoutValue, layout, u32, u64 } from '../abi/layout.ts';
+import { hex } from '../base/text.ts';
+import type { Kinds, Named, WithRaw } from './family.ts';
+import { dataWords } from './words.ts';
+
+/** KVM_EXIT_HYPERCALL. */
+export const runHypercall = layout(
+  'struct kvm_run',
+  72,
+  { nr: u64(0), args: array(u64, 8, 6), ret: u64(56), flags: u64(64) },
+  'hypercall',
+);
+
+/** KVM_EXIT_XEN; the hypercall follows `type`. */
+export const runXen = layout('struct kvm_run', 80, { type: u32(0) }, 'xen');
+
+/** Where xen.u starts in the union, in bytes. */
+export const XEN_BODY_OFFSET = 8;
+
+/** KVM_EXIT_XEN_HCALL: its place in the union is XEN_BODY_OFFSET. */
+export const runXenHcall = layout(
+  'struct kvm_run',
+  72,
+  { longmode: u32(0), cpl: u32(4), input: u64(8), result: u64(16), params: array(u64, 24, 6) },
+  'xen.u.hcall',
+);
+
+/** A hypercall that user space handles (KVM_CAP_EXIT_HYPERCALL). `args`: six. */
+export interface HypercallExit extends Named<'KVM_EXIT_HYPERCALL'>, LayoutValue<typeof runHypercall> {}
+
+/** Xen: `hcall` is set for a hypercall. */
+export interface XenExit extends Named<'KVM_EXIT_XEN'>, WithRaw {
+  type: number;
+  hcall: LayoutValue<typeof runXenHcall> | null;
+}
+
+export type HypercallExits = HypercallExit | XenExit;
+
+export const hypercallExits: Kinds<HypercallExits> = {
+  KVM_EXIT_HYPERCALL: {
+    decode: (view, reason) => ({ name: 'KVM_EXIT_HYPERCALL', reason, ...runHypercall.read(view, RUN_UNION_OFFSET) }),
+    text: ({ nr, args }) => `hypercall ${nr} (${args.map((arg) => hex(arg)).join(', ')})`,
+    goesOnByItself: false,
+  },
+  KVM_EXIT_XEN: {
+    decode(view, reason) {
+      const { type } = runXen.read(view, RUN_UNION_OFFSET);
+      const hcall = type === KVM_EXIT_XEN_HCALL ? runXenHcall.read(view, RUN_UNION_OFFSET + XEN_BODY_OFFSET) : null;
+      return { name: 'KVM_EXIT_XEN', reason, type, hcall, raw: copyUnion(view) };
+    },
+    text: ({ type, hcall }) =>
+      hcall === null ? `type ${type}` : `hypercall ${hex(hcall.input)} from CPL ${hcall.cpl}${dataWords(hcall.params)}`,
+    goesOnByItself: false,
+  },
+};

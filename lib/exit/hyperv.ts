@@ -1,0 +1,71 @@
+/** Hyper-V's interface: its SynIC, its hypercalls, its synthetic debugger. */
+import { KVM_EXIT_HYPERV_HCALL, KVM_EXIT_HYPERV_SYNDBG, KVM_EXIT_HYPERV_SYNIC } from '../abi/kvm/exit-reason.ts';
+import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
+import { array, type LayoutValue, layout, u32, u64 } from '../abi/layout.ts';
+import { hex } from '../base/text.ts';
+import type { Kinds, Named, WithRaw } from './family.ts';
+import { dataWords } from './words.ts';
+
+/** KVM_EXIT_HYPERV; one of the three below follows `type`. */
+export const runHyperv = layout('struct kvm_run', 56, { type: u32(0) }, 'hyperv');
+
+/** Where hyperv.u starts in the union, in bytes. */
+export const HYPERV_BODY_OFFSET = 8;
+
+/** KVM_EXIT_HYPERV_SYNIC: its place in the union is HYPERV_BODY_OFFSET. */
+export const runHypervSynic = layout(
+  'struct kvm_run',
+  32,
+  { msr: u32(0), control: u64(8), evtPage: u64(16), msgPage: u64(24) },
+  'hyperv.u.synic',
+);
+
+/** KVM_EXIT_HYPERV_HCALL. */
+export const runHypervHcall = layout(
+  'struct kvm_run',
+  32,
+  { input: u64(0), result: u64(8), params: array(u64, 16, 2) },
+  'hyperv.u.hcall',
+);
+
+/** KVM_EXIT_HYPERV_SYNDBG. */
+export const runHypervSyndbg = layout(
+  'struct kvm_run',
+  48,
+  { msr: u32(0), control: u64(8), status: u64(16), sendPage: u64(24), recvPage: u64(32), pendingPage: u64(40) },
+  'hyperv.u.syndbg',
+);
+
+/** One of the three is set, by `type`. */
+export interface HypervExit extends Named<'KVM_EXIT_HYPERV'>, WithRaw {
+  type: number;
+  synic: LayoutValue<typeof runHypervSynic> | null;
+  hcall: LayoutValue<typeof runHypervHcall> | null;
+  syndbg: LayoutValue<typeof runHypervSyndbg> | null;
+}
+
+export const hypervExits: Kinds<HypervExit> = {
+  KVM_EXIT_HYPERV: {
+    decode(view, reason) {
+      const { type } = runHyperv.read(view, RUN_UNION_OFFSET);
+      const body = RUN_UNION_OFFSET + HYPERV_BODY_OFFSET;
+      return {
+        name: 'KVM_EXIT_HYPERV',
+        reason,
+        type,
+        synic: type === KVM_EXIT_HYPERV_SYNIC ? runHypervSynic.read(view, body) : null,
+        hcall: type === KVM_EXIT_HYPERV_HCALL ? runHypervHcall.read(view, body) : null,
+        syndbg: type === KVM_EXIT_HYPERV_SYNDBG ? runHypervSyndbg.read(view, body) : null,
+        raw: copyUnion(view),
+      };
+    },
+    text({ type, synic, hcall, syndbg }) {
+      if (synic) return `SynIC MSR ${hex(synic.msr)}, SCONTROL ${hex(synic.control)}`;
+      if (hcall) return `hypercall ${hex(hcall.input)}${dataWords(hcall.params)}`;
+      if (syndbg) return `synthetic debugger MSR ${hex(syndbg.msr)}`;
+      return `type ${type}`;
+    },
+    // But for a hypercall, which waits for its result: the thread asks for the type.
+    goesOnByItself: true,
+  },
+};

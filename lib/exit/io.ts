@@ -1,0 +1,87 @@
+/** Port I/O and MMIO: what the guest touched that neither memory nor the kernel has. */
+import { KVM_EXIT_IO_IN } from '../abi/kvm/exit-reason.ts';
+import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
+import { bytes, layout, u8, u16, u32, u64 } from '../abi/layout.ts';
+import { hex, hexBytes } from '../base/text.ts';
+import type { Kinds, Named } from './family.ts';
+import { byteCount } from './words.ts';
+
+/** KVM_EXIT_IO. `size` in bytes; `dataOffset` in bytes from the start of kvm_run. */
+export const runIo = layout(
+  'struct kvm_run',
+  16,
+  { direction: u8(0), size: u8(1), port: u16(2), count: u32(4), dataOffset: u64(8) },
+  'io',
+);
+
+/** KVM_EXIT_MMIO. `len` in bytes, at most 8. */
+export const runMmio = layout(
+  'struct kvm_run',
+  24,
+  { physAddr: u64(0), data: bytes(8, 8), len: u32(16), isWrite: u8(20) },
+  'mmio',
+);
+
+/** The guest used a port. */
+export interface IoExit extends Named<'KVM_EXIT_IO'> {
+  direction: 'in' | 'out';
+  /** Bytes per access: 1, 2 or 4. */
+  size: number;
+  port: number;
+  /** Accesses: more than one for INS and OUTS. */
+  count: number;
+  /** Where the data lie, in bytes from the start of kvm_run; user space writes the answer of an `in` there. */
+  dataOffset: bigint;
+  /** A copy of the size * count bytes, or of as many of them as the mapping has. */
+  data: Uint8Array;
+}
+
+/** The guest touched an address that no memory and no in-kernel device has. */
+export interface MmioExit extends Named<'KVM_EXIT_MMIO'> {
+  physAddr: bigint;
+  /** Bytes, at most 8. */
+  len: number;
+  isWrite: boolean;
+  /** The `len` bytes, at most 8. Of a read: what the field held before user space answered. */
+  data: Uint8Array;
+}
+
+export type IoExits = IoExit | MmioExit;
+
+export const ioExits: Kinds<IoExits> = {
+  KVM_EXIT_IO: {
+    decode(view, reason) {
+      const { direction, size, port, count, dataOffset } = runIo.read(view, RUN_UNION_OFFSET);
+      const start = dataOffset < BigInt(view.byteLength) ? Number(dataOffset) : view.byteLength;
+      const length = Math.min(size * count, view.byteLength - start);
+      return {
+        name: 'KVM_EXIT_IO',
+        reason,
+        direction: direction === KVM_EXIT_IO_IN ? 'in' : 'out',
+        size,
+        port,
+        count,
+        dataOffset,
+        data: new Uint8Array(view.buffer, view.byteOffset + start, length).slice(),
+      };
+    },
+    text({ direction, size, port, count, data }) {
+      const what = `${direction} ${byteCount(size)} ${direction === 'out' ? 'to' : 'from'} port ${hex(port)}`;
+      const times = count === 1 ? '' : `, ${count} times`;
+      return `${what}${times}${direction === 'out' ? `: ${hexBytes(data)}` : ''}`;
+    },
+    // But for an `in`, which waits for its answer: the thread asks for the direction.
+    goesOnByItself: true,
+  },
+  KVM_EXIT_MMIO: {
+    decode(view, reason) {
+      const { physAddr, data, len, isWrite } = runMmio.read(view, RUN_UNION_OFFSET);
+      return { name: 'KVM_EXIT_MMIO', reason, physAddr, len, isWrite: isWrite !== 0, data: data.subarray(0, len) };
+    },
+    text: ({ isWrite, len, physAddr, data }) =>
+      isWrite
+        ? `wrote ${byteCount(len)} to ${hex(physAddr)}: ${hexBytes(data)}`
+        : `read ${byteCount(len)} from ${hex(physAddr)}`,
+    goesOnByItself: true,
+  },
+};

@@ -1,0 +1,45 @@
+/** The kinds of all families, by name and by number. */
+import { type DsmProfile, dsmExitName } from '../abi/dsm/profiles.ts';
+import { type ExitReasonName, exitReasonName } from '../abi/kvm/exit-reason.ts';
+import { confidentialExits } from './confidential.ts';
+import { debugExits } from './debug.ts';
+import { dsmExits } from './dsm.ts';
+import { eventExits } from './event.ts';
+import type { Exit, ExitOf, MainlineExit } from './exit.ts';
+import { failureExits } from './failure.ts';
+import type { Kind, Readable } from './family.ts';
+import { foreignExits, unrecognized } from './foreign.ts';
+import { hypercallExits } from './hypercall.ts';
+import { hypervExits } from './hyperv.ts';
+import { ioExits } from './io.ts';
+import { msrExits } from './msr.ts';
+import { plainExits } from './plain.ts';
+
+/** A kind for every number of mainline: without one, this does not compile. */
+export const mainlineExits: { readonly [N in ExitReasonName]: Kind<ExitOf<N> & MainlineExit> } = {
+  ...plainExits,
+  ...ioExits,
+  ...debugExits,
+  ...failureExits,
+  ...msrExits,
+  ...hypervExits,
+  ...hypercallExits,
+  ...eventExits,
+  ...confidentialExits,
+  ...foreignExits,
+};
+
+const byName = new Map<string, Readable<Exit>>(
+  Object.entries({ ...mainlineExits, ...dsmExits, unrecognized }) as [string, Readable<Exit>][],
+);
+
+/** How exits of that name read; `undefined` if there is none. */
+export function readableOf(name: string): Readable<Exit> | undefined {
+  return byName.get(name);
+}
+
+/** Whether a vCPU's thread may store the exit with this number and go on. What nobody knows is the caller's to judge. */
+export function goesOnByItself(reason: number, profile: DsmProfile): boolean {
+  const name = dsmExitName(profile, reason) ?? exitReasonName(reason) ?? 'unrecognized';
+  return readableOf(name)?.goesOnByItself ?? true;
+}

@@ -1,0 +1,43 @@
+/** Accesses to MSRs that user space handles. */
+import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
+import { layout, u8, u32, u64 } from '../abi/layout.ts';
+import { hex } from '../base/text.ts';
+import type { Each, Kinds } from './family.ts';
+
+/** KVM_EXIT_X86_RDMSR, KVM_EXIT_X86_WRMSR. User space answers in `error` and, for a read, `data`. */
+export const runMsr = layout(
+  'struct kvm_run',
+  24,
+  { error: u8(0), reason: u32(8), index: u32(12), data: u64(16) },
+  'msr',
+);
+
+/** The guest read or wrote an MSR that user space handles. */
+export type MsrExit = Each<'KVM_EXIT_X86_RDMSR' | 'KVM_EXIT_X86_WRMSR', MsrPayload>;
+interface MsrPayload {
+  error: number;
+  /** KVM_MSR_EXIT_REASON_* bits. */
+  msrReason: number;
+  index: number;
+  data: bigint;
+}
+
+export const msrExits: Kinds<MsrExit> = {
+  KVM_EXIT_X86_RDMSR: {
+    decode(view, reason) {
+      const { error, reason: msrReason, index, data } = runMsr.read(view, RUN_UNION_OFFSET);
+      return { name: 'KVM_EXIT_X86_RDMSR', reason, error, msrReason, index, data };
+    },
+    text: ({ index, msrReason }) => `the guest read MSR ${hex(index)} (reason bits ${hex(msrReason)})`,
+    goesOnByItself: false,
+  },
+  KVM_EXIT_X86_WRMSR: {
+    decode(view, reason) {
+      const { error, reason: msrReason, index, data } = runMsr.read(view, RUN_UNION_OFFSET);
+      return { name: 'KVM_EXIT_X86_WRMSR', reason, error, msrReason, index, data };
+    },
+    text: ({ index, data, msrReason }) =>
+      `the guest wrote MSR ${hex(index)} = ${hex(data)} (reason bits ${hex(msrReason)})`,
+    goesOnByItself: true,
+  },
+};
