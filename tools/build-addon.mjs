@@ -2,7 +2,6 @@
 // then all the set-up there is. A package with a prebuild never comes here.
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { installPackages, isDebian, missingPackages } from '../dist/lab/kernel/debian.js';
 
 /** Each tool that the build calls, and the Debian package that has it. */
 const tools = { cmake: 'cmake', make: 'make', 'c++': 'g++' };
@@ -11,6 +10,8 @@ const missing = Object.keys(tools).filter((tool) => spawnSync(tool, ['--version'
 if (missing.length > 0) {
   const packages = missing.map((tool) => tools[tool]);
   console.error(`The addon's build needs ${missing.join(', ')}.`);
+  // Of the library, which `npm run build` builds before; where nothing is missing nothing of it is needed.
+  const { installPackages, isDebian, missingPackages } = await import('../dist/lab/kernel/debian.js');
   try {
     await installPackages(isDebian() ? missingPackages(packages) : packages, (line) => console.error(line));
   } catch (error) {

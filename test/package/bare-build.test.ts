@@ -1,0 +1,23 @@
+/** The build of the addon where there is no compiler, and no way to get one. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { root } from '../support/command.ts';
+
+const empty = mkdtempSync(join(tmpdir(), 'kvm-dsm-bare-'));
+after(() => rmSync(empty, { recursive: true, force: true }));
+
+test('it names what is missing and the packages that have it, and ends with 3', () => {
+  const { stderr, status } = spawnSync(process.execPath, [join(root, 'tools/build-addon.mjs')], {
+    cwd: empty,
+    env: { PATH: empty },
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  assert.match(stderr, /needs cmake, make, c\+\+\./);
+  assert.match(stderr, /these Debian packages are needed: cmake make g\+\+\n/);
+  assert.equal(status, 3);
+});
