@@ -1,5 +1,7 @@
 /** What the verdicts under a fault mean. */
-import { type Fault, faults } from '../../lib/suite/faults/table.ts';
+
+import type { Fault } from '../../lib/suite/faults/fault.ts';
+import { faults } from '../../lib/suite/faults/table.ts';
 import { fits } from '../../lib/suite/run/plan.ts';
 import type { MutantRecord, Seen } from './record.ts';
 

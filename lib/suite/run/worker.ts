@@ -3,7 +3,7 @@ import { writeFileSync, writeSync } from 'node:fs';
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { Kvm } from '../../kvm/kvm.ts';
 import { checksById, type Subject } from '../check.ts';
-import { FAULT_PARAMETER } from '../faults/table.ts';
+import { FAULT_PARAMETER } from '../faults/fault.ts';
 import type { TestedHost } from '../kit/needs.ts';
 import { gatherFacts } from './facts.ts';
 import { checkOf } from './plan.ts';

@@ -34,7 +34,8 @@ import {
   type VfioPseudoDevice,
   type Vm,
 } from 'kvm-dsm';
-import { FAULT_PARAMETER, faults } from '../../../lib/suite/faults/table.ts';
+import { FAULT_PARAMETER } from '../../../lib/suite/faults/fault.ts';
+import { faults } from '../../../lib/suite/faults/table.ts';
 
 const LAPIC = 0xfee0_0000;
 const ICR = LAPIC + 0x300;

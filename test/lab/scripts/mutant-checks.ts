@@ -1,6 +1,6 @@
 // Checks that do something special under some fault of the lab's kernel.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { FAULT_PARAMETER } from '../../../lib/suite/faults/table.ts';
+import { FAULT_PARAMETER } from '../../../lib/suite/faults/fault.ts';
 
 interface Context {
   effect(what: string): void;

@@ -1,0 +1,77 @@
+/** How a kernel can let the guest feel that it forwards. */
+import { DELIVERY } from '../../faults/claims.ts';
+import type { Fault } from '../../faults/fault.ts';
+
+export const transparencyFaults: readonly Fault[] = [
+  {
+    name: 'before-write',
+    number: 9,
+    what: 'the exit comes before the local APIC has acted, which it does on resume',
+    breaks: ['transparency.exit.written', 'transparency.exit.delivered'],
+  },
+  {
+    name: 'skip-local',
+    number: 10,
+    what: 'an ICR write delivers nothing in this kernel',
+    breaks: [...DELIVERY, 'transparency.exit.delivered', 'injection.ipi.*'],
+  },
+  {
+    name: 'deliver-twice',
+    number: 11,
+    what: "an ICR write's IPI is delivered once more on resume",
+    breaks: [
+      'stock.nmi.*',
+      'transparency.delivery.*',
+      'once.delivery.*',
+      'modes.software-disabled.takes-nmi',
+      'injection.ipi.*',
+    ],
+  },
+  {
+    name: 'forward-eoi-tpr',
+    number: 12,
+    what: 'writes of EOI and TPR make the exit too',
+    breaks: ['transparency.no-exit.eoi', 'transparency.no-exit.tpr'],
+  },
+  {
+    name: 'forward-above',
+    number: 13,
+    what: 'writes of every register from ICR upwards make the exit',
+    breaks: [
+      'transparency.no-exit.above-icr2',
+      'transparency.no-exit.rest-of-page',
+      'transparency.no-exit.lvt',
+      'transparency.no-exit.timer',
+    ],
+  },
+  {
+    name: 'rip-behind',
+    number: 21,
+    what: 'RIP is at the instruction that wrote until the vCPU is resumed',
+    breaks: ['transparency.exit.rip'],
+  },
+  {
+    name: 'clobber-rdx',
+    number: 22,
+    what: 'RDX holds the value written after the exit',
+    breaks: ['transparency.write.*'],
+  },
+  {
+    name: 'report-reads',
+    number: 27,
+    what: 'reads of ICR and ICR2 make the exit too',
+    breaks: ['transparency.no-exit.read-icr'],
+  },
+  {
+    name: 'any-width',
+    number: 28,
+    what: 'writes within ICR and ICR2 of the wrong size or alignment make the exit too',
+    breaks: [
+      'transparency.no-exit.byte',
+      'transparency.no-exit.word',
+      'transparency.no-exit.unaligned',
+      'transparency.no-exit.quadword',
+      'bypass.width.*.not-forwarded',
+    ],
+  },
+];
