@@ -1,7 +1,6 @@
 import type { LapicRegisterName } from '../../abi/apic/lapic.ts';
 import { mpStates } from '../../abi/kvm/index.ts';
 import type { Exit } from '../../exit/exit.ts';
-import { describeExit } from '../../exit/text.ts';
 import { bytesAt, type GuestCode } from '../../guest/code.ts';
 import { enterFlat32 } from '../../guest/enter-flat32.ts';
 import { apicvParameter } from '../../host/apicv-parameter.ts';
@@ -10,6 +9,7 @@ import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import { TSS_ADDRESS, type Vm } from '../../kvm/vm/vm.ts';
 import { inhibitApicv } from '../../probe/inhibit-apicv.ts';
 import type { CheckContext } from './context.ts';
+import { driveUntil, isPort, saw } from './drive.ts';
 import { DONE_PORT } from './guests.ts';
 
 export interface BuiltOptions {
@@ -24,8 +24,6 @@ export interface BuiltOptions {
 
 /** The highest APIC id that xAPIC mode can address: no check gives it to a vCPU of its own. */
 const PARKED_VCPU_ID = 254;
-/** No check's guest makes more. */
-const MOST_EXITS = 4096;
 
 /** A VM by hand, for what `machine()` cannot make: its vCPUs have any ids. Every local APIC is in xAPIC mode. */
 export class Built {
@@ -62,24 +60,16 @@ export class Built {
 
   /** Runs one vCPU to its next exit. */
   next(vcpu: Vcpu): Exit {
-    const exit = vcpu.run({ profile: this.#ctx.profile });
-    this.#ctx.log(`vCPU ${vcpu.vcpuId}: ${describeExit(exit)}`);
-    return exit;
+    return saw(this.#ctx, vcpu, vcpu.run({ profile: this.#ctx.profile }));
   }
 
   /** Runs one vCPU until it leaves by DONE_PORT; its exits before that. */
   finish(vcpu: Vcpu): Exit[] {
-    const exits: Exit[] = [];
-    while (exits.length < MOST_EXITS) {
-      const exit = this.next(vcpu);
-      if (exit.name === 'KVM_EXIT_IO' && exit.port === DONE_PORT) {
-        this.#ctx.effect(`vCPU ${vcpu.vcpuId} came to its end, exits before that`, exits.length + 1);
-        return exits;
-      }
-      if (exit.name === 'KVM_EXIT_SHUTDOWN' || exit.name === 'KVM_EXIT_INTERNAL_ERROR')
-        this.#ctx.fail(`vCPU ${vcpu.vcpuId} did not come to its end: ${describeExit(exit)}`);
-      exits.push(exit);
-    }
-    return this.#ctx.fail(`vCPU ${vcpu.vcpuId} made ${MOST_EXITS} exits and did not come to its end`);
+    const what = `that is the end of vCPU ${vcpu.vcpuId}`;
+    return driveUntil(
+      () => this.next(vcpu),
+      (exit) => isPort(exit, DONE_PORT),
+      { what },
+    ).before;
   }
 }

@@ -11,6 +11,33 @@ import { DONE_PORT } from './guests.ts';
 
 const MAX_EXITS = 4096;
 
+export interface DriveOptions {
+  /** Is called at each exit before the last one. */
+  look?: ((exit: Exit) => void) | undefined;
+  /** No guest that is right makes more exits. Default 4096. */
+  most?: number;
+  /** What is wanted, for the failure: `of port 0x10`. */
+  what?: string;
+}
+
+/**
+ * The loop of every check that drives a vCPU by itself: from exit to exit, up to one that is wanted. `next` enters the
+ * guest. Throws CheckError if the wanted one does not come; what `next` throws.
+ */
+export function driveUntil(
+  next: () => Exit,
+  isWanted: (exit: Exit) => boolean,
+  { look, most = MAX_EXITS, what = 'that was waited for' }: DriveOptions = {},
+): { before: Exit[]; last: Exit } {
+  const before: Exit[] = [];
+  for (let exit = next(); ; exit = next()) {
+    if (isWanted(exit)) return { before, last: exit };
+    before.push(exit);
+    look?.(exit);
+    if (before.length >= most) throw new CheckError(`${most} exits, and none ${what}`);
+  }
+}
+
 /**
  * One vCPU, driven by the check itself: one KVM_RUN after the other, on this thread. Between a guest's write and its exit
  * no signal comes of it, as one may of a run that lets the event loop have its turns.
@@ -30,7 +57,7 @@ export class Driver {
   }
 
   /** The exits before that of a port; `look` is called at each of them. Throws CheckError, DeadlineError. */
-  until(port: number, look: (exit: Exit) => void = () => {}): Exit[] {
+  until(port: number, look?: (exit: Exit) => void): Exit[] {
     return this.#until(port, () => this.next(), look);
   }
 
@@ -46,14 +73,9 @@ export class Driver {
     return this.#until(DONE_PORT, next);
   }
 
-  #until(port: number, next: () => Exit, look: (exit: Exit) => void = () => {}): Exit[] {
-    const seen: Exit[] = [];
-    for (let exit = next(); !isPort(exit, port); exit = next()) {
-      seen.push(exit);
-      look(exit);
-      if (seen.length > MAX_EXITS) throw new CheckError(`${MAX_EXITS} exits, and none of port 0x${port.toString(16)}`);
-    }
-    return seen;
+  #until(port: number, next: () => Exit, look?: (exit: Exit) => void): Exit[] {
+    const what = `of port 0x${port.toString(16)}`;
+    return driveUntil(next, (exit) => isPort(exit, port), { look, what }).before;
   }
 
   /** The exits before the end of the program. */
@@ -80,10 +102,11 @@ export class Driver {
   }
 }
 
-function saw(ctx: CheckContext, vcpu: Vcpu, exit: Exit): Exit {
+/** Counts an exit. Throws CheckError if its guest cannot go on. */
+export function saw(ctx: CheckContext, vcpu: Vcpu, exit: Exit): Exit {
   ctx.exit(vcpu.vcpuId, exit);
   if (failures.has(exit.name) || isPort(exit, guestPorts.fault))
-    throw new CheckError(`the guest cannot go on: ${describeExit(exit)}`);
+    throw new CheckError(`vCPU ${vcpu.vcpuId} cannot go on: ${describeExit(exit)}`);
   return exit;
 }
 

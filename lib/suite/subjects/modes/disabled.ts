@@ -4,6 +4,7 @@ import { flat32, nop, out8 } from '../../../guest/bytes.ts';
 import type { Machine } from '../../../script/machine/machine.ts';
 import type { Check } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
+import { driveUntil, isPort } from '../../kit/drive.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
 import { capability, forwarding } from '../../kit/needs.ts';
 import { HOOK } from '../../kit/sources.ts';
@@ -30,13 +31,9 @@ function setApicBaseBits(machine: Machine, id: number, change: (base: bigint) =>
 
 /** Runs one vCPU of a machine, and no other, to its end. */
 function finish(ctx: CheckContext, machine: Machine, id: number): void {
-  for (let exits = 0; exits < 64; exits++) {
-    const exit = machine.vcpu(id).vcpu.run({ profile: ctx.profile });
-    if (exit.name !== 'KVM_EXIT_IO' || exit.port !== DONE_PORT) continue;
-    ctx.effect(`vCPU ${id} came to its end`);
-    return;
-  }
-  ctx.fail(`vCPU ${id} did not come to its end`);
+  const next = () => machine.vcpu(id).vcpu.run({ profile: ctx.profile });
+  driveUntil(next, (exit) => isPort(exit, DONE_PORT), { most: 64, what: `that is the end of vCPU ${id}` });
+  ctx.effect(`vCPU ${id} came to its end`);
 }
 
 export const disabledChecks: Check[] = [

@@ -6,7 +6,7 @@ import { flat32, type Instruction, out8, write32 } from '../../../guest/bytes.ts
 import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
 import type { Machine, MachineOptions } from '../../../script/machine/machine.ts';
 import type { CheckContext } from '../../kit/context.ts';
-import { isPort } from '../../kit/drive.ts';
+import { driveUntil, isPort } from '../../kit/drive.ts';
 import { at, DONE_PORT } from '../../kit/guests.ts';
 
 export const RUN = 'Documentation/virt/kvm/api.rst 5';
@@ -33,12 +33,14 @@ const ENOUGH = 6;
 
 /** The next exit that is, or that is not, a forwarded write. */
 export function enterUntil(ctx: CheckContext, machine: Machine, wanted: (exit: Exit) => boolean): Exit {
-  for (let count = 0; count < ENOUGH; count++) {
-    const exit = enter(ctx, machine);
-    if (wanted(exit)) return exit;
-    if (isPort(exit, DONE_PORT)) ctx.fail('no such exit before the end of the program');
-  }
-  ctx.fail(`no such exit among ${ENOUGH}`);
+  const isEnd = (exit: Exit) => isPort(exit, DONE_PORT);
+  const { last } = driveUntil(
+    () => enter(ctx, machine),
+    (exit) => wanted(exit) || isEnd(exit),
+    { most: ENOUGH },
+  );
+  if (!wanted(last)) ctx.fail('no such exit before the end of the program');
+  return last;
 }
 
 /** A vCPU 0 that is about to write. */

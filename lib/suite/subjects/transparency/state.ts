@@ -1,6 +1,7 @@
 /** What an ICR write leaves alone: the rest of its vCPU, memory, the other vCPUs; and what is so at its exit. */
 
 import { lapicRegisters } from '../../../abi/apic/lapic.ts';
+import type { Exit } from '../../../exit/exit.ts';
 import { flat32, hlt, nop, out8, sti } from '../../../guest/bytes.ts';
 import { PAGE_SIZE } from '../../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
@@ -8,6 +9,7 @@ import type { Machine } from '../../../script/machine/machine.ts';
 import type { Check } from '../../check.ts';
 import { iretd } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
+import { driveUntil } from '../../kit/drive.ts';
 import { DONE_PORT, icr, icr2, lapicWriter, writeInstruction } from '../../kit/guests.ts';
 import { hardwareVirtualization } from '../../kit/needs.ts';
 import { HERE_PORT, letTake, sendBy, take } from './turns.ts';
@@ -205,10 +207,8 @@ export const stateChecks: readonly Check[] = [
       const { entry, vcpu } = machine.vcpu(0);
       machine.vcpu(0).program({ mode: 'flat32', bytes }, { handlers: { 129: entry + handler } });
       const taken: [number, number][][] = [];
-      for (let exits = 0; exits < 64 && taken.length < 3; exits++) {
-        const exit = vcpu.run({ profile: ctx.profile });
-        if (exit.name === 'KVM_EXIT_IO') taken.push([...machine.vcpu(0).interrupts]);
-      }
+      const isThird = ({ name }: Exit) => name === 'KVM_EXIT_IO' && taken.push([...machine.vcpu(0).interrupts]) === 3;
+      driveUntil(() => vcpu.run({ profile: ctx.profile }), isThird, { most: 64, what: 'of a third port' });
       ctx.effect('ports that the guest came by', taken.length);
       ctx.equal('the vectors taken before the EOI, behind it, at the end', taken, [[], [[0x51, 1]], [[0x51, 1]]]);
     },

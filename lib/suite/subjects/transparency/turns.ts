@@ -8,6 +8,7 @@ import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
 import type { Machine } from '../../../script/machine/machine.ts';
 import { jmpBack } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
+import { driveUntil, isPort, saw } from '../../kit/drive.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
 
 /** Where a guest leaves that goes on behind it. */
@@ -37,26 +38,18 @@ export function take(ctx: CheckContext, machine: Machine, id: number): void {
 
 /** The next exit that is no forwarded write: what comes out of a handler is the claim of others. */
 function runOn(ctx: CheckContext, vcpu: Vcpu): Exit {
-  for (let exits = 0; exits < MOST_EXITS; exits++) {
-    const exit = vcpu.run({ profile: ctx.profile });
-    if (exit.name !== 'KVM_EXIT_DSM_SEND_IRQ') return exit;
-  }
-  return ctx.fail(`vCPU ${vcpu.vcpuId} made ${MOST_EXITS} exits of forwarded writes`);
+  const next = () => vcpu.run({ profile: ctx.profile });
+  const isOther = ({ name }: Exit) => name !== 'KVM_EXIT_DSM_SEND_IRQ';
+  return driveUntil(next, isOther, { most: MOST_EXITS, what: `of vCPU ${vcpu.vcpuId} but forwarded writes` }).last;
 }
 
 /** Runs vCPU 0 to its end, and calls `between` at each exit, the last one too; it can take interrupts then. */
 export function sendBy(ctx: CheckContext, machine: Machine, code: GuestCode, between: (exit: Exit) => void): void {
   const { vcpu } = machine.vcpu(0).program(flat32(code.bytes, waiter.bytes));
-  for (let exits = 0; exits < MOST_EXITS; exits++) {
-    const exit = vcpu.run({ profile: ctx.profile });
-    ctx.log(`vCPU 0: ${describeExit(exit)}`);
-    if (exit.name === 'KVM_EXIT_SHUTDOWN' || exit.name === 'KVM_EXIT_INTERNAL_ERROR')
-      ctx.fail(`vCPU 0 did not come to its end: ${describeExit(exit)}`);
+  const next = () => {
+    const exit = saw(ctx, vcpu, vcpu.run({ profile: ctx.profile }));
     between(exit);
-    if (exit.name === 'KVM_EXIT_IO' && exit.port === DONE_PORT) {
-      ctx.effect('vCPU 0 came to its end');
-      return;
-    }
-  }
-  ctx.fail(`vCPU 0 made ${MOST_EXITS} exits and did not come to its end`);
+    return exit;
+  };
+  driveUntil(next, (exit) => isPort(exit, DONE_PORT), { most: MOST_EXITS, what: 'that is the end of vCPU 0' });
 }
