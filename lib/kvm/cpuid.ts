@@ -1,3 +1,4 @@
+/** CPUID leaves: which a guest sees, and how to hide some. */
 import type { KvmCpuidEntry2 } from '../abi/kvm/index.ts';
 import { checkList, checkObject } from '../base/check.ts';
 

@@ -1,3 +1,4 @@
+/** KVM_SET, GET and HAS_DEVICE_ATTR: of a device (KVM_CREATE_DEVICE), and of what else takes them. */
 import { ioctlName, ioctls } from '../abi/kvm/ioctl.ts';
 import { checkBytes, checkInstance, checkInteger, checkObject, checkU64 } from '../base/check.ts';
 import { ClosedError, IoctlError } from '../base/errors.ts';

@@ -1,3 +1,4 @@
+/** What goes wrong with the KVM device, guest memory, and more than one kind of KVM object. */
 import { EnvironmentError, IoctlError, KvmDsmError } from '../base/errors.ts';
 import { hex, show } from '../base/text.ts';
 

@@ -1,3 +1,4 @@
+/** Memory of this process that a guest has as its own. */
 import { checkBytes } from '../base/check.ts';
 import { ArgumentError, ClosedError } from '../base/errors.ts';
 import { show } from '../base/text.ts';

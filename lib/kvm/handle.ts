@@ -1,3 +1,4 @@
+/** The base of Kvm, Vm and Vcpu: one file descriptor, its ioctls and its end. */
 import { ioctlName } from '../abi/kvm/ioctl.ts';
 import { checkInteger } from '../base/check.ts';
 import { ArgumentError, ClosedError, IoctlError } from '../base/errors.ts';

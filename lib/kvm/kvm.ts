@@ -1,3 +1,4 @@
+/** /dev/kvm. */
 import { checkProfile, type DsmProfile, defaultProfile } from '../abi/dsm/profiles.ts';
 import { type capabilities, capabilityNumber } from '../abi/kvm/capability.ts';
 import { cpuid2Room, decodeCpuid2, decodeMsrList, encodeMsrList, type KvmCpuidEntry2 } from '../abi/kvm/index.ts';

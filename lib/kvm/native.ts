@@ -1,3 +1,4 @@
+/** The addon: the one file that loads it, what it offers, and what its errors become. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';

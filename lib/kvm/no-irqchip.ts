@@ -1,3 +1,4 @@
+/** Errnos that mean: the VM has no such interrupt controller in the kernel. */
 import { IoctlError } from '../base/errors.ts';
 import { NoIrqchipError } from './errors.ts';
 

@@ -1,3 +1,4 @@
+/** KVM_GET_STATS_FD: what the kernel counts. Source: Documentation/virt/kvm/api.rst. */
 import { kvmStatsHeader } from '../abi/kvm/index.ts';
 import { kvmStatsDesc, statBases, statTypes, statUnits } from '../abi/kvm/stats.ts';
 import { IoctlError } from '../base/errors.ts';

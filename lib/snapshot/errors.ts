@@ -1,3 +1,4 @@
+/** What goes wrong with a saved machine. */
 import { KvmDsmError } from '../base/errors.ts';
 
 /** A saved machine state that cannot be one: too short, a wrong checksum, contents that contradict each other. */

@@ -1,3 +1,4 @@
+/** PCI functions of this machine, and how one gets the driver vfio-pci. */
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { checkObject, checkText } from '../../base/check.ts';

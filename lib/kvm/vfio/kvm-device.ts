@@ -1,3 +1,4 @@
+/** KVM's VFIO device, and the forwarding of IRQs. */
 import { KVM_DEV_TYPE_VFIO } from '../../abi/kvm/index.ts';
 import { ioctlName, ioctls } from '../../abi/kvm/ioctl.ts';
 import {

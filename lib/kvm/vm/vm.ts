@@ -1,3 +1,4 @@
+/** The front of all that a VM has. */
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import type { CapabilityName } from '../../abi/kvm/capability.ts';
 import type { CoalescedWrite } from '../../abi/kvm/coalesced-ring.ts';
