@@ -1,5 +1,8 @@
 /** Values as text for people: one of each in the package. */
 
+/** What text for a terminal may be painted in. */
+export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
+
 /** Any value in a few words, for a message: of some, `String()` itself throws. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);

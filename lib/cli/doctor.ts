@@ -1,88 +1,13 @@
-import { profileByName } from '../abi/dsm/profiles.ts';
-import { examine, type HealthCheck } from '../doctor/index.ts';
-import { autoLane, type LaneName } from '../lab/lanes/index.ts';
-import { laneOf } from '../target/lanes.ts';
-import type { GlobalOptions } from '../target/options.ts';
-import { paint } from '../target/paint.ts';
-import { describePlace, here } from '../target/target.ts';
+import type { Command } from 'commander';
+import { globalOptionsOf, withGlobalOptions } from '../target/options.ts';
+import type { Ends } from './subcommand.ts';
 
-/** Where ICR writes are forwarded; `null`: nowhere. */
-type Ready = 'here' | typeof IN_LAB | null;
-
-const IN_LAB = `in the lab: --on ${autoLane}`;
-
-/** `kvm-dsm doctor`: 0 if ICR writes are forwarded here or in a lab that can be used, else 3. */
-export async function doctor(options: GlobalOptions): Promise<number> {
-  const profile = profileByName(options.profile);
-  const lane = laneOf(options.on);
-  if (lane) return inLane(lane, options);
-  const { checks, usable, forwards } = examine(options.device, profile);
-  let ready: Ready = forwards ? 'here' : null;
-  if (options.on === 'auto' && here.on === 'host') {
-    const lab = await checkLab();
-    checks.push(lab.check);
-    // A device that is asked for and cannot be used is no ready machine, whatever the lab could do.
-    if (usable && !forwards && lab.usable) {
-      ready = IN_LAB;
-      for (const check of checks) if (check.id === 'forwarding') check.status = 'warn';
-    }
-  }
-  if (options.json) printJson(checks, ready, options);
-  else printText(checks, ready);
-  return ready ? 0 : 3;
-}
-
-async function inLane(lane: LaneName, options: GlobalOptions): Promise<number> {
-  const { runCommandInLane } = await import('../runner/in-lane.ts');
-  return runCommandInLane('doctor', lane, options);
-}
-
-/** Whether the lab can take the place of a host that does not forward. */
-async function checkLab(): Promise<{ usable: boolean; check: HealthCheck }> {
-  const { labStatus } = await import('../lab/index.ts');
-  const { image, packages, lanes } = await labStatus();
-  const build = `Build it: kvm-dsm lab build (or let the first --on ${autoLane} do it).`;
-  const finding = (status: HealthCheck['status'], text: string, advice: string | null = null) => ({
-    usable: status !== 'warn',
-    check: { id: 'lab', status, finding: text, advice },
-  });
-  if (image.state === 'present' && lanes[autoLane].usable)
-    return finding('ok', `The lab is built: --on ${autoLane} boots a patched kernel`);
-  if (packages.missing.length > 0 && process.geteuid?.() !== 0)
-    return finding(
-      'warn',
-      `The lab lacks Debian packages: ${packages.missing.join(' ')}`,
-      'kvm-dsm lab build prints the command that installs them.',
-    );
-  if (!packages.debian) return finding('warn', 'The lab builds on Debian alone, and this is another system', null);
-  return finding('note', `The lab's kernel image is ${image.state}`, build);
-}
-
-function printJson(checks: readonly HealthCheck[], ready: Ready, options: GlobalOptions): void {
-  const document = {
-    version: 1,
-    on: here.on,
-    kernel: here.kernel,
-    profile: options.profile,
-    ready: ready !== null,
-    checks,
-  };
-  process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
-}
-
-const marks = {
-  ok: paint('green', 'ok  '),
-  note: paint('dim', 'note'),
-  warn: paint('yellow', 'warn'),
-  fail: paint('red', 'FAIL'),
-} as const;
-
-function printText(checks: readonly HealthCheck[], ready: Ready): void {
-  const lines = [`on ${describePlace()}`];
-  for (const { status, finding, advice } of checks) {
-    lines.push(`${marks[status]}  ${finding}`);
-    if (advice) lines.push(`      ${paint('cyan', '->')} ${advice}`);
-  }
-  lines.push(ready ? paint('green', `ready ${ready}`) : paint('red', 'not ready'));
-  process.stdout.write(`${lines.join('\n')}\n`);
+/** Adds `kvm-dsm doctor`. */
+export function addDoctorCommand(program: Command, ends: Ends): void {
+  withGlobalOptions(program.command('doctor'))
+    .description('is this host, or the lab, ready? every check, its finding, and what to do')
+    .action(async (_options, command: Command) => {
+      const { doctor } = await import('../doctor/command.ts');
+      ends(await doctor(globalOptionsOf(command)));
+    });
 }

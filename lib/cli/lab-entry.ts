@@ -3,18 +3,16 @@
  * needs, since there opening files and compiling code is slow. The lab bundles it.
  */
 
-import { PARSED_RUN } from '../runner/parsed-run.ts';
+import { internalCommand } from '../runner/internal-command.ts';
+import { PARSED_TEST } from '../runner/suite/protocol.ts';
 import { outputSent } from '../target/output.ts';
 import { followParent } from '../target/own-process.ts';
 import { keepWasmTier } from '../target/wasm-tiers.ts';
-import { runParsed } from './run.ts';
+import { publicModules } from './public-modules.ts';
 
 keepWasmTier();
 
 export * as api from '../index.ts';
-
-/** A part of a suite's run, as a JSON file whose path stands behind this word. */
-export const PARSED_TEST = '--parsed-test';
 
 /** Runs the command with `argv` as in `process.argv`; returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -25,11 +23,12 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function run(argv: readonly string[]): Promise<number> {
-  if (argv[2] === PARSED_RUN) return runParsed(argv[3]!);
   if (argv[2] === PARSED_TEST) {
-    const { testInside } = await import('./test-inside.ts');
-    return testInside(argv[3]!);
+    const { runPartInside } = await import('../runner/suite/inside.ts');
+    return runPartInside(argv[3]!);
   }
-  const { main } = await import('./program.ts');
-  return main(argv);
+  const internal = internalCommand(argv, publicModules);
+  if (internal) return internal;
+  const { runProgram } = await import('./program.ts');
+  return runProgram(argv);
 }

@@ -3,11 +3,12 @@ import { buildLab, cleanLab, LabInterruptedError, type LabStatus, labShell, labS
 import { autoLane } from '../lab/lanes/index.ts';
 import { laneOf, ON_LANES } from '../target/lanes.ts';
 import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../target/options.ts';
+import type { Ends } from './subcommand.ts';
 
 const usage = 2;
 
-/** Adds `lab build|status|shell|clean`. `ends` takes an exit code other than 0. */
-export function addLabCommand(program: Command, ends: (exitCode: number) => void): void {
+/** Adds `kvm-dsm lab build|status|shell|clean`. */
+export function addLabCommand(program: Command, ends: Ends): void {
   const lab = program.command('lab').description('build, inspect, enter or remove the lab');
   withGlobalOptions(lab.command('build'))
     .description('install what is missing and build the lab kernel; prints its path')

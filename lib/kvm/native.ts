@@ -1,8 +1,8 @@
 /** The addon: the one file that loads it, what it offers, and what its errors become. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { ArgumentError, ClosedError, IoctlError } from '../base/errors.ts';
+import { packageRoot } from '../base/package.ts';
 import { NativeLoadError, RefusedIoctlError } from './errors.ts';
 
 /**
@@ -152,9 +152,6 @@ interface Addon {
   statsOf(handle: NativeHandle): NativeStats | number;
   settleVcpu(vcpu: NativeVcpu): number;
 }
-
-// Three levels up from here, both in a checkout (lib/) and when built (dist/).
-const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 
 let loaded: Addon | undefined;
 

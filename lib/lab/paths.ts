@@ -1,10 +1,7 @@
 /** Where the lab keeps its files. */
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-/** This package's folder: two levels up from here, both in a checkout (lib/lab) and when built (dist/lab). */
-export const packageRoot = fileURLToPath(new URL('../../', import.meta.url));
+import { packageRoot } from '../base/package.ts';
 
 /** True when this code runs from the checkout's TypeScript sources instead of dist. */
 export const runsFromSource = import.meta.url.endsWith('.ts');

@@ -18,7 +18,7 @@ export interface Finding {
  * Looks for what hid ICR writes from a script: one that failed for want of DSM exits, or one that passed though its
  * guests wrote the register and nothing came out.
  */
-export function findings(session: Session, machines: readonly ObservedMachine[], error: unknown): Finding[] {
+export function findingsOf(session: Session, machines: readonly ObservedMachine[], error: unknown): Finding[] {
   const silent = machines.filter(
     (machine) => ![...machine.trace].some(({ exit }) => exit.name === 'KVM_EXIT_DSM_SEND_IRQ'),
   );

@@ -1,5 +1,5 @@
 import { KvmDsmError } from '../base/errors.ts';
-import { here } from '../target/target.ts';
+import { currentTarget } from '../target/target.ts';
 
 /** The folder that stands for / in a lab machine: a script and the files beside it have their paths of the host below it. */
 export const LAB_FILES = '/run/kvm-dsm/files';
@@ -11,7 +11,7 @@ export class ScriptAssetError extends KvmDsmError {
 
 /** The error, or a better one if a script in the lab looked for a file that was left on the host. */
 export function explainMissingFile(error: unknown): unknown {
-  if (here.on === 'host' || !(error instanceof Error)) return error;
+  if (currentTarget.on === 'host' || !(error instanceof Error)) return error;
   const { code } = error as NodeJS.ErrnoException;
   const path = new RegExp(`${LAB_FILES}(/[^'"\\s]*)`).exec(error.message)?.[1];
   if ((code !== 'ENOENT' && !code?.endsWith('MODULE_NOT_FOUND')) || path === undefined) return error;

@@ -1,13 +1,12 @@
 import { freshSeed, seedOfRun } from '../base/seed.ts';
-import type { RunOutcome } from './outcome.ts';
-import type { ParsedRun } from './parsed-run.ts';
-import type { RunReporter } from './report.ts';
+import type { ParsedRun, ScriptOutcome } from './protocol.ts';
+import type { ScriptReporter } from './report.ts';
 
 /** Does the runs that were asked for, one after the other, up to the first that fails; returns the exit code. */
-export async function repeat(
+export async function repeatRuns(
   { options }: ParsedRun,
-  reporter: RunReporter,
-  runOnce: (seed: number) => Promise<RunOutcome>,
+  reporter: ScriptReporter,
+  runOnce: (seed: number) => Promise<ScriptOutcome>,
 ): Promise<number> {
   const first = options.seed ?? freshSeed();
   let exits = 0;

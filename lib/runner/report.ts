@@ -1,30 +1,29 @@
 import { isDsmExit } from '../exit/dsm.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
-import { describePlace } from '../target/target.ts';
+import { describeTarget } from '../target/target.ts';
 import { isExit, type TraceEvent } from '../trace/event.ts';
 import { eventToJson } from '../trace/json.ts';
 import { describeEvent } from '../trace/text.ts';
 import type { Finding } from './findings.ts';
-import type { RunOutcome } from './outcome.ts';
-import type { ParsedRun } from './parsed-run.ts';
+import type { ParsedRun, ScriptOutcome } from './protocol.ts';
 
 /** What `kvm-dsm run` prints while a script runs. */
-export interface RunReporter {
+export interface ScriptReporter {
   start(): void;
   event(event: TraceEvent): void;
   finding(finding: Finding): void;
   /** Run number `run`, from 1, is over. */
-  ran(outcome: RunOutcome, run: number): void;
+  ran(outcome: ScriptOutcome, run: number): void;
   /** All is over: with the exits of all runs, and what came of the last. */
-  ended(outcome: RunOutcome, run: number): void;
+  ended(outcome: ScriptOutcome, run: number): void;
 }
 
 /** How many of the last exits of a run among several are shown if it fails. */
 const KEPT = 100;
 
 /** One JSON object per line, or words for a person. */
-export function runReporter(run: ParsedRun): RunReporter {
+export function scriptReporter(run: ParsedRun): ScriptReporter {
   const reporter = run.options.json ? jsonReporter(run) : textReporter(run);
   // Several runs find the same; once is enough.
   const found = new Set<string>();
@@ -37,7 +36,7 @@ export function runReporter(run: ParsedRun): RunReporter {
   };
 }
 
-function jsonReporter({ options: { repeat, seed }, part }: ParsedRun): RunReporter {
+function jsonReporter({ options: { repeat, seed }, ownProcess }: ParsedRun): ScriptReporter {
   const line = (value: Record<string, unknown>) => print(`${JSON.stringify(value)}\n`);
   return {
     start() {},
@@ -46,7 +45,7 @@ function jsonReporter({ options: { repeat, seed }, part }: ParsedRun): RunReport
       line({ type: 'finding', id, message, advice });
     },
     ran({ failure, exits, seed }, run) {
-      if (repeat > 1 && !part) line({ type: 'run', run, of: repeat, seed, ok: !failure, exits });
+      if (repeat > 1 && !ownProcess) line({ type: 'run', run, of: repeat, seed, ok: !failure, exits });
     },
     ended({ failure, exits, seeded, seed: last }, run) {
       const ok = !failure;
@@ -62,14 +61,14 @@ function jsonReporter({ options: { repeat, seed }, part }: ParsedRun): RunReport
   };
 }
 
-function textReporter({ options, part, again }: ParsedRun): RunReporter {
+function textReporter({ options, ownProcess, commandLine }: ParsedRun): ScriptReporter {
   const { repeat, seed } = options;
   const held: string[] = [];
   let left = 0;
   const say = (text: string) => print(`${text}\n`);
   return {
     start() {
-      say(paint('dim', `on ${describePlace()}`));
+      say(paint('dim', `on ${describeTarget()}`));
     },
     event(event) {
       const text = describeEvent(event);
@@ -86,19 +85,19 @@ function textReporter({ options, part, again }: ParsedRun): RunReporter {
       if (failure) for (const words of held) say(words);
       held.length = 0;
       left = 0;
-      if (repeat === 1 || part) return;
+      if (repeat === 1 || ownProcess) return;
       const verdict = failure ? paint('red', 'not ok') : 'ok';
       say(`run ${run} of ${repeat}: ${verdict}, ${exits} exits, seed ${seed}`);
     },
     ended({ failure, exits, forwarded, seeded, seed: last }, run) {
       const runs = repeat > 1 ? `${run} runs, ` : '';
-      const summary = `${runs}${exits} exits, ${forwarded} of them forwarded ICR writes; ran on ${describePlace()}`;
+      const summary = `${runs}${exits} exits, ${forwarded} of them forwarded ICR writes; ran on ${describeTarget()}`;
       if (!failure) return void say(`${paint('green', 'ok')}: ${summary}`);
       const which = repeat > 1 ? `run ${run} of ${repeat}, seed ${last}: ` : '';
       say(`${paint('red', 'not ok')}: ${which}${failure.text}`);
       say(summary);
       if (repeat > 1 || seeded || seed !== undefined)
-        say(`to repeat it: ${again.replace(/^kvm-dsm run/, `$& --seed ${last}`)}`);
+        say(`to repeat it: ${commandLine.replace(/^kvm-dsm run/, `$& --seed ${last}`)}`);
     },
   };
 }

@@ -1,10 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
 import { relative } from 'node:path';
-import { runArguments } from '../target/command-words.ts';
-import type { RunOptions } from '../target/options.ts';
 import { startOwn } from '../target/own-process.ts';
 import { paint } from '../target/paint.ts';
-import { bundleOptions } from './bundle/bundle.ts';
+import { bundleOptions, nothingFound } from './bundle/bundle.ts';
+import type { PublicModules } from './bundle/public-modules.ts';
+import { runArguments } from './command-line.ts';
+import type { RunCommandOptions } from './options.ts';
 
 const deadly: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
@@ -12,10 +13,16 @@ const deadly: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * Runs a script each time it, or what it imports, has changed, until a signal comes; returns the exit code of the last
  * run that came to its end. Each run is a process of its own, and a change ends one that is still going on.
  */
-export async function watch(path: string, script: string, args: string[], options: RunOptions): Promise<number> {
+export async function watch(
+  path: string,
+  script: string,
+  args: string[],
+  options: RunCommandOptions,
+  modules: PublicModules,
+): Promise<number> {
   const { context } = await import('esbuild');
-  const runs = new Runs(runArguments(script, args, { ...options, watch: false }), relative(process.cwd(), path));
-  const bundle = await bundleOptions(path, '', { assets: new Set(), tests: false });
+  const runs = new WatchedRuns(runArguments(script, args, { ...options, watch: false }), relative(process.cwd(), path));
+  const bundle = bundleOptions(path, '', modules, nothingFound());
   const changes = await context({
     ...bundle,
     // What cannot be bundled runs as well: the run says what is wrong, and the next change runs it again.
@@ -31,7 +38,7 @@ export async function watch(path: string, script: string, args: string[], option
 }
 
 /** One run at a time. */
-class Runs {
+class WatchedRuns {
   readonly #args: string[];
   readonly #name: string;
   #child: ChildProcess | undefined;

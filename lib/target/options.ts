@@ -1,9 +1,9 @@
+/** The options that every subcommand takes. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { isSeed } from '../base/seed.ts';
 import { laneNames } from '../lab/lanes/index.ts';
 import type { On } from './lanes.ts';
 
-/** The options that every subcommand takes. */
+/** Their values. */
 export interface GlobalOptions {
   on: On;
   json: boolean;
@@ -16,20 +16,10 @@ export interface GlobalOptions {
   timeout: number;
 }
 
-/** The options of `run`. */
-export interface RunOptions extends GlobalOptions {
-  /** How often the script is run. */
-  repeat: number;
-  /** Of `random` in the first run: an unsigned 32-bit number. Without it a fresh one is chosen. */
-  seed?: number;
-  /** Run again whenever the script or something that it imports changes. */
-  watch: boolean;
-}
-
 /** Seconds that a command may take if `--timeout` does not say otherwise. */
 const DEFAULT_TIMEOUT = 60;
 
-/** Adds the global options to a subcommand: they may stand before and behind its name. */
+/** Adds them to a subcommand: they may stand before its name as well. */
 export function withGlobalOptions(command: Command, timeout = DEFAULT_TIMEOUT): Command {
   for (const option of globalOptions(timeout)) command.addOption(option);
   return command;
@@ -39,14 +29,6 @@ export function withGlobalOptions(command: Command, timeout = DEFAULT_TIMEOUT): 
 export function withLeadingOptions(program: Command): Command {
   for (const option of globalOptions(DEFAULT_TIMEOUT)) program.addOption(option.hideHelp().default(undefined));
   return program;
-}
-
-/** Adds the options that only `run` takes. */
-export function withRunOptions(command: Command): Command {
-  return command
-    .addOption(new Option('--repeat <n>', 'run it n times, up to the first failure').default(1).argParser(repeats))
-    .addOption(new Option('--seed <s>', "seed of the script's random choices").argParser(seedNumber))
-    .addOption(new Option('--watch', 'run again when the script or what it imports changes').default(false));
 }
 
 /** The values that were given anywhere on the line, and the defaults of the others. */
@@ -61,9 +43,9 @@ export function globalOptionsOf<T extends GlobalOptions = GlobalOptions>(command
   return values as unknown as T;
 }
 
-/** The words that give these options again: those that are not as they would be without. */
-export function wordsOf(options: Partial<RunOptions>): string[] {
-  const defaults = new Map<string, unknown>([['repeat', 1]]);
+/** The arguments that give these options again: those that are not as they would be without. */
+export function optionArguments(options: Partial<GlobalOptions>, ownDefaults: Record<string, unknown> = {}): string[] {
+  const defaults = new Map(Object.entries(ownDefaults));
   for (const option of globalOptions(DEFAULT_TIMEOUT)) defaults.set(option.attributeName(), option.defaultValue);
   return Object.entries(options).flatMap(([name, value]) => {
     if (value === undefined || value === false || value === defaults.get(name)) return [];
@@ -88,14 +70,4 @@ function seconds(text: string): number {
   const value = Number(text);
   if (value > 0 && value <= 86_400) return value;
   throw new InvalidArgumentError('Give seconds, more than 0 and at most 86400.');
-}
-
-function repeats(text: string): number {
-  if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 1_000_000) return Number(text);
-  throw new InvalidArgumentError('Give a number of runs from 1 to 1000000.');
-}
-
-function seedNumber(text: string): number {
-  if (isSeed(text)) return Number(text);
-  throw new InvalidArgumentError('Give an unsigned 32-bit number, such as 7 or 0xffffffff.');
 }

@@ -8,11 +8,14 @@ import { forwardsIcrWrites } from '../probe/icr-write.ts';
 import { ON_LANES } from './lanes.ts';
 import type { GlobalOptions } from './options.ts';
 
-/** Where this process is: the host, or a lane of the lab. */
-export const here = { on: laneHere?.name ?? 'host', kernel: release() };
+/** What a command runs on: this host, or a lane of the lab. */
+export type Target = 'host' | LaneName;
 
-/** Decides where a command runs. `auto`: on this host if its kernel forwards ICR writes, else in the lab. */
-export function choosePlace(options: GlobalOptions): 'host' | LaneName {
+/** The target that this process is on, and its kernel. */
+export const currentTarget = { on: laneHere?.name ?? 'host', kernel: release() };
+
+/** Decides what a command runs on. `auto`: on this host if its kernel forwards ICR writes, else in the lab. */
+export function chooseTarget(options: GlobalOptions): Target {
   const forLab = (['kernel', 'cmdline', 'emulator'] as const).find((name) => options[name] !== undefined);
   if (options.on === 'host' && forLab)
     throw new ArgumentError(`--${forLab}`, `--${forLab} is for the lab, not for the host`, `Add ${ON_LANES}.`);
@@ -32,7 +35,7 @@ function hostForwards({ device, profile }: GlobalOptions): boolean {
   }
 }
 
-/** The place in words, for a person. */
-export function describePlace(): string {
-  return `${laneHere?.title ?? 'this host'}, Linux ${here.kernel}`;
+/** The target that this process is on, for a person. */
+export function describeTarget(): string {
+  return `${laneHere?.title ?? 'this host'}, Linux ${currentTarget.kernel}`;
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageRoot } from '../runner/bundle/bundle.ts';
+import { packageRoot } from '../base/package.ts';
 
 /** This package's version. */
 export function version(): string {

@@ -1,7 +1,7 @@
 /** Runs the suite against faults of the lab's kernel: as many as possible in one boot. */
 
-import { laneExecutor } from '../../lib/cli/test-in-lane.ts';
 import type { LaneName } from '../../lib/lab/index.ts';
+import { laneExecutor } from '../../lib/runner/suite/in-lane.ts';
 import type { Check } from '../../lib/suite/check.ts';
 import { SuiteWorkerError } from '../../lib/suite/errors.ts';
 import { judge } from '../../lib/suite/run/judge.ts';

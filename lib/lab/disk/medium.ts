@@ -15,9 +15,10 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
+import { packageRoot } from '../../base/package.ts';
 import { LabBuildError, LabEmulatorError } from '../errors.ts';
 import { listFiles } from '../kernel/key.ts';
-import { cacheDir, mediaDir, packageRoot, runsFromSource } from '../paths.ts';
+import { cacheDir, mediaDir, runsFromSource } from '../paths.ts';
 import { mediumMount, mediumStamp, packageInside } from './init.ts';
 import { makeIso } from './iso.ts';
 import { bundlePackage } from './package-bundle.ts';

@@ -6,8 +6,9 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Plugin } from 'esbuild';
+import { packageRoot } from '../../base/package.ts';
 import { autoLane, laneNames } from '../lanes/index.ts';
-import { packageRoot, runsFromSource } from '../paths.ts';
+import { runsFromSource } from '../paths.ts';
 import { mainInside } from './init.ts';
 
 /** The expression, and not a word in quotes. */
@@ -94,7 +95,7 @@ export async function bundlePackage(outdir: string, inside: string): Promise<voi
           on.onLoad({ filter: /\/lab\/lanes\/index\.[jt]s$/ }, () => ({
             contents: `export const laneNames = ${JSON.stringify(laneNames)}, autoLane = ${JSON.stringify(autoLane)};`,
           }));
-          on.onLoad({ filter: /\/bundle\/import-module\.[jt]s$/ }, () => ({
+          on.onLoad({ filter: /\/evaluate\/import-module\.[jt]s$/ }, () => ({
             contents: 'const outer = importModule; export { outer as importModule };',
           }));
           on.onLoad({ filter: /\.[jt]s$/ }, async ({ path }) => {

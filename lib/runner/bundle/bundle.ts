@@ -1,45 +1,32 @@
-import { existsSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname, join } from 'node:path';
 import type { BuildOptions } from 'esbuild';
-import { KvmDsmError } from '../../base/errors.ts';
-import { modulePlaces, nodeModules, placeDefines, SCRIPT, scriptItself, thisPackage } from './script-modules.ts';
-
-/** The script cannot be run: there is no such file, it does not compile, or it brings too much along. */
-export class ScriptFileError extends KvmDsmError {
-  readonly code: 'ERR_SCRIPT_MISSING' | 'ERR_SCRIPT_SYNTAX' | 'ERR_SCRIPT_SIZE';
-  override readonly exitCode = 2;
-
-  constructor(code: ScriptFileError['code'], message: string, advice: string) {
-    super(message, { advice });
-    this.code = code;
-  }
-}
-
-/** Throws `ScriptFileError` unless there is a file of that name. Returns its absolute path. */
-export function findScript(script: string): string {
-  const path = resolve(script);
-  if (existsSync(path) && statSync(path).isFile()) return path;
-  throw new ScriptFileError(
-    'ERR_SCRIPT_MISSING',
-    `There is no script ${script}`,
-    'Give the path of a .ts or .js file.',
-  );
-}
+import { ScriptFileError } from '../script-file.ts';
+import { modulePlaces, nodeModules, placeDefines, SCRIPT, scriptItself, thisPackage } from './plugins.ts';
+import { loadModules, type PublicModules } from './public-modules.ts';
 
 /** A script and what it imports, as one text. */
 export interface ScriptBundle {
   /** The body of an asynchronous function: see `ScriptFunction`. */
   code: string;
+  /** The public modules that it imports. */
+  imports: string[];
   /** Files beside its modules that these name, by their paths here. */
   assets: string[];
   /** True if it imports node:test. */
   tests: boolean;
 }
 
+/** What is found while a script is bundled. */
+export interface FoundInScript {
+  imports: Set<string>;
+  assets: Set<string>;
+  tests: boolean;
+}
+
+export const nothingFound = (): FoundInScript => ({ imports: new Set(), assets: new Set(), tests: false });
+
 /** How esbuild turns a script and what it imports into that text; `found` is filled while it does so. */
-export async function bundleOptions(path: string, root: string, found: { assets: Set<string>; tests: boolean }) {
-  const names = Object.keys(await import('../../index.ts'));
+export function bundleOptions(path: string, root: string, modules: PublicModules, found: FoundInScript) {
   return {
     stdin: { contents: `import '${SCRIPT}';`, resolveDir: dirname(path) },
     bundle: true,
@@ -55,7 +42,10 @@ export async function bundleOptions(path: string, root: string, found: { assets:
     logLevel: 'silent',
     plugins: [
       scriptItself(path),
-      thisPackage(names),
+      thisPackage(Object.keys(modules), async (name) => {
+        found.imports.add(name);
+        return Object.keys((await loadModules(modules, [name]))[name]!);
+      }),
       nodeModules((name) => {
         if (name === 'node:test') found.tests = true;
       }),
@@ -70,16 +60,14 @@ export async function bundleOptions(path: string, root: string, found: { assets:
  *
  * @param root the folder that stands for / where the script will run
  */
-export async function bundleScript(path: string, root: string): Promise<ScriptBundle> {
+export async function bundleScript(path: string, root: string, modules: PublicModules): Promise<ScriptBundle> {
   const { build } = await import('esbuild');
-  const found = { assets: new Set<string>(), tests: false };
+  const found = nothingFound();
   try {
-    const { outputFiles } = await build(await bundleOptions(path, root, found));
-    return { code: outputFiles[0]!.text, assets: [...found.assets], tests: found.tests };
+    const { outputFiles } = await build(bundleOptions(path, root, modules, found));
+    const { imports, assets, tests } = found;
+    return { code: outputFiles[0]!.text, imports: [...imports], assets: [...assets], tests };
   } catch (error) {
     throw new ScriptFileError('ERR_SCRIPT_SYNTAX', (error as Error).message, 'Mend the script.');
   }
 }
-
-/** Where this package lies. */
-export const packageRoot = fileURLToPath(new URL('../../..', import.meta.url));

@@ -1,4 +1,4 @@
-import { ScriptFileError } from './bundle.ts';
+import { ScriptFileError } from '../script-file.ts';
 
 /**
  * Turns a module and what it imports into one ES module, so that TypeScript and its neighbours work the same on

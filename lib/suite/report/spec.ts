@@ -1,10 +1,9 @@
+import type { Colour } from '../../base/text.ts';
 import { subjectOf } from '../check.ts';
 import { type Result, type Verdict, verdicts } from '../run/judge.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
 import type { Item } from '../run/protocol.ts';
 import type { Head, Reporter, Summary } from '../run/reporter.ts';
-
-export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
 
 /** Where a report for a person goes. */
 export interface Screen {

@@ -22,10 +22,10 @@ const rooms: Record<string, readonly string[]> = {
   trace: ['base', 'abi', 'exit', 'apic', 'kvm', 'guest'],
   script: ['base', 'host', 'abi', 'exit', 'apic', 'kvm', 'hyperv', 'guest', 'probe', 'snapshot', 'trace'],
   suite: ['base', 'host', 'abi', 'exit', 'apic', 'kvm', 'hyperv', 'guest', 'probe', 'snapshot', 'trace', 'script'],
-  inspect: ['base', 'host', 'abi', 'exit', 'kvm', 'hyperv', 'guest', 'probe'],
-  doctor: ['base', 'host', 'abi', 'exit', 'kvm', 'probe'],
   lab: ['base', 'host'],
   target: ['base', 'host', 'abi', 'kvm', 'probe', 'lab'],
+  inspect: ['base', 'host', 'abi', 'exit', 'kvm', 'hyperv', 'guest', 'probe', 'target'],
+  doctor: ['base', 'host', 'abi', 'exit', 'kvm', 'probe', 'lab', 'target'],
   runner: ['base', 'host', 'abi', 'exit', 'kvm', 'probe', 'trace', 'script', 'suite', 'lab', 'target'],
 };
 /** What may import every room: the command line, and what programs import. */

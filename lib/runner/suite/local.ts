@@ -1,21 +1,10 @@
-import type { Check } from '../suite/check.ts';
-import type { Item, Sink } from '../suite/run/protocol.ts';
-import { type RunEnd, superviseWorkers } from '../suite/run/supervisor.ts';
-import { SUITE_WORKER } from './test-options.ts';
-
-/** What the part of a run that is done on one machine depends on. */
-export interface PartOptions {
-  /** The absolute path of a module of checks; `null`: the suite's own. */
-  module: string | null;
-  seed: number;
-  device: string;
-  profile: string;
-  /** Seconds. */
-  timeout: number;
-}
+import type { Check } from '../../suite/check.ts';
+import type { Item, Sink } from '../../suite/run/protocol.ts';
+import { type RunEnd, superviseWorkers } from '../../suite/run/supervisor.ts';
+import { type PartOptions, SUITE_WORKER } from './protocol.ts';
 
 /** Runs checks on this machine: in processes of this very command. */
-export function testHere(
+export function runItemsLocally(
   items: readonly Item[],
   checks: ReadonlyMap<string, Check>,
   part: PartOptions,

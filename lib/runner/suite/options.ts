@@ -1,13 +1,11 @@
-import { InvalidArgumentError, Option } from 'commander';
-import { type ReporterName, reporterNames } from '../suite/report/names.ts';
-
-/** Instead of a subcommand: the process runs checks for another one. */
-export const SUITE_WORKER = '--suite-worker';
+/** The options of `kvm-dsm test`. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type ReporterName, reporterNames } from '../../suite/report/names.ts';
 
 /** Seconds that `kvm-dsm test` may take if `--timeout` does not say otherwise. */
 export const SUITE_TIMEOUT = 1200;
 
-/** The options of `kvm-dsm test` beside the global ones. */
+/** Their values, beside the global ones. */
 export interface TestOptions {
   reporter: ReporterName;
   list: boolean;
@@ -21,7 +19,13 @@ export interface TestOptions {
   checks?: string;
 }
 
-export function testOptions(): Option[] {
+/** Adds the options that only `test` takes. */
+export function withTestOptions(command: Command): Command {
+  for (const option of testOptions()) command.addOption(option);
+  return command;
+}
+
+function testOptions(): Option[] {
   return [
     new Option('--reporter <name>', 'how to report').choices(reporterNames).default('spec'),
     new Option('--list', 'print the checks, their claims and sources, and run none').default(false),

@@ -1,9 +1,11 @@
 import { createRequire } from 'node:module';
 import { constants, Script } from 'node:vm';
-import { API } from './bundle/script-modules.ts';
 import { nameScriptPlaces } from './script-stack.ts';
 
-type Evaluate = (require: NodeJS.Require, api: object) => Promise<void>;
+/** What the function that a script becomes calls this package's public modules, by what stands in an `import`. */
+export const MODULES = '__kvmDsm';
+
+type Evaluate = (require: NodeJS.Require, modules: Record<string, object>) => Promise<void>;
 
 /**
  * A bundled script as a function: each call evaluates the script and all its modules afresh, and leaves nothing in
@@ -19,16 +21,16 @@ export class ScriptFunction {
     const filename = `${path}.bundled`;
     nameScriptPlaces(filename, code);
     this.#path = path;
-    this.#evaluate = new Script(`(async (require, ${API}) => { 'use strict';\n${code}\n})`, {
+    this.#evaluate = new Script(`(async (require, ${MODULES}) => { 'use strict';\n${code}\n})`, {
       filename,
       lineOffset: -1,
       importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     }).runInThisContext() as Evaluate;
   }
 
-  /** Runs the script. @param api what it imports as 'kvm-dsm' */
-  run(api: object): Promise<void> {
+  /** Runs the script. @param modules what it imports of this package */
+  run(modules: Record<string, object>): Promise<void> {
     const script = this.#evaluate;
-    return script(createRequire(this.#path), api);
+    return script(createRequire(this.#path), modules);
   }
 }

@@ -1,12 +1,13 @@
+/** The parts of esbuild's work that make a script what `kvm-dsm run` evaluates. */
 import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
 import { dirname, extname, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Loader, Plugin } from 'esbuild';
+import { MODULES } from '../evaluate/script-function.ts';
 
-/** What the function that a script becomes calls this package's public module, and each module what it knows of itself. */
-export const API = '__kvmDsm';
+/** What each module of a script calls what it knows of itself. */
 const META = '__kvmDsmMeta';
 
 /** Where a module asks for its own place. */
@@ -29,14 +30,21 @@ export function scriptItself(path: string): Plugin {
   };
 }
 
-/** `import 'kvm-dsm'` means this very package, wherever the script lies: its module of these names is handed in. */
-export function thisPackage(names: readonly string[]): Plugin {
+/**
+ * `import 'kvm-dsm'` means this very package, wherever the script lies: its public modules are handed in.
+ *
+ * @param modules what stands in such an `import`
+ * @param exportsOf what the module of that name exports
+ */
+export function thisPackage(modules: readonly string[], exportsOf: (module: string) => Promise<string[]>): Plugin {
   return {
     name: 'this-package',
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: /^kvm-dsm$/ }, ({ path }) => ({ path, namespace: 'this-package' }));
-      onLoad({ filter: /.*/, namespace: 'this-package' }, () => ({
-        contents: `export const { ${names.join(', ')} } = ${API};`,
+      onResolve({ filter: /^kvm-dsm(?:\/|$)/ }, ({ path }) =>
+        modules.includes(path) ? { path, namespace: 'this-package' } : undefined,
+      );
+      onLoad({ filter: /.*/, namespace: 'this-package' }, async ({ path }) => ({
+        contents: `export const { ${(await exportsOf(path)).join(', ')} } = ${MODULES}[${JSON.stringify(path)}];`,
       }));
     },
   };

@@ -1,36 +1,38 @@
+/** A script's runs in this process. */
 import { pathToFileURL } from 'node:url';
 import { profileByName } from '../abi/dsm/profiles.ts';
 import { RunBudget } from '../base/budget.ts';
-import { DeadlineError } from '../base/errors.ts';
 import { isForwardedIcrWrite } from '../exit/dsm.ts';
 import { Random, randomWasUsed } from '../script/random.ts';
 import { type ObservedMachine, type Observer, Session } from '../script/session.ts';
 import { isExit } from '../trace/event.ts';
-import { importModule } from './bundle/import-module.ts';
-import { findings } from './findings.ts';
+import { loadModules, type PublicModules } from './bundle/public-modules.ts';
+import { importModule } from './evaluate/import-module.ts';
+import { ScriptFunction } from './evaluate/script-function.ts';
+import { findingsOf } from './findings.ts';
 import { explainMissingFile } from './lab-files.ts';
-import { failureOf, type RunFailure, type RunOutcome } from './outcome.ts';
-import type { ParsedRun } from './parsed-run.ts';
-import { repeat } from './repeat.ts';
-import { type RunReporter, runReporter } from './report.ts';
-import { ScriptFunction } from './script-function.ts';
-import { TestFeed } from './tests.ts';
+import { TestFeed } from './node-test.ts';
+import { failureOf } from './outcome.ts';
+import type { ParsedRun, ScriptFailure, ScriptOutcome } from './protocol.ts';
+import { repeatRuns } from './repeat.ts';
+import { type ScriptReporter, scriptReporter } from './report.ts';
+import { TimeLimit } from './time-limit.ts';
 
 /** How long a script may go on, in ms, after the time for guests is over: for its own reports. */
 const GRACE = 2000;
 
 /** Does a script's runs in this process; returns the exit code. */
-export function runsHere(run: ParsedRun, code: string | undefined): Promise<number> {
-  const reporter = runReporter(run);
-  const runOnce = prepare(run, code, reporter);
+export function runInProcess(run: ParsedRun, code: string | undefined, modules: PublicModules): Promise<number> {
+  const reporter = scriptReporter(run);
+  const runOnce = prepare(run, code, modules, reporter);
   reporter.start();
-  return repeat(run, reporter, runOnce);
+  return repeatRuns(run, reporter, runOnce);
 }
 
 /** Does one run for the process that has started this one, and tells it what came of it; returns the exit code. */
-export async function partHere(run: ParsedRun, code: string | undefined): Promise<number> {
-  const reporter = runReporter(run);
-  const outcome = await prepare(run, code, reporter)(run.options.seed!);
+export async function runAsPart(run: ParsedRun, code: string | undefined, modules: PublicModules): Promise<number> {
+  const reporter = scriptReporter(run);
+  const outcome = await prepare(run, code, modules, reporter)(run.options.seed!);
   reporter.ran(outcome, 1);
   await new Promise((sent) => process.send!(outcome, sent));
   return outcome.failure?.exitCode ?? 0;
@@ -40,9 +42,10 @@ export async function partHere(run: ParsedRun, code: string | undefined): Promis
 function prepare(
   run: ParsedRun,
   code: string | undefined,
-  reporter: RunReporter,
-): (seed: number) => Promise<RunOutcome> {
-  const { script, args, options, tests } = run;
+  modules: PublicModules,
+  reporter: ScriptReporter,
+): (seed: number) => Promise<ScriptOutcome> {
+  const { script, imports, args, options, tests } = run;
   const body = code === undefined ? undefined : new ScriptFunction(code, script);
   const ends = performance.now() + options.timeout * 1000;
   const budget = new RunBudget(options.timeout * 1000);
@@ -64,23 +67,23 @@ function prepare(
     const random = new Random(seed);
     const session = new Session({ device: options.device, profile, observer, budget, random });
     process.argv = [process.execPath, script, ...args];
-    const judge = (error: unknown, before?: string): RunFailure => {
-      const found = findings(session, machines, error);
+    const judge = (error: unknown, before?: string): ScriptFailure => {
+      const found = findingsOf(session, machines, error);
       for (const finding of found) reporter.finding(finding);
       return failureOf(error, found, before);
     };
-    let failure: RunFailure | undefined;
-    const limit = new Limit(ends + GRACE - performance.now());
+    let failure: ScriptFailure | undefined;
+    const limit = new TimeLimit(ends + GRACE - performance.now());
     try {
       const feed = tests ? new TestFeed() : undefined;
       await limit.keep(
-        session.run(async () => (body ? body.run(await import('../index.ts')) : importAfresh(script, seed))),
+        session.run(async () => (body ? body.run(await loadModules(modules, imports)) : importAfresh(script, seed))),
       );
       // The tests begin to end when nothing else keeps the process busy.
       limit.unref();
       const failed = await (feed && limit.keep(feed.ended()));
       if (failed) failure = judge(failed.error, `${failed.count} of the tests failed, first "${failed.name}": `);
-      else for (const finding of findings(session, machines, undefined)) reporter.finding(finding);
+      else for (const finding of findingsOf(session, machines, undefined)) reporter.finding(finding);
     } catch (thrown) {
       failure = judge(explainMissingFile(thrown));
     } finally {
@@ -93,31 +96,4 @@ function prepare(
 
 function importAfresh(script: string, seed: number): Promise<unknown> {
   return importModule(`${pathToFileURL(script).href}?seed=${seed}`);
-}
-
-/** A script that waits for something outside a guest ends in time as well. */
-class Limit {
-  readonly #timer: NodeJS.Timeout;
-  #fail: (error: Error) => void = () => {};
-  readonly #over = new Promise<never>((_, reject) => {
-    this.#fail = reject;
-  });
-
-  constructor(ms: number) {
-    this.#over.catch(() => {});
-    const late = new DeadlineError('The script did not end within the time that --timeout allows', '');
-    this.#timer = setTimeout(() => this.#fail(late), ms);
-  }
-
-  keep<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.#over]);
-  }
-
-  unref(): void {
-    this.#timer.unref();
-  }
-
-  clear(): void {
-    clearTimeout(this.#timer);
-  }
 }

@@ -1,25 +1,24 @@
 import { startOwn } from '../target/own-process.ts';
-import type { RunOutcome } from './outcome.ts';
-import { PARSED_RUN, type ParsedRun } from './parsed-run.ts';
-import { repeat } from './repeat.ts';
-import { runReporter } from './report.ts';
-import { testEnvironment, testFlags } from './tests.ts';
+import { testEnvironment, testFlags } from './node-test.ts';
+import { PARSED_RUN, type ParsedRun, type ScriptOutcome } from './protocol.ts';
+import { repeatRuns } from './repeat.ts';
+import { scriptReporter } from './report.ts';
 
 /** Does a script's runs, each in a process of its own; returns the exit code. */
-export function runsApart(run: ParsedRun): Promise<number> {
-  const reporter = runReporter(run);
+export function runInOwnProcesses(run: ParsedRun): Promise<number> {
+  const reporter = scriptReporter(run);
   const ends = performance.now() + run.options.timeout * 1000;
   reporter.start();
-  return repeat(run, reporter, (seed) => runApart(run, seed, (ends - performance.now()) / 1000));
+  return repeatRuns(run, reporter, (seed) => runOne(run, seed, (ends - performance.now()) / 1000));
 }
 
-function runApart(run: ParsedRun, seed: number, secondsLeft: number): Promise<RunOutcome> {
+function runOne(run: ParsedRun, seed: number, secondsLeft: number): Promise<ScriptOutcome> {
   const timeout = Math.max(0.001, secondsLeft);
-  const part: ParsedRun = { ...run, part: true, options: { ...run.options, seed, timeout } };
+  const part: ParsedRun = { ...run, ownProcess: true, options: { ...run.options, seed, timeout } };
   const child = startOwn([PARSED_RUN, JSON.stringify(part)], testFlags(run.options.json), testEnvironment);
-  let outcome: RunOutcome | undefined;
+  let outcome: ScriptOutcome | undefined;
   child.on('message', (message) => {
-    outcome = message as RunOutcome;
+    outcome = message as ScriptOutcome;
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);

@@ -1,13 +1,11 @@
-import { Writable } from 'node:stream';
-import type { LaneName } from '../lab/index.ts';
-import { LabFrozenError, LabMachineError } from '../lab/index.ts';
-import { runInLane } from '../runner/in-lane.ts';
-import { SuiteWorkerError } from '../suite/errors.ts';
-import type { Executor, Item, Sink } from '../suite/run/protocol.ts';
-import type { RunEnd } from '../suite/run/supervisor.ts';
-import type { GlobalOptions } from '../target/options.ts';
-import { PARSED_TEST } from './lab-entry.ts';
-import { CHECK_MARK, type InsideEvent, type InsidePart } from './test-inside.ts';
+import { LabFrozenError, type LabMachineError, type LaneName } from '../../lab/index.ts';
+import { SuiteWorkerError } from '../../suite/errors.ts';
+import type { Item, Sink } from '../../suite/run/protocol.ts';
+import type { RunEnd } from '../../suite/run/supervisor.ts';
+import { runInLane } from '../../target/in-lane.ts';
+import type { GlobalOptions } from '../../target/options.ts';
+import { LineWriter } from './line-writer.ts';
+import { CHECK_MARK, type LaneEvent, type LanePart, PARSED_TEST } from './protocol.ts';
 
 const GUEST_DIR = '/run/kvm-dsm';
 
@@ -20,46 +18,8 @@ export interface LaneOptions {
   module: string | null;
 }
 
-/**
- * Runs items in a machine of the lab. One whose kernel crashed or froze costs its check; the rest runs in a new
- * machine.
- */
-export function laneExecutor(lane: LaneName, options: LaneOptions): Executor {
-  return async (items, sink) => {
-    const ends = performance.now() + options.global.timeout * 1000;
-    let left = [...items];
-    while (left.length > 0) {
-      const timeout = (ends - performance.now()) / 1000;
-      if (timeout <= 0) return TIME_OVER;
-      const boot = new Boot(left, sink);
-      const error = await boot.run(lane, options, timeout).then(
-        () => null,
-        (thrown: unknown) => thrown,
-      );
-      const lost = boot.left.length < left.length;
-      left = boot.left;
-      if (boot.end === 'done' || boot.end === 'stopped') {
-        if (error) throw error;
-        return null;
-      }
-      if (boot.end === 'timeout') return TIME_OVER;
-      if (boot.end !== 'broken') {
-        // Only a machine that died is replaced, and only if that brings the run on.
-        if (!(error instanceof LabMachineError)) throw error ?? new SuiteWorkerError('the lab told no end of the run');
-        if (!boot.lose(error) && !lost) throw error;
-        left = boot.left;
-      }
-      if (boot.stopped) return null;
-      if (left.length > 0) sink.note(`the ${lane} machine is booted again for the ${left.length} checks that are left`);
-    }
-    return null;
-  };
-}
-
-const TIME_OVER = 'the time that --timeout allows was over';
-
-/** One machine from its start to its end. */
-class Boot {
+/** One machine of a lane, from its start to its end, and the items that it runs. */
+export class LaneBoot {
   left: Item[];
   end: RunEnd | null = null;
   /** The sink wants no more. */
@@ -81,11 +41,11 @@ class Boot {
   async run(lane: LaneName, { global, seed, strict, bail, module }: LaneOptions, timeout: number): Promise<void> {
     const { device, profile } = global;
     const inside = module === null ? null : `${GUEST_DIR}/checks.mjs`;
-    const part: InsidePart = { items: this.left, module: inside, seed, device, profile, timeout, strict, bail };
+    const part: LanePart = { items: this.left, module: inside, seed, device, profile, timeout, strict, bail };
     const partFile = `${GUEST_DIR}/part.json`;
     const files = [{ path: partFile, data: JSON.stringify(part) }];
     if (module !== null) files.push({ path: inside!, data: module });
-    const stdout = new Lines((line) => this.#hear(line));
+    const stdout = new LineWriter((line) => this.#read(line));
     const onMark = (word: string, rest: string) => {
       const item = word === CHECK_MARK ? this.#items.get(Number(rest)) : undefined;
       if (item) this.#begin(item);
@@ -115,10 +75,10 @@ class Boot {
     return true;
   }
 
-  #hear(line: string): void {
-    let event: InsideEvent;
+  #read(line: string): void {
+    let event: LaneEvent;
     try {
-      event = JSON.parse(line) as InsideEvent;
+      event = JSON.parse(line) as LaneEvent;
     } catch {
       process.stderr.write(`${line}\n`);
       return;
@@ -150,23 +110,5 @@ class Boot {
     if (this.#current?.item.n === item.n) this.#current = null;
     this.left = this.left.filter(({ n }) => n !== item.n);
     if (!this.#sink.outcome(item, ...outcome)) this.stopped = true;
-  }
-}
-
-/** Cuts what is written to it into lines. */
-class Lines extends Writable {
-  readonly #take: (line: string) => void;
-  #rest = '';
-
-  constructor(take: (line: string) => void) {
-    super({ decodeStrings: false });
-    this.#take = take;
-  }
-
-  override _write(chunk: Buffer | string, _encoding: BufferEncoding, done: () => void): void {
-    const lines = (this.#rest + chunk.toString()).split('\n');
-    this.#rest = lines.pop()!;
-    for (const line of lines) this.#take(line);
-    done();
   }
 }

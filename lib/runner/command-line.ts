@@ -1,0 +1,17 @@
+import { optionArguments } from '../target/options.ts';
+import { type RunCommandOptions, runDefaults } from './options.ts';
+
+/** The arguments that run a script in the same way. */
+export function runArguments(script: string, args: readonly string[], options: Partial<RunCommandOptions>): string[] {
+  return ['run', script, ...optionArguments(options, runDefaults), ...(args.length > 0 ? ['--', ...args] : [])];
+}
+
+/** The command line that does one run once more, for a person to type; its seed is to be added after `run`. */
+export function commandLineOf(script: string, args: readonly string[], options: RunCommandOptions): string {
+  const { repeat: _repeat, seed: _seed, watch: _watch, json: _json, ...same } = options;
+  return ['kvm-dsm', ...runArguments(script, args, same)].map(quoted).join(' ');
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

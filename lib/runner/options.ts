@@ -1,0 +1,36 @@
+/** The options of `kvm-dsm run`. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { isSeed } from '../base/seed.ts';
+import type { GlobalOptions } from '../target/options.ts';
+
+/** Their values. */
+export interface RunCommandOptions extends GlobalOptions {
+  /** How often the script is run. */
+  repeat: number;
+  /** Of `random` in the first run: an unsigned 32-bit number. Without it a fresh one is chosen. */
+  seed?: number;
+  /** Run again whenever the script or something that it imports changes. */
+  watch: boolean;
+}
+
+/** What some of them are if they are not given. */
+export const runDefaults = { repeat: 1 };
+
+/** Adds the options that only `run` takes. */
+export function withRunOptions(command: Command): Command {
+  const repeat = new Option('--repeat <n>', 'run it n times, up to the first failure');
+  return command
+    .addOption(repeat.default(runDefaults.repeat).argParser(runs))
+    .addOption(new Option('--seed <s>', "seed of the script's random choices").argParser(seedNumber))
+    .addOption(new Option('--watch', 'run again when the script or what it imports changes').default(false));
+}
+
+function runs(text: string): number {
+  if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 1_000_000) return Number(text);
+  throw new InvalidArgumentError('Give a number of runs from 1 to 1000000.');
+}
+
+function seedNumber(text: string): number {
+  if (isSeed(text)) return Number(text);
+  throw new InvalidArgumentError('Give an unsigned 32-bit number, such as 7 or 0xffffffff.');
+}

@@ -1,0 +1,41 @@
+/** What the processes of `kvm-dsm run` say to each other. */
+import type { RunCommandOptions } from './options.ts';
+
+/** Instead of a subcommand: a run whose command line another process has read follows, as one JSON argument. */
+export const PARSED_RUN = '--parsed-run';
+
+/** What stands in that argument: a script made ready, and how to run it. */
+export interface ParsedRun {
+  /** The script's path where it runs. */
+  script: string;
+  /** The file that holds its bundled code; none if the script is a module that node can import. */
+  code: string | undefined;
+  /** The public modules that the code imports. */
+  imports: string[];
+  /** True if it uses node:test. */
+  tests: boolean;
+  args: string[];
+  options: RunCommandOptions;
+  /** What the user would type to run it again, without its seed. */
+  commandLine: string;
+  /** True in a process that was started for this run alone, one of several. */
+  ownProcess: boolean;
+}
+
+/** What came of one run of a script. */
+export interface ScriptOutcome {
+  exits: number;
+  /** How many of them are forwarded ICR writes. */
+  forwarded: number;
+  seed: number;
+  /** True if the script made random choices: then its seed matters. */
+  seeded: boolean;
+  failure?: ScriptFailure;
+}
+
+/** Why a run failed, in words and for a program, and what the command ends with. */
+export interface ScriptFailure {
+  text: string;
+  json: Record<string, unknown>;
+  exitCode: number;
+}

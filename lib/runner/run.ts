@@ -1,0 +1,73 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { profileByName } from '../abi/dsm/profiles.ts';
+import { ArgumentError } from '../base/errors.ts';
+import { chooseTarget, currentTarget } from '../target/target.ts';
+import type { PublicModules } from './bundle/public-modules.ts';
+import { hearsTests } from './node-test.ts';
+import type { RunCommandOptions } from './options.ts';
+import type { ParsedRun } from './protocol.ts';
+import { findScript } from './script-file.ts';
+
+/** `kvm-dsm run`: runs a script where the options say, and returns the exit code. */
+export async function runScript(
+  script: string,
+  args: string[],
+  options: RunCommandOptions,
+  modules: PublicModules,
+): Promise<number> {
+  const path = findScript(script);
+  profileByName(options.profile);
+  if (options.watch && options.json)
+    throw new ArgumentError('--watch', 'A watch has no end, and --json ends with a result', 'Leave one of them out.');
+  const target = chooseTarget(options);
+  if (options.watch) {
+    const { watch } = await import('./watch.ts');
+    return watch(path, script, args, options, modules);
+  }
+  const { commandLineOf } = await import('./command-line.ts');
+  const commandLine = commandLineOf(script, args, { ...options, on: target });
+  const parsed = { args, options, commandLine, ownProcess: false };
+  if (target !== 'host') {
+    const { runScriptInLane } = await import('./in-lane.ts');
+    return runScriptInLane(target, path, parsed, modules);
+  }
+  // Inside the lab there is no bundler: a module that node can import does without.
+  if (currentTarget.on !== 'host')
+    return runReady({ ...parsed, script: path, code: undefined, imports: [], tests: false }, undefined, modules);
+  const { bundleScript } = await import('./bundle/bundle.ts');
+  const { code, imports, tests } = await bundleScript(path, '', modules);
+  const ready: ParsedRun = { ...parsed, script: path, code: undefined, imports, tests };
+  return tests
+    ? withCodeFile(code, (file) => runReady({ ...ready, code: file }, code, modules))
+    : runReady(ready, code, modules);
+}
+
+/** A run whose command line another process has read. */
+export async function runParsed(json: string, modules: PublicModules): Promise<number> {
+  const parsed = JSON.parse(json) as ParsedRun;
+  return runReady(parsed, parsed.code && readFileSync(parsed.code, 'utf8'), modules);
+}
+
+async function runReady(run: ParsedRun, code: string | undefined, modules: PublicModules): Promise<number> {
+  const { runInProcess, runAsPart } = await import('./in-process.ts');
+  if (run.ownProcess) return runAsPart(run, code, modules);
+  // Node's test runner has one end for all tests of a process: each run has a process of its own.
+  const ownProcesses = run.tests && (run.options.repeat > 1 || !hearsTests);
+  if (!ownProcesses) return runInProcess(run, code, modules);
+  const { runInOwnProcesses } = await import('./own-process-runs.ts');
+  return runInOwnProcesses(run);
+}
+
+/** Gives other processes the code as a file, for as long as `action` takes. */
+async function withCodeFile(code: string, action: (path: string) => Promise<number>): Promise<number> {
+  const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-'));
+  try {
+    const path = join(directory, 'script.js');
+    writeFileSync(path, code);
+    return await action(path);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}

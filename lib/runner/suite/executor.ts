@@ -1,0 +1,48 @@
+import { Kvm } from '../../kvm/kvm.ts';
+import type { Check } from '../../suite/check.ts';
+import type { Executor } from '../../suite/run/protocol.ts';
+import { sparing } from '../../suite/run/run.ts';
+import type { GlobalOptions } from '../../target/options.ts';
+import type { Target } from '../../target/target.ts';
+import { bundleModule } from '../bundle/module.ts';
+import { findScript } from '../script-file.ts';
+import { runItemsLocally } from './local.ts';
+import type { TestOptions } from './options.ts';
+import { TIME_OVER } from './protocol.ts';
+
+/** What an executor is made for. */
+export interface ExecutorOptions {
+  checks: ReadonlyMap<string, Check>;
+  /** The absolute path, here, of a module of checks; `null`: the suite's own. */
+  module: string | null;
+  seed: number;
+  own: TestOptions;
+  global: GlobalOptions;
+}
+
+/** Runs checks on the target; those that may take its kernel down only in the lab, and only with `--destructive`. */
+export async function executorFor(target: Target, options: ExecutorOptions): Promise<Executor> {
+  if (target === 'host') return sparing(hostExecutor(options), options.checks);
+  const executor = await laneExecutorFor(target, options);
+  return options.own.destructive ? executor : sparing(executor, options.checks);
+}
+
+async function laneExecutorFor(lane: Exclude<Target, 'host'>, options: ExecutorOptions): Promise<Executor> {
+  const { seed, own, global } = options;
+  const [{ laneExecutor }, { packageInside }] = await Promise.all([
+    import('./in-lane.ts'),
+    import('../../lab/index.ts'),
+  ]);
+  const { strict, bail, checks } = own;
+  const module = checks === undefined ? null : await bundleModule(findScript(checks), `${packageInside}/dist/index.js`);
+  return laneExecutor(lane, { global, seed, strict, bail, module });
+}
+
+/** Throws what `Kvm.open` throws if there is no KVM. */
+function hostExecutor({ checks, module, seed, global: { device, profile, timeout } }: ExecutorOptions): Executor {
+  Kvm.open(device).close();
+  return async (items, sink) => {
+    const end = await runItemsLocally(items, checks, { module, seed, device, profile, timeout }, null, sink);
+    return end === 'timeout' ? TIME_OVER : null;
+  };
+}

@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import { Kvm } from '../../kvm/kvm.ts';
+import { marker } from '../../lab/disk/init.ts';
+import { checksById } from '../../suite/check.ts';
+import { judge } from '../../suite/run/judge.ts';
+import { checkOf } from '../../suite/run/plan.ts';
+import { runItemsLocally } from './local.ts';
+import { CHECK_MARK, type LaneEvent, type LanePart } from './protocol.ts';
+import { loadSubjects } from './subjects.ts';
+
+/** Runs a part of the suite inside a machine of the lab. Returns the exit code: 0 if it has told how it ended. */
+export async function runPartInside(partFile: string): Promise<number> {
+  const part = JSON.parse(readFileSync(partFile, 'utf8')) as LanePart;
+  const tell = (event: LaneEvent) => process.stdout.write(`${JSON.stringify(event)}\n`);
+  Kvm.open(part.device).close();
+  const checks = checksById(await loadSubjects(part.module));
+  const end = await runItemsLocally(part.items, checks, part, `${marker} ${CHECK_MARK}`, {
+    facts: (facts) => tell({ type: 'facts', facts }),
+    start() {}, // the kernel's log tells
+    outcome(item, outcome, ms, exits) {
+      tell({ type: 'outcome', n: item.n, outcome, ms, exits });
+      return !(part.bail && judge(checkOf(checks, item), outcome, part.strict).verdict === 'fail');
+    },
+    note: (text) => tell({ type: 'note', text }),
+  });
+  tell({ type: 'end', end });
+  return 0;
+}

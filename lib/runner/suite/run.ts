@@ -1,0 +1,57 @@
+import { profileByName } from '../../abi/dsm/profiles.ts';
+import { checksById, type Subject } from '../../suite/check.ts';
+import { reporterNamed } from '../../suite/report/index.ts';
+import { unknownFacts } from '../../suite/run/facts.ts';
+import { exitCodeOf } from '../../suite/run/judge.ts';
+import { planOf } from '../../suite/run/plan.ts';
+import { runPlan } from '../../suite/run/run.ts';
+import type { GlobalOptions } from '../../target/options.ts';
+import { paint } from '../../target/paint.ts';
+import { chooseTarget } from '../../target/target.ts';
+import { version } from '../../target/version.ts';
+import { checksModule } from './checks-module.ts';
+import { executorFor } from './executor.ts';
+import { listChecks } from './list.ts';
+import { noSuchCheck } from './no-such-check.ts';
+import type { TestOptions } from './options.ts';
+import { loadSubjects } from './subjects.ts';
+
+/** `kvm-dsm test`: runs the suite, or a user's checks, where the options say; returns the exit code. */
+export async function runTests(patterns: string[], own: TestOptions, global: GlobalOptions): Promise<number> {
+  profileByName(global.profile);
+  const module = own.checks === undefined ? null : await checksModule(own.checks);
+  try {
+    const subjects = await loadSubjects(module?.path ?? null);
+    return own.list
+      ? listChecks(subjects, patterns, global.json)
+      : await runSubjects(subjects, module?.path ?? null, patterns, own, global);
+  } finally {
+    module?.remove();
+  }
+}
+
+async function runSubjects(
+  subjects: readonly Subject[],
+  module: string | null,
+  patterns: string[],
+  own: TestOptions,
+  global: GlobalOptions,
+): Promise<number> {
+  const seed = own.seed ?? Math.floor(Math.random() * 2 ** 32);
+  const { repeat, shuffle, strict, bail } = own;
+  const items = planOf(subjects, { patterns, repeat, shuffle, seed });
+  if (items.length === 0) throw noSuchCheck(patterns);
+  const checks = checksById(subjects);
+  const target = chooseTarget(global);
+  const executor = await executorFor(target, { checks, module, seed, own, global });
+  const reporter = reporterNamed(global.json ? 'json' : own.reporter, {
+    write: (text) => void process.stdout.write(text),
+    paint,
+    columns: process.stdout.isTTY ? process.stdout.columns || 80 : 0,
+  });
+  const unknown = unknownFacts(target, global.device, global.profile);
+  const run = { items, checks, seed, repeat, shuffle, strict, bail, executor, reporter, unknown, package: version() };
+  const { totals, error } = await runPlan(run);
+  // Every check may have a verdict, and still something is wrong: an oops that came after the last one, say.
+  return error === undefined ? exitCodeOf(totals) : 1;
+}

@@ -1,0 +1,44 @@
+import { type LaneName, runInLab } from '../lab/index.ts';
+import type { GlobalOptions } from './options.ts';
+
+/** What a lab machine is to run beside what every command is started with. */
+export interface LaneWork {
+  argv: readonly string[];
+  files?: { path: string; data: string | Uint8Array }[];
+  env?: Record<string, string>;
+  program?: readonly string[];
+}
+
+/** Where the output of the command inside a lab machine goes. */
+export interface LaneOutput {
+  stdout: NodeJS.WritableStream;
+  /** Called for what the machine says with the lab's marker in its kernel's log. */
+  onMark?: (word: string, rest: string) => void;
+}
+
+/** Runs this command with other arguments inside a lab machine, and returns its exit code. */
+export async function runInLane(
+  lane: LaneName,
+  work: LaneWork,
+  options: GlobalOptions,
+  output: LaneOutput = { stdout: process.stdout },
+): Promise<number> {
+  const { exitCode } = await runInLab({
+    lane,
+    ...work,
+    ...(options.kernel === undefined ? {} : { kernel: options.kernel }),
+    ...(options.cmdline === undefined ? {} : { cmdline: options.cmdline }),
+    ...(options.emulator === undefined ? {} : { emulator: options.emulator }),
+    timeoutSeconds: options.timeout,
+    ...output,
+    stderr: process.stderr,
+    report: (line) => process.stderr.write(`${line}\n`),
+  });
+  return exitCode;
+}
+
+/** Runs a command without arguments inside a lab machine, as it would run on a host there, and returns its exit code. */
+export function runCommandInLane(command: 'doctor' | 'abi', lane: LaneName, options: GlobalOptions): Promise<number> {
+  const argv = [command, '--on', 'host', '--profile', options.profile, '--device', options.device];
+  return runInLane(lane, { argv: options.json ? [...argv, '--json'] : argv }, options);
+}
