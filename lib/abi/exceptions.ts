@@ -1,7 +1,7 @@
 /** Names of the vectors 0 to 31, the CPU's exceptions. */
 import { checkInteger, checkText } from '../base/check.ts';
 import { ArgumentError } from '../base/errors.ts';
-import { show } from '../base/text.ts';
+import { hex, show } from '../base/text.ts';
 
 /** Vectors 0 to 31. Source: Intel SDM volume 3, "Protected-Mode Exceptions and Interrupts". */
 const mnemonics: Record<number, string> = {
@@ -33,7 +33,7 @@ const mnemonics: Record<number, string> = {
 /** `#GP` for 13, `vector 0x41` for what has no name. @throws ArgumentError unless it is from 0 to 255 */
 export function vectorName(vector: number): string {
   checkInteger('vector', vector, 0, 255);
-  return mnemonics[vector] ?? `vector 0x${vector.toString(16)}`;
+  return mnemonics[vector] ?? `vector ${hex(vector)}`;
 }
 
 /** A vector from a number or the name of an exception. Throws ArgumentError. */

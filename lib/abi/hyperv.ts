@@ -3,8 +3,10 @@
  * Source: Hyper-V TLFS, "Synthetic Interrupt Controller" and "Inter-Partition Communication";
  * Linux' include/hyperv/hvgdk_mini.h.
  */
+
 import { checkBytes, checkInteger, checkObject, checkU64 } from '../base/check.ts';
 import { ArgumentError } from '../base/errors.ts';
+import { hex } from '../base/text.ts';
 import { array, layout, u8, u32, u64 } from './layout.ts';
 
 /** MSRs of Hyper-V's interface that this package uses. SINT0 is the first of sixteen. */
@@ -124,11 +126,7 @@ export function encodeSynicPage(address: number | bigint | null): bigint {
   if (address === null) return 0n;
   const value = checkU64('address', address);
   if (value % 0x1000n !== 0n)
-    throw new ArgumentError(
-      'address',
-      `0x${value.toString(16)} is not at the begin of a page`,
-      'Give a multiple of 4096.',
-    );
+    throw new ArgumentError('address', `${hex(value)} is not at the begin of a page`, 'Give a multiple of 4096.');
   return value | SYNIC_ENABLE;
 }
 

@@ -11,9 +11,9 @@ export function show(value: unknown): string {
   return typeof value === 'function' ? 'a function' : String(value);
 }
 
-/** `0x1f`; with at least so many digits. */
+/** `0x1f`, `-0x1f`; with at least so many digits. */
 export function hex(value: number | bigint, digits = 1): string {
-  return `0x${value.toString(16).padStart(digits, '0')}`;
+  return value < 0 ? `-${hex(-value, digits)}` : `0x${value.toString(16).padStart(digits, '0')}`;
 }
 
 /** `1 exit`, `2 exits`. */

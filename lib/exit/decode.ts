@@ -18,9 +18,8 @@ class Decoders {
   constructor({ exits }: DsmProfile) {
     for (const [name, { decode }] of Object.entries(mainlineExits))
       this.#set(exitReasons[name as keyof typeof exitReasons], decode as Decoder);
-    for (const name of Object.keys(exits) as DsmExitName[])
-      if (Object.hasOwn(dsmExits, name))
-        this.#set(exits[name].reason, dsmExits[name].decoder(exits[name].payload as never));
+    for (const [name, { reason, payload }] of Object.entries(exits))
+      if (Object.hasOwn(dsmExits, name)) this.#set(reason, dsmExits[name as DsmExitName].decoder(payload as never));
   }
 
   #set(reason: number, decoder: Decoder): void {

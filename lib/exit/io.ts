@@ -2,9 +2,8 @@
 import { KVM_EXIT_IO_IN } from '../abi/kvm/exit-reason.ts';
 import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
 import { bytes, layout, u8, u16, u32, u64 } from '../abi/layout.ts';
-import { hex, hexBytes } from '../base/text.ts';
+import { hex, hexBytes, plural } from '../base/text.ts';
 import type { Kinds, Named } from './family.ts';
-import { byteCount } from './words.ts';
 
 /** KVM_EXIT_IO. `size` in bytes; `dataOffset` in bytes from the start of kvm_run. */
 export const runIo = layout(
@@ -66,7 +65,7 @@ export const ioExits: Kinds<IoExits> = {
       };
     },
     text({ direction, size, port, count, data }) {
-      const what = `${direction} ${byteCount(size)} ${direction === 'out' ? 'to' : 'from'} port ${hex(port)}`;
+      const what = `${direction} ${plural(size, 'byte')} ${direction === 'out' ? 'to' : 'from'} port ${hex(port)}`;
       const times = count === 1 ? '' : `, ${count} times`;
       return `${what}${times}${direction === 'out' ? `: ${hexBytes(data)}` : ''}`;
     },
@@ -80,8 +79,8 @@ export const ioExits: Kinds<IoExits> = {
     },
     text: ({ isWrite, len, physAddr, data }) =>
       isWrite
-        ? `wrote ${byteCount(len)} to ${hex(physAddr)}: ${hexBytes(data)}`
-        : `read ${byteCount(len)} from ${hex(physAddr)}`,
+        ? `wrote ${plural(len, 'byte')} to ${hex(physAddr)}: ${hexBytes(data)}`
+        : `read ${plural(len, 'byte')} from ${hex(physAddr)}`,
     goesOnByItself: true,
   },
 };

@@ -6,10 +6,6 @@ export function dataWords(data: readonly bigint[]): string {
   return data.length === 0 ? '' : `, data ${data.map((word) => hex(word)).join(' ')}`;
 }
 
-export function byteCount(count: number): string {
-  return count === 1 ? '1 byte' : `${count} bytes`;
-}
-
 /** The begin of a payload that is not decoded. */
 export function rawWords(raw: Uint8Array): string {
   return `payload ${hexBytes(raw.subarray(0, 32))} ...`;

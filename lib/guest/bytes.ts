@@ -1,6 +1,7 @@
+/** Instructions of flat32 code as bytes, for guests that need no assembler. */
 import { checkBytes, checkChoice } from '../base/check.ts';
 import { ArgumentError } from '../base/errors.ts';
-import { show } from '../base/text.ts';
+import { hex, show } from '../base/text.ts';
 import type { GuestCode } from './code.ts';
 import { PayloadError } from './errors.ts';
 
@@ -98,11 +99,7 @@ export function lidt(address: number): Instruction {
 
 function checkRange(argument: string, value: number, max: number): number {
   if (Number.isInteger(value) && value >= 0 && value <= max) return value;
-  throw new ArgumentError(
-    argument,
-    `${argument} ${show(value)} is not an integer from 0 to 0x${max.toString(16)}`,
-    'Change it.',
-  );
+  throw new ArgumentError(argument, `${argument} ${show(value)} is not an integer from 0 to ${hex(max)}`, 'Change it.');
 }
 
 function le32(argument: string, value: number): number[] {

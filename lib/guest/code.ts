@@ -1,3 +1,4 @@
+/** Code for a guest: its mode, and its bytes at an address. */
 import { ArgumentError } from '../base/errors.ts';
 import { show } from '../base/text.ts';
 

@@ -1,6 +1,7 @@
 /** What a fault handler left on its stack. */
 
 import { vectorName } from '../abi/exceptions.ts';
+import { hex } from '../base/text.ts';
 import type { GuestMemory } from '../kvm/guest-memory.ts';
 import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
 import { vectorsWithErrorCode } from './handlers.ts';
@@ -60,7 +61,7 @@ export function readFault(vcpu: Vcpu, memory: GuestMemory, vector: number): Gues
 
 /** `#GP(0x10) at 0x1003`. */
 export function describeFault({ name, errorCode, rip, address }: GuestFault): string {
-  const code = errorCode === undefined ? '' : `(0x${errorCode.toString(16)})`;
-  const touched = address === undefined ? '' : ` for address 0x${address.toString(16)}`;
-  return `${name}${code} at 0x${rip.toString(16)}${touched}`;
+  const code = errorCode === undefined ? '' : `(${hex(errorCode)})`;
+  const touched = address === undefined ? '' : ` for address ${hex(address)}`;
+  return `${name}${code} at ${hex(rip)}${touched}`;
 }

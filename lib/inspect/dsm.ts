@@ -18,15 +18,16 @@ export function dsmSection(profile: DsmProfile): AbiSection {
     architecture: 'x64',
     entries: [
       ...Object.entries(profile.exits).map(([name, { reason, payload, source }]): Entry => {
+        const isReserved = Object.hasOwn(reservedExitParameters, name);
         const isSent = name === 'KVM_EXIT_DSM_SEND_IRQ';
         return {
           kind: 'exit',
           name,
           number: reason,
           source,
-          ...(isSent ? {} : { note: reserved(name as ReservedExitName) }),
+          ...(isReserved && { note: reserved(name as ReservedExitName) }),
           ...layoutOf(payload as Layout<unknown>, RUN_UNION_OFFSET),
-          ask: isSent ? askForwarding : () => askReserved(name as ReservedExitName),
+          ask: isSent ? askForwarding : () => (isReserved ? askReserved(name as ReservedExitName) : 'not asked'),
         };
       }),
       ...Object.entries(profile.ioctls).map(

@@ -5,7 +5,7 @@
  * Every bit of a value is in some field, reserved ones included, so that decoding and encoding again gives the value back.
  */
 import { ArgumentError } from '../../base/errors.ts';
-import { show } from '../../base/text.ts';
+import { hex, show } from '../../base/text.ts';
 
 /** Bits 10:8, in the order of their value. The SDM reserves 3 and 7. */
 const deliveryModes = ['fixed', 'lowestPriority', 'smi', 'reserved3', 'nmi', 'init', 'startUp', 'reserved7'] as const;
@@ -130,7 +130,7 @@ function number(argument: string, value: number, high: number): number {
 
 function reservedBits(value: number, mask: number): number {
   if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff || (value & ~mask) !== 0) {
-    refuse('reserved', value, `within the bits 0x${mask.toString(16)}`);
+    refuse('reserved', value, `within the bits ${hex(mask)}`);
   }
   return value;
 }
@@ -199,13 +199,13 @@ export function describeIcr(icr: IcrCommand & Partial<Icr>): string {
   choice('deliveryMode', icr.deliveryMode, deliveryModes);
   choice('destinationMode', icr.destinationMode, destinationModes);
   const parts = [
-    `${inWords[icr.deliveryMode] ?? icr.deliveryMode} vector 0x${icr.vector.toString(16).padStart(2, '0')}`,
+    `${inWords[icr.deliveryMode] ?? icr.deliveryMode} vector ${hex(icr.vector, 2)}`,
     icr.destinationMode,
     icr.level,
     icr.trigger,
   ];
   if (icr.shorthand !== 'none') parts.push(inWords[icr.shorthand] ?? icr.shorthand);
   if (icr.deliveryStatus === 'sendPending') parts.push('send pending');
-  if (icr.reserved) parts.push(`reserved bits 0x${icr.reserved.toString(16)}`);
+  if (icr.reserved) parts.push(`reserved bits ${hex(icr.reserved)}`);
   return parts.join(', ');
 }

@@ -1,5 +1,6 @@
 /** KVM's requests by name, and a request's name for a message. DSM's own requests are in the profiles under dsm/. */
 import { checkInteger } from '../../base/check.ts';
+import { hex } from '../../base/text.ts';
 import { decodeIoctl } from './request-number.ts';
 import { requests } from './requests.ts';
 
@@ -24,6 +25,5 @@ export function ioctlName(request: number, more: Readonly<Record<string, number>
   if (known !== undefined) return known;
   const { dir, type, nr, size } = decodeIoctl(request);
   const macro = { none: '_IO', write: '_IOW', read: '_IOR', readWrite: '_IOWR' }[dir];
-  const hex = (value: number) => `0x${value.toString(16).padStart(2, '0')}`;
-  return `${macro}(${hex(type)}, ${hex(nr)}${dir === 'none' && size === 0 ? '' : `, ${size} bytes`})`;
+  return `${macro}(${hex(type, 2)}, ${hex(nr, 2)}${dir === 'none' && size === 0 ? '' : `, ${size} bytes`})`;
 }

@@ -1,3 +1,4 @@
+/** From a parsed program to bytes: sizes are settled in passes, until no address moves any more. */
 import { bytesOfData } from './data.ts';
 import { encode, namedPrefixes } from './encode.ts';
 import { AsmError } from './error.ts';

@@ -1,6 +1,7 @@
 import { checkText, checkU64 } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { nearest } from '../../base/nearest.ts';
+import { hex } from '../../base/text.ts';
 import { bitsOf, type GuestCode, type GuestMode } from '../code.ts';
 import { type Assembled, assemble, originOf } from './assemble.ts';
 import { AsmError } from './error.ts';
@@ -87,7 +88,7 @@ export class AsmCode implements GuestCode {
   }
 
   #misplaced(origin: bigint): AsmError {
-    const reason = `The text says that it lies at 0x${this.origin.toString(16)}, but it is to lie at 0x${origin.toString(16)}`;
+    const reason = `The text says that it lies at ${hex(this.origin)}, but it is to lie at ${hex(origin)}`;
     return new AsmError(
       this.#program.origin!.place,
       reason,

@@ -1,3 +1,4 @@
+import { hex } from '../../base/text.ts';
 import { AsmError } from './error.ts';
 import { hasRoom } from './fits.ts';
 import type { Source } from './source.ts';
@@ -25,7 +26,7 @@ export function bytesOfData(
       const value = worth(item.value);
       const { number } = value;
       if (strict && !hasRoom(number, unit * 8)) {
-        const reason = `0x${number.toString(16)} does not fit into ${unit * 8} bits`;
+        const reason = `${hex(number)} does not fit into ${unit * 8} bits`;
         throw new AsmError(
           item.place,
           reason.replace('0x-', '-0x'),

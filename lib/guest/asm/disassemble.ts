@@ -1,5 +1,6 @@
 import type { Instruction } from 'iced-x86';
 import { checkBytes, checkInteger, checkObject, checkU64 } from '../../base/check.ts';
+import { hex } from '../../base/text.ts';
 import { bitsOf, type GuestMode } from '../code.ts';
 import { iced } from './iced.ts';
 import type { Bits } from './syntax.ts';
@@ -114,5 +115,5 @@ function withImmediateSize(text: string, instruction: Instruction): string {
 }
 
 function data(bytes: Uint8Array): string {
-  return `db ${[...bytes].map((byte) => `0x${byte.toString(16).padStart(2, '0')}`).join(', ')}`;
+  return `db ${[...bytes].map((byte) => hex(byte, 2)).join(', ')}`;
 }

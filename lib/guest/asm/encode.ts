@@ -1,3 +1,4 @@
+/** One instruction, in the form that was chosen for it, as bytes. */
 import type { Instruction } from 'iced-x86';
 import type { Memory } from './effective-address.ts';
 import { sizePrefixes } from './form.ts';

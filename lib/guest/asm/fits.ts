@@ -1,3 +1,5 @@
+/** Whether the values of an instruction have room in a form of it, and what to say if not. */
+import { hex } from '../../base/text.ts';
 import { type Form, sizePrefixes } from './form.ts';
 import type { Candidate } from './match.ts';
 import type { Operand } from './operand.ts';
@@ -153,8 +155,4 @@ function addressMisfit(operand: Operand, value: Value, room: string): Misfit {
       ? 'Load it into a register: mov rbx, address, then [rbx]; or for al, ax, eax, rax write [qword address].'
       : 'Use a 32-bit address ([dword x]) or a register.',
   };
-}
-
-function hex(number: bigint): string {
-  return number < 0n ? `-0x${(-number).toString(16)}` : `0x${number.toString(16)}`;
 }

@@ -1,3 +1,4 @@
+/** The forms of instructions, as iced-x86's tables have them. */
 import { iced } from './iced.ts';
 import { codesOf } from './names.ts';
 import type { Bits } from './syntax.ts';

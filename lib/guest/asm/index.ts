@@ -1,3 +1,4 @@
+/** The assembler's front: tagged templates of NASM text. */
 import { readFileSync } from 'node:fs';
 import { checkBytes } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';

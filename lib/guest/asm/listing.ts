@@ -1,3 +1,4 @@
+import { hexBytes } from '../../base/text.ts';
 import type { AssembledLine } from './assemble.ts';
 
 const BYTES_PER_ROW = 8;
@@ -26,9 +27,7 @@ function rowsOf(line: AssembledLine | undefined, text: string, number: number, w
   for (let at = 0; at === 0 || at < bytes.length; at += BYTES_PER_ROW) {
     const address =
       bytes.length > 0 ? (line!.address + BigInt(at)).toString(16).padStart(width, '0') : ' '.repeat(width);
-    const shown = [...bytes.subarray(at, at + BYTES_PER_ROW)]
-      .map((byte) => byte.toString(16).padStart(2, '0'))
-      .join(' ');
+    const shown = hexBytes(bytes.subarray(at, at + BYTES_PER_ROW));
     rows.push(`${at === 0 ? prefix : '    '}  ${address}  ${shown.padEnd(column)} ${at === 0 ? text : ''}`);
   }
   return rows;

@@ -1,3 +1,4 @@
+/** NASM's mnemonics and the codes of iced-x86 that they mean. */
 import { iced } from './iced.ts';
 
 /** Conditions by NASM's names; the value is the one that iced-x86 uses. */

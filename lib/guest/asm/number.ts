@@ -1,3 +1,4 @@
+/** Numbers and characters as NASM writes them. */
 const radixes: Record<string, number> = { b: 2, y: 2, o: 8, q: 8, d: 10, t: 10, h: 16, x: 16 };
 
 /**

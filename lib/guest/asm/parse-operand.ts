@@ -1,3 +1,4 @@
+/** Operands: registers, numbers, memory, far pointers. */
 import type { Cursor } from './cursor.ts';
 import { AsmError } from './error.ts';
 import { parseExpression } from './parse-expression.ts';

@@ -1,3 +1,5 @@
+/** The text of a template, and what is interpolated into it. */
+import { hex } from '../../base/text.ts';
 import { isSnippets, LabelNames, textOf } from '../snippet.ts';
 import { AsmError, type Place } from './error.ts';
 import type { Bits } from './syntax.ts';
@@ -99,7 +101,7 @@ export function writeValue(value: unknown): string | undefined {
   if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) return undefined;
   const number = value as number | bigint;
   const size = number < 0 ? -number : number;
-  const digits = size < 10 ? String(size) : `0x${size.toString(16)}`;
+  const digits = size < 10 ? String(size) : hex(size);
   return number < 0 ? `(-${digits})` : digits;
 }
 

@@ -1,3 +1,4 @@
+/** What the parser makes of the text. */
 import type { Place } from './error.ts';
 import type { Register } from './registers.ts';
 

@@ -1,3 +1,4 @@
+/** Values of expressions, which may depend on labels and on the load address. */
 import { suggest } from '../../base/nearest.ts';
 import { AsmError, type Place } from './error.ts';
 import { characterValue } from './number.ts';

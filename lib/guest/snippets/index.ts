@@ -1,3 +1,4 @@
+/** Every snippet. */
 export { delay, idle, increment, repeat, waitUntil } from './flow.ts';
 export { type IpiFields, type IpiTo, icr, icr2, initSipiSipi, ipi, ipiAndWait, nmi, selfIpi, waitSent } from './ipi.ts';
 export {

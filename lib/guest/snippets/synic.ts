@@ -36,7 +36,7 @@ export function readMsr(index: number): Snippet {
     rdmsr`;
 }
 
-/** Writes a register of the SynIC. KVM_RUN returns with KVM_EXIT_HYPERV behind SCONTROL, SIEFP and SIMP. */
+/** Writes a register of the SynIC. KVM_RUN returns with KVM_EXIT_HYPERV after a write of SCONTROL, SIEFP and SIMP. */
 export function writeSynic(register: SynicRegister, value: number | bigint): Snippet {
   return writeMsr(msrOf(register), value);
 }
