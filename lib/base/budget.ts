@@ -27,11 +27,16 @@ export class RunBudget {
     return storage.run(this, work);
   }
 
-  /** The budget of the work that asks; without one, no limit. */
+  /** Makes it also the budget of all work in this process that no budget's `run` has begun. */
+  ownProcess(): void {
+    ofProcess = this;
+  }
+
+  /** The budget of the work that asks; without one, that of the process, which has no limit unless one was set. */
   static get current(): RunBudget {
-    return storage.getStore() ?? unlimited;
+    return storage.getStore() ?? ofProcess;
   }
 }
 
 const storage = new AsyncLocalStorage<RunBudget>();
-const unlimited = new RunBudget();
+let ofProcess = new RunBudget();

@@ -49,7 +49,10 @@ export function readWord(exit: Exit, ecx: () => number): GuestWord | undefined {
   }
 }
 
-/** Numbers below are the scripts' own. */
+/**
+ * Numbers below are the scripts' own. Every machine of the process shares this table, which is harmless: a name has one
+ * number for good, so that code with it means the same in whichever machine it runs.
+ */
 const FIRST_NUMBER = 0x1_0000;
 const names: string[] = [];
 const numbers = new Map<string, number>();

@@ -37,7 +37,8 @@ export interface SessionOptions {
 
 /**
  * What machines take from the program around them. `kvm-dsm` makes one for each run of a script; a script that plain node
- * runs has one with the defaults. Two of them in one process know nothing of each other.
+ * runs has one with the defaults. Two of them in one process know nothing of each other. A machine keeps the one that it
+ * was made in, whoever calls its methods.
  */
 export class Session {
   readonly device: string;
@@ -59,21 +60,30 @@ export class Session {
     return storage.run(this, () => this.budget.run(work));
   }
 
+  /**
+   * Makes it also the session of all work in this process that no session's `run` has begun.
+   *
+   * A listener runs in the context of whoever emits, not of whoever listens: where node itself emits (`beforeExit`), or an
+   * object that was made before the session, a script's own code is outside of the script's session. Its machines would be
+   * on the default device then, unseen by the observer and without a time limit, and nobody would be told. A process that
+   * runs one script at a time has one session that can be meant, and says so by this. One that has several at once gives
+   * each machine its session: `new Machine(options, session)`.
+   */
+  ownProcess(): void {
+    ofProcess = this;
+    this.budget.ownProcess();
+  }
+
   /** The session of the work that asks. */
   static get current(): Session {
-    return storage.getStore() ?? ownSession();
+    // A program that plain node runs has one with the defaults.
+    return storage.getStore() ?? (ofProcess ??= new Session());
   }
 }
 
 const storage = new AsyncLocalStorage<Session>();
 
-let own: Session | undefined;
-
-/** Of a program that plain node runs. */
-function ownSession(): Session {
-  own ??= new Session();
-  return own;
-}
+let ofProcess: Session | undefined;
 
 /**
  * A script's own random choices. `kvm-dsm run` seeds it anew for each run, from `--seed` if that is given; a program

@@ -4,7 +4,7 @@ import { IoctlError, KvmDsmError } from '../../base/errors.ts';
 import type { Exit } from '../../exit/exit.ts';
 import { describeExit } from '../../exit/text.ts';
 import { Kvm } from '../../kvm/kvm.ts';
-import { type Machine, type MachineOptions, machine } from '../../script/machine/machine.ts';
+import { Machine, type MachineOptions } from '../../script/machine/machine.ts';
 import { Random } from '../../script/random.ts';
 import { Session } from '../../script/session.ts';
 import { CheckError, Skipped } from '../errors.ts';
@@ -41,7 +41,7 @@ export class CheckContext {
 
   /** A new machine, on the device and with the profile of the run. */
   async machine(options: MachineOptions = {}): Promise<Machine> {
-    const made = await machine(options);
+    const made = new Machine(options, this.#session);
     this.#machines.push(made);
     return this.own(made);
   }
