@@ -76,14 +76,19 @@ export class Session {
 
   /** The session of the work that asks. */
   static get current(): Session {
-    // A program that plain node runs has one with the defaults.
-    return storage.getStore() ?? (ofProcess ??= new Session());
+    return storage.getStore() ?? sessionOfProcess();
   }
 }
 
 const storage = new AsyncLocalStorage<Session>();
 
 let ofProcess: Session | undefined;
+
+/** A program that plain node runs has one with the defaults. */
+function sessionOfProcess(): Session {
+  ofProcess ??= new Session();
+  return ofProcess;
+}
 
 /**
  * A script's own random choices. `kvm-dsm run` seeds it anew for each run, from `--seed` if that is given; a program

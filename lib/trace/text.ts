@@ -1,10 +1,9 @@
 /** Events of a trace in words. */
 import { lapicRegisterName } from '../abi/apic/lapic.ts';
-import { hex, plural } from '../base/text.ts';
+import { hex } from '../base/text.ts';
 import { describeExit } from '../exit/text.ts';
 import { describeFault, type GuestFault } from '../guest/fault.ts';
 import type { GuestWord } from '../guest/protocol.ts';
-import type { IrqLineStatus } from '../kvm/vm/acts.ts';
 import { type Act, isExit, type TraceEvent } from './event.ts';
 
 /** One event of a trace in words. */
@@ -27,7 +26,8 @@ export function describeAct(act: Act): string {
     case 'KVM_IRQ_LINE':
       return describeLine(act);
     case 'KVM_IRQ_LINE_STATUS':
-      return `${describeLine(act)}, ${describeStatus(act.status)}`;
+      // Of one vCPU's interrupt KVM may count several controllers: the number is no count of vCPUs.
+      return `${describeLine(act)}, ${typeof act.status === 'string' ? act.status : 'delivered'}`;
     case 'KVM_DSM_IPI':
       return `${lapicRegisterName(act.write.val) ?? hex(act.write.val)} = ${hex(act.write.val2)}`;
     case 'KVM_DSM_X2APIC':
@@ -45,10 +45,6 @@ export function describeAct(act: Act): string {
 
 function describeLine({ gsi, level }: { gsi: number; level: boolean }): string {
   return `gsi ${gsi} ${level ? 'high' : 'low'}`;
-}
-
-function describeStatus(status: IrqLineStatus): string {
-  return typeof status === 'string' ? status : `delivered to ${plural(status.delivered, 'vCPU')}`;
 }
 
 function describeWord(word: GuestWord, fault: GuestFault | undefined): string {

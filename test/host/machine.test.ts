@@ -7,6 +7,7 @@ import {
   GuestFailureError,
   hlt,
   in8,
+  isExit,
   machine,
   out8,
   out8Value,
@@ -150,4 +151,53 @@ test('an SMI without memory for SMM, which makes KVM give the VM up, is named', 
     assert.match(error.message, /^KVM has given this VM up \(EIO\): a vCPU took an SMI/);
     return true;
   });
+});
+
+test('what is done to a VM is in the trace once, whether its machine did it or a script by m.vm', {
+  skip: noKvm,
+}, async () => {
+  await using m = await machine({ apic: 'xapic' });
+  const message = { addressLo: 0xfee0_0000, data: 0x41 };
+  m.signalMsi(message);
+  m.vm.signalMsi(message);
+  m.irqLine(5, true);
+  const status = m.vm.irqLineStatus(5, false);
+  m.vcpu(0).nmi();
+  const acts = m.trace.events.map((event) => {
+    assert.ok(!isExit(event));
+    const { ns, ...rest } = event;
+    return rest;
+  });
+  const msi = {
+    act: 'injection',
+    ioctl: 'KVM_SIGNAL_MSI',
+    message: { ...message, addressHi: 0 },
+    delivered: true,
+    detail: 'address 0xfee00000, data 0x41',
+  };
+  const line = { act: 'injection', gsi: 5 };
+  const words = typeof status === 'string' ? status : 'delivered';
+  assert.deepEqual(acts, [
+    { seq: 0, ...msi },
+    { seq: 1, ...msi },
+    { seq: 2, ...line, ioctl: 'KVM_IRQ_LINE', level: true, detail: 'gsi 5 high' },
+    { seq: 3, ...line, ioctl: 'KVM_IRQ_LINE_STATUS', level: false, status, detail: `gsi 5 low, ${words}` },
+    { seq: 4, act: 'injection', ioctl: 'KVM_NMI', vcpu: 0, detail: 'NMI' },
+  ]);
+  assert.match(String(m.trace), /^#1 injection {2}KVM_SIGNAL_MSI address 0xfee00000, data 0x41$/m);
+});
+
+test("an event's time is that of the exit, by the clock of the whole host", { skip: noKvm }, async () => {
+  for (const vcpus of [1, 2]) {
+    const before = process.hrtime.bigint();
+    await using m = await machine({ vcpus });
+    for (const { id } of m.vcpus) m.vcpu(id).program(flat32(out8(0x10 + id), cli, hlt));
+    await m.run();
+    const after = process.hrtime.bigint();
+    assert.equal(m.trace.length, vcpus);
+    for (const { ns } of m.trace) {
+      const at = m.trace.born + BigInt(Math.round(ns));
+      assert.ok(before <= m.trace.born && m.trace.born < at && at <= after, `${before} ${m.trace.born} ${ns} ${after}`);
+    }
+  }
 });
