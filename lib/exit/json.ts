@@ -1,10 +1,10 @@
 /** An `Exit` as JSON, for other programs: its shape is a contract. */
 import { checkObject, checkText } from '../base/check.ts';
-import { hex, hexBytes } from '../base/text.ts';
+import { type JsonValue, toJson } from '../base/json.ts';
 import type { Exit } from './exit.ts';
 import { readableOf } from './kinds.ts';
 
-export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+export type { JsonValue } from '../base/json.ts';
 
 /** An exit's part of a line of `run --json`. */
 export type ExitJson = { reason: number; name: string } & { [key: string]: JsonValue };
@@ -19,14 +19,4 @@ export function exitToJson(exit: Exit): ExitJson {
   for (const [key, value] of Object.entries(readableOf(name)?.json?.(exit) ?? exit))
     if (key !== 'name' && key !== 'reason') json[key] = toJson(value);
   return json;
-}
-
-function toJson(value: unknown): JsonValue {
-  if (typeof value === 'bigint') return hex(value);
-  if (value instanceof Uint8Array) return hexBytes(value, '');
-  if (Array.isArray(value)) return value.map(toJson);
-  if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, toJson(member)]));
-  }
-  return value as string | number | boolean | null;
 }
