@@ -11,7 +11,7 @@ export class CheckError extends KvmDsmError {
 
   /** Both sides, for a person. */
   static differs(what: string, actual: unknown, expected: unknown): CheckError {
-    return new CheckError(`${what} is ${show(actual)}, expected ${show(expected)}`);
+    return new CheckError(`${what} is ${bothBases(actual)}, expected ${bothBases(expected)}`);
   }
 }
 
@@ -29,7 +29,7 @@ export class SuiteWorkerError extends KvmDsmError {
 export class Skipped extends Error {}
 
 /** A value in words; numbers in hexadecimal as well where that is how they are written. */
-function show(value: unknown): string {
+function bothBases(value: unknown): string {
   if (typeof value === 'number' && Number.isInteger(value) && value > 9) return `${value} (0x${value.toString(16)})`;
   if (typeof value === 'bigint') return `0x${value.toString(16)}`;
   return typeof value === 'string' ? `'${value}'` : inspect(value, { breakLength: 100, maxArrayLength: 20, depth: 4 });

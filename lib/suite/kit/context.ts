@@ -11,7 +11,7 @@ import { CheckError, Skipped } from '../errors.ts';
 import type { TestedHost } from './needs.ts';
 
 /**
- * What a check works with. Machines are new for each check, and closed behind it. A check has to prove that its guests
+ * What a check works with. Machines are new for each check, and closed after it. A check has to prove that its guests
  * ran: each of its machines made an exit, or it counted an effect of them.
  */
 export class CheckContext {
@@ -51,7 +51,7 @@ export class CheckContext {
     return this.own(Kvm.open(this.#session.device, { profile: this.profile }));
   }
 
-  /** Disposes it behind the check, the last one first. */
+  /** Disposes it after the check, the last one first. */
   own<T extends Disposable>(thing: T): T {
     this.#own.push(thing);
     return thing;

@@ -62,7 +62,7 @@ export class Driver {
   }
 
   /**
-   * As `untilDone`, where each KVM_RUN comes behind one that is not to enter the guest: `interrupt` is that one, and
+   * As `untilDone`, where each KVM_RUN comes after one that is not to enter the guest: `interrupt` is that one, and
    * gives the exit that it made all the same, or the errno's name.
    */
   untilDoneBehind(interrupt: () => Exit | string): Exit[] {

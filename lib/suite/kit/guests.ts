@@ -19,7 +19,7 @@ export interface LapicWrite {
 export const icr = (value: number): LapicWrite => ({ register: 'ICR', value });
 export const icr2 = (value: number): LapicWrite => ({ register: 'ICR2', value });
 
-/** A guest that writes LAPIC registers one behind the other and leaves: 10 bytes per write. */
+/** A guest that writes LAPIC registers one after the other and leaves: 10 bytes per write. */
 export function lapicWriter(writes: readonly LapicWrite[]): GuestCode {
   return flat32(...writes.map(writeInstruction), out8(DONE_PORT));
 }

@@ -4,8 +4,8 @@ import { flat32, type Instruction, mov32, out8, wrmsr } from '../../guest/bytes.
 import type { Machine, MachineOptions } from '../../script/machine/machine.ts';
 import type { CheckContext } from './context.ts';
 import { Driver } from './drive.ts';
-import { sameRows } from './forwarded-writes.ts';
 import { DONE_PORT, type LapicWrite, lapicWriter } from './guests.ts';
+import { sameRows } from './rows.ts';
 
 /** The vCPU whose guest writes, or on whose LAPIC the write is replayed. Not 0, which is what a mistake makes of much. */
 export const SOURCE = 1;

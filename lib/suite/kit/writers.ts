@@ -6,14 +6,15 @@ import type { Machine, MachineOptions } from '../../script/machine/machine.ts';
 import type { ProgramOptions } from '../../script/machine/vcpu.ts';
 import type { CheckContext } from './context.ts';
 import { Driver } from './drive.ts';
-import { type ForwardedWrite, forwardedWrites, sameRows } from './forwarded-writes.ts';
+import { type ForwardedWrite, forwardedWrites } from './forwarded-writes.ts';
 import { DONE_PORT, icr, icr2, type LapicWrite, writeInstruction } from './guests.ts';
+import { sameRows } from './rows.ts';
 
 /** For other exits: these ports, from here on, belong to no device. */
 export const OTHER_PORT = 0x12;
 /** No memory is there: an access is an exit. */
 export const DEVICE = 0xd000_0000;
-/** Where a guest leaves behind a first write that no claim is about. */
+/** Where a guest leaves after a first write that no claim is about. */
 const PRIMED_PORT = 0x11;
 /** No APIC id of a VM here, nor a multiple of one: 0x70 to 0xd2 are the other writes'. */
 const PRIME = icr2(encodeIcr2({ destination: 0xd3 }));

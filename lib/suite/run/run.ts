@@ -18,7 +18,7 @@ const SLOWEST = 5;
 
 /**
  * Runs a plan, judges each outcome and reports it. Every item ends with a verdict: one whose turn did not come is
- * skipped behind `--bail`, and failed otherwise.
+ * skipped after `--bail`, and failed otherwise.
  *
  * @throws what the executor throws, if it is not even known where the checks would have run
  */
@@ -33,7 +33,7 @@ export async function runPlan({ executor, reporter, bail, unknown, ...head }: Ru
   let current: Item | null = null;
   let hasHead = false;
   let bailedOut: string | null = null;
-  /** What is to be reported behind the head. */
+  /** What is to be reported after the head. */
   const early: (() => void)[] = [];
   const report = (call: () => void): void => {
     if (hasHead) call();

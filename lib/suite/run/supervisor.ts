@@ -31,7 +31,7 @@ export interface SupervisorOptions {
 
 /** How long a worker may take to come up or to go on to its next check, in ms. */
 const IDLE = 60_000;
-/** How long a check may go on behind its deadline, in ms, before its process is killed: for its own report. */
+/** How long a check may go on after its deadline, in ms, before its process is killed: for its own report. */
 const HANG = 8000;
 
 /**

@@ -18,7 +18,7 @@ function tell(event: WorkerEvent): void {
   writeSync(EVENTS, `${JSON.stringify(event)}\n`);
 }
 
-/** Runs the checks of a job in this process, one behind the other, and tells of each. */
+/** Runs the checks of a job in this process, one after the other, and tells of each. */
 export async function work(job: Job, subjects: readonly Subject[], profile: DsmProfile): Promise<void> {
   const checks = checksById(subjects);
   using kvm = Kvm.open(job.device, { profile });

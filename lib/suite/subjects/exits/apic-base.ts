@@ -3,9 +3,9 @@ import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE } from '../../../abi/a
 import { flat32, out8 } from '../../../guest/bytes.ts';
 import type { Check } from '../../check.ts';
 import { Driver } from '../../kit/drive.ts';
-import { sameRows } from '../../kit/forwarded-writes.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
 import { reservedExits, x2apic } from '../../kit/needs.ts';
+import { sameRows } from '../../kit/rows.ts';
 import {
   ACTOR,
   ALL,

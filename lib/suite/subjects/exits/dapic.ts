@@ -5,9 +5,9 @@ import { flat32, out8, read32, write16, write32 } from '../../../guest/bytes.ts'
 import type { Check } from '../../check.ts';
 import { CheckError } from '../../errors.ts';
 import { Driver } from '../../kit/drive.ts';
-import { sameRows } from '../../kit/forwarded-writes.ts';
 import { at, DONE_PORT } from '../../kit/guests.ts';
 import { reservedExits } from '../../kit/needs.ts';
+import { sameRows } from '../../kit/rows.ts';
 import { ACTOR, ALL, EXTENSION, exitsOf, machineWith, named, names } from './guest.ts';
 
 const readable = ['ID', 'VERSION', 'LDR', 'DFR', 'SVR', 'ESR', 'ICR', 'ICR2', 'LVT_TIMER', 'TMICT'] as const;

@@ -3,10 +3,10 @@ import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../../abi/apic/msr.ts';
 import { flat32, out8 } from '../../../guest/bytes.ts';
 import type { Check } from '../../check.ts';
 import { Driver } from '../../kit/drive.ts';
-import { sameRows } from '../../kit/forwarded-writes.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
 import { reservedExits, x2apic } from '../../kit/needs.ts';
 import { writeX2Icr } from '../../kit/replay.ts';
+import { sameRows } from '../../kit/rows.ts';
 import {
   ACTOR,
   ALL,

@@ -3,9 +3,9 @@ import type { X2IcrFields } from '../../../abi/apic/icr.ts';
 import type { Vm } from '../../../kvm/vm/vm.ts';
 import { type Check, type Shortfall, table } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
-import { sameRows } from '../../kit/forwarded-writes.ts';
 import { injection as injecting, x2apic as x2apicOffered } from '../../kit/needs.ts';
 import { SOURCE, sameAsLocal, x2apic } from '../../kit/replay.ts';
+import { sameRows } from '../../kit/rows.ts';
 import {
   ABSENT,
   ERRORS,

@@ -78,7 +78,7 @@ export const disabledChecks: Check[] = [
     async run(ctx) {
       const machine = await ctx.machine({ vcpus: 2, apic: 'reset' });
       machine.vcpu(1).program(flat32(nop, out8(DONE_PORT)));
-      // KVM leaves a vCPU out of its map of destinations until something of a local APIC changes behind its making.
+      // KVM leaves a vCPU out of its map of destinations until something of a local APIC changes after its making.
       machine.vcpu(1).vcpu.setLapicRegisters({ SVR: 0xff });
       machine.vcpu(0).program(flat32(...ipi(1, { icr: 0x4400 }), out8(DONE_PORT)));
       // One after the other: vCPU 1 is entered when the NMI waits.

@@ -1,4 +1,4 @@
-/** Plain writes: one, many, equal ones, with other exits behind them. */
+/** Plain writes: one, many, equal ones, with other exits after them. */
 
 import { type Instruction, in8, mov32, out8, read32, write32 } from '../../../guest/bytes.ts';
 import { type Check, table } from '../../check.ts';
@@ -44,7 +44,7 @@ const bursts: readonly Burst[] = [
   },
 ];
 
-/** What a guest does behind its write, twice. */
+/** What a guest does after its write, twice. */
 const behind: readonly [word: string, what: string, code: Instruction][] = [
   ['out', 'OUT', out8(OTHER_PORT)],
   ['in', 'IN', in8(OTHER_PORT)],

@@ -5,9 +5,9 @@ import type { MachineVcpu } from '../../../script/machine/vcpu.ts';
 import { type Check, table } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { atOnce, type Driver, isPort } from '../../kit/drive.ts';
-import { sameRows } from '../../kit/forwarded-writes.ts';
 import { DONE_PORT, icr, icr2, type LapicWrite, writeInstruction as write } from '../../kit/guests.ts';
 import { forwarding } from '../../kit/needs.ts';
+import { sameRows } from '../../kit/rows.ts';
 import { OTHER_PORT, primedMachine, range, writesIn } from '../../kit/writers.ts';
 import { moveTo, upToMove } from './signals.ts';
 

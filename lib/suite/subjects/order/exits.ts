@@ -1,6 +1,7 @@
 /** Exits as rows that can be compared. */
 import type { Exit } from '../../../exit/exit.ts';
-import { firstOnes, forwardedExits } from '../../kit/forwarded-writes.ts';
+import { forwardedExits } from '../../kit/forwarded-writes.ts';
+import { firstOnes } from '../../kit/rows.ts';
 import { SLOT } from '../../kit/sources.ts';
 import { writesIn } from '../../kit/writers.ts';
 

@@ -5,9 +5,9 @@ import { hlt, type Instruction, in8, out8, read32, sti, write32 } from '../../..
 import type { Check } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import type { Driver } from '../../kit/drive.ts';
-import { firstOnes, sameRows } from '../../kit/forwarded-writes.ts';
 import { writeInstruction as write } from '../../kit/guests.ts';
 import { forwarding, steps } from '../../kit/needs.ts';
+import { firstOnes, sameRows } from '../../kit/rows.ts';
 import { SLOT } from '../../kit/sources.ts';
 import { byTurns, DEVICE, nth, OTHER_PORT, primed, primedMachine, range, writesIn } from '../../kit/writers.ts';
 import { EXITS, line, mmio, VECTOR } from './exits.ts';

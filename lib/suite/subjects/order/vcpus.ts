@@ -2,9 +2,9 @@
 import type { Exit } from '../../../exit/exit.ts';
 import type { Check } from '../../check.ts';
 import { atOnce, isPort } from '../../kit/drive.ts';
-import { firstOnes, sameRows } from '../../kit/forwarded-writes.ts';
 import { DONE_PORT, writeInstruction as write } from '../../kit/guests.ts';
 import { forwarding } from '../../kit/needs.ts';
+import { firstOnes, sameRows } from '../../kit/rows.ts';
 import { SLOT } from '../../kit/sources.ts';
 import { nth, primedMachine, range, writesIn } from '../../kit/writers.ts';
 

@@ -4,9 +4,9 @@ import { mov32 } from '../../../guest/bytes.ts';
 import type { Check } from '../../check.ts';
 import { writeIcr2Ecx } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
-import { firstOnes, sameRows } from '../../kit/forwarded-writes.ts';
 import { type LapicWrite, writeInstruction as write } from '../../kit/guests.ts';
 import { forwarding } from '../../kit/needs.ts';
+import { firstOnes, sameRows } from '../../kit/rows.ts';
 import { SLOT } from '../../kit/sources.ts';
 import { nth, nthSend, primed, range, writesIn } from '../../kit/writers.ts';
 

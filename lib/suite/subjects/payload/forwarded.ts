@@ -4,8 +4,9 @@ import type { lapicRegisters } from '../../../abi/apic/lapic.ts';
 import { flat32, type Instruction, out8, write32 } from '../../../guest/bytes.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
-import { type ForwardedExit, forwardedExits, withoutRepeats, writeOf } from '../../kit/forwarded-writes.ts';
+import { type ForwardedExit, forwardedExits, writeOf } from '../../kit/forwarded-writes.ts';
 import { at, DONE_PORT, icr, icr2, type LapicWrite } from '../../kit/guests.ts';
+import { withoutRepeats } from '../../kit/rows.ts';
 import { HOOK } from '../../kit/sources.ts';
 
 export const ICR_FIELDS = `${HOOK}; SDM vol. 3 11.6.1`;
@@ -19,7 +20,7 @@ export const TABLE = '60s';
 /** No exception, and no vector of the PIC. */
 export const VECTOR = 0xf0;
 
-/** Where a guest leaves behind a first write that no claim is about. */
+/** Where a guest leaves after a first write that no claim is about. */
 export const PRIMED_PORT = 0x11;
 
 /** Written first; its destination is 0, as it is after reset. */
@@ -36,7 +37,7 @@ export interface Setup {
 }
 
 /**
- * What a machine of its own tells of the last of these instructions' writes: behind a write that no claim is about, and
+ * What a machine of its own tells of the last of these instructions' writes: after a write that no claim is about, and
  * each once.
  */
 export async function exitsOf(

@@ -2,9 +2,9 @@
 import type { Icr } from '../../../abi/apic/icr.ts';
 import { type Check, table } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
-import { sameRows } from '../../kit/forwarded-writes.ts';
 import type { LapicWrite } from '../../kit/guests.ts';
 import { forwarding } from '../../kit/needs.ts';
+import { sameRows } from '../../kit/rows.ts';
 import { HOOK } from '../../kit/sources.ts';
 import { range } from '../../kit/writers.ts';
 import { forwarded, ICR_FIELDS, of, type Setup, send, TABLE, toAbsent, VECTOR } from './forwarded.ts';

@@ -1,9 +1,9 @@
 /** What val2 and dest_id carry of an ICR2 write. */
 import { encodeIcr2 } from '../../../abi/apic/icr.ts';
 import type { Check } from '../../check.ts';
-import { sameRows } from '../../kit/forwarded-writes.ts';
 import { icr2 } from '../../kit/guests.ts';
 import { forwarding } from '../../kit/needs.ts';
+import { sameRows } from '../../kit/rows.ts';
 import { HOOK } from '../../kit/sources.ts';
 import { range } from '../../kit/writers.ts';
 import { ABSENT, forwarded, ICR_FIELDS, of, send, TABLE, toAbsent, VECTOR } from './forwarded.ts';

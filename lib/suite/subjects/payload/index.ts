@@ -1,4 +1,4 @@
-/** What stands in kvm_run's lapic_irq behind a guest's ICR or ICR2 write. */
+/** What stands in kvm_run's lapic_irq after a guest's ICR or ICR2 write. */
 import { subject } from '../../check.ts';
 import { destinationChecks } from './destination.ts';
 import { exitChecks } from './exit.ts';

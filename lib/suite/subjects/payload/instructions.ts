@@ -15,9 +15,10 @@ import {
 } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
-import { type ForwardedExit, forwardedExits, withoutRepeats, writeOf } from '../../kit/forwarded-writes.ts';
+import { type ForwardedExit, forwardedExits, writeOf } from '../../kit/forwarded-writes.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
 import { forwarding } from '../../kit/needs.ts';
+import { withoutRepeats } from '../../kit/rows.ts';
 import { HOOK } from '../../kit/sources.ts';
 import { exitsOf, ICR2_ADDRESS, PRIME, PRIMED_PORT } from './forwarded.ts';
 
@@ -68,7 +69,7 @@ const instructions: { word: string; what: string; code: (ram: number) => Instruc
   },
 ];
 
-/** A write of ICR2, and an exit behind it, in 64-bit mode. */
+/** A write of ICR2, and an exit after it, in 64-bit mode. */
 const longMode = (value: number, port: number) => [mov32('eax', ICR2_ADDRESS), movAtRax(value), out8(port)];
 
 /** In the program's own memory, behind every program of this file. */

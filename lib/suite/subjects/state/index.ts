@@ -1,4 +1,4 @@
-/** What user space sees and changes between a guest's write and the resume behind its exit. */
+/** What user space sees and changes between a guest's write and the resume after its exit. */
 import { subject } from '../../check.ts';
 import { kvmRunChecks } from './kvm-run.ts';
 import { pendingChecks } from './pending.ts';

@@ -109,7 +109,7 @@ const routes: readonly Route[] = [
   },
 ];
 
-/** Runs vCPU 1 for itself, behind the others: it takes what waits for it. */
+/** Runs vCPU 1 by itself, after the others: it takes what waits for it. */
 function runTarget(ctx: CheckContext, machine: Machine): void {
   machine.vcpu(1).program(flat32(nop, nop, nop, out8(DONE_PORT)));
   // What comes out of its handlers is no claim of these checks.

@@ -33,7 +33,7 @@ export interface Prepared {
   exits: readonly Exit[];
 }
 
-/** Where the check has its turn: an interrupt that it signals is taken right behind it. */
+/** Where the check has its turn: an interrupt that it signals is taken right after it. */
 export const pause = out8(DONE_PORT);
 
 /** A machine whose vCPUs have run up to their `pause`, or to their end if they have none. */
@@ -60,7 +60,7 @@ export const goOn = ({ drivers }: Prepared, vcpu = 0) => drivers[vcpu]!.until(OT
 export const forwarded = (exits: readonly Exit[]) =>
   exits.filter(({ name }) => name === 'KVM_EXIT_DSM_SEND_IRQ').length;
 
-/** One line of each vCPU for this SINT. They are taken away behind the check. */
+/** One line of each vCPU for this SINT. They are taken away after the check. */
 export function linesOf(ctx: CheckContext, machine: Machine, sints: readonly number[]): SintLine[] {
   const ends = machine.vcpus.flatMap((vcpu) => sints.map((sint) => ({ synic: vcpu.synic, sint })));
   return connectSints(machine.vm, ends).map((line) => ctx.own(line));

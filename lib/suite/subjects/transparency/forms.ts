@@ -120,7 +120,7 @@ const load = (registers: Load) => names.flatMap((name, number) => [0xb8 + number
 /** `push` and `popf`. */
 const loadFlags = (stack: number) => [0xb8 + names.indexOf('esp'), ...le(stack), 0x68, ...le(FLAGS), 0x9d];
 
-/** One write, with all that it needs before and a way out behind it. */
+/** One write, with all that it needs before and a way out after it. */
 function step(form: Form, bits: Bits, base: number, shared: number, register: (typeof targets)[number]): number[] {
   const offset = lapicRegisters[register];
   const source = shared + SOURCES + offset;
@@ -151,7 +151,7 @@ function stateOf(regs: KvmRegs, form: Form, base: number): State {
   );
 }
 
-/** Runs the form twice on memory and twice on the local APIC: what is so behind it, at each exit. */
+/** Runs the form twice on memory and twice on the local APIC: what is so after it, at each exit. */
 async function observe(ctx: CheckContext, form: Form, bits: Bits) {
   const machine = await ctx.machine({ apic: 'xapic' });
   const { vcpu } = machine.vcpu(0);

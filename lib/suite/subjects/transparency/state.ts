@@ -32,7 +32,7 @@ const late = flat32(out8(HERE_PORT), lapicWriter(writesToNobody).bytes);
 
 interface Sight {
   machine: Machine;
-  /** Looked at before the guest writes, and at each exit behind that. */
+  /** Looked at before the guest writes, and at each exit after that. */
   look: (machine: Machine) => unknown;
 }
 
@@ -162,7 +162,7 @@ export const stateChecks: readonly Check[] = [
     source: 'SDM vol. 3 11.8.3.1',
     async run(ctx) {
       const machine = await ctx.machine({ apic: 'xapic' });
-      // Guests that KVM emulates take interrupts behind an exit.
+      // Guests that KVM emulates take interrupts after an exit.
       const code = flat32(
         writeInstruction({ register: 'TPR', value: 0x60 }),
         writeInstruction(icr(0x4_4000 | 0x51)),

@@ -11,7 +11,7 @@ import type { CheckContext } from '../../kit/context.ts';
 import { driveUntil, isPort, saw } from '../../kit/drive.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
 
-/** Where a guest leaves that goes on behind it. */
+/** Where a guest leaves that goes on after it. */
 export const HERE_PORT = 0x12;
 const MOST_EXITS = 2048;
 
@@ -26,7 +26,7 @@ export function letTake(machine: Machine, ids: readonly number[]): void {
 /** Lets a vCPU that is in the loop of `waiter` handle the interrupts that wait for it. */
 export function take(ctx: CheckContext, machine: Machine, id: number): void {
   const { vcpu } = machine.vcpu(id);
-  // Twice: what it takes behind the `out` that is not complete yet has been handled at the next one. Guests that KVM
+  // Twice: what it takes after the `out` that is not complete yet has been handled at the next one. Guests that KVM
   // emulates take one interrupt at a time.
   for (let times = 0; times < 2 || (times < MOST_EXITS && vcpu.lapic().irr.length > 0); times++) {
     const exit = runOn(ctx, vcpu);

@@ -40,7 +40,7 @@ export function bound(ctx: CheckContext): VfioBinding {
 }
 
 /**
- * Its files. The function is quiet before and behind the check: not every one is reset when it is opened, and QEMU 7.2's ends
+ * Its files. The function is quiet before and after the check: not every one is reset when it is opened, and QEMU 7.2's ends
  * the emulator if MSI-X is switched on while it still sees to an INTx.
  */
 export function opened(ctx: CheckContext): VfioFiles {

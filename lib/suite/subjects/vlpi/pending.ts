@@ -6,9 +6,10 @@ import type { Machine } from '../../../script/machine/machine.ts';
 import { type Check, table } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
-import { type ForwardedWrite, sameRows } from '../../kit/forwarded-writes.ts';
+import type { ForwardedWrite } from '../../kit/forwarded-writes.ts';
 import { DONE_PORT, writeInstruction } from '../../kit/guests.ts';
 import { forwarding } from '../../kit/needs.ts';
+import { sameRows } from '../../kit/rows.ts';
 import { send } from '../../kit/senders.ts';
 import { byTurns, OTHER_PORT, primedMachine, range, writesIn } from '../../kit/writers.ts';
 import { callAll, LINE_VECTOR, TARGET, toTarget, twoVcpus, VECTORS } from './calls.ts';
@@ -65,7 +66,7 @@ const kept: Check[] = table(waiting, ([name, what, make]) => ({
 
 type Calls = (ctx: CheckContext, vm: Vm, vcpuId: number) => void;
 
-/** What is in the IRR of vCPU 1 when vCPU 0 has sent it 16 IPIs; the calls are made behind each. */
+/** What is in the IRR of vCPU 1 when vCPU 0 has sent it 16 IPIs; the calls are made after each. */
 async function ipisArrived(ctx: CheckContext, calls: Calls): Promise<number[]> {
   const machine = await twoVcpus(ctx);
   const vectors = range(16).map((n) => 0x31 + n * 0xb);
