@@ -1,6 +1,6 @@
 /** The options of `kvm-dsm test`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type ReporterName, reporterNames } from '../../suite/report/names.ts';
+import { type ReporterName, reporterNames } from '../../suite/report/index.ts';
 
 /** Seconds that `kvm-dsm test` may take if `--timeout` does not say otherwise. */
 export const SUITE_TIMEOUT = 1200;

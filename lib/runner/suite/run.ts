@@ -44,7 +44,7 @@ async function runSubjects(
   const checks = checksById(subjects);
   const target = chooseTarget(global);
   const executor = await executorFor(target, { checks, module, seed, own, global });
-  const reporter = reporterNamed(global.json ? 'json' : own.reporter, {
+  const reporter = await reporterNamed(global.json ? 'json' : own.reporter, {
     write: (text) => void process.stdout.write(text),
     paint,
     columns: process.stdout.isTTY ? process.stdout.columns || 80 : 0,

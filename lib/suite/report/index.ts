@@ -1,24 +1,21 @@
+/** The reporters by what `--reporter` calls them; the one that is chosen is loaded. */
 import type { Reporter } from '../run/reporter.ts';
-import { jsonReporter } from './json.ts';
-import { junitReporter } from './junit.ts';
-import { ktapReporter } from './ktap.ts';
-import type { ReporterName } from './names.ts';
-import { type Screen, specReporter } from './spec.ts';
-import { tapReporter } from './tap.ts';
+import type { Screen } from './spec.ts';
+
+const reporters = {
+  spec: async (screen) => (await import('./spec.ts')).specReporter(screen),
+  ktap: async ({ write }) => (await import('./ktap.ts')).ktapReporter(write),
+  tap: async ({ write }) => (await import('./tap.ts')).tapReporter(write),
+  junit: async ({ write }) => (await import('./junit.ts')).junitReporter(write),
+  json: async ({ write }) => (await import('./json.ts')).jsonReporter(write),
+} satisfies Record<string, (screen: Screen) => Promise<Reporter>>;
+
+export type ReporterName = keyof typeof reporters;
+
+/** What `--reporter` takes. */
+export const reporterNames = Object.keys(reporters) as ReporterName[];
 
 /** The reporter of that name. */
-export function reporterNamed(name: ReporterName, screen: Screen): Reporter {
-  const { write } = screen;
-  switch (name) {
-    case 'spec':
-      return specReporter(screen);
-    case 'ktap':
-      return ktapReporter(write);
-    case 'tap':
-      return tapReporter(write);
-    case 'junit':
-      return junitReporter(write);
-    case 'json':
-      return jsonReporter(write);
-  }
+export function reporterNamed(name: ReporterName, screen: Screen): Promise<Reporter> {
+  return reporters[name](screen);
 }

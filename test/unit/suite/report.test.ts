@@ -4,8 +4,8 @@ import { describe, test } from 'node:test';
 import { DOMParser } from '@xmldom/xmldom';
 import { Parser } from 'tap-parser';
 import { type Check, checksById } from '../../../lib/suite/check.ts';
+import type { ReporterName } from '../../../lib/suite/report/index.ts';
 import { reporterNamed } from '../../../lib/suite/report/index.ts';
-import type { ReporterName } from '../../../lib/suite/report/names.ts';
 import { type Facts, unknownFacts } from '../../../lib/suite/run/facts.ts';
 import { planOf } from '../../../lib/suite/run/plan.ts';
 import type { Executor, Outcome } from '../../../lib/suite/run/protocol.ts';
@@ -70,7 +70,7 @@ async function report(name: ReporterName, shuffle = false, repeat = 1): Promise<
     text += more;
   };
   const items = planOf(subjects, { patterns: [], repeat, shuffle, seed: 11 });
-  const reporter = reporterNamed(name, { write, paint: (_colour, words) => words, columns: 0 });
+  const reporter = await reporterNamed(name, { write, paint: (_colour, words) => words, columns: 0 });
   const checks = checksById(subjects);
   const modes = { seed: 11, repeat, shuffle, strict: false, bail: false };
   await runPlan({ items, checks, ...modes, executor, reporter, unknown, package: '1.2.3' });
@@ -244,7 +244,7 @@ test('JSON has the fields of the contract in their order', async () => {
   assert.equal(document.head.package, '1.2.3');
 });
 
-test('the report for a person: heartbeat without a terminal, a status line on one', () => {
+test('the report for a person: heartbeat without a terminal, a status line on one', async () => {
   let text = '';
   const write = (more: string) => {
     text += more;
@@ -261,13 +261,13 @@ test('the report for a person: heartbeat without a terminal, a status line on on
     items,
     checks: checksById(subjects),
   };
-  const pipe = reporterNamed('spec', { write, paint, columns: 0 });
+  const pipe = await reporterNamed('spec', { write, paint, columns: 0 });
   pipe.head(head);
   text = '';
   pipe.start(items[0]!);
   for (let second = 1; second <= 21; second++) pipe.tick(items[0]!, second);
   assert.equal(text, '  ... one.pass runs for 10 s\n  ... one.pass runs for 20 s\n');
-  const terminal = reporterNamed('spec', { write, paint, columns: 20 });
+  const terminal = await reporterNamed('spec', { write, paint, columns: 20 });
   terminal.head(head);
   text = '';
   terminal.start(items[0]!);
