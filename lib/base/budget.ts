@@ -27,16 +27,16 @@ export class RunBudget {
     return storage.run(this, work);
   }
 
-  /** Makes it also the budget of all work in this process that no budget's `run` has begun. */
-  ownProcess(): void {
-    ofProcess = this;
+  /** Makes it the default of this process: the budget of all work that no budget's `run` has begun. */
+  makeDefault(): void {
+    fallback = this;
   }
 
-  /** The budget of the work that asks; without one, that of the process, which has no limit unless one was set. */
+  /** The budget of the work that asks; without one, the default of the process, which has no limit unless one was set. */
   static get current(): RunBudget {
-    return storage.getStore() ?? ofProcess;
+    return storage.getStore() ?? fallback;
   }
 }
 
 const storage = new AsyncLocalStorage<RunBudget>();
-let ofProcess = new RunBudget();
+let fallback = new RunBudget();

@@ -67,7 +67,7 @@ function prepare(
     const random = new Random(seed);
     const session = new Session({ device: options.device, profile, observer, budget, random });
     // One script at a time: what it does outside of its own context is its own as well.
-    session.ownProcess();
+    session.makeDefault();
     process.argv = [process.execPath, script, ...args];
     const judge = (error: unknown, before?: string): ScriptFailure => {
       const found = findingsOf(session, machines, error);

@@ -1,3 +1,4 @@
+/** What a script, an expectation or a guest failed of. */
 import { type Failure, KvmDsmError } from '../base/errors.ts';
 import type { GuestFault } from '../guest/fault.ts';
 

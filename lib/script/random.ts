@@ -1,3 +1,4 @@
+/** Repeatable random choices, of a script or of a check. */
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { mersenne } from 'pure-rand/generator/mersenne';
 import { checkInteger, checkList } from '../base/check.ts';

@@ -1,3 +1,4 @@
+/** What a script runs in: device, profile, observer, time and random choices. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { checkProfile, type DsmProfile, defaultProfile } from '../abi/dsm/profiles.ts';
 import { RunBudget } from '../base/budget.ts';
@@ -61,33 +62,33 @@ export class Session {
   }
 
   /**
-   * Makes it also the session of all work in this process that no session's `run` has begun.
+   * Makes it the default of this process: the session of all work that no session's `run` has begun.
    *
    * A listener runs in the context of whoever emits, not of whoever listens: where node itself emits (`beforeExit`), or an
    * object that was made before the session, a script's own code is outside of the script's session. Its machines would be
-   * on the default device then, unseen by the observer and without a time limit, and nobody would be told. A process that
+   * on the default device then, unseen by the observer and without a time limit, and nobody would know. A process that
    * runs one script at a time has one session that can be meant, and says so by this. One that has several at once gives
    * each machine its session: `new Machine(options, session)`.
    */
-  ownProcess(): void {
-    ofProcess = this;
-    this.budget.ownProcess();
+  makeDefault(): void {
+    fallback = this;
+    this.budget.makeDefault();
   }
 
   /** The session of the work that asks. */
   static get current(): Session {
-    return storage.getStore() ?? sessionOfProcess();
+    return storage.getStore() ?? defaultSession();
   }
 }
 
 const storage = new AsyncLocalStorage<Session>();
 
-let ofProcess: Session | undefined;
+let fallback: Session | undefined;
 
 /** A program that plain node runs has one with the defaults. */
-function sessionOfProcess(): Session {
-  ofProcess ??= new Session();
-  return ofProcess;
+function defaultSession(): Session {
+  fallback ??= new Session();
+  return fallback;
 }
 
 /**

@@ -1,3 +1,4 @@
+/** The front of a machine: what scripts and checks see of it. */
 import { readLapicRegister } from '../../abi/apic/lapic.ts';
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import type { MsiMessage } from '../../abi/kvm/gsi-route.ts';

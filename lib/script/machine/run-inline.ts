@@ -1,3 +1,4 @@
+/** One vCPU, by turns on this thread. */
 import { setImmediate as eventLoop } from 'node:timers/promises';
 import { mpStates } from '../../abi/kvm/index.ts';
 import { IoctlError } from '../../base/errors.ts';

@@ -1,3 +1,4 @@
+/** Several vCPUs, one thread each. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeLapic } from '../../abi/apic/lapic.ts';
 import { mpStates, RFLAGS_IF } from '../../abi/kvm/index.ts';

@@ -1,3 +1,4 @@
+/** When a run is over. */
 import { vectorIn, vectorName } from '../../abi/exceptions.ts';
 import { checkChoice, checkInteger, checkObject, checkText } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';

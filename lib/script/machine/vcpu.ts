@@ -1,3 +1,4 @@
+/** A vCPU of a machine: its program, and what the host gives it. */
 import { checkInteger } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import type { Exit } from '../../exit/exit.ts';
@@ -39,7 +40,7 @@ export class MachineVcpu {
     throw new ArgumentError('synic', 'The machine has no SynIC', 'Make it so: machine({ synic: "keep" }).');
   }
 
-  /** What a hypervisor takes notice of: for the machine. */
+  /** For the machine: hands an exit to what a hypervisor would answer it with. */
   hypervisorSees(exit: Exit): void {
     this.#synic?.see(exit);
   }

@@ -12,7 +12,7 @@ import { Session } from '../../../lib/script/session.ts';
 const outside = AsyncResource.bind((work: () => void) => work());
 
 const plain = Session.current;
-afterEach(() => plain.ownProcess());
+afterEach(() => plain.makeDefault());
 
 /** Draws with turns of the event loop in between, so that two who draw alternate. */
 async function draw(): Promise<number[]> {
@@ -52,17 +52,17 @@ test('what follows of a session is in it: timers, promises, its own emitters, a 
   assert.equal(Session.current, plain);
 });
 
-test('a listener that somebody outside calls is in the session of the process', async () => {
+test('a listener that somebody outside calls is in the default session of the process', async () => {
   const emitter = new EventEmitter();
   const seen: unknown[] = [];
   const listen = () => emitter.on('event', () => seen.push(Session.current, random.seed, RunBudget.current));
   const first = new Session({ random: new Random(11), budget: new RunBudget(60_000) });
   first.run(listen);
   outside(() => emitter.emit('event'));
-  assert.notEqual(seen[0], first, 'no session owns the process yet');
+  assert.notEqual(seen[0], first, 'no session is the default yet');
   assert.equal(seen[0], plain);
 
-  first.ownProcess();
+  first.makeDefault();
   seen.length = 0;
   outside(() => emitter.emit('event'));
   assert.deepEqual([seen[0] === first, seen[1], seen[2] === first.budget], [true, 11, true]);
