@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
-import { buildLab, cleanLab, LabInterruptedError, type LabStatus, labShell, labStatus } from '../lab/index.ts';
+import { buildLab, cleanLab, describeLabStatus, labShell, labStatus } from '../lab/index.ts';
 import { autoLane } from '../lab/lanes/index.ts';
 import { laneOf, ON_LANES } from '../target/lanes.ts';
 import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../target/options.ts';
+import { progressLine } from '../target/progress-line.ts';
+import { withSignals } from '../target/signals.ts';
 import type { Ends } from './subcommand.ts';
 
-const usage = 2;
+const USAGE = 2;
 
 /** Adds `kvm-dsm lab build|status|shell|clean`. */
 export function addLabCommand(program: Command, ends: Ends): void {
@@ -25,7 +27,7 @@ export function addLabCommand(program: Command, ends: Ends): void {
     .description('what the lab has and what it lacks')
     .action(async (_options, command: Command) => {
       const status = await labStatus();
-      process.stdout.write(globalOptionsOf(command).json ? `${JSON.stringify(status)}\n` : describe(status));
+      process.stdout.write(globalOptionsOf(command).json ? `${JSON.stringify(status)}\n` : describeLabStatus(status));
     });
   withGlobalOptions(lab.command('shell'))
     .description('a shell inside')
@@ -44,7 +46,7 @@ export function addLabCommand(program: Command, ends: Ends): void {
 async function shell(options: GlobalOptions): Promise<number> {
   if (options.on === 'host') {
     process.stderr.write(`error: a lab shell needs ${ON_LANES}\n`);
-    return usage;
+    return USAGE;
   }
   const { kernel, cmdline, emulator } = options;
   const { exitCode } = await labShell({
@@ -58,49 +60,4 @@ async function shell(options: GlobalOptions): Promise<number> {
     report: (line) => process.stderr.write(`${line}\n`),
   });
   return exitCode;
-}
-
-/** Ctrl-C and SIGTERM end the work in an orderly way. */
-async function withSignals<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const abort = new AbortController();
-  const stop = () => abort.abort(new LabInterruptedError('interrupted', { advice: 'Run it again.' }));
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
-  try {
-    return await work(abort.signal);
-  } finally {
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(name, stop);
-  }
-}
-
-/** On a terminal one line is written over and over; elsewhere every word is a line. */
-function progressLine() {
-  const { stderr } = process;
-  if (!stderr.isTTY) return { report: (line: string) => void stderr.write(`${line}\n`), end() {} };
-  let told = false;
-  return {
-    reportEveryMs: 500,
-    report(line: string) {
-      told = true;
-      stderr.write(`\r\x1b[K${line.slice(0, stderr.columns - 1)}`);
-    },
-    end: () => void (told && stderr.write('\n')),
-  };
-}
-
-function describe(status: LabStatus): string {
-  const { image, packages, lanes } = status;
-  const mib = (bytes: number) => `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
-  const kernel = image.kernel ? ` ${image.kernel.release}, ${mib(image.kernel.bytes)}, ${image.kernel.kernel}` : '';
-  const lines = [
-    `cache     ${status.cacheDir} (${mib(status.diskBytes)})${status.building ? ', a build is going on' : ''}`,
-    `image     ${image.state}${kernel}`,
-    ...(image.state === 'present' ? [] : ['          build it: kvm-dsm lab build']),
-    ...status.treeKernels.map((tree) => `tree      ${tree.source}: ${tree.kernel}`),
-    `packages  ${packages.missing.length > 0 ? `missing: ${packages.missing.join(' ')}` : 'complete'}`,
-    ...Object.entries(lanes).map(([name, lane]) => {
-      const emulator = lane.emulator ? ` (${lane.emulator.kind} ${lane.emulator.version}, ${lane.emulator.path})` : '';
-      return `${name.padEnd(9)} ${lane.usable ? 'usable' : `not usable: ${lane.reasons.join('; ')}`}${emulator}`;
-    }),
-  ];
-  return `${lines.join('\n')}\n`;
 }

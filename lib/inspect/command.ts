@@ -1,5 +1,6 @@
 import { type DsmProfile, profileByName } from '../abi/dsm/profiles.ts';
 import { ArgumentError } from '../base/errors.ts';
+import { hex } from '../base/text.ts';
 import { type ReservedExitName, reservedExitParameters } from '../probe/reserved-exits.ts';
 import { laneOf, ON_LANES } from '../target/lanes.ts';
 import type { GlobalOptions } from '../target/options.ts';
@@ -65,8 +66,6 @@ function rowOf(entry: AnsweredEntry) {
   const { kind, name, source, note = null, size = null, fields = [], answer } = entry;
   return { kind, name, number: numberOf(entry), source, note, size, fields, answer };
 }
-
-const hex = (number: number) => `0x${number.toString(16)}`;
 
 /** As people write it: ioctls and MSRs in hexadecimal. */
 function numberOf({ kind, number }: AnsweredEntry): number | string | null {

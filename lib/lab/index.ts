@@ -8,3 +8,4 @@ export { type BuildOptions, buildKernel as buildLab } from './kernel/build.ts';
 export type { CachedKernel } from './kernel/cache.ts';
 export type { LaneName } from './lanes/index.ts';
 export { type LabStatus, labStatus } from './status.ts';
+export { describeLabStatus } from './status-text.ts';
