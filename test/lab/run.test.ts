@@ -62,6 +62,13 @@ describe('runInLab', { skip, concurrency: 2, timeout: 300_000 }, () => {
     assert.equal(exitCode, 0);
   });
 
+  test('a machine knows its lane, and the lanes that there are', async () => {
+    const options = script('svm', 'kvm-dsm doctor --on host | head -1; kvm-dsm doctor --on nowhere; true');
+    await runInLab(options);
+    assert.match(options.stdout.text, /^on the svm lab \(KVM-AMD under QEMU\), Linux \S+\n$/);
+    assert.match(options.stderr.text, /'nowhere' is invalid\. Allowed choices are auto, host, vmx, svm\.\n$/);
+  });
+
   test('svm: every process has two CPUs, and none of them is the first', async () => {
     const options = script('svm', 'nproc; grep Cpus_allowed_list /proc/self/status; taskset -p $PPID');
     await runInLab(options);
