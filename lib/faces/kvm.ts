@@ -31,7 +31,7 @@ export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from '..
 export * from '../kvm/vcpu/errors.ts';
 export type { RecordBatch, RecordedExit, RecordOptions } from '../kvm/vcpu/run/records.ts';
 export { type StartOptions, type VcpuCounters, VcpuRun, type VcpuRunState } from '../kvm/vcpu/run/run.ts';
-export type { SyncGroups } from '../kvm/vcpu/state.ts';
+export type { SyncGroups } from '../kvm/vcpu/sync-regs.ts';
 export { DEFAULT_DEADLINE, type RunOptions, type RunOutcome, Vcpu } from '../kvm/vcpu/vcpu.ts';
 export {
   bindVfioPci,

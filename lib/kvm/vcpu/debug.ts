@@ -1,13 +1,20 @@
+/** KVM_SET_GUEST_DEBUG: single steps and breakpoints. */
 import {
   KVM_GUESTDBG_BLOCKIRQ,
   KVM_GUESTDBG_ENABLE,
+  KVM_GUESTDBG_INJECT_BP,
+  KVM_GUESTDBG_INJECT_DB,
   KVM_GUESTDBG_SINGLESTEP,
   KVM_GUESTDBG_USE_HW_BP,
   KVM_GUESTDBG_USE_SW_BP,
   type KvmGuestDebug,
+  kvmGuestDebug,
 } from '../../abi/kvm/index.ts';
+import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkChoice, checkFunction, checkList, checkObject, checkU64 } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import { hex } from '../../base/text.ts';
+import type { OpenVcpu } from './host.ts';
 
 /** A breakpoint in a debug register. */
 export interface HardwareBreakpoint {
@@ -44,7 +51,7 @@ const lengths = new Map([
 const DR7_FIXED = 1n << 10n;
 
 /** The argument of KVM_SET_GUEST_DEBUG; nothing to debug switches it off. Throws ArgumentError. */
-export function guestDebug(options: DebugOptions): Partial<KvmGuestDebug> {
+export function debugArgument(options: DebugOptions): Partial<KvmGuestDebug> {
   const hardware = checkList('hardware', checkObject('options', options).hardware ?? [], 4);
   let control = 0;
   if (options.singleStep) control |= KVM_GUESTDBG_SINGLESTEP;
@@ -59,7 +66,7 @@ export function guestDebug(options: DebugOptions): Partial<KvmGuestDebug> {
     checkChoice<number>('length', length, on === 'execute' ? [1] : [1, 2, 4, 8]);
     const place = checkU64('address', address);
     if (place % BigInt(length) !== 0n)
-      throw new ArgumentError('address', `0x${place.toString(16)} is not a multiple of ${length}`, 'Align it.');
+      throw new ArgumentError('address', `${hex(place)} is not a multiple of ${length}`, 'Align it.');
     debugreg[index] = place;
     const field = BigInt(conditions[on] | (lengths.get(length)! << 2)) << BigInt(16 + index * 4);
     // The global enable bit of this register.
@@ -79,4 +86,29 @@ export function insertBreakpoint(
   const original = memory.read(offset, 1);
   memory.write(offset, Uint8Array.of(0xcc));
   return () => memory.write(offset, original);
+}
+
+/** What a vCPU is debugged by. The kernel cannot be asked, so this remembers it. */
+export class Debug {
+  readonly #vcpu: OpenVcpu;
+  #guestDebug: Partial<KvmGuestDebug> = { control: 0 };
+
+  constructor(vcpu: OpenVcpu) {
+    this.#vcpu = vcpu;
+  }
+
+  debug(options: DebugOptions): void {
+    this.setGuestDebug(debugArgument(options));
+  }
+
+  setGuestDebug(debug: Partial<KvmGuestDebug>): void {
+    this.#vcpu.ioctl(ioctls.KVM_SET_GUEST_DEBUG, kvmGuestDebug.encode(checkObject('debug', debug)));
+    // An injection is once.
+    const control = (debug.control ?? 0) & ~(KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP);
+    this.#guestDebug = { ...debug, control };
+  }
+
+  get guestDebug(): Readonly<Partial<KvmGuestDebug>> {
+    return this.#guestDebug;
+  }
 }

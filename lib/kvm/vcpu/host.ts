@@ -1,6 +1,10 @@
+/** What a vCPU has of its VM, and what the parts of a vCPU have of it. */
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import type { CapabilityName } from '../../abi/kvm/capability.ts';
+import type { KvmRunView } from '../../abi/kvm/kvm-run.ts';
 import type { RunBudget } from '../../base/budget.ts';
+import type { KernelCalls } from '../handle.ts';
+import type { NativeVcpu } from '../native.ts';
 
 /** What a vCPU needs of its VM: a `Vm` makes it, so that a vCPU knows no `Vm`. */
 export interface VcpuHost {
@@ -12,4 +16,23 @@ export interface VcpuHost {
   hasMemory(): boolean;
   /** KVM_CHECK_EXTENSION on the VM. */
   checkExtension(cap: CapabilityName): number;
+}
+
+/** The open vCPU, for its parts. Each call throws ClosedError, and VcpuBusyError while a thread has it in the guest. */
+export interface OpenVcpu extends KernelCalls<NativeVcpu> {
+  readonly vcpuId: number;
+  /** `native`, to enter the guest. Throws VcpuBusyError if the vCPU has a thread; NoMemoryError. */
+  runnable(): NativeVcpu;
+  /** kvm_run, in place. */
+  run(): KvmRunView;
+  /** KVM_CHECK_EXTENSION on the VM. */
+  offered(cap: CapabilityName): number;
+}
+
+/** Who is told of KVM_RUN, on whichever thread it is called. */
+export interface Entries {
+  /** KVM_RUN is called next. `regs`: somebody reads the general registers that it leaves in kvm_run. */
+  entering(regs?: boolean): void;
+  /** KVM_RUN has come back with an exit, at this CLOCK_MONOTONIC time in ns. */
+  exited(ns: number): void;
 }

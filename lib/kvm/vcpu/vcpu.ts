@@ -1,45 +1,94 @@
-import { checkProfile, type DsmProfile } from '../../abi/dsm/profiles.ts';
-import { KVM_SYNC_X86_REGS } from '../../abi/kvm/kvm-run.ts';
-import { checkObject } from '../../base/check.ts';
-import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../base/duration.ts';
-import { errnoName } from '../../base/errno.ts';
-import { DeadlineError, IoctlError } from '../../base/errors.ts';
+/** A virtual CPU: its lifetime, running it, and one method for each thing that it can be asked. */
+import type { Lapic, LapicRegisterName } from '../../abi/apic/lapic.ts';
+import type { DsmProfile } from '../../abi/dsm/profiles.ts';
+import type { CapabilityName } from '../../abi/kvm/capability.ts';
+import type {
+  KvmCpuidEntry2,
+  KvmDebugregs,
+  KvmFpu,
+  KvmGuestDebug,
+  KvmMsrEntry,
+  KvmRegs,
+  KvmSregs,
+  KvmSregs2,
+  KvmTranslation,
+  KvmVcpuEvents,
+  KvmXcr,
+} from '../../abi/kvm/index.ts';
+import { KVM_SYNC_X86_REGS, KvmRunView, type KvmSyncRegs } from '../../abi/kvm/kvm-run.ts';
+import { DEFAULT_DEADLINE, type Duration } from '../../base/duration.ts';
+import { hex } from '../../base/text.ts';
 import { decodeExit } from '../../exit/decode.ts';
 import type { Exit } from '../../exit/exit.ts';
+import type { Cpuid } from '../cpuid.ts';
+import { type DeviceAttr, handleGetAttr, handleHasAttr, handleSetAttr } from '../device.ts';
+import type { EnabledCap } from '../enable-cap.ts';
+import { KvmHandle } from '../handle.ts';
 import type { NativeVcpu } from '../native.ts';
+import { readStats, type Stat } from '../stats.ts';
+import { completeHypervHcall, completeHypervSyndbg, completeRdmsr, completeWrmsr, failMsr } from './answers.ts';
+import { Debug, type DebugOptions } from './debug.ts';
+import { Entry, type RunOptions, type RunOutcome } from './entry.ts';
 import { NoMemoryError, VcpuBusyError, VcpuStopError } from './errors.ts';
-import type { VcpuHost } from './host.ts';
+import { Events } from './events.ts';
+import { Features } from './features.ts';
+import type { OpenVcpu, VcpuHost } from './host.ts';
+import { LocalApic } from './lapic.ts';
+import { type ExitRegs, LastExit } from './last-exit.ts';
+import { Msrs } from './msrs.ts';
+import { Registers } from './registers.ts';
 import { type StartOptions, VcpuRun } from './run/run.ts';
-import { VcpuState } from './state.ts';
+import { type SyncGroups, SyncRegs } from './sync-regs.ts';
 
+export type { RunOptions, RunOutcome } from './entry.ts';
+export type { ExitRegs } from './last-exit.ts';
+export type { SyncGroups } from './sync-regs.ts';
 export { DEFAULT_DEADLINE };
 
-const ETIME = 62;
-
-/** What one KVM_RUN came to: an exit in kvm_run, the deadline, or an errno (EAGAIN after an INIT, EINTR, EFAULT...). */
-export type RunOutcome = { kind: 'exit' } | { kind: 'deadline' } | { kind: 'errno'; errno: number; name: string };
-
-export interface RunOptions {
-  /** From now; default 10 s. */
-  deadline?: Duration;
-  /** Whose exits 44..47 are meant; default: as the KVM device was opened with. */
-  profile?: DsmProfile;
-}
-
 /** A virtual CPU. */
-export class Vcpu extends VcpuState {
+export class Vcpu extends KvmHandle<NativeVcpu> {
   /** As given to KVM_CREATE_VCPU. */
   readonly vcpuId: number;
   readonly #host: VcpuHost;
-  readonly #run: DataView;
+  readonly #run: KvmRunView;
+  /** For the parts. */
+  readonly #vcpu: OpenVcpu;
+  readonly #lastExit: LastExit;
+  readonly #entry: Entry;
+  readonly #registers: Registers;
+  readonly #msrs: Msrs;
+  readonly #features: Features;
+  readonly #lapic: LocalApic;
+  readonly #events: Events;
+  readonly #debug: Debug;
+  readonly #syncRegs: SyncRegs;
   #thread: VcpuRun | null = null;
 
   /** A vCPU comes from `vm.createVcpu()`. */
   constructor(native: NativeVcpu, vcpuId: number, host: VcpuHost) {
-    super(native, `vCPU ${vcpuId}`, host);
+    super(native, `vCPU ${vcpuId}`);
     this.vcpuId = vcpuId;
     this.#host = host;
-    this.#run = new DataView(native.kvmRun);
+    this.#run = new KvmRunView(native.kvmRun);
+    const vcpu: OpenVcpu = Object.assign(this.calls, {
+      vcpuId,
+      runnable: () => this.#runnable(),
+      run: () => {
+        void this.native;
+        return this.#run;
+      },
+      offered: (cap: CapabilityName) => host.checkExtension(cap),
+    });
+    this.#vcpu = vcpu;
+    this.#lastExit = new LastExit(vcpu, this.#run.view);
+    this.#entry = new Entry(vcpu, host, this.#lastExit, native.stamp, () => this.registerReport());
+    this.#registers = new Registers(vcpu);
+    this.#msrs = new Msrs(vcpu);
+    this.#features = new Features(vcpu);
+    this.#lapic = new LocalApic(vcpu);
+    this.#events = new Events(vcpu);
+    this.#debug = new Debug(vcpu);
+    this.#syncRegs = new SyncRegs(vcpu);
   }
 
   /** Whose exits are meant: as the KVM device was opened with. */
@@ -50,7 +99,7 @@ export class Vcpu extends VcpuState {
   /** The live struct kvm_run and the pages behind it, as the kernel mapped them. Throws `ClosedError`. */
   get kvmRun(): DataView {
     void super.native;
-    return this.#run;
+    return this.#run.view;
   }
 
   /** The addon's object, for a call that needs the vCPU to be out of the guest. Throws ClosedError, VcpuBusyError. */
@@ -75,15 +124,27 @@ export class Vcpu extends VcpuState {
    */
   start(options: StartOptions = {}): VcpuRun {
     this.#refuseStarted();
-    const native = this.native;
-    if (!this.#host.hasMemory()) throw new NoMemoryError(this.vcpuId);
+    const native = this.#runnable();
     const rip = (this.#host.checkExtension('KVM_CAP_SYNC_REGS') & KVM_SYNC_X86_REGS) !== 0;
-    this.#thread = new VcpuRun(this, native, options, rip, this.#host.budget);
+    this.#thread = new VcpuRun(this, native, options, rip, this.#host.budget, this.#lastExit);
     return this.#thread;
   }
 
   #refuseStarted(): void {
     if (this.#thread?.alive) throw new VcpuBusyError(this.vcpuId, 'has a thread already');
+  }
+
+  #runnable(): NativeVcpu {
+    const native = this.native;
+    this.#refuseStarted();
+    if (!this.#host.hasMemory()) throw new NoMemoryError(this.vcpuId);
+    return native;
+  }
+
+  /** Whatever is asked of the kernel here: what kvm_run says of the registers may be no longer so. */
+  protected override call(request: number, ask: (native: NativeVcpu) => number, advice?: string): number {
+    this.#lastExit.touched();
+    return super.call(request, ask, advice);
   }
 
   /** Ends the vCPU's thread, if it has one, and closes the file descriptor. Throws VcpuStopError after 5 s. */
@@ -104,13 +165,7 @@ export class Vcpu extends VcpuState {
    *   deadline
    */
   runRaw(deadline: Duration = DEFAULT_DEADLINE): RunOutcome {
-    const native = this.native;
-    this.#refuseStarted();
-    if (!this.#host.hasMemory()) throw new NoMemoryError(this.vcpuId);
-    const result = native.run(this.#host.budget.seconds(milliseconds(deadline)));
-    if (result === 0) return { kind: 'exit' };
-    if (result === -ETIME) return { kind: 'deadline' };
-    return { kind: 'errno', errno: -result, name: errnoName(-result) };
+    return this.#entry.runRaw(deadline);
   }
 
   /**
@@ -120,26 +175,386 @@ export class Vcpu extends VcpuState {
    * @throws DeadlineError when the guest does not exit in time; IoctlError (KVM_RUN: EFAULT, EINVAL...); NoMemoryError
    */
   run(options: RunOptions = {}): Exit {
-    const ends = performance.now() + milliseconds(checkObject('options', options).deadline ?? DEFAULT_DEADLINE);
-    const profile = checkProfile(options.profile ?? this.profile);
-    for (;;) {
-      const left = ends - performance.now();
-      const outcome: RunOutcome = left > 0 ? this.runRaw(left) : { kind: 'deadline' };
-      if (outcome.kind === 'exit') return this.exit(profile);
-      if (outcome.kind === 'deadline')
-        throw new DeadlineError(`vCPU ${this.vcpuId} did not exit by its deadline`, this.registerReport());
-      if (outcome.name !== 'EAGAIN') throw new IoctlError('KVM_RUN', outcome.errno);
-    }
+    return this.#entry.run(options);
   }
 
   /** Where it is, in one line for a person. */
   registerReport(): string {
     const { rip, rax, rflags } = this.getRegs();
-    return `vCPU ${this.vcpuId}: rip 0x${rip.toString(16)}, rax 0x${rax.toString(16)}, rflags 0x${rflags.toString(16)}`;
+    return `vCPU ${this.vcpuId}: rip ${hex(rip)}, rax ${hex(rax)}, rflags ${hex(rflags)}`;
   }
 
   /** Decodes the exit that lies in kvm_run now. */
   exit(profile: DsmProfile = this.profile): Exit {
-    return decodeExit(this.kvmRun, profile);
+    void super.native;
+    return decodeExit(this.#run, profile);
+  }
+
+  /**
+   * When the last exit came: CLOCK_MONOTONIC in nanoseconds, as `process.hrtime` has it, read right after KVM_RUN, on
+   * whichever thread that was. 0 before the first. In `onExit` and in the body of `for await` it is the time of that exit.
+   */
+  get exitNs(): number {
+    return this.#lastExit.ns;
+  }
+
+  /**
+   * RIP and RCX, as `getRegs()` has them. From the first call on each KVM_RUN leaves the general registers in kvm_run
+   * (where KVM_CAP_SYNC_REGS offers that), so that right after an exit no ioctl is needed for them.
+   *
+   * @throws VcpuBusyError while a thread has it in the guest; ClosedError
+   */
+  exitRegs(): ExitRegs {
+    return this.#lastExit.regs();
+  }
+
+  /**
+   * Brings the vCPU's state into order without running its guest: KVM finishes what the last exit left to do (after
+   * KVM_EXIT_IO, MMIO, RDMSR and their like, the KVM_GET_* give a state in the middle of an instruction), and acts on
+   * its pending requests. Answer the exit first: what an `in` reads is taken now.
+   *
+   * @returns true if that made an exit, such as the next part of a long access, or a forwarded interrupt that a signal
+   *   had kept back: it lies in kvm_run, for `exit()`
+   * @throws IoctlError (KVM_RUN); ClosedError
+   */
+  settle(): boolean {
+    return this.#entry.settle();
+  }
+
+  /** Answers a KVM_EXIT_X86_RDMSR: the next KVM_RUN gives the guest this value. Throws ExitMismatchError; ArgumentError. */
+  completeRdmsr(data: bigint): void {
+    completeRdmsr(this.#vcpu.run(), data);
+  }
+
+  /** Answers a KVM_EXIT_X86_WRMSR: the write is done. Throws ExitMismatchError. */
+  completeWrmsr(): void {
+    completeWrmsr(this.#vcpu.run());
+  }
+
+  /** Answers either: the next KVM_RUN gives the guest a #GP. Throws ExitMismatchError. */
+  failMsr(): void {
+    failMsr(this.#vcpu.run());
+  }
+
+  /**
+   * Answers a KVM_EXIT_HYPERV of type 2: the next KVM_RUN gives the guest this result of its hypercall; bits 15:0 are the
+   * status, 0 for success. Throws ExitMismatchError; ArgumentError.
+   */
+  completeHypervHcall(result: bigint): void {
+    completeHypervHcall(this.#vcpu.run(), result);
+  }
+
+  /**
+   * Answers a KVM_EXIT_HYPERV of type 3: what the synthetic debugger's status MSR reads from now on, where the guest
+   * wrote its control MSR. Throws ExitMismatchError; ArgumentError.
+   */
+  completeHypervSyndbg(status: bigint): void {
+    completeHypervSyndbg(this.#vcpu.run(), status);
+  }
+
+  /** KVM_GET_STATS_FD, read once: what the kernel counts of this vCPU, by name. Throws IoctlError (KVM_GET_STATS_FD). */
+  stats(): Map<string, Stat> {
+    return readStats(this.native);
+  }
+
+  /** KVM_HAS_DEVICE_ATTR on the vCPU: x86 has group 0 (KVM_VCPU_TSC_CTRL), attribute 0 (KVM_VCPU_TSC_OFFSET), a u64. */
+  hasDeviceAttr(which: DeviceAttr): boolean {
+    return handleHasAttr(this.native, which);
+  }
+
+  /** KVM_GET_DEVICE_ATTR on the vCPU: `size` bytes. Throws IoctlError (ENXIO without such an attribute); ArgumentError. */
+  getDeviceAttr(which: DeviceAttr, size: number): Uint8Array {
+    return handleGetAttr(this.native, which, size);
+  }
+
+  /** KVM_SET_DEVICE_ATTR on the vCPU. Throws IoctlError (ENXIO without such an attribute); ArgumentError. */
+  setDeviceAttr(which: DeviceAttr, payload: Uint8Array): void {
+    handleSetAttr(this.native, which, payload);
+  }
+
+  /** KVM_GET_REGS. */
+  getRegs(): KvmRegs {
+    return this.#registers.getRegs();
+  }
+
+  /** KVM_SET_REGS: the registers that `regs` names; the others keep their values. */
+  setRegs(regs: Partial<KvmRegs>): void {
+    this.#registers.setRegs(regs);
+  }
+
+  /** KVM_GET_SREGS: segments, descriptor tables, control registers, the APIC base. */
+  getSregs(): KvmSregs {
+    return this.#registers.getSregs();
+  }
+
+  /** KVM_SET_SREGS. Throws IoctlError (EINVAL for a state that no CPU can be in). */
+  setSregs(sregs: KvmSregs): void {
+    this.#registers.setSregs(sregs);
+  }
+
+  /** KVM_GET_SREGS2: like KVM_GET_SREGS, with the PDPTRs. Throws IoctlError (ENOTTY before Linux 5.14). */
+  getSregs2(): KvmSregs2 {
+    return this.#registers.getSregs2();
+  }
+
+  /** KVM_SET_SREGS2. Throws IoctlError (EINVAL for a state that no CPU can be in, or a flag that is not known). */
+  setSregs2(sregs: KvmSregs2): void {
+    this.#registers.setSregs2(sregs);
+  }
+
+  /** KVM_GET_FPU: the x87 and SSE registers, without MXCSR: KVM leaves `mxcsr` 0. It is in the XSAVE area (byte 24). */
+  getFpu(): KvmFpu {
+    return this.#registers.getFpu();
+  }
+
+  /**
+   * KVM_SET_FPU: the registers that `fpu` names; the others keep their values. KVM ignores `mxcsr`; and while the XSAVE
+   * header (XSTATE_BV, bits 0 and 1) calls x87 and SSE unused, as after reset, it keeps their initial values:
+   * `setXsave` has neither gap.
+   */
+  setFpu(fpu: Partial<KvmFpu>): void {
+    this.#registers.setFpu(fpu);
+  }
+
+  /** Bytes of the XSAVE area of a vCPU of this VM: KVM_CAP_XSAVE2's answer, 4096 at least. */
+  get xsaveSize(): number {
+    return this.#registers.xsaveSize;
+  }
+
+  /**
+   * KVM_GET_XSAVE2, or KVM_GET_XSAVE on kernels without it: the XSAVE area, `xsaveSize` bytes in the standard format of
+   * the XSAVE instruction (Intel SDM volume 1, chapter 13).
+   */
+  getXsave(): Uint8Array<ArrayBuffer> {
+    return this.#registers.getXsave();
+  }
+
+  /** KVM_SET_XSAVE. Throws ArgumentError unless it has `xsaveSize` bytes; IoctlError (EINVAL for a header that is not valid). */
+  setXsave(area: Uint8Array): void {
+    this.#registers.setXsave(area);
+  }
+
+  /** KVM_GET_XCRS: extended control registers; `xcr` 0 is XCR0. */
+  getXcrs(): KvmXcr[] {
+    return this.#registers.getXcrs();
+  }
+
+  /** KVM_SET_XCRS: at most 16. Throws IoctlError (EINVAL for a value that the vCPU's CPUID does not allow). */
+  setXcrs(xcrs: readonly KvmXcr[]): void {
+    this.#registers.setXcrs(xcrs);
+  }
+
+  /** KVM_GET_DEBUGREGS: the guest's own DR0..DR3, DR6 and DR7. */
+  getDebugregs(): KvmDebugregs {
+    return this.#registers.getDebugregs();
+  }
+
+  /** KVM_SET_DEBUGREGS: those that `debugregs` names; the others keep their values. Throws IoctlError (EINVAL). */
+  setDebugregs(debugregs: Partial<KvmDebugregs>): void {
+    this.#registers.setDebugregs(debugregs);
+  }
+
+  /**
+   * KVM_TRANSLATE: where a linear address of the guest leads by its page tables now. `writeable` and `usermode` say
+   * nothing: KVM fills them with constants.
+   *
+   * @returns `valid` 0 if no page is there
+   */
+  translate(linearAddress: number | bigint): KvmTranslation {
+    return this.#registers.translate(linearAddress);
+  }
+
+  /**
+   * KVM_GET_MSRS: the values, in the order of `indices`.
+   *
+   * @param indices MSR numbers, 0 to 2^32-1
+   * @throws MsrRefusedError that names the first MSR that the vCPU lacks; ArgumentError
+   */
+  getMsrs(indices: readonly number[]): bigint[] {
+    return this.#msrs.getMsrs(indices);
+  }
+
+  /** KVM_GET_MSRS of one MSR. Throws MsrRefusedError. */
+  getMsr(index: number): bigint {
+    return this.#msrs.getMsr(index);
+  }
+
+  /**
+   * KVM_SET_MSRS, in the order of the list. It goes past the guest's own permissions: read-only MSRs of a guest may be set.
+   *
+   * @throws MsrRefusedError that names the first MSR, or value, that was refused: those before it are set; ArgumentError
+   */
+  setMsrs(msrs: readonly KvmMsrEntry[]): void {
+    this.#msrs.setMsrs(msrs);
+  }
+
+  /** KVM_SET_MSRS of one MSR. Throws MsrRefusedError. */
+  setMsr(index: number, data: bigint): void {
+    this.#msrs.setMsr(index, data);
+  }
+
+  /** KVM_GET_CPUID2: what `setCpuid2` set; a new vCPU has none. */
+  getCpuid2(): KvmCpuidEntry2[] {
+    return this.#features.getCpuid2();
+  }
+
+  /**
+   * KVM_SET_CPUID2: what the guest's CPUID instruction answers, and what the vCPU can do. Before its first run.
+   *
+   * @param cpuid at most 256 entries, such as `kvm.supportedCpuid()`
+   * @throws ArgumentError; IoctlError (KVM_SET_CPUID2: EINVAL for a CPUID that KVM cannot give, or after a run)
+   */
+  setCpuid2(cpuid: Cpuid): void {
+    this.#features.setCpuid2(cpuid);
+  }
+
+  /** KVM_GET_TSC_KHZ: the frequency of the guest's TSC. Throws IoctlError (EIO if the host's is not stable). */
+  getTscKhz(): number {
+    return this.#features.getTscKhz();
+  }
+
+  /**
+   * KVM_SET_TSC_KHZ.
+   *
+   * @param khz 1 to 2^31-1; a frequency other than the host's needs KVM_CAP_TSC_CONTROL
+   * @throws ArgumentError; IoctlError (KVM_SET_TSC_KHZ: EINVAL for a frequency that the host cannot give)
+   */
+  setTscKhz(khz: number): void {
+    this.#features.setTscKhz(khz);
+  }
+
+  /** KVM_KVMCLOCK_CTRL: tells the guest, by its kvmclock, that it was paused. Throws IoctlError (EINVAL without kvmclock). */
+  kvmclockCtrl(): void {
+    this.#features.kvmclockCtrl();
+  }
+
+  /**
+   * KVM_ENABLE_CAP on this vCPU.
+   *
+   * @param args up to four values that the capability defines
+   * @throws UnsupportedError if the VM lacks the capability; RefusedIoctlError for one whose arguments are an address or
+   *   a file descriptor; IoctlError (KVM_ENABLE_CAP: EINVAL for a capability that is none of a vCPU's); ArgumentError
+   */
+  enableCap(cap: CapabilityName, args: readonly bigint[] = []): void {
+    this.#features.enableCap(cap, args);
+  }
+
+  /** What `enableCap` enabled, in order. */
+  get enabledCaps(): readonly EnabledCap[] {
+    return this.#features.enabledCaps;
+  }
+
+  /** KVM_GET_LAPIC: the first 1024 bytes of the APIC page. Throws NoIrqchipError (EINVAL without an in-kernel LAPIC). */
+  getLapic(): Uint8Array {
+    return this.#lapic.getLapic();
+  }
+
+  /** KVM_SET_LAPIC: the first 1024 bytes of the APIC page. Throws NoIrqchipError; IoctlError (EINVAL for another APIC id). */
+  setLapic(regs: Uint8Array): void {
+    this.#lapic.setLapic(regs);
+  }
+
+  /** KVM_GET_LAPIC, decoded: every register by name, and which vectors are requested and in service. */
+  lapic(): Lapic {
+    return this.#lapic.lapic();
+  }
+
+  /** KVM_SET_LAPIC: the registers that `registers` names, each 0..2^32-1; the others keep their values. */
+  setLapicRegisters(registers: Partial<Record<LapicRegisterName, number>>): void {
+    this.#lapic.setLapicRegisters(registers);
+  }
+
+  /** KVM_GET_MP_STATE: a KVM_MP_STATE_* value. It makes KVM act on an INIT or SIPI that is pending. */
+  getMpState(): number {
+    return this.#events.getMpState();
+  }
+
+  /** KVM_SET_MP_STATE. Throws IoctlError (EINVAL for a state that x86 does not have). */
+  setMpState(mpState: number): void {
+    this.#events.setMpState(mpState);
+  }
+
+  /** KVM_GET_VCPU_EVENTS: exceptions, interrupts, NMIs and SMIs that are on their way. */
+  getVcpuEvents(): KvmVcpuEvents {
+    return this.#events.getVcpuEvents();
+  }
+
+  /**
+   * KVM_SET_VCPU_EVENTS: the parts that `events` names; the others keep their values. KVM_VCPUEVENT_VALID_* bits of
+   * `flags` say which of the optional fields count.
+   *
+   * @throws IoctlError (EINVAL for a flag or an exception that the kernel does not take)
+   */
+  setVcpuEvents(events: Partial<KvmVcpuEvents>): void {
+    this.#events.setVcpuEvents(events);
+  }
+
+  /**
+   * KVM_INTERRUPT: an interrupt from a controller in user space. Call it when kvm_run.readyForInterruptInjection is 1.
+   *
+   * @param vector 0 to 255
+   * @throws IoctlError (KVM_INTERRUPT: ENXIO with an in-kernel PIC; with a split irqchip EEXIST if one waits already;
+   *   without irqchip the new one takes its place); ArgumentError
+   */
+  interrupt(vector: number): void {
+    this.#events.interrupt(vector);
+  }
+
+  /** KVM_NMI: the guest gets vector 2 as soon as it can. */
+  nmi(): void {
+    this.#events.nmi();
+  }
+
+  /** KVM_SMI. Throws IoctlError (ENOTTY or EINVAL where KVM_CAP_X86_SMM is missing). */
+  smi(): void {
+    this.#events.smi();
+  }
+
+  /**
+   * KVM_SET_GUEST_DEBUG: single-step, breakpoints; nothing switches debugging off.
+   *
+   * @throws ArgumentError; IoctlError (KVM_SET_GUEST_DEBUG)
+   */
+  debug(options: DebugOptions): void {
+    this.#debug.debug(options);
+  }
+
+  /**
+   * KVM_SET_GUEST_DEBUG, bit by bit. x86 kernels ignore control bits that they do not know: KVM_CAP_SET_GUEST_DEBUG2 tells.
+   *
+   * @throws IoctlError (EBUSY if an exception is pending and KVM_GUESTDBG_INJECT_DB or _BP would add one); ArgumentError
+   */
+  setGuestDebug(debug: Partial<KvmGuestDebug>): void {
+    this.#debug.setGuestDebug(debug);
+  }
+
+  /** What KVM_SET_GUEST_DEBUG was called with last, without injections: the kernel cannot be asked. */
+  get guestDebug(): Readonly<Partial<KvmGuestDebug>> {
+    return this.#debug.guestDebug;
+  }
+
+  /**
+   * kvm_run.kvm_valid_regs: which registers each KVM_RUN shall leave in kvm_run, for `syncRegs()`: no ioctl is needed to
+   * read them then.
+   *
+   * @throws UnsupportedError for a group that KVM_CAP_SYNC_REGS does not offer
+   */
+  requestSyncRegs(groups: SyncGroups): void {
+    this.#syncRegs.requestSyncRegs(groups);
+  }
+
+  /** The registers that the last KVM_RUN left in kvm_run; those that `requestSyncRegs` did not name are not up to date. */
+  syncRegs(): KvmSyncRegs {
+    return this.#syncRegs.syncRegs();
+  }
+
+  /**
+   * Puts registers into kvm_run, which the next KVM_RUN takes (kvm_run.kvm_dirty_regs). Whole groups: begin with what
+   * `syncRegs()` gave.
+   *
+   * @throws UnsupportedError; ArgumentError
+   */
+  setSyncRegs(regs: Partial<KvmSyncRegs>): void {
+    this.#syncRegs.setSyncRegs(regs);
   }
 }

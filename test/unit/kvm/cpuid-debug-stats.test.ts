@@ -6,7 +6,7 @@ import { type KvmCpuidEntry2, kvmCoalescedMmio, kvmStatsDesc, kvmStatsHeader } f
 import { ArgumentError } from '../../../lib/base/errors.ts';
 import { cpuidEntry, hidePvIpi, hideX2apic } from '../../../lib/kvm/cpuid.ts';
 import { decodeStats } from '../../../lib/kvm/stats.ts';
-import { guestDebug } from '../../../lib/kvm/vcpu/debug.ts';
+import { debugArgument } from '../../../lib/kvm/vcpu/debug.ts';
 
 const leaf = (entry: Partial<KvmCpuidEntry2>): KvmCpuidEntry2 => ({
   function: 0,
@@ -50,7 +50,7 @@ test('a leaf with subleaves is found by them', () => {
 
 test('DR7 of hardware breakpoints', () => {
   // Intel SDM volume 3, "Debug Registers": G0 bit 1, R/W0 bits 17:16, LEN0 bits 19:18; four bits on for each register.
-  const { control, debugreg } = guestDebug({
+  const { control, debugreg } = debugArgument({
     hardware: [
       { address: 0x1000 },
       { address: 0x2000, on: 'write', length: 4 },
@@ -61,8 +61,8 @@ test('DR7 of hardware breakpoints', () => {
   assert.equal(control, 0x0002_0001);
   assert.deepEqual(debugreg?.slice(0, 4), [0x1000n, 0x2000n, 0x3000n, 0x4001n]);
   assert.equal(debugreg?.[7], 0x1bd0_04aan);
-  assert.equal(guestDebug({}).control, 0);
-  assert.equal(guestDebug({ singleStep: true, software: true, blockIrq: true }).control, 0x0011_0003);
+  assert.equal(debugArgument({}).control, 0);
+  assert.equal(debugArgument({ singleStep: true, software: true, blockIrq: true }).control, 0x0011_0003);
 });
 
 test('breakpoints that are none', () => {
@@ -74,7 +74,7 @@ test('breakpoints that are none', () => {
     [{ address: 0, on: 'write', length: 3 }],
     [{ address: -1 }],
   ] as never[])
-    assert.throws(() => guestDebug({ hardware }), ArgumentError);
+    assert.throws(() => debugArgument({ hardware }), ArgumentError);
 });
 
 test('the ring wraps, and is empty afterwards', () => {

@@ -7,6 +7,7 @@ import { decodeExit } from '../../../exit/decode.ts';
 import type { Exit } from '../../../exit/exit.ts';
 import { type NativeVcpu, phases, translated } from '../../native.ts';
 import { VcpuStopError } from '../errors.ts';
+import type { Entries } from '../host.ts';
 import type { Vcpu } from '../vcpu.ts';
 import { type RecordOptions, RecordReader, recordPlan } from './records.ts';
 
@@ -77,9 +78,12 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
   readonly #profile: DsmProfile;
   readonly #deadline: Duration;
   readonly #budget: RunBudget;
+  readonly #entries: Entries;
   readonly #onExit: StartOptions['onExit'];
   readonly #record: RecordOptions | undefined;
   readonly #records: RecordReader | null = null;
+  /** Each record has RIP, which KVM_RUN leaves in kvm_run if it is asked to. */
+  readonly #recordsRip: boolean;
   /** The addon holds it weakly while the vCPU waits, so that a run which everybody forgot is collected. */
   readonly #onNews: (...news: [number, number, number, boolean, number, number]) => void;
 
@@ -107,12 +111,20 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
   #settle!: { resolve: () => void; reject: (error: unknown) => void };
 
   /** Use `vcpu.start()`. */
-  constructor(vcpu: Vcpu, native: NativeVcpu, options: StartOptions, rip: boolean, budget: RunBudget) {
+  constructor(
+    vcpu: Vcpu,
+    native: NativeVcpu,
+    options: StartOptions,
+    rip: boolean,
+    budget: RunBudget,
+    entries: Entries,
+  ) {
     checkObject('options', options);
     if (options.onExit !== undefined) checkFunction('onExit', options.onExit);
     if (options.record !== undefined) checkObject('record', options.record);
     this.vcpu = vcpu;
     this.#budget = budget;
+    this.#entries = entries;
     this.#native = native;
     this.#kvmRun = vcpu.kvmRun;
     this.#profile = checkProfile(options.profile ?? vcpu.profile);
@@ -120,11 +132,13 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
     milliseconds(this.#deadline);
     this.#onExit = options.onExit;
     this.#record = options.record;
+    this.#recordsRip = options.record !== undefined && rip;
     const plan = options.record ? recordPlan(options.record, this.#profile, rip) : null;
     this.#ended = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
     this.#onNews = (...news) => this.#news(...news);
+    entries.entering();
     const ring = translated(() => native.start(this.#onNews, { vcpuId: vcpu.vcpuId, record: plan }));
     if (plan && ring) this.#records = new RecordReader(ring, plan, this.#profile);
     this.#armFlush();
@@ -288,6 +302,8 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
     this.#phase = phase;
     this.#held = held && seq > this.#delivered;
     if (this.#held) {
+      // One that found no room in the ring is told of again.
+      if (seq !== this.#seq) this.#entries.exited(ns);
       this.#seq = seq;
       this.#ns = ns;
       this.#ready = false;
@@ -410,6 +426,7 @@ export class VcpuRun implements AsyncIterable<Exit>, AsyncDisposable {
     if (this.#pauseAsked || this.#stopAsked || this.#failure || !this.alive) return;
     this.#ready = false;
     this.#phase = phases.running;
+    this.#entries.entering(this.#recordsRip);
     this.#native.resume();
     this.#armFlush();
   }

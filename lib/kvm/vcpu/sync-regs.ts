@@ -1,0 +1,48 @@
+/** Registers in kvm_run, which KVM_RUN leaves there and takes from there: no ioctl is needed for them. */
+import { KVM_SYNC_X86_EVENTS, KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS, type KvmSyncRegs } from '../../abi/kvm/kvm-run.ts';
+import { checkObject } from '../../base/check.ts';
+import { UnsupportedError } from '../../base/errors.ts';
+import type { OpenVcpu } from './host.ts';
+
+/** The register groups of kvm_run's sync area. */
+export interface SyncGroups {
+  regs?: boolean;
+  sregs?: boolean;
+  events?: boolean;
+}
+
+const syncBits = { regs: KVM_SYNC_X86_REGS, sregs: KVM_SYNC_X86_SREGS, events: KVM_SYNC_X86_EVENTS } as const;
+
+/** kvm_run's sync area, by what the caller asks of it. */
+export class SyncRegs {
+  readonly #vcpu: OpenVcpu;
+
+  constructor(vcpu: OpenVcpu) {
+    this.#vcpu = vcpu;
+  }
+
+  requestSyncRegs(groups: SyncGroups): void {
+    const run = this.#vcpu.run();
+    run.kvmValidRegs = BigInt(this.#bits(checkObject('groups', groups)));
+  }
+
+  syncRegs(): KvmSyncRegs {
+    return this.#vcpu.run().readSyncRegs();
+  }
+
+  setSyncRegs(regs: Partial<KvmSyncRegs>): void {
+    checkObject('regs', regs);
+    const bits = this.#bits({ regs: !!regs.regs, sregs: !!regs.sregs, events: !!regs.events });
+    const run = this.#vcpu.run();
+    run.writeSyncRegs(regs);
+    run.kvmDirtyRegs |= BigInt(bits);
+  }
+
+  #bits(groups: SyncGroups): number {
+    let bits = 0;
+    for (const name of ['regs', 'sregs', 'events'] as const) if (groups[name]) bits |= syncBits[name];
+    if ((bits & ~this.#vcpu.offered('KVM_CAP_SYNC_REGS')) !== 0)
+      throw new UnsupportedError('KVM_CAP_SYNC_REGS', 'A group of registers in kvm_run');
+    return bits;
+  }
+}
