@@ -130,10 +130,10 @@ export class Machine implements AsyncDisposable, Disposable {
         trace,
         vcpus: this.#vcpus,
         samples: this.#samples,
-        record: (vcpu, exit, ns) => {
+        record: (vcpu, exit) => {
           const one = this.vcpu(vcpu.vcpuId);
           one.hypervisorSees(exit);
-          return this.#recorder.exit(one, this.memory, exit, ns);
+          return this.#recorder.exit(one, this.memory, exit);
         },
         report: (ending) => {
           const event = ending.kind === 'exit' ? ending.event : undefined;

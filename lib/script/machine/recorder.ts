@@ -24,13 +24,13 @@ export class Recorder {
     this.#add(traceAct(this.#stamp(Number(process.hrtime.bigint())), act));
   }
 
-  /** @param ns when it came, by CLOCK_MONOTONIC */
-  exit({ id, vcpu }: MachineVcpu, memory: GuestMemory, exit: Exit, ns: number): TraceExit {
-    const { rip, rcx } = vcpu.getRegs();
+  /** The last exit of a vCPU that is out of the guest. Its time is what the addon read right after KVM_RUN. */
+  exit({ id, vcpu }: MachineVcpu, memory: GuestMemory, exit: Exit): TraceExit {
+    const { rip, rcx } = vcpu.exitRegs();
     const word = readWord(exit, () => Number(rcx & 0xffff_ffffn));
     const fault = word?.kind === 'fault' ? readFault(vcpu, memory, word.vector) : undefined;
     const event: TraceExit = {
-      ...this.#stamp(ns),
+      ...this.#stamp(vcpu.exitNs),
       vcpu: id,
       rip,
       exit,

@@ -10,14 +10,10 @@ export interface RunHooks {
   idle: readonly Vcpu[];
   /** Milliseconds from now. */
   limit: number;
-  /**
-   * An exit came. True if the run is over with it; what this throws ends it as well.
-   *
-   * @param ns when KVM_RUN returned, by CLOCK_MONOTONIC
-   */
-  onExit(vcpu: Vcpu, exit: Exit, ns: number): boolean;
+  /** An exit came. True if the run is over with it; what this throws ends it as well. */
+  onExit(vcpu: Vcpu, exit: Exit): boolean;
   /** An exit that came while the run was about to end. */
-  onLateExit(vcpu: Vcpu, exit: Exit, ns: number): void;
+  onLateExit(vcpu: Vcpu, exit: Exit): void;
   /** It is out of the guest for a moment: RIP can be read. */
   sample(vcpu: Vcpu): void;
 }

@@ -53,7 +53,7 @@ function takeTurn(vcpu: Vcpu, ends: number, hooks: RunHooks): 'late' | 'left' | 
       throw new IoctlError('KVM_RUN', outcome.errno);
     }
     const exit = vcpu.exit();
-    if (hooks.onExit(vcpu, exit, Number(process.hrtime.bigint()))) return 'over';
+    if (hooks.onExit(vcpu, exit)) return 'over';
     if (exit.name === 'KVM_EXIT_HLT') return 'left';
   }
 }

@@ -40,12 +40,12 @@ export async function runThreads(vcpus: readonly Vcpu[], hooks: RunHooks): Promi
     if (isOver) {
       // It stays where it is: whatever comes after its exit belongs to the next run.
       void run.pause();
-      hooks.onLateExit(vcpu, exit, run.ns);
+      hooks.onLateExit(vcpu, exit);
       return;
     }
     // If it throws that is the run's end, before anybody asks a vCPU again: its thread has yet to go.
     isOver = true;
-    isOver = hooks.onExit(vcpu, exit, run.ns);
+    isOver = hooks.onExit(vcpu, exit);
     if (isOver) {
       void run.pause();
       finish(true);

@@ -31,7 +31,7 @@ export interface Runnable {
   readonly trace: Trace;
   readonly vcpus: readonly MachineVcpu[];
   readonly samples: RipSamples;
-  record(vcpu: Vcpu, exit: Exit, ns: number): TraceExit;
+  record(vcpu: Vcpu, exit: Exit): TraceExit;
   /** What the machine is like now, and what that says of an end like this. */
   report(ending: Ending): FailureReport;
 }
@@ -70,14 +70,14 @@ function hooksOf(machine: Runnable, vcpus: readonly Vcpu[], goal: Goal, limit: n
     budget,
     idle: vcpus.filter(({ vcpuId }) => goal.idle.includes(vcpuId)),
     limit: Math.min(limit, budget.left),
-    onExit(vcpu, exit, ns) {
-      const event = machine.record(vcpu, exit, ns);
+    onExit(vcpu, exit) {
+      const event = machine.record(vcpu, exit);
       const isOver = goal.reached(event);
       if (!isOver && isFatal(event)) throw new FatalExit(event);
       return isOver;
     },
-    onLateExit(vcpu, exit, ns) {
-      const event = machine.record(vcpu, exit, ns);
+    onLateExit(vcpu, exit) {
+      const event = machine.record(vcpu, exit);
       if (event.word?.kind === 'assert') throw new FatalExit(event);
     },
     sample: (vcpu) => machine.samples.take(vcpu),
