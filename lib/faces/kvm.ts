@@ -29,10 +29,19 @@ export { KVM_DEVICE, Kvm } from '../kvm/kvm.ts';
 export type { Stat } from '../kvm/stats.ts';
 export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from '../kvm/vcpu/debug.ts';
 export * from '../kvm/vcpu/errors.ts';
-export type { RecordBatch, RecordedExit, RecordOptions } from '../kvm/vcpu/run/records.ts';
-export { type StartOptions, type VcpuCounters, VcpuRun, type VcpuRunState } from '../kvm/vcpu/run/run.ts';
+export type { RecordBatch, RecordedExit } from '../kvm/vcpu/run/record-ring.ts';
+export type { RecordOptions } from '../kvm/vcpu/run/records.ts';
 export type { SyncGroups } from '../kvm/vcpu/sync-regs.ts';
-export { DEFAULT_DEADLINE, type RunOptions, type RunOutcome, Vcpu } from '../kvm/vcpu/vcpu.ts';
+export {
+  DEFAULT_DEADLINE,
+  type RunOptions,
+  type RunOutcome,
+  type StartOptions,
+  Vcpu,
+  type VcpuCounters,
+  VcpuRun,
+  type VcpuRunState,
+} from '../kvm/vcpu/vcpu.ts';
 export {
   bindVfioPci,
   hasVfioPci,

@@ -209,6 +209,17 @@ test('an exit that nobody takes stays in kvm_run', options, async () => {
   assert.equal(exit.data[0], 0x5a);
 });
 
+test('a loop that is left after the end, with an exit that it did not take, keeps no run open', options, async () => {
+  using guest = makeGuest();
+  const run = guest.program(0, out8(7), spin).start();
+  const loop = run[Symbol.asyncIterator]();
+  const ends = performance.now() + 20_000;
+  while (run.counters.exits === 0 && performance.now() < ends) await settle();
+  await run.stop();
+  await loop.return!();
+  await run.ended();
+});
+
 test('an exception in onExit stops the vCPU and comes out of ended()', options, async () => {
   for (const onExit of [
     () => {

@@ -36,3 +36,21 @@ export interface Entries {
   /** KVM_RUN has come back with an exit, at this CLOCK_MONOTONIC time in ns. */
   exited(ns: number): void;
 }
+
+/** What a run needs of the vCPU that it runs. */
+export interface RunningVcpu {
+  readonly vcpuId: number;
+  readonly kvmRun: DataView;
+  readonly profile: DsmProfile;
+  /** Where it is, in one line for a person. */
+  registerReport(): string;
+}
+
+/** What a run has of the program around it. */
+export interface RunContext {
+  /** What guests may take of this program's time. */
+  readonly budget: RunBudget;
+  readonly entries: Entries;
+  /** KVM_RUN can leave the general registers in kvm_run: records have RIP. */
+  readonly rip: boolean;
+}

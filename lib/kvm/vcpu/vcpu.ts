@@ -37,13 +37,20 @@ import { LocalApic } from './lapic.ts';
 import { type ExitRegs, LastExit } from './last-exit.ts';
 import { Msrs } from './msrs.ts';
 import { Registers } from './registers.ts';
-import { type StartOptions, VcpuRun } from './run/run.ts';
+import type { StartOptions as StartOptionsOf } from './run/options.ts';
+import { VcpuRun as VcpuRunOf } from './run/run.ts';
 import { type SyncGroups, SyncRegs } from './sync-regs.ts';
 
 export type { RunOptions, RunOutcome } from './entry.ts';
 export type { ExitRegs } from './last-exit.ts';
+export type { VcpuCounters, VcpuRunState } from './run/options.ts';
 export type { SyncGroups } from './sync-regs.ts';
 export { DEFAULT_DEADLINE };
+
+/** A vCPU on its own thread: what `vcpu.start()` returns. */
+export type VcpuRun = VcpuRunOf<Vcpu>;
+export const VcpuRun = VcpuRunOf;
+export type StartOptions = StartOptionsOf<VcpuRun>;
 
 /** A virtual CPU. */
 export class Vcpu extends KvmHandle<NativeVcpu> {
@@ -126,7 +133,11 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
     this.#refuseStarted();
     const native = this.#runnable();
     const rip = (this.#host.checkExtension('KVM_CAP_SYNC_REGS') & KVM_SYNC_X86_REGS) !== 0;
-    this.#thread = new VcpuRun(this, native, options, rip, this.#host.budget, this.#lastExit);
+    this.#thread = new VcpuRunOf<Vcpu>(this, native, options, {
+      budget: this.#host.budget,
+      entries: this.#lastExit,
+      rip,
+    });
     return this.#thread;
   }
 

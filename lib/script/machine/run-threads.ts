@@ -3,8 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { decodeLapic } from '../../abi/apic/lapic.ts';
 import { mpStates, RFLAGS_IF } from '../../abi/kvm/index.ts';
 import type { Exit } from '../../exit/exit.ts';
-import type { VcpuRun } from '../../kvm/vcpu/run/run.ts';
-import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
+import type { Vcpu, VcpuRun } from '../../kvm/vcpu/vcpu.ts';
 import type { RunHooks } from './run-hooks.ts';
 
 /** How often a run that waits for all to be idle asks them, in ms: at first, and in the end. */

@@ -3,7 +3,7 @@
 import { APIC_DEFAULT_PHYS_BASE } from '../../../abi/apic/lapic.ts';
 import type { Exit } from '../../../exit/exit.ts';
 import { hlt, type Instruction, mov32, sti } from '../../../guest/bytes.ts';
-import type { VcpuRun } from '../../../kvm/vcpu/run/run.ts';
+import type { VcpuRun } from '../../../kvm/vcpu/vcpu.ts';
 import { type Check, table } from '../../check.ts';
 import { CheckError } from '../../errors.ts';
 import { movsd } from '../../kit/code.ts';

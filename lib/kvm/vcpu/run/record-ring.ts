@@ -1,0 +1,157 @@
+/** The ring into which a vCPU's thread stores exits: its records, read in place. */
+import type { DsmProfile } from '../../../abi/dsm/profiles.ts';
+import { exitReasons } from '../../../abi/kvm/exit-reason.ts';
+import { RUN_UNION_OFFSET, RUN_UNION_SIZE } from '../../../abi/kvm/kvm-run.ts';
+import { ArgumentError } from '../../../base/errors.ts';
+import { decodeExit } from '../../../exit/decode.ts';
+import type { Exit } from '../../../exit/exit.ts';
+import { runIo } from '../../../exit/io.ts';
+import type { NativeRecordPlan } from '../../native.ts';
+
+/** One stored exit. */
+export interface RecordedExit {
+  /** Which exit of this run of the vCPU, from 0; those that were not stored are counted too. */
+  readonly seq: number;
+  /** When it came: CLOCK_MONOTONIC in nanoseconds, as `process.hrtime` has it. */
+  readonly ns: number;
+  /** RIP at the exit; `null` where the kernel lacks KVM_CAP_SYNC_REGS. */
+  readonly rip: bigint | null;
+  readonly exit: Exit;
+}
+
+/** struct RecordHeader of the addon: seq u64, ns u64, rip u64, reason u32, flags u16, io_bytes u16. */
+const HEADER_SIZE = 32;
+const FLAG_RIP = 1;
+
+/** Reads a recording ring: which records are next, and each of them. */
+export class RecordReader {
+  readonly #view: DataView;
+  readonly #plan: NativeRecordPlan;
+  readonly #profile: DsmProfile;
+  readonly #stride: number;
+  /** kvm_run as decodeExit wants it, made again for each record that is decoded: reason, union, then the IO data. */
+  readonly #run: DataView;
+  readonly #bytes: Uint8Array;
+  #next = 0;
+
+  constructor(memory: ArrayBuffer, plan: NativeRecordPlan, profile: DsmProfile) {
+    this.#view = new DataView(memory);
+    this.#plan = plan;
+    this.#profile = profile;
+    this.#stride = (HEADER_SIZE + plan.unionBytes + plan.ioBytes + 7) & ~7;
+    this.#bytes = new Uint8Array(RUN_UNION_OFFSET + RUN_UNION_SIZE + plan.ioBytes);
+    this.#run = new DataView(this.#bytes.buffer);
+  }
+
+  get capacity(): number {
+    return this.#plan.capacity;
+  }
+
+  /** The next `count` records, which lie in one piece. */
+  batch(count: number): RecordBatch {
+    return new RecordBatch(this, this.#next, count);
+  }
+
+  /** They have been consumed. */
+  advance(count: number): void {
+    this.#next = (this.#next + count) % this.#plan.capacity;
+  }
+
+  seq(slot: number): number {
+    return this.#u64(slot * this.#stride);
+  }
+
+  ns(slot: number): number {
+    return this.#u64(slot * this.#stride + 8);
+  }
+
+  rip(slot: number): bigint | null {
+    const at = slot * this.#stride;
+    return this.#view.getUint16(at + 28, true) & FLAG_RIP ? this.#view.getBigUint64(at + 16, true) : null;
+  }
+
+  reason(slot: number): number {
+    return this.#view.getUint32(slot * this.#stride + 24, true);
+  }
+
+  /** The IO data, in place. */
+  data(slot: number): Uint8Array {
+    const at = slot * this.#stride;
+    const length = this.#view.getUint16(at + 30, true);
+    return new Uint8Array(this.#view.buffer, at + HEADER_SIZE + this.#plan.unionBytes, length);
+  }
+
+  exit(slot: number): Exit {
+    const reason = this.reason(slot);
+    const union = new Uint8Array(this.#view.buffer, slot * this.#stride + HEADER_SIZE, this.#plan.unionBytes);
+    this.#run.setUint32(8, reason, true);
+    this.#bytes.set(union, RUN_UNION_OFFSET);
+    if (reason !== exitReasons.KVM_EXIT_IO) return decodeExit(this.#run, this.#profile);
+    const dataOffset = runIo.fields.dataOffset.read(this.#run, RUN_UNION_OFFSET);
+    const here = RUN_UNION_OFFSET + RUN_UNION_SIZE;
+    this.#bytes.set(this.data(slot), here);
+    runIo.write(this.#run, { dataOffset: BigInt(here) }, RUN_UNION_OFFSET);
+    return { ...decodeExit(this.#run, this.#profile), dataOffset } as Exit;
+  }
+
+  #u64(at: number): number {
+    return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
+  }
+}
+
+/**
+ * Stored exits, in order, read in place: nothing is decoded or copied before it is asked for. Valid until `onRecords`
+ * has returned. `i` goes from 0 to `length - 1`.
+ */
+export class RecordBatch implements Iterable<RecordedExit> {
+  readonly length: number;
+  readonly #reader: RecordReader;
+  readonly #first: number;
+
+  /** The vCPU's run makes them. */
+  constructor(reader: RecordReader, first: number, length: number) {
+    this.#reader = reader;
+    this.#first = first;
+    this.length = length;
+  }
+
+  /** Which exit of this run of the vCPU. */
+  seq(i: number): number {
+    return this.#reader.seq(this.#slot(i));
+  }
+
+  /** CLOCK_MONOTONIC, in nanoseconds. */
+  ns(i: number): number {
+    return this.#reader.ns(this.#slot(i));
+  }
+
+  /** RIP at the exit; `null` where the kernel lacks KVM_CAP_SYNC_REGS. */
+  rip(i: number): bigint | null {
+    return this.#reader.rip(this.#slot(i));
+  }
+
+  /** kvm_run.exit_reason. */
+  reason(i: number): number {
+    return this.#reader.reason(this.#slot(i));
+  }
+
+  /** What a KVM_EXIT_IO wrote, in place: not a copy. Empty for other exits. */
+  data(i: number): Uint8Array {
+    return this.#reader.data(this.#slot(i));
+  }
+
+  /** The exit, decoded: a copy. */
+  exit(i: number): Exit {
+    return this.#reader.exit(this.#slot(i));
+  }
+
+  *[Symbol.iterator](): Iterator<RecordedExit> {
+    for (let i = 0; i < this.length; i++)
+      yield { seq: this.seq(i), ns: this.ns(i), rip: this.rip(i), exit: this.exit(i) };
+  }
+
+  #slot(i: number): number {
+    if (i >= 0 && i < this.length) return this.#first + i;
+    throw new ArgumentError('i', `The batch has no record ${i}`, `Its records are 0 to ${this.length - 1}.`);
+  }
+}
