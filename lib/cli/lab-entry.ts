@@ -1,5 +1,5 @@
 /**
- * The command and the public module as they are inside a lab machine: one CommonJS file with everything that a run
+ * The command and the public modules as they are inside a lab machine: one CommonJS file with everything that a run
  * needs, since there opening files and compiling code is slow. The lab bundles it.
  */
 
@@ -12,7 +12,7 @@ import { publicModules } from './public-modules.ts';
 
 keepWasmTier();
 
-export * as api from '../index.ts';
+export { publicModules };
 
 /** Runs the command with `argv` as in `process.argv`; returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {

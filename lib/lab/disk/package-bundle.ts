@@ -53,10 +53,10 @@ const lazyBuiltins: Plugin = {
 };
 
 /**
- * Bundles this package's command and its public module into one file, with V8's compiled code beside it.
+ * Bundles this package's command and its public modules into one file, with V8's compiled code beside it.
  *
  * The emulated disk is slow at opening files and the emulated CPU at compiling code. A user's script imports
- * dist/index.js, which hands it the modules of the running command.
+ * dist/index.js or one of dist/faces, which hand it the modules of the running command.
  *
  * @param outdir where the bundle goes
  * @param inside where it will lie inside: a module's `import.meta.url` is what it would be there, unbundled
@@ -89,7 +89,15 @@ export async function bundlePackage(outdir: string, inside: string): Promise<voi
         setup(on) {
           // Inside a lab there is no lab: what is left out need not be read.
           on.onLoad({ filter: /\/lab\/index\.[jt]s$/ }, () => ({
-            contents: "throw new Error('this is a machine of the lab: the lab is outside');",
+            contents: `throw new Error('${outside}');`,
+          }));
+          on.onLoad({ filter: /\/faces\/lab\.[jt]s$/ }, async ({ path }) => ({
+            contents: (await readFile(path, 'utf8')).replace(
+              /export \{([^}]*)\} from '[^']*\/lab\/index\.[jt]s';/,
+              refusals,
+            ),
+            loader: extension,
+            resolveDir: dirname(path),
           }));
           // Of the lanes, the command line has the names.
           on.onLoad({ filter: /\/lab\/lanes\/index\.[jt]s$/ }, () => ({
@@ -112,16 +120,33 @@ export async function bundlePackage(outdir: string, inside: string): Promise<voi
   });
   await writeFile(join(outdir, loadFile), load);
   await writeFile(join(outdir, basename(mainInside)), start);
-  await writeFile(join(outdir, 'dist/index.js'), publicModule(makeCache(outdir)));
+  mkdirSync(join(outdir, 'dist/faces'));
+  for (const [module, names] of Object.entries(makeCache(outdir))) {
+    const face = module.split('/')[1];
+    const file = face === undefined ? 'dist/index.js' : `dist/faces/${face}.js`;
+    const load = relative(dirname(file), loadFile);
+    const text = `import package_ from '${load}';\nconst module = await package_.publicModules['${module}']();\n`;
+    await writeFile(join(outdir, file), `${text}export const { ${names.join(', ')} } = module;\n`);
+  }
 }
 
-/** Runs the bundle once, in a process of its own, for V8's code; returns the names of the public module. */
-function makeCache(outdir: string): string[] {
-  const names = `console.log(JSON.stringify(Object.keys(require(${JSON.stringify(join(outdir, loadFile))}).api)))`;
+const outside = 'this is a machine of the lab: the lab is outside';
+
+/** In place of an `export` of the lab's functions: each says where it is to be called. */
+function refusals(_: string, list: string): string {
+  const names = list.split(',').map((word) => word.trim().replace(/^.* as /, ''));
+  const values = names.filter((name) => /^\w+$/.test(name)).map((name) => `outside as ${name}`);
+  return `const outside = () => { throw new Error('${outside}'); };\nexport { ${values.join(', ')} };`;
+}
+
+/** Runs the bundle once, in a process of its own, for V8's code; returns the names of each public module. */
+function makeCache(outdir: string): Record<string, string[]> {
+  const load = `Object.entries(require(${JSON.stringify(join(outdir, loadFile))}).publicModules)`;
+  const names = `async ([name, load]) => [name, Object.keys(await load())]`;
+  const script = `Promise.all(${load}.map(${names})).then((all) => console.log(JSON.stringify(Object.fromEntries(all))))`;
   const env = { ...process.env, KVM_DSM_MAKE_CACHE: '1', NODE_OPTIONS: '' };
-  return JSON.parse(execFileSync(process.execPath, ['-e', names], { env, encoding: 'utf8' })) as string[];
-}
-
-function publicModule(names: readonly string[]): string {
-  return `import package_ from '../${loadFile}';\nexport const { ${names.join(', ')} } = package_.api;\n`;
+  return JSON.parse(execFileSync(process.execPath, ['-e', script], { env, encoding: 'utf8' })) as Record<
+    string,
+    string[]
+  >;
 }

@@ -2,9 +2,10 @@ import { ScriptFileError } from '../script-file.ts';
 
 /**
  * Turns a module and what it imports into one ES module, so that TypeScript and its neighbours work the same on
- * the host and inside the lab. `import 'kvm-dsm'` means this very package, wherever the script lies.
+ * the host and inside the lab. `import 'kvm-dsm'`, or one of its other entries, means this very package, wherever the script
+ * lies.
  *
- * @param packageAt how the module shall import this package
+ * @param packageAt how the module shall import this package: its `index.js`, which has the others beside it in `faces`
  */
 export async function bundleModule(path: string, packageAt: string): Promise<string> {
   const { build } = await import('esbuild');
@@ -26,6 +27,10 @@ export async function bundleModule(path: string, packageAt: string): Promise<str
           name: 'kvm-dsm',
           setup({ onResolve }) {
             onResolve({ filter: /^kvm-dsm$/ }, () => ({ path: packageAt, external: true }));
+            onResolve({ filter: /^kvm-dsm\/\w+$/ }, ({ path }) => ({
+              path: packageAt.replace(/index\.js$/, `faces/${path.slice('kvm-dsm/'.length)}.js`),
+              external: true,
+            }));
           },
         },
       ],

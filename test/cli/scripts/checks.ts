@@ -1,8 +1,7 @@
 /** Checks that end in every way there is, for the tests of the frame. */
 import { writeFileSync } from 'node:fs';
-import { type CheckContext, flat32, machine, type Need, out8, type Subject, spin, UnsupportedError } from 'kvm-dsm';
-
-const DONE = 0x10;
+import { flat32, machine, out8, spin, UnsupportedError } from 'kvm-dsm';
+import { type CheckContext, DONE_PORT as DONE, type Need, type Subject } from 'kvm-dsm/suite';
 
 async function runGuest(ctx: CheckContext): Promise<void> {
   const m = await ctx.machine();
