@@ -1,4 +1,5 @@
 /** Which machine of the lab this process is in, and what to heed there: the lab tells it in the environment. */
+import type { Environment } from '../base/node-shapes.ts';
 
 /** What of a lane's emulator the programs inside have to heed. */
 export interface LaneQuirks {
@@ -28,7 +29,7 @@ export function laneEnvironment({ name, title, vfioFunction, quirks }: LaneFacts
 export const laneHere: LaneFacts | null = readLane(process.env);
 
 /** What such an environment tells. */
-export function readLane({ KVM_DSM_LANE: name, KVM_DSM_LANE_FACTS: facts }: NodeJS.ProcessEnv): LaneFacts | null {
+export function readLane({ KVM_DSM_LANE: name, KVM_DSM_LANE_FACTS: facts }: Environment): LaneFacts | null {
   if (name === undefined) return null;
   if (facts !== undefined) return { name, ...(JSON.parse(facts) as Omit<LaneFacts, 'name'>) };
   const quirks = { stepsBeforeFirst: null, wasmTierBreaks: false };

@@ -9,7 +9,7 @@ export interface KernelCalls<N extends NativeHandle> {
   /** The addon's object. Throws ClosedError; of a vCPU that is in the guest VcpuBusyError. */
   readonly native: N;
   /** The kernel's answer, 0 or more. Throws IoctlError with the errno and the request's name; ClosedError. */
-  ioctl(request: number, argument?: NodeJS.ArrayBufferView | number, advice?: string): number;
+  ioctl(request: number, argument?: ArrayBufferView | number, advice?: string): number;
   /** What a request of `size` bytes gives back. */
   read(request: number, size: number): Uint8Array<ArrayBuffer>;
   /** The same, by a method of the addon that makes the request. Throws IoctlError; ClosedError. */
@@ -41,7 +41,7 @@ export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
    *
    * @throws IoctlError with the errno and the request's name; ClosedError
    */
-  protected ioctl(request: number, argument?: NodeJS.ArrayBufferView | number, advice?: string): number {
+  protected ioctl(request: number, argument?: ArrayBufferView | number, advice?: string): number {
     return this.call(request, (native) => native.ioctl(request, argument), advice);
   }
 
@@ -88,7 +88,7 @@ export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
    * @throws RefusedIoctlError for a request that is not KVM's, makes or carries an address or a file descriptor, or runs
    *   a guest; ArgumentError for a buffer of the wrong size; IoctlError; ClosedError
    */
-  ioctlRaw(request: number, argument?: NodeJS.ArrayBufferView | number): number {
+  ioctlRaw(request: number, argument?: ArrayBufferView | number): number {
     checkInteger('request', request, 0, 0xffff_ffff);
     if (typeof argument === 'number') checkInteger('argument', argument, 0, Number.MAX_SAFE_INTEGER);
     else if (argument !== undefined && (!ArrayBuffer.isView(argument) || argument.buffer instanceof SharedArrayBuffer))

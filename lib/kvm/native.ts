@@ -10,7 +10,7 @@ import { NativeLoadError, RefusedIoctlError } from './errors.ts';
  * kernel refuses is thrown. Use these through `Kvm`, `Vm`, `Vcpu` and `GuestMemory`.
  */
 export interface NativeHandle {
-  ioctl(request: number, argument?: NodeJS.ArrayBufferView | number): number;
+  ioctl(request: number, argument?: ArrayBufferView | number): number;
   close(): void;
 }
 

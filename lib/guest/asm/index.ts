@@ -1,7 +1,9 @@
 /** The assembler's front: tagged templates of NASM text. */
+
 import { readFileSync } from 'node:fs';
 import { checkBytes } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import type { FileUrl } from '../../base/node-shapes.ts';
 import { show } from '../../base/text.ts';
 import { bitsOf, type GuestCode, type GuestMode } from '../code.ts';
 import { PayloadError } from '../errors.ts';
@@ -84,7 +86,7 @@ export const asm = {
    *
    * @throws PayloadError if it is empty; ArgumentError; what `readFileSync` throws
    */
-  file(path: string | URL, mode: GuestMode = 'flat32'): GuestCode {
+  file(path: string | FileUrl, mode: GuestMode = 'flat32'): GuestCode {
     // readFileSync takes a file descriptor as well.
     if (typeof path !== 'string' && !(path instanceof URL))
       throw new ArgumentError('path', `path is ${show(path)}, neither text nor a URL`, 'Give the path of a file.');

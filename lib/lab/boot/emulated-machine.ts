@@ -1,8 +1,10 @@
 /** One emulated machine from its start to its end: the emulator's process, what comes by its lines, and its watch. */
+
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import type { OutputStream } from '../../base/node-shapes.ts';
 import type { Emulator, Invocation } from '../lanes/lane.ts';
 import { spawnBound } from '../process.ts';
 import type { Report } from '../progress.ts';
@@ -21,8 +23,8 @@ export interface EmulatedMachineOptions {
   dir: string;
   /** Kernel log and marks; standard output (and input); standard error. */
   lines: [Line, Line, Line];
-  stdout: NodeJS.WritableStream;
-  stderr: NodeJS.WritableStream;
+  stdout: OutputStream;
+  stderr: OutputStream;
   /** Called when the command begins, with the line that carries its input. */
   onReady?: ((line: Socket) => void) | undefined;
   report: Report;

@@ -1,15 +1,16 @@
 /** What ends a run from outside: an abort, or a signal, which then ends this process as it would have. */
+import type { Abort } from '../../base/node-shapes.ts';
 import { LabInterruptedError } from '../errors.ts';
 
 const deadly: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** Catches both while a run goes on. */
 export class Interruption {
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: Abort | undefined;
   #machine: { kill(): void } | undefined;
   #caught: NodeJS.Signals | undefined;
 
-  constructor(signal: AbortSignal | undefined) {
+  constructor(signal: Abort | undefined) {
     this.#signal = signal;
     signal?.addEventListener('abort', this.#stop);
     for (const name of deadly) process.on(name, this.#catch);

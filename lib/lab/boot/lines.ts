@@ -1,6 +1,8 @@
 /** The serial lines of a machine: sockets that its emulator connects to, and where their bytes go. */
+
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import type { OutputStream } from '../../base/node-shapes.ts';
 import type { LineAddress } from '../lanes/lane.ts';
 
 /** One line. */
@@ -43,7 +45,7 @@ export function openLine(dir: string, name: string, kind: 'unix' | 'tcp'): Promi
 }
 
 /** Passes on what comes by a line, and tells when bytes `came` and when the reader of `output` has `gone`. */
-export function passOn(socket: Socket, output: NodeJS.WritableStream, reading: { came(): void; gone(): void }): void {
+export function passOn(socket: Socket, output: OutputStream, reading: { came(): void; gone(): void }): void {
   // Nobody reads any more: what is still to come has no use, and waiting for room would never end.
   let isGone = false;
   const gone = () => {
@@ -66,7 +68,7 @@ export function passOn(socket: Socket, output: NodeJS.WritableStream, reading: {
 }
 
 /** Resolves when all that was written has been taken, or nobody takes it. */
-export function flushed(output: NodeJS.WritableStream): Promise<void> {
+export function flushed(output: OutputStream): Promise<void> {
   return new Promise((resolve) => {
     if (output.writable) output.write('', () => resolve());
     else resolve();

@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { checkChoice } from '../../base/check.ts';
+import type { Abort, InputStream, OutputStream } from '../../base/node-shapes.ts';
 import { laneEnvironment } from '../../host/lane.ts';
 import { mainInside, nodeInside } from '../disk/init.ts';
 import { type InsideCommand, makeInitramfs } from '../disk/initramfs.ts';
@@ -30,14 +31,14 @@ export interface LabOptions {
   cmdline?: string;
   /** A binary of the lane's emulator instead of the system's. */
   emulator?: string;
-  stdout: NodeJS.WritableStream;
-  stderr: NodeJS.WritableStream;
+  stdout: OutputStream;
+  stderr: OutputStream;
   /** Takes words on what is going on. */
   report?: Report;
   /** Takes the words that the command inside marks in the kernel's log, behind the lab's own marker. */
   onMark?: (word: string, rest: string) => void;
   /** Ends the machine. */
-  signal?: AbortSignal;
+  signal?: Abort;
   /** How long a machine may stay silent, and so on. */
   limits?: Partial<Limits>;
 }
@@ -68,7 +69,7 @@ export function runInLab(options: LabRunOptions): Promise<{ exitCode: number }> 
 }
 
 /** Boots a lane and gives a shell in it to this process's standard input and output. */
-export function labShell(options: LabOptions & { stdin: NodeJS.ReadStream }): Promise<{ exitCode: number }> {
+export function labShell(options: LabOptions & { stdin: InputStream }): Promise<{ exitCode: number }> {
   const { stdin } = options;
   const terminal = stdin.isTTY === true && process.stdout.isTTY === true;
   const command: Inside = {
@@ -83,12 +84,12 @@ export function labShell(options: LabOptions & { stdin: NodeJS.ReadStream }): Pr
 type Inside = Omit<InsideCommand, 'links'>;
 
 /** Sends what comes in; the end of a pipe or file becomes the ^D that ends it inside. */
-function connectInput(stdin: NodeJS.ReadStream, line: Socket, terminal: boolean): void {
-  if (terminal) stdin.setRawMode(true);
+function connectInput(stdin: InputStream, line: Socket, terminal: boolean): void {
+  if (terminal) stdin.setRawMode?.(true);
   stdin.on('data', (bytes) => line.writable && line.write(bytes));
   stdin.on('end', () => line.writable && line.write('\x04\x04'));
   line.on('close', () => {
-    if (terminal) stdin.setRawMode(false);
+    if (terminal) stdin.setRawMode?.(false);
     stdin.pause();
   });
 }

@@ -1,8 +1,10 @@
 /** Builds the lab's kernel, or finds it in the cache. */
+
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs';
 import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { Abort } from '../../base/node-shapes.ts';
 import { LabBuildError, LabPackagesError, LabSpaceError } from '../errors.ts';
 import { lock } from '../lock.ts';
 import { cacheDir, kernelInputsDir, kernelsDir, lockFile } from '../paths.ts';
@@ -22,7 +24,7 @@ export interface BuildOptions {
   report?: Report | undefined;
   /** How often a stage that goes on is told again; 15 s if not given. */
   reportEveryMs?: number | undefined;
-  signal?: AbortSignal | undefined;
+  signal?: Abort | undefined;
 }
 
 const gib = 1024 ** 3;
@@ -30,7 +32,8 @@ const gib = 1024 ** 3;
 /** Builds the lab kernel, or finds it finished in the cache. */
 export async function buildKernel(options: BuildOptions): Promise<CachedKernel> {
   using progress = new Progress(options.report ?? (() => {}), options.reportEveryMs);
-  const abort = options.signal;
+  // Node.js' own functions take an AbortSignal as such.
+  const abort = options.signal as AbortSignal | undefined;
   const source = options.kernelSrc === undefined ? undefined : resolve(options.kernelSrc);
   if (source) checkTree(source);
   await ensurePackages(source ? [...compilePackages, ...runPackages()] : allPackages, progress, abort);

@@ -1,4 +1,5 @@
 /** What a lane is: an emulated machine with KVM in it. Each is one file beside this one, and a line in index.ts. */
+import type { Environment } from '../../base/node-shapes.ts';
 import type { LaneFacts } from '../../host/lane.ts';
 
 /** An emulator that can be used, with what was found out about it. */
@@ -47,7 +48,7 @@ export interface LineAddress {
 /** How the emulator is called; its working directory is the run's folder. */
 export interface Invocation {
   args: string[];
-  env: NodeJS.ProcessEnv;
+  env: Environment;
 }
 
 /** All that one lane is. */

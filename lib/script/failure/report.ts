@@ -44,6 +44,11 @@ export class FailureReport implements Failure {
     return this.#text;
   }
 
+  /**
+   * For `console.log`.
+   *
+   * @internal
+   */
   [inspect.custom](): string {
     return `\n${this}\n`;
   }
