@@ -8,7 +8,7 @@ import { probeIcrWrite } from '../probe/icr-write.ts';
 import { knowsInjection } from '../probe/injection.ts';
 import { type ReservedExitName, reservedExitParameters, reservedExits } from '../probe/reserved-exits.ts';
 import { type AskedKvm, answerOf, known } from './asked-kvm.ts';
-import { type AbiSection, type Entry, layoutOf } from './section.ts';
+import { type AbiEntry, type AbiSection, layoutOf } from './section.ts';
 
 /** The series: its exits, and the ioctls of its injection side. */
 export function dsmSection(profile: DsmProfile): AbiSection {
@@ -17,7 +17,7 @@ export function dsmSection(profile: DsmProfile): AbiSection {
     title: 'DSM interrupt forwarding',
     architecture: 'x64',
     entries: [
-      ...Object.entries(profile.exits).map(([name, { reason, payload, source }]): Entry => {
+      ...Object.entries(profile.exits).map(([name, { reason, payload, source }]): AbiEntry => {
         const isReserved = Object.hasOwn(reservedExitParameters, name);
         const isSent = name === 'KVM_EXIT_DSM_SEND_IRQ';
         return {
@@ -31,7 +31,7 @@ export function dsmSection(profile: DsmProfile): AbiSection {
         };
       }),
       ...Object.entries(profile.ioctls).map(
-        ([name, { request, argument, source }]): Entry => ({
+        ([name, { request, argument, source }]): AbiEntry => ({
           kind: 'ioctl',
           name,
           number: request,

@@ -4,7 +4,7 @@ import { KvmDsmError } from '../base/errors.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import { AskedKvm } from './asked-kvm.ts';
 import { dsmSection, reservedExitsSection } from './dsm.ts';
-import type { AbiSection, Answer, Entry } from './section.ts';
+import type { AbiEntry, AbiSection, Answer } from './section.ts';
 import { synicSection } from './synic.ts';
 import { vfioSection } from './vfio.ts';
 import { vlpiSection } from './vlpi.ts';
@@ -12,7 +12,7 @@ import { vlpiSection } from './vlpi.ts';
 export type { Answer, FieldRow } from './section.ts';
 
 /** An entry with its answer. */
-export interface AnsweredEntry extends Omit<Entry, 'ask'> {
+export interface AnsweredEntry extends Omit<AbiEntry, 'ask'> {
   answer: Answer;
 }
 
@@ -51,7 +51,7 @@ function openOr(device: string, profile: DsmProfile): Kvm | string {
   }
 }
 
-function answerTo(ask: Entry['ask'], kvm: Kvm | string): Answer {
+function answerTo(ask: AbiEntry['ask'], kvm: Kvm | string): Answer {
   if (typeof ask === 'string') return { asked: false, why: ask };
   if (typeof kvm === 'string') return { asked: false, why: kvm };
   using asked = new AskedKvm(kvm);

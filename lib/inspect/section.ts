@@ -27,7 +27,7 @@ export interface FieldRow {
 }
 
 /** One number, or one layout. */
-export interface Entry {
+export interface AbiEntry {
   kind: EntryKind;
   /** The kernel's name. */
   name: string;
@@ -55,7 +55,7 @@ export interface AbiSection {
   title: string;
   /** Where the numbers mean this, as `process.arch` spells it. */
   architecture: 'x64' | 'arm64';
-  entries: readonly Entry[];
+  entries: readonly AbiEntry[];
 }
 
 /** What an entry has of a layout. `base`: where the struct starts, in bytes. */

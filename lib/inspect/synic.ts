@@ -18,7 +18,7 @@ import { hypervCpuid } from '../kvm/cpuid.ts';
 import { MsrRefusedError } from '../kvm/vcpu/errors.ts';
 import { runTinyGuest, withTinyVm } from '../probe/tiny-vm.ts';
 import { type AskedKvm, answerOf, capabilityEntry } from './asked-kvm.ts';
-import { type AbiSection, type Entry, LAYOUT, layoutOf } from './section.ts';
+import { type AbiEntry, type AbiSection, LAYOUT, layoutOf } from './section.ts';
 
 const UAPI = 'include/uapi/linux/kvm.h';
 const TLFS = 'Hyper-V TLFS; include/hyperv/hvgdk_mini.h';
@@ -36,7 +36,12 @@ const capabilities = [
   'KVM_CAP_HYPERV_ENFORCE_CPUID',
 ] as const;
 
-const exitOfType = (name: string, type: number, layout: Parameters<typeof layoutOf>[0], ask: Entry['ask']): Entry => ({
+const exitOfType = (
+  name: string,
+  type: number,
+  layout: Parameters<typeof layoutOf>[0],
+  ask: AbiEntry['ask'],
+): AbiEntry => ({
   kind: 'exit',
   name,
   number: exitReasons.KVM_EXIT_HYPERV,
@@ -79,7 +84,7 @@ export function synicSection(): AbiSection {
         'a guest with a synthetic debugger makes it',
       ),
       ...Object.entries(hypervMsrs).map(
-        ([name, number]): Entry => ({
+        ([name, number]): AbiEntry => ({
           kind: 'msr',
           name: `HV_X64_MSR_${name}`,
           number,

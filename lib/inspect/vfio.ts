@@ -12,7 +12,7 @@ import {
 } from '../abi/vfio.ts';
 import { irqForwarding, irqForwardingParameter } from '../kvm/vfio/kvm-device.ts';
 import type { AskedKvm } from './asked-kvm.ts';
-import { type AbiSection, type Entry, LAYOUT, layoutOf } from './section.ts';
+import { type AbiEntry, type AbiSection, LAYOUT, layoutOf } from './section.ts';
 
 const UAPI = 'include/uapi/linux/kvm.h';
 const FILES = `${UAPI}; Documentation/virt/kvm/devices/vfio.rst`;
@@ -71,7 +71,7 @@ export function vfioSection(): AbiSection {
         ...layoutOf(kvmDeviceAttr),
         ask: 'it would change the device; the attributes answer for it',
       },
-      ...groups.flatMap(({ name, number, source, attributes }): Entry[] => [
+      ...groups.flatMap(({ name, number, source, attributes }): AbiEntry[] => [
         {
           kind: 'group',
           name,
@@ -83,7 +83,7 @@ export function vfioSection(): AbiSection {
           },
         },
         ...attributes.map(
-          ([attribute, attr]): Entry => ({
+          ([attribute, attr]): AbiEntry => ({
             kind: 'attribute',
             name: attribute,
             number: attr,

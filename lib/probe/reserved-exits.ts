@@ -1,10 +1,10 @@
 /** The exits that the series reserves: which this kernel makes, and how they are switched on. */
-import type { DsmExits } from '../abi/dsm/profiles.ts';
+import type { CommonDsmExits } from '../abi/dsm/profiles.ts';
 import { checkChoice, checkList } from '../base/check.ts';
 import { isParameterOn, switchOn } from '../host/module-parameter.ts';
 
 /** The exits that the series reserves and never makes. */
-export type ReservedExitName = Exclude<keyof DsmExits, 'KVM_EXIT_DSM_SEND_IRQ'>;
+export type ReservedExitName = Exclude<keyof CommonDsmExits, 'KVM_EXIT_DSM_SEND_IRQ'>;
 
 /**
  * Parameters of the kvm module of a kernel with CONFIG_KVM_DSM_EXIT, the lab kernel's extension of the series: each makes

@@ -1,7 +1,10 @@
 /** A script's runs in this process. */
+
 import { pathToFileURL } from 'node:url';
 import { profileByName } from '../abi/dsm/profiles.ts';
 import { RunBudget } from '../base/budget.ts';
+import { Deadline } from '../base/deadline.ts';
+import { DeadlineError } from '../base/errors.ts';
 import { isForwardedIcrWrite } from '../exit/dsm.ts';
 import { Random, randomWasUsed } from '../script/random.ts';
 import { type ObservedMachine, type Observer, Session } from '../script/session.ts';
@@ -16,7 +19,6 @@ import { failureOf } from './outcome.ts';
 import type { ParsedRun, ScriptFailure, ScriptOutcome } from './protocol.ts';
 import { repeatRuns } from './repeat.ts';
 import { type ScriptReporter, scriptReporter } from './report.ts';
-import { TimeLimit } from './time-limit.ts';
 
 /** How long a script may go on, in ms, after the time for guests is over: for its own reports. */
 const GRACE = 2000;
@@ -75,7 +77,7 @@ function prepare(
       return failureOf(error, found, before);
     };
     let failure: ScriptFailure | undefined;
-    const limit = new TimeLimit(ends + GRACE - performance.now());
+    const limit = new Deadline(ends + GRACE - performance.now(), lateScript);
     try {
       const feed = tests ? new TestFeed() : undefined;
       await limit.keep(
@@ -99,3 +101,6 @@ function prepare(
 function importAfresh(script: string, seed: number): Promise<unknown> {
   return importModule(`${pathToFileURL(script).href}?seed=${seed}`);
 }
+
+/** A script that waits for something outside a guest ends in time as well. */
+const lateScript = () => new DeadlineError('The script did not end within the time that --timeout allows', '');

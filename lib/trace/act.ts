@@ -1,6 +1,6 @@
 /** Acts as events. */
 import type { VmAct } from '../kvm/vm/acts.ts';
-import type { Act, Injection, Stamp, TraceAct } from './event.ts';
+import type { Act, InjectionAct, Stamp, TraceAct } from './event.ts';
 import { describeAct } from './text.ts';
 
 /** An act in its place in a trace. Its words are made when somebody asks for them. */
@@ -15,6 +15,6 @@ export function traceAct(stamp: Stamp, act: Act): TraceAct {
 }
 
 /** What a VM tells (`vm.onAct`), with the vCPU that it concerns. */
-export function injection(act: VmAct): Injection {
+export function injection(act: VmAct): InjectionAct {
   return 'write' in act ? { act: 'injection', vcpu: act.write.vcpuId, ...act } : { act: 'injection', ...act };
 }

@@ -34,7 +34,7 @@ type VcpuAct =
   | { readonly ioctl: 'KVM_INTERRUPT'; readonly vcpu: number; readonly vector: number };
 
 /** An interrupt from the host, by the ioctl that gave it. `vcpu`: vcpu_id, where it concerns one vCPU. */
-export type Injection = { readonly act: 'injection'; readonly vcpu?: number } & (VmAct | VcpuAct);
+export type InjectionAct = { readonly act: 'injection'; readonly vcpu?: number } & (VmAct | VcpuAct);
 
 /** A vCPU was taken out of the guest, and went in again. */
 export interface Kick {
@@ -44,7 +44,7 @@ export interface Kick {
 }
 
 /** Something that the script did to the machine. */
-export type Act = Injection | Kick;
+export type Act = InjectionAct | Kick;
 
 /** An act in its place in a trace. */
 export type TraceAct = Stamp & Act & { /** In words. */ readonly detail: string };

@@ -89,7 +89,7 @@ export interface DsmApicBaseArg {
 }
 
 /** The exits that every profile has. */
-export type DsmExits = {
+export type CommonDsmExits = {
   readonly KVM_EXIT_DAPIC: DsmExit<Layout<Dapic>>;
   readonly KVM_EXIT_DSM_SEND_IRQ: DsmExit<Layout<LapicIrq>>;
   readonly KVM_EXIT_DSM_X2_ICR: DsmExit<Layout<X2apic>>;
@@ -102,7 +102,7 @@ export interface DsmProfile<More = unknown> {
   readonly name: string;
   /** One line for people. */
   readonly title: string;
-  readonly exits: DsmExits & More;
+  readonly exits: CommonDsmExits & More;
   readonly ioctls: {
     readonly KVM_DSM_IPI: DsmRequest<DsmIpiArg>;
     readonly KVM_DSM_X2APIC: DsmRequest<DsmX2apicArg>;

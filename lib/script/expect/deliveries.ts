@@ -8,7 +8,7 @@ import type { TraceExit } from '../../trace/event.ts';
 import type { Trace } from './trace.ts';
 
 /** One vCPU as a destination. */
-export interface Target {
+export interface DeliveryTarget {
   readonly apic: ApicView;
   /** How often the machine's handlers ran, by vector. */
   readonly interrupts: ReadonlyMap<number, number>;
@@ -25,11 +25,11 @@ type Sent = Map<number, Map<number, number>>;
  * @param vectors only these; default: every vector that was sent or handled
  * @throws ExpectationError with sent and handled side by side; also if no IPI was sent at all: nothing is shown then
  */
-export function expectExactlyOnce(trace: Trace, targets: readonly Target[], vectors?: readonly number[]): void {
+export function expectExactlyOnce(trace: Trace, targets: readonly DeliveryTarget[], vectors?: readonly number[]): void {
   if (vectors) for (const vector of checkList('vectors', vectors)) checkInteger('vectors', vector, 0, 255);
   const counts = (vector: number) => vector >= FIRST_VECTOR && (vectors?.includes(vector) ?? true);
   const sent = sentTo(trace, targets, counts);
-  const rows: { target: Target; vector: number; sent: number; handled: number }[] = [];
+  const rows: { target: DeliveryTarget; vector: number; sent: number; handled: number }[] = [];
   for (const target of targets) {
     const here = sent.get(target.apic.vcpu);
     const all = new Set([...(here?.keys() ?? []), ...[...target.interrupts.keys()].filter(counts)]);
@@ -58,7 +58,11 @@ function times(count: number): string {
   return count === 1 ? 'once' : `${count} times`;
 }
 
-function sentTo(exits: Iterable<TraceExit>, targets: readonly Target[], counts: (vector: number) => boolean): Sent {
+function sentTo(
+  exits: Iterable<TraceExit>,
+  targets: readonly DeliveryTarget[],
+  counts: (vector: number) => boolean,
+): Sent {
   const sent: Sent = new Map(targets.map(({ apic }) => [apic.vcpu, new Map()]));
   for (const { exit } of exits) {
     const ipi = ipiOf(exit);

@@ -20,7 +20,7 @@ import { MachineVcpu } from './vcpu.ts';
 const PARKED_VCPU_ID = 254;
 
 /** What is made and closed together. */
-export interface MachineParts {
+export interface BuiltMachine {
   readonly kvm: Kvm;
   readonly vm: Vm;
   readonly memory: GuestMemory;
@@ -32,7 +32,7 @@ export interface MachineParts {
  *
  * @param act gets each act of a vCPU
  */
-export function build(setup: MachineSetup, act: (act: Act) => void): MachineParts {
+export function build(setup: MachineSetup, act: (act: Act) => void): BuiltMachine {
   const memory = GuestMemory.allocate(setup.memory);
   let kvm: Kvm;
   try {
@@ -51,7 +51,7 @@ export function build(setup: MachineSetup, act: (act: Act) => void): MachinePart
 }
 
 /** Ends the vCPUs and the VM, and this process' hold on the memory. */
-export function closeParts({ kvm, vm, memory }: Pick<MachineParts, 'kvm' | 'vm' | 'memory'>): void {
+export function closeParts({ kvm, vm, memory }: Pick<BuiltMachine, 'kvm' | 'vm' | 'memory'>): void {
   try {
     vm.close();
   } finally {

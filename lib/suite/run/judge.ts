@@ -1,6 +1,6 @@
 /** What the outcome of a check means: its verdict, and the exit code of all of them. */
 import type { Check } from '../check.ts';
-import type { Cause, Outcome } from './protocol.ts';
+import type { FailureKind, Outcome } from './protocol.ts';
 
 export const verdicts = ['pass', 'fail', 'skip', 'xfail', 'xpass'] as const;
 export type Verdict = (typeof verdicts)[number];
@@ -15,7 +15,7 @@ export interface Result {
   reason: string | null;
   /** More lines: both sides, registers, the last exits; may be empty. */
   detail: string;
-  cause: Cause | null;
+  cause: FailureKind | null;
   ms: number;
   /** Exits of all its guests. */
   exits: number;

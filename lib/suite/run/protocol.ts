@@ -16,13 +16,13 @@ export interface Item {
  * Why a check did not pass: its claim is wrong; it took too long; its process ended; the kernel oopsed; nothing proves
  * that its guest ran; something else went wrong; its turn never came.
  */
-export type Cause = 'claim' | 'deadline' | 'crash' | 'oops' | 'nothing' | 'error' | 'not-run';
+export type FailureKind = 'claim' | 'deadline' | 'crash' | 'oops' | 'nothing' | 'error' | 'not-run';
 
 /** What became of a check, before it is known whether that was to be expected. */
 export type Outcome =
   | { kind: 'pass' }
   | { kind: 'skip'; reason: string }
-  | { kind: 'fail'; cause: Cause; reason: string; detail: string };
+  | { kind: 'fail'; cause: FailureKind; reason: string; detail: string };
 
 /** What a worker process is told: on its standard input, as JSON. */
 export interface Job {

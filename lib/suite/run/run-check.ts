@@ -1,5 +1,6 @@
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { RunBudget } from '../../base/budget.ts';
+import { Deadline } from '../../base/deadline.ts';
 import { milliseconds } from '../../base/duration.ts';
 import { DeadlineError, KvmDsmError, UnsupportedError } from '../../base/errors.ts';
 import { ExpectationError } from '../../script/errors.ts';
@@ -8,7 +9,7 @@ import { type Check, DEFAULT_CHECK_DEADLINE } from '../check.ts';
 import { Skipped } from '../errors.ts';
 import { CheckContext } from '../kit/context.ts';
 import type { TestedHost } from '../kit/needs.ts';
-import type { Cause, Outcome } from './protocol.ts';
+import type { FailureKind, Outcome } from './protocol.ts';
 
 /** What one check came to in this process. */
 export interface CheckRun {
@@ -31,25 +32,17 @@ export async function runCheck(
   const limit = milliseconds(check.deadline ?? DEFAULT_CHECK_DEADLINE);
   const session = new Session({ device, profile, budget: new RunBudget(limit) });
   const ctx = session.run(() => new CheckContext(world, seed));
-  const late = Symbol();
-  let timer: NodeJS.Timeout | undefined;
-  const time = new Promise<typeof late>((resolve) => {
-    // The guests' own deadline comes first: it has a report.
-    timer = setTimeout(resolve, limit + ASYNC_GRACE, late);
-  });
+  // The guests' own deadline comes first: it has a report.
+  using deadline = new Deadline(limit + ASYNC_GRACE, () => LATE);
   let outcome: Outcome;
   let over = true;
   try {
-    const ended = await Promise.race([session.run(() => Promise.resolve().then(() => check.run(ctx))), time]);
-    over = ended !== late;
+    await deadline.keep(session.run(() => Promise.resolve().then(() => check.run(ctx))));
     const idle = ctx.provedNothing();
-    if (!over) outcome = failure('deadline', `it did not end within ${limit} ms`, ctx.report());
-    else if (idle !== null) outcome = failure('nothing', `proved nothing: ${idle}`, ctx.report());
-    else outcome = { kind: 'pass' };
+    outcome = idle === null ? { kind: 'pass' } : failure('nothing', `proved nothing: ${idle}`, ctx.report());
   } catch (error) {
-    outcome = outcomeOf(error, ctx);
-  } finally {
-    clearTimeout(timer);
+    over = error !== LATE;
+    outcome = over ? outcomeOf(error, ctx) : failure('deadline', `it did not end within ${limit} ms`, ctx.report());
   }
   const exits = ctx.exits;
   try {
@@ -62,8 +55,10 @@ export async function runCheck(
 }
 
 const ASYNC_GRACE = 500;
+/** A check that has not ended. */
+const LATE = Symbol();
 
-function failure(cause: Cause, reason: string, detail: readonly string[]): Outcome {
+function failure(cause: FailureKind, reason: string, detail: readonly string[]): Outcome {
   return { kind: 'fail', cause, reason, detail: detail.join('\n') };
 }
 

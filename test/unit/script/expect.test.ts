@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeX2Icr } from '../../../lib/abi/apic/icr.ts';
 import { decodeIcr, type Exit, ExpectationError, type GuestWord, isExit, Trace } from '../../../lib/index.ts';
-import { expectExactlyOnce, type Target } from '../../../lib/script/expect/deliveries.ts';
+import { type DeliveryTarget, expectExactlyOnce } from '../../../lib/script/expect/deliveries.ts';
 
 function write(seq: number, val: number, val2: number): Exit {
   const icr = val === 0x300 ? { icr: decodeIcr(val2) } : {};
@@ -149,7 +149,7 @@ test('injections and kicks are in the trace, and are no exits', () => {
 });
 
 /** A vCPU that took these interrupts; flat logical id 1 << id. */
-function target(id: number, interrupts: Record<number, number>): Target {
+function target(id: number, interrupts: Record<number, number>): DeliveryTarget {
   const apic = {
     vcpu: id,
     apicId: id,
@@ -189,11 +189,11 @@ test('exactly once: what was sent against what was handled', () => {
 test('exactly once: every way to name a destination', () => {
   const all = (id: number) => target(id, { 97: 1 });
   const none = (id: number) => target(id, {});
-  const changed = (one: Target, change: Partial<Target['apic']>): Target => ({
+  const changed = (one: DeliveryTarget, change: Partial<DeliveryTarget['apic']>): DeliveryTarget => ({
     ...one,
     apic: { ...one.apic, ...change },
   });
-  const cluster = (id: number, ldr: number, taken: boolean): Target =>
+  const cluster = (id: number, ldr: number, taken: boolean): DeliveryTarget =>
     changed(taken ? all(id) : none(id), { ldr: (ldr << 24) >>> 0, dfr: 0x0fff_ffff });
   expectExactlyOnce(sends({ icr: 0x4061, to: 0xff }), [all(0), all(1)]);
   expectExactlyOnce(sends({ icr: 0x4_4061, to: 1 }), [all(0), none(1)]);
@@ -205,7 +205,7 @@ test('exactly once: every way to name a destination', () => {
   ]);
   const byX2apic = (data: bigint) =>
     traceOf({ name: 'KVM_EXIT_DSM_X2_ICR', reason: 46, id: 0, data, icr: decodeX2Icr(data) });
-  const wide = (one: Target, apicId: number) => changed(one, { mode: 'x2apic', apicId });
+  const wide = (one: DeliveryTarget, apicId: number) => changed(one, { mode: 'x2apic', apicId });
   expectExactlyOnce(byX2apic(0x0001_0001_0000_4861n), [wide(none(0), 0), wide(all(1), 16), wide(none(2), 17)]);
   expectExactlyOnce(byX2apic(0x0000_012c_0000_4061n), [wide(none(0), 0), wide(all(1), 300)]);
   const lost = failure(() => expectExactlyOnce(byX2apic(0x0000_012c_0000_4061n), [wide(none(0), 300)]));

@@ -1,6 +1,8 @@
 /** A vCPU on a thread of its own: what `vcpu.start()` returns. */
+
 import { checkProfile } from '../../../abi/dsm/profiles.ts';
 import { checkFunction, checkObject } from '../../../base/check.ts';
+import { Deadline } from '../../../base/deadline.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../../base/duration.ts';
 import { ArgumentError, DeadlineError } from '../../../base/errors.ts';
 import type { Exit } from '../../../exit/exit.ts';
@@ -142,18 +144,12 @@ export class VcpuRun<V extends RunningVcpu> implements AsyncIterable<Exit>, Asyn
    */
   async ended(options: { deadline?: Duration } = {}): Promise<void> {
     const ms = milliseconds(checkObject('options', options).deadline ?? DEFAULT_DEADLINE);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new DeadlineError(`The run of vCPU ${this.vcpu.vcpuId} did not end within ${ms} ms`, '')),
-        ms,
-      );
-    });
-    try {
-      await Promise.race([this.#driver.ended, late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    const { vcpuId } = this.vcpu;
+    using deadline = new Deadline(
+      ms,
+      () => new DeadlineError(`The run of vCPU ${vcpuId} did not end within ${ms} ms`, ''),
+    );
+    await deadline.keep(this.#driver.ended);
   }
 
   /**

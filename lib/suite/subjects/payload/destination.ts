@@ -9,14 +9,14 @@ import { forwarding } from '../../kit/needs.ts';
 import { sameRows, withoutRepeats } from '../../kit/rows.ts';
 import { HOOK } from '../../kit/sources.ts';
 import { range } from '../../kit/writers.ts';
-import { ABSENT, forwarded, ICR_FIELDS, of, type Setup, send, TABLE, toAbsent, VECTOR } from './forwarded.ts';
+import { ABSENT, forwarded, ICR_FIELDS, of, type SenderSetup, send, TABLE, toAbsent, VECTOR } from './forwarded.ts';
 
 interface Destination {
   word: string;
   claim: string;
   destination: number;
   mode?: Icr['destinationMode'];
-  setup?: Setup;
+  setup?: SenderSetup;
 }
 
 const destinations: Destination[] = [

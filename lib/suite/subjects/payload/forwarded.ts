@@ -30,7 +30,7 @@ export const ICR2_ADDRESS = at('ICR2');
 export const toAbsent = icr2(encodeIcr2({ destination: ABSENT }));
 export const send = (fields: IcrFields): LapicWrite => icr(encodeIcr(fields));
 
-export interface Setup {
+export interface SenderSetup {
   vcpus?: number;
   /** Of vCPU 0, before it runs. */
   registers?: Partial<Record<keyof typeof lapicRegisters, number>>;
@@ -43,7 +43,7 @@ export interface Setup {
 export async function exitsOf(
   ctx: CheckContext,
   code: readonly Instruction[],
-  setup: Setup = {},
+  setup: SenderSetup = {},
 ): Promise<ForwardedExit[]> {
   const machine = await ctx.machine({ apic: 'xapic', vcpus: setup.vcpus ?? 1 });
   const { vcpu } = machine.vcpu(0);
@@ -59,7 +59,7 @@ export async function exitsOf(
 export function forwarded(
   ctx: CheckContext,
   writes: readonly LapicWrite[],
-  setup: Setup = {},
+  setup: SenderSetup = {},
 ): Promise<ForwardedExit[]> {
   return exitsOf(
     ctx,

@@ -7,12 +7,12 @@ import { forwarding } from '../../kit/needs.ts';
 import { sameRows } from '../../kit/rows.ts';
 import { HOOK } from '../../kit/sources.ts';
 import { range } from '../../kit/writers.ts';
-import { forwarded, ICR_FIELDS, of, type Setup, send, TABLE, toAbsent, VECTOR } from './forwarded.ts';
+import { forwarded, ICR_FIELDS, of, type SenderSetup, send, TABLE, toAbsent, VECTOR } from './forwarded.ts';
 
 /** That val2 of ICR writes has a field's bits as they were written, whatever the other bits are. */
 async function checkField(
   ctx: CheckContext,
-  { what, mask, writes, setup }: { what: string; mask: number; writes: readonly LapicWrite[]; setup?: Setup },
+  { what, mask, writes, setup }: { what: string; mask: number; writes: readonly LapicWrite[]; setup?: SenderSetup },
 ): Promise<void> {
   const exits = await forwarded(ctx, [toAbsent, ...writes], setup);
   sameRows(
