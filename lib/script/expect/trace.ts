@@ -93,7 +93,7 @@ export class Trace implements Iterable<TraceExit> {
     const want = expected[index]!;
     const before = expected[index - 1];
     const early = this.#exits.slice(0, from).find((event) => matches(want, event));
-    const what = before ? `behind ${describeExpected(before)}` : 'at all';
+    const what = before ? `after ${describeExpected(before)}` : 'at all';
     const actual = this.#exits.filter((event) => isOfKind(kinds, event));
     const lines = [
       `${index + 1} of ${expected.length}: ${describeExpected(want)} did not come ${what}${early ? `; it came before, as #${early.seq}` : ''}`,

@@ -102,6 +102,6 @@ export async function sameAsLocal<W>(
   ctx.effect('replayed writes', writes.length);
   const expected = arrivedAt(local);
   const actual = arrivedAt(replayed);
-  sameRows('the vCPUs behind the replay (vcpu, IRR, TMR, NMI, SMI, mp_state, CS base, ICR, ICR2)', actual, expected);
+  sameRows('the vCPUs after the replay (vcpu, IRR, TMR, NMI, SMI, mp_state, CS base, ICR, ICR2)', actual, expected);
   return actual;
 }

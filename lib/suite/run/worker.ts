@@ -28,7 +28,7 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
   for (const item of job.items) {
     tell({ type: 'start', n: item.n });
     if (job.mark !== null) writeFileSync('/dev/kmsg', `<0>${job.mark} ${item.n}\n`);
-    // Behind what gathered the facts, and between two checks: no VM is there.
+    // After what gathered the facts, and between two checks: no VM is there.
     if (item.fault !== undefined) writeFileSync(FAULT_PARAMETER, `${item.fault}\n`);
     const stray = failOnStray(item.n);
     const seed = seedOf(item.id, job.seed + item.round - 1);

@@ -88,9 +88,9 @@ test('in this order, whatever lies between', () => {
   trace.expectInOrder([]);
   assert.match(
     failure(() => trace.expectInOrder([icr, icr2])).message,
-    /^2 of 2: KVM_EXIT_DSM_SEND_IRQ, register "ICR2" did not come behind KVM_EXIT_DSM_SEND_IRQ, register "ICR"; it came before, as #0/,
+    /^2 of 2: KVM_EXIT_DSM_SEND_IRQ, register "ICR2" did not come after KVM_EXIT_DSM_SEND_IRQ, register "ICR"; it came before, as #0/,
   );
-  assert.match(failure(() => trace.expectInOrder([icr, icr])).message, /^2 of 2: .*did not come behind/);
+  assert.match(failure(() => trace.expectInOrder([icr, icr])).message, /^2 of 2: .*did not come after/);
   const missing = failure(() => trace.expectInOrder([{ name: 'KVM_EXIT_MMIO' }]));
   assert.match(missing.message, /^1 of 1: KVM_EXIT_MMIO did not come at all\n.*none of these kinds/s);
 });

@@ -31,7 +31,7 @@ export const extensionChecks: Check[] = [
   },
   {
     id: 'capability.extensions.same',
-    claim: 'KVM_CHECK_EXTENSION answers the same before and behind an ICR write of a guest',
+    claim: 'KVM_CHECK_EXTENSION answers the same before and after an ICR write of a guest',
     source: 'Documentation/virt/kvm/api.rst 4.4; the series has no KVM_CAP',
     async run(ctx) {
       const machine = await ctx.machine();

@@ -28,7 +28,7 @@ const x2to = (destinations: readonly number[], fields: Partial<X2IcrFields> = {}
 const FAST: Shortfall = {
   reason: 'KVM_DSM_X2APIC sends only what the map of LAPICs resolves at once: an IPI to everyone is lost',
   source: X2APIC,
-  cause: /behind the replay/,
+  cause: /after the replay/,
 };
 
 const x2rows: Row<bigint>[] = [

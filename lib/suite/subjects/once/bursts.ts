@@ -45,7 +45,7 @@ const bursts: readonly Burst[] = [
 ];
 
 /** What a guest does after its write, twice. */
-const behind: readonly [word: string, what: string, code: Instruction][] = [
+const afterwards: readonly [word: string, what: string, code: Instruction][] = [
   ['out', 'OUT', out8(OTHER_PORT)],
   ['in', 'IN', in8(OTHER_PORT)],
   ['mmio-write', 'a write to an address without memory', write32(DEVICE, 1)],
@@ -95,9 +95,9 @@ export const burstChecks: Check[] = [
       checkEachOnce(driver.untilDone(), writes);
     },
   },
-  ...table(behind, ([word, what, code]) => ({
+  ...table(afterwards, ([word, what, code]) => ({
     id: `once.resume.${word}`,
-    claim: `A write does not come out again when its guest goes on behind ${what}`,
+    claim: `A write does not come out again when its guest goes on after ${what}`,
     source: `${SLOT}; Documentation/virt/kvm/api.rst 5: pending operations`,
     needs: [forwarding],
     async run(ctx: CheckContext) {

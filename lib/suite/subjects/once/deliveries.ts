@@ -91,7 +91,7 @@ export const deliveryChecks: Check[] = [
   },
   ...table(modes, ({ word, what, fields, counted }) => ({
     id: `once.delivery.at-exit.${word}`,
-    claim: `${what} that its target takes before the writer goes on is not taken again behind that`,
+    claim: `${what} that its target takes before the writer goes on is not taken again after that`,
     source: PATCH,
     needs: [forwarding],
     async run(ctx: CheckContext) {
@@ -111,7 +111,7 @@ export const deliveryChecks: Check[] = [
   })),
   {
     id: 'once.delivery.pending',
-    claim: 'An IPI whose write is still to be told of is taken once, before and behind the exit together',
+    claim: 'An IPI whose write is still to be told of is taken once, before and after the exit together',
     source: PATCH,
     needs: [forwarding],
     async run(ctx) {

@@ -134,7 +134,7 @@ export const signalChecks: Check[] = [
   })),
   {
     id: 'once.pending.immediate-exits',
-    claim: 'A write that is still to be told of comes out once, behind eight KVM_RUN with immediate_exit set',
+    claim: 'A write that is still to be told of comes out once, after eight KVM_RUN with immediate_exit set',
     source: IMMEDIATE,
     needs: [forwarding],
     async run(ctx) {

@@ -27,7 +27,7 @@ async function checkInterrupted(ctx: CheckContext, interrupt: (driver: Driver) =
 export const interruptedChecks: Check[] = [
   {
     id: 'order.handler',
-    claim: 'The writes of a handler come out between those before and behind the instruction that raised it',
+    claim: 'The writes of a handler come out between those before and after the instruction that raised it',
     source: `${SLOT}; SDM vol. 2, INT n`,
     needs: [forwarding],
     async run(ctx) {
@@ -54,14 +54,14 @@ export const interruptedChecks: Check[] = [
   },
   {
     id: 'order.same-instruction',
-    claim: 'A write comes out before the access to user space that the same instruction makes behind it',
+    claim: 'A write comes out before the access to user space that the same instruction makes after it',
     source: EXITS,
     needs: [forwarding],
     shortfall: {
       reason:
         'the exit of an instruction that goes on is told first: KVM_RUN returns with it before it looks at requests',
       source: 'arch/x86/kvm/x86.c: kvm_arch_vcpu_ioctl_run, complete_userspace_io',
-      cause: /^the write came out behind the read that follows it/,
+      cause: /^the write came out after the read that follows it/,
     },
     async run(ctx) {
       // REP MOVSD, twice: reads DEVICE, writes ICR2, reads DEVICE + 4, writes where there is no register.
@@ -72,7 +72,7 @@ export const interruptedChecks: Check[] = [
       });
       const seen = line(exits, mmio);
       const reads = [0, 4].map((offset) => `read of 0x${(DEVICE + offset).toString(16)}`);
-      if (isDeepStrictEqual(seen, [...reads, value])) ctx.fail('the write came out behind the read that follows it');
+      if (isDeepStrictEqual(seen, [...reads, value])) ctx.fail('the write came out after the read that follows it');
       sameRows(`the exits, ${register} as its value`, seen, [reads[0], value, reads[1]]);
     },
   },

@@ -94,7 +94,7 @@ export const otherExitChecks: Check[] = [
   {
     id: 'order.hlt',
     claim:
-      'A write before a HLT and one behind it come out in this order, with the interrupt that ends the HLT between them',
+      'A write before a HLT and one after it come out in this order, with the interrupt that ends the HLT between them',
     source: `${SLOT}; SDM vol. 2, HLT`,
     needs: [forwarding],
     async run(ctx) {
@@ -111,7 +111,7 @@ export const otherExitChecks: Check[] = [
   },
   {
     id: 'order.next-instruction',
-    claim: 'A write comes out before the instruction behind it has had an effect',
+    claim: 'A write comes out before the instruction after it has had an effect',
     source: EXITS,
     needs: [forwarding],
     async run(ctx) {

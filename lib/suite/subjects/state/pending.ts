@@ -21,7 +21,7 @@ async function pending(ctx: CheckContext) {
   // Some machines tell of a step before the first instruction.
   for (let step = 0; step < 2 && vcpu.getRegs().rip !== behind; step++)
     ctx.equal(`the exit of step ${step}`, enter(ctx, machine).name, 'KVM_EXIT_DEBUG');
-  ctx.equal('RIP behind the single step', vcpu.getRegs().rip, behind);
+  ctx.equal('RIP after the single step', vcpu.getRegs().rip, behind);
   vcpu.debug({});
   return machine;
 }
@@ -63,7 +63,7 @@ const acts: readonly [word: string, what: string, source: string, act: (machine:
 export const pendingChecks: Check[] = [
   ...table(acts, ([word, what, section, act]) => ({
     id: `state.pending.${word}`,
-    claim: `The exit of a write that has been done comes behind ${what}`,
+    claim: `The exit of a write that has been done comes after ${what}`,
     source: `${SLOT}; Documentation/virt/kvm/api.rst ${section}`,
     needs: [forwarding],
     async run(ctx: CheckContext) {

@@ -79,7 +79,7 @@ export const resumeChecks: Check[] = [
   },
   {
     id: 'state.resume.restored',
-    claim: 'A VM that was saved at the exit goes on behind the write where it is restored, and makes no exit again',
+    claim: 'A VM that was saved at the exit goes on after the write where it is restored, and makes no exit again',
     source: `${SLOT}; Documentation/virt/kvm/api.rst 4`,
     needs: [forwarding],
     async run(ctx) {

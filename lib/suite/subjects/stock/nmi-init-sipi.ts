@@ -59,7 +59,7 @@ export const nmiInitSipiChecks: Check[] = [
   },
   {
     id: 'stock.sipi.entry',
-    claim: 'SIPI behind INIT makes an AP runnable at the page that its vector names',
+    claim: 'SIPI after INIT makes an AP runnable at the page that its vector names',
     source: 'SDM vol. 3 9.4.4',
     async run(ctx) {
       const { vcpu } = (await target(ctx, 0x4500, 0x4612)).vcpu(1);

@@ -78,7 +78,7 @@ export const priorityChecks: Check[] = [
   },
   {
     id: 'stock.eoi.ends',
-    claim: 'Behind its EOI no vector is in service, and a lower one is taken',
+    claim: 'After its EOI no vector is in service, and a lower one is taken',
     source: 'SDM vol. 3 11.8.5',
     async run(ctx) {
       const machine = await takes(ctx, [...sendIcr(0x4_4061), ...sendIcr(0x4_4041)]);

@@ -34,7 +34,7 @@ export const registerChecks: Check[] = [
   },
   {
     id: 'stock.icr.idle',
-    claim: 'The delivery status reads as idle behind a write that sets it',
+    claim: 'The delivery status reads as idle after a write that sets it',
     source: `SDM vol. 3 11.6.1; ${KVM}: kvm_lapic_reg_write`,
     async run(ctx) {
       const machine = await runSender(ctx, ({ shared }) => [...send(0x77, 0x5045), ...keep('ICR', shared)]);

@@ -13,7 +13,7 @@ const ROUNDS = 32;
 export const messageChecks: Check[] = [
   {
     id: 'synic.message.rounds',
-    claim: `${ROUNDS} messages one behind the other: each is read once, in order, and has its EOI and its EOM told`,
+    claim: `${ROUNDS} messages one after the other: each is read once, in order, and has its EOI and its EOM told`,
     source: `${TLFS}: SynIC Message Page; ${HYPERV}: kvm_hv_notify_acked_sint`,
     deadline: LONG,
     needs: [offered],
@@ -22,7 +22,7 @@ export const messageChecks: Check[] = [
       const [page, log, sint] = [machine.shared, machine.shared + 0x1000, 2];
       const slot = page + sint * 0x100;
       const open = [...writeMsr(SIMP, BigInt(page + 1)), ...setSint(sint, { vector: 0x52 })];
-      // An interrupt is taken behind the port, before the message is read and its slot freed.
+      // An interrupt is taken after the port, before the message is read and its slot freed.
       const round = [pause, read32(slot + 16), store32(log), write32(slot, 0), ...writeMsr(EOM, 0n)];
       const length = round.reduce((sum, { length: bytes }) => sum + bytes, 0);
       machine.vcpu(0).program(flat32(...open, ...round, jmpBack(length)));

@@ -182,7 +182,7 @@ export const stateChecks: readonly Check[] = [
   },
   {
     id: 'transparency.eoi.ends',
-    claim: 'A lower vector that is sent from within a handler is taken behind its EOI, and once',
+    claim: 'A lower vector that is sent from within a handler is taken after its EOI, and once',
     source: 'SDM vol. 3 11.8.4, 11.8.5',
     needs: [hardwareVirtualization],
     async run(ctx) {
@@ -210,7 +210,7 @@ export const stateChecks: readonly Check[] = [
       const isThird = ({ name }: Exit) => name === 'KVM_EXIT_IO' && taken.push([...machine.vcpu(0).interrupts]) === 3;
       driveUntil(() => vcpu.run({ profile: ctx.profile }), isThird, { most: 64, what: 'of a third port' });
       ctx.effect('ports that the guest came by', taken.length);
-      ctx.equal('the vectors taken before the EOI, behind it, at the end', taken, [[], [[0x51, 1]], [[0x51, 1]]]);
+      ctx.equal('the vectors taken before the EOI, after it, at the end', taken, [[], [[0x51, 1]], [[0x51, 1]]]);
     },
   },
 ];

@@ -17,7 +17,7 @@ export const busyChecks: Check[] = [
       const forward = () => device.forwardIrq(adapter, irq);
       ctx.equal('forward while it is signalled', answer(ctx, 'KVM_SET_DEVICE_ATTR', forward), 'EBUSY');
       adapter.disableIrqs(INTX);
-      ctx.equal('forward behind that', answer(ctx, 'KVM_SET_DEVICE_ATTR', forward), '0');
+      ctx.equal('forward after that', answer(ctx, 'KVM_SET_DEVICE_ATTR', forward), '0');
     },
   },
   {
@@ -31,7 +31,7 @@ export const busyChecks: Check[] = [
       const signal = event(ctx);
       device.forwardIrq(adapter, irq);
       const set = () => adapter.signalIrqs(INTX, [signal]);
-      ctx.equal('VFIO_DEVICE_SET_IRQS behind forwarding', ctx.answer('VFIO_DEVICE_SET_IRQS', set), '0');
+      ctx.equal('VFIO_DEVICE_SET_IRQS after forwarding', ctx.answer('VFIO_DEVICE_SET_IRQS', set), '0');
       takeLeftover(adapter, signal);
       adapter.triggerIrqs(INTX);
       ctx.equal('what is signalled', signal.read(), 1n);
@@ -40,7 +40,7 @@ export const busyChecks: Check[] = [
       const forward = () => device.forwardIrq(adapter, irq);
       ctx.equal('forward once more', answer(ctx, 'KVM_SET_DEVICE_ATTR', forward), 'EBUSY');
       adapter.disableIrqs(INTX);
-      ctx.equal('unforward behind that', answer(ctx, 'KVM_SET_DEVICE_ATTR', unforward), '0');
+      ctx.equal('unforward after that', answer(ctx, 'KVM_SET_DEVICE_ATTR', unforward), '0');
     },
   },
   {

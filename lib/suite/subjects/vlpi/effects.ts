@@ -49,7 +49,7 @@ export const effectChecks: Check[] = [
       const tpr = () => machine.vcpu(TARGET).vcpu.lapic().registers.TPR;
       const before = tpr();
       setupMsi(ctx, machine.vm, [TARGET, lapicRegisters.TPR, 0x55]);
-      ctx.equal('TPR behind the call', tpr(), before);
+      ctx.equal('TPR after the call', tpr(), before);
     },
   },
   {

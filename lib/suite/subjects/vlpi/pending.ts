@@ -51,7 +51,7 @@ function pending(machine: Machine) {
 
 const kept: Check[] = table(waiting, ([name, what, make]) => ({
   id: `vlpi.pending.${name}`,
-  claim: `${what} is still pending behind the calls`,
+  claim: `${what} is still pending after the calls`,
   source: DISABLE,
   async run(ctx: CheckContext) {
     const machine = await twoVcpus(ctx);
