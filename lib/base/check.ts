@@ -1,3 +1,4 @@
+/** Checks of arguments, before any system call: each gives the value back or throws ArgumentError. */
 import { ArgumentError } from './errors.ts';
 import { show } from './text.ts';
 

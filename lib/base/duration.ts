@@ -1,3 +1,4 @@
+/** Lengths of time as callers write them. */
 import { ArgumentError } from './errors.ts';
 import { show } from './text.ts';
 

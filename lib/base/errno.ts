@@ -1,3 +1,4 @@
+/** The errno numbers and their names: the one table of the package. */
 import { constants } from 'node:os';
 import { show } from './text.ts';
 

@@ -1,3 +1,4 @@
+/** `kvm-dsm doctor`: its checks, here or in a lane, as text or JSON. */
 import { profileByName } from '../abi/dsm/profiles.ts';
 import { autoLane, type LaneName } from '../lab/lanes/index.ts';
 import { laneOf } from '../target/lanes.ts';

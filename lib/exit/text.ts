@@ -1,3 +1,4 @@
+/** An exit in words. */
 import { checkObject, checkText } from '../base/check.ts';
 import type { Exit } from './exit.ts';
 import { readableOf } from './kinds.ts';

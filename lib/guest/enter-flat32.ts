@@ -1,3 +1,4 @@
+/** The state in which a 32-bit guest without paging starts. */
 import { checkInstance, checkInteger, checkObject } from '../base/check.ts';
 import { Vcpu } from '../kvm/vcpu/vcpu.ts';
 import { clearedRegs, type GuestTables, ripAndFlags, tablesOf } from './entry.ts';

@@ -1,3 +1,4 @@
+/** The state in which a real-mode guest starts. */
 import type { KvmSegment } from '../abi/kvm/index.ts';
 import { checkInstance, checkInteger, checkObject } from '../base/check.ts';
 import { ArgumentError } from '../base/errors.ts';

@@ -1,3 +1,4 @@
+/** Writes descriptor tables, page tables and handlers into a guest's memory. */
 import type { GuestMemory } from '../kvm/guest-memory.ts';
 import type { GuestMode } from './code.ts';
 import type { TableRegister } from './entry.ts';

@@ -1,3 +1,4 @@
+/** `kvm-dsm abi`: its sections, here or in a lane, as text or JSON. */
 import { type DsmProfile, profileByName } from '../abi/dsm/profiles.ts';
 import { ArgumentError } from '../base/errors.ts';
 import { hex } from '../base/text.ts';

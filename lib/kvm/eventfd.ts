@@ -1,3 +1,4 @@
+/** Eventfds: what irqfds and ioeventfds signal and are signalled by. */
 import { checkU64 } from '../base/check.ts';
 import { type Duration, milliseconds } from '../base/duration.ts';
 import { ECANCELED, ETIME } from '../base/errno.ts';

@@ -1,3 +1,4 @@
+/** Checks of guest physical addresses and ports. */
 import { checkU64 } from '../base/check.ts';
 import { ArgumentError } from '../base/errors.ts';
 

@@ -1,3 +1,4 @@
+/** Why no ICR write came out of a script's guests: the kernel, or APICv. */
 import { DeadlineError } from '../base/errors.ts';
 import { apicvParameter } from '../host/apicv-parameter.ts';
 import { Kvm } from '../kvm/kvm.ts';

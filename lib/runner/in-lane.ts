@@ -1,3 +1,4 @@
+/** Runs a user's script inside a machine of the lab. */
 import { readFileSync, statSync } from 'node:fs';
 import { type LaneName, mainInside, nodeInside } from '../lab/index.ts';
 import { type LaneWork, runInLane } from '../target/in-lane.ts';

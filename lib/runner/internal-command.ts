@@ -1,3 +1,4 @@
+/** The words by which a process of this command starts another one. */
 import type { PublicModules } from './bundle/public-modules.ts';
 import { PARSED_RUN } from './protocol.ts';
 import { SUITE_WORKER } from './suite/protocol.ts';

@@ -1,3 +1,4 @@
+/** A script's files inside a machine of the lab. */
 import { KvmDsmError } from '../base/errors.ts';
 import { currentTarget } from '../target/target.ts';
 

@@ -1,3 +1,4 @@
+/** What became of one run of a script. */
 import { KvmDsmError } from '../base/errors.ts';
 import { errorToJson, explain } from '../target/report-error.ts';
 import type { Finding } from './findings.ts';

@@ -1,3 +1,4 @@
+/** Runs of a script in a process each, which scripts with tests need. */
 import { startOwn } from '../target/own-process.ts';
 import { testEnvironment, testFlags } from './node-test.ts';
 import { PARSED_RUN, type ParsedRun, type ScriptOutcome } from './protocol.ts';

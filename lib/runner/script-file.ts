@@ -1,3 +1,4 @@
+/** The error of a script's file. */
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { KvmDsmError } from '../base/errors.ts';

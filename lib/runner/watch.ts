@@ -1,3 +1,4 @@
+/** `kvm-dsm run --watch`: a script again after each change. */
 import type { ChildProcess } from 'node:child_process';
 import { relative } from 'node:path';
 import { startOwn } from '../target/own-process.ts';

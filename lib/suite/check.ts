@@ -1,3 +1,4 @@
+/** What a check and a subject are. */
 import { checkFunction, checkList, checkObject, checkText } from '../base/check.ts';
 import { type Duration, milliseconds } from '../base/duration.ts';
 import { ArgumentError } from '../base/errors.ts';

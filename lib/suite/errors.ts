@@ -1,3 +1,4 @@
+/** The errors of checks and of the process that runs them. */
 import { inspect } from 'node:util';
 import { KvmDsmError } from '../base/errors.ts';
 

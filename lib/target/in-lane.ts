@@ -1,3 +1,4 @@
+/** Runs this command inside a machine of the lab. */
 import { type LaneName, runInLab } from '../lab/index.ts';
 import type { GlobalOptions } from './options.ts';
 

@@ -1,3 +1,4 @@
+/** Standard output: whole, in order, and cheap inside the lab. */
 import { fstatSync, writeSync } from 'node:fs';
 import { laneHere } from '../host/lane.ts';
 

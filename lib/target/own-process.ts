@@ -1,3 +1,4 @@
+/** Processes of this very command. */
 import { type ChildProcess, spawn } from 'node:child_process';
 
 const FOLLOWS = 'KVM_DSM_FOLLOWS';

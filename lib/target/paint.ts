@@ -1,3 +1,4 @@
+/** Colours. */
 import { styleText } from 'node:util';
 import type { Colour } from '../base/text.ts';
 import { isTerminal } from './output.ts';

@@ -1,3 +1,4 @@
+/** An error that ends the command, told to a person or as JSON. */
 import { KvmDsmError } from '../base/errors.ts';
 import { print } from './output.ts';
 import { paint } from './paint.ts';

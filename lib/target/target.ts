@@ -1,3 +1,4 @@
+/** Where a command runs: this host, or a lane of the lab. */
 import { release } from 'node:os';
 import { profileByName } from '../abi/dsm/profiles.ts';
 import { ArgumentError } from '../base/errors.ts';

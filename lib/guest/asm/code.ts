@@ -1,3 +1,4 @@
+/** What an assembler template gives: code that has no fixed place yet. */
 import { checkText, checkU64 } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { nearest } from '../../base/nearest.ts';

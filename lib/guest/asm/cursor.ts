@@ -1,3 +1,4 @@
+/** A line's tokens, read from left to right. */
 import { AsmError, type Place } from './error.ts';
 import type { Token } from './lexer.ts';
 

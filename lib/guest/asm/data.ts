@@ -1,3 +1,4 @@
+/** The data directives: db, dw, dd, dq. */
 import { hex } from '../../base/text.ts';
 import { AsmError } from './error.ts';
 import { hasRoom } from './fits.ts';

@@ -1,3 +1,4 @@
+/** Bytes to instructions in NASM's words. */
 import type { Instruction } from 'iced-x86';
 import { checkBytes, checkInteger, checkObject, checkU64 } from '../../base/check.ts';
 import { hex } from '../../base/text.ts';

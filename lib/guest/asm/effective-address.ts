@@ -1,3 +1,4 @@
+/** Memory operands: base, index, scale and displacement. */
 import { AsmError, type Place } from './error.ts';
 import type { Register } from './registers.ts';
 import type { Bits, OperandSyntax } from './syntax.ts';

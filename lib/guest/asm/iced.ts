@@ -1,3 +1,4 @@
+/** The instruction tables, loaded by their first use. */
 import { createRequire } from 'node:module';
 import type * as Iced from 'iced-x86';
 

@@ -1,3 +1,4 @@
+/** A line of text to tokens. */
 import { AsmError, type Place } from './error.ts';
 import { parseNumber } from './number.ts';
 import { readStandIn, type Source } from './source.ts';

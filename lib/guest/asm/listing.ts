@@ -1,3 +1,4 @@
+/** A listing: address, bytes and text. */
 import { hexBytes } from '../../base/text.ts';
 import type { AssembledLine } from './assemble.ts';
 

@@ -1,3 +1,4 @@
+/** Which form of an instruction suits its operands. */
 import { AsmError } from './error.ts';
 import { type Form, formsOf, sizePrefixes } from './form.ts';
 import { mismatch } from './mismatch.ts';

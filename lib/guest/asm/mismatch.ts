@@ -1,3 +1,4 @@
+/** Why none does. */
 import { AsmError } from './error.ts';
 import type { Form } from './form.ts';
 import type { Operand } from './operand.ts';

@@ -1,3 +1,4 @@
+/** Operands with their values. */
 import { type Memory, resolveMemory } from './effective-address.ts';
 import { AsmError, type Place } from './error.ts';
 import { needsLongMode, type Register } from './registers.ts';

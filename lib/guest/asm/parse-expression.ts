@@ -1,3 +1,4 @@
+/** Expressions of numbers and symbols. */
 import type { Cursor } from './cursor.ts';
 import { AsmError } from './error.ts';
 import type { Token } from './lexer.ts';

@@ -1,3 +1,4 @@
+/** A text to statements. */
 import { nearest } from '../../base/nearest.ts';
 import { Cursor } from './cursor.ts';
 import { AsmError, type Place } from './error.ts';

@@ -1,3 +1,4 @@
+/** A user's script and what it imports, bundled into one text. */
 import { dirname, join } from 'node:path';
 import type { BuildOptions } from 'esbuild';
 import { ScriptFileError } from '../script-file.ts';

@@ -1,3 +1,4 @@
+/** A bundled script as a function that can be called for each run. */
 import { createRequire } from 'node:module';
 import { constants, Script } from 'node:vm';
 import { nameScriptPlaces } from './script-stack.ts';

@@ -1,3 +1,4 @@
+/** Stacks that name the script's own lines. */
 import { SourceMap, type SourceMapPayload } from 'node:module';
 
 const INLINE_MAP = /^\/\/# sourceMappingURL=data:application\/json;base64,(.*)$/m;

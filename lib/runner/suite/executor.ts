@@ -1,3 +1,4 @@
+/** Who runs the suite's checks: this machine, or a lane. */
 import { Kvm } from '../../kvm/kvm.ts';
 import type { Check } from '../../suite/check.ts';
 import type { Executor } from '../../suite/run/protocol.ts';

@@ -1,3 +1,4 @@
+/** The suite in a machine of the lab, booted again after one that died. */
 import { LabMachineError, type LaneName } from '../../lab/index.ts';
 import { SuiteWorkerError } from '../../suite/errors.ts';
 import type { Executor } from '../../suite/run/protocol.ts';

@@ -1,3 +1,4 @@
+/** One boot of a lab machine for the suite, heard from outside. */
 import { LabFrozenError, type LabMachineError, type LaneName } from '../../lab/index.ts';
 import { SuiteWorkerError } from '../../suite/errors.ts';
 import type { Item, Sink } from '../../suite/run/protocol.ts';

@@ -1,3 +1,4 @@
+/** The suite's subjects, or those of a user's module. */
 import { pathToFileURL } from 'node:url';
 import { checkList, checkObject } from '../../base/check.ts';
 import { checksById, type Subject, subject } from '../../suite/check.ts';

@@ -1,3 +1,4 @@
+/** The report of a failed run or expectation, as text and as JSON. */
 import { inspect } from 'node:util';
 import type { Failure } from '../../base/errors.ts';
 import { hex } from '../../base/text.ts';

@@ -1,3 +1,4 @@
+/** CPUID as each vCPU of a machine shows it. */
 import type { KvmCpuidEntry2 } from '../../abi/kvm/index.ts';
 import type { Cpuid } from '../../kvm/cpuid.ts';
 

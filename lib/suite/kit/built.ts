@@ -1,3 +1,4 @@
+/** A VM made by hand, for checks whose vCPUs `machine()` cannot make. */
 import type { LapicRegisterName } from '../../abi/apic/lapic.ts';
 import { mpStates } from '../../abi/kvm/index.ts';
 import type { Exit } from '../../exit/exit.ts';

@@ -1,3 +1,4 @@
+/** vCPUs driven by a check itself: the one loop from exit to exit. */
 import { setImmediate } from 'node:timers/promises';
 import type { Exit } from '../../exit/exit.ts';
 import { describeExit } from '../../exit/text.ts';

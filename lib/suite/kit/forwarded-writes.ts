@@ -1,3 +1,4 @@
+/** Guests' writes as exits tell of them, and their comparison. */
 import { lapicRegisters } from '../../abi/apic/lapic.ts';
 import type { Exit, ExitOf } from '../../exit/exit.ts';
 

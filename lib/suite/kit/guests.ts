@@ -1,3 +1,4 @@
+/** The guests that most checks use. */
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../abi/apic/lapic.ts';
 import { flat32, type Instruction, out8, write32 } from '../../guest/bytes.ts';
 import type { GuestCode } from '../../guest/code.ts';

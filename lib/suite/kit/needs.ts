@@ -1,3 +1,4 @@
+/** What a check may need of a kernel, and how it is found out. */
 import type { capabilities } from '../../abi/kvm/capability.ts';
 import { laneHere } from '../../host/lane.ts';
 import { irqForwardingParameter } from '../../kvm/vfio/kvm-device.ts';

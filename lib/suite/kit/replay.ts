@@ -1,3 +1,4 @@
+/** A replayed write against the same write of a guest. */
 import { lapicRegisters } from '../../abi/apic/lapic.ts';
 import { X2APIC_ICR } from '../../abi/apic/msr.ts';
 import { flat32, type Instruction, mov32, out8, wrmsr } from '../../guest/bytes.ts';

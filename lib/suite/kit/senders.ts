@@ -1,3 +1,4 @@
+/** Instructions that send IPIs and write MSRs. */
 import type { lapicRegisters } from '../../abi/apic/lapic.ts';
 import { flat32, type Instruction, mov32, out8, read32, store32, write32, wrmsr } from '../../guest/bytes.ts';
 import type { Machine, MachineOptions } from '../../script/machine/machine.ts';

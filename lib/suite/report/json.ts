@@ -1,3 +1,4 @@
+/** The JSON report. */
 import { checkOf } from '../run/plan.ts';
 import type { Head, Reporter } from '../run/reporter.ts';
 

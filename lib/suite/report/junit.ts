@@ -1,3 +1,4 @@
+/** The JUnit report. */
 import { subjectOf } from '../check.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
 import type { Head, Reporter, Summary } from '../run/reporter.ts';

@@ -1,3 +1,4 @@
+/** The KTAP report. */
 import { subjectOf } from '../check.ts';
 import type { Result } from '../run/judge.ts';
 import { bySubject, checkOf, nameOf } from '../run/plan.ts';

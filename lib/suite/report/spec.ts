@@ -1,3 +1,4 @@
+/** The report for a person at a terminal. */
 import type { Colour } from '../../base/text.ts';
 import { subjectOf } from '../check.ts';
 import { type Result, type Verdict, verdicts } from '../run/judge.ts';

@@ -1,3 +1,4 @@
+/** The TAP report. */
 import type { Result } from '../run/judge.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
 import type { Head, Reporter } from '../run/reporter.ts';

@@ -1,3 +1,4 @@
+/** Facts of the host that checks run on. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { release, version } from 'node:os';
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';

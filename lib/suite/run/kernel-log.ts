@@ -1,3 +1,4 @@
+/** The kernel's log while a check runs: does it tell of a crash? */
 import { closeSync, constants, openSync } from 'node:fs';
 import { readRecords, recordText } from '../../host/kmsg.ts';
 

@@ -1,3 +1,4 @@
+/** One check, in this process. */
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { RunBudget } from '../../base/budget.ts';
 import { Deadline } from '../../base/deadline.ts';

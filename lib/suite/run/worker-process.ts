@@ -1,3 +1,4 @@
+/** A process that runs checks, seen from outside. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { boundCommand, canBind } from '../../host/bound-process.ts';

@@ -1,3 +1,4 @@
+/** The list of the suite's subjects. */
 import type { Subject } from '../check.ts';
 import { bypass } from './bypass/index.ts';
 import { capability } from './capability/index.ts';
