@@ -1,7 +1,6 @@
 /** What a vCPU tells of its last exit without an ioctl (RIP, RCX, the time), against what the kernel says. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KVM_SYNC_X86_REGS } from '../../lib/abi/kvm/kvm-run.ts';
 import { type Instruction, nop, out8, spin, type Vcpu } from '../../lib/index.ts';
 import { scaled } from '../support/counts.ts';
 import { countOut, makeGuest, random } from '../support/guest.ts';
@@ -9,6 +8,8 @@ import { errorOf, noKvm } from '../support/host.ts';
 
 const options = { skip: noKvm, timeout: 60_000 };
 const EXITS = scaled(2000, 200);
+/** The general registers, of KVM_CAP_SYNC_REGS. Source: arch/x86/include/uapi/asm/kvm.h. */
+const KVM_SYNC_X86_REGS = 1;
 /** Offset of kvm_valid_regs in struct kvm_run. Source: include/uapi/linux/kvm.h. */
 const VALID_REGS = 288;
 
