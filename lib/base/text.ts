@@ -25,3 +25,21 @@ export function plural(count: number, noun: string): string {
 export function hexBytes(bytes: Uint8Array, separator = ' '): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(separator);
 }
+
+/** A terminal's sequences that begin with ESC: CSI with its parameters, and the beginnings of the others. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what has to go
+const sequences = /\x1b(?:\[[0-?]*[ -/]*[@-~]?|[ -/]*[0-~])?/g;
+/** What moves a terminal's cursor, changes its state, or the order in which its text is shown. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what has to go
+const controls = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/**
+ * One line of text that somebody else made (a guest, a kernel, firmware), fit for a terminal: escape sequences are
+ * left out, and other control characters but the tab are shown as `\x9b` or `\u202e`.
+ */
+export function printable(line: string): string {
+  return line.replace(sequences, '').replace(controls, (character) => {
+    const code = character.charCodeAt(0).toString(16);
+    return code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`;
+  });
+}

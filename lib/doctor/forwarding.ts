@@ -43,12 +43,14 @@ function withoutInhibit({ outcome, exit }: IcrProbe): HealthCheck {
   const setting = parameter ? `${parameter.parameter} is ${parameter.enabled ? 'Y' : 'N'}` : 'no APICv here';
   if (outcome === 'forwarded')
     return healthCheck('forwarding.apicv', 'ok', `A VM that does not inhibit APICv is forwarded as well (${setting})`);
+  const [module, , name] = parameter?.parameter.split('/') ?? [];
+  const load = parameter ? `, or load ${module} with ${name}=0` : '';
   const why = outcome === 'silent' ? 'APICv hides its ICR writes' : `it does not run: ${exit}`;
   return healthCheck(
     'forwarding.apicv',
     'warn',
     `A VM that does not inhibit APICv is not forwarded: ${why} (${setting})`,
-    'Inhibit it for the VM (machines of this package do, unless the script says `apicv: true`), or load kvm_intel with enable_apicv=0.',
+    `Inhibit it for the VM (machines of this package do, unless the script says \`apicv: true\`)${load}.`,
   );
 }
 

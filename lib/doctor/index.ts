@@ -5,6 +5,7 @@ import { openDevice } from './device.ts';
 import { checkEmission, checkForwarding, checkInjection } from './forwarding.ts';
 import { type HealthCheck, healthCheck } from './health-check.ts';
 import { checkKernelConfig, checkModuleParameters } from './kernel.ts';
+import { checkKernelLog } from './kernel-log.ts';
 import { checkVfio } from './vfio.ts';
 
 export type { HealthCheck } from './health-check.ts';
@@ -21,7 +22,13 @@ export interface Examination {
 /** Examines the machine that this process runs on. */
 export function examine(device: string, profile: DsmProfile): Examination {
   const opened = openDevice(device, profile);
-  const checks = [...checkCpu(), ...opened.checks, ...checkModuleParameters(), ...checkKernelConfig()];
+  const checks = [
+    ...checkCpu(),
+    ...opened.checks,
+    ...checkModuleParameters(),
+    ...checkKernelConfig(),
+    checkKernelLog(),
+  ];
   if (!opened.kvm) {
     const skipped = healthCheck(
       'forwarding',

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { readKernelConfig } from '../host/kernel-config.ts';
+import { type KvmModule, kvmModule } from '../host/kvm-module.ts';
 import { type HealthCheck, healthCheck } from './health-check.ts';
 
 const OPTION = 'CONFIG_KVM_DSM_IRQ_FORWARD';
@@ -24,18 +25,18 @@ export function checkKernelConfig(): HealthCheck[] {
   ];
 }
 
-/** kvm_intel's parameters that decide what an ICR write does. */
-const parameters = ['enable_apicv', 'enable_ipiv', 'flexpriority', 'ept', 'unrestricted_guest'] as const;
+/** The parameters of each module that decide what an ICR write does, and how guests run. */
+const parameters: Record<KvmModule, readonly string[]> = {
+  kvm_intel: ['enable_apicv', 'enable_ipiv', 'flexpriority', 'ept', 'unrestricted_guest'],
+  kvm_amd: ['avic', 'npt'],
+};
 
-export function checkModuleParameters(root = '/sys/module'): HealthCheck[] {
-  if (!existsSync(`${root}/kvm_intel`)) {
-    const avic = readParameter(`${root}/kvm_amd/parameters/avic`);
-    if (avic === null) return [healthCheck('module', 'note', 'Neither kvm_intel nor kvm_amd is loaded', null)];
-    return [parameterCheck('kvm_amd', 'avic', avic)];
-  }
-  return parameters.flatMap((name) => {
-    const value = readParameter(`${root}/kvm_intel/parameters/${name}`);
-    return value === null ? [] : [parameterCheck('kvm_intel', name, value)];
+/** @param module the one that runs guests here */
+export function checkModuleParameters(root = '/sys/module', module = kvmModule(root)): HealthCheck[] {
+  if (module === null) return [healthCheck('module', 'note', 'Neither kvm_intel nor kvm_amd runs guests here', null)];
+  return parameters[module].flatMap((name) => {
+    const value = readParameter(`${root}/${module}/parameters/${name}`);
+    return value === null ? [] : [parameterCheck(module, name, value)];
   });
 }
 

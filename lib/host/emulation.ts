@@ -1,5 +1,5 @@
 /** Whether guests run on the CPU or in an emulator. */
-import { existsSync } from 'node:fs';
+import { kvmModule } from './kvm-module.ts';
 
 /**
  * True if this host's KVM has neither VMX nor SVM below it and runs guests outside 64-bit mode by its instruction
@@ -7,5 +7,5 @@ import { existsSync } from 'node:fs';
  * KVM_EXIT_INTERNAL_ERROR. Nor do its LAPICs keep a vector in service: a handler without EOI stops nothing there.
  */
 export function emulatesGuests(): boolean {
-  return !['kvm_intel', 'kvm_amd'].some((module) => existsSync(`/sys/module/${module}`));
+  return kvmModule() === null;
 }

@@ -7,6 +7,8 @@ export interface LaneQuirks {
   readonly stepsBeforeFirst: string | null;
   /** WebAssembly that V8 compiles anew while it runs may crash node. */
   readonly wasmTierBreaks: boolean;
+  /** Words of a line by which a sound kernel reports what it finds strange about this machine while it boots. */
+  readonly bootReport: string | null;
 }
 
 /** What a machine of the lab knows of itself. */
@@ -32,6 +34,6 @@ export const laneHere: LaneFacts | null = readLane(process.env);
 export function readLane({ KVM_DSM_LANE: name, KVM_DSM_LANE_FACTS: facts }: Environment): LaneFacts | null {
   if (name === undefined) return null;
   if (facts !== undefined) return { name, ...(JSON.parse(facts) as Omit<LaneFacts, 'name'>) };
-  const quirks = { stepsBeforeFirst: null, wasmTierBreaks: false };
+  const quirks = { stepsBeforeFirst: null, wasmTierBreaks: false, bootReport: null };
   return { name, title: `the ${name} lab`, vfioFunction: null, quirks };
 }

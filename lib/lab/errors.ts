@@ -97,6 +97,12 @@ export class LabOopsError extends LabMachineError {
   override readonly exitCode = 1;
 }
 
+/** The machine's kernel reported that it is broken, and went on. */
+export class LabReportError extends LabMachineError {
+  readonly code = 'ERR_LAB_REPORT';
+  override readonly exitCode = 1;
+}
+
 /** The machine gives no sign of life any more. */
 export class LabFrozenError extends LabMachineError {
   readonly code = 'ERR_LAB_FROZEN';

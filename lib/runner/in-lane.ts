@@ -29,6 +29,7 @@ export async function runScriptInLane(
   const work: LaneWork = {
     argv: [PARSED_RUN, JSON.stringify(parsed)],
     files: [{ path: CODE, data: code }, ...readAssets(assets)],
+    watchesLog: true,
   };
   if (tests) {
     work.env = testEnvironment;

@@ -1,4 +1,5 @@
 import { freshSeed, seedOfRun } from '../base/seed.ts';
+import { KernelWatch } from './kernel-watch.ts';
 import type { ParsedRun, ScriptOutcome } from './protocol.ts';
 import type { ScriptReporter } from './report.ts';
 
@@ -11,8 +12,9 @@ export async function repeatRuns(
   const first = options.seed ?? freshSeed();
   let exits = 0;
   let forwarded = 0;
+  using kernel = new KernelWatch((text) => reporter.note(text));
   for (let run = 1; ; run++) {
-    const outcome = await runOnce(seedOfRun(first, run));
+    const outcome = kernel.judge(await runOnce(seedOfRun(first, run)));
     exits += outcome.exits;
     forwarded += outcome.forwarded;
     reporter.ran(outcome, run);

@@ -13,6 +13,8 @@ export interface ScriptReporter {
   start(): void;
   event(event: TraceEvent): void;
   finding(finding: Finding): void;
+  /** A person should know. */
+  note(text: string): void;
   /** Run number `run`, from 1, is over. */
   ran(outcome: ScriptOutcome, run: number): void;
   /** All is over: with the exits of all runs, and what came of the last. */
@@ -44,6 +46,7 @@ function jsonReporter({ options: { repeat, seed }, ownProcess }: ParsedRun): Scr
     finding({ id, message, advice }) {
       line({ type: 'finding', id, message, advice });
     },
+    note: (text) => line({ type: 'note', text }),
     ran({ failure, exits, seed }, run) {
       if (repeat > 1 && !ownProcess) line({ type: 'run', run, of: repeat, seed, ok: !failure, exits });
     },
@@ -80,6 +83,7 @@ function textReporter({ options, ownProcess, commandLine }: ParsedRun): ScriptRe
     finding({ message, advice }) {
       say(`${paint('yellow', 'finding')}: ${message}\n  ${paint('cyan', '->')} ${advice}`);
     },
+    note: (text) => say(`${paint('yellow', 'note')}: ${text}`),
     ran({ failure, exits, seed }, run) {
       if (failure && left > 0) say(`(${left} events before these are left out)`);
       if (failure) for (const words of held) say(words);

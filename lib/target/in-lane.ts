@@ -8,6 +8,8 @@ export interface LaneWork {
   files?: { path: string; data: string | Uint8Array }[];
   env?: Record<string, string>;
   program?: readonly string[];
+  /** The command reads the kernel's log itself. */
+  watchesLog?: boolean;
 }
 
 /** Where the output of the command inside a lab machine goes. */

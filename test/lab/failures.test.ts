@@ -56,6 +56,15 @@ describe('what ends a guest is named', { skip, concurrency: 2, timeout: 300_000 
     assert.match(error.message, /oopsed: BUG: kernel NULL pointer dereference, address: 0+42\n/);
   });
 
+  test('a report of the kernel that goes on, even if the command ends well', async () => {
+    const line = 'WARNING: CPU: 1 PID: 70 at arch/x86/kvm/lapic.c:1 f+0x0/0x1';
+    // As low as a WARN() is.
+    const error = await failure(script('svm', `echo '<4>${line}' >/dev/kmsg`));
+    assert.equal(error.code, 'ERR_LAB_REPORT');
+    assert.equal(error.exitCode, 1);
+    assert.ok(error.message.startsWith(`the lab's kernel reported a WARN(): ${line}\n`), error.message);
+  });
+
   test('a frozen machine', async () => {
     const options = script('svm', 'echo running; cat /lab/never');
     options.cmdline = 'silent-test';

@@ -5,6 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { OutputStream } from '../../base/node-shapes.ts';
+import type { KernelReport } from '../../host/kernel-reports.ts';
 import type { Emulator, Invocation } from '../lanes/lane.ts';
 import { spawnBound } from '../process.ts';
 import type { Report } from '../progress.ts';
@@ -28,6 +29,10 @@ export interface EmulatedMachineOptions {
   /** Called when the command begins, with the line that carries its input. */
   onReady?: ((line: Socket) => void) | undefined;
   report: Report;
+  /** Words of a report while it boots that is no news. */
+  bootReport: string | null;
+  /** The command reads the kernel's log itself. */
+  watchesLog: boolean;
   /** Takes the marks that are not init's. */
   onMark?: ((word: string, rest: string) => void) | undefined;
   limits: Limits;
@@ -46,7 +51,8 @@ export class EmulatedMachine {
   /** The emulator has come as far as its serial lines. */
   #connected = false;
   #failure: LabFailure | undefined;
-  #oops: string | undefined;
+  /** The kernel's first report that counts. */
+  #reported: KernelReport | undefined;
   #exitCode: number | undefined;
   #screen: { close(): void } | undefined;
 
@@ -99,7 +105,8 @@ export class EmulatedMachine {
       return judgeRun({
         how,
         failure: this.#failure,
-        oops: this.#oops,
+        reported: this.#reported,
+        watchesLog: this.#options.watchesLog,
         exitCode: this.#exitCode,
         connected: this.#connected,
         stage: this.#watch.stage,
@@ -126,13 +133,27 @@ export class EmulatedMachine {
   }
 
   #handle(event: ConsoleEvent): void {
-    if (event.type === 'oops') {
-      this.#oops ??= event.text;
-      this.#watch.oopsed();
-    } else if (event.type === 'panic') {
+    if (event.type === 'report') this.#hearReport(event.report);
+    else if (event.type === 'panic') {
       // The rest of the report is still on its way.
       this.#fail(panicked(event.text), 1000);
     } else this.#mark(event.word, event.rest);
+  }
+
+  /**
+   * A kernel that crashed will not bring the command to its end. What else it reports counts from the command's begin
+   * on; before that a person is told, for a kernel may warn of the machine that it finds.
+   */
+  #hearReport(report: KernelReport): void {
+    const early = this.#watch.stage === 'booting' || this.#watch.stage === 'starting';
+    if (early && !report.kind.crash) {
+      const { bootReport } = this.#options;
+      if (bootReport !== null && report.line.includes(bootReport)) return;
+      this.#options.report(`the lab's kernel reported ${report.kind.what} while it booted: ${report.line}`);
+      return;
+    }
+    this.#reported ??= report;
+    if (report.kind.crash) this.#watch.oopsed();
   }
 
   #mark(word: string, rest: string): void {

@@ -1,7 +1,16 @@
 /** What a run was, now that the machine has ended: the command's exit code, or an error with the cause. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LabAbortError, LabBootError, LabEmulatorError, LabOopsError, LabStoppedError } from '../errors.ts';
+import { printable } from '../../base/text.ts';
+import type { KernelReport } from '../../host/kernel-reports.ts';
+import {
+  LabAbortError,
+  LabBootError,
+  LabEmulatorError,
+  LabOopsError,
+  LabReportError,
+  LabStoppedError,
+} from '../errors.ts';
 import type { Emulator } from '../lanes/lane.ts';
 import type { LabFailure } from './failures.ts';
 import type { Stage } from './watch.ts';
@@ -12,8 +21,10 @@ export interface Ended {
   how: string;
   /** Why the lab ended it. */
   failure: LabFailure | undefined;
-  /** The first line of an oops. */
-  oops: string | undefined;
+  /** The kernel's first report that it is broken. */
+  reported: KernelReport | undefined;
+  /** The command reads the kernel's log itself, and has told of a report if it failed. */
+  watchesLog: boolean;
   exitCode: number | undefined;
   /** The emulator came as far as its serial lines. */
   connected: boolean;
@@ -26,12 +37,14 @@ export interface Ended {
 
 /** The exit code of the command inside. Throws the LabError that tells what went wrong. */
 export function judgeRun(ended: Ended): number {
-  const { how, failure, oops, exitCode, connected, stage, emulator, dir, log } = ended;
+  const { how, failure, reported, watchesLog, exitCode, connected, stage, emulator, dir, log } = ended;
   if (failure) throw failure(log);
-  if (oops !== undefined) {
-    throw new LabOopsError(`the lab's kernel oopsed: ${oops}`, log, {
-      advice: 'The log above has the cause; the lab starts afresh with every run.',
-    });
+  const told = watchesLog && exitCode !== undefined && exitCode !== 0;
+  if (reported !== undefined && !told) {
+    const advice = 'The log above has the cause; the lab starts afresh with every run.';
+    const { kind, line } = reported;
+    if (kind.crash) throw new LabOopsError(`the lab's kernel oopsed: ${line}`, log, { advice });
+    throw new LabReportError(`the lab's kernel reported ${kind.what}: ${line}`, log, { advice });
   }
   if (exitCode !== undefined) return exitCode;
   const words = emulatorWords(dir);
@@ -83,7 +96,7 @@ function emulatorWords(dir: string): string {
     })
     .join('\n')
     .split('\n')
-    .map((line) => line.trim())
+    .map((line) => printable(line.trim()))
     .filter((line) => line !== '' && !noise.test(line));
   const causes = said.filter((line) => cause.test(line));
   const told = (causes.length > 0 ? causes : said).slice(-4);

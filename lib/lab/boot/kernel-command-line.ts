@@ -2,7 +2,7 @@
 import { initCpus } from '../disk/init.ts';
 import type { Emulator, Lane } from '../lanes/lane.ts';
 
-const common = ['console=ttyS0,115200', 'quiet', 'panic=-1', 'printk.devkmsg=on', 'no_timer_check'];
+const common = ['console=ttyS0,115200', 'quiet', 'loglevel=5', 'panic=-1', 'printk.devkmsg=on', 'no_timer_check'];
 
 /** The lane's words, and behind them, so that it wins, what the user adds. */
 export function kernelCommandLine(lane: Lane, emulator: Emulator, extra: string | undefined, verbose: boolean): string {

@@ -52,6 +52,8 @@ export interface LabRunOptions extends LabOptions {
   files?: readonly { path: string; data: Uint8Array | string }[];
   /** What the command allows itself; the lab waits somewhat longer. */
   timeoutSeconds?: number;
+  /** The command reads the kernel's log itself: if it fails, a report of the kernel's is no news. Default false. */
+  watchesLog?: boolean;
   /** Runs this instead of the `kvm-dsm` command. */
   program?: readonly string[];
 }
@@ -64,6 +66,7 @@ export function runInLab(options: LabRunOptions): Promise<{ exitCode: number }> 
     env: options.env ?? {},
     files: options.files ?? [],
     input: 'none',
+    watchesLog: options.watchesLog ?? false,
   };
   return boot(options, command, options.timeoutSeconds ?? defaultTimeoutSeconds);
 }
@@ -77,11 +80,12 @@ export function labShell(options: LabOptions & { stdin: InputStream }): Promise<
     env: { TERM: process.env.TERM ?? 'vt100', PS1: `${options.lane}# ` },
     files: [],
     input: terminal ? { rows: process.stdout.rows || 24, columns: process.stdout.columns || 80 } : 'pipe',
+    watchesLog: false,
   };
   return boot(options, command, undefined, (line) => connectInput(stdin, line, terminal));
 }
 
-type Inside = Omit<InsideCommand, 'links'>;
+type Inside = Omit<InsideCommand, 'links'> & { watchesLog: boolean };
 
 /** Sends what comes in; the end of a pipe or file becomes the ^D that ends it inside. */
 function connectInput(stdin: InputStream, line: Socket, terminal: boolean): void {
@@ -132,6 +136,8 @@ async function boot(
         stderr: options.stderr,
         onReady,
         report,
+        bootReport: lane.quirks.bootReport,
+        watchesLog: input.watchesLog,
         onMark: options.onMark,
         limits: { ...defaultLimits, ...options.limits },
         timeoutSeconds,

@@ -41,8 +41,9 @@ busybox mount -t sysfs sys /sys
 mark boot "$(busybox uname -r)"
 # A kernel may have none of them.
 [ -z "$${initCpus}" ] || busybox taskset -p "$${initCpus}" $$ >/dev/null 2>&1
-# Below this level a message of the kernel's is not sent to the console; the marks above are, and a crash is.
-echo 4 >/proc/sys/kernel/printk
+# Below this level a message of the kernel's is not sent to the console; the marks above are, and every report of a
+# broken kernel is: a WARN() is no more than a warning.
+echo 5 >/proc/sys/kernel/printk
 busybox mount -t debugfs debug /sys/kernel/debug 2>/dev/null
 busybox mount -t tmpfs tmp /tmp 2>/dev/null
 busybox mkdir -p /dev/shm /dev/pts

@@ -48,6 +48,7 @@ export const svmQemu = {
      * another CPU may follow a jump of which half is old: with one store instead, in a private build, it was 1 of 117.
      */
     wasmTierBreaks: true,
+    bootReport: null,
   },
   kernelWords: () => [],
   layOut,

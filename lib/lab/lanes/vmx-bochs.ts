@@ -47,6 +47,8 @@ export const vmxBochs = {
   quirks: {
     stepsBeforeFirst: 'Bochs reports a single step before the first instruction, not after it',
     wasmTierBreaks: false,
+    /** Its CPUID tells of more cores than of logical processors. */
+    bootReport: 'topology_common.c:57 parse_legacy',
   },
   // Without nomwait, an idle CPU of two sometimes never woke.
   kernelWords: () => ['idle=nomwait', `tsc_early_khz=${ips / 1000}`],

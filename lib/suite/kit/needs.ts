@@ -21,6 +21,8 @@ export interface Need {
   missing(world: TestedHost): string | null;
 }
 
+const NO_MODULE = 'neither kvm_intel nor kvm_amd runs guests here';
+
 function need(name: string, missing: Need['missing']): Need {
   return { name, missing };
 }
@@ -76,9 +78,7 @@ export const x2apic = need('x2APIC for guests', ({ facts }) =>
 );
 
 /** Guests run by VMX or SVM, and not by a software backend. */
-export const hardwareVirtualization = need('VMX or SVM', ({ facts }) =>
-  facts.module ? null : 'neither kvm_intel nor kvm_amd runs guests here',
-);
+export const hardwareVirtualization = need('VMX or SVM', ({ facts }) => (facts.module ? null : NO_MODULE));
 
 export const vmx = need('KVM-Intel', ({ facts }) =>
   facts.module === 'kvm_intel' ? null : 'kvm_intel does not run guests here',
@@ -88,9 +88,12 @@ export const svm = need('KVM-AMD', ({ facts }) =>
   facts.module === 'kvm_amd' ? null : 'kvm_amd does not run guests here',
 );
 
-/** A module parameter that is on. */
+/** A module parameter that is on. One of a module that runs no guests here has a value as well, which means nothing. */
 export function parameterOn(name: `${'kvm' | 'kvm_intel' | 'kvm_amd'}.${string}`): Need {
   return need(`${name}=Y`, ({ facts }) => {
+    const [module] = name.split('.');
+    if (module !== 'kvm' && module !== facts.module)
+      return facts.module ? `${module} does not run guests here` : NO_MODULE;
     const value = facts.parameters[name];
     if (value === undefined) return `there is no module parameter ${name}`;
     return value === 'Y' || Number(value) > 0 ? null : `${name} is ${value}`;

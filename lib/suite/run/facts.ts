@@ -2,8 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { release, version } from 'node:os';
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
-import { type HostCpu, readHostCpu } from '../../host/cpu.ts';
+import { readHostCpu } from '../../host/cpu.ts';
 import { readKernelConfig } from '../../host/kernel-config.ts';
+import { type KvmModule, kvmModule } from '../../host/kvm-module.ts';
 import { laneHere } from '../../host/lane.ts';
 import type { Kvm } from '../../kvm/kvm.ts';
 import { probeIcrWrite } from '../../probe/icr-write.ts';
@@ -26,7 +27,7 @@ export interface Facts {
   /** By `module.parameter`: kvm, kvm_intel, kvm_amd. */
   parameters: Record<string, string>;
   /** What runs guests here. */
-  module: 'kvm_intel' | 'kvm_amd' | null;
+  module: KvmModule | null;
   device: string;
   profile: string;
   /** A guest's ICR2 write came out as exit 45. */
@@ -45,9 +46,6 @@ export function gatherFacts(kvm: Kvm, profile: DsmProfile): Facts {
   const config = readKernelConfig();
   const cpu = readHostCpu();
   const parameters = Object.fromEntries(['kvm', 'kvm_intel', 'kvm_amd'].flatMap(parametersOf));
-  // Both modules may be built in: the CPU decides.
-  const runs = (module: string, virtualization: HostCpu['virtualization']) =>
-    cpu.virtualization === virtualization && Object.keys(parameters).some((key) => key.startsWith(`${module}.`));
   return {
     on: laneHere?.name ?? 'host',
     kernel: release(),
@@ -56,7 +54,7 @@ export function gatherFacts(kvm: Kvm, profile: DsmProfile): Facts {
     cpu: `${cpu.vendor || 'unknown'}, ${cpu.model || 'unknown'}`,
     cpus: cpu.online,
     parameters,
-    module: runs('kvm_intel', 'VMX') ? 'kvm_intel' : runs('kvm_amd', 'SVM') ? 'kvm_amd' : null,
+    module: kvmModule(),
     device: kvm.device,
     profile: profile.name,
     forwards: probeIcrWrite(kvm, { profile }).outcome === 'forwarded',

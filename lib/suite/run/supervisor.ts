@@ -1,9 +1,9 @@
 /** Runs checks on this machine in worker processes, and ends those that hang. */
 import { milliseconds } from '../../base/duration.ts';
+import { KernelLog } from '../../host/kernel-log.ts';
 import { type Check, DEFAULT_CHECK_DEADLINE } from '../check.ts';
 import { SuiteWorkerError } from '../errors.ts';
 import type { Facts } from './facts.ts';
-import { KernelLog } from './kernel-log.ts';
 import { checkOf } from './plan.ts';
 import type { Item, Outcome, Sink, WorkerEvent } from './protocol.ts';
 import { type WorkerCommand, WorkerProcess } from './worker-process.ts';
@@ -95,7 +95,7 @@ class Supervisor {
   /** Returns false if the worker is to end. */
   #outcome(item: Item, outcome: Outcome, ms: number, exits: number): boolean {
     this.#left = this.#left.filter(({ n }) => n !== item.n);
-    const crash = this.#log?.crash() ?? null;
+    const crash = this.#log?.report()?.lines ?? null;
     if (!this.#sink.outcome(item, crash ? oopsed(crash, outcome) : outcome, ms, exits)) this.#end = 'stopped';
     if (crash && this.#options.endWhenBroken) this.#end ??= 'broken';
     else if (crash) this.#sink.note('the kernel is not sound any more: what follows may come from that; boot it again');

@@ -11,23 +11,44 @@ describe('the console', () => {
     assert.equal(readLine('[    1.2] @kvm-dsmexit 7'), undefined);
   });
 
-  test('panics and oopses are found, warnings are neither', () => {
+  test('panics and reports are found behind the time, and in no other place', () => {
     assert.deepEqual(readLine('[    2.0] Kernel panic - not syncing: Fatal exception\r'), {
       type: 'panic',
       text: 'Fatal exception',
     });
-    for (const text of [
-      'BUG: kernel NULL pointer dereference, address: 0000000000000008',
-      'BUG: unable to handle page fault for address: ffffc90000000000',
-      'Oops: Oops: 0002 [#1] SMP NOPTI',
-      'kernel BUG at arch/x86/kvm/x86.c:123!',
-      'general protection fault, probably for non-canonical address 0xdead: 0000 [#1] SMP',
-      'watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [node:80]',
-    ]) {
-      assert.deepEqual(readLine(`[    2.0] ${text}`), { type: 'oops', text });
+    for (const [id, line] of [
+      ['page-fault', 'BUG: kernel NULL pointer dereference, address: 0000000000000008'],
+      ['warning', 'WARNING: CPU: 0 PID: 1 at kernel/x.c:1 f+0x0/0x10'],
+      ['ubsan', 'UBSAN: shift-out-of-bounds in lib/x.c:1:2'],
+    ] as const) {
+      const event = readLine(`[    2.000000] ${line}\r`);
+      assert.ok(event?.type === 'report');
+      assert.equal(event.report.kind.id, id);
+      assert.equal(event.report.line, line);
     }
-    assert.equal(readLine('[    2.0] WARNING: CPU: 0 PID: 1 at kernel/x.c:1 f+0x0/0x10'), undefined);
-    assert.equal(readLine('[    2.0] [Firmware Bug]: TSC_DEADLINE disabled'), undefined);
+    assert.equal(readLine('[    2.000000] [Firmware Bug]: TSC_DEADLINE disabled'), undefined);
+    assert.equal(readLine('[    2.000000] a driver says WARNING: CPU: 0'), undefined);
+  });
+
+  test('a line of 64 MiB without an end costs time by its length, and no more memory than a line may have', () => {
+    const reader = new ConsoleReader();
+    const chunk = Buffer.alloc(4096, 'x');
+    const before = process.memoryUsage().heapUsed;
+    for (let sent = 0; sent < 64 << 20; sent += chunk.length) assert.deepEqual(reader.feed(chunk), []);
+    assert.ok(process.memoryUsage().heapUsed - before < 32 << 20);
+    assert.deepEqual(reader.feed(Buffer.from('end\n[ 1.000000] @kvm-dsm boot x\n')), [
+      { type: 'mark', word: 'boot', rest: 'x' },
+    ]);
+    const [line = ''] = reader.tail();
+    assert.match(line, /^x{65536} \(a line cut here\)$/);
+  });
+
+  test('what is no UTF-8, and what a terminal would obey, is shown and not passed on', () => {
+    const reader = new ConsoleReader();
+    const bytes = [0xff, 0x61, 0xc3, 0x0a, 0xe2, 0x82, 0xac, 0xc2, 0x9b, 0x33, 0x31, 0x6d, 0x0a];
+    for (const byte of bytes) reader.feed(Buffer.of(byte));
+    reader.feed(Buffer.from('\x1b]0;title\x07 \x1b[2Jgone\x00\n'));
+    assert.deepEqual(reader.tail(), ['\ufffda\ufffd', '€\\x9b31m', '0;title\\x07 gone']);
   });
 
   test('lines may come in any pieces; marks stay out of the log, a torn character does not', () => {

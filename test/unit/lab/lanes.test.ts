@@ -34,7 +34,10 @@ describe('the lanes', () => {
       });
     assert.equal(readLane({}), null);
     const { title, quirks } = readLane({ KVM_DSM_LANE: 'new' })!;
-    assert.deepEqual([title, quirks], ['the new lab', { stepsBeforeFirst: null, wasmTierBreaks: false }]);
+    assert.deepEqual(
+      [title, quirks],
+      ['the new lab', { stepsBeforeFirst: null, wasmTierBreaks: false, bootReport: null }],
+    );
   });
 
   test('a lane that there is not is refused before anything is built', async () => {
@@ -45,7 +48,7 @@ describe('the lanes', () => {
   test("the kernel's command line: the lab's words, the lane's, and the user's last", () => {
     const line = (lane: (typeof lanes)[number], verbose: boolean) =>
       kernelCommandLine(lane, { path: '', kind: lane.emulator.kind, version: '' }, 'panic=7', verbose);
-    const lab = 'console=ttyS0,115200 quiet panic=-1 printk.devkmsg=on no_timer_check';
+    const lab = 'console=ttyS0,115200 quiet loglevel=5 panic=-1 printk.devkmsg=on no_timer_check';
     assert.equal(line(laneNamed('vmx'), false), `${lab} idle=nomwait tsc_early_khz=200000 panic=7`);
     assert.equal(line(laneNamed('svm'), false), `${lab} lab_cpus=6 panic=7`);
     assert.equal(line(laneNamed('svm'), true), `${lab.replace('quiet', 'ignore_loglevel')} lab_cpus=6 panic=7`);

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { type Check, checksById, subject } from '../../../lib/suite/check.ts';
 import { CheckError, SuiteWorkerError } from '../../../lib/suite/errors.ts';
 import { exitCodeOf, judge, totalsOf } from '../../../lib/suite/run/judge.ts';
-import { KernelLog } from '../../../lib/suite/run/kernel-log.ts';
 import { planOf, select } from '../../../lib/suite/run/plan.ts';
 import { superviseWorkers } from '../../../lib/suite/run/supervisor.ts';
 import { subjects } from '../../../lib/suite/subjects/index.ts';
@@ -82,37 +79,6 @@ test('exit codes: 0 pass, 1 fail, 4 everything skipped', () => {
   assert.deepEqual([codeOf('pass', 'skip'), codeOf('xfail'), codeOf('xpass')], [0, 0, 0]);
   assert.deepEqual([codeOf('pass', 'fail'), codeOf('skip', 'fail')], [1, 1]);
   assert.equal(codeOf('skip', 'skip'), 4);
-});
-
-test('the kernel log from now on: what says that the kernel is broken, and nothing else', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-log-'));
-  const path = join(directory, 'kmsg');
-  const say = (text: string) => appendFileSync(path, `4,1,1,-;${text}\n`);
-  try {
-    writeFileSync(path, '4,0,0,-;BUG: an old one\n');
-    const log = KernelLog.open(path);
-    assert.ok(typeof log !== 'string');
-    assert.equal(log.crash(), null, 'what was there before');
-    for (const harmless of ['kvm: vcpu0 ignored rdmsr', 'DEBUG: fine', 'WARNING: CPU: 0 at fs/ext4/inode.c:1']) {
-      say(harmless);
-      assert.equal(log.crash(), null, harmless);
-    }
-    for (const crash of [
-      'BUG: kernel NULL pointer dereference, address: 0000000000000000',
-      'Oops: 0000 [#1] SMP',
-      'kernel BUG at arch/x86/kvm/x86.c:1!',
-      'watchdog: BUG: soft lockup - CPU#0 stuck for 22s!',
-      'WARNING: CPU: 0 PID: 1 at arch/x86/kvm/lapic.c:2550 kvm_apic_send_ipi+0x1/0x2',
-    ]) {
-      say(crash);
-      assert.deepEqual(log.crash(), [crash]);
-      assert.equal(log.crash(), null, 'once');
-    }
-    log.close();
-    assert.match(String(KernelLog.open(join(directory, 'none'))), /not watched: ENOENT/);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
 });
 
 test('a worker that does not come up ends the run', async () => {
