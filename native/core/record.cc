@@ -3,18 +3,59 @@
 
 #include <cstring>
 
-bool Recordable(const kvm_run* run, size_t run_size, const RecordPlan& plan) {
-  if (run->exit_reason >= plan.reasons.size() || !plan.reasons[run->exit_reason]) return false;
-  switch (run->exit_reason) {
-    case KVM_EXIT_IO: {
-      size_t bytes = static_cast<size_t>(run->io.size) * run->io.count;
-      return run->io.direction == KVM_EXIT_IO_OUT && bytes <= plan.io_bytes && run->io.data_offset <= run_size &&
-             bytes <= run_size - run->io.data_offset;
-    }
+namespace {
+
+// Not memcpy, which may read its source again where the copy is used.
+template <typename T>
+T ReadOnce(const T& shared) {
+  return __atomic_load_n(&shared, __ATOMIC_RELAXED);
+}
+
+// struct kvm_run up to its union: the fields of the payload, as they lie in the copy.
+struct Io {
+  uint8_t direction;
+  uint8_t size;
+  uint16_t port;
+  uint32_t count;
+  uint64_t data_offset;
+};
+static_assert(sizeof(Io) == sizeof(kvm_run::io), "the layout of kvm_run.io");
+
+constexpr size_t kUnion = offsetof(kvm_run, io);
+constexpr size_t kIsWrite = offsetof(kvm_run, mmio.is_write) - kUnion;
+static_assert(kUnion % 8 == 0 && offsetof(kvm_run, kvm_valid_regs) - kUnion == kRunUnionBytes, "the union of kvm_run");
+
+bool TakeIo(TakenExit& exit, size_t run_size, const RecordPlan& plan) {
+  Io io;
+  memcpy(&io, exit.bytes, sizeof io);
+  if (io.direction != KVM_EXIT_IO_OUT || (io.size != 1 && io.size != 2 && io.size != 4)) return false;
+  uint64_t bytes = uint64_t{io.size} * io.count;
+  if (bytes > plan.io_bytes || io.data_offset > run_size || bytes > run_size - io.data_offset) return false;
+  exit.data_offset = io.data_offset;
+  exit.io_bytes = static_cast<uint16_t>(bytes);
+  return true;
+}
+
+}  // namespace
+
+bool Take(const kvm_run* run, size_t run_size, const RecordPlan& plan, TakenExit& exit) {
+  exit.reason = ReadOnce(run->exit_reason);
+  if (exit.reason >= plan.reasons.size() || !plan.reasons[exit.reason]) return false;
+  const auto* words = reinterpret_cast<const uint64_t*>(reinterpret_cast<const uint8_t*>(run) + kUnion);
+  for (size_t at = 0; at < kRunUnionBytes; at += sizeof(uint64_t)) {
+    uint64_t word = ReadOnce(words[at / sizeof(uint64_t)]);
+    memcpy(exit.bytes + at, &word, sizeof word);
+  }
+  if (plan.rip) exit.rip = ReadOnce(run->s.regs.regs.rip);
+  uint32_t hyperv_type;
+  memcpy(&hyperv_type, exit.bytes, sizeof hyperv_type);
+  switch (exit.reason) {
+    case KVM_EXIT_IO:
+      return TakeIo(exit, run_size, plan);
     case KVM_EXIT_MMIO:
-      return run->mmio.is_write;
+      return exit.bytes[kIsWrite] != 0;
     case KVM_EXIT_HYPERV:
-      return run->hyperv.type == KVM_EXIT_HYPERV_SYNIC;
+      return hyperv_type == KVM_EXIT_HYPERV_SYNIC;
     case KVM_EXIT_X86_RDMSR:
       return false;
     default:
@@ -22,21 +63,13 @@ bool Recordable(const kvm_run* run, size_t run_size, const RecordPlan& plan) {
   }
 }
 
-bool Record(const kvm_run* run, const RecordPlan& plan, uint64_t seq, uint64_t ns) {
+bool Record(const kvm_run* run, const TakenExit& exit, const RecordPlan& plan, uint64_t seq, uint64_t ns) {
   uint8_t* slot = plan.ring->Reserve();
   if (!slot) return false;
-  RecordHeader header = {seq, ns, 0, run->exit_reason, 0, 0};
-  if (plan.rip) {
-    header.rip = run->s.regs.regs.rip;
-    header.flags |= kRecordRip;
-  }
-  const uint8_t* page = reinterpret_cast<const uint8_t*>(run);
-  if (run->exit_reason == KVM_EXIT_IO) {
-    header.io_bytes = static_cast<uint16_t>(run->io.size * run->io.count);
-    memcpy(slot + sizeof header + plan.union_bytes, page + run->io.data_offset, header.io_bytes);
-  }
+  RecordHeader header = {seq, ns, exit.rip, exit.reason, plan.rip ? kRecordRip : uint16_t{0}, exit.io_bytes};
   memcpy(slot, &header, sizeof header);
-  memcpy(slot + sizeof header, page + offsetof(kvm_run, io), plan.union_bytes);
+  memcpy(slot + sizeof header, exit.bytes, plan.union_bytes);
+  memcpy(slot + sizeof header + plan.union_bytes, reinterpret_cast<const uint8_t*>(run) + exit.data_offset, exit.io_bytes);
   plan.ring->Publish();
   return true;
 }

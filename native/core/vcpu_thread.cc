@@ -155,8 +155,9 @@ void VcpuThread::Loop() {
       uint64_t seq = counters_.exits.load(kRelaxed);
       uint64_t ns = MonotonicNs();
       Count(counters_.exits);
-      if (records && Recordable(setup_.run, setup_.run_size, setup_.plan)) {
-        if (!Record(seq, ns) && !RecordLater(seq, ns)) return;
+      TakenExit exit;
+      if (records && Take(setup_.run, setup_.run_size, setup_.plan, exit)) {
+        if (!Record(exit, seq, ns) && !RecordLater(exit, seq, ns)) return;
       } else {
         Hold(seq, ns);
         if (!Park(Phase::kExit)) return;
@@ -166,12 +167,12 @@ void VcpuThread::Loop() {
 }
 
 // The ring is full: waits until there is room. False if the vCPU is stopped before.
-bool VcpuThread::RecordLater(uint64_t seq, uint64_t ns) {
+bool VcpuThread::RecordLater(const TakenExit& exit, uint64_t seq, uint64_t ns) {
   Hold(seq, ns);
   do {
     Count(counters_.ring_stops);
     if (!Park(Phase::kRingFull)) return false;
-  } while (!Record(seq, ns));
+  } while (!Record(exit, seq, ns));
   std::lock_guard<std::mutex> lock(mutex_);
   held_ = false;
   return true;
@@ -216,9 +217,9 @@ bool VcpuThread::Park(Phase phase, int error) {
   return !stopping_;
 }
 
-bool VcpuThread::Record(uint64_t seq, uint64_t ns) {
+bool VcpuThread::Record(const TakenExit& exit, uint64_t seq, uint64_t ns) {
   const RecordPlan& plan = setup_.plan;
-  if (!::Record(setup_.run, plan, seq, ns)) return false;
+  if (!::Record(setup_.run, exit, plan, seq, ns)) return false;
   Count(counters_.recorded);
   if (plan.ring->Waiting() == plan.watermark) setup_.notify(shared_from_this());
   return true;

@@ -89,8 +89,8 @@ class VcpuThread : public std::enable_shared_from_this<VcpuThread> {
   void Loop();
   bool Attend();
   bool Park(Phase phase, int error = 0);
-  bool Record(uint64_t seq, uint64_t ns);
-  bool RecordLater(uint64_t seq, uint64_t ns);
+  bool Record(const TakenExit& exit, uint64_t seq, uint64_t ns);
+  bool RecordLater(const TakenExit& exit, uint64_t seq, uint64_t ns);
   void Hold(uint64_t seq, uint64_t ns);
   uint64_t Ask(bool pause);
   void SetImmediateExit(uint8_t value);

@@ -3,6 +3,7 @@
 //
 //   harness ring            one producer, one consumer
 //   harness fake            threads whose KVM_RUN is an imitation, which waits and is interrupted as the kernel's is
+//   harness writes          a thread that records while others write what KVM has said of the exit
 //   harness kvm <device>    threads on a real KVM
 //
 // Ends with 0 and "ok", or with 1 and what is wrong.
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -228,6 +230,60 @@ class FakeSubject : public Subject {
   uint32_t value_ = 0;
 };
 
+// JavaScript has the page of kvm_run as well, and may write it while the thread reads: whatever lies there, no byte beyond
+// the page is read and none beyond the record is written.
+void TestWrites() {
+  constexpr uint64_t kRecords = 200000;
+  std::vector<uint64_t> page(2 * 4096 / sizeof(uint64_t));
+  auto* run = reinterpret_cast<kvm_run*>(page.data());
+  std::vector<uint8_t> memory(kCapacity * kRecordSize);
+  RecordRing ring(memory.data(), kCapacity, kRecordSize);
+  VcpuThread::Setup setup;
+  setup.run = run;
+  setup.run_size = page.size() * sizeof(uint64_t);
+  setup.enter = [] { return 0; };
+  setup.notify = [](std::shared_ptr<VcpuThread>) {};
+  setup.plan.reasons.set(KVM_EXIT_IO);
+  setup.plan.ring = &ring;
+  setup.plan.union_bytes = kUnionBytes;
+  setup.plan.io_bytes = kIoBytes;
+  setup.plan.watermark = kCapacity / 2;
+  run->exit_reason = KVM_EXIT_IO;
+
+  std::atomic<bool> done{false};
+  std::thread writer([run, &done] {
+    const uint8_t sizes[] = {1, 2, 4, 8, 255};
+    const uint32_t counts[] = {1, 2, 8, 4096, 0x40000000, 0xffffffff};
+    const uint64_t offsets[] = {4096, 8184, 8188, 8192, 1 << 20, ~uint64_t{0} - 3};
+    auto* words = reinterpret_cast<uint64_t*>(&run->io);
+    for (size_t i = 0; !done; i++) {
+      uint64_t word = KVM_EXIT_IO_OUT | uint64_t{sizes[i % 5]} << 8 | uint64_t{counts[i % 6]} << 32;
+      __atomic_store_n(&words[0], word, __ATOMIC_RELAXED);
+      __atomic_store_n(&words[1], offsets[i % 7 % 6], __ATOMIC_RELAXED);
+    }
+  });
+  auto thread = VcpuThread::Start(std::move(setup));
+  Deadline deadline;
+  uint64_t records = 0;
+  while (records < kRecords) {
+    deadline.Check("nothing is recorded");
+    size_t ready = ring.Ready();
+    for (size_t i = 0; i < ready; i++) {
+      RecordHeader header;
+      memcpy(&header, memory.data() + (ring.Start() + i) * kRecordSize, sizeof header);
+      if (header.io_bytes > kIoBytes) Fail("io_bytes", header.io_bytes, kIoBytes);
+    }
+    records += ready;
+    ring.Consume(ready);
+    // What cannot be recorded stops the vCPU.
+    thread->Resume();
+  }
+  thread->Stop();
+  if (!thread->Join(kDeadlineSeconds)) Fail("Join");
+  done = true;
+  writer.join();
+}
+
 int Ask(int fd, unsigned long request, unsigned long argument, const char* name) {
   int result = ioctl(fd, request, argument);
   if (result < 0) Fail(name, static_cast<uint64_t>(errno), 0);
@@ -311,6 +367,8 @@ int main(int argc, char** argv) {
   std::vector<std::unique_ptr<Subject>> subjects;
   if (strcmp(what, "ring") == 0) {
     TestRing();
+  } else if (strcmp(what, "writes") == 0) {
+    TestWrites();
   } else if (strcmp(what, "fake") == 0) {
     for (unsigned i = 0; i < 4; i++) subjects.push_back(std::make_unique<FakeSubject>(kSeed + i));
     Exercise(subjects, 40, 1000);
@@ -320,7 +378,7 @@ int main(int argc, char** argv) {
     Exercise(subjects, 20, 500);
     subjects.clear();
   } else {
-    fprintf(stderr, "usage: harness ring | fake | kvm <device>\n");
+    fprintf(stderr, "usage: harness ring | writes | fake | kvm <device>\n");
     return 2;
   }
   puts("ok");

@@ -33,6 +33,7 @@ export function testHarness(sanitizer: string, library: string): void {
 
   for (const [what, args, skip] of [
     ['the ring, between two threads', ['ring'], missing],
+    ['a thread that records while others write kvm_run', ['writes'], missing],
     ['threads with an imitation of KVM_RUN', ['fake'], missing],
     ['threads on the real KVM', ['kvm', KVM_DEVICE], missing || noKvm],
   ] as const) {
