@@ -4,9 +4,9 @@ import { describe, test } from 'node:test';
 import type { HealthCheck } from '../../lib/doctor/index.ts';
 import { kvmDsm } from '../support/command.ts';
 import { noKvm } from '../support/host.ts';
-import { runTestsInside } from '../support/host-tests-inside.ts';
 import { labMissing } from '../support/lab.ts';
 import type { SuiteDocument } from '../support/suite.ts';
+import { runTestsInside } from '../support/tests-inside.ts';
 
 const skip = labMissing();
 const lanes = ['svm', 'vmx'] as const;
@@ -14,7 +14,7 @@ const lanes = ['svm', 'vmx'] as const;
 describe('injection', { skip, timeout: 900_000 }, () => {
   for (const lane of lanes)
     test(`${lane}: the methods do what they say, and refuse what they do not do`, async () => {
-      const run = await runTestsInside(lane, ['host/injection.test.ts'], 1);
+      const run = await runTestsInside(lane, ['host/injection.test.ts'], { counts: 1 });
       assert.deepEqual(
         run.tests.filter(({ error }) => error !== null).map(({ name, error }) => `${name}: ${error}`),
         [],

@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runTestsInside } from '../support/host-tests-inside.ts';
 import { labMissing } from '../support/lab.ts';
+import { runTestsInside } from '../support/tests-inside.ts';
 
 const asked = process.env.KVM_DSM_TEST_COUNTS;
 
@@ -16,12 +16,10 @@ for (const [lane, part] of [
   const skip =
     part === undefined ? 'KVM_DSM_TEST_COUNTS is not given, and host-tests.test.ts does a part of them' : labMissing();
   test(`${lane}: SynIC round trips, ${part ?? 'none'} of the count`, { skip, timeout: 3_600_000 }, async (t) => {
-    const { tests, exitCode, stdout, stderr } = await runTestsInside(
-      lane,
-      ['host/synic-rounds.test.ts'],
-      Number(part),
-      3500,
-    );
+    const { tests, exitCode, stdout, stderr } = await runTestsInside(lane, ['host/synic-rounds.test.ts'], {
+      counts: Number(part),
+      timeoutSeconds: 3500,
+    });
     for (const { name, ms } of tests) t.diagnostic(`count: ${name}, ${Math.round(ms / 1000)} s`);
     assert.deepEqual(
       tests.map(({ skip, error }) => [skip, error]),

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { loaderArgs } from './library.ts';
 
 /** How a process of its own came to its end. */
 export interface Ended {
@@ -9,10 +10,10 @@ export interface Ended {
   stderr: string;
 }
 
-/** Runs a TypeScript file in a process of its own, which is killed when `deadline` milliseconds are over. */
+/** Runs a program of the tests in a process of its own, which is killed when `deadline` milliseconds are over. */
 export function runChild(file: string, args: readonly string[], deadline: number): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [...loaderArgs, file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     const out = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const)
       child[stream].setEncoding('utf8').on('data', (text: string) => {

@@ -13,3 +13,7 @@ export const loaderArgs: readonly string[] = inside ? [] : ['--import', 'tsx'];
 export const workerLoader = inside
   ? 'Promise.resolve()'
   : `import(${JSON.stringify(import.meta.resolve('tsx/esm/api'))}).then(({ register }) => register())`;
+
+/** The program `name` beside a test, as a path that node can run with `loaderArgs`. */
+export const programBeside = (url: string, name: string): string =>
+  fileURLToPath(new URL(inside ? name.replace(/\.ts$/, '.mjs') : name, url));

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
+import { workerLoader } from './library.ts';
 
-/** A worker that runs a TypeScript module; it does not inherit the parent's loader. */
+/** A worker that runs a module of the tests; it does not inherit the parent's loader. */
 export function tsWorker(url: string, workerData: unknown): Worker {
-  const load = `import('tsx/esm/api').then(({ register }) => (register(), import(${JSON.stringify(url)})))`;
-  return new Worker(load, { eval: true, workerData });
+  return new Worker(`${workerLoader}.then(() => import(${JSON.stringify(url)}))`, { eval: true, workerData });
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { runChild } from '../support/child.ts';
 import { noKvm } from '../support/host.ts';
+import { programBeside } from '../support/library.ts';
 
-const child = fileURLToPath(new URL('matrix-child.ts', import.meta.url));
+const child = programBeside(import.meta.url, 'matrix-child.ts');
 /** A case takes about a second; what takes this long hangs. */
 const DEADLINE = 30_000;
 

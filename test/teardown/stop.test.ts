@@ -7,7 +7,7 @@ import { spin, type VcpuStopError } from '../../lib/index.ts';
 import { countOut, type Guest, makeGuest } from '../support/guest.ts';
 import { hold, noHold } from '../support/hold-thread.ts';
 import { errorOf, noKvm } from '../support/host.ts';
-import { threadsNamed, vcpuMappings } from '../support/left-behind.ts';
+import { threadsNamed, vcpuMappings, waitUntilParked } from '../support/left-behind.ts';
 
 const options = { skip: noKvm || noHold, timeout: 60_000 };
 
@@ -81,4 +81,23 @@ test('stop() of a thread that has ended in time, in a process that looks late', 
   const asked = performance.now();
   while (threadsNamed('vcpu 0').length > 0 || performance.now() < asked + 2);
   await stopped;
+});
+
+/** Offset of kvm_valid_regs in struct kvm_run. Source: include/uapi/linux/kvm.h. */
+const VALID_REGS = 288;
+
+test('a KVM_RUN that failed before stop(), in a process that looks late, is told as such', {
+  skip: noKvm,
+}, async () => {
+  using guest = makeGuest();
+  const vcpu = guest.program(0, spin);
+  const run = vcpu.start();
+  await run.pause();
+  // A bit that KVM does not know, among those that every version looks at: the next KVM_RUN fails with EINVAL.
+  vcpu.kvmRun.setBigUint64(VALID_REGS, 1n << 31n, true);
+  run.resume();
+  waitUntilParked(vcpuThread());
+  const ended = assert.rejects(run.ended(), { name: 'IoctlError', ioctl: 'KVM_RUN', errnoName: 'EINVAL' });
+  await run.stop().catch(() => {});
+  await ended;
 });

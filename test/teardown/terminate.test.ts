@@ -1,14 +1,15 @@
 /** Workers that are terminated while they call the addon, or are called by it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { runChild } from '../support/child.ts';
+import { scaled } from '../support/counts.ts';
 import { noKvm } from '../support/host.ts';
+import { programBeside } from '../support/library.ts';
 
-const child = fileURLToPath(new URL('terminate-child.ts', import.meta.url));
-/** A case takes some ten seconds, three times that with sanitizers; what takes this long hangs. */
+const child = programBeside(import.meta.url, 'terminate-child.ts');
+/** A case takes some ten seconds, three times that with sanitizers or in the lab; what takes this long hangs. */
 const DEADLINE = 300_000;
-const ROUNDS = 12;
+const ROUNDS = scaled(12, 2);
 
 for (const work of ['records', 'exits', 'news', 'runs', 'refusals', 'guests', 'eventfds']) {
   test(`${ROUNDS} times two workers are terminated in the midst of ${work}`, { skip: noKvm }, async () => {

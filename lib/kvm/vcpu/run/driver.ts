@@ -99,10 +99,12 @@ export class RunDriver {
     }
     const thread = threadStates[phase]!;
     this.#controls.settle(thread, acked);
+    const error =
+      errno === 0 ? null : new IoctlError('KVM_RUN', errno, { what: `vCPU ${this.#vcpu.vcpuId} cannot go on` });
+    // It failed and was stopped before anybody had heard of the failure.
+    if (error && thread === 'ended') this.happened({ is: 'fail', error });
     this.happened({ is: 'news', thread, held, seq });
-    if (thread !== 'failed') return;
-    const error = new IoctlError('KVM_RUN', errno, { what: `vCPU ${this.#vcpu.vcpuId} cannot go on` });
-    this.happened({ is: 'fail', error });
+    if (error && thread === 'failed') this.happened({ is: 'fail', error });
   }
 
   /** Takes the state on, and does what that asks for. */

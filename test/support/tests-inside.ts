@@ -1,0 +1,203 @@
+/** Tests that need a KVM, run inside the lab. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build, type Plugin } from 'esbuild';
+import { type LaneName, packageInside, runInLab } from '../../lib/lab/index.ts';
+import { Sink } from '../lab/boot.ts';
+import { root } from './command.ts';
+
+/** How one test ended inside. */
+export interface InnerTest {
+  /** Its path below test/. */
+  file: string;
+  name: string;
+  ms: number;
+  /** The reason of a skip, `false` if it ran. */
+  skip: string | false;
+  /** What failed. */
+  error: string | null;
+}
+
+export interface InnerRun {
+  tests: InnerTest[];
+  exitCode: number;
+  /** What the tests said beside their results. */
+  diagnostics: string[];
+  stdout: string;
+  stderr: string;
+}
+
+const folder = join(root, 'test');
+
+/** Where the tests lie inside. */
+const place = '/run/tests';
+
+/** Where the program lies that holds threads: see hold-thread.ts. */
+const holdInside = `${place}/hold-thread`;
+
+const filesOf = (name: string, end: string): string[] =>
+  readdirSync(join(folder, name))
+    .filter((file) => file.endsWith(end))
+    .map((file) => `${name}/${file}`);
+
+/** The tests of this machine's KVM, and those that need the series: paths below test/. */
+export const hostFiles = (): string[] => [...filesOf('host', '.test.ts'), ...filesOf('lab/inside', '.test.ts')];
+
+/** How vCPUs and their process end. */
+export const teardownFiles = (): string[] => filesOf('teardown', '.test.ts');
+
+/** What programs do not see of the package. */
+export const internalFiles = (): string[] => filesOf('internal', '.test.ts');
+
+/** Each test that ended as one JSON line. */
+const reporter = `export default async function* (events) {
+  const line = (fields) => '\\n@' + JSON.stringify(fields) + '\\n';
+  for await (const { type, data } of events) {
+    if (type === 'test:diagnostic') yield line({ diagnostic: data.message });
+    if (type !== 'test:pass' && type !== 'test:fail') continue;
+    const { name, nesting, file, skip, details } = data;
+    if (nesting > 0) continue;
+    const cause = details.error?.cause ?? details.error;
+    const error = type === 'test:fail' ? String(cause?.stack ?? cause) : null;
+    yield line({ file, name, ms: details.duration_ms, skip: skip === undefined ? false : String(skip), error });
+  }
+}
+`;
+
+/** One file after the other, in one process: starting node takes seconds in an emulator. */
+const program = (modules: readonly string[]): string =>
+  modules.map((module) => `await import('${module}');\n`).join('');
+
+/** Programs import the package that the lab brings. */
+const asProgramsDo: Plugin = {
+  name: 'package-inside',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/lib\/index\.ts$|^kvm-dsm$/ }, () => ({
+      path: `${packageInside}/dist/index.js`,
+      external: true,
+    }));
+    // Anything below it would be a second copy of the package beside the first.
+    onResolve({ filter: /\/lib\/.*\.ts$/ }, ({ path, importer }) => ({
+      errors: [
+        { text: `${basename(importer)} imports ${path}: it has to use lib/index.ts alone, or be in test/internal` },
+      ],
+    }));
+  },
+};
+
+/** Tests of the insides bring a copy of their own, which has its place where the lab's is. */
+const withItsInsides: Plugin = {
+  name: 'own-copy',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/lib\/.*\.ts$/ }, ({ path }) => {
+      const url = pathToFileURL(join(packageInside, 'dist', relative(join(root, 'lib'), path).replace(/ts$/, 'js')));
+      const text = readFileSync(path, 'utf8');
+      return { contents: text.replaceAll(/(?<!['`])import\.meta\.url(?!['`])/g, `'${url}'`), loader: 'ts' };
+    });
+  },
+};
+
+/** The test files, and the programs that they start, as modules that node runs inside. */
+async function bundle(files: readonly string[]): Promise<{ path: string; data: Uint8Array }[]> {
+  const insides = files.filter((file) => file.startsWith('internal/'));
+  const others = files.filter((file) => !insides.includes(file));
+  const children = [...new Set(others.map((file) => file.slice(0, file.lastIndexOf('/'))))].flatMap((name) =>
+    filesOf(name, '-child.ts'),
+  );
+  return [...(await modulesOf([...others, ...children], asProgramsDo)), ...(await modulesOf(insides, withItsInsides))];
+}
+
+async function modulesOf(files: readonly string[], plugin: Plugin): Promise<{ path: string; data: Uint8Array }[]> {
+  if (files.length === 0) return [];
+  const { outputFiles } = await build({
+    entryPoints: files.map((file) => ({ in: join(folder, file), out: file.replace(/\.ts$/, '') })),
+    outdir: place,
+    outExtension: { '.js': '.mjs' },
+    chunkNames: `${plugin.name}/[name]-[hash]`,
+    bundle: true,
+    splitting: true,
+    write: false,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    logLevel: 'silent',
+    plugins: [plugin],
+  });
+  return outputFiles.map(({ path, contents }) => ({ path, data: contents }));
+}
+
+/** test/support/hold-thread.c as a program that needs no library; none if it cannot be built here. */
+function holdThread(): { path: string; data: Uint8Array }[] {
+  const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-hold-'));
+  try {
+    const built = spawnSync('cc', ['-O1', '-static', '-o', join(work, 'hold'), join(folder, 'support/hold-thread.c')]);
+    if (built.error) return [];
+    if (built.status !== 0) throw new Error(`cc: ${built.stderr}`);
+    return [{ path: holdInside, data: readFileSync(join(work, 'hold')) }];
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+export interface InsideOptions {
+  /** KVM_DSM_TEST_COUNTS inside. */
+  counts: number;
+  /** For all of them; the default is for a busy machine, the tests' own deadlines are shorter. */
+  timeoutSeconds?: number;
+  env?: Record<string, string>;
+}
+
+/**
+ * Boots a lane and runs test files in it.
+ *
+ * @param files of `hostFiles()`, `teardownFiles()`, `internalFiles()`
+ */
+export async function runTestsInside(
+  lane: LaneName,
+  files: readonly string[],
+  { counts, timeoutSeconds = 900, env = {} }: InsideOptions,
+): Promise<InnerRun> {
+  const [stdout, stderr] = [new Sink(), new Sink()];
+  const modules = await bundle(files);
+  const hold = files.some((file) => file.startsWith('teardown/')) ? holdThread() : [];
+  const { exitCode } = await runInLab({
+    lane,
+    program: ['/bin/node', '--test-reporter', `${place}/reporter.mjs`, '--test-reporter-destination', 'stdout'],
+    argv: [`${place}/all.mjs`],
+    env: {
+      KVM_DSM_TEST_COUNTS: String(counts),
+      KVM_DSM_TEST_PACKAGE: `${packageInside}/dist/index.js`,
+      KVM_DSM_TEST_HOLD: holdInside,
+      ...env,
+    },
+    files: [
+      ...modules,
+      ...hold,
+      { path: `${place}/reporter.mjs`, data: reporter },
+      { path: `${place}/all.mjs`, data: program(files.map((file) => `./${file.replace(/\.ts$/, '.mjs')}`)) },
+    ],
+    stdout,
+    stderr,
+    timeoutSeconds,
+  }).catch((error) => {
+    throw new Error(`${error}\ninside, so far:\n${stdout.text.slice(-4000)}${stderr.text.slice(-4000)}`, {
+      cause: error,
+    });
+  });
+  const lines = stdout.text
+    .split('\n')
+    .filter((line) => line.startsWith('@'))
+    .map((line) => JSON.parse(line.slice(1)) as InnerTest & { diagnostic?: string });
+  return {
+    tests: lines
+      .filter(({ diagnostic }) => diagnostic === undefined)
+      .map((test) => ({ ...test, file: relative(place, test.file ?? '').replace(/\.mjs$/, '.ts') })),
+    diagnostics: lines.flatMap(({ diagnostic }) => (diagnostic === undefined ? [] : [diagnostic])),
+    exitCode,
+    stdout: stdout.text,
+    stderr: stderr.text,
+  };
+}
