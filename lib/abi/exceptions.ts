@@ -1,6 +1,8 @@
 /** Names of the vectors 0 to 31, the CPU's exceptions. */
 import { checkInteger, checkText } from '../base/check.ts';
 import { ArgumentError } from '../base/errors.ts';
+import { suggest } from '../base/nearest.ts';
+import type { ValueCheck } from '../base/shape.ts';
 import { hex, show } from '../base/text.ts';
 
 /** Vectors 0 to 31. Source: Intel SDM volume 3, "Protected-Mode Exceptions and Interrupts". */
@@ -42,5 +44,15 @@ export function vectorIn(argument: string, vector: number | string): number {
   const name = checkText(argument, vector).toLowerCase();
   const found = Object.entries(mnemonics).find(([, mnemonic]) => mnemonic.toLowerCase() === name);
   if (found) return Number(found[0]);
-  throw new ArgumentError(argument, `${show(vector)} is no exception`, 'Write it like "#GP", or give the vector.');
+  throw new ArgumentError(
+    argument,
+    `${show(vector)} is no exception`,
+    suggest(vector as string, Object.values(mnemonics), 'Write it like "#GP", or give the vector.'),
+  );
 }
+
+/** A vector from 0 to 255, or the name of an exception. */
+export const vectorCheck: ValueCheck<number | string> = (argument, value) => {
+  vectorIn(argument, value as number | string);
+  return value as number | string;
+};

@@ -4,8 +4,9 @@
  * Linux' include/hyperv/hvgdk_mini.h.
  */
 
-import { checkBytes, checkInteger, checkObject, checkU64 } from '../base/check.ts';
+import { checkU64 } from '../base/check.ts';
 import { ArgumentError } from '../base/errors.ts';
+import { boolean, bytes, integer, optional, shape, u64Bigint } from '../base/shape.ts';
 import { hex } from '../base/text.ts';
 import { array, layout, u8, u32, u64 } from './layout.ts';
 
@@ -71,15 +72,19 @@ export interface ReceivedMessage extends Required<SynicMessage> {
   pending: boolean;
 }
 
+const messageShape = shape<SynicMessage>('a message takes', {
+  type: integer(1, 0xffff_ffff),
+  sender: optional(u64Bigint),
+  payload: optional(bytes(0, MESSAGE_PAYLOAD)),
+});
+
 /** A slot's 256 bytes. Throws ArgumentError. */
 export function encodeMessage(message: SynicMessage): Uint8Array<ArrayBuffer> {
-  const { type, sender = 0n, payload = new Uint8Array() } = checkObject('message', message);
-  checkInteger('type', type, 1, 0xffff_ffff);
-  checkBytes('payload', payload, 0, MESSAGE_PAYLOAD);
+  const { type, sender = 0n, payload = new Uint8Array() } = messageShape.take(message, 'message');
   return hvMessage.encode({
     messageType: type,
     payloadSize: payload.length,
-    sender: checkU64('sender', sender),
+    sender,
     payload: [...payload],
   });
 }
@@ -106,10 +111,16 @@ export interface Sint {
   autoEoi?: boolean;
 }
 
+const sintShape = shape<Sint>('a SINT takes', {
+  vector: integer(0, 0xff),
+  masked: optional(boolean),
+  autoEoi: optional(boolean),
+});
+
 /** The value of a SINT's MSR. Throws ArgumentError. */
 export function encodeSint(sint: Sint): bigint {
-  const { vector, masked = false, autoEoi = false } = checkObject('sint', sint);
-  return BigInt(checkInteger('vector', vector, 0, 255)) | (masked ? SINT_MASKED : 0n) | (autoEoi ? SINT_AUTO_EOI : 0n);
+  const { vector, masked = false, autoEoi = false } = sintShape.take(sint, 'sint');
+  return BigInt(vector) | (masked ? SINT_MASKED : 0n) | (autoEoi ? SINT_AUTO_EOI : 0n);
 }
 
 export function decodeSint(value: bigint): Required<Sint> {

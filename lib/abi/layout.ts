@@ -3,6 +3,7 @@
  * against the C compiler's `offsetof` and `sizeof`. Everything is little endian, as on x86.
  */
 import { ArgumentError } from '../base/errors.ts';
+import { checkKeys, type ObjectCheck, type Shape, shape, type ValueCheck } from '../base/shape.ts';
 import { show } from '../base/text.ts';
 
 /** The C types that a field may have. `bool` is C's one-byte `bool`; `bytes` is an array of `__u8`. */
@@ -23,8 +24,8 @@ export interface Field<T> {
   readonly inner: Layout<unknown> | null;
   /** Reads the field of the struct that starts at byte `base` of `view`. */
   read(view: DataView, base: number): T;
-  /** Writes it; throws ArgumentError for a value that the type cannot hold. */
-  write(view: DataView, base: number, value: T): void;
+  /** Writes it; throws ArgumentError, for what `name` says, for a value that the type cannot hold. */
+  write(view: DataView, base: number, value: T, name?: string): void;
 }
 
 type Fields = Readonly<Record<string, Field<unknown>>>;
@@ -46,9 +47,9 @@ export interface Layout<T> {
   readonly fields: Readonly<{ [K in keyof T]: Field<T[K]> }>;
   /** Decodes the struct at byte `base` of `view`. Byte arrays are copies. */
   read(view: DataView, base?: number): T;
-  /** Writes the fields that `value` has and leaves the other bytes alone. */
-  write(view: DataView, value: Partial<T>, base?: number): void;
-  /** A new buffer of `size` bytes: the fields that `value` has, the rest zero. */
+  /** Writes the fields that `value` has and leaves the other bytes alone. Throws ArgumentError for a key that is no field. */
+  write(view: DataView, value: Partial<T>, base?: number, name?: string): void;
+  /** A new buffer of `size` bytes: the fields that `value` has, the rest zero. Throws ArgumentError as `write` does. */
   encode(value: Partial<T>): Uint8Array<ArrayBuffer>;
   /** Decodes a buffer of at least `size` bytes; throws ArgumentError for a shorter one. */
   decode(bytes: Uint8Array): T;
@@ -63,7 +64,7 @@ function scalar<T>(
   type: FieldType,
   size: number,
   get: (view: DataView, at: number) => T,
-  set: (view: DataView, at: number, value: T) => void,
+  set: (view: DataView, at: number, value: T, name: string) => void,
 ) {
   return (offset: number, options: FieldOptions = {}): Field<T> => ({
     type,
@@ -73,24 +74,39 @@ function scalar<T>(
     cName: options.cName ?? null,
     inner: null,
     read: (view, base) => get(view, base + offset),
-    write: (view, base, value) => set(view, base + offset, value),
+    write: (view, base, value, name = 'value') => set(view, base + offset, value, name),
   });
 }
 
-function refuse(type: FieldType, value: unknown): never {
+/** What values a field of a type takes. */
+const wanted: Record<FieldType, string> = {
+  u8: 'a number from 0 to 0xff',
+  u16: 'a number from 0 to 0xffff',
+  s16: 'a number from -0x8000 to 0x7fff',
+  u32: 'a number from 0 to 0xffffffff',
+  s32: 'a number from -0x80000000 to 0x7fffffff',
+  u64: 'a bigint from 0n to 2n**64n-1n',
+  s64: 'a bigint from -(2n**63n) to 2n**63n-1n',
+  bool: 'true or false',
+  bytes: 'a Uint8Array that is not too long',
+  struct: 'an object with named fields',
+};
+
+function refuse(type: FieldType, value: unknown, name: string): never {
+  const what = typeof value === 'string' ? value : show(value);
   throw new ArgumentError(
-    'value',
-    `${typeof value === 'string' ? value : show(value)} does not fit a ${type} field`,
-    `Pass a value that ${type} can hold.`,
+    name,
+    `${name === 'value' ? '' : `${name}: `}${what} does not fit a ${type} field`,
+    `Give ${wanted[type]}.`,
   );
 }
 
-function checkNumber(type: FieldType, value: number, low: number, high: number): number {
-  return Number.isInteger(value) && value >= low && value <= high ? value : refuse(type, value);
+function checkNumber(type: FieldType, value: number, low: number, high: number, name: string): number {
+  return Number.isInteger(value) && value >= low && value <= high ? value : refuse(type, value, name);
 }
 
-function checkBigint(type: FieldType, value: bigint, low: bigint, high: bigint): bigint {
-  return typeof value === 'bigint' && value >= low && value <= high ? value : refuse(type, value);
+function checkBigint(type: FieldType, value: bigint, low: bigint, high: bigint, name: string): bigint {
+  return typeof value === 'bigint' && value >= low && value <= high ? value : refuse(type, value, name);
 }
 
 /** `__u8` at a byte offset; a number, 0..255. */
@@ -98,7 +114,7 @@ export const u8 = scalar<number>(
   'u8',
   1,
   (view, at) => view.getUint8(at),
-  (view, at, value) => view.setUint8(at, checkNumber('u8', value, 0, 0xff)),
+  (view, at, value, name) => view.setUint8(at, checkNumber('u8', value, 0, 0xff, name)),
 );
 
 /** `__u16` at a byte offset; a number, 0..0xffff. */
@@ -106,7 +122,7 @@ export const u16 = scalar<number>(
   'u16',
   2,
   (view, at) => view.getUint16(at, true),
-  (view, at, value) => view.setUint16(at, checkNumber('u16', value, 0, 0xffff), true),
+  (view, at, value, name) => view.setUint16(at, checkNumber('u16', value, 0, 0xffff, name), true),
 );
 
 /** `__s16` at a byte offset; a number, -0x8000..0x7fff. */
@@ -114,7 +130,7 @@ export const s16 = scalar<number>(
   's16',
   2,
   (view, at) => view.getInt16(at, true),
-  (view, at, value) => view.setInt16(at, checkNumber('s16', value, -0x8000, 0x7fff), true),
+  (view, at, value, name) => view.setInt16(at, checkNumber('s16', value, -0x8000, 0x7fff, name), true),
 );
 
 /** `__u32` at a byte offset; a number, 0..0xffffffff. */
@@ -122,7 +138,7 @@ export const u32 = scalar<number>(
   'u32',
   4,
   (view, at) => view.getUint32(at, true),
-  (view, at, value) => view.setUint32(at, checkNumber('u32', value, 0, 0xffff_ffff), true),
+  (view, at, value, name) => view.setUint32(at, checkNumber('u32', value, 0, 0xffff_ffff, name), true),
 );
 
 /** `__s32` at a byte offset; a number, -0x80000000..0x7fffffff. */
@@ -130,7 +146,7 @@ export const s32 = scalar<number>(
   's32',
   4,
   (view, at) => view.getInt32(at, true),
-  (view, at, value) => view.setInt32(at, checkNumber('s32', value, -0x8000_0000, 0x7fff_ffff), true),
+  (view, at, value, name) => view.setInt32(at, checkNumber('s32', value, -0x8000_0000, 0x7fff_ffff, name), true),
 );
 
 /** `__u64` at a byte offset; a bigint, 0..2^64-1. */
@@ -138,7 +154,7 @@ export const u64 = scalar<bigint>(
   'u64',
   8,
   (view, at) => view.getBigUint64(at, true),
-  (view, at, value) => view.setBigUint64(at, checkBigint('u64', value, 0n, 0xffff_ffff_ffff_ffffn), true),
+  (view, at, value, name) => view.setBigUint64(at, checkBigint('u64', value, 0n, 0xffff_ffff_ffff_ffffn, name), true),
 );
 
 /** `__s64` at a byte offset; a bigint, -2^63..2^63-1. */
@@ -146,7 +162,8 @@ export const s64 = scalar<bigint>(
   's64',
   8,
   (view, at) => view.getBigInt64(at, true),
-  (view, at, value) => view.setBigInt64(at, checkBigint('s64', value, -(1n << 63n), (1n << 63n) - 1n), true),
+  (view, at, value, name) =>
+    view.setBigInt64(at, checkBigint('s64', value, -(1n << 63n), (1n << 63n) - 1n, name), true),
 );
 
 /** C's `bool`, one byte at a byte offset; any non-zero byte reads as true. */
@@ -154,7 +171,8 @@ export const bool = scalar<boolean>(
   'bool',
   1,
   (view, at) => view.getUint8(at) !== 0,
-  (view, at, value) => view.setUint8(at, value ? 1 : 0),
+  (view, at, value, name) =>
+    view.setUint8(at, typeof value === 'boolean' ? Number(value) : refuse('bool', value, name)),
 );
 
 /** `length` bytes at a byte offset; reads as a copy. A shorter value leaves the bytes behind it alone. */
@@ -167,9 +185,9 @@ export function bytes(offset: number, length: number, options: FieldOptions = {}
     cName: options.cName ?? null,
     inner: null,
     read: (view, base) => bytesOf(view, base + offset, length).slice(),
-    write(view, base, value) {
-      if (!(value instanceof Uint8Array)) refuse('bytes', value);
-      if (value.length > length) refuse('bytes', `${value.length} bytes in ${length}`);
+    write(view, base, value, name = 'value') {
+      if (!(value instanceof Uint8Array)) refuse('bytes', value, name);
+      if (value.length > length) refuse('bytes', `${value.length} bytes in ${length}`, name);
       if (value.length > 0) bytesOf(view, base + offset, length).set(value);
     },
   };
@@ -222,11 +240,11 @@ function arrayOf<T>(
       for (let index = 0; index < count; index++) values.push(first.read(view, base + offset + index * stride));
       return values;
     },
-    write(view, base, values) {
-      if (!Array.isArray(values)) refuse(type, values);
-      if (values.length > count) refuse(type, `${values.length} elements in ${count}`);
+    write(view, base, values, name = 'value') {
+      if (!Array.isArray(values)) refuse(type, values, name);
+      if (values.length > count) refuse(type, `${values.length} elements in ${count}`, name);
       values.forEach((value, index) => {
-        first.write(view, base + offset + index * stride, value);
+        first.write(view, base + offset + index * stride, value, `${name}[${index}]`);
       });
     },
   };
@@ -242,7 +260,7 @@ export function struct<T>(inner: Layout<T>, offset: number, options: FieldOption
     cName: options.cName ?? null,
     inner: inner as Layout<unknown>,
     read: (view, base) => inner.read(view, base + offset),
-    write: (view, base, value) => inner.write(view, value, base + offset),
+    write: (view, base, value, name) => inner.write(view, value, base + offset, name),
   };
 }
 
@@ -260,11 +278,14 @@ export function layout<F extends Fields>(
   type T = Decoded<F>;
   const typed = fields as unknown as Readonly<{ [K in keyof T]: Field<T[K]> }>;
   const entries = Object.entries(fields);
-  const write = (view: DataView, value: Partial<T>, base = 0): void => {
-    if (typeof value !== 'object' || value === null) refuse('struct', value);
+  const keys = Object.keys(fields);
+  const write = (view: DataView, value: Partial<T>, base = 0, name = 'value'): void => {
+    if (typeof value !== 'object' || value === null) refuse('struct', value, name);
+    const prefix = name === 'value' ? '' : `${name}.`;
+    checkKeys(`${cType ?? 'the struct'} has`, prefix, value, keys);
     for (const [key, field] of entries) {
       const member = value[key as keyof T];
-      if (member !== undefined) field.write(view, base, member);
+      if (member !== undefined) field.write(view, base, member, prefix + key);
     }
   };
   const read = (view: DataView, base = 0): T => {
@@ -285,7 +306,7 @@ export function layout<F extends Fields>(
       return buffer;
     },
     decode(buffer) {
-      if (!(buffer instanceof Uint8Array)) refuse('struct', buffer);
+      if (!(buffer instanceof Uint8Array)) refuse('struct', buffer, 'bytes');
       if (buffer.byteLength < size) {
         throw new ArgumentError(
           'bytes',
@@ -303,6 +324,31 @@ export function isLayout(value: unknown): value is Layout<unknown> {
   return typeof value === 'object' && value !== null && 'fields' in value && 'cType' in value && 'decode' in value;
 }
 
+/** What values the fields of a struct can have, one by one. */
+export function fieldChecks<T>(of: Layout<T>): { readonly [K in keyof T]: ValueCheck<T[K]> } {
+  const entries = Object.entries<Field<unknown>>(of.fields);
+  return Object.fromEntries(entries.map(([key, field]) => [key, fieldCheck(field)])) as {
+    [K in keyof T]: ValueCheck<T[K]>;
+  };
+}
+
+/** The field's own: what it can be written with. A struct in it, and a list, has all of its values. */
+function fieldCheck(field: Field<unknown>): ValueCheck<unknown> {
+  const { inner } = field;
+  if (inner !== null && field.count === null)
+    return structCheck(`${inner.cType ?? 'the struct'} has`, inner as Layout<object>) as ValueCheck<unknown>;
+  const room = new DataView(new ArrayBuffer(field.offset + field.size));
+  return (argument, value) => {
+    field.write(room, 0, value, argument);
+    return value;
+  };
+}
+
+/** The check of a struct that is given whole. */
+export function structCheck<T extends object>(says: string, of: Layout<T>): ObjectCheck<T> {
+  return shape(says, fieldChecks(of) as unknown as Shape<T>);
+}
+
 /** A property's name as C spells it: `interruptBitmap` is `interrupt_bitmap`. */
 export function cNameOf(property: string, field: Field<unknown>): string {
   return field.cName ?? property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
@@ -318,7 +364,7 @@ export function encodeList<H, E>(
   element: Layout<E>,
   entries: readonly Partial<E>[],
 ): Uint8Array<ArrayBuffer> {
-  if (!Array.isArray(entries)) refuse('struct', entries);
+  if (!Array.isArray(entries)) refuse('struct', entries, 'entries');
   const buffer = new Uint8Array(header.size + entries.length * element.size);
   const view = new DataView(buffer.buffer);
   header.write(view, { [countField]: entries.length } as Partial<H>);

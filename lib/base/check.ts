@@ -1,5 +1,6 @@
 /** Checks of arguments, before any system call: each gives the value back or throws ArgumentError. */
 import { ArgumentError } from './errors.ts';
+import { suggest } from './nearest.ts';
 import { show } from './text.ts';
 
 /** `value` if it is an integer from `low` to `high`; otherwise throws `ArgumentError` for `argument`. */
@@ -31,7 +32,9 @@ export function checkBytes(argument: string, value: Uint8Array, least: number, m
 export function checkChoice<T>(argument: string, value: T, choices: readonly T[]): T {
   if (choices.includes(value)) return value;
   const list = choices.map(String).join(', ');
-  throw new ArgumentError(argument, `${argument} ${show(value)} is none of ${list}`, `Give one of ${list}.`);
+  const all = `Give one of ${list}.`;
+  const advice = typeof value === 'string' ? suggest(value, choices.map(String), all) : all;
+  throw new ArgumentError(argument, `${argument} ${show(value)} is none of ${list}`, advice);
 }
 
 /** `value` if it is an object and no list; otherwise throws `ArgumentError` for `argument`. */
@@ -56,6 +59,12 @@ export function checkList<T>(argument: string, value: readonly T[], most = Numbe
 export function checkText<T extends string>(argument: string, value: T): T {
   if (typeof value === 'string') return value;
   throw new ArgumentError(argument, `${argument} is ${show(value)}, not text`, 'Give a string.');
+}
+
+/** `value` if it is true or false; otherwise throws `ArgumentError` for `argument`. */
+export function checkBoolean(argument: string, value: boolean): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new ArgumentError(argument, `${argument} is ${show(value)}, not true or false`, 'Give true or false.');
 }
 
 /** `value` if it is a function; otherwise throws `ArgumentError` for `argument`. */

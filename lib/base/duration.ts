@@ -21,7 +21,7 @@ export function milliseconds(duration: Duration, argument = 'deadline'): number 
   if (value > 0 && value <= 86_400_000) return value;
   throw new ArgumentError(
     argument,
-    `${argument} ${show(duration)} is not a duration`,
-    'Give milliseconds as a number, or text such as "500ms" or "2s"; more than 0 and at most a day.',
+    `${argument} ${show(duration)} is not a duration: a number of milliseconds, or text such as "500ms", "2s", "1.5m"`,
+    'Give more than 0 and at most a day, without a space: "500ms", "2s", "1.5m", or milliseconds as a number.',
   );
 }

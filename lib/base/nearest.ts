@@ -1,9 +1,17 @@
 /** Did you mean ...: the entry of a list that differs from a word by the fewest typing slips. */
 
-/** Advice: the nearest of `known` to `word`, or `otherwise`. */
+/** Advice: the nearest of `known` to `word`; else those that share a whole word with it; else `otherwise`. */
 export function suggest(word: string, known: Iterable<string>, otherwise: string): string {
   const found = nearest(word, known);
-  return found === undefined ? otherwise : `Did you mean ${found}?`;
+  if (found !== undefined) return `Did you mean ${found}?`;
+  const related = [...known].filter((entry) => isPartOf(word, entry) || isPartOf(entry, word));
+  return related.length > 0 && related.length <= 3 ? `Did you mean ${related.join(' or ')}?` : otherwise;
+}
+
+/** `mode` of `deliveryMode`, `apic` of `apicMode`: a name at the begin or the end of another one. */
+function isPartOf(part: string, whole: string): boolean {
+  const [short, long] = [part.toLowerCase(), whole.toLowerCase()];
+  return short.length >= 3 && (long.startsWith(short) || long.endsWith(short));
 }
 
 /** The entry that differs by the fewest typing slips, if by few enough. */

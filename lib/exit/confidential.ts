@@ -6,9 +6,10 @@ import {
   TDVMCALL_SETUP_EVENT_NOTIFY_INTERRUPT,
 } from '../abi/kvm/exit-reason.ts';
 import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
-import { array, type LayoutValue, layout, u64 } from '../abi/layout.ts';
+import { array, fieldChecks, type LayoutValue, layout, u64 } from '../abi/layout.ts';
+import { oneOf, orNull, shape, u64Bigint, type ValueCheck } from '../base/shape.ts';
 import { hex } from '../base/text.ts';
-import type { Kinds, Named, WithRaw } from './family.ts';
+import { type Kinds, type Named, rawField, type WithRaw } from './family.ts';
 
 /** KVM_EXIT_MEMORY_FAULT. `size` in bytes. Linux 6.8 on. */
 export const runMemoryFault = layout(
@@ -62,8 +63,25 @@ export interface SnpReqCertsExit extends Named<'KVM_EXIT_SNP_REQ_CERTS'>, Layout
 
 export type ConfidentialExits = MemoryFaultExit | TdxExit | SnpReqCertsExit;
 
+const tdxCalls = {
+  getTdVmCallInfo: { subleaf: u64Bigint, r11: u64Bigint, r12: u64Bigint, r13: u64Bigint, r14: u64Bigint },
+  getQuote: { gpa: u64Bigint, size: u64Bigint },
+  setupEventNotify: { vector: u64Bigint },
+} as const satisfies Record<NonNullable<TdxCall>['leaf'], unknown>;
+
+/** A call of any leaf: what is known of one is not asked of another. */
+const tdxCallCheck = orNull(
+  shape('a TDVMCALL has', {
+    leaf: oneOf(Object.keys(tdxCalls)),
+    ...tdxCalls.getTdVmCallInfo,
+    ...tdxCalls.getQuote,
+    ...tdxCalls.setupEventNotify,
+  }),
+) as unknown as ValueCheck<TdxCall>;
+
 export const confidentialExits: Kinds<ConfidentialExits> = {
   KVM_EXIT_MEMORY_FAULT: {
+    fields: fieldChecks(runMemoryFault),
     decode(view, reason) {
       return { name: 'KVM_EXIT_MEMORY_FAULT', reason, ...runMemoryFault.read(view, RUN_UNION_OFFSET) };
     },
@@ -74,6 +92,7 @@ export const confidentialExits: Kinds<ConfidentialExits> = {
     goesOnByItself: false,
   },
   KVM_EXIT_TDX: {
+    fields: { flags: u64Bigint, nr: u64Bigint, ret: u64Bigint, call: tdxCallCheck, raw: rawField },
     decode(view, reason) {
       const { flags, nr, ret, data } = runTdx.read(view, RUN_UNION_OFFSET);
       return { name: 'KVM_EXIT_TDX', reason, flags, nr, ret, call: tdxCall(nr, data), raw: copyUnion(view) };
@@ -82,6 +101,7 @@ export const confidentialExits: Kinds<ConfidentialExits> = {
     goesOnByItself: false,
   },
   KVM_EXIT_SNP_REQ_CERTS: {
+    fields: fieldChecks(runSnpReqCerts),
     decode(view, reason) {
       return { name: 'KVM_EXIT_SNP_REQ_CERTS', reason, ...runSnpReqCerts.read(view, RUN_UNION_OFFSET) };
     },

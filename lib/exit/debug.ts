@@ -1,6 +1,6 @@
 /** Exceptions that user space sees. */
 import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
-import { type LayoutValue, layout, u32, u64 } from '../abi/layout.ts';
+import { fieldChecks, type LayoutValue, layout, u32, u64 } from '../abi/layout.ts';
 import { hex } from '../base/text.ts';
 import type { Kinds, Named } from './family.ts';
 
@@ -30,11 +30,13 @@ export type DebugExits = ExceptionExit | DebugExit;
 
 export const debugExits: Kinds<DebugExits> = {
   KVM_EXIT_EXCEPTION: {
+    fields: fieldChecks(runEx),
     decode: (view, reason) => ({ name: 'KVM_EXIT_EXCEPTION', reason, ...runEx.read(view, RUN_UNION_OFFSET) }),
     text: ({ exception, errorCode }) => `exception ${exception}, error code ${hex(errorCode)}`,
     goesOnByItself: true,
   },
   KVM_EXIT_DEBUG: {
+    fields: fieldChecks(runDebug),
     decode: (view, reason) => ({ name: 'KVM_EXIT_DEBUG', reason, ...runDebug.read(view, RUN_UNION_OFFSET) }),
     text: ({ exception, pc, dr6, dr7 }) => `exception ${exception} at ${hex(pc)}, DR6 ${hex(dr6)}, DR7 ${hex(dr7)}`,
     goesOnByItself: true,

@@ -1,5 +1,8 @@
 /** The exits of DSM interrupt forwarding: their numbers and payloads are a profile's (abi/dsm). */
 import {
+  decodedIcr,
+  decodedIcr2,
+  decodedX2Icr,
   decodeIcr,
   decodeIcr2,
   decodeX2Icr,
@@ -12,8 +15,9 @@ import {
 import { lapicRegisterName, lapicRegisters } from '../abi/apic/lapic.ts';
 import type { DsmExitName, DsmPayload } from '../abi/dsm/profiles.ts';
 import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
+import { boolean, integer, oneOf, orNull, u64Bigint } from '../base/shape.ts';
 import { hex } from '../base/text.ts';
-import type { Named, Readable, WithRaw } from './family.ts';
+import { type Named, type Readable, rawField, type WithRaw } from './family.ts';
 
 /** A guest wrote the xAPIC's ICR or ICR2; the IPI has been delivered locally as well. */
 export type DsmSendIrqExit = Named<'KVM_EXIT_DSM_SEND_IRQ'> & {
@@ -67,9 +71,20 @@ interface DsmKind<E, P> extends Readable<E> {
 
 type DsmKinds = { readonly [N in DsmExitName]: DsmKind<Extract<DsmExits, Named<N>>, DsmPayload<N>> };
 
+const u32 = integer(0, 0xffff_ffff);
+
 /** One for each name that a profile has: without it, this does not compile. */
 export const dsmExits: DsmKinds = {
   KVM_EXIT_DSM_SEND_IRQ: {
+    fields: {
+      id: u32,
+      val: u32,
+      val2: u32,
+      destId: u32,
+      register: orNull(oneOf(['ICR', 'ICR2'])),
+      icr: decodedIcr,
+      icr2: decodedIcr2,
+    },
     decoder({ fields }) {
       return (view, reason) => {
         const val = fields.val.read(view, RUN_UNION_OFFSET);
@@ -99,6 +114,7 @@ export const dsmExits: DsmKinds = {
     goesOnByItself: true,
   },
   KVM_EXIT_DSM_X2_ICR: {
+    fields: { id: u32, data: u64Bigint, icr: decodedX2Icr },
     decoder: (payload) => (view, reason) => {
       const { id, data } = payload.read(view, RUN_UNION_OFFSET);
       return { name: 'KVM_EXIT_DSM_X2_ICR', reason, id, data, icr: decodeX2Icr(data) };
@@ -109,6 +125,7 @@ export const dsmExits: DsmKinds = {
     goesOnByItself: true,
   },
   KVM_EXIT_DSM_APIC_BASE: {
+    fields: { id: u32, host: boolean, index: u32, data: u64Bigint },
     decoder: (payload) => (view, reason) => ({
       name: 'KVM_EXIT_DSM_APIC_BASE',
       reason,
@@ -119,6 +136,7 @@ export const dsmExits: DsmKinds = {
     goesOnByItself: true,
   },
   KVM_EXIT_DAPIC: {
+    fields: { localCpuid: u32, offset: u32, raw: rawField },
     decoder: (payload) => (view, reason) => ({
       name: 'KVM_EXIT_DAPIC',
       reason,

@@ -1,9 +1,15 @@
 /** What KVM tells of the guest, or of its interrupt controllers, outside of any device. */
-import { KVM_NOTIFY_CONTEXT_INVALID, type SystemEventName, systemEventName } from '../abi/kvm/exit-reason.ts';
+import {
+  KVM_NOTIFY_CONTEXT_INVALID,
+  type SystemEventName,
+  systemEventName,
+  systemEvents,
+} from '../abi/kvm/exit-reason.ts';
 import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
-import { array, type LayoutValue, layout, u8, u32, u64 } from '../abi/layout.ts';
+import { array, fieldChecks, type LayoutValue, layout, u8, u32, u64 } from '../abi/layout.ts';
+import { boolean, oneOf, orNull, u64Bigint } from '../base/shape.ts';
 import { hex } from '../base/text.ts';
-import type { Kinds, Named, WithRaw } from './family.ts';
+import { type Kinds, type Named, rawField, type WithRaw, wordsField } from './family.ts';
 import { dataWords } from './words.ts';
 
 /** KVM_EXIT_TPR_ACCESS. */
@@ -53,6 +59,7 @@ export type EventExits = SetTprExit | TprAccessExit | SystemEventExit | IoapicEo
 
 export const eventExits: Kinds<EventExits> = {
   KVM_EXIT_SET_TPR: {
+    fields: { cr8: u64Bigint },
     // In the head of kvm_run.
     decode: (view, reason) => ({ name: 'KVM_EXIT_SET_TPR', reason, cr8: view.getBigUint64(16, true) }),
     text: ({ cr8 }) => `the guest set CR8 to ${hex(cr8)}`,
@@ -60,6 +67,7 @@ export const eventExits: Kinds<EventExits> = {
     goesOnByItself: false,
   },
   KVM_EXIT_TPR_ACCESS: {
+    fields: { rip: u64Bigint, isWrite: boolean },
     decode(view, reason) {
       const { rip, isWrite } = runTprAccess.read(view, RUN_UNION_OFFSET);
       return { name: 'KVM_EXIT_TPR_ACCESS', reason, rip, isWrite: isWrite !== 0 };
@@ -68,6 +76,12 @@ export const eventExits: Kinds<EventExits> = {
     goesOnByItself: true,
   },
   KVM_EXIT_SYSTEM_EVENT: {
+    fields: {
+      ...fieldChecks(runSystemEvent),
+      typeName: orNull(oneOf(Object.keys(systemEvents) as SystemEventName[])),
+      data: wordsField(16),
+      raw: rawField,
+    },
     decode(view, reason) {
       const { type, ndata, data } = runSystemEvent.read(view, RUN_UNION_OFFSET);
       const typeName = systemEventName(type) ?? null;
@@ -78,11 +92,13 @@ export const eventExits: Kinds<EventExits> = {
     goesOnByItself: true,
   },
   KVM_EXIT_IOAPIC_EOI: {
+    fields: fieldChecks(runEoi),
     decode: (view, reason) => ({ name: 'KVM_EXIT_IOAPIC_EOI', reason, ...runEoi.read(view, RUN_UNION_OFFSET) }),
     text: ({ vector }) => `EOI of vector ${hex(vector)}`,
     goesOnByItself: true,
   },
   KVM_EXIT_NOTIFY: {
+    fields: fieldChecks(runNotify),
     decode: (view, reason) => ({ name: 'KVM_EXIT_NOTIFY', reason, ...runNotify.read(view, RUN_UNION_OFFSET) }),
     text: ({ flags }) => `no event window${flags & KVM_NOTIFY_CONTEXT_INVALID ? ', and the context is invalid' : ''}`,
     goesOnByItself: true,

@@ -2,12 +2,14 @@
 import {
   type InternalErrorName,
   internalErrorName,
+  internalErrors,
   KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES,
 } from '../abi/kvm/exit-reason.ts';
 import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
-import { array, bytes, type LayoutValue, layout, u8, u32, u64 } from '../abi/layout.ts';
+import { array, bytes, fieldChecks, type LayoutValue, layout, u8, u32, u64 } from '../abi/layout.ts';
+import { bytes as bytesField, oneOf, orNull } from '../base/shape.ts';
 import { hex, hexBytes } from '../base/text.ts';
-import type { Kinds, Named, WithRaw } from './family.ts';
+import { type Kinds, type Named, rawField, type WithRaw, wordsField } from './family.ts';
 import { dataWords } from './words.ts';
 
 /** KVM_EXIT_UNKNOWN. */
@@ -62,22 +64,32 @@ export type FailureExits = UnknownExit | ShutdownExit | FailEntryExit | Internal
 
 export const failureExits: Kinds<FailureExits> = {
   KVM_EXIT_UNKNOWN: {
+    fields: fieldChecks(runHw),
     decode: (view, reason) => ({ name: 'KVM_EXIT_UNKNOWN', reason, ...runHw.read(view, RUN_UNION_OFFSET) }),
     text: ({ hardwareExitReason }) =>
       `the hardware left the guest with reason ${hex(hardwareExitReason)}, which KVM does not handle`,
     goesOnByItself: false,
   },
   KVM_EXIT_SHUTDOWN: {
+    fields: {},
     decode: (_, reason) => ({ name: 'KVM_EXIT_SHUTDOWN', reason }),
     goesOnByItself: false,
   },
   KVM_EXIT_FAIL_ENTRY: {
+    fields: fieldChecks(runFailEntry),
     decode: (view, reason) => ({ name: 'KVM_EXIT_FAIL_ENTRY', reason, ...runFailEntry.read(view, RUN_UNION_OFFSET) }),
     text: ({ cpu, hardwareEntryFailureReason }) =>
       `CPU ${cpu} refused to enter the guest, hardware reason ${hex(hardwareEntryFailureReason)}`,
     goesOnByItself: false,
   },
   KVM_EXIT_INTERNAL_ERROR: {
+    fields: {
+      ...fieldChecks(runInternal),
+      suberrorName: orNull(oneOf(Object.keys(internalErrors) as InternalErrorName[])),
+      data: wordsField(16),
+      insnBytes: orNull(bytesField(0, 15)),
+      raw: rawField,
+    },
     decode(view, reason) {
       const { suberror, ndata, data } = runInternal.read(view, RUN_UNION_OFFSET);
       const suberrorName = internalErrorName(suberror) ?? null;

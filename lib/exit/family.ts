@@ -1,5 +1,8 @@
 /** What a family of exits is made of: each file beside this one has one, and all about its exits but their numbers. */
 
+import { RUN_UNION_SIZE } from '../abi/kvm/kvm-run.ts';
+import { bytes, listOf, u64Bigint, type ValueCheck } from '../base/shape.ts';
+
 export interface Named<N extends string> {
   /** The kernel's name of the exit. */
   readonly name: N;
@@ -15,8 +18,24 @@ export interface WithRaw {
   readonly raw: Uint8Array;
 }
 
-/** How an exit reads: as a sentence, and as JSON. */
+type AllKeys<E> = E extends unknown ? keyof E : never;
+type ValueOf<E, K> = E extends unknown ? (K extends keyof E ? E[K] : never) : never;
+
+/** What values each field of an exit can have: without one of its fields, this does not compile. */
+export type FieldChecks<E> = {
+  readonly [K in Exclude<AllKeys<E>, 'name' | 'reason'>]: ValueCheck<Exclude<ValueOf<E, K>, undefined>>;
+};
+
+/** The union as a field. */
+export const rawField = bytes(0, RUN_UNION_SIZE);
+/** At most so many words of 64 bits. */
+export const wordsField =
+  (most: number): ValueCheck<bigint[]> =>
+  (argument, value) => [...listOf(u64Bigint, most)(argument, value)];
+
+/** How an exit reads: as a sentence, and as JSON; and what its fields can be. */
 export interface Readable<E> {
+  readonly fields: FieldChecks<E>;
   /** What follows its name and a colon. Left out: the name says all. */
   text?(exit: E): string;
   /** Its members for JSON, in order, where they are not those of the exit. */

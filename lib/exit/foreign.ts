@@ -1,7 +1,7 @@
 /** Exits whose payload is left as it is: those of other architectures, and numbers that nobody knows. */
 import type { ExitReasonName } from '../abi/kvm/exit-reason.ts';
 import { copyUnion } from '../abi/kvm/kvm-run.ts';
-import type { Each, Kind, Kinds, Named, WithRaw } from './family.ts';
+import { type Each, type Kind, type Kinds, type Named, rawField, type WithRaw } from './family.ts';
 import { rawWords } from './words.ts';
 
 const names = [
@@ -29,7 +29,8 @@ export type ForeignExit = Each<(typeof names)[number], WithRaw>;
 /** An exit reason that neither the kernel's header nor the profile has. Not KVM_EXIT_UNKNOWN, which is number 0. */
 export interface UnrecognizedExit extends Named<'unrecognized'>, WithRaw {}
 
-const foreign = <N extends ForeignExit['name']>(name: N): Kind<Named<N> & WithRaw> => ({
+const foreign = <N extends ForeignExit['name']>(name: N): Kind<ForeignExit> => ({
+  fields: { raw: rawField },
   decode: (view, reason) => ({ name, reason, raw: copyUnion(view) }),
   text: ({ raw }) => rawWords(raw),
   goesOnByItself: true,
@@ -38,6 +39,7 @@ const foreign = <N extends ForeignExit['name']>(name: N): Kind<Named<N> & WithRa
 export const foreignExits = Object.fromEntries(names.map((name) => [name, foreign(name)])) as Kinds<ForeignExit>;
 
 export const unrecognized: Kind<UnrecognizedExit> = {
+  fields: { raw: rawField },
   decode: (view, reason) => ({ name: 'unrecognized', reason, raw: copyUnion(view) }),
   text: ({ reason, raw }) => `reason ${reason}, ${rawWords(raw)}`,
   goesOnByItself: true,

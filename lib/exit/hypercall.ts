@@ -1,9 +1,10 @@
 /** Hypercalls that user space handles: KVM's own, and Xen's. */
 import { KVM_EXIT_XEN_HCALL } from '../abi/kvm/exit-reason.ts';
 import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
-import { array, type LayoutValue, layout, u32, u64 } from '../abi/layout.ts';
+import { array, fieldChecks, type LayoutValue, layout, structCheck, u32, u64 } from '../abi/layout.ts';
+import { orNull } from '../base/shape.ts';
 import { hex } from '../base/text.ts';
-import type { Kinds, Named, WithRaw } from './family.ts';
+import { type Kinds, type Named, rawField, type WithRaw } from './family.ts';
 import { dataWords } from './words.ts';
 
 /** KVM_EXIT_HYPERCALL. */
@@ -41,11 +42,13 @@ export type HypercallExits = HypercallExit | XenExit;
 
 export const hypercallExits: Kinds<HypercallExits> = {
   KVM_EXIT_HYPERCALL: {
+    fields: fieldChecks(runHypercall),
     decode: (view, reason) => ({ name: 'KVM_EXIT_HYPERCALL', reason, ...runHypercall.read(view, RUN_UNION_OFFSET) }),
     text: ({ nr, args }) => `hypercall ${nr} (${args.map((arg) => hex(arg)).join(', ')})`,
     goesOnByItself: false,
   },
   KVM_EXIT_XEN: {
+    fields: { ...fieldChecks(runXen), hcall: orNull(structCheck('hcall has', runXenHcall)), raw: rawField },
     decode(view, reason) {
       const { type } = runXen.read(view, RUN_UNION_OFFSET);
       const hcall = type === KVM_EXIT_XEN_HCALL ? runXenHcall.read(view, RUN_UNION_OFFSET + XEN_BODY_OFFSET) : null;

@@ -1,9 +1,10 @@
 /** Hyper-V's interface: its SynIC, its hypercalls, its synthetic debugger. */
 import { KVM_EXIT_HYPERV_HCALL, KVM_EXIT_HYPERV_SYNDBG, KVM_EXIT_HYPERV_SYNIC } from '../abi/kvm/exit-reason.ts';
 import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
-import { array, type LayoutValue, layout, u32, u64 } from '../abi/layout.ts';
+import { array, fieldChecks, type LayoutValue, layout, structCheck, u32, u64 } from '../abi/layout.ts';
+import { orNull } from '../base/shape.ts';
 import { hex } from '../base/text.ts';
-import type { Kinds, Named, WithRaw } from './family.ts';
+import { type Kinds, type Named, rawField, type WithRaw } from './family.ts';
 import { dataWords } from './words.ts';
 
 /** KVM_EXIT_HYPERV; one of the three below follows `type`. */
@@ -46,6 +47,13 @@ export interface HypervExit extends Named<'KVM_EXIT_HYPERV'>, WithRaw {
 
 export const hypervExits: Kinds<HypervExit> = {
   KVM_EXIT_HYPERV: {
+    fields: {
+      ...fieldChecks(runHyperv),
+      synic: orNull(structCheck('synic has', runHypervSynic)),
+      hcall: orNull(structCheck('hcall has', runHypervHcall)),
+      syndbg: orNull(structCheck('syndbg has', runHypervSyndbg)),
+      raw: rawField,
+    },
     decode(view, reason) {
       const { type } = runHyperv.read(view, RUN_UNION_OFFSET);
       const body = RUN_UNION_OFFSET + HYPERV_BODY_OFFSET;

@@ -1,7 +1,8 @@
 /** Port I/O and MMIO: what the guest touched that neither memory nor the kernel has. */
 import { KVM_EXIT_IO_IN } from '../abi/kvm/exit-reason.ts';
 import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
-import { bytes, layout, u8, u16, u32, u64 } from '../abi/layout.ts';
+import { bytes, fieldChecks, layout, u8, u16, u32, u64 } from '../abi/layout.ts';
+import { boolean, bytes as bytesField, oneOf } from '../base/shape.ts';
 import { hex, hexBytes, plural } from '../base/text.ts';
 import type { Kinds, Named } from './family.ts';
 
@@ -47,8 +48,12 @@ export interface MmioExit extends Named<'KVM_EXIT_MMIO'> {
 
 export type IoExits = IoExit | MmioExit;
 
+/** No exit has more data than a page. */
+const PAGE = 4096;
+
 export const ioExits: Kinds<IoExits> = {
   KVM_EXIT_IO: {
+    fields: { ...fieldChecks(runIo), direction: oneOf(['in', 'out']), data: bytesField(0, PAGE) },
     decode(view, reason) {
       const { direction, size, port, count, dataOffset } = runIo.read(view, RUN_UNION_OFFSET);
       const start = dataOffset < BigInt(view.byteLength) ? Number(dataOffset) : view.byteLength;
@@ -73,6 +78,7 @@ export const ioExits: Kinds<IoExits> = {
     goesOnByItself: true,
   },
   KVM_EXIT_MMIO: {
+    fields: { ...fieldChecks(runMmio), isWrite: boolean },
     decode(view, reason) {
       const { physAddr, data, len, isWrite } = runMmio.read(view, RUN_UNION_OFFSET);
       return { name: 'KVM_EXIT_MMIO', reason, physAddr, len, isWrite: isWrite !== 0, data: data.subarray(0, len) };

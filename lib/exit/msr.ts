@@ -1,6 +1,6 @@
 /** Accesses to MSRs that user space handles. */
 import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
-import { layout, u8, u32, u64 } from '../abi/layout.ts';
+import { fieldChecks, layout, u8, u32, u64 } from '../abi/layout.ts';
 import { hex } from '../base/text.ts';
 import type { Each, Kinds } from './family.ts';
 
@@ -22,8 +22,12 @@ interface MsrPayload {
   data: bigint;
 }
 
+const { reason: msrReason, error, index, data } = fieldChecks(runMsr);
+const fields = { error, msrReason, index, data };
+
 export const msrExits: Kinds<MsrExit> = {
   KVM_EXIT_X86_RDMSR: {
+    fields,
     decode(view, reason) {
       const { error, reason: msrReason, index, data } = runMsr.read(view, RUN_UNION_OFFSET);
       return { name: 'KVM_EXIT_X86_RDMSR', reason, error, msrReason, index, data };
@@ -32,6 +36,7 @@ export const msrExits: Kinds<MsrExit> = {
     goesOnByItself: false,
   },
   KVM_EXIT_X86_WRMSR: {
+    fields,
     decode(view, reason) {
       const { error, reason: msrReason, index, data } = runMsr.read(view, RUN_UNION_OFFSET);
       return { name: 'KVM_EXIT_X86_WRMSR', reason, error, msrReason, index, data };

@@ -12,6 +12,7 @@ export type PlainExit = Each<
 >;
 
 const plain = <N extends PlainExit['name']>(name: N): Kind<Named<N>> => ({
+  fields: {},
   decode: (_, reason) => ({ name, reason }),
   goesOnByItself: true,
 });

@@ -2,6 +2,8 @@
  * What a guest tells the host: a 4-byte `out` of eax to one of these ports. No in-kernel device of KVM has them, so that
  * each such `out` leaves the guest as KVM_EXIT_IO. The snippets write these; a script may as well, by hand.
  */
+import { checkInteger, checkText } from '../base/check.ts';
+import type { ValueCheck } from '../base/shape.ts';
 import type { Exit } from '../exit/exit.ts';
 
 export const guestPorts = {
@@ -71,3 +73,7 @@ export function numberOf(name: string): number {
 export function nameOf(number: number): string | number {
   return names[number - FIRST_NUMBER] ?? number;
 }
+
+/** The name of a sync point or of a value: text, or 32 bits. */
+export const wordName: ValueCheck<string | number> = (argument, value) =>
+  typeof value === 'number' ? checkInteger(argument, value, 0, 0xffff_ffff) : checkText(argument, value as string);

@@ -1,6 +1,6 @@
 /** CPUID leaves: which a guest sees, and how to hide some. */
 import type { KvmCpuidEntry2 } from '../abi/kvm/index.ts';
-import { checkList, checkObject } from '../base/check.ts';
+import { integer, listOf, shape } from '../base/shape.ts';
 
 /** CPUID leaves: what `kvm.supportedCpuid()` gives and `vcpu.setCpuid2()` takes. */
 export type Cpuid = readonly KvmCpuidEntry2[];
@@ -16,12 +16,14 @@ const KVM_FEATURE_PV_SEND_IPI = 1 << 11;
 
 /** Without the x2APIC: a guest stays in xAPIC mode, whose ICR is memory (0xfee00300) and not an MSR. */
 export function hideX2apic(cpuid: Cpuid): KvmCpuidEntry2[] {
-  return checked(cpuid).map((entry) => (entry.function === 1 ? { ...entry, ecx: (entry.ecx & ~X2APIC) >>> 0 } : entry));
+  return checkCpuid('cpuid', cpuid).map((entry) =>
+    entry.function === 1 ? { ...entry, ecx: (entry.ecx & ~X2APIC) >>> 0 } : entry,
+  );
 }
 
 /** Without KVM_FEATURE_PV_SEND_IPI: a guest sends its IPIs by the ICR and not by a hypercall. */
 export function hidePvIpi(cpuid: Cpuid): KvmCpuidEntry2[] {
-  return checked(cpuid).map((entry) =>
+  return checkCpuid('cpuid', cpuid).map((entry) =>
     entry.function === KVM_CPUID_FEATURES ? { ...entry, eax: (entry.eax & ~KVM_FEATURE_PV_SEND_IPI) >>> 0 } : entry,
   );
 }
@@ -39,23 +41,37 @@ const HYPERVISOR_BASE = 0x4000_0000;
 export function hypervCpuid(cpuid: Cpuid, hyperv: Cpuid): KvmCpuidEntry2[] {
   const isFirst = ({ function: leaf }: KvmCpuidEntry2) =>
     leaf >= HYPERVISOR_BASE && leaf < HYPERVISOR_BASE + HYPERVISOR_LEAVES;
-  const own = checked(cpuid).map((entry) => {
+  const own = checkCpuid('cpuid', cpuid).map((entry) => {
     if (!isFirst(entry)) return entry;
     const moved = { ...entry, function: entry.function + HYPERVISOR_LEAVES };
     // The first one tells the last; 0 stands for the one after it.
     if (entry.function === HYPERVISOR_BASE) moved.eax = (entry.eax || HYPERVISOR_BASE + 1) + HYPERVISOR_LEAVES;
     return moved;
   });
-  return [...own, ...checked(hyperv)];
+  return [...own, ...checkCpuid('hyperv', hyperv)];
 }
 
 /** The entry of a leaf and, where the leaf has some, a subleaf; `undefined` if the list lacks it. */
 export function cpuidEntry(cpuid: Cpuid, leaf: number, subleaf = 0): KvmCpuidEntry2 | undefined {
-  const entries = checked(cpuid).filter((entry) => entry.function === leaf);
+  const entries = checkCpuid('cpuid', cpuid).filter((entry) => entry.function === leaf);
   return entries.find(({ flags, index }) => (flags & 1) === 0 || index === subleaf);
 }
 
-function checked(cpuid: Cpuid): Cpuid {
-  for (const entry of checkList('cpuid', cpuid)) checkObject('cpuid', entry);
-  return cpuid;
+const u32 = integer(0, 0xffff_ffff);
+const cpuidList = listOf(
+  shape<KvmCpuidEntry2>('an entry of CPUID has', {
+    function: u32,
+    index: u32,
+    flags: u32,
+    eax: u32,
+    ebx: u32,
+    ecx: u32,
+    edx: u32,
+  }),
+  MAX_CPUID_ENTRIES,
+);
+
+/** CPUID leaves, each whole; otherwise throws `ArgumentError` for `argument`. */
+export function checkCpuid(argument: string, cpuid: Cpuid): Cpuid {
+  return cpuidList(argument, cpuid);
 }

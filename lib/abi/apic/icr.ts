@@ -5,6 +5,7 @@
  * Every bit of a value is in some field, reserved ones included, so that decoding and encoding again gives the value back.
  */
 import { ArgumentError } from '../../base/errors.ts';
+import { integer, oneOf, optional, shape, type ValueCheck } from '../../base/shape.ts';
 import { hex, show } from '../../base/text.ts';
 
 /** Bits 10:8, in the order of their value. The SDM reserves 3 and 7. */
@@ -67,6 +68,7 @@ export interface X2Icr extends IcrCommand {
   reserved: number;
 }
 
+const U32 = 0xffff_ffff;
 const ICR_RESERVED = 0xfff3_2000;
 const X2_ICR_RESERVED = 0xfff3_3000;
 const ICR2_RESERVED = 0x00ff_ffff;
@@ -119,67 +121,107 @@ function refuse(argument: string, value: unknown, expected: string): never {
   );
 }
 
-function object(argument: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null) refuse(argument, value, 'an object');
+function reservedBits(mask: number): ValueCheck<number> {
+  return (argument, value) => {
+    if (
+      Number.isInteger(value) &&
+      (value as number) >= 0 &&
+      ((value as number) & ~mask) === 0 &&
+      (value as number) <= U32
+    )
+      return value as number;
+    return refuse(argument, value, `within the bits ${hex(mask)}`);
+  };
 }
 
-function number(argument: string, value: number, high: number): number {
-  if (!Number.isInteger(value) || value < 0 || value > high) refuse(argument, value, `an integer from 0 to ${high}`);
-  return value;
-}
+const commandChecks = {
+  vector: integer(0, 0xff),
+  deliveryMode: oneOf(deliveryModes),
+  destinationMode: oneOf(destinationModes),
+  level: oneOf(levels),
+  trigger: oneOf(triggers),
+  shorthand: oneOf(shorthands),
+};
+const icrChecks = {
+  ...commandChecks,
+  deliveryStatus: oneOf(deliveryStatuses),
+  reserved: reservedBits(ICR_RESERVED),
+};
+const x2IcrChecks = { ...commandChecks, destination: integer(0, U32), reserved: reservedBits(X2_ICR_RESERVED) };
 
-function reservedBits(value: number, mask: number): number {
-  if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff || (value & ~mask) !== 0) {
-    refuse('reserved', value, `within the bits ${hex(mask)}`);
-  }
-  return value;
-}
-
-function choice<T extends string>(argument: string, value: T, choices: readonly T[]): number {
-  const index = choices.indexOf(value);
-  if (index < 0) refuse(argument, value, `one of ${choices.join(', ')}`);
-  return index;
-}
+/** What was decoded of each register, as a field of something else. */
+export const decodedIcr = shape<Icr>('the ICR has', icrChecks);
+export const decodedIcr2 = shape<Icr2>('ICR2 has', {
+  destination: integer(0, 0xff),
+  reserved: reservedBits(ICR2_RESERVED),
+});
+export const decodedX2Icr = shape<X2Icr>("the x2APIC's ICR has", x2IcrChecks);
 
 /** A write of the ICR: the vector, and what differs from fixed, physical, assert, edge, no shorthand. */
 export type IcrFields = Pick<IcrCommand, 'vector'> & Partial<Icr>;
 /** A write of the x2APIC's ICR: the vector and the destination, and what differs from the same defaults. */
 export type X2IcrFields = Pick<X2Icr, 'vector' | 'destination'> & Partial<X2Icr>;
 
+/** All but the vector may be left out. */
+export const commandOptions = {
+  deliveryMode: optional(commandChecks.deliveryMode),
+  destinationMode: optional(commandChecks.destinationMode),
+  level: optional(commandChecks.level),
+  trigger: optional(commandChecks.trigger),
+  shorthand: optional(commandChecks.shorthand),
+};
+/** What the xAPIC's has besides. */
+export const optionalIcrBits = {
+  deliveryStatus: optional(icrChecks.deliveryStatus),
+  reserved: optional(icrChecks.reserved),
+};
+const icrFields = shape<IcrFields>('the ICR has', {
+  vector: commandChecks.vector,
+  ...commandOptions,
+  ...optionalIcrBits,
+});
+const icr2Fields = shape<Pick<Icr2, 'destination'> & Partial<Icr2>>('ICR2 has', {
+  destination: integer(0, 0xff),
+  reserved: optional(reservedBits(ICR2_RESERVED)),
+});
+const x2IcrFields = shape<X2IcrFields>("the x2APIC's ICR has", {
+  vector: commandChecks.vector,
+  destination: x2IcrChecks.destination,
+  ...commandOptions,
+  reserved: optional(x2IcrChecks.reserved),
+});
+
 function encodeCommand(fields: Pick<IcrCommand, 'vector'> & Partial<IcrCommand>): number {
-  object('fields', fields);
+  const { vector, deliveryMode = 'fixed', destinationMode = 'physical' } = fields;
+  const { level = 'assert', trigger = 'edge', shorthand = 'none' } = fields;
   return (
-    number('vector', fields.vector, 0xff) |
-    (choice('deliveryMode', fields.deliveryMode ?? 'fixed', deliveryModes) << 8) |
-    (choice('destinationMode', fields.destinationMode ?? 'physical', destinationModes) << 11) |
-    (choice('level', fields.level ?? 'assert', levels) << 14) |
-    (choice('trigger', fields.trigger ?? 'edge', triggers) << 15) |
-    (choice('shorthand', fields.shorthand ?? 'none', shorthands) << 18)
+    vector |
+    (deliveryModes.indexOf(deliveryMode) << 8) |
+    (destinationModes.indexOf(destinationMode) << 11) |
+    (levels.indexOf(level) << 14) |
+    (triggers.indexOf(trigger) << 15) |
+    (shorthands.indexOf(shorthand) << 18)
   );
 }
 
 /** The ICR's low 32 bits. Throws ArgumentError for a field that its bits cannot hold. */
 export function encodeIcr(fields: IcrFields): number {
-  return (
-    (encodeCommand(fields) |
-      (choice('deliveryStatus', fields.deliveryStatus ?? 'idle', deliveryStatuses) << 12) |
-      reservedBits(fields.reserved ?? 0, ICR_RESERVED)) >>>
-    0
-  );
+  const given = icrFields.take(fields, 'fields');
+  const { deliveryStatus = 'idle', reserved = 0 } = given;
+  return (encodeCommand(given) | (deliveryStatuses.indexOf(deliveryStatus) << 12) | reserved) >>> 0;
 }
 
 /** The ICR's high 32 bits in xAPIC mode. `destination`: 0..255, otherwise ArgumentError. */
 export function encodeIcr2(fields: Pick<Icr2, 'destination'> & Partial<Icr2>): number {
-  object('fields', fields);
-  return (
-    ((number('destination', fields.destination, 0xff) << 24) | reservedBits(fields.reserved ?? 0, ICR2_RESERVED)) >>> 0
-  );
+  const { destination, reserved = 0 } = icr2Fields.take(fields, 'fields');
+  return ((destination << 24) | reserved) >>> 0;
 }
 
 /** The x2APIC's ICR. `destination`: 0..0xffffffff. Throws ArgumentError for a field that its bits cannot hold. */
 export function encodeX2Icr(fields: X2IcrFields): bigint {
-  const low = (encodeCommand(fields) | reservedBits(fields.reserved ?? 0, X2_ICR_RESERVED)) >>> 0;
-  return (BigInt(number('destination', fields.destination, 0xffff_ffff)) << 32n) | BigInt(low);
+  const given = x2IcrFields.take(fields, 'fields');
+  const low = (encodeCommand(given) | (given.reserved ?? 0)) >>> 0;
+  return (BigInt(given.destination) << 32n) | BigInt(low);
 }
 
 const inWords: Partial<Record<string, string>> = {
@@ -192,12 +234,17 @@ const inWords: Partial<Record<string, string>> = {
   allExcludingSelf: 'to all excluding self',
 };
 
+/** An ICR of either mode. */
+const describedIcr = shape<IcrCommand & Partial<Icr & X2Icr>>('the ICR has', {
+  ...commandChecks,
+  deliveryStatus: optional(icrChecks.deliveryStatus),
+  destination: optional(x2IcrChecks.destination),
+  reserved: optional(integer(0, U32)),
+});
+
 /** One line of text: `fixed vector 0xf0, physical, assert, edge`; a shorthand and reserved bits are named if set. */
 export function describeIcr(icr: IcrCommand & Partial<Icr>): string {
-  object('icr', icr);
-  number('vector', icr.vector, 0xff);
-  choice('deliveryMode', icr.deliveryMode, deliveryModes);
-  choice('destinationMode', icr.destinationMode, destinationModes);
+  describedIcr.take(icr, 'icr');
   const parts = [
     `${inWords[icr.deliveryMode] ?? icr.deliveryMode} vector ${hex(icr.vector, 2)}`,
     icr.destinationMode,

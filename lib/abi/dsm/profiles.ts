@@ -1,6 +1,7 @@
 /** The profiles there are. */
 import { checkFunction, checkInteger, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import type { ValueCheck } from '../../base/shape.ts';
 import { show } from '../../base/text.ts';
 import { rfcV2 } from './rfc-v2.ts';
 import type { DsmExit, DsmIoctlName, DsmProfile } from './types.ts';
@@ -47,6 +48,9 @@ export function checkProfile(profile: DsmProfile): DsmProfile {
   checked.add(profile);
   return profile;
 }
+
+/** A profile, as the value of an option. */
+export const profileCheck: ValueCheck<DsmProfile> = (_, value) => checkProfile(value as DsmProfile);
 
 /** The profile of that name. Throws ArgumentError, which lists the names there are, for any other. */
 export function profileByName(name: string): DsmProfile {

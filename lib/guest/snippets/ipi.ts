@@ -1,12 +1,20 @@
 /** Sending IPIs. In xAPIC mode they change no register; in x2APIC mode eax, ecx, edx. */
-import { encodeIcr, encodeIcr2, type Icr, type IcrFields } from '../../abi/apic/icr.ts';
+import {
+  commandOptions,
+  encodeIcr,
+  encodeIcr2,
+  type Icr,
+  type IcrFields,
+  optionalIcrBits,
+} from '../../abi/apic/icr.ts';
 import { lapicRegisters } from '../../abi/apic/lapic.ts';
 import { x2apicRegisters } from '../../apic/mode.ts';
-import { checkInteger, checkObject } from '../../base/check.ts';
+import { checkInteger } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import { integer, optional, shape } from '../../base/shape.ts';
 import { show } from '../../base/text.ts';
 import { Snippet, snippet } from '../snippet.ts';
-import { type ApicAccess, apicPage, registersBy, writeApic, written } from './lapic.ts';
+import { type ApicAccess, accessKeys, apicPage, checkAccess, registersBy, writeApic, written } from './lapic.ts';
 
 /** To whom: an APIC id (or with `destinationMode: 'logical'` a logical id), or a shorthand. */
 export type IpiTo = number | 'self' | 'all' | 'others';
@@ -15,6 +23,15 @@ export type IpiTo = number | 'self' | 'all' | 'others';
 export interface IpiFields extends Partial<Omit<Icr, 'shorthand'>>, ApicAccess {
   to: IpiTo;
 }
+
+const { shorthand: _, ...command } = commandOptions;
+const ipiFields = shape<IpiFields>('ipi() takes', {
+  to: (_, value) => value as IpiTo,
+  vector: optional(integer(0, 0xff)),
+  ...command,
+  ...optionalIcrBits,
+  ...accessKeys,
+});
 
 const shorthands = { self: 'self', all: 'allIncludingSelf', others: 'allExcludingSelf' } as const;
 
@@ -30,7 +47,7 @@ export function icr(fields: IcrFields, access: ApicAccess = {}): Snippet {
 
 /** Sends one IPI: in xAPIC mode ICR2 (where there is a destination), then ICR; in x2APIC mode one WRMSR. */
 export function ipi(fields: IpiFields): Snippet {
-  const { to, x2apic, base, vector = 0, ...more } = checkObject('fields', fields);
+  const { to, x2apic, base, vector = 0, ...more } = ipiFields.take(fields, 'fields');
   const access: ApicAccess = { ...(x2apic && { x2apic }), ...(base !== undefined && { base }) };
   const destination = typeof to === 'number' ? { destination: to } : {};
   const writes = registersBy(access).icr({ vector, ...more, shorthand: shorthandOf(to), ...destination });
@@ -55,12 +72,13 @@ export function selfIpi(vector: number): Snippet {
 
 /** Waits until the ICR says that the last IPI was sent (delivery status idle). Nothing to wait for in x2APIC mode. */
 export function waitSent(access: ApicAccess = {}): Snippet {
+  const way = checkAccess(access);
   return new Snippet((bits) =>
-    access.x2apic
+    way.x2apic
       ? ''
       : `
 %%pending:
-    test dword [${apicPage(bits, access) + lapicRegisters.ICR}], 1 << 12
+    test dword [${apicPage(bits, way) + lapicRegisters.ICR}], 1 << 12
     jnz %%pending`,
   );
 }

@@ -2,8 +2,9 @@
 import { APIC_DEFAULT_PHYS_BASE, type LapicRegisterName, lapicRegisters, SVR_ENABLED } from '../../abi/apic/lapic.ts';
 import { APIC_BASE_ENABLE, APIC_BASE_EXTD, IA32_APIC_BASE } from '../../abi/apic/msr.ts';
 import { type ApicRegisters, type RegisterWrite, x2apicRegisters, xapicRegisters } from '../../apic/mode.ts';
-import { checkChoice, checkInteger, checkObject } from '../../base/check.ts';
+import { checkChoice, checkInteger } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import { boolean, integer, optional, shape } from '../../base/shape.ts';
 import { hex } from '../../base/text.ts';
 import { Snippet, snippet } from '../snippet.ts';
 
@@ -13,6 +14,15 @@ export interface ApicAccess {
   x2apic?: boolean;
   /** Guest physical address of the APIC page. Default 0xfee00000. */
   base?: number;
+}
+
+export const accessKeys = { x2apic: optional(boolean), base: optional(integer(0, 0xffff_f000)) };
+const accessShape = shape<ApicAccess>('the access to an APIC takes', accessKeys);
+const pageShape = shape<Pick<ApicAccess, 'base'>>('the access to an APIC page takes', { base: accessKeys.base });
+
+/** @throws ArgumentError */
+export function checkAccess(access: ApicAccess): ApicAccess {
+  return accessShape.take(access, 'access');
 }
 
 const names = Object.keys(lapicRegisters) as LapicRegisterName[];
@@ -25,7 +35,8 @@ const names = Object.keys(lapicRegisters) as LapicRegisterName[];
 export function writeApic(register: LapicRegisterName, value: number | string, access: ApicAccess = {}): Snippet {
   checkChoice('register', register, names);
   if (typeof value === 'number') checkInteger('value', value, 0, 0xffff_ffff);
-  return written(registersBy(access).write(register, value), access);
+  const way = checkAccess(access);
+  return written(registersBy(way).write(register, value), way);
 }
 
 /** The way to the registers that `access` names. */
@@ -54,8 +65,9 @@ export function written({ place, value, high }: RegisterWrite<number | string>, 
 /** Reads a register into eax. Changes ecx, edx in x2APIC mode. */
 export function readApic(register: LapicRegisterName, access: ApicAccess = {}): Snippet {
   checkChoice('register', register, names);
-  const place = registersBy(access).read(register);
-  if (place.msr === undefined) return new Snippet((bits) => `mov eax, [${apicPage(bits, access) + place.offset}]`);
+  const way = checkAccess(access);
+  const place = registersBy(way).read(register);
+  if (place.msr === undefined) return new Snippet((bits) => `mov eax, [${apicPage(bits, way) + place.offset}]`);
   return snippet`
     mov ecx, ${place.msr}
     rdmsr`;
@@ -69,7 +81,7 @@ export function apicPage(bits: 16 | 32 | 64, { base = APIC_DEFAULT_PHYS_BASE }: 
       'Real mode cannot reach the APIC page',
       'Say { x2apic: true } if the APIC is in x2APIC mode, or use flat32 code.',
     );
-  return checkInteger('base', base, 0, 0xffff_f000);
+  return base;
 }
 
 /** Enables the APIC by SVR, spurious vector 0xff: until then it takes no IPI. */
@@ -123,17 +135,18 @@ export function relocateApic(to: number): Snippet {
 /** Flat logical destination mode. @param id 8 bits, one for each of eight vCPUs: 1 << n */
 export function logicalFlat(id: number, access: Pick<ApicAccess, 'base'> = {}): Snippet {
   checkInteger('id', id, 0, 0xff);
-  checkObject('access', access);
+  const page = pageShape.take(access, 'access');
   return snippet`
-    ${writeApic('DFR', 0xffff_ffff, access)}
-    ${writeApic('LDR', (id << 24) >>> 0, access)}`;
+    ${writeApic('DFR', 0xffff_ffff, page)}
+    ${writeApic('LDR', (id << 24) >>> 0, page)}`;
 }
 
 /** Cluster logical destination mode. @param cluster 0..14 @param members four bits, one for each vCPU of the cluster */
 export function logicalCluster(cluster: number, members: number, access: Pick<ApicAccess, 'base'> = {}): Snippet {
   checkInteger('cluster', cluster, 0, 14);
   checkInteger('members', members, 0, 0xf);
+  const page = pageShape.take(access, 'access');
   return snippet`
-    ${writeApic('DFR', 0x0fff_ffff, access)}
-    ${writeApic('LDR', ((cluster << 28) | (members << 24)) >>> 0, access)}`;
+    ${writeApic('DFR', 0x0fff_ffff, page)}
+    ${writeApic('LDR', ((cluster << 28) | (members << 24)) >>> 0, page)}`;
 }

@@ -10,6 +10,7 @@ import {
 } from '../../abi/hyperv.ts';
 import { checkChoice, checkInteger, checkU64 } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import { integer, optional, orNull, shape } from '../../base/shape.ts';
 import { show } from '../../base/text.ts';
 import { type Snippet, snippet } from '../snippet.ts';
 
@@ -54,8 +55,12 @@ export interface SynicPlaces {
   events?: number | null;
 }
 
+const pageAddress = optional(orNull(integer(0, Number.MAX_SAFE_INTEGER)));
+const synicPlaces = shape<SynicPlaces>('enableSynic() takes', { messages: pageAddress, events: pageAddress });
+
 /** Enables SCONTROL, and the pages that are named: 1 to 3 exits. Addresses are multiples of 4096. */
-export function enableSynic({ messages, events }: SynicPlaces = {}): Snippet {
+export function enableSynic(places: SynicPlaces = {}): Snippet {
+  const { messages, events } = synicPlaces.take(places, 'places');
   const page = (register: 'SIMP' | 'SIEFP', address: number | null | undefined) =>
     address === undefined ? '' : writeSynic(register, encodeSynicPage(address));
   return snippet`

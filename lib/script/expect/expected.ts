@@ -1,12 +1,21 @@
 /** What a script expects of an exit, and whether one is so. */
 import { isDeepStrictEqual } from 'node:util';
-import { vectorIn, vectorName } from '../../abi/exceptions.ts';
-import { checkObject, checkText } from '../../base/check.ts';
+import { vectorCheck, vectorIn, vectorName } from '../../abi/exceptions.ts';
+import { checkObject } from '../../base/check.ts';
+import { ArgumentError } from '../../base/errors.ts';
+import { suggest } from '../../base/nearest.ts';
+import { integer, type ObjectCheck, oneOf, optional, shape, u64Bigint } from '../../base/shape.ts';
 import { hex } from '../../base/text.ts';
-import type { Exit } from '../../exit/exit.ts';
+import type { Exit, ExitName } from '../../exit/exit.ts';
+import { exitName, fieldsOf } from '../../exit/kinds.ts';
+import { wordName } from '../../guest/protocol.ts';
 import type { TraceExit } from '../../trace/event.ts';
 
-type DeepPartial<T> = T extends object ? { [K in keyof T]?: DeepPartial<T[K]> } : T;
+type DeepPartial<T> = T extends Uint8Array | readonly unknown[]
+  ? T
+  : T extends object
+    ? { [K in keyof T]?: DeepPartial<T[K]> }
+    : T;
 type ExpectedExit<E> = E extends { name: infer N } ? { name: N } & DeepPartial<Omit<E, 'name'>> : never;
 
 /** What a guest says: a sync point, a value (`is`: 32 bits), that it is done, a fault by vector. */
@@ -19,19 +28,60 @@ type ExpectedWord =
 /** An exit, or a guest's word, by the fields that matter to a test; `vcpu` and `rip` say who and where. */
 export type Expected = (ExpectedExit<Exit> | ExpectedWord) & { vcpu?: number; rip?: bigint };
 
-/** Throws ArgumentError unless it names an exit or a word. */
-export function checkExpected(want: Expected): Expected {
-  checkObject('expected', want);
-  if (!words.some((word) => word in want)) checkText('name', (want as { name: string }).name);
-  if ('fault' in want) vectorIn('fault', want.fault);
-  return want;
+const where = { vcpu: optional(integer(0, 0xffff_ffff)), rip: optional(u64Bigint) };
+type At = { vcpu?: number; rip?: bigint };
+
+/** What is to be said of each word. */
+const words = {
+  sync: shape<{ sync: string | number } & At>('a sync point has', { sync: wordName, ...where }),
+  value: shape<{ value: string | number; is?: number } & At>('a value has', {
+    value: wordName,
+    is: optional(integer(0, 0xffff_ffff)),
+    ...where,
+  }),
+  done: shape<{ done: true } & At>('the end of a vCPU has', { done: oneOf([true]), ...where }),
+  fault: shape<{ fault: string | number } & At>('a fault has', { fault: vectorCheck, ...where }),
+};
+const wordNames = Object.keys(words) as (keyof typeof words)[];
+
+/** What may be said of an exit of that name. */
+function shapeOfExit(name: ExitName): ObjectCheck<At> {
+  let known = exits.get(name);
+  if (!known) {
+    const fields = { ...fieldsOf(name), ...where, name: exitName, reason: integer(0, 0xffff_ffff) };
+    known = shape<At>(`${name} has`, fields);
+    exits.set(name, known);
+  }
+  return known;
+}
+const exits = new Map<ExitName, ObjectCheck<At>>();
+
+/**
+ * A copy of what is expected, checked: an exit that there is, or a word, by fields that it has and values that they can
+ * have. Anything else would never come, and be no reason to think that it did not. Throws ArgumentError.
+ */
+export function checkExpected(want: Expected, argument = 'expected'): Expected {
+  const word = wordNames.find((key) => key in checkObject(argument, want));
+  if (word) return words[word].take(want, argument);
+  if (!('name' in want)) throw unnamed(argument, want);
+  // Read once more with the rest: the name is checked there.
+  const checked = shapeOfExit(exitName('name', want.name)).takePart(want, argument) as Expected;
+  return checked;
 }
 
-const words = ['sync', 'value', 'done', 'fault'] as const;
+function unnamed(argument: string, want: object): ArgumentError {
+  const [key = ''] = Object.keys(want);
+  const all = ['name', ...wordNames];
+  return new ArgumentError(
+    argument,
+    `${argument} names no exit and no word of a guest${key && `: it has ${Object.keys(want).join(', ')}`}`,
+    suggest(key, all, 'Give the `name` of an exit, or `sync`, `value`, `done` or `fault`.'),
+  );
+}
 
 /** What kind of event it is about: an exit's name, or a word. */
 export function kindOf(want: Expected): string {
-  return words.find((word) => word in want) ?? (want as { name: string }).name;
+  return wordNames.find((word) => word in want) ?? (want as { name: string }).name;
 }
 
 /** True if the event is of one of these kinds. */
@@ -54,6 +104,8 @@ export function matches(want: Expected, event: TraceExit): boolean {
 }
 
 function includes(want: unknown, actual: unknown): boolean {
+  // A Buffer is a list of bytes as well.
+  if (want instanceof Uint8Array && actual instanceof Uint8Array) return Buffer.compare(want, actual) === 0;
   if (!isPlain(want)) return isDeepStrictEqual(want, actual);
   if (typeof actual !== 'object' || actual === null) return false;
   return Object.entries(want).every(([key, value]) => includes(value, (actual as Record<string, unknown>)[key]));

@@ -1,6 +1,8 @@
-import { checkInteger, checkList, checkText } from '../../base/check.ts';
+import { checkInteger, checkList } from '../../base/check.ts';
+import { ArgumentError } from '../../base/errors.ts';
 import { plural } from '../../base/text.ts';
 import type { Exit } from '../../exit/exit.ts';
+import { exitName } from '../../exit/kinds.ts';
 import { isExit, type TraceEvent, type TraceExit } from '../../trace/event.ts';
 import { describeEvent } from '../../trace/text.ts';
 import { ExpectationError } from '../errors.ts';
@@ -51,6 +53,7 @@ export class Trace implements Iterable<TraceExit> {
 
   /** The exits of one kind. */
   named<N extends Exit['name']>(name: N): (TraceExit & { exit: Extract<Exit, { name: N }> })[] {
+    exitName('name', name);
     return this.#exits.filter((event) => event.exit.name === name) as (TraceExit & {
       exit: Extract<Exit, { name: N }>;
     })[];
@@ -63,6 +66,10 @@ export class Trace implements Iterable<TraceExit> {
    * @throws ExpectationError that shows both sides
    */
   expect(expected: readonly Expected[]): void {
+    this.#expect(checkAll(expected));
+  }
+
+  #expect(expected: readonly Expected[]): void {
     const kinds = kindsOf(expected);
     const actual = this.#exits.filter((event) => isOfKind(kinds, event));
     const same = actual.length === expected.length && expected.every((want, i) => matches(want, actual[i]!));
@@ -75,6 +82,10 @@ export class Trace implements Iterable<TraceExit> {
    * @throws ExpectationError that names the first that did not come where it should
    */
   expectInOrder(expected: readonly Expected[]): void {
+    this.#expectInOrder(checkAll(expected));
+  }
+
+  #expectInOrder(expected: readonly Expected[]): void {
     const kinds = kindsOf(expected);
     let from = 0;
     for (const [index, want] of expected.entries()) {
@@ -112,19 +123,20 @@ export class Trace implements Iterable<TraceExit> {
    * @throws ExpectationError
    */
   expectCount(expected: Expected, count: number): void {
-    const kinds = kindsOf([expected]);
+    const want = checkExpected(expected);
+    const kinds = kindsOf([want]);
     checkInteger('count', count, 0, Number.MAX_SAFE_INTEGER);
-    const actual = this.#exits.filter((event) => matches(expected, event));
+    const actual = this.#exits.filter((event) => matches(want, event));
     if (actual.length === count) return;
-    const message = `expected ${plural(count, 'exit')} of ${describeExpected(expected)}, got ${actual.length}`;
+    const message = `expected ${plural(count, 'exit')} of ${describeExpected(want)}, got ${actual.length}`;
     const lines = [message, '', ...fewOf(actual.map((event) => `  ${describeEvent(event)}`))];
     throw this.mismatch({ text: lines.join('\n') }, [...kinds], actual.length);
   }
 
   /** Checks that nothing of this kind came, or nothing that is as described. Throws ExpectationError. */
   expectNone(unwanted: Exit['name'] | Expected): void {
-    if (typeof unwanted !== 'object') checkText('name', unwanted);
-    const want = typeof unwanted === 'string' ? ({ name: unwanted } as Expected) : unwanted;
+    const isName = typeof unwanted !== 'object';
+    const want = checkExpected(isName ? ({ name: exitName('name', unwanted) } as Expected) : unwanted, 'unwanted');
     const kinds = kindsOf([want]);
     const actual = this.#exits.filter((event) => matches(want, event));
     if (actual.length > 0)
@@ -151,6 +163,17 @@ export class Trace implements Iterable<TraceExit> {
   }
 }
 
+/** Each checked; an empty list would expect nothing of anything. */
+function checkAll(expected: readonly Expected[]): Expected[] {
+  if (checkList('expected', expected).length === 0)
+    throw new ArgumentError(
+      'expected',
+      'the list of what is expected is empty: it would say nothing of the trace',
+      'To say that nothing came, use expectNone() or expectCount(what, 0).',
+    );
+  return Array.from(expected, (want, index) => checkExpected(want, `expected[${index}]`));
+}
+
 function kindsOf(expected: readonly Expected[]): Set<string> {
-  return new Set(checkList('expected', expected).map((want) => kindOf(checkExpected(want))));
+  return new Set(expected.map(kindOf));
 }

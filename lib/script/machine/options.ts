@@ -1,10 +1,10 @@
 /** What a machine is to be like. */
-import { checkProfile, type DsmProfile } from '../../abi/dsm/profiles.ts';
-import { checkChoice, checkFunction, checkInteger, checkObject } from '../../base/check.ts';
+import { checkProfile, type DsmProfile, profileCheck } from '../../abi/dsm/profiles.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import { boolean, func, integer, oneOf, optional, shape, text } from '../../base/shape.ts';
 import { GuestLayout } from '../../guest/layout.ts';
 import type { SynicPages } from '../../hyperv/synic.ts';
-import type { Cpuid } from '../../kvm/cpuid.ts';
+import { type Cpuid, checkCpuid } from '../../kvm/cpuid.ts';
 import type { Session } from '../session.ts';
 
 export interface MachineOptions {
@@ -55,22 +55,29 @@ export interface MachineSetup {
 const MAX_VCPUS = 64;
 const DEFAULT_MEMORY = 2 << 20;
 
+const machineOptions = shape<MachineOptions>('machine() takes', {
+  vcpus: optional(integer(1, MAX_VCPUS)),
+  memory: optional(integer(0, Number.MAX_SAFE_INTEGER)),
+  irqchip: optional(oneOf(['full', 'split', 'none'])),
+  apic: optional(oneOf(['reset', 'xapic', 'x2apic'])),
+  apicv: optional(boolean),
+  cpuid: optional(func()),
+  synic: optional(oneOf(['zero', 'keep'])),
+  device: optional(text),
+  profile: optional(profileCheck),
+});
+
 /** @throws ArgumentError */
 export function checkSetup(options: MachineOptions, session: Session): MachineSetup {
-  const vcpus = checkInteger('vcpus', checkObject('options', options).vcpus ?? 1, 1, MAX_VCPUS);
-  const irqchip = checkChoice('irqchip', options.irqchip ?? 'full', ['full', 'split', 'none'] as const);
-  const apic = checkChoice('apic', options.apic ?? 'reset', ['reset', 'xapic', 'x2apic'] as const);
+  const given = machineOptions.take(options);
+  const { vcpus = 1, irqchip = 'full', apic = 'reset', apicv = false, synic, cpuid = (supported) => supported } = given;
+  const { device = session.device, profile = checkProfile(session.profile) } = given;
   if (apic !== 'reset' && irqchip === 'none')
     throw new ArgumentError('apic', `${apic} without an in-kernel local APIC`, 'Leave `irqchip: "none"` out.');
-  const { synic, cpuid = (supported) => supported } = options;
-  if (synic !== undefined) checkChoice('synic', synic, ['zero', 'keep'] as const);
   if (synic !== undefined && irqchip === 'none')
     throw new ArgumentError('synic', 'a SynIC without an in-kernel local APIC', 'Leave `irqchip: "none"` out.');
-  checkFunction('cpuid', cpuid);
-  const profile = checkProfile(options.profile ?? session.profile);
-  if (options.memory !== undefined) checkInteger('memory', options.memory, 0, Number.MAX_SAFE_INTEGER);
   const layout = new GuestLayout(vcpus);
-  const memory = options.memory ?? Math.max(DEFAULT_MEMORY, layout.end);
+  const { memory = Math.max(DEFAULT_MEMORY, layout.end) } = given;
   if (memory < layout.end)
     throw new ArgumentError('memory', `${memory} bytes for ${vcpus} vCPUs`, `Give at least ${layout.end} bytes.`);
   return {
@@ -79,10 +86,10 @@ export function checkSetup(options: MachineOptions, session: Session): MachineSe
     layout,
     irqchip,
     apic,
-    apicv: options.apicv ?? false,
-    cpuid,
+    apicv,
+    cpuid: (supported) => checkCpuid('the answer of cpuid', cpuid(supported)),
     synic,
-    device: options.device ?? session.device,
+    device,
     profile,
   };
 }

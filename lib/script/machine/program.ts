@@ -3,6 +3,7 @@ import { vectorIn } from '../../abi/exceptions.ts';
 import { mpStates } from '../../abi/kvm/index.ts';
 import { checkBytes, checkInteger, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import { boolean, oneOf, optional, shape } from '../../base/shape.ts';
 import { show } from '../../base/text.ts';
 import { bitsOf, bytesAt, type GuestCode, type GuestMode } from '../../guest/code.ts';
 import { enterFlat32 } from '../../guest/enter-flat32.ts';
@@ -35,6 +36,8 @@ export interface LoadedProgram {
   readonly code: GuestCode | Uint8Array;
   readonly mode: GuestMode;
   readonly bytes: Uint8Array;
+  /** It starts with RFLAGS.IF set. */
+  readonly interrupts: boolean;
   readonly idt: boolean;
   readonly start: 'now' | 'sipi';
   readonly own: OwnHandlers;
@@ -47,6 +50,13 @@ export interface ProgramSpace {
   readonly tables: GuestTableWriter;
   readonly hasLapic: boolean;
 }
+
+const programOptions = shape<ProgramOptions>('program() takes', {
+  interrupts: optional(boolean),
+  handlers: optional((argument, value) => checkObject(argument, value as NonNullable<ProgramOptions['handlers']>)),
+  idt: optional(boolean),
+  start: optional(oneOf(['now', 'sipi'])),
+});
 
 /** SIPI gives 8 bits of page number: code of these vCPUs lies low enough. */
 const REAL_MODE_VCPUS = 16;
@@ -62,7 +72,8 @@ export function checkProgram(
   code: GuestCode | Uint8Array,
   options: ProgramOptions,
 ): LoadedProgram {
-  const { idt = true, start = 'now' } = checkObject('options', options);
+  const given = programOptions.take(options);
+  const { idt = true, start = 'now' } = given;
   const mode = code instanceof Uint8Array ? 'flat32' : checkObject('code', code).mode;
   bitsOf(mode);
   if (mode === 'real16' || start === 'sipi') checkLow(id, mode, start, hasLapic);
@@ -71,7 +82,8 @@ export function checkProgram(
   checkBytes('code', bytes, 0, Number.POSITIVE_INFINITY);
   if (bytes.length === 0) throw PayloadError.empty();
   if (bytes.length > PROGRAM_ROOM) throw PayloadError.tooLarge(bytes.length, PROGRAM_ROOM);
-  return { code, mode, bytes, idt, start, own: ownHandlers(code, origin, options.handlers ?? {}) };
+  const interrupts = given.interrupts ?? mode !== 'real16';
+  return { code, mode, bytes, interrupts, idt, start, own: ownHandlers(code, origin, given.handlers ?? {}) };
 }
 
 function checkLow(id: number, mode: GuestMode, start: 'now' | 'sipi', hasLapic: boolean): void {
@@ -91,7 +103,7 @@ function ownHandlers(
   handlers: Readonly<Record<number | string, string | number>>,
 ): OwnHandlers {
   const own = new Map<number, number>();
-  for (const [key, where] of Object.entries(checkObject('handlers', handlers))) {
+  for (const [key, where] of Object.entries(handlers)) {
     const vector = vectorIn('handlers', /^\d+$/.test(key) ? Number(key) : key);
     own.set(
       vector,
@@ -108,9 +120,9 @@ function label(code: GuestCode | Uint8Array, origin: number, name: string): numb
 }
 
 /** Writes the program and what it needs into memory, and the vCPU's registers. */
-export function load(vcpu: Vcpu, space: ProgramSpace, program: LoadedProgram, interrupts: boolean): void {
+export function load(vcpu: Vcpu, space: ProgramSpace, program: LoadedProgram): void {
   const { memory, layout, tables } = space;
-  const { mode, start, own } = program;
+  const { mode, interrupts, start, own } = program;
   const id = vcpu.vcpuId;
   const entry = layout.program(id);
   memory.write(entry, program.bytes);

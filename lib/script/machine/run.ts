@@ -1,8 +1,8 @@
 /** One run of a machine: its vCPUs go on until what the script waits for, and a run that fails says why. */
-import { checkObject } from '../../base/check.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../base/duration.ts';
 import { EIO } from '../../base/errno.ts';
 import { ArgumentError, DeadlineError, IoctlError, type KvmDsmError } from '../../base/errors.ts';
+import { duration, optional, shape } from '../../base/shape.ts';
 import type { Exit } from '../../exit/exit.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { TraceExit } from '../../trace/event.ts';
@@ -25,6 +25,12 @@ export interface RunUntilOptions {
   deadline?: Duration;
 }
 
+const runOptions = shape<RunUntilOptions>('run() takes', {
+  // What it says is checked with the vCPUs that take part.
+  until: optional((_, value) => value as Until),
+  deadline: optional(duration),
+});
+
 /** What a run needs of its machine. */
 export interface Runnable {
   readonly session: Session;
@@ -38,13 +44,13 @@ export interface Runnable {
 
 /** Source: what `machine.run` says. */
 export async function run(machine: Runnable, options: RunUntilOptions): Promise<void> {
-  const until = checkObject('options', options).until ?? 'halted';
+  const { until = 'halted', deadline = DEFAULT_DEADLINE } = runOptions.take(options);
   const running = machine.vcpus.filter(({ programmed }) => programmed);
   const goal = goalOf(
     until,
     running.map(({ id }) => id),
   );
-  const limit = milliseconds(options.deadline ?? DEFAULT_DEADLINE);
+  const limit = milliseconds(deadline);
   if (running.length === 0)
     throw new ArgumentError('run', 'No vCPU has a program', 'Call machine.vcpu(0).program(...) first.');
   const vcpus = running.map(({ vcpu }) => vcpu);

@@ -1,9 +1,13 @@
 /** When a run is over. */
-import { vectorIn, vectorName } from '../../abi/exceptions.ts';
-import { checkChoice, checkInteger, checkObject, checkText } from '../../base/check.ts';
+import { vectorCheck, vectorIn, vectorName } from '../../abi/exceptions.ts';
+import { checkChoice, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import { suggest } from '../../base/nearest.ts';
+import { integer, listOf, optional, shape } from '../../base/shape.ts';
 import { show } from '../../base/text.ts';
 import type { Exit } from '../../exit/exit.ts';
+import { exitName } from '../../exit/kinds.ts';
+import { wordName } from '../../guest/protocol.ts';
 import type { TraceExit } from '../../trace/event.ts';
 
 /**
@@ -34,38 +38,84 @@ export interface Goal {
   readonly waitsForExits: boolean;
 }
 
+type Form = Exclude<Until, string | ((event: TraceExit) => boolean)>;
+type FormOf<K extends string> = Extract<Form, Readonly<Record<K, unknown>>>;
+
+const vcpuId = optional(integer(0, 0xffff_ffff));
+const count = optional(integer(1, Number.MAX_SAFE_INTEGER));
+const vcpuIds = listOf(integer(0, 0xffff_ffff));
+
+/** What each form of waiting takes: the first key says which it is. */
+const forms = {
+  sync: shape<FormOf<'sync'>>('a wait for a sync point takes', { sync: wordName, count, vcpu: vcpuId }),
+  port: shape<FormOf<'port'>>('a wait for a port takes', { port: integer(0, 0xffff), vcpu: vcpuId }),
+  exit: shape<FormOf<'exit'>>('a wait for an exit takes', { exit: exitName, count, vcpu: vcpuId }),
+  exits: shape<FormOf<'exits'>>('a wait for so many exits takes', { exits: integer(1, Number.MAX_SAFE_INTEGER) }),
+  fault: shape<FormOf<'fault'>>('a wait for a fault takes', { fault: vectorCheck, vcpu: vcpuId }),
+  halted: shape<FormOf<'halted'>>('a wait for idle vCPUs takes', {
+    halted: (argument, value) => (Array.isArray(value) ? vcpuIds(argument, value) : vcpuIds(argument, [value])[0]!),
+  }),
+};
+
 /** @param running the vcpu_ids that take part */
 export function goalOf(until: Until, running: readonly number[]): Goal {
-  if (typeof until === 'function') return exitGoal('the exit that the script waits for', until);
-  if (until === 'halted') return idleGoal('every vCPU idle in HLT', running);
-  if (until === 'done') return doneGoal(running);
-  checkObject('until', until);
-  if ('halted' in until) {
-    const ids = [until.halted].flat();
-    for (const id of ids) checkChoice('until.halted', id, running);
-    return idleGoal(`vCPU ${ids.join(' and ')} idle in HLT`, ids);
+  if (typeof until === 'function') return judgedGoal(until);
+  if (typeof until !== 'object' || until === null) {
+    if (checkChoice('until', until, ['halted', 'done']) === 'halted')
+      return idleGoal('every vCPU idle in HLT', running);
+    return doneGoal(running);
   }
-  return exitsGoal(until);
+  const kinds = Object.keys(forms) as (keyof typeof forms)[];
+  const kind = kinds.find((key) => key in checkObject('until', until));
+  if (kind === undefined) {
+    const [key] = Object.keys(until);
+    throw new ArgumentError(
+      'until',
+      key === undefined
+        ? 'until is empty: it waits for nothing'
+        : `until waits for nothing: it has no ${kinds.join(', ')}`,
+      suggest(key ?? '', kinds, `Give one of ${kinds.join(', ')}, "done", "halted", or a function.`),
+    );
+  }
+  const given = forms[kind]('until', until);
+  return 'halted' in given ? haltedGoal(given.halted, running) : exitsGoal(given);
 }
 
-function exitsGoal(until: Exclude<Until, string | ((event: TraceExit) => boolean) | { halted: unknown }>): Goal {
+function haltedGoal(halted: number | readonly number[], running: readonly number[]): Goal {
+  const ids = [halted].flat();
+  if (ids.length === 0) throw new ArgumentError('until.halted', 'until.halted names no vCPU', 'Name at least one.');
+  for (const id of ids) checkChoice('until.halted', id, running);
+  return idleGoal(`vCPU ${ids.join(' and ')} idle in HLT`, ids);
+}
+
+function judgedGoal(until: (event: TraceExit) => boolean): Goal {
+  return exitGoal('the exit that the script waits for', (event) => {
+    const verdict: unknown = until(event);
+    if (typeof verdict === 'boolean') return verdict;
+    const what = verdict instanceof Promise ? 'a promise' : show(verdict);
+    throw new ArgumentError(
+      'until',
+      `until answered ${what} for ${event.exit.name}, not true or false`,
+      'Return true when the run is over, and false when it goes on; it is not waited for.',
+    );
+  });
+}
+
+function exitsGoal(until: Exclude<Form, { halted: unknown }>): Goal {
   if ('exits' in until) {
     const goal = countdown(until.exits, () => true);
     return exitGoal(`${until.exits} exits`, goal);
   }
   const { vcpu } = until;
-  if (vcpu !== undefined) checkInteger('until.vcpu', vcpu, 0, 0xffff_ffff);
   const from = vcpu === undefined ? '' : ` of vCPU ${vcpu}`;
   const isFrom = (event: TraceExit) => vcpu === undefined || event.vcpu === vcpu;
   if ('port' in until) {
-    checkInteger('port', until.port, 0, 0xffff);
     const uses = ({ exit }: TraceExit) => exit.name === 'KVM_EXIT_IO' && exit.port === until.port;
     const goal = countdown(1, (event) => uses(event) && isFrom(event));
     return wordGoal(`an access${from} to port 0x${until.port.toString(16)}`, goal);
   }
   if ('sync' in until) {
     const { sync: name, count = 1 } = until;
-    if (typeof name !== 'string') checkInteger('until.sync', name, 0, 0xffff_ffff);
     const says = ({ word }: TraceExit) => word?.kind === 'sync' && word.name === name;
     const goal = countdown(count, (event) => says(event) && isFrom(event));
     return wordGoal(`${count === 1 ? '' : `${count} x `}sync point ${JSON.stringify(name)}${from}`, goal);
@@ -77,7 +127,6 @@ function exitsGoal(until: Exclude<Until, string | ((event: TraceExit) => boolean
     return wordGoal(`${vectorName(vector)}${from}`, goal);
   }
   const { exit: name, count = 1 } = until;
-  checkText('until.exit', name);
   const goal = countdown(count, (event) => event.exit.name === name && isFrom(event));
   return exitGoal(`${count} x ${name}${from}`, goal);
 }
@@ -103,8 +152,6 @@ function doneGoal(running: readonly number[]): Goal {
 }
 
 function countdown(count: number, counts: (event: TraceExit) => boolean): (event: TraceExit) => boolean {
-  if (!Number.isInteger(count) || count < 1)
-    throw new ArgumentError('until', `${show(count)} is not a number of exits`, 'Wait for at least one exit.');
   let left = count;
   return (event) => {
     if (counts(event)) left -= 1;

@@ -90,7 +90,7 @@ export class MachineVcpu {
     const program = checkProgram(this.id, this.#around, code, options);
     // What KVM has left to do of the last exit it would do to the new program: skip its first instruction, say.
     if (this.#program && this.vcpu.settle()) throw pendingExit(this.vcpu);
-    load(this.vcpu, this.#around, program, options.interrupts ?? program.mode !== 'real16');
+    load(this.vcpu, this.#around, program);
     this.#program = program;
     return this;
   }

@@ -44,10 +44,11 @@ test('a DSM payload is all there: it encodes to the bytes it came from', () => {
     fc.property(fc.constantFrom(45, 46), unions, (reason, union) => {
       const exit = decodeExit(page(reason, union));
       if (exit.name === 'KVM_EXIT_DSM_SEND_IRQ') {
-        assert.deepEqual(sendIrq.payload.encode(exit), union.slice(0, 16));
+        const { id, val, val2, destId } = exit;
+        assert.deepEqual(sendIrq.payload.encode({ id, val, val2, destId }), union.slice(0, 16));
       } else {
         assert.equal(exit.name, 'KVM_EXIT_DSM_X2_ICR');
-        const again = x2Icr.payload.encode(exit);
+        const again = x2Icr.payload.encode({ id: exit.id, data: exit.data });
         assert.deepEqual(again.slice(0, 4), union.slice(0, 4));
         assert.deepEqual(again.slice(8), union.slice(8, 16));
       }

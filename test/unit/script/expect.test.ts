@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeX2Icr } from '../../../lib/abi/apic/icr.ts';
-import { decodeIcr, type Exit, ExpectationError, type GuestWord, isExit, Trace } from '../../../lib/index.ts';
+import {
+  ArgumentError,
+  decodeIcr,
+  type Exit,
+  ExpectationError,
+  type GuestWord,
+  isExit,
+  Trace,
+} from '../../../lib/index.ts';
 import { type DeliveryTarget, expectExactlyOnce } from '../../../lib/script/expect/deliveries.ts';
 
 function write(seq: number, val: number, val2: number): Exit {
@@ -85,7 +93,6 @@ test('in this order, whatever lies between', () => {
   const icr = { name: 'KVM_EXIT_DSM_SEND_IRQ', register: 'ICR' } as const;
   trace.expectInOrder([icr2, icr]);
   trace.expectInOrder([{ name: 'KVM_EXIT_HLT' }, icr]);
-  trace.expectInOrder([]);
   assert.match(
     failure(() => trace.expectInOrder([icr, icr2])).message,
     /^2 of 2: KVM_EXIT_DSM_SEND_IRQ, register "ICR2" did not come after KVM_EXIT_DSM_SEND_IRQ, register "ICR"; it came before, as #0/,
@@ -224,4 +231,111 @@ test('exactly once: every way to name a destination', () => {
     () => expectExactlyOnce(sends({ icr: 0x4400, to: 1 }), [none(0), target(1, { 2: 1 })]),
     /nothing is shown/,
   );
+});
+
+/** What is refused before anything is compared: argument, and what it advises. */
+function refused(check: () => void): [string, string] {
+  try {
+    check();
+  } catch (error) {
+    assert.ok(error instanceof ArgumentError, String(error));
+    return [error.argument, error.advice];
+  }
+  return assert.fail('nothing was refused');
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: these are what the types refuse.
+const odd = (value: unknown): any => value;
+
+test('an exit that no KVM has is refused by every expectation, and by named()', () => {
+  const mistyped = 'KVM_EXIT_DSM_SENT_IRQ';
+  const meant = ['name', 'Did you mean KVM_EXIT_DSM_SEND_IRQ?'];
+  assert.deepEqual(
+    refused(() => trace.expectNone(odd(mistyped))),
+    meant,
+  );
+  assert.deepEqual(
+    refused(() => trace.expectNone(odd({ name: mistyped }))),
+    meant,
+  );
+  assert.deepEqual(
+    refused(() => trace.expectCount(odd({ name: mistyped }), 0)),
+    meant,
+  );
+  assert.deepEqual(
+    refused(() => trace.expect(odd([{ name: 'KVM_EXIT_HLT' }, { name: mistyped }]))),
+    meant,
+  );
+  assert.deepEqual(
+    refused(() => trace.expectInOrder(odd([{ name: mistyped }]))),
+    meant,
+  );
+  assert.deepEqual(
+    refused(() => void trace.named(odd(mistyped))),
+    meant,
+  );
+  assert.deepEqual(
+    refused(() => trace.expectNone(odd('kvm_exit_hlt'))),
+    ['name', 'Did you mean KVM_EXIT_HLT?'],
+  );
+  for (const name of ['typo', '', 'toString', 5, null, undefined])
+    assert.equal(refused(() => trace.expectNone(odd(name)))[0], name === null ? 'unwanted' : 'name');
+  trace.expectNone('unrecognized');
+  assert.deepEqual(trace.named('KVM_EXIT_DIRTY_RING_FULL'), []);
+});
+
+test('a field that the exit does not have is refused, with where it stands', () => {
+  const irq = (fields: object) => () => trace.expectNone(odd({ name: 'KVM_EXIT_DSM_SEND_IRQ', ...fields }));
+  assert.deepEqual(refused(irq({ vector: 0x40 })), ['vector', 'Did you mean icr.vector?']);
+  assert.deepEqual(refused(irq({ destID: 1 })), ['destID', 'Did you mean destId?']);
+  assert.deepEqual(refused(irq({ icr: { vektor: 1 } })), ['icr.vektor', 'Did you mean vector?']);
+  assert.equal(refused(irq({ is: 1 }))[0], 'is');
+  assert.equal(refused(() => trace.expectNone(odd({ name: 'KVM_EXIT_HLT', port: 1 })))[0], 'port');
+  assert.equal(refused(() => trace.expectNone(odd({ sync: 'ready', name: 'KVM_EXIT_IO' })))[0], 'name');
+  assert.equal(refused(() => trace.expectNone(odd({ value: 'x', equals: 3 })))[0], 'equals');
+  assert.deepEqual(
+    refused(() => trace.expectNone(odd({ nam: 'KVM_EXIT_IO' }))),
+    ['unwanted', 'Did you mean name?'],
+  );
+});
+
+test('a value that the field never has is refused', () => {
+  const never = [
+    { name: 'KVM_EXIT_MMIO', isWrite: 1 },
+    { name: 'KVM_EXIT_MMIO', physAddr: 0xd000_0000 },
+    { name: 'KVM_EXIT_MMIO', data: [1] },
+    { name: 'KVM_EXIT_MMIO', len: undefined },
+    { name: 'KVM_EXIT_IO', direction: 'write' },
+    { name: 'KVM_EXIT_IO', port: 0x1_0000 },
+    { name: 'KVM_EXIT_IO', port: '0x10' },
+    { name: 'KVM_EXIT_DSM_SEND_IRQ', register: 'ICR3' },
+    { name: 'KVM_EXIT_DSM_SEND_IRQ', icr: 0x4040 },
+    { name: 'KVM_EXIT_DSM_SEND_IRQ', icr: { vector: 0x140 } },
+    { name: 'KVM_EXIT_DSM_SEND_IRQ', icr: { deliveryMode: 'Fixed' } },
+    { name: 'KVM_EXIT_INTERNAL_ERROR', suberrorName: 'KVM_INTERNAL_ERROR' },
+    { name: 'KVM_EXIT_HLT', vcpu: '0' },
+    { name: 'KVM_EXIT_HLT', rip: 0x1000 },
+    { sync: {} },
+    { value: 'x', is: -1 },
+    { done: false },
+    { fault: 256 },
+  ];
+  for (const want of never) {
+    refused(() => trace.expectNone(odd(want)));
+    refused(() => trace.expectCount(odd(want), 0));
+    refused(() => trace.expectInOrder(odd([want])));
+  }
+});
+
+test('an empty list expects nothing of anything: it is refused', () => {
+  assert.match(refused(() => trace.expect([]))[1], /expectNone\(\)/);
+  assert.match(refused(() => trace.expectInOrder([]))[1], /expectCount\(what, 0\)/);
+});
+
+test('bytes are compared as bytes, a Buffer too; an exit as it came expects itself', () => {
+  const io = { name: 'KVM_EXIT_IO', reason: 2, direction: 'out', size: 1, port: 16, count: 1, dataOffset: 0n } as const;
+  const written = traceOf({ ...io, data: Uint8Array.of(1, 2) });
+  written.expect([{ name: 'KVM_EXIT_IO', data: Buffer.from([1, 2]) }]);
+  written.expect([...written].map(({ exit }) => exit));
+  failure(() => written.expect([{ name: 'KVM_EXIT_IO', data: Uint8Array.of(1) }]));
 });

@@ -1,0 +1,172 @@
+/**
+ * Options, states, expectations and what callbacks answer, each declared once: what is not declared is refused, never
+ * ignored. Each key is read once: what was checked is what is used, whatever a getter answers the next time.
+ */
+import {
+  checkBoolean,
+  checkBytes,
+  checkChoice,
+  checkFunction,
+  checkInstance,
+  checkInteger,
+  checkList,
+  checkObject,
+  checkText,
+  checkU64,
+} from './check.ts';
+import { type Duration, milliseconds } from './duration.ts';
+import { ArgumentError } from './errors.ts';
+import { nearest, suggest } from './nearest.ts';
+import { show } from './text.ts';
+
+/** Gives a value back, or throws `ArgumentError` for `argument`. */
+export interface ValueCheck<T> {
+  (argument: string, value: unknown): T;
+  /** Never there: it ties a check to all of its type, so that one for a part of it does not compile. */
+  readonly of?: (value: T) => void;
+  /** Of an object: its keys, and those of the objects in it by their path. */
+  readonly paths?: readonly string[];
+  /** Of an object: the same where any key may be left out, at any depth. */
+  readonly partly?: ValueCheck<unknown>;
+}
+
+/** The check of a key that may be left out. */
+export interface OptionalCheck<T> extends ValueCheck<T> {
+  readonly mayBeLeftOut: true;
+}
+
+/** A check for each key of `T`, and for no other: a key that one of them lacks does not compile. */
+export type Shape<T> = {
+  readonly [K in keyof T]-?: object extends Pick<T, K> ? OptionalCheck<Exclude<T[K], undefined>> : ValueCheck<T[K]>;
+};
+
+/** The check of an object, by its shape. Inside another object its keys are named by their path. */
+export interface ObjectCheck<T> extends ValueCheck<T> {
+  /** A copy of the object, checked, its keys named as they are. `argument`: what a caller calls the object. */
+  take(value: unknown, argument?: string): T;
+  /** The same where any key may be left out, at any depth. */
+  takePart(value: unknown, argument?: string): Partial<T>;
+}
+
+/** Declares an object. `says` begins a sentence: `machine() takes` (no vcpu). */
+export function shape<T extends object>(says: string, checks: Shape<T>): ObjectCheck<T> {
+  const entries = Object.entries(checks) as [keyof T & string, ValueCheck<unknown>][];
+  const paths = entries.flatMap(([key, check]) => [key, ...(check.paths ?? []).map((path) => `${key}.${path}`)]);
+  const read = (argument: string, prefix: string, value: unknown, inPart: boolean): T => {
+    const keys = checkKeys(says, prefix, checkObject(argument, value), paths);
+    const taken: Partial<Record<keyof T, unknown>> = {};
+    for (const [key, check] of entries) {
+      const isThere = keys.has(key);
+      if (inPart && !isThere) continue;
+      const given = isThere ? (value as T)[key] : undefined;
+      if (given === undefined && 'mayBeLeftOut' in check && !inPart) continue;
+      taken[key] = ((inPart && check.partly) || check)(prefix + key, given);
+    }
+    return taken as T;
+  };
+  const whole = (argument: string, value: unknown) => read(argument, `${argument}.`, value, false);
+  return Object.assign(whole, {
+    paths,
+    partly: (argument: string, value: unknown) => read(argument, `${argument}.`, value, true),
+    take: (value: unknown, argument = 'options') => read(argument, '', value, false),
+    takePart: (value: unknown, argument = 'options') => read(argument, '', value, true),
+  });
+}
+
+/**
+ * All keys of an object, inherited ones too, if each is known; otherwise throws `ArgumentError`.
+ *
+ * @param paths the known keys; after a dot, what stands in an object of it
+ */
+export function checkKeys(says: string, prefix: string, value: unknown, paths: readonly string[]): Set<PropertyKey> {
+  const keys = new Set<PropertyKey>();
+  let from = value as object | null;
+  for (let isOwn = true; from !== null; isOwn = false) {
+    const next: object | null = Object.getPrototypeOf(from);
+    // What every object inherits is nobody's option.
+    if (!isOwn && next === null) break;
+    for (const key of Reflect.ownKeys(from)) if (isOwn || key !== 'constructor') keys.add(key);
+    from = next;
+  }
+  for (const key of keys)
+    if (!paths.includes(key as string) || String(key).includes('.')) throw unknownKey(says, prefix, String(key), paths);
+  return keys;
+}
+
+function unknownKey(says: string, prefix: string, key: string, paths: readonly string[]): ArgumentError {
+  const known = paths.filter((path) => !path.includes('.'));
+  const all = known.length === 0 ? 'Leave it out.' : `Known: ${known.join(', ')}.`;
+  const inside = nearest(key, known) ? undefined : paths.find((path) => nearest(key, [path.split('.').at(-1)!]));
+  const advice = inside ? `Did you mean ${prefix}${inside}?` : suggest(key, known, all);
+  return new ArgumentError(prefix + key, `${says} no ${prefix}${key}`, advice);
+}
+
+/** The same check for less or more than its values; of an object, whole and in part. */
+function around<T>(
+  check: ValueCheck<unknown>,
+  way: (inner: ValueCheck<unknown>) => ValueCheck<unknown>,
+): ValueCheck<T> {
+  const { paths, partly } = check;
+  return Object.assign(way(check), paths && { paths }, partly && { partly: way(partly) }) as ValueCheck<T>;
+}
+
+/** The check of a key that may be left out, or be `undefined`. */
+export function optional<T>(check: ValueCheck<T>): OptionalCheck<T> {
+  const same = around<T>(check as ValueCheck<unknown>, (inner) => (argument, value) => inner(argument, value));
+  return Object.assign(same, { mayBeLeftOut: true as const });
+}
+
+export function orNull<T>(check: ValueCheck<T>): ValueCheck<T | null> {
+  return around(
+    check as ValueCheck<unknown>,
+    (inner) => (argument, value) => (value === null ? null : inner(argument, value)),
+  );
+}
+
+export const boolean: ValueCheck<boolean> = (argument, value) => checkBoolean(argument, value as boolean);
+export const text: ValueCheck<string> = (argument, value) => checkText(argument, value as string);
+
+/** A bigint from 0 to 2^64-1, or a number. */
+export const u64: ValueCheck<number | bigint> = (argument, value) => {
+  checkU64(argument, value as bigint);
+  return value as number | bigint;
+};
+
+/** A bigint from 0 to 2^64-1. */
+export const u64Bigint: ValueCheck<bigint> = (argument, value) => {
+  if (typeof value === 'bigint') return checkU64(argument, value);
+  throw new ArgumentError(argument, `${argument} is ${show(value)}, not a bigint`, 'Give a bigint, such as 0x1000n.');
+};
+
+export const duration: ValueCheck<Duration> = (argument, value) => {
+  milliseconds(value as Duration, argument);
+  return value as Duration;
+};
+
+export function integer(low: number, high: number): ValueCheck<number> {
+  return (argument, value) => checkInteger(argument, value as number, low, high);
+}
+
+export function bytes(least: number, most: number): ValueCheck<Uint8Array> {
+  return (argument, value) => checkBytes(argument, value as Uint8Array, least, most);
+}
+
+export function oneOf<const T>(choices: readonly T[]): ValueCheck<T> {
+  return (argument, value) => checkChoice(argument, value as T, choices);
+}
+
+/** A function; what it takes and answers is its caller's to check. */
+export function func<F>(): ValueCheck<F> {
+  return (argument, value) => checkFunction(argument, value as F);
+}
+
+export function instance<T extends object>(kind: { readonly name: string; readonly prototype: T }): ValueCheck<T> {
+  return (argument, value) => checkInstance(argument, value as T, kind);
+}
+
+export function listOf<T>(check: ValueCheck<T>, most?: number): ValueCheck<readonly T[]> {
+  return (argument, value) =>
+    Array.from(checkList(argument, value as readonly unknown[], most), (one, index) =>
+      check(`${argument}[${index}]`, one),
+    );
+}
