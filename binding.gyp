@@ -3,6 +3,7 @@
     {
       "target_name": "kvm_dsm",
       "sources": [
+        "native/core/alarm.cc",
         "native/core/deadline.cc",
         "native/core/mapped_range.cc",
         "native/core/owned_fd.cc",
@@ -10,6 +11,7 @@
         "native/core/request.cc",
         "native/core/run.cc",
         "native/core/settle.cc",
+        "native/core/signals.cc",
         "native/core/vcpu_thread.cc",
         "native/js/addon.cc",
         "native/js/arguments.cc",
@@ -32,7 +34,7 @@
         "native/js/wake.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "cflags_cc": ["-std=c++17", "-fexceptions", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror=return-type"],
       "cflags_cc!": ["-fno-exceptions"]
     }

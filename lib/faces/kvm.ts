@@ -26,6 +26,7 @@ export * from '../kvm/errors.ts';
 export { EventFd } from '../kvm/eventfd.ts';
 export { GuestMemory, PAGE_SIZE } from '../kvm/guest-memory.ts';
 export { KVM_DEVICE, Kvm } from '../kvm/kvm.ts';
+export { LimitError } from '../kvm/limit.ts';
 export type { Stat } from '../kvm/stats.ts';
 export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from '../kvm/vcpu/debug.ts';
 export * from '../kvm/vcpu/errors.ts';

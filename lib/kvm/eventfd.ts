@@ -2,7 +2,8 @@
 import { checkU64 } from '../base/check.ts';
 import { type Duration, milliseconds } from '../base/duration.ts';
 import { ECANCELED, ETIME } from '../base/errno.ts';
-import { ArgumentError, ClosedError, DeadlineError, IoctlError } from '../base/errors.ts';
+import { ArgumentError, ClosedError, DeadlineError } from '../base/errors.ts';
+import { systemCallError } from './limit.ts';
 import { createEventFd, type NativeEventFd, translated } from './native.ts';
 
 /** The largest count that an eventfd holds: 2^64 - 2. */
@@ -72,7 +73,7 @@ export class EventFd implements Disposable {
       const result = await this.#readable(left / 1000);
       if (result === -ETIME) throw new DeadlineError(`Nothing was written to the EventFd within ${limit} ms`, '');
       if (result === -ECANCELED) throw new ClosedError('the EventFd');
-      if (result < 0) throw new IoctlError('poll', -result);
+      if (result < 0) throw systemCallError('epoll_wait', -result);
     }
   }
 

@@ -1,9 +1,11 @@
 /** The addon: the one file that loads it, what it offers, and what its errors become. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { ArgumentError, ClosedError, IoctlError } from '../base/errors.ts';
+import { constants } from 'node:os';
+import { ArgumentError, ClosedError } from '../base/errors.ts';
 import { packageRoot } from '../base/package.ts';
 import { NativeLoadError, RefusedIoctlError } from './errors.ts';
+import { systemCallError } from './limit.ts';
 
 /**
  * What the addon offers. An `ioctl` result is the kernel's own (>= 0) or the errno negated; everything else that the
@@ -226,7 +228,9 @@ export function translated<T>(call: () => T): T {
 function translate(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { errno, syscall, code } = error as NodeJS.ErrnoException;
-  if (typeof errno === 'number' && syscall) return new IoctlError(syscall, errno);
+  if (typeof errno === 'number' && syscall) return systemCallError(syscall, errno);
+  // What C++ throws where it finds no memory.
+  if (error.message === 'std::bad_alloc') return systemCallError('malloc', constants.errno.ENOMEM);
   if (code === 'ERR_CLOSED') return new ClosedError(error.message.replace(/ is closed$/, ''));
   if (code === 'ERR_IOCTL_REFUSED') return new RefusedIoctlError(error.message);
   if (code === 'ERR_ARGUMENT')

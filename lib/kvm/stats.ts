@@ -1,7 +1,7 @@
 /** KVM_GET_STATS_FD: what the kernel counts. Source: Documentation/virt/kvm/api.rst. */
 import { kvmStatsHeader } from '../abi/kvm/index.ts';
 import { kvmStatsDesc, statBases, statTypes, statUnits } from '../abi/kvm/stats.ts';
-import { IoctlError } from '../base/errors.ts';
+import { systemCallError } from './limit.ts';
 import { type NativeHandle, type NativeStats, statsOf, translated } from './native.ts';
 
 /** One statistic that the kernel keeps of a VM or a vCPU. */
@@ -22,7 +22,7 @@ export interface Stat {
 /** KVM_GET_STATS_FD of an open VM or vCPU, read once: every statistic by name. */
 export function readStats(handle: NativeHandle): Map<string, Stat> {
   const native = statsOf(handle);
-  if (typeof native === 'number') throw new IoctlError('KVM_GET_STATS_FD', -native);
+  if (typeof native === 'number') throw systemCallError('KVM_GET_STATS_FD', -native);
   try {
     return decodeStats((offset, size) => readAt(native, offset, size));
   } finally {

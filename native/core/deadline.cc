@@ -1,7 +1,6 @@
 // A timer for each thread that runs a guest, and the handler of its signal.
 #include "deadline.h"
 
-#include <dlfcn.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -9,7 +8,8 @@
 #include <cmath>
 #include <csignal>
 #include <ctime>
-#include <mutex>
+
+#include "signals.h"
 
 namespace {
 
@@ -27,17 +27,14 @@ void OnDeadline(int) {
   reinterpret_cast<volatile kvm_run*>(run)->immediate_exit = 1;
 }
 
-// The handler and the code of the vCPUs' threads stay in memory even if the environment that loaded this addon ends:
-// node unloads the addon of a worker that was its only user.
-void Pin() {
-  Dl_info self;
-  if (dladdr(reinterpret_cast<void*>(&Pin), &self) && self.dli_fname)
-    dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-}
-
 class ThreadTimer {
  public:
-  ThreadTimer() {
+  ~ThreadTimer() {
+    if (created_) timer_delete(timer_);
+  }
+  // 0, or the errno of timer_create.
+  int Create() {
+    if (created_) return 0;
     sigset_t ours;
     sigemptyset(&ours);
     sigaddset(&ours, RunSignal());
@@ -47,22 +44,19 @@ class ThreadTimer {
     event.sigev_signo = RunSignal();
     event._sigev_un._tid = static_cast<pid_t>(syscall(SYS_gettid));
     created_ = timer_create(CLOCK_MONOTONIC, &event, &timer_) == 0;
+    return created_ ? 0 : errno;
   }
-  ~ThreadTimer() {
-    if (created_) timer_delete(timer_);
-  }
-  bool Arm(double seconds) {
-    if (!created_) return false;
+  int Arm(double seconds) {
     itimerspec spec = {};
     double whole = std::floor(seconds);
     spec.it_value.tv_sec = static_cast<time_t>(whole);
     spec.it_value.tv_nsec = static_cast<long>((seconds - whole) * 1e9);
     if (spec.it_value.tv_sec == 0 && spec.it_value.tv_nsec == 0) spec.it_value.tv_nsec = 1;
-    return timer_settime(timer_, 0, &spec, nullptr) == 0;
+    return timer_settime(timer_, 0, &spec, nullptr) == 0 ? 0 : errno;
   }
   void Disarm() {
     itimerspec spec = {};
-    timer_settime(timer_, 0, &spec, nullptr);
+    if (created_) timer_settime(timer_, 0, &spec, nullptr);
   }
 
  private:
@@ -77,37 +71,34 @@ ThreadTimer& Timer() {
 
 }  // namespace
 
-// The C library keeps the first few real-time signals, and a program that uses one by hand tends to start from
-// SIGRTMIN.
-int RunSignal() { return SIGRTMAX - 7; }
-
-bool InstallRunSignal() {
-  static std::once_flag once;
-  static bool installed = false;
-  std::call_once(once, [] {
-    Pin();
-    struct sigaction action = {};
-    action.sa_handler = OnDeadline;
-    // A tick that comes late, outside KVM_RUN, must not disturb the system call that it meets.
-    action.sa_flags = SA_RESTART;
-    installed = sigaction(RunSignal(), &action, nullptr) == 0;
-  });
-  return installed;
-}
+int InstallDeadlineHandler() { return InstallRunSignal(OnDeadline); }
 
 RunDeadline::RunDeadline(kvm_run* run, double seconds) {
   pending.expired = 0;
   pending.run = run;
-  ok_ = InstallRunSignal() && Timer().Arm(seconds);
+  auto did = [this](const char* what, int error) {
+    failed_ = error ? what : nullptr;
+    error_ = error;
+    return error == 0;
+  };
+  if (!did("sigaction", InstallDeadlineHandler())) return;
+  // Created once, it needs nothing more of the kernel.
+  if (did("timer_create", Timer().Create())) {
+    did("timer_settime", Timer().Arm(seconds));
+    return;
+  }
+  if (alarm_.Arm(run, seconds) == 0) did("", 0);
 }
 
 RunDeadline::~RunDeadline() {
   int saved = errno;
   Timer().Disarm();
+  alarm_.Disarm();
   kvm_run* run = pending.run;
+  bool expired = this->expired();
   pending.run = nullptr;
-  if (pending.expired) reinterpret_cast<volatile kvm_run*>(run)->immediate_exit = 0;
+  if (expired) reinterpret_cast<volatile kvm_run*>(run)->immediate_exit = 0;
   errno = saved;
 }
 
-bool RunDeadline::expired() const { return pending.expired != 0; }
+bool RunDeadline::expired() const { return pending.expired != 0 || alarm_.expired(); }

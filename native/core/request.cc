@@ -3,7 +3,6 @@
 
 #include <linux/ioctl.h>
 #include <linux/kvm.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "request_table.h"
+#include "undisturbed.h"
 
 namespace {
 
@@ -84,7 +84,7 @@ std::optional<Refusal> IoctlWithBuffer(int fd, uint32_t request, uint8_t* data, 
   size_t room;
   if (auto refusal = CheckBuffer(request, data, size, room)) return refusal;
   if (room == 0) {
-    result = ioctl(fd, request, data);
+    result = UndisturbedIoctl(fd, request, data);
     if (result < 0) result = -errno;
     return std::nullopt;
   }
@@ -92,7 +92,7 @@ std::optional<Refusal> IoctlWithBuffer(int fd, uint32_t request, uint8_t* data, 
   memcpy(copy.data(), data, size);
   // What was checked may have changed since, where the bytes are memory that a guest shares.
   if (auto refusal = CheckBuffer(request, copy.data(), size, room)) return refusal;
-  result = ioctl(fd, request, copy.data());
+  result = UndisturbedIoctl(fd, request, copy.data());
   if (result < 0) result = -errno;
   memcpy(data, copy.data(), size);
   return std::nullopt;

@@ -11,10 +11,9 @@
 #include <cstring>
 #include <ctime>
 
-namespace {
+#include "signals.h"
 
-// It never reaches a handler: it is blocked but within KVM_RUN, and taken back at once.
-int SettleSignal() { return SIGRTMAX - 6; }
+namespace {
 
 // struct kvm_signal_mask as C lays it out: C++ gives the header's empty array a size.
 struct SignalMask {
@@ -25,20 +24,22 @@ constexpr uint32_t kSetSignalMask = _IOC(_IOC_WRITE, KVMIO, 0x8b, sizeof(uint32_
 
 }  // namespace
 
+// The signal never reaches a handler: it is blocked but within KVM_RUN, and taken back at once. A standard one: the kernel may
+// refuse a real-time signal (RLIMIT_SIGPENDING), and KVM_RUN would run the guest without an end.
 int SettleVcpu(int fd) {
   sigset_t ours, before;
   sigemptyset(&ours);
-  sigaddset(&ours, SettleSignal());
+  sigaddset(&ours, kSpareSignal);
   pthread_sigmask(SIG_BLOCK, &ours, &before);
 
   // Within KVM_RUN every signal but this one is blocked: another's handler would run before KVM has looked.
-  uint64_t blocked = ~(uint64_t{1} << (SettleSignal() - 1));
+  uint64_t blocked = ~(uint64_t{1} << (kSpareSignal - 1));
   SignalMask mask;
   memcpy(mask.set, &blocked, sizeof blocked);
   int result = ioctl(fd, kSetSignalMask, &mask) < 0 ? -errno : 0;
   if (result == 0) {
-    pthread_kill(pthread_self(), SettleSignal());
-    result = ioctl(fd, KVM_RUN, 0) < 0 ? -errno : 0;
+    result = -pthread_kill(pthread_self(), kSpareSignal);
+    if (result == 0) result = ioctl(fd, KVM_RUN, 0) < 0 ? -errno : 0;
     ioctl(fd, kSetSignalMask, nullptr);
     timespec now = {};
     sigtimedwait(&ours, nullptr, &now);

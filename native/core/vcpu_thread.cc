@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "deadline.h"
+#include "signals.h"
 
 namespace {
 
@@ -25,7 +26,7 @@ class ThreadSignals {
   ThreadSignals() {
     sigset_t mask;
     sigfillset(&mask);
-    for (int ours : {RunSignal(), SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS, SIGPROF})
+    for (int ours : {RunSignal(), kSpareSignal, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS, SIGPROF})
       sigdelset(&mask, ours);
     pthread_sigmask(SIG_SETMASK, &mask, &before_);
   }
@@ -38,7 +39,7 @@ class ThreadSignals {
 }  // namespace
 
 std::shared_ptr<VcpuThread> VcpuThread::Start(Setup setup) {
-  if (!InstallRunSignal()) throw std::system_error(errno, std::generic_category(), "sigaction");
+  if (int error = InstallDeadlineHandler()) throw std::system_error(error, std::generic_category(), "sigaction");
   std::shared_ptr<VcpuThread> self(new VcpuThread(std::move(setup)));
   ThreadSignals signals;
   self->thread_ = std::thread([self] { self->Main(); });
@@ -89,7 +90,7 @@ uint64_t VcpuThread::Ask(bool pause) {
   if (pause) pausing_ = true;
   uint64_t number = asked_.fetch_add(1) + 1;
   SetImmediateExit(1);
-  if (tid_ != 0) syscall(SYS_tgkill, getpid(), tid_, RunSignal());
+  if (tid_ != 0) InterruptThread(tid_);
   return number;
 }
 
@@ -99,7 +100,7 @@ void VcpuThread::Stop() {
   stopping_ = true;
   asked_.fetch_add(1);
   SetImmediateExit(1);
-  if (phase_ == Phase::kRunning && tid_ != 0) syscall(SYS_tgkill, getpid(), tid_, RunSignal());
+  if (phase_ == Phase::kRunning && tid_ != 0) InterruptThread(tid_);
   changed_.notify_all();
 }
 

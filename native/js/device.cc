@@ -2,12 +2,12 @@
 #include "device.h"
 
 #include <linux/kvm.h>
-#include <sys/ioctl.h>
 
 #include <cerrno>
 #include <cstring>
 #include <vector>
 
+#include "../core/undisturbed.h"
 #include "arguments.h"
 #include "constructors.h"
 #include "errors.h"
@@ -55,7 +55,7 @@ Napi::Value DeviceAttr(const Napi::CallbackInfo& info, size_t first, int fd, boo
     throw ArgumentError(env, "this device's payloads begin with a file descriptor: give its object");
   }
   attr.addr = reinterpret_cast<uint64_t>(room.data());
-  int result = ioctl(fd, request, &attr);
+  int result = UndisturbedIoctl(fd, request, &attr);
   int saved = errno;
   if (request == KVM_GET_DEVICE_ATTR && result >= 0 && payload.size != 0) memcpy(payload.data, room.data(), payload.size);
   return Napi::Number::New(env, result < 0 ? -saved : result);

@@ -1,9 +1,8 @@
 // Ioctls that JavaScript names by their number.
 #include "handle.h"
 
-#include <sys/ioctl.h>
-
 #include "../core/request.h"
+#include "../core/undisturbed.h"
 #include "arguments.h"
 #include "constructors.h"
 #include "errors.h"
@@ -44,5 +43,5 @@ Napi::Value CheckedIoctl(const Napi::CallbackInfo& info, int fd) {
   }
   ThrowIf(env, CheckNoBuffer(request));
   unsigned long argument = info[1].IsUndefined() ? 0 : IntegerArgument(info, 1, "argument", MAX_SAFE_INTEGER);
-  return Answer(env, ioctl(fd, request, argument));
+  return Answer(env, UndisturbedIoctl(fd, request, argument));
 }

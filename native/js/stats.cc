@@ -2,11 +2,11 @@
 #include "stats.h"
 
 #include <linux/kvm.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
 
+#include "../core/undisturbed.h"
 #include "arguments.h"
 #include "constructors.h"
 #include "errors.h"
@@ -36,7 +36,7 @@ void Stats::Close(const Napi::CallbackInfo&) { fd_.Close(); }
 
 Napi::Value StatsOf(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  OwnedFd fd(ioctl(FdOf(info[0]), KVM_GET_STATS_FD, 0));
+  OwnedFd fd(UndisturbedIoctl(FdOf(info[0]), KVM_GET_STATS_FD, 0));
   if (!fd.open()) return Napi::Number::New(env, -errno);
   return Constructors::Of(env).stats.New({Napi::External<OwnedFd>::New(env, &fd)});
 }

@@ -3,11 +3,11 @@
 
 #include <fcntl.h>
 #include <linux/kvm.h>
-#include <sys/ioctl.h>
 
 #include <cerrno>
 #include <string>
 
+#include "../core/undisturbed.h"
 #include "arguments.h"
 #include "errors.h"
 #include "handle.h"
@@ -37,10 +37,10 @@ Napi::Value System::CreateVm(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   int system = fd(env);
   uint64_t type = IntegerArgument(info, 0, "type", MAX_SAFE_INTEGER);
-  int run_size = ioctl(system, KVM_GET_VCPU_MMAP_SIZE, 0);
+  int run_size = UndisturbedIoctl(system, KVM_GET_VCPU_MMAP_SIZE, 0);
   if (run_size < 0) throw ErrnoError(env, "KVM_GET_VCPU_MMAP_SIZE", errno);
   if (static_cast<size_t>(run_size) < sizeof(kvm_run)) throw ErrnoError(env, "KVM_GET_VCPU_MMAP_SIZE", EINVAL);
-  OwnedFd vm(ioctl(system, KVM_CREATE_VM, type));
+  OwnedFd vm(UndisturbedIoctl(system, KVM_CREATE_VM, type));
   if (!vm.open()) throw ErrnoError(env, "KVM_CREATE_VM", errno);
   return Vm::Make(env, std::make_shared<VmState>(std::move(vm), static_cast<size_t>(run_size)));
 }

@@ -82,7 +82,7 @@ Napi::Value Vcpu::Run(const Napi::CallbackInfo& info) {
 
   auto* run = static_cast<kvm_run*>(vcpu.run->data());
   RunDeadline deadline(run, seconds);
-  if (!deadline.ok()) throw ErrnoError(env, "timer_create", errno);
+  if (deadline.failed()) throw ErrnoError(env, deadline.failed(), deadline.error());
   return Napi::Number::New(env, RunUntil(vcpu.fd.get(), run, deadline, stamp_.get()));
 }
 

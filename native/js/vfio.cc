@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <linux/vfio.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "../core/undisturbed.h"
 #include "arguments.h"
 #include "constructors.h"
 #include "errors.h"
@@ -88,32 +88,32 @@ const std::shared_ptr<OwnedFd>& VfioFile::From(const Napi::Value& value) {
 
 Napi::Value VfioFile::CheckExtension(const Napi::CallbackInfo& info) {
   unsigned long extension = Word(info, 0, "extension");
-  return Answer(info.Env(), ioctl(fd(info.Env()), VFIO_CHECK_EXTENSION, extension));
+  return Answer(info.Env(), UndisturbedIoctl(fd(info.Env()), VFIO_CHECK_EXTENSION, extension));
 }
 
 Napi::Value VfioFile::SetIommu(const Napi::CallbackInfo& info) {
   unsigned long type = Word(info, 0, "type");
-  return Answer(info.Env(), ioctl(fd(info.Env()), VFIO_SET_IOMMU, type));
+  return Answer(info.Env(), UndisturbedIoctl(fd(info.Env()), VFIO_SET_IOMMU, type));
 }
 
 // VFIO_GROUP_FLAGS_*.
 Napi::Value VfioFile::GroupStatus(const Napi::CallbackInfo& info) {
   vfio_group_status status = {};
   status.argsz = sizeof status;
-  int result = ioctl(fd(info.Env()), VFIO_GROUP_GET_STATUS, &status);
+  int result = UndisturbedIoctl(fd(info.Env()), VFIO_GROUP_GET_STATUS, &status);
   return Answer(info.Env(), result < 0 ? result : static_cast<int>(status.flags));
 }
 
 Napi::Value VfioFile::SetContainer(const Napi::CallbackInfo& info) {
   int container = From(info[0])->get();
-  return Answer(info.Env(), ioctl(fd(info.Env()), VFIO_GROUP_SET_CONTAINER, &container));
+  return Answer(info.Env(), UndisturbedIoctl(fd(info.Env()), VFIO_GROUP_SET_CONTAINER, &container));
 }
 
 // A VfioFile.
 Napi::Value VfioFile::OpenDevice(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const std::string name = Text(info[0], "name");
-  OwnedFd device(ioctl(fd(env), VFIO_GROUP_GET_DEVICE_FD, name.c_str()));
+  OwnedFd device(UndisturbedIoctl(fd(env), VFIO_GROUP_GET_DEVICE_FD, name.c_str()));
   if (!device.open()) return Napi::Number::New(env, -errno);
   return Constructors::Of(env).vfio_file.New({Napi::External<OwnedFd>::New(env, &device)});
 }
@@ -122,7 +122,7 @@ Napi::Value VfioFile::OpenDevice(const Napi::CallbackInfo& info) {
 Napi::Value VfioFile::DeviceInfo(const Napi::CallbackInfo& info) {
   vfio_device_info device = {};
   device.argsz = sizeof device;
-  if (ioctl(fd(info.Env()), VFIO_DEVICE_GET_INFO, &device) < 0) return Answer(info.Env(), -1);
+  if (UndisturbedIoctl(fd(info.Env()), VFIO_DEVICE_GET_INFO, &device) < 0) return Answer(info.Env(), -1);
   return Numbers(info.Env(), {double(device.flags), double(device.num_regions), double(device.num_irqs)});
 }
 
@@ -131,7 +131,7 @@ Napi::Value VfioFile::IrqInfo(const Napi::CallbackInfo& info) {
   vfio_irq_info irq = {};
   irq.argsz = sizeof irq;
   irq.index = Word(info, 0, "index");
-  if (ioctl(fd(info.Env()), VFIO_DEVICE_GET_IRQ_INFO, &irq) < 0) return Answer(info.Env(), -1);
+  if (UndisturbedIoctl(fd(info.Env()), VFIO_DEVICE_GET_IRQ_INFO, &irq) < 0) return Answer(info.Env(), -1);
   return Numbers(info.Env(), {double(irq.flags), double(irq.count)});
 }
 
@@ -165,7 +165,7 @@ Napi::Value VfioFile::SetIrqs(const Napi::CallbackInfo& info) {
   set.argsz = static_cast<uint32_t>(argument.size());
   memcpy(argument.data(), &set, sizeof set);
   if (!fds.empty()) memcpy(argument.data() + sizeof set, fds.data(), fds.size() * sizeof(int32_t));
-  return Answer(env, ioctl(fd(env), VFIO_DEVICE_SET_IRQS, argument.data()));
+  return Answer(env, UndisturbedIoctl(fd(env), VFIO_DEVICE_SET_IRQS, argument.data()));
 }
 
 namespace {
@@ -174,7 +174,7 @@ bool Region(int fd, uint32_t index, vfio_region_info& region) {
   region = {};
   region.argsz = sizeof region;
   region.index = index;
-  return ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region) == 0;
+  return UndisturbedIoctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region) == 0;
 }
 
 // Whether an access lies within a region; its offset in the file goes to `place`.

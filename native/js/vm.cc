@@ -2,10 +2,10 @@
 #include "vm.h"
 
 #include <linux/kvm.h>
-#include <sys/ioctl.h>
 
 #include <cerrno>
 
+#include "../core/undisturbed.h"
 #include "arguments.h"
 #include "constructors.h"
 #include "device.h"
@@ -45,7 +45,7 @@ Napi::Value Vm::CreateVcpu(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   VmState& vm = state(env);
   uint64_t id = IntegerArgument(info, 0, "vcpu_id", UINT32_MAX);
-  OwnedFd fd(ioctl(vm.fd.get(), KVM_CREATE_VCPU, id));
+  OwnedFd fd(UndisturbedIoctl(vm.fd.get(), KVM_CREATE_VCPU, id));
   if (!fd.open()) throw ErrnoError(env, "KVM_CREATE_VCPU", errno);
   std::shared_ptr<MappedRange> run = Mapped(env, MappedRange::OfFile(fd.get(), vm.run_size));
   return Vcpu::Make(env, VcpuParts{state_, std::move(fd), std::move(run)});
@@ -58,7 +58,7 @@ Napi::Value Vm::CreateDevice(const Napi::CallbackInfo& info) {
   kvm_create_device create = {};
   create.type = static_cast<uint32_t>(IntegerArgument(info, 0, "type", UINT32_MAX));
   create.flags = static_cast<uint32_t>(IntegerArgument(info, 1, "flags", UINT32_MAX));
-  if (ioctl(vm.fd.get(), KVM_CREATE_DEVICE, &create) < 0) return Answer(env, -1);
+  if (UndisturbedIoctl(vm.fd.get(), KVM_CREATE_DEVICE, &create) < 0) return Answer(env, -1);
   if (create.flags & KVM_CREATE_DEVICE_TEST) return env.Null();
   return Device::Make(env, state_, OwnedFd(static_cast<int>(create.fd)), create.type);
 }
@@ -68,7 +68,7 @@ Napi::Value Vm::ReinjectControl(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   kvm_reinject_control control = {};
   control.pit_reinject = info[0].ToBoolean().Value() ? 1 : 0;
-  return Answer(env, ioctl(state(env).fd.get(), KVM_REINJECT_CONTROL, &control));
+  return Answer(env, UndisturbedIoctl(state(env).fd.get(), KVM_REINJECT_CONTROL, &control));
 }
 
 void Vm::Close(const Napi::CallbackInfo&) {

@@ -1,11 +1,11 @@
 // The eventfds of a VM: irqfds and ioeventfds.
 #include <linux/kvm.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "../core/undisturbed.h"
 #include "arguments.h"
 #include "errors.h"
 #include "eventfd.h"
@@ -38,7 +38,7 @@ Napi::Value Vm::Irqfd(const Napi::CallbackInfo& info) {
     irqfd.resamplefd = static_cast<uint32_t>(resample->get());
     irqfd.flags |= KVM_IRQFD_FLAG_RESAMPLE;
   }
-  if (ioctl(vm.fd.get(), KVM_IRQFD, &irqfd) < 0) return Napi::Number::New(env, -errno);
+  if (UndisturbedIoctl(vm.fd.get(), KVM_IRQFD, &irqfd) < 0) return Napi::Number::New(env, -errno);
   if (irqfd.flags & KVM_IRQFD_FLAG_DEASSIGN)
     Forget(vm, false, event, irqfd.gsi);
   else
@@ -56,7 +56,7 @@ Napi::Value Vm::Ioeventfd(const Napi::CallbackInfo& info) {
   if (bytes.size != sizeof io) throw ArgumentError(env, "the argument is no struct kvm_ioeventfd");
   memcpy(&io, bytes.data, sizeof io);
   io.fd = event->get();
-  if (ioctl(vm.fd.get(), KVM_IOEVENTFD, &io) < 0) return Napi::Number::New(env, -errno);
+  if (UndisturbedIoctl(vm.fd.get(), KVM_IOEVENTFD, &io) < 0) return Napi::Number::New(env, -errno);
   if (io.flags & KVM_IOEVENTFD_FLAG_DEASSIGN)
     Forget(vm, true, event, io.addr);
   else

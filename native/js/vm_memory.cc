@@ -1,9 +1,9 @@
 // The memory slots of a VM, and their dirty logs.
 #include <linux/kvm.h>
-#include <sys/ioctl.h>
 
 #include <cerrno>
 
+#include "../core/undisturbed.h"
 #include "arguments.h"
 #include "constructors.h"
 #include "errors.h"
@@ -43,7 +43,7 @@ Napi::Value Vm::SetUserMemoryRegion(const Napi::CallbackInfo& info) {
     throw ArgumentError(env, "a region with a size needs a mapping");
   }
 
-  if (ioctl(vm.fd.get(), KVM_SET_USER_MEMORY_REGION, &region) < 0) return Answer(env, -1);
+  if (UndisturbedIoctl(vm.fd.get(), KVM_SET_USER_MEMORY_REGION, &region) < 0) return Answer(env, -1);
   if (range && region.memory_size != 0)
     vm.slots[region.slot] = {range, region.memory_size};
   else
@@ -63,7 +63,7 @@ Napi::Value Vm::GetDirtyLog(const Napi::CallbackInfo& info) {
   if (bitmap.size < BitmapBytes(slot->second.bytes / kPageSize))
     throw ArgumentError(env, "the bitmap is too short for the slot");
   log.dirty_bitmap = bitmap.data;
-  return Answer(env, ioctl(vm.fd.get(), KVM_GET_DIRTY_LOG, &log));
+  return Answer(env, UndisturbedIoctl(vm.fd.get(), KVM_GET_DIRTY_LOG, &log));
 }
 
 // (slot, first_page, num_pages, bitmap): 0, or the errno negated.
@@ -77,5 +77,5 @@ Napi::Value Vm::ClearDirtyLog(const Napi::CallbackInfo& info) {
   Bytes bitmap = BytesArgument(info, 3, "bitmap");
   if (bitmap.size < BitmapBytes(log.num_pages)) throw ArgumentError(env, "the bitmap is too short for the pages");
   log.dirty_bitmap = bitmap.data;
-  return Answer(env, ioctl(vm.fd.get(), KVM_CLEAR_DIRTY_LOG, &log));
+  return Answer(env, UndisturbedIoctl(vm.fd.get(), KVM_CLEAR_DIRTY_LOG, &log));
 }

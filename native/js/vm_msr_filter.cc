@@ -1,11 +1,11 @@
 // The MSR filter of a VM.
 #include <linux/kvm.h>
-#include <sys/ioctl.h>
 
 #include <cerrno>
 #include <cstring>
 #include <vector>
 
+#include "../core/undisturbed.h"
 #include "arguments.h"
 #include "errors.h"
 #include "vm.h"
@@ -33,5 +33,5 @@ Napi::Value Vm::SetMsrFilter(const Napi::CallbackInfo& info) {
     copies[i].assign(bitmap.data, bitmap.data + bitmap.size);
     range.bitmap = copies[i].data();
   }
-  return Answer(env, ioctl(vm.fd.get(), KVM_X86_SET_MSR_FILTER, &filter));
+  return Answer(env, UndisturbedIoctl(vm.fd.get(), KVM_X86_SET_MSR_FILTER, &filter));
 }

@@ -27,8 +27,8 @@
 #include <thread>
 #include <vector>
 
-#include "../../native/core/deadline.h"
 #include "../../native/core/ring.h"
+#include "../../native/core/signals.h"
 #include "../../native/core/vcpu_thread.h"
 
 namespace {

@@ -7,7 +7,7 @@ import { EAGAIN, EINTR, ETIME, errnoName } from '../../base/errno.ts';
 import { DeadlineError, IoctlError } from '../../base/errors.ts';
 import { decodeExit } from '../../exit/decode.ts';
 import type { Exit } from '../../exit/exit.ts';
-import { settleVcpu } from '../native.ts';
+import { settleVcpu, translated } from '../native.ts';
 import type { Entries, OpenVcpu, VcpuHost } from './host.ts';
 
 /** What one KVM_RUN came to: an exit in kvm_run, the deadline, or an errno (EAGAIN after an INIT, EINTR, EFAULT...). */
@@ -44,7 +44,7 @@ export class Entry {
     const native = this.#vcpu.runnable();
     const seconds = this.#host.budget.seconds(milliseconds(deadline));
     this.#entries.entering();
-    const result = native.run(seconds);
+    const result = translated(() => native.run(seconds));
     if (result === 0) {
       this.#entries.exited(this.#stamp[0]!);
       return { kind: 'exit' };

@@ -1,4 +1,5 @@
-import { ClosedError, IoctlError } from '../../base/errors.ts';
+import { ClosedError } from '../../base/errors.ts';
+import { systemCallError } from '../limit.ts';
 import { type NativeVfioFile, translated } from '../native.ts';
 
 /** An open file of VFIO's: a container, a group or a device. Source: Documentation/driver-api/vfio.rst. */
@@ -25,7 +26,7 @@ export abstract class VfioFile implements Disposable {
   protected ask(ioctl: string, call: (native: NativeVfioFile) => number): number {
     const native = this.native;
     const result = translated(() => call(native));
-    if (result < 0) throw new IoctlError(ioctl, -result);
+    if (result < 0) throw systemCallError(ioctl, -result);
     return result;
   }
 
@@ -33,7 +34,7 @@ export abstract class VfioFile implements Disposable {
   protected take<T extends object>(ioctl: string, call: (native: NativeVfioFile) => T | number): T {
     const native = this.native;
     const result = translated(() => call(native));
-    if (typeof result === 'number') throw new IoctlError(ioctl, -result);
+    if (typeof result === 'number') throw systemCallError(ioctl, -result);
     return result;
   }
 

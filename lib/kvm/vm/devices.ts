@@ -1,7 +1,7 @@
 import { KVM_CREATE_DEVICE_TEST, KVM_DEV_TYPE_VFIO } from '../../abi/kvm/index.ts';
 import { checkInteger } from '../../base/check.ts';
-import { IoctlError } from '../../base/errors.ts';
 import { Device } from '../device.ts';
+import { systemCallError } from '../limit.ts';
 import { type NativeDevice, translated } from '../native.ts';
 import { VfioPseudoDevice } from '../vfio/kvm-device.ts';
 import type { VmCalls } from './host.ts';
@@ -17,7 +17,8 @@ export class Devices {
   create(type: number | 'vfio'): Device {
     const number = type === 'vfio' ? KVM_DEV_TYPE_VFIO : type;
     const made = this.#create(number, 0);
-    if (made === null || typeof made === 'number') throw new IoctlError('KVM_CREATE_DEVICE', made === null ? 0 : -made);
+    if (made === null || typeof made === 'number')
+      throw systemCallError('KVM_CREATE_DEVICE', made === null ? 0 : -made);
     return number === KVM_DEV_TYPE_VFIO ? new VfioPseudoDevice(made) : Device.of(made, number);
   }
 

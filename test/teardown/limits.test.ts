@@ -1,0 +1,34 @@
+/** Processes at their limits, and under a rain of signals: nothing crashes, hangs or is left over, and errors say what to raise. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { noKvm } from '../support/host.ts';
+import { noLimits } from '../support/limits.ts';
+
+const child = fileURLToPath(new URL('limits-child.ts', import.meta.url));
+const DEADLINE = 60_000;
+
+/** What each runs under from its start. */
+const cases: Record<string, { what: string; under?: string }> = {
+  sigpending: { what: 'run, settle, kick, pause, stop and close need no signal that waits', under: '--sigpending=0:' },
+  listener: { what: 'the same while the program listens to SIGURG', under: '--sigpending=0:' },
+  neither: { what: 'a deadline without a timer or a thread for it is refused', under: '--sigpending=0:' },
+  nproc: { what: 'no thread can be made' },
+  nofile: { what: 'no file can be opened, at each step' },
+  as: { what: 'there is no memory' },
+  signals: { what: 'VMs are made while signals come all the time' },
+};
+
+for (const [name, { what, under }] of Object.entries(cases))
+  test(what, { skip: noKvm || noLimits }, () => {
+    const args = ['--import', 'tsx', child, name];
+    const command = under ? ['prlimit', under, process.execPath, ...args] : [process.execPath, ...args];
+    const { status, signal, stdout, stderr } = spawnSync(command[0]!, command.slice(1), {
+      encoding: 'utf8',
+      timeout: DEADLINE,
+      killSignal: 'SIGKILL',
+    });
+    const last = stderr.split('\n').slice(-30).join('\n');
+    assert.deepEqual({ status, signal, stdout, last }, { status: 0, signal: null, stdout: 'ok\n', last: '' });
+  });
