@@ -17,11 +17,11 @@ export interface ReportKind {
 /** In the order in which they are looked for: the general ones are behind those that they would hide. */
 export const reportKinds: readonly ReportKind[] = [
   kind('panic', 'a panic', /^Kernel panic - not syncing/, 'kernel/panic.c: panic', true),
-  kind('kasan', 'a report of KASAN', /^(?:BUG: )?KASAN: /, 'mm/kasan/report.c: print_error_description'),
-  kind('kfence', 'a report of KFENCE', /^BUG: KFENCE: /, 'mm/kfence/report.c: kfence_report_error'),
-  kind('kcsan', 'a data race', /^BUG: KCSAN: /, 'kernel/kcsan/report.c: print_report'),
-  kind('kmsan', 'a use of memory that was never set', /^BUG: KMSAN: /, 'mm/kmsan/report.c: kmsan_report'),
-  kind('ubsan', 'undefined behaviour', /^UBSAN: /, 'lib/ubsan.c: ubsan_prologue'),
+  kind('kasan', 'a wrong use of memory (KASAN)', /^(?:BUG: )?KASAN: /, 'mm/kasan/report.c: print_error_description'),
+  kind('kfence', 'a wrong use of memory (KFENCE)', /^BUG: KFENCE: /, 'mm/kfence/report.c: kfence_report_error'),
+  kind('kcsan', 'a data race (KCSAN)', /^BUG: KCSAN: /, 'kernel/kcsan/report.c: print_report'),
+  kind('kmsan', 'a use of memory that was never set (KMSAN)', /^BUG: KMSAN: /, 'mm/kmsan/report.c: kmsan_report'),
+  kind('ubsan', 'undefined behaviour (UBSAN)', /^UBSAN: /, 'lib/ubsan.c: ubsan_prologue'),
   kind(
     'page-fault',
     'a page fault of the kernel',

@@ -109,6 +109,12 @@ export class LabFrozenError extends LabMachineError {
   override readonly exitCode = 1;
 }
 
+/** The machine told the host something in its init's name that init does not tell, such as a second exit code. */
+export class LabMarkError extends LabMachineError {
+  readonly code = 'ERR_LAB_MARK';
+  override readonly exitCode = 1;
+}
+
 /** The machine powered off, reset or crashed by itself before the command inside had ended. */
 export class LabStoppedError extends LabMachineError {
   readonly code = 'ERR_LAB_STOPPED';

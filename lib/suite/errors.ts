@@ -26,6 +26,18 @@ export class SuiteWorkerError extends KvmDsmError {
   }
 }
 
+/** What runs checks told something that it does not tell, such as a second outcome of a check: nothing of it can be believed. */
+export class SuiteProtocolError extends KvmDsmError {
+  readonly code = 'ERR_SUITE_PROTOCOL';
+
+  /** @param who told it  @param what is wrong */
+  constructor(who: string, what: string) {
+    super(`what ${who} told of the checks cannot be so: ${what}`, {
+      advice: "Does a check write to a file descriptor that is not its own, or to the kernel's log?",
+    });
+  }
+}
+
 /** Ends a check that finds out by itself that it cannot say anything here. Not an error of the package. */
 export class Skipped extends Error {}
 

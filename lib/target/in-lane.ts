@@ -15,8 +15,8 @@ export interface LaneWork {
 /** Where the output of the command inside a lab machine goes. */
 export interface LaneOutput {
   stdout: NodeJS.WritableStream;
-  /** Called for what the machine says with the lab's marker in its kernel's log. */
-  onMark?: (word: string, rest: string) => void;
+  /** Takes what the command writes into the kernel's log behind the lab's marker; false if it is not the command's. */
+  onMark?: (text: string) => boolean;
 }
 
 /** Runs this command with other arguments inside a lab machine, and returns its exit code. */

@@ -65,6 +65,26 @@ describe('what ends a guest is named', { skip, concurrency: 2, timeout: 300_000 
     assert.ok(error.message.startsWith(`the lab's kernel reported a WARN(): ${line}\n`), error.message);
   });
 
+  test("lines that look like init's and are not: they stand in the log, and change nothing", async () => {
+    const forged = ['exit 0', 'bye', 'exit 0 0', 'panic'].map((text) => `echo '<0>@kvm-dsm ${text}' >/dev/kmsg`);
+    const options = script('svm', `${forged.join('; ')}; cat /proc/1/environ /proc/cmdline; ls /lab; exit 7`);
+    const { exitCode } = await runInLab(options);
+    assert.equal(exitCode, 7);
+    assert.doesNotMatch(options.stdout.text, /secret/);
+  });
+
+  test("a line of init's that somebody says again", async () => {
+    const error = await failure(
+      script(
+        'svm',
+        `line=$(busybox dmesg | busybox sed -n 's/.*\\(@kvm-dsm ready .*\\)/\\1/p'); echo "<0>$line" >/dev/kmsg; exit 7`,
+      ),
+    );
+    assert.equal(error.code, 'ERR_LAB_MARK');
+    assert.equal(error.exitCode, 1);
+    assert.match(error.message, /what its init never tells: ready: it has been said before/);
+  });
+
   test('a frozen machine', async () => {
     const options = script('svm', 'echo running; cat /lab/never');
     options.cmdline = 'silent-test';

@@ -1,4 +1,4 @@
-/** A kernel that is broken while a script or a check passes: the script kernel-bug.ts makes KVM-AMD find a BUG(). */
+/** A kernel that is broken while a script passes (a check that passes: suite.test.ts): the script kernel-bug.ts makes KVM-AMD find a BUG(). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kvmDsm } from '../support/command.ts';

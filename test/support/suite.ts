@@ -23,9 +23,13 @@ export interface SuiteDocument {
   notes: string[];
 }
 
-/** Runs checks of the file and gives back the JSON document. */
-export function runChecks(args: readonly string[], seconds = 120): { code: number | null; document: SuiteDocument } {
-  const { code, stdout, stderr } = kvmDsm(['test', '--checks', checksFile, '--json', ...args], seconds);
+/** Runs checks of a file and gives back the JSON document. */
+export function runChecks(
+  args: readonly string[],
+  seconds = 120,
+  file = checksFile,
+): { code: number | null; document: SuiteDocument } {
+  const { code, stdout, stderr } = kvmDsm(['test', '--checks', file, '--json', ...args], seconds);
   assert.notEqual(stdout, '', stderr);
   return { code, document: JSON.parse(stdout) as SuiteDocument };
 }

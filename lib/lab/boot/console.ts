@@ -1,11 +1,12 @@
 /** The console of the lab's kernel: its log, and what it tells the host. */
 import { printable } from '../../base/text.ts';
 import { type KernelReport, kernelReportIn, messageOf } from '../../host/kernel-reports.ts';
-import { marker } from '../disk/init.ts';
+import { type Mark, type Marks, markIn } from './marks.ts';
 
 /** What a line told. */
 export type ConsoleEvent =
-  | { type: 'mark'; word: string; rest: string }
+  | { type: 'mark'; mark: Mark }
+  | { type: 'wrong-mark'; wrong: string }
   | { type: 'panic'; text: string }
   | { type: 'report'; report: KernelReport };
 
@@ -26,6 +27,17 @@ export class ConsoleReader {
   /** Where in the lines the first report begins. */
   #report: number | undefined;
   readonly #decoder = new TextDecoder();
+  readonly #marks: Marks;
+  readonly #commands: (text: string) => boolean;
+
+  /**
+   * @param marks of the machine's init
+   * @param commands takes what stands behind the marker and is not init's; false if it is nothing but text
+   */
+  constructor(marks: Marks, commands: (text: string) => boolean = () => false) {
+    this.#marks = marks;
+    this.#commands = commands;
+  }
 
   /** Takes bytes as they came; answers what the finished lines among them tell. */
   feed(bytes: Uint8Array): ConsoleEvent[] {
@@ -62,29 +74,24 @@ export class ConsoleReader {
   }
 
   #take(line: string): ConsoleEvent | undefined {
-    const event = readLine(line);
+    const said = this.#marks.read(line);
+    if (said)
+      return 'wrong' in said ? { type: 'wrong-mark', wrong: printable(said.wrong) } : { type: 'mark', mark: said };
     const text = shown(line);
-    if (event?.type !== 'mark' && text !== '') {
-      if (event) this.#report ??= this.#lines.length;
-      this.#lines.push(text);
-      if (this.#report === undefined && this.#lines.length > kept) this.#lines.shift();
-      else if (this.#report !== undefined && this.#lines.length > kept + around.after) this.#lines.pop();
-    }
+    if (text === '') return undefined;
+    const behindMarker = markIn(line);
+    if (behindMarker !== null && this.#commands(behindMarker)) return undefined;
+    const event = readLine(text);
+    if (event) this.#report ??= this.#lines.length;
+    this.#lines.push(text);
+    if (this.#report === undefined && this.#lines.length > kept) this.#lines.shift();
+    else if (this.#report !== undefined && this.#lines.length > kept + around.after) this.#lines.pop();
     return event;
   }
 }
 
-/** What one line of the console tells the host. */
-export function readLine(line: string): ConsoleEvent | undefined {
-  const at = line.indexOf(`${marker} `);
-  if (at >= 0) {
-    const [word = '', ...rest] = line
-      .slice(at + marker.length + 1)
-      .trim()
-      .split(' ');
-    return { type: 'mark', word, rest: rest.join(' ') };
-  }
-  const text = shown(line);
+/** What one line of the kernel's log tells. @param text as a person sees it */
+function readLine(text: string): ConsoleEvent | undefined {
   const died = panic.exec(text);
   if (died) return { type: 'panic', text: died[1] ?? '' };
   const report = kernelReportIn(messageOf(text));

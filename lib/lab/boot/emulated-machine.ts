@@ -5,15 +5,17 @@ import { closeSync, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { OutputStream } from '../../base/node-shapes.ts';
+import { printable } from '../../base/text.ts';
 import type { KernelReport } from '../../host/kernel-reports.ts';
 import type { Emulator, Invocation } from '../lanes/lane.ts';
 import { spawnBound } from '../process.ts';
 import type { Report } from '../progress.ts';
 import { type ConsoleEvent, ConsoleReader } from './console.ts';
-import { type LabFailure, noLine, noMedium, panicked, readerGone } from './failures.ts';
+import { type LabFailure, noLine, noMedium, panicked, readerGone, wrongMark } from './failures.ts';
 import { judgeRun } from './judgement.ts';
 import type { Limits } from './limits.ts';
 import { flushed, type Line, passOn } from './lines.ts';
+import type { Mark, Marks } from './marks.ts';
 import { dropScreen } from './screen.ts';
 import { Watch } from './watch.ts';
 
@@ -33,8 +35,10 @@ export interface EmulatedMachineOptions {
   bootReport: string | null;
   /** The command reads the kernel's log itself. */
   watchesLog: boolean;
-  /** Takes the marks that are not init's. */
-  onMark?: ((word: string, rest: string) => void) | undefined;
+  /** What init says to the host. */
+  marks: Marks;
+  /** Takes the marks that are not init's; false if one is nobody's. */
+  onMark?: ((text: string) => boolean) | undefined;
   limits: Limits;
   /** The command's own limit; none for a person at a terminal. */
   timeoutSeconds: number | undefined;
@@ -45,7 +49,7 @@ const WATCH_MS = 250;
 
 export class EmulatedMachine {
   readonly #options: EmulatedMachineOptions;
-  readonly #console = new ConsoleReader();
+  readonly #console: ConsoleReader;
   readonly #child: ChildProcess;
   readonly #watch: Watch;
   /** The emulator has come as far as its serial lines. */
@@ -58,6 +62,7 @@ export class EmulatedMachine {
 
   constructor(options: EmulatedMachineOptions) {
     this.#options = options;
+    this.#console = new ConsoleReader(options.marks, options.onMark);
     const { emulator, invocation, dir } = options;
     const log = openSync(join(dir, 'output.log'), 'w');
     this.#child = spawnBound(emulator.path, invocation.args, {
@@ -137,7 +142,8 @@ export class EmulatedMachine {
     else if (event.type === 'panic') {
       // The rest of the report is still on its way.
       this.#fail(panicked(event.text), 1000);
-    } else this.#mark(event.word, event.rest);
+    } else if (event.type === 'wrong-mark') this.#fail(wrongMark(event.wrong));
+    else this.#mark(event.mark);
   }
 
   /**
@@ -156,7 +162,7 @@ export class EmulatedMachine {
     if (report.kind.crash) this.#watch.oopsed();
   }
 
-  #mark(word: string, rest: string): void {
+  #mark({ word, rest }: Mark): void {
     this.#watch.signOfLife();
     switch (word) {
       case 'boot':
@@ -171,12 +177,12 @@ export class EmulatedMachine {
         if (rest === 'no') this.#options.report(`the lab's kernel offers no /dev/kvm${this.#aboutKvm()}`);
         break;
       case 'note':
-        this.#options.report(rest);
+        this.#options.report(printable(rest));
         break;
-      case 'no-medium':
-        this.#fail(noMedium(rest));
+      case 'no_medium':
+        this.#fail(noMedium(printable(rest)));
         break;
-      case 'no-line':
+      case 'no_line':
         this.#fail(noLine(rest));
         break;
       case 'ready':
@@ -192,8 +198,6 @@ export class EmulatedMachine {
         this.#watch.enter('over');
         this.kill();
         break;
-      default:
-        this.#options.onMark?.(word, rest);
     }
   }
 

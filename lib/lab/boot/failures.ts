@@ -5,6 +5,7 @@ import {
   type LabError,
   LabFrozenError,
   LabInterruptedError,
+  LabMarkError,
   LabPanicError,
 } from '../errors.ts';
 import { lanes } from '../lanes/index.ts';
@@ -20,6 +21,15 @@ export function panicked(text: string): LabFailure {
   return (log) =>
     new LabPanicError(`the lab's kernel panicked: ${text}`, log, {
       advice: 'The log above has the cause; the lab starts afresh with every run.',
+    });
+}
+
+/** @param what the mark, and what is wrong with it */
+export function wrongMark(what: string): LabFailure {
+  return (log) =>
+    new LabMarkError(`the machine told the host what its init never tells: ${what}`, log, {
+      advice:
+        "Something in the machine repeats or changes the lines that init writes to the kernel's log: find out what.",
     });
 }
 

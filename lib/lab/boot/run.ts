@@ -20,6 +20,7 @@ import { Interruption } from './interruption.ts';
 import { kernelCommandLine } from './kernel-command-line.ts';
 import { defaultLimits, defaultTimeoutSeconds, type Limits } from './limits.ts';
 import { type Line, openLine } from './lines.ts';
+import { Marks } from './marks.ts';
 import { fillRunFolder, makeRunFolder } from './run-folder.ts';
 
 /** What every machine is started with. */
@@ -35,8 +36,11 @@ export interface LabOptions {
   stderr: OutputStream;
   /** Takes words on what is going on. */
   report?: Report;
-  /** Takes the words that the command inside marks in the kernel's log, behind the lab's own marker. */
-  onMark?: (word: string, rest: string) => void;
+  /**
+   * Takes what the command inside writes into the kernel's log behind the lab's marker. Every process inside can do that:
+   * false if it is not the command's; then it stands in the log.
+   */
+  onMark?: (text: string) => boolean;
   /** Ends the machine. */
   signal?: Abort;
   /** How long a machine may stay silent, and so on. */
@@ -116,8 +120,9 @@ async function boot(
   const medium = await prepareMedium();
   // OpenSSL's configuration is not inside, and looking for it takes time.
   const env = { ...laneEnvironment(lane), OPENSSL_CONF: '/dev/null', ...input.env };
-  const initramfs = makeInitramfs({ ...input, env, links: medium.links });
   const bootOnce = async (verbose: boolean): Promise<{ exitCode: number }> => {
+    const marks = new Marks();
+    const initramfs = makeInitramfs({ ...input, env, links: medium.links }, marks.file);
     const dir = makeRunFolder();
     const lines: Line[] = [];
     const interruption = new Interruption(options.signal);
@@ -138,6 +143,7 @@ async function boot(
         report,
         bootReport: lane.quirks.bootReport,
         watchesLog: input.watchesLog,
+        marks,
         onMark: options.onMark,
         limits: { ...defaultLimits, ...options.limits },
         timeoutSeconds,

@@ -3,6 +3,16 @@
 /** What the host and the machine's init agree on: a line of the kernel's log that holds this word is meant for the host. */
 export const marker = '@kvm-dsm';
 
+/**
+ * What init says behind that, with the word's secret between. boot: user space is reached. alive: the machine's clock.
+ * ready: the command begins. exit: it has ended. bye: all of its output is out.
+ */
+export const initWords = ['boot', 'alive', 'kvm', 'note', 'no_medium', 'no_line', 'ready', 'exit', 'bye'] as const;
+export type InitWord = (typeof initWords)[number];
+
+/** Where init finds the secrets of its words. */
+export const secretsPath = 'lab/secrets';
+
 /** Where the data disk is mounted inside. */
 export const mediumMount = '/media';
 
@@ -32,7 +42,15 @@ export const initCpus = 'lab_cpus';
  */
 export const initScript = `#!/bin/busybox sh
 export PATH=/bin HOME=/root TERM=dumb
-mark() { echo "<0>${marker} $*" >/dev/kmsg; }
+# What is written there anybody may read: each word has a secret of its own, which nobody sees before the word is said.
+mark() {
+  word=$1
+  shift
+  eval "secret=\\$secret_$word"
+  echo "<0>${marker} $word $secret $*" >/dev/kmsg
+}
+while read word secret; do eval "secret_$word=$secret"; done </${secretsPath}
+busybox rm /${secretsPath}
 give_up() { mark "$@"; busybox sleep 1; busybox poweroff -f; }
 
 busybox mount -t devtmpfs dev /dev || busybox mknod /dev/kmsg c 1 11
@@ -85,13 +103,13 @@ find_medium() {
 }
 if ! find_medium; then
   disks=$(busybox awk 'NR > 2 { print $4 }' /proc/partitions)
-  [ -e /lab/terminal ] || give_up no-medium $disks
+  [ -e /lab/terminal ] || give_up no_medium $disks
   # A person may want to find out why.
   mark note "the kernel cannot read the lab's disk, so there is no node and no kvm-dsm"
 fi
 
 for line in 1 2; do
-  busybox stty -F /dev/ttyS$line raw -echo 115200 2>/dev/null || give_up no-line ttyS$line
+  busybox stty -F /dev/ttyS$line raw -echo 115200 2>/dev/null || give_up no_line ttyS$line
 done
 
 if [ -e /lab/terminal ]; then

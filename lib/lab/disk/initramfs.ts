@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { LabEmulatorError } from '../errors.ts';
 import { type CpioEntry, cpioDirectory, cpioFile, cpioLink, packCpio } from './cpio.ts';
-import { commandPath, initScript, mainInside, nodeInside, packageInside } from './init.ts';
+import { commandPath, initScript, mainInside, nodeInside, packageInside, secretsPath } from './init.ts';
 
 /** What a machine runs. */
 export interface InsideCommand {
@@ -17,8 +17,12 @@ export interface InsideCommand {
 
 const busybox = ['/usr/bin/busybox', '/bin/busybox'];
 
-/** The initramfs of one run: busybox and init, and what this run is about. */
-export function makeInitramfs(command: InsideCommand): Buffer {
+/**
+ * The initramfs of one run: busybox and init, and what this run is about.
+ *
+ * @param secrets of init's words
+ */
+export function makeInitramfs(command: InsideCommand, secrets: string): Buffer {
   const entries: CpioEntry[] = [
     ...['dev', 'proc', 'sys', 'tmp', 'media', 'root', 'run', 'etc'].map(cpioDirectory),
     cpioFile('bin/busybox', readBusybox(), true),
@@ -30,6 +34,7 @@ export function makeInitramfs(command: InsideCommand): Buffer {
     cpioLink('run/node_modules/kvm-dsm', packageInside),
     cpioFile('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\n'),
     cpioFile('etc/hosts', '127.0.0.1 localhost\n'),
+    cpioFile(secretsPath, secrets),
     cpioFile(commandPath, shellScript(command)),
     ...command.links.map(({ path, target }) => cpioLink(relative(path), target)),
     ...command.files.map(({ path, data }) => cpioFile(relative(path), data)),

@@ -31,7 +31,8 @@ export function laneExecutor(lane: LaneName, options: LaneOptions): Executor {
       if (boot.end !== 'broken') {
         // Only a machine that died is replaced, and only if that brings the run on.
         if (!(error instanceof LabMachineError)) throw error ?? new SuiteWorkerError('the lab told no end of the run');
-        if (!boot.lose(error) && !lost) throw error;
+        // After the last outcome nothing is left that it could have cost: it ends the run.
+        if (!boot.lose(error) && (!lost || left.length === 0)) throw error;
         left = boot.left;
       }
       if (boot.stopped) return null;

@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { Kvm } from '../../kvm/kvm.ts';
 import { marker } from '../../lab/disk/init.ts';
 import { checksById } from '../../suite/check.ts';
 import { judge } from '../../suite/run/judge.ts';
 import { checkOf } from '../../suite/run/plan.ts';
+import { writeLaneEvent } from './lane-events.ts';
 import { runItemsLocally } from './local.ts';
 import { CHECK_MARK, type LaneEvent, type LanePart } from './protocol.ts';
 import { loadSubjects } from './subjects.ts';
@@ -11,7 +12,9 @@ import { loadSubjects } from './subjects.ts';
 /** Runs a part of the suite inside a machine of the lab. Returns the exit code: 0 if it has told how it ended. */
 export async function runPartInside(partFile: string): Promise<number> {
   const part = JSON.parse(readFileSync(partFile, 'utf8')) as LanePart;
-  const tell = (event: LaneEvent) => process.stdout.write(`${JSON.stringify(event)}\n`);
+  // The secrets are for this process and for the workers that run a check, and for no check.
+  rmSync(partFile);
+  const tell = (event: LaneEvent) => process.stdout.write(writeLaneEvent(part.secret, event));
   Kvm.open(part.device).close();
   const checks = checksById(await loadSubjects(part.module));
   const end = await runItemsLocally(part.items, checks, part, `${marker} ${CHECK_MARK}`, {

@@ -1,12 +1,15 @@
 /** One boot of a lab machine for the suite, heard from outside. */
+import { randomBytes } from 'node:crypto';
+import { printable } from '../../base/text.ts';
 import { LabFrozenError, type LabMachineError, type LaneName } from '../../lab/index.ts';
-import { SuiteWorkerError } from '../../suite/errors.ts';
+import { SuiteProtocolError, SuiteWorkerError } from '../../suite/errors.ts';
 import type { Item, Sink } from '../../suite/run/protocol.ts';
 import type { RunEnd } from '../../suite/run/supervisor.ts';
 import { runInLane } from '../../target/in-lane.ts';
 import type { GlobalOptions } from '../../target/options.ts';
+import { readLaneEvent } from './lane-events.ts';
 import { LineWriter } from './line-writer.ts';
-import { CHECK_MARK, type LaneEvent, type LanePart, PARSED_TEST } from './protocol.ts';
+import { CHECK_MARK, type LanePart, PARSED_TEST } from './protocol.ts';
 
 const GUEST_DIR = '/run/kvm-dsm';
 
@@ -27,6 +30,11 @@ export class LaneBoot {
   stopped = false;
   readonly #items: ReadonlyMap<number, Item>;
   readonly #sink: Sink;
+  readonly #secret = newSecret();
+  /** The items by what their mark in the kernel's log says. */
+  readonly #marks: ReadonlyMap<string, Item>;
+  /** What is wrong with what the machine told. */
+  #fault: string | null = null;
   /**
    * The check that began last. The kernel's log tells of that: what the machine printed before it died may have gone down
    * with it.
@@ -34,22 +42,25 @@ export class LaneBoot {
   #current: { item: Item; began: number } | null = null;
 
   constructor(items: readonly Item[], sink: Sink) {
-    this.left = [...items];
-    this.#items = new Map(items.map((item) => [item.n, item]));
+    this.left = items.map((item) => ({ ...item, secret: newSecret() }));
+    this.#items = new Map(this.left.map((item) => [item.n, item]));
+    this.#marks = new Map(this.left.map((item) => [`${CHECK_MARK} ${item.n} ${item.secret}`, item]));
     this.#sink = sink;
   }
 
   async run(lane: LaneName, { global, seed, strict, bail, module }: LaneOptions, timeout: number): Promise<void> {
     const { device, profile } = global;
     const inside = module === null ? null : `${GUEST_DIR}/checks.mjs`;
-    const part: LanePart = { items: this.left, module: inside, seed, device, profile, timeout, strict, bail };
+    const common = { module: inside, seed, device, profile, timeout, strict, bail };
+    const part: LanePart = { ...common, items: this.left, secret: this.#secret };
     const partFile = `${GUEST_DIR}/part.json`;
     const files = [{ path: partFile, data: JSON.stringify(part) }];
     if (module !== null) files.push({ path: inside!, data: module });
     const stdout = new LineWriter((line) => this.#read(line));
-    const onMark = (word: string, rest: string) => {
-      const item = word === CHECK_MARK ? this.#items.get(Number(rest)) : undefined;
+    const onMark = (text: string) => {
+      const item = this.#marks.get(text);
       if (item) this.#begin(item);
+      return item !== undefined;
     };
     const exitCode = await runInLane(
       lane,
@@ -57,6 +68,7 @@ export class LaneBoot {
       { ...global, timeout: Math.ceil(timeout) },
       { stdout, onMark },
     );
+    if (this.#fault !== null) throw new SuiteProtocolError(`the ${lane} machine`, this.#fault);
     if (this.end === null)
       throw new SuiteWorkerError(`the command inside the ${lane} machine ended with exit code ${exitCode}`);
   }
@@ -77,27 +89,34 @@ export class LaneBoot {
   }
 
   #read(line: string): void {
-    let event: LaneEvent;
-    try {
-      event = JSON.parse(line) as LaneEvent;
-    } catch {
-      process.stderr.write(`${line}\n`);
-      return;
-    }
+    const event = readLaneEvent(this.#secret, line);
+    if (event === null) return void process.stderr.write(`${printable(line)}\n`);
+    if (typeof event === 'string') return void this.#refuse(event);
     switch (event.type) {
       case 'facts':
         this.#sink.facts(event.facts);
         break;
-      case 'outcome':
-        this.#outcome(this.#items.get(event.n)!, event.outcome, event.ms, event.exits);
+      case 'outcome': {
+        const { n, outcome, ms, exits } = event;
+        const item = this.#items.get(n);
+        if (!item) return void this.#refuse(`there is no check of number ${n}`);
+        if (!this.left.includes(item)) return void this.#refuse(`a second outcome of ${item.id}`);
+        this.#outcome(item, outcome, ms, exits);
         break;
+      }
       case 'note':
-        this.#sink.note(event.text);
+        this.#sink.note(printable(event.text));
         break;
       case 'end':
+        if (this.end !== null) return void this.#refuse('a second end');
         this.end = event.end;
         break;
     }
+  }
+
+  /** What it tells from now on is not believed either: the run ends with this when the machine has ended. */
+  #refuse(why: string): void {
+    this.#fault ??= printable(why);
   }
 
   #begin(item: Item): void {
@@ -112,4 +131,8 @@ export class LaneBoot {
     this.left = this.left.filter(({ n }) => n !== item.n);
     if (!this.#sink.outcome(item, ...outcome)) this.stopped = true;
   }
+}
+
+function newSecret(): string {
+  return randomBytes(8).toString('hex');
 }

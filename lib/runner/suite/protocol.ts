@@ -9,7 +9,7 @@ export const SUITE_WORKER = '--suite-worker';
 /** Instead of a subcommand, in a machine of the lab: the path follows of a JSON file with a part of a run. */
 export const PARSED_TEST = '--parsed-test';
 
-/** The word in the kernel's log, after the lab's marker, that names the check which begins. */
+/** The word in the kernel's log, after the lab's marker, before the number and the secret of the check which begins. */
 export const CHECK_MARK = 'check';
 
 /** Why the rest of a run did not run, if its time was over. */
@@ -31,9 +31,11 @@ export interface LanePart extends PartOptions {
   items: Item[];
   strict: boolean;
   bail: boolean;
+  /** What each line that it tells begins with. */
+  secret: string;
 }
 
-/** What it tells, as lines of JSON on its standard output. */
+/** What it tells, as lines of JSON behind the secret on its standard output. */
 export type LaneEvent =
   | { type: 'facts'; facts: Facts }
   | { type: 'outcome'; n: number; outcome: Outcome; ms: number; exits: number }

@@ -10,6 +10,8 @@ export interface Item {
   round: number;
   /** What the lab's kernel does wrong meanwhile, the name of a fault or `none`; without it, what it did before. */
   fault?: string;
+  /** What its mark in the kernel's log ends with: nobody else knows it before. */
+  secret?: string;
 }
 
 /**
@@ -32,13 +34,16 @@ export interface Job {
   profile: string;
   /** A module of checks instead of the suite's own. */
   module: string | null;
-  /** What is written to the kernel's log before the number of each check that begins. */
+  /** What is written to the kernel's log before the number and the secret of each check that begins. */
   mark: string | null;
   /** What another worker of this run has found out. */
   facts: Facts | null;
 }
 
-/** What a worker process tells: lines of JSON on its file descriptor 3. */
+/**
+ * What a worker process tells: lines of JSON on its file descriptor 3. After `facts` and after each `outcome` it waits there for
+ * one byte.
+ */
 export type WorkerEvent =
   | { type: 'facts'; facts: Facts }
   | { type: 'start'; n: number }

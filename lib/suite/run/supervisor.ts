@@ -1,11 +1,12 @@
 /** Runs checks on this machine in worker processes, and ends those that hang. */
 import { milliseconds } from '../../base/duration.ts';
-import { KernelLog } from '../../host/kernel-log.ts';
+import { printable } from '../../base/text.ts';
+import { KernelLog, KernelReportError, type LoggedReport, lostRecords } from '../../host/kernel-log.ts';
 import { type Check, DEFAULT_CHECK_DEADLINE } from '../check.ts';
-import { SuiteWorkerError } from '../errors.ts';
+import { SuiteProtocolError, SuiteWorkerError } from '../errors.ts';
 import type { Facts } from './facts.ts';
 import { checkOf } from './plan.ts';
-import type { Item, Outcome, Sink, WorkerEvent } from './protocol.ts';
+import type { FailureKind, Item, Outcome, Sink, WorkerEvent } from './protocol.ts';
 import { type WorkerCommand, WorkerProcess } from './worker-process.ts';
 
 /** Why a run ended: all done; the sink wanted no more; the time was over; the kernel is broken. */
@@ -61,6 +62,8 @@ class Supervisor {
   #left: Item[];
   #facts: Facts | null = null;
   #end: RunEnd | null = null;
+  /** What the kernel reported before the first check of a worker began. */
+  #early: LoggedReport | null = null;
 
   constructor(items: readonly Item[], options: SupervisorOptions, sink: Sink, log: KernelLog | null) {
     this.#left = [...items];
@@ -78,6 +81,7 @@ class Supervisor {
         facts: (facts) => {
           if (!this.#facts) this.#sink.facts(facts);
           this.#facts = facts;
+          this.#early ??= this.#report();
         },
         start: (item) => this.#sink.start(item),
         outcome: (item, outcome, ms, exits) => this.#outcome(item, outcome, ms, exits),
@@ -87,27 +91,47 @@ class Supervisor {
       });
       const how = await worker.ended();
       vain = this.#left.length === before ? vain + 1 : 0;
+      if (worker.refused !== null) throw new SuiteProtocolError('the process that runs checks', worker.refused);
       if (!this.#end && vain > 1) throw new SuiteWorkerError(`the process that runs checks does not come up: ${how}`);
     }
+    const late = this.#report();
+    if (late) throw new KernelReportError(late, 'after the last check');
     return this.#end ?? 'done';
+  }
+
+  /** What the kernel has reported since the last call. */
+  #report(): LoggedReport | null {
+    const report = this.#log?.report() ?? null;
+    const lost = this.#log?.takeLost() ?? 0;
+    if (lost > 0) this.#sink.note(lostRecords(lost));
+    return report;
   }
 
   /** Returns false if the worker is to end. */
   #outcome(item: Item, outcome: Outcome, ms: number, exits: number): boolean {
     this.#left = this.#left.filter(({ n }) => n !== item.n);
-    const crash = this.#log?.report()?.lines ?? null;
-    if (!this.#sink.outcome(item, crash ? oopsed(crash, outcome) : outcome, ms, exits)) this.#end = 'stopped';
-    if (crash && this.#options.endWhenBroken) this.#end ??= 'broken';
-    else if (crash) this.#sink.note('the kernel is not sound any more: what follows may come from that; boot it again');
+    const report = this.#report();
+    const early = this.#early;
+    this.#early = null;
+    const judged = report
+      ? reported('the kernel says', report, outcome)
+      : early
+        ? reported('before this check began, the kernel said', early, outcome)
+        : outcome;
+    if (!this.#sink.outcome(item, judged, ms, exits)) this.#end = 'stopped';
+    // One that reports before any check would do so after each boot.
+    if (report && this.#options.endWhenBroken) this.#end ??= 'broken';
+    else if (report || early)
+      this.#sink.note('the kernel is not sound any more: what follows may come from that; boot it again');
     return this.#end === null;
   }
 }
 
-/** An oops is a failure whatever the check says. */
-function oopsed([first = '', ...rest]: readonly string[], outcome: Outcome): Outcome {
+/** A report of the kernel's is a failure whatever the check says. */
+function reported(who: string, { lines: [first = '', ...rest] }: LoggedReport, outcome: Outcome): Outcome {
   const said = outcome.kind === 'fail' ? [`the check itself: ${outcome.reason}`, outcome.detail] : [];
   const detail = [...said, ...rest].filter((line) => line !== '').join('\n');
-  return { kind: 'fail', cause: 'oops', reason: `the kernel says: ${first}`, detail };
+  return { kind: 'fail', cause: 'oops', reason: `${who}: ${first}`, detail };
 }
 
 interface WorkerSink {
@@ -126,8 +150,10 @@ class SupervisedWorker {
   readonly #ends: number;
   #current: { item: Item; began: number } | null = null;
   #timer: NodeJS.Timeout | undefined;
-  /** Why it was killed. */
-  #killed: string | null = null;
+  /** Why it was killed, and what that makes of its check. */
+  #killed: { why: string; cause: FailureKind } | null = null;
+  /** What it told that no check can be blamed for, since none ran. */
+  refused: string | null = null;
   /** Where its threads were then. */
   #threads: string[] = [];
 
@@ -138,7 +164,7 @@ class SupervisedWorker {
     this.#ends = ends;
     const { worker, module, mark, seed, device, profile } = options;
     const job = { items: [...items], module, mark, seed, device, profile, facts };
-    this.#process = new WorkerProcess(worker, job, (event) => this.#hear(event));
+    this.#process = new WorkerProcess(worker, job, (event, line) => this.#hear(event, line));
     this.#limit(IDLE, `it was silent for ${IDLE / 1000} s`);
   }
 
@@ -149,23 +175,25 @@ class SupervisedWorker {
     const printed = this.#process.printed;
     if (this.#current) {
       const { item, began } = this.#current;
-      const hung = this.#killed !== null;
-      const reason = hung ? this.#killed! : `its process ended: ${how}`;
-      const unkillable = hung && how !== 'signal SIGKILL' ? how : '';
+      const reason = this.#killed?.why ?? `its process ended: ${how}`;
+      const cause = this.#killed?.cause ?? 'crash';
+      const unkillable = this.#killed && how !== 'signal SIGKILL' ? how : '';
       const detail = [...this.#threads, unkillable, printed].filter((line) => line !== '').join('\n');
       const ms = Math.round(performance.now() - began);
-      this.#sink.outcome(item, { kind: 'fail', cause: hung ? 'deadline' : 'crash', reason, detail }, ms, 0);
+      this.#sink.outcome(item, { kind: 'fail', cause, reason, detail }, ms, 0);
     }
-    return [this.#killed ?? how, printed].filter((line) => line !== '').join('\n');
+    return [this.#killed?.why ?? how, printed].filter((line) => line !== '').join('\n');
   }
 
-  #hear(event: WorkerEvent): void {
-    switch (event.type) {
+  #hear(event: WorkerEvent | null, line: string): void {
+    switch (event?.type) {
       case 'facts':
         this.#sink.facts(event.facts);
+        this.#process.go();
         break;
       case 'start': {
-        const item = this.#items.get(event.n)!;
+        const item = this.#items.get(event.n);
+        if (!item || this.#current) return void this.#refuse(line);
         this.#current = { item, began: performance.now() };
         const deadline = milliseconds(checkOf(this.#options.checks, item).deadline ?? DEFAULT_CHECK_DEADLINE);
         this.#limit(deadline + HANG, `it hung: it did not end within ${deadline} ms, nor ${HANG / 1000} s later`);
@@ -173,15 +201,28 @@ class SupervisedWorker {
         break;
       }
       case 'outcome': {
+        const { n, outcome, ms, exits } = event;
+        if (this.#current?.item.n !== n) return void this.#refuse(line);
+        const { item } = this.#current;
         this.#current = null;
         this.#limit(IDLE, `it was silent for ${IDLE / 1000} s`);
-        const { n, outcome, ms, exits } = event;
-        if (!this.#sink.outcome(this.#items.get(n)!, outcome, ms, exits)) this.#process.kill();
+        if (this.#sink.outcome(item, outcome, ms, exits)) this.#process.go();
+        else this.#process.kill();
         break;
       }
       case 'retire':
         break;
+      case undefined:
+        this.#refuse(line);
     }
+  }
+
+  /** Something in the process told what its worker does not: it ends, and with it the check that runs. */
+  #refuse(line: string): void {
+    const what = printable(line.slice(0, 200));
+    if (!this.#current) this.refused = what;
+    this.#killed ??= { why: `its process told what cannot be so: ${what}`, cause: 'error' };
+    this.#process.kill();
   }
 
   /** Kills the process when this time is over, or that of the whole run. */
@@ -191,7 +232,7 @@ class SupervisedWorker {
     const whole = left < ms;
     this.#timer = setTimeout(
       () => {
-        this.#killed = whole ? 'the time that --timeout allows was over' : why;
+        this.#killed = { why: whole ? 'the time that --timeout allows was over' : why, cause: 'deadline' };
         this.#threads = this.#process.threads;
         if (whole) this.#sink.timeout();
         this.#process.kill();

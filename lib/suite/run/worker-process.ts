@@ -1,8 +1,9 @@
 /** A process that runs checks, seen from outside. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import { boundCommand, canBind } from '../../host/bound-process.ts';
 import { threadsOf } from '../../host/threads.ts';
+import { readWorkerEvent } from './events.ts';
 import type { Job, WorkerEvent } from './protocol.ts';
 
 /** How to start a process that reads a job and calls `work`. */
@@ -19,17 +20,21 @@ const DEATH = 5000;
 /** A process that runs checks, from outside. */
 export class WorkerProcess {
   readonly #child: ChildProcess;
+  readonly #events: Writable;
   #printed = '';
   #gone = false;
   /** How it ended, in words; or that it does not end. */
   readonly ended: Promise<string>;
   #giveUp: (how: string) => void = () => {};
 
-  constructor({ command, args }: WorkerCommand, job: Job, onEvent: (event: WorkerEvent) => void) {
+  /** @param onEvent takes `null` for a line that is no event */
+  constructor({ command, args }: WorkerCommand, job: Job, onEvent: (event: WorkerEvent | null, line: string) => void) {
     // In the lab there is no setpriv, and nothing outlives the machine.
     const start: [string, readonly string[]] = canBind() ? boundCommand(command, args) : [command, args];
     this.#child = spawn(...start, { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
-    const [input, output, errors, events] = this.#child.stdio as unknown as [Writable, Readable, Readable, Readable];
+    const [input, output, errors, events] = this.#child.stdio as unknown as [Writable, Readable, Readable, Duplex];
+    this.#events = events;
+    events.on('error', () => {}); // likewise
     input.on('error', () => {}); // it ended before it read all of it: `ended` tells
     input.end(JSON.stringify(job));
     for (const stream of [output, errors]) {
@@ -41,7 +46,7 @@ export class WorkerProcess {
     events.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n');
       rest = lines.pop()!;
-      for (const line of lines) if (!this.#gone) onEvent(JSON.parse(line) as WorkerEvent);
+      for (const line of lines) if (!this.#gone) onEvent(readWorkerEvent(line), line);
     });
     this.ended = new Promise<string>((resolve) => {
       this.#giveUp = resolve;
@@ -59,6 +64,11 @@ export class WorkerProcess {
   /** Where its threads are. */
   get threads(): string[] {
     return this.#child.pid === undefined ? [] : threadsOf(this.#child.pid);
+  }
+
+  /** Lets it go on after what it told. */
+  go(): void {
+    this.#events.write('\n');
   }
 
   /** Ends it. What it tells from now on is not heard. */

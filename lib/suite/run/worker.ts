@@ -1,5 +1,5 @@
-/** The process that runs checks: a job on its standard input, events on its file descriptor 3. */
-import { writeFileSync, writeSync } from 'node:fs';
+/** The process that runs checks: a job on its standard input, events on its file descriptor 3, where it is told to go on. */
+import { readSync, writeFileSync, writeSync } from 'node:fs';
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { Kvm } from '../../kvm/kvm.ts';
 import { checksById, type Subject } from '../check.ts';
@@ -18,16 +18,25 @@ function tell(event: WorkerEvent): void {
   writeSync(EVENTS, `${JSON.stringify(event)}\n`);
 }
 
+/**
+ * Waits until the supervisor has looked at the kernel's log: what stands there from now on is of the next check. Its death
+ * is this process's end.
+ */
+function waitForGo(): void {
+  if (readSync(EVENTS, Buffer.alloc(1)) === 0) process.exit(0);
+}
+
 /** Runs the checks of a job in this process, one after the other, and tells of each. */
 export async function work(job: Job, subjects: readonly Subject[], profile: DsmProfile): Promise<void> {
   const checks = checksById(subjects);
   using kvm = Kvm.open(job.device, { profile });
   const facts = job.facts ?? gatherFacts(kvm, profile);
   tell({ type: 'facts', facts });
+  waitForGo();
   const world: TestedHost = { facts, capability: (cap) => kvm.checkExtension(cap) };
   for (const item of job.items) {
     tell({ type: 'start', n: item.n });
-    if (job.mark !== null) writeFileSync('/dev/kmsg', `<0>${job.mark} ${item.n}\n`);
+    if (job.mark !== null) writeFileSync('/dev/kmsg', `<0>${job.mark} ${item.n} ${item.secret ?? ''}\n`);
     // After what gathered the facts, and between two checks: no VM is there.
     if (item.fault !== undefined) writeFileSync(FAULT_PARAMETER, `${item.fault}\n`);
     const stray = failOnStray(item.n);
@@ -40,6 +49,7 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
     stray.done();
     tell({ type: 'outcome', n: item.n, outcome, ms, exits });
     if (!over) return tell({ type: 'retire' });
+    waitForGo();
   }
 }
 

@@ -207,7 +207,7 @@ export const subjects: Subject[] = [
         needs: [lab],
         async run(ctx) {
           await runGuest(ctx);
-          writeFileSync('/dev/kmsg', '<0>BUG: kernel NULL pointer dereference, address: 0000000000000042\n');
+          await import('../../lab/scripts/kernel-bug.ts');
         },
       },
       { id: 'kernel.behind-oops', claim: 'A guest leaves', source, run: runGuest },

@@ -49,7 +49,7 @@ describe("the kernel's log since its boot", () => {
     // A file gives all its records at once, /dev/kmsg one by one.
     assert.equal(
       check(file('kmsg', '4,0,0,-;UBSAN: shift-out-of-bounds in a.c:1:2\n')),
-      "warn: The kernel's log has undefined behaviour: UBSAN: shift-out-of-bounds in a.c:1:2",
+      "warn: The kernel's log has undefined behaviour (UBSAN): UBSAN: shift-out-of-bounds in a.c:1:2",
     );
   });
 

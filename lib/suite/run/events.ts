@@ -1,0 +1,64 @@
+/** What a process that runs checks tells, read with care: checks run in it, and may write there as well. */
+import type { Facts } from './facts.ts';
+import type { FailureKind, Outcome, WorkerEvent } from './protocol.ts';
+
+const kinds: readonly string[] = [
+  'claim',
+  'deadline',
+  'crash',
+  'oops',
+  'nothing',
+  'error',
+  'not-run',
+] satisfies FailureKind[];
+
+/** A line as an event; `null` if it is none. */
+export function readWorkerEvent(line: string): WorkerEvent | null {
+  const event = readObject(line);
+  switch (event?.type) {
+    case 'facts':
+      return isObject(event.facts) ? { type: 'facts', facts: event.facts as unknown as Facts } : null;
+    case 'start':
+      return isCount(event.n) ? { type: 'start', n: event.n } : null;
+    case 'outcome':
+      return readOutcomeEvent(event);
+    case 'retire':
+      return { type: 'retire' };
+    default:
+      return null;
+  }
+}
+
+/** The event of a check that has ended; `null` if it is none. */
+export function readOutcomeEvent(event: Record<string, unknown>): (WorkerEvent & { type: 'outcome' }) | null {
+  const { n, outcome, ms, exits } = event;
+  if (!(isCount(n) && isCount(ms) && isCount(exits) && isObject(outcome))) return null;
+  const told = readOutcome(outcome);
+  return told && { type: 'outcome', n, outcome: told, ms, exits };
+}
+
+function readOutcome({ kind, cause, reason, detail }: Record<string, unknown>): Outcome | null {
+  if (kind === 'pass') return { kind };
+  if (typeof reason !== 'string') return null;
+  if (kind === 'skip') return { kind, reason };
+  if (kind !== 'fail' || typeof detail !== 'string' || typeof cause !== 'string' || !kinds.includes(cause)) return null;
+  return { kind, cause: cause as FailureKind, reason, detail };
+}
+
+/** A line of JSON that holds an object; `null` otherwise. */
+export function readObject(line: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
