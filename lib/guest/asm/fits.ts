@@ -30,7 +30,7 @@ export function misfit({ form, operands, narrowed }: Candidate, position: Positi
       const found = kind.startsWith('imm')
         ? (labelMisfit(form, operands[0]!, operand) ?? immediateMisfit(kind, operand, form.operandSize, narrowed))
         : branchMisfit(kind, operand, form, position);
-      if (found) return found;
+      if (found) return portMisfit(form, found) ?? found;
     } else if (operand.kind === 'pointer') {
       const found = pointerMisfit(kind, operand);
       if (found) return found;
@@ -40,6 +40,12 @@ export function misfit({ form, operands, narrowed }: Candidate, position: Positi
     }
   }
   return undefined;
+}
+
+/** A port's number is a byte, and that of a serial line is not. */
+function portMisfit({ name }: Form, found: Misfit): Misfit | undefined {
+  if (!/^(In|Out)_/.test(name)) return undefined;
+  return { ...found, advice: 'A port above 0xff goes into dx: mov dx, 0x3f8, then out dx, al.' };
 }
 
 /** `mov rax, label` takes 64 bits, wherever the label comes to lie. */

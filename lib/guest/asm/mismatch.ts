@@ -27,6 +27,8 @@ export function mismatch(
       `${mnemonic} has no form with these operands and o${prefixes.operandSize}`,
       'Leave the prefix out, or change the operands.',
     );
+  const instead = insteadOf(mnemonic, operands);
+  if (instead) return new AsmError(operands[0]!.place, ...instead);
   const memory = operands.filter(({ kind }) => kind === 'memory');
   if (memory.length > 1)
     return new AsmError(memory[1]!.place, 'Both operands are in memory', 'Load one of them into a register first.');
@@ -47,6 +49,19 @@ export function mismatch(
     `${mnemonic} has no form with these operands in ${bits}-bit code`,
     advice,
   );
+}
+
+/** What is written by habit, and no CPU since the 80386 does. */
+function insteadOf(mnemonic: string, [first]: readonly Operand[]): [reason: string, advice: string] | undefined {
+  if (first?.kind !== 'register') return undefined;
+  if (mnemonic === 'pop' && first.register.name === 'cs')
+    return [
+      'pop cs was an instruction of the 8086 alone',
+      'Load cs by a far jump: jmp 0x08:label, or push it and retf.',
+    ];
+  if (mnemonic === 'bswap' && first.register.size === 16)
+    return ['bswap of 16 bits is undefined', `Swap the two bytes: rol ${first.register.name}, 8.`];
+  return undefined;
 }
 
 function sizeOf(operand: Operand): number[] {

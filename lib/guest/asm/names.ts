@@ -55,6 +55,9 @@ const foreign = new Set(
   ),
 );
 
+/** Codes that no CPU of today runs as what they are called: 0f begins another instruction, and the result of bswap is undefined. */
+const undefinedCodes = new Set(['Popw_CS', 'Popd_CS', 'Bswap_r16']);
+
 let byMnemonic: Map<string, number[]> | undefined;
 
 /** The tables' codes by the first part of their names. */
@@ -68,7 +71,7 @@ function codes(): Map<string, number[]> {
     if (typeof code !== 'number') continue;
     const end = name.indexOf('_');
     const first = end < 0 ? name : name.slice(0, end);
-    if (foreign.has(first)) continue;
+    if (foreign.has(first) || undefinedCodes.has(name)) continue;
     const mnemonic = first.toLowerCase();
     const found = byMnemonic.get(mnemonic);
     if (found) found.push(code);
@@ -85,6 +88,16 @@ export function codesOf(mnemonic: string): readonly number[] {
     ? families[mnemonic]!
     : [canonical === undefined ? mnemonic : condition![1] + canonical];
   return names.flatMap((name) => codes().get(name) ?? []);
+}
+
+/** True of an instruction that there is with a VEX or an EVEX prefix alone. */
+export function isVector(mnemonic: string): boolean {
+  if (!mnemonic.startsWith('v') && !/^(and|b|kan|kmov|mulx|pdep|pext|rorx|sarx|shlx|shrx)/.test(mnemonic)) return false;
+  const wanted = mnemonic.charAt(0).toUpperCase() + mnemonic.slice(1);
+  const { Code } = iced();
+  for (const name in Code)
+    if (name.startsWith('VEX_') || name.startsWith('EVEX_')) if (name.split('_')[1] === wanted) return true;
+  return false;
 }
 
 /** Every mnemonic, for suggestions. */

@@ -2,8 +2,9 @@
 import { nearest } from '../../base/nearest.ts';
 import { Cursor } from './cursor.ts';
 import { AsmError, type Place } from './error.ts';
+import { foreignLine } from './foreign.ts';
 import { type Token, tokenise } from './lexer.ts';
-import { codesOf, mnemonics } from './names.ts';
+import { codesOf, isVector, mnemonics } from './names.ts';
 import { parseExpression } from './parse-expression.ts';
 import { parseOperand } from './parse-operand.ts';
 import { findRegister, type Register } from './registers.ts';
@@ -22,6 +23,10 @@ const foreign: Record<string, string> = {
   extern: 'Interpolate the address.',
   incbin: 'Interpolate the bytes, on a line of their own.',
   struc: 'Define the offsets with equ.',
+  istruc: 'Write the data with db, dw, dd and dq.',
+  endstruc: 'Define the offsets with equ.',
+  common: 'Write the data with resb, resw, resd or resq.',
+  absolute: 'Define the offsets with equ.',
   cpu: 'Leave it out: every instruction is allowed.',
 };
 const MAX_OPERANDS = 5;
@@ -47,9 +52,18 @@ class Parser {
   }
 
   program(): Program {
-    for (let line = 1; line <= this.#source.lines.length; line++) this.#line(line);
+    for (let line = 1; line <= this.#source.lines.length; line++) this.#read(line);
     const origin = this.#origin;
     return { statements: this.#statements, symbols: this.#symbols, ...(origin && { origin }) };
+  }
+
+  #read(line: number): void {
+    try {
+      this.#line(line);
+    } catch (error) {
+      // Asked only of a line that cannot be read: what is right is never refused for its looks.
+      throw error instanceof AsmError ? (foreignLine(this.#source, line) ?? error) : error;
+    }
   }
 
   #line(line: number): void {
@@ -282,6 +296,12 @@ function refuseMnemonic(token: Token): AsmError {
   const { text, place, kind } = token;
   if (kind !== 'name')
     return new AsmError(place, `'${place.text}' is no instruction`, 'Write an instruction behind the prefix.');
+  if (isVector(text.toLowerCase()))
+    return new AsmError(
+      place,
+      `'${text}' needs a VEX or EVEX prefix, which is not written here`,
+      'Interpolate its bytes, on a line of their own.',
+    );
   const words = [...mnemonics(), ...directives, ...Object.keys(dataUnits), ...Object.keys(reserveUnits), 'rep', 'lock'];
   const near = nearest(text, words);
   const register = findRegister(text);

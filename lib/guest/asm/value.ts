@@ -1,6 +1,7 @@
 /** Values of expressions, which may depend on labels and on the load address. */
 import { suggest } from '../../base/nearest.ts';
 import { AsmError, type Place } from './error.ts';
+import { adviseForeignSymbol } from './foreign.ts';
 import { characterValue } from './number.ts';
 import type { Register } from './registers.ts';
 import type { Expression } from './syntax.ts';
@@ -64,11 +65,9 @@ export function evaluate(expression: Expression, scope: Scope): Value {
     case 'symbol': {
       const found = scope.symbol(expression.name);
       if (found) return found;
-      const advice = suggest(
-        expression.name,
-        scope.names,
-        'Define it as a label or with equ, or interpolate a number.',
-      );
+      const advice =
+        adviseForeignSymbol(expression.name, place) ??
+        suggest(expression.name, scope.names, 'Define it as a label or with equ, or interpolate a number.');
       throw new AsmError(place, `'${expression.name}' is not defined`, advice);
     }
     case 'here':

@@ -16,6 +16,15 @@ function refused(text: string, bits: 16 | 32 | 64 = 32): AsmError {
   throw new Error(`${text} was assembled`);
 }
 
+test('what looks like another dialect and is NASM is assembled', () => {
+  const hexOf = (text: string, bits: 16 | 32 | 64 = 32) => Buffer.from(assemblers[bits](text).bytes).toString('hex');
+  assert.equal(hexOf('mov eax, $10'), 'b810000000');
+  assert.equal(hexOf('db 7 %5, "%eax"'), '0225656178');
+  assert.equal(hexOf('x:\n.text: jmp .text'), 'ebfe');
+  assert.equal(hexOf('x:\n.long dd 5'), '05000000');
+  assert.equal(hexOf('db 300 % 256 ; movl $1, %eax'), '2c');
+});
+
 test('an error shows line, column, the text and a caret', () => {
   let error: unknown;
   try {
@@ -112,9 +121,46 @@ const cases: [text: string, offending: string, reason: RegExp, advice: RegExp][]
   [`mov eax, ${'('.repeat(5000)}1`, '(', /nested too deeply/, /./],
   [`mov eax, 1${' + 1'.repeat(5000)}`, '+', /nested too deeply/, /./],
   ["mov eax, '123456789'", "'123456789'", /at most 8 bytes/, /db/],
+  ['pop cs', 'cs', /8086/, /far jump/],
+  ['bswap ax', 'ax', /undefined/, /rol ax, 8/],
+  ['out 0x3f8, al', '0x3f8', /does not fit/, /mov dx, 0x3f8/],
 ];
 
-for (const [text, offending, reason, advice] of cases)
+/** What people paste from elsewhere: the reason names the dialect, the advice is NASM. */
+const pasted: typeof cases = [
+  ['%define PORT 0x10', '%define', /NASM's preprocessor/, /NAME equ value/],
+  ['  %macro twice 1', '%macro', /NASM's preprocessor/, /function/],
+  ['%include "x"', '%include', /NASM's preprocessor/, /Interpolate/],
+  ['%rep 4', '%rep', /NASM's preprocessor/, /times/],
+  ['%ifndef PORT', '%ifndef', /NASM's preprocessor/, /condition/],
+  ['#define PORT 0x10', '#define', /C's preprocessor/, /equ/],
+  ['.code32', '.code32', /directive of GAS/, /^Write: bits 32\.$/],
+  ['.intel_syntax noprefix', '.intel_syntax', /directive of GAS/, /^Leave it out/],
+  ['.globl main', '.globl', /directive of GAS/, /^Leave it out/],
+  ['.text', '.text', /directive of GAS/, /^Leave it out/],
+  ['.byte 0x90', '.byte', /directive of GAS/, /db/],
+  ['count: .long 5', '.long', /directive of GAS/, /dd/],
+  ['.386', '.386', /directive of MASM/, /Leave it out/],
+  ['assume ds:x', 'assume', /directive of MASM/, /Leave it out/],
+  ['movl $5, %ecx', '$5', /AT&T/, /destination first/],
+  ['add %esi, %edi', '%esi', /AT&T/, /destination first/],
+  ['mov 8(%ebx), %edx', '8(%', /AT&T/, /destination first/],
+  ['outb %al, $0x20', '%al', /AT&T/, /destination first/],
+  ['outb 0x10, al', 'outb', /AT&T's name/, /^Write out,/],
+  ['lretl', 'lretl', /AT&T's name/, /retf/],
+  ['int $0x20', '$0x20', /AT&T/, /without \$/],
+  ['vaddps xmm0, xmm1, xmm2', 'vaddps', /VEX or EVEX/, /bytes/],
+  ['/* a comment */', '/*', /no comment/, /semicolon/],
+  ['mov ebx, 1 // why', 'why', /not defined/, /Comments begin with a semicolon/],
+  ['mov ebx, FEC00000h', 'FEC00000h', /not defined/, /0xFEC00000/],
+  ['y: dd ?', '?', /not defined/, /resd/],
+  ['db 3 dup (1)', 'dup', /not read here/, /times/],
+  ['2: jmp 2b', '2', /label of GAS/, /\.l2:/],
+  ['@@: jmp @b', '@b', /not defined/, /anonymous/],
+  ['one: two: nop', 'two', /one label a line/, /two: on a line of its own/],
+];
+
+for (const [text, offending, reason, advice] of [...cases, ...pasted])
   test(`refused: ${JSON.stringify(text.slice(0, 50))}`, () => {
     const error = refused(text);
     assert.match(error.reason, reason);
