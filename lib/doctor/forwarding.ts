@@ -59,12 +59,14 @@ export function checkEmission({ profile }: Kvm, forwards: boolean): HealthCheck 
   const states = reservedExits();
   const made = Object.entries(profile.exits).map(([name, { reason, emitted }]) => {
     if (emitted) return `${reason} ${forwards ? 'yes' : 'no'}`;
-    if (states === null) return `${reason} no`;
+    if (states === null) return `${reason} not looked for`;
     const parameter = reservedExitParameters[name as keyof typeof states];
     return `${reason} ${states[name as keyof typeof states] ? 'yes' : 'no'} (kvm.${parameter})`;
   });
   const whose =
-    states === null ? 'it has no extension for the reserved ones' : "the reserved ones are the lab's extension";
+    states === null
+      ? "it does not have the lab's extension for the reserved ones"
+      : "the reserved ones are the lab's extension";
   return healthCheck('exits', 'note', `This kernel makes the exits ${made.join(', ')}: ${whose}`);
 }
 

@@ -5,7 +5,7 @@ import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
 import type { Layout } from '../abi/layout.ts';
 import { UnsupportedError } from '../base/errors.ts';
 import { probeIcrWrite } from '../probe/icr-write.ts';
-import { knowsInjection } from '../probe/injection.ts';
+import { askInjection } from '../probe/injection.ts';
 import { type ReservedExitName, reservedExitParameters, reservedExits } from '../probe/reserved-exits.ts';
 import { type AskedKvm, answerOf, known } from './asked-kvm.ts';
 import { type AbiEntry, type AbiSection, layoutOf } from './section.ts';
@@ -79,13 +79,13 @@ function askForwarding({ kvm }: AskedKvm): string {
 function askReserved(name: ReservedExitName): string {
   const states = reservedExits();
   const parameter = parameterOf(name);
-  if (states === null) return `not made: it has no ${parameter}`;
+  if (states === null) return `not looked for: it has no ${parameter}`;
   return states[name] ? `made: ${parameter} is Y` : `not made: ${parameter} is N`;
 }
 
 /** Each asks in a VM of its own, for what its vCPU has already: nothing changes where the ioctl is known. */
 const injections: Record<DsmIoctlName, (asked: AskedKvm) => string> = {
-  KVM_DSM_IPI: ({ kvm }) => (knowsInjection(kvm) ? '0' : 'ENOTTY'),
+  KVM_DSM_IPI: ({ kvm }) => askInjection(kvm),
   KVM_DSM_X2APIC(asked) {
     const vm = asked.vm();
     const { request, argument } = asked.kvm.profile.ioctls.KVM_DSM_X2APIC;

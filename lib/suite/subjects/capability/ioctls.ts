@@ -1,7 +1,7 @@
 /** Which ioctls the kernel knows, and of which file. */
 import { IA32_APIC_BASE } from '../../../abi/apic/msr.ts';
 import { _IOW } from '../../../abi/kvm/request-number.ts';
-import { knowsInjection } from '../../../probe/injection.ts';
+import { askInjection, isKnown, knowsInjection } from '../../../probe/injection.ts';
 import type { Check } from '../../check.ts';
 import { answerToUnknown, otherHandles } from '../../kit/foreign-ioctls.ts';
 import { injection } from '../../kit/needs.ts';
@@ -13,14 +13,14 @@ export const ioctlChecks: Check[] = [
     source: 'patch 3/3, include/uapi/linux/kvm.h',
     run(ctx) {
       const kvm = ctx.kvm();
-      const known = knowsInjection(kvm, ctx.profile);
       const vm = ctx.own(kvm.createVm());
       vm.createIrqchip();
       const vcpu = vm.createVcpu(0);
       const { KVM_DSM_X2APIC, KVM_DSM_APIC_BASE } = ctx.profile.ioctls;
-      // What the vCPU has already: nothing changes where the ioctls are known.
+      // What the vCPU has already: nothing changes where the ioctls are known. Each may refuse it, and is known all the same.
       const base = { vcpuId: 0, host: true, index: IA32_APIC_BASE, data: vcpu.getSregs().apicBase };
       const answers = [
+        askInjection(kvm, ctx.profile),
         ctx.answer('KVM_DSM_X2APIC', () =>
           vm.ioctlRaw(KVM_DSM_X2APIC.request, KVM_DSM_X2APIC.argument.encode({ vcpuId: 0, data: 0n })),
         ),
@@ -28,8 +28,11 @@ export const ioctlChecks: Check[] = [
           vm.ioctlRaw(KVM_DSM_APIC_BASE.request, KVM_DSM_APIC_BASE.argument.encode(base)),
         ),
       ];
-      const expected = known ? '0' : 'ENOTTY';
-      ctx.equal('what KVM_DSM_X2APIC and KVM_DSM_APIC_BASE answer', answers, [expected, expected]);
+      const known = answers.filter(isKnown).length;
+      ctx.ok(
+        known === 0 || known === answers.length,
+        `KVM_DSM_IPI, KVM_DSM_X2APIC and KVM_DSM_APIC_BASE answer ${answers.join(', ')}`,
+      );
     },
   },
   {
@@ -38,7 +41,7 @@ export const ioctlChecks: Check[] = [
     source: 'patch 3/3 builds upon 2/3',
     needs: [injection],
     run(ctx) {
-      ctx.effect('KVM_DSM_IPI answered 0', Number(knowsInjection(ctx.kvm(), ctx.profile)));
+      ctx.effect('KVM_DSM_IPI is known', Number(knowsInjection(ctx.kvm(), ctx.profile)));
       ctx.ok(ctx.facts.forwards, 'KVM_DSM_IPI is known, and an ICR2 write does not come out');
     },
   },
