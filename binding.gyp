@@ -10,6 +10,7 @@
         "native/core/record.cc",
         "native/core/request.cc",
         "native/core/run.cc",
+        "native/core/unanswered.cc",
         "native/core/settle.cc",
         "native/core/signals.cc",
         "native/core/vcpu_thread.cc",

@@ -14,7 +14,16 @@ export { labFunction, lowerIntx, quietIntx, raiseIntx } from './kvm/vfio/lab-fun
 export { ExpectationError, GuestAssertionError, GuestFailureError, GuestFaultError } from './script/errors.ts';
 export type { Expected } from './script/expect/expected.ts';
 export { Trace } from './script/expect/trace.ts';
-export { Machine, type MachineOptions, machine, type RunUntilOptions } from './script/machine/machine.ts';
+export {
+  type AddressRange,
+  type AnswerOf,
+  Machine,
+  type MachineOptions,
+  type MmioRead,
+  machine,
+  type PortRead,
+  type RunUntilOptions,
+} from './script/machine/machine.ts';
 export type { Until } from './script/machine/until.ts';
 export { type LoadedProgram, MachineVcpu, type ProgramOptions } from './script/machine/vcpu.ts';
 export { Random } from './script/random.ts';

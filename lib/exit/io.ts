@@ -32,7 +32,10 @@ export interface IoExit extends Named<'KVM_EXIT_IO'> {
   count: number;
   /** Where the data lie, in bytes from the start of kvm_run; user space writes the answer of an `in` there. */
   dataOffset: bigint;
-  /** A copy of the size * count bytes, or of as many of them as the mapping has. */
+  /**
+   * A copy of the size * count bytes, or of as many of them as the mapping has. Of an `in`: all ones, which the guest gets
+   * unless somebody answers.
+   */
   data: Uint8Array;
 }
 
@@ -42,7 +45,7 @@ export interface MmioExit extends Named<'KVM_EXIT_MMIO'> {
   /** Bytes, at most 8. */
   len: number;
   isWrite: boolean;
-  /** The `len` bytes, at most 8. Of a read: what the field held before user space answered. */
+  /** The `len` bytes, at most 8. Of a read: all ones, which the guest gets unless somebody answers. */
   data: Uint8Array;
 }
 

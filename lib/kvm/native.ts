@@ -98,6 +98,11 @@ export interface NativeVcpu extends NativeHandle {
   readonly stamp: Float64Array;
   /** 0: kvm_run holds an exit; -ETIME: the deadline came first; else the errno of KVM_RUN, negated. */
   run(seconds: number): number;
+  /**
+   * Makes KVM finish what the last exit left to do and act on its pending requests, without running the guest: 0 if that
+   * made an exit, which lies in kvm_run; -EINTR if it made none; else the errno of KVM_RUN, negated.
+   */
+  settle(): number;
   /** Starts the vCPU's thread; gives the memory of the ring, if there is a plan. `onNews` must not throw. */
   start(onNews: NativeNews, options: { vcpuId: number; record: NativeRecordPlan | null }): ArrayBuffer | null;
   /** Into the guest again; the last news were that it is out. */
@@ -152,7 +157,6 @@ interface Addon {
     event: NativeEventFd | null,
   ): number;
   statsOf(handle: NativeHandle): NativeStats | number;
-  settleVcpu(vcpu: NativeVcpu): number;
 }
 
 let loaded: Addon | undefined;
@@ -206,14 +210,6 @@ export function deviceAttrOf(
 /** KVM_GET_STATS_FD of a Vm or a Vcpu, or the errno negated. */
 export function statsOf(handle: NativeHandle): NativeStats | number {
   return translated(() => addon().statsOf(handle));
-}
-
-/**
- * Makes KVM finish what the vCPU's last exit left to do and act on its pending requests, without running the guest: 0 if
- * that made an exit, which lies in kvm_run; -EINTR if it made none; else the errno of KVM_RUN, negated.
- */
-export function settleVcpu(vcpu: NativeVcpu): number {
-  return translated(() => addon().settleVcpu(vcpu));
 }
 
 /** Runs a call into the addon and turns what it throws into this package's errors. */

@@ -6,11 +6,13 @@
 #include <cerrno>
 
 #include "clock.h"
+#include "unanswered.h"
 
-int RunUntil(int fd, kvm_run* run, const RunDeadline& deadline, double* stamp) {
+int RunUntil(int fd, kvm_run* run, size_t run_size, const RunDeadline& deadline, double* stamp) {
   for (;;) {
     if (ioctl(fd, KVM_RUN, 0) >= 0) {
       *stamp = static_cast<double>(MonotonicNs());
+      DefineUnanswered(run, run_size);
       return 0;
     }
     int error = errno;

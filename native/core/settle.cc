@@ -12,6 +12,7 @@
 #include <ctime>
 
 #include "signals.h"
+#include "unanswered.h"
 
 namespace {
 
@@ -26,7 +27,7 @@ constexpr uint32_t kSetSignalMask = _IOC(_IOC_WRITE, KVMIO, 0x8b, sizeof(uint32_
 
 // The signal never reaches a handler: it is blocked but within KVM_RUN, and taken back at once. A standard one: the kernel may
 // refuse a real-time signal (RLIMIT_SIGPENDING), and KVM_RUN would run the guest without an end.
-int SettleVcpu(int fd) {
+int SettleVcpu(int fd, kvm_run* run, size_t run_size) {
   sigset_t ours, before;
   sigemptyset(&ours);
   sigaddset(&ours, kSpareSignal);
@@ -45,5 +46,6 @@ int SettleVcpu(int fd) {
     sigtimedwait(&ours, nullptr, &now);
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (result == 0) DefineUnanswered(run, run_size);
   return result;
 }

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "deadline.h"
 #include "signals.h"
+#include "unanswered.h"
 
 namespace {
 
@@ -156,6 +157,7 @@ void VcpuThread::Loop() {
       uint64_t seq = counters_.exits.load(kRelaxed);
       uint64_t ns = MonotonicNs();
       Count(counters_.exits);
+      DefineUnanswered(setup_.run, setup_.run_size);
       TakenExit exit;
       if (records && Take(setup_.run, setup_.run_size, setup_.plan, exit)) {
         if (!Record(exit, seq, ns) && !RecordLater(exit, seq, ns)) return;

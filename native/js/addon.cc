@@ -32,7 +32,6 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   constructors->device = Napi::Persistent(Device::Define(env));
   constructors->stats = Napi::Persistent(Stats::Define(env));
   exports.Set("deviceAttr", Napi::Function::New(env, DeviceAttrOf, "deviceAttr"));
-  exports.Set("settleVcpu", Napi::Function::New(env, SettleVcpuOf, "settleVcpu"));
   exports.Set("statsOf", Napi::Function::New(env, StatsOf, "statsOf"));
   return exports;
 }

@@ -28,7 +28,7 @@ Napi::Function Vcpu::Define(Napi::Env env) {
       env, "Vcpu",
       {InstanceAccessor<&Vcpu::KvmRun>("kvmRun"), InstanceAccessor<&Vcpu::StampView>("stamp"),
        InstanceMethod<&Vcpu::Ioctl>("ioctl"),
-       InstanceMethod<&Vcpu::Run>("run"), InstanceMethod<&Vcpu::Start>("start"), InstanceMethod<&Vcpu::Resume>("resume"),
+       InstanceMethod<&Vcpu::Run>("run"), InstanceMethod<&Vcpu::Settle>("settle"), InstanceMethod<&Vcpu::Start>("start"), InstanceMethod<&Vcpu::Resume>("resume"),
        InstanceMethod<&Vcpu::Kick>("kick"), InstanceMethod<&Vcpu::Pause>("pause"), InstanceMethod<&Vcpu::Halt>("halt"),
        InstanceMethod<&Vcpu::RecordsReady>("recordsReady"),
        InstanceMethod<&Vcpu::Consume>("consume"), InstanceMethod<&Vcpu::Counters>("counters"),
@@ -83,7 +83,15 @@ Napi::Value Vcpu::Run(const Napi::CallbackInfo& info) {
   auto* run = static_cast<kvm_run*>(vcpu.run->data());
   RunDeadline deadline(run, seconds);
   if (deadline.failed()) throw ErrnoError(env, deadline.failed(), deadline.error());
-  return Napi::Number::New(env, RunUntil(vcpu.fd.get(), run, deadline, stamp_.get()));
+  return Napi::Number::New(env, RunUntil(vcpu.fd.get(), run, vcpu.run->size(), deadline, stamp_.get()));
+}
+
+// core/settle.h. 0 if it made an exit, -EINTR if there was none; else the errno negated.
+Napi::Value Vcpu::Settle(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  VcpuParts& vcpu = parts(env);
+  auto* run = static_cast<kvm_run*>(vcpu.run->data());
+  return Napi::Number::New(env, SettleVcpu(vcpu.fd.get(), run, vcpu.run->size()));
 }
 
 void Vcpu::Close(const Napi::CallbackInfo& info) {
@@ -104,8 +112,4 @@ void Vcpu::Close(const Napi::CallbackInfo& info) {
   parts_.reset();
   kvm_run_.Close();
   if (!ended) throw CodedError(env, "ERR_VCPU_STOP", "the vCPU's thread did not end");
-}
-
-Napi::Value SettleVcpuOf(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), SettleVcpu(FdOf(info[0])));
 }

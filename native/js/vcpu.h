@@ -19,7 +19,7 @@ struct VcpuParts {
 
 class Wake;
 
-// A vCPU: `kvmRun` (the mapped struct kvm_run), `stamp`, `ioctl`, `run(seconds)`, `close`; and on a thread of its own: `start`,
+// A vCPU: `kvmRun` (the mapped struct kvm_run), `stamp`, `ioctl`, `run(seconds)`, `settle`, `close`; and on a thread of its own: `start`,
 // `resume`, `kick`, `pause`, `halt`, `recordsReady`, `consume`, `counters`.
 class Vcpu : public Napi::ObjectWrap<Vcpu> {
  public:
@@ -38,6 +38,7 @@ class Vcpu : public Napi::ObjectWrap<Vcpu> {
   Napi::Value KvmRun(const Napi::CallbackInfo& info);
   Napi::Value StampView(const Napi::CallbackInfo& info);
   Napi::Value Ioctl(const Napi::CallbackInfo& info);
+  Napi::Value Settle(const Napi::CallbackInfo& info);
   Napi::Value Run(const Napi::CallbackInfo& info);
   Napi::Value Start(const Napi::CallbackInfo& info);
   void Resume(const Napi::CallbackInfo& info);
@@ -72,6 +73,3 @@ class Vcpu : public Napi::ObjectWrap<Vcpu> {
   // Running, or with news that JavaScript has not had: this object, its function and the event loop are kept alive.
   bool held_ = false;
 };
-
-// settleVcpu(vcpu): core/settle.h. 0 if it made an exit, -EINTR if there was none; else the errno negated.
-Napi::Value SettleVcpuOf(const Napi::CallbackInfo& info);

@@ -171,6 +171,7 @@ export const vcpuCalls: Maker[] = [
     world.or(() => ({ regs: world.or(() => true), sregs: world.or(() => world.random.chance(0.5)) })),
   ]),
   get('completeRdmsr', (world) => [world.orRefused(() => 1n)]),
+  get('completeRead', (world) => [world.orRefused(() => world.random.pick([0, 0xffn, Uint8Array.of(1)]))]),
   get('completeWrmsr'),
   get('failMsr'),
   set('enableCap', enableCap),

@@ -7,7 +7,7 @@ import { EAGAIN, EINTR, ETIME, errnoName } from '../../base/errno.ts';
 import { DeadlineError, IoctlError } from '../../base/errors.ts';
 import { decodeExit } from '../../exit/decode.ts';
 import type { Exit } from '../../exit/exit.ts';
-import { settleVcpu, translated } from '../native.ts';
+import { translated } from '../native.ts';
 import type { Entries, OpenVcpu, VcpuHost } from './host.ts';
 
 /** What one KVM_RUN came to: an exit in kvm_run, the deadline, or an errno (EAGAIN after an INIT, EINTR, EFAULT...). */
@@ -69,7 +69,7 @@ export class Entry {
   settle(): boolean {
     const { native } = this.#vcpu;
     this.#entries.entering();
-    const result = settleVcpu(native);
+    const result = translated(() => native.settle());
     if (result === 0) {
       // The addon stamps what `run` came back with, and this was no run.
       this.#entries.exited(Number(process.hrtime.bigint()));

@@ -26,7 +26,15 @@ import type { EnabledCap } from '../enable-cap.ts';
 import { KvmHandle } from '../handle.ts';
 import type { NativeVcpu } from '../native.ts';
 import { readStats, type Stat } from '../stats.ts';
-import { completeHypervHcall, completeHypervSyndbg, completeRdmsr, completeWrmsr, failMsr } from './answers.ts';
+import {
+  completeHypervHcall,
+  completeHypervSyndbg,
+  completeRdmsr,
+  completeRead,
+  completeWrmsr,
+  failMsr,
+  type ReadAnswer,
+} from './answers.ts';
 import { Debug, type DebugOptions } from './debug.ts';
 import { Entry, type RunOptions, type RunOutcome } from './entry.ts';
 import { NoMemoryError, VcpuBusyError, VcpuStopError } from './errors.ts';
@@ -41,6 +49,7 @@ import type { StartOptions as StartOptionsOf } from './run/options.ts';
 import { VcpuRun as VcpuRunOf } from './run/run.ts';
 import { type SyncGroups, SyncRegs } from './sync-regs.ts';
 
+export type { ReadAnswer } from './answers.ts';
 export type { RunOptions, RunOutcome } from './entry.ts';
 export type { ExitRegs } from './last-exit.ts';
 export type { VcpuCounters, VcpuRunState } from './run/options.ts';
@@ -230,6 +239,19 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
    */
   settle(): boolean {
     return this.#entry.settle();
+  }
+
+  /**
+   * Answers a KVM_EXIT_IO whose direction is `in`, or a KVM_EXIT_MMIO that is a read: the next KVM_RUN gives it to the
+   * guest. A read that nobody answers is all ones, as on a PC where no device is. Until the next KVM_RUN the last answer
+   * counts.
+   *
+   * @param answer a number that fits into `size` (`len`) bytes, lowest byte first, for each of the exit's `count`
+   *   accesses; or the size * count bytes
+   * @throws ExitMismatchError; ArgumentError; VcpuBusyError; ClosedError
+   */
+  completeRead(answer: ReadAnswer): void {
+    completeRead(this.#vcpu.run(), answer);
   }
 
   /** Answers a KVM_EXIT_X86_RDMSR: the next KVM_RUN gives the guest this value. Throws ExitMismatchError; ArgumentError. */

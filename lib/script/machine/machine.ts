@@ -19,12 +19,14 @@ import { type Snapshot, snapshotVcpu } from '../failure/snapshot.ts';
 import { Session } from '../session.ts';
 import { build, closeParts } from './build.ts';
 import { checkSetup, type MachineOptions } from './options.ts';
+import { type AddressRange, type AnswerOf, type MmioRead, type PortRead, Reads } from './reads.ts';
 import { Recorder } from './recorder.ts';
 import { RipSamples } from './rip-samples.ts';
 import { type RunUntilOptions, run } from './run.ts';
 import type { MachineVcpu } from './vcpu.ts';
 
 export type { MachineOptions } from './options.ts';
+export type { AddressRange, AnswerOf, MmioRead, PortRead } from './reads.ts';
 export type { RunUntilOptions } from './run.ts';
 
 /** A VM with memory, vCPUs and a trace of every exit. */
@@ -43,6 +45,7 @@ export class Machine implements AsyncDisposable, Disposable {
   readonly #vcpus: readonly MachineVcpu[];
   readonly #recorder: Recorder;
   readonly #samples = new RipSamples();
+  readonly #reads = new Reads();
   #wroteIcr = false;
 
   /** Use `machine()`. */
@@ -112,6 +115,27 @@ export class Machine implements AsyncDisposable, Disposable {
   }
 
   /**
+   * Answers each `in` from this port that leaves KVM: `m.onPortRead(0x3fd, 0x20)`. What it said before for the same port
+   * no longer counts. A read that nobody answers is all ones. `until` gets the exit after it and may answer otherwise
+   * (`vcpu.completeRead`).
+   *
+   * @param port 0 to 0xffff: the first port of the access
+   * @param answer what is read (see `vcpu.completeRead`), or a function of the exit that returns it; what it throws ends
+   *   the run
+   * @throws ArgumentError
+   */
+  onPortRead(port: number, answer: AnswerOf<PortRead>): this {
+    this.#reads.port(port, answer);
+    return this;
+  }
+
+  /** The same for each read of guest memory that nobody has, by its first byte. Of ranges that overlap the last counts. */
+  onMmioRead(range: AddressRange, answer: AnswerOf<MmioRead>): this {
+    this.#reads.mmio(range, answer);
+    return this;
+  }
+
+  /**
    * Runs the vCPUs that have a program until what `until` says: several side by side, each on its own thread; one by
    * turns on this thread, which costs least. Other work of the process goes on meanwhile. An exit of another vCPU that
    * meets the end of the run is in the trace after the one that ended it.
@@ -133,7 +157,9 @@ export class Machine implements AsyncDisposable, Disposable {
         record: (vcpu, exit) => {
           const one = this.vcpu(vcpu.vcpuId);
           one.hypervisorSees(exit);
-          return this.#recorder.exit(one, this.memory, exit);
+          const event = this.#recorder.exit(one, this.memory, exit);
+          this.#reads.see(vcpu, exit);
+          return event;
         },
         report: (ending) => {
           const event = ending.kind === 'exit' ? ending.event : undefined;
