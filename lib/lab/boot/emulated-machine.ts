@@ -73,6 +73,7 @@ export class EmulatedMachine {
       detached: true,
     });
     closeSync(log);
+    if (this.#child.pid !== undefined) for (const line of options.lines) line.expect(this.#child.pid);
     this.#watch = new Watch(this.#child.pid, options.limits, options.timeoutSeconds);
   }
 

@@ -128,7 +128,7 @@ async function boot(
     const interruption = new Interruption(options.signal);
     try {
       fillRunFolder(dir, initramfs, medium.path);
-      for (const name of ['line1', 'line2', 'line3']) lines.push(await openLine(dir, name, lane.lineKind));
+      for (const name of ['line1', 'line2', 'line3']) lines.push(await openLine(dir, name, lane.lineKind, report));
       const cmdline = kernelCommandLine(lane, emulator, options.cmdline, verbose);
       const invocation = await lane.layOut(emulator, { dir, kernel, cmdline }, lines);
       interruption.check();

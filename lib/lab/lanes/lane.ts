@@ -39,9 +39,8 @@ export interface MachineParts {
   cmdline: string;
 }
 
-/** Where a line's socket listens: at a path, or on a TCP port of the loopback. */
+/** Where a line's socket listens: in the run's folder, as `line1` and so on, or on a TCP port of 127.0.0.1. */
 export interface LineAddress {
-  path: string;
   port: number;
 }
 

@@ -135,7 +135,7 @@ async function layOut(bochs: Bochs, parts: MachineParts, lines: readonly LineAdd
   // Links have names without spaces and commas, which the configuration's syntax could not hold.
   symlinkSync(bochs.bios, join(dir, 'bios'));
   symlinkSync(bochs.vgaBios, join(dir, 'vgabios'));
-  const ports = lines.map(({ port }, index) => `com${index + 1}: enabled=1, mode=socket-client, dev=localhost:${port}`);
+  const ports = lines.map(({ port }, index) => `com${index + 1}: enabled=1, mode=socket-client, dev=127.0.0.1:${port}`);
   const configuration = [
     'romimage: file=bios, options=fastboot',
     'vgaromimage: file=vgabios',
