@@ -14,6 +14,7 @@
         "native/core/settle.cc",
         "native/core/signals.cc",
         "native/core/vcpu_thread.cc",
+        "native/core/waits.cc",
         "native/js/addon.cc",
         "native/js/arguments.cc",
         "native/js/device.cc",

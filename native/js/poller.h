@@ -3,47 +3,24 @@
 
 #include <napi.h>
 
-#include <chrono>
 #include <memory>
-#include <mutex>
-#include <thread>
-#include <vector>
 
-#include "../core/owned_fd.h"
+#include "../core/waits.h"
 
-// Waits for file descriptors to become readable beside the event loop: one thread for all waits of an environment.
-class Poller : public std::enable_shared_from_this<Poller> {
+// The waits of an environment: core/waits.h, with JavaScript functions that are told of their ends.
+class Poller {
  public:
-  // The environment's own, made when it is first asked for; its thread ends with the environment.
+  // The environment's own, made when it is first asked for; its thread ends with the environment. Throws Napi::Error.
   static std::shared_ptr<Poller> Of(Napi::Env env);
-  ~Poller();
-  Poller(const Poller&) = delete;
-  Poller& operator=(const Poller&) = delete;
 
-  // Calls `callback` with 0 once `fd` is readable, with -ETIME after `seconds`, or with -ECANCELED.
+  // Calls `callback` with 0 once `fd` is readable, with -ETIME after `seconds`, with -ECANCELED, or with the errno negated
+  // by which waiting has failed. Throws Napi::Error if there is no wait.
   void Wait(Napi::Env env, std::shared_ptr<OwnedFd> fd, double seconds, Napi::Function callback);
-  // Ends every wait for `fd` with -ECANCELED.
-  void Cancel(const std::shared_ptr<OwnedFd>& fd);
+  // Ends every wait for `fd` with -ECANCELED: it is closed when its owner lets go of it.
+  void Cancel(const std::shared_ptr<OwnedFd>& fd) { waits_.Cancel(fd.get()); }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  struct Waiter {
-    std::shared_ptr<OwnedFd> fd;
-    Clock::time_point ends;
-    Napi::ThreadSafeFunction callback;
-    bool done = false;
-  };
+  static void End(void* poller);
 
-  explicit Poller(Napi::Env env);
-  static void Stop(void* poller);
-  void Loop();
-  void Wake();
-  // With mutex_ held.
-  void Finish(Waiter& waiter, int result);
-
-  OwnedFd wake_;
-  std::mutex mutex_;
-  std::vector<std::shared_ptr<Waiter>> waiters_;
-  bool stopped_ = false;
-  std::thread thread_;
+  Waits waits_;
 };

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { EventFd, type KvmDsmError } from '../../lib/index.ts';
 import { errorOf } from '../support/host.ts';
@@ -76,4 +77,20 @@ test('close ends a wait, and is once', async () => {
   assert.equal(event.closed, true);
   for (const use of [() => event.read(), () => event.write(1n), () => event.native])
     assert.equal(errorOf(use).code, 'ERR_CLOSED');
+});
+
+test('close() ends a wait at once, and the file is closed by then', async () => {
+  const open = () => readdirSync('/proc/self/fd').length;
+  using first = EventFd.create();
+  const late = async () => assert.equal((await rejection(first.wait(1))).code, 'ERR_DEADLINE');
+  await late();
+  const before = open();
+  const events = Array.from({ length: 20 }, () => EventFd.create());
+  const waits = events.map((event) => rejection(event.wait('600s')));
+  assert.equal(open(), before + 20);
+  // The thread that waits has them all by now.
+  await late();
+  for (const event of events) event.close();
+  assert.equal(open(), before);
+  for (const wait of waits) assert.equal((await wait).code, 'ERR_CLOSED');
 });

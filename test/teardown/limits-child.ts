@@ -197,6 +197,22 @@ const cases: Record<string, () => Promise<void> | void> = {
     assert.ok(refused.includes('eventfd'), String(refused));
   },
 
+  /** More waits than the process may have files. */
+  async waits() {
+    using event = EventFd.create();
+    const waits = Array.from({ length: 2000 }, () => event.wait('20s'));
+    const late = Array.from({ length: 100 }, () => event.wait(1).catch((error: KvmDsmError) => error.code));
+    assert.deepEqual(new Set(await Promise.all(late)), new Set(['ERR_DEADLINE']));
+    // The thread that waits is idle: it has been asleep, and is woken by this.
+    for (let i = 0; i < 5; i++) {
+      event.write();
+      const rest = await Promise.race(waits.map((wait, at) => wait.then((count) => ({ at, count }))));
+      assert.equal(rest.count, 1n);
+      waits.splice(rest.at, 1);
+    }
+    for (const wait of waits) wait.catch(() => {});
+  },
+
   as() {
     using limits = new Limits();
     using guest = makeGuest();

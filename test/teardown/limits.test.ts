@@ -16,6 +16,7 @@ const cases: Record<string, { what: string; under?: string }> = {
   neither: { what: 'a deadline without a timer or a thread for it is refused', under: '--sigpending=0:' },
   nproc: { what: 'no thread can be made' },
   nofile: { what: 'no file can be opened, at each step' },
+  waits: { what: 'there are more waits than files may be open', under: '--nofile=200' },
   as: { what: 'there is no memory' },
   signals: { what: 'VMs are made while signals come all the time' },
 };
