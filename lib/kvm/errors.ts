@@ -1,4 +1,5 @@
 /** What goes wrong with the KVM device, guest memory, and more than one kind of KVM object. */
+import { constants } from 'node:buffer';
 import { EnvironmentError, IoctlError, KvmDsmError } from '../base/errors.ts';
 import { hex, show } from '../base/text.ts';
 
@@ -100,6 +101,19 @@ export class MemoryRangeError extends KvmDsmError {
         advice: 'Use a smaller offset, or allocate more guest memory.',
       },
     );
+  }
+}
+
+/** More bytes than one ArrayBuffer of this node can have, or than there is memory for. Guest memory itself may be larger. */
+export class ViewSizeError extends KvmDsmError {
+  readonly code = 'ERR_VIEW_SIZE';
+
+  constructor(what: string, cause?: unknown) {
+    super(`${what}; one of Node.js ${process.versions.node} has at most ${constants.MAX_LENGTH} bytes`, {
+      advice:
+        'Use read() and write() on parts of the memory: they reach every offset. Newer versions of Node.js have larger buffers.',
+      cause,
+    });
   }
 }
 

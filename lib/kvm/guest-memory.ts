@@ -2,8 +2,8 @@
 import { checkBytes } from '../base/check.ts';
 import { ArgumentError, ClosedError } from '../base/errors.ts';
 import { show } from '../base/text.ts';
-import { MemoryAlignmentError, MemoryRangeError } from './errors.ts';
-import { createMapping, type NativeMapping } from './native.ts';
+import { MemoryAlignmentError, MemoryRangeError, ViewSizeError } from './errors.ts';
+import { createMapping, type NativeMapping, translated } from './native.ts';
 
 /** The unit in which KVM maps guest memory on x86, in bytes. */
 export const PAGE_SIZE = 4096;
@@ -11,6 +11,14 @@ export const PAGE_SIZE = 4096;
 /** Throws `MemoryAlignmentError` unless `value` (bytes) is a multiple of the page size. */
 export function checkPageAligned(what: string, value: number | bigint): void {
   if (BigInt(value) % BigInt(PAGE_SIZE) !== 0n) throw new MemoryAlignmentError(what, value);
+}
+
+function bytesFor(length: number): Uint8Array {
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    throw new ViewSizeError(`${length} bytes do not fit into an ArrayBuffer`, cause);
+  }
 }
 
 /**
@@ -45,29 +53,42 @@ export class GuestMemory implements Disposable {
     return this.#native;
   }
 
-  /** All of it, live: the guest's writes show here. After `close()` such a view has length 0. */
+  /**
+   * All of it, live: the guest's writes show here. After `close()` such a view has length 0. A buffer that was moved away
+   * (`ArrayBuffer.prototype.transfer`, a byte stream) shows the memory too, and zeros once it is closed and no VM maps it.
+   *
+   * @throws ViewSizeError if it is larger than an ArrayBuffer can be: 4 GiB in Node.js 20; ClosedError
+   */
   get bytes(): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.native.buffer);
+    return new Uint8Array(this.#buffer);
   }
 
-  /** All of it as a DataView, live; x86 guests are little endian. */
+  /** All of it as a DataView, live, as `bytes`; x86 guests are little endian. */
   get view(): DataView {
-    return new DataView(this.native.buffer);
+    return new DataView(this.#buffer);
+  }
+
+  get #buffer(): ArrayBuffer {
+    const { native } = this;
+    return translated(() => native.buffer);
   }
 
   /** Copies `data` to `offset` (bytes from the start). Throws `MemoryRangeError` if it does not fit. */
   write(offset: number, data: Uint8Array): void {
     checkBytes('data', data, 0, Number.POSITIVE_INFINITY);
     this.#check(offset, data.length);
-    // One that is empty may be detached: then it cannot be read.
-    const { bytes } = this;
-    if (data.length > 0) bytes.set(data, offset);
+    const { native } = this;
+    const own = data.buffer instanceof SharedArrayBuffer ? data.slice() : data;
+    translated(() => native.write(offset, own));
   }
 
-  /** A copy of `length` bytes at `offset`. Throws `MemoryRangeError`. */
+  /** A copy of `length` bytes at `offset`. Throws `MemoryRangeError`; ViewSizeError if there is no room for the copy. */
   read(offset: number, length: number): Uint8Array {
     this.#check(offset, length);
-    return this.bytes.slice(offset, offset + length);
+    const { native } = this;
+    const copy = bytesFor(length);
+    translated(() => native.read(offset, copy));
+    return copy;
   }
 
   #check(offset: number, length: number): void {

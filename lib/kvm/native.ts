@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { ArgumentError, ClosedError } from '../base/errors.ts';
 import { packageRoot } from '../base/package.ts';
-import { NativeLoadError, RefusedIoctlError } from './errors.ts';
+import { NativeLoadError, RefusedIoctlError, ViewSizeError } from './errors.ts';
 import { systemCallError } from './limit.ts';
 
 /**
@@ -89,8 +89,10 @@ export interface NativeStats {
 }
 
 export interface NativeVcpu extends NativeHandle {
-  /** The mapped struct kvm_run and the pages behind it; detached by `close`. */
+  /** The mapped struct kvm_run and the pages behind it; detached by `close`. A new buffer when the last was moved away. */
   readonly kvmRun: ArrayBuffer;
+  /** The same in a buffer that users never see, so that none of them can move it away. */
+  readonly ownKvmRun: ArrayBuffer;
   /**
    * `[0]`: the CLOCK_MONOTONIC time in ns of the last exit that `run` came back with, read right after KVM_RUN; 0 before the
    * first. One array for the vCPU's whole life, also after `close`. What a thread sees has its time in `NativeNews`.
@@ -139,6 +141,10 @@ export interface NativeRecordPlan {
 }
 
 export interface NativeMapping {
+  /** Copies as many bytes as the buffer has, from `offset` on; the other way `write`. */
+  read(offset: number, into: Uint8Array): void;
+  write(offset: number, bytes: Uint8Array): void;
+  /** All of it, live; detached by `close`. A new buffer when the last was moved away. */
   readonly buffer: ArrayBuffer;
   close(): void;
 }
@@ -228,6 +234,7 @@ function translate(error: unknown): unknown {
   // What C++ throws where it finds no memory.
   if (error.message === 'std::bad_alloc') return systemCallError('malloc', constants.errno.ENOMEM);
   if (code === 'ERR_CLOSED') return new ClosedError(error.message.replace(/ is closed$/, ''));
+  if (code === 'ERR_VIEW_SIZE') return new ViewSizeError(error.message);
   if (code === 'ERR_IOCTL_REFUSED') return new RefusedIoctlError(error.message);
   if (code === 'ERR_ARGUMENT')
     return new ArgumentError('argument', error.message, 'Call the typed method for this request instead.');

@@ -21,14 +21,61 @@ uint64_t BigIntArgument(const Napi::CallbackInfo& info, size_t index, const char
   return number;
 }
 
-Bytes BytesOf(const Napi::Value& value, const char* name) {
-  if (value.IsDataView()) {
-    auto view = value.As<Napi::DataView>();
-    return {static_cast<uint8_t*>(view.Data()), view.ByteLength()};
+namespace {
+
+// How many bytes an element has; 0 for a type that Node-API does not know, such as Float16Array.
+size_t ElementSize(int type) {
+  switch (type) {
+    case napi_int8_array:
+    case napi_uint8_array:
+    case napi_uint8_clamped_array:
+      return 1;
+    case napi_int16_array:
+    case napi_uint16_array:
+      return 2;
+    case napi_int32_array:
+    case napi_uint32_array:
+    case napi_float32_array:
+      return 4;
+    case napi_float64_array:
+    case napi_bigint64_array:
+    case napi_biguint64_array:
+      return 8;
+    default:
+      return 0;
   }
-  if (!value.IsTypedArray()) throw ArgumentError(value.Env(), std::string(name) + " is not a buffer");
-  auto array = value.As<Napi::TypedArray>();
-  return {static_cast<uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset(), array.ByteLength()};
+}
+
+}  // namespace
+
+Bytes BytesOf(const Napi::Value& value, const char* name) {
+  Napi::Env env = value.Env();
+  napi_value buffer = nullptr;
+  size_t offset = 0;
+  size_t size = 0;
+  bool known = false;
+  if (value.IsDataView()) {
+    known = napi_get_dataview_info(env, value, &size, nullptr, &buffer, &offset) == napi_ok;
+  } else if (value.IsTypedArray()) {
+    auto type = static_cast<napi_typedarray_type>(-1);
+    size_t length = 0;
+    known = napi_get_typedarray_info(env, value, &type, &length, nullptr, &buffer, &offset) == napi_ok;
+    known = known && ElementSize(type) != 0;
+    size = length * ElementSize(type);
+  }
+  // Not of a SharedArrayBuffer: what is checked here is used as it was checked.
+  bool own = false;
+  if (known) napi_is_arraybuffer(env, buffer, &own);
+  if (!own) throw ArgumentError(env, std::string(name) + " is not a buffer of this thread");
+  void* data = nullptr;
+  size_t room = 0;
+  if (napi_get_arraybuffer_info(env, buffer, &data, &room) != napi_ok)
+    throw ArgumentError(env, std::string(name) + " is not a buffer of this thread");
+  if (size == 0) return {nullptr, 0};
+  // A view keeps its length when its buffer has become shorter, or is gone.
+  if (!data || offset > room || size > room - offset)
+    throw ArgumentError(env, std::string(name) + " reaches past the end of its buffer");
+  return {static_cast<uint8_t*>(data) + offset, size};
 }
 
 Bytes BytesArgument(const Napi::CallbackInfo& info, size_t index, const char* name) {

@@ -14,7 +14,7 @@ uint64_t IntegerArgument(const Napi::CallbackInfo& info, size_t index, const cha
 // Argument `index` as a bigint in 0..2^64-1.
 uint64_t BigIntArgument(const Napi::CallbackInfo& info, size_t index, const char* name);
 
-// The bytes of a typed array or a DataView. They are JavaScript's: good until the call into the addon returns.
+// The bytes of a typed array or a DataView; null if there are none. They are JavaScript's: good until JavaScript runs again.
 struct Bytes {
   uint8_t* data;
   size_t size;

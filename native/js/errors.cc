@@ -11,14 +11,14 @@ Napi::Error ErrnoError(Napi::Env env, const char* syscall, int err) {
   return error;
 }
 
-Napi::Error CodedError(Napi::Env env, const char* code, const char* message) {
+Napi::Error CodedError(Napi::Env env, const char* code, const std::string& message) {
   Napi::Error error = Napi::Error::New(env, message);
   error.Set("code", Napi::String::New(env, code));
   return error;
 }
 
 Napi::Error ClosedError(Napi::Env env, const char* what) {
-  return CodedError(env, "ERR_CLOSED", (std::string(what) + " is closed").c_str());
+  return CodedError(env, "ERR_CLOSED", std::string(what) + " is closed");
 }
 
 Napi::TypeError ArgumentError(Napi::Env env, const std::string& message) {

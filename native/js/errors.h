@@ -7,7 +7,7 @@
 
 // Errors that TypeScript turns into its own classes: `errno` and `syscall`, or `code`.
 Napi::Error ErrnoError(Napi::Env env, const char* syscall, int err);
-Napi::Error CodedError(Napi::Env env, const char* code, const char* message);
+Napi::Error CodedError(Napi::Env env, const char* code, const std::string& message);
 Napi::Error ClosedError(Napi::Env env, const char* what);
 Napi::TypeError ArgumentError(Napi::Env env, const std::string& message);
 Napi::TypeError RefusedError(Napi::Env env, const std::string& message);

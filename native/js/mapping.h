@@ -8,7 +8,7 @@
 #include "../core/mapped_range.h"
 #include "view.h"
 
-// Guest memory as JavaScript holds it: `new Mapping(bytes)`, `buffer`, `close()`.
+// Guest memory as JavaScript holds it: `new Mapping(bytes)`, `read(offset, into)`, `write(offset, bytes)`, `buffer`, `close()`.
 class Mapping : public Napi::ObjectWrap<Mapping> {
  public:
   static Napi::Function Define(Napi::Env env);
@@ -18,6 +18,8 @@ class Mapping : public Napi::ObjectWrap<Mapping> {
   const std::shared_ptr<MappedRange>& range(Napi::Env env) const;
 
  private:
+  void Read(const Napi::CallbackInfo& info);
+  void Write(const Napi::CallbackInfo& info);
   Napi::Value Buffer(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 

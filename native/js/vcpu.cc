@@ -26,8 +26,8 @@ double Seconds(const Napi::CallbackInfo& info) {
 Napi::Function Vcpu::Define(Napi::Env env) {
   return DefineClass(
       env, "Vcpu",
-      {InstanceAccessor<&Vcpu::KvmRun>("kvmRun"), InstanceAccessor<&Vcpu::StampView>("stamp"),
-       InstanceMethod<&Vcpu::Ioctl>("ioctl"),
+      {InstanceAccessor<&Vcpu::KvmRun>("kvmRun"), InstanceAccessor<&Vcpu::OwnKvmRun>("ownKvmRun"),
+       InstanceAccessor<&Vcpu::StampView>("stamp"), InstanceMethod<&Vcpu::Ioctl>("ioctl"),
        InstanceMethod<&Vcpu::Run>("run"), InstanceMethod<&Vcpu::Settle>("settle"), InstanceMethod<&Vcpu::Start>("start"), InstanceMethod<&Vcpu::Resume>("resume"),
        InstanceMethod<&Vcpu::Kick>("kick"), InstanceMethod<&Vcpu::Pause>("pause"), InstanceMethod<&Vcpu::Halt>("halt"),
        InstanceMethod<&Vcpu::RecordsReady>("recordsReady"),
@@ -42,7 +42,7 @@ Napi::Value Vcpu::Make(Napi::Env env, VcpuParts parts) {
 Vcpu::Vcpu(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Vcpu>(info) {
   if (!info[0].IsExternal()) throw ArgumentError(info.Env(), "a Vcpu comes from Vm.createVcpu");
   parts_ = std::make_shared<VcpuParts>(std::move(*info[0].As<Napi::External<VcpuParts>>().Data()));
-  kvm_run_.Open(info.Env(), parts_->run);
+  own_kvm_run_.Open(info.Env(), parts_->run);
   using Held = std::shared_ptr<double>;
   auto bytes = Napi::ArrayBuffer::New(
       info.Env(), stamp_.get(), sizeof(double), [](Napi::Env, void*, Held* hint) { delete hint; }, new Held(stamp_));
@@ -66,7 +66,12 @@ VcpuParts& Vcpu::parts(Napi::Env env) {
 
 Napi::Value Vcpu::KvmRun(const Napi::CallbackInfo& info) {
   if (!parts_) throw ClosedError(info.Env(), "the vCPU");
-  return kvm_run_.buffer();
+  return kvm_run_.Buffer(info.Env(), parts_->run);
+}
+
+Napi::Value Vcpu::OwnKvmRun(const Napi::CallbackInfo& info) {
+  if (!parts_) throw ClosedError(info.Env(), "the vCPU");
+  return own_kvm_run_.buffer();
 }
 
 Napi::Value Vcpu::StampView(const Napi::CallbackInfo&) { return stamp_view_.Value(); }
@@ -111,5 +116,6 @@ void Vcpu::Close(const Napi::CallbackInfo& info) {
   on_news_.Reset();
   parts_.reset();
   kvm_run_.Close();
+  own_kvm_run_.Close();
   if (!ended) throw CodedError(env, "ERR_VCPU_STOP", "the vCPU's thread did not end");
 }

@@ -19,8 +19,9 @@ struct VcpuParts {
 
 class Wake;
 
-// A vCPU: `kvmRun` (the mapped struct kvm_run), `stamp`, `ioctl`, `run(seconds)`, `settle`, `close`; and on a thread of its own: `start`,
-// `resume`, `kick`, `pause`, `halt`, `recordsReady`, `consume`, `counters`.
+// A vCPU: `kvmRun` (the mapped struct kvm_run, for anybody) and `ownKvmRun` (the same, for the library alone), `stamp`, `ioctl`,
+// `run(seconds)`, `settle`, `close`; and on a thread of its own: `start`, `resume`, `kick`, `pause`, `halt`, `recordsReady`,
+// `consume`, `counters`.
 class Vcpu : public Napi::ObjectWrap<Vcpu> {
  public:
   static Napi::Function Define(Napi::Env env);
@@ -36,6 +37,7 @@ class Vcpu : public Napi::ObjectWrap<Vcpu> {
 
  private:
   Napi::Value KvmRun(const Napi::CallbackInfo& info);
+  Napi::Value OwnKvmRun(const Napi::CallbackInfo& info);
   Napi::Value StampView(const Napi::CallbackInfo& info);
   Napi::Value Ioctl(const Napi::CallbackInfo& info);
   Napi::Value Settle(const Napi::CallbackInfo& info);
@@ -59,6 +61,7 @@ class Vcpu : public Napi::ObjectWrap<Vcpu> {
 
   std::shared_ptr<VcpuParts> parts_;
   MappedView kvm_run_;
+  OwnView own_kvm_run_;
   // When the last exit of Run() came. JavaScript's view holds it too, and may outlive the vCPU.
   std::shared_ptr<double> stamp_ = std::make_shared<double>(0);
   Napi::Reference<Napi::Float64Array> stamp_view_;

@@ -40,7 +40,6 @@ export interface Entries {
 /** What a run needs of the vCPU that it runs. */
 export interface RunningVcpu {
   readonly vcpuId: number;
-  readonly kvmRun: DataView;
   readonly profile: DsmProfile;
   /** Where it is, in one line for a person. */
   registerReport(): string;
@@ -51,6 +50,7 @@ export interface RunContext {
   /** What guests may take of this program's time. */
   readonly budget: RunBudget;
   readonly entries: Entries;
+  readonly kvmRun: DataView;
   /** KVM_RUN can leave the general registers in kvm_run: records have RIP. */
   readonly rip: boolean;
 }

@@ -66,7 +66,10 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
   /** As given to KVM_CREATE_VCPU. */
   readonly vcpuId: number;
   readonly #host: VcpuHost;
+  /** In a buffer that nobody else has. */
   readonly #run: KvmRunView;
+  /** What `kvmRun` gave last. */
+  #shown: DataView | null = null;
   /** For the parts. */
   readonly #vcpu: OpenVcpu;
   readonly #lastExit: LastExit;
@@ -85,7 +88,7 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
     super(native, `vCPU ${vcpuId}`);
     this.vcpuId = vcpuId;
     this.#host = host;
-    this.#run = new KvmRunView(native.kvmRun);
+    this.#run = new KvmRunView(native.ownKvmRun);
     const vcpu: OpenVcpu = Object.assign(this.calls, {
       vcpuId,
       runnable: () => this.#runnable(),
@@ -114,8 +117,10 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
 
   /** The live struct kvm_run and the pages behind it, as the kernel mapped them. Throws `ClosedError`. */
   get kvmRun(): DataView {
-    void super.native;
-    return this.#run.view;
+    const native = super.native;
+    // Its owner may have moved it away.
+    if (!this.#shown?.buffer.byteLength) this.#shown = new DataView(native.kvmRun);
+    return this.#shown;
   }
 
   /** The addon's object, for a call that needs the vCPU to be out of the guest. Throws ClosedError, VcpuBusyError. */
@@ -145,6 +150,7 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
     this.#thread = new VcpuRunOf<Vcpu>(this, native, options, {
       budget: this.#host.budget,
       entries: this.#lastExit,
+      kvmRun: this.#run.view,
       rip,
     });
     return this.#thread;

@@ -69,7 +69,7 @@ export class RunDriver {
     this.#context = context;
     this.#setup = setup;
     this.#controls = controls;
-    this.#kvmRun = vcpu.kvmRun;
+    this.#kvmRun = context.kvmRun;
     this.#state = begun(setup.onExit ? 'onExit' : 'nobody');
     const { record, profile } = setup;
     const plan = record ? recordPlan(record, profile, context.rip) : null;

@@ -23,6 +23,11 @@ export interface RecordedExit {
 const HEADER_SIZE = 32;
 const FLAG_RIP = 1;
 
+/** The bytes of one record. */
+export function recordSize({ unionBytes, ioBytes }: { unionBytes: number; ioBytes: number }): number {
+  return (HEADER_SIZE + unionBytes + ioBytes + 7) & ~7;
+}
+
 /** Reads a recording ring: which records are next, and each of them. */
 export class RecordReader {
   readonly #view: DataView;
@@ -38,7 +43,7 @@ export class RecordReader {
     this.#view = new DataView(memory);
     this.#plan = plan;
     this.#profile = profile;
-    this.#stride = (HEADER_SIZE + plan.unionBytes + plan.ioBytes + 7) & ~7;
+    this.#stride = recordSize(plan);
     this.#bytes = new Uint8Array(RUN_UNION_OFFSET + RUN_UNION_SIZE + plan.ioBytes);
     this.#run = new DataView(this.#bytes.buffer);
   }

@@ -1,4 +1,5 @@
 /** Which exits a vCPU's thread is to store by itself, and what the addon is told of it. */
+import { constants } from 'node:buffer';
 import type { DsmProfile } from '../../../abi/dsm/profiles.ts';
 import { exitReasons } from '../../../abi/kvm/exit-reason.ts';
 import { RUN_UNION_SIZE } from '../../../abi/kvm/kvm-run.ts';
@@ -8,7 +9,7 @@ import { show } from '../../../base/text.ts';
 import type { ExitName } from '../../../exit/exit.ts';
 import { goesOnByItself } from '../../../exit/kinds.ts';
 import type { NativeRecordPlan } from '../../native.ts';
-import type { RecordBatch } from './record-ring.ts';
+import { type RecordBatch, recordSize } from './record-ring.ts';
 
 /**
  * Exits that a vCPU's thread stores by itself and goes on: JavaScript gets them in batches. An access that waits for an
@@ -22,7 +23,10 @@ export interface RecordOptions {
    * meanwhile, and when the ring is full the vCPU waits. What it throws ends the run.
    */
   onRecords: (batch: RecordBatch) => void | Promise<void>;
-  /** Records that the ring holds: a power of two from 2 to 2^20. Default 4096. */
+  /**
+   * Records that the ring holds: a power of two from 2 to 2^20. Default 4096. All of them lie in one ArrayBuffer: at most
+   * 4 GiB in Node.js 20.
+   */
   capacity?: number;
   /** How many bytes of kvm_run's union are kept, 16 to 256; `exit()` sees zeros for the rest. Default 256. */
   unionBytes?: number;
@@ -37,11 +41,20 @@ export function recordPlan(options: RecordOptions, profile: DsmProfile, rip: boo
   const capacity = inRange('capacity', options.capacity ?? 4096, 2, 1 << 20);
   if ((capacity & (capacity - 1)) !== 0)
     throw new ArgumentError('capacity', `capacity ${capacity} is not a power of two`, 'Use 1024, 4096, ...');
+  const unionBytes = inRange('unionBytes', options.unionBytes ?? RUN_UNION_SIZE, 16, RUN_UNION_SIZE);
+  const ioBytes = inRange('ioBytes', options.ioBytes ?? 16, 0, 4096);
+  const bytes = capacity * recordSize({ unionBytes, ioBytes });
+  if (bytes > constants.MAX_LENGTH)
+    throw new ArgumentError(
+      'capacity',
+      `capacity ${capacity} makes a ring of ${bytes} bytes; an ArrayBuffer of Node.js ${process.versions.node} has at most ${constants.MAX_LENGTH}`,
+      'Give a smaller capacity, ioBytes or unionBytes.',
+    );
   return {
     reasons: options.exits.map((exit) => reasonOf(exit, profile)),
     capacity,
-    unionBytes: inRange('unionBytes', options.unionBytes ?? RUN_UNION_SIZE, 16, RUN_UNION_SIZE),
-    ioBytes: inRange('ioBytes', options.ioBytes ?? 16, 0, 4096),
+    unionBytes,
+    ioBytes,
     watermark: capacity / 2,
     rip,
   };

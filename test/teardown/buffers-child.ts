@@ -1,0 +1,22 @@
+/** One case of buffers-cases.ts: `buffers-child.ts <case>` prints `ok`, or `skip: <why>`. A crash is the parent's to see. */
+import { isMainThread, parentPort } from 'node:worker_threads';
+import { cases, giveAway, Skip } from './buffers-cases.ts';
+
+if (isMainThread) {
+  try {
+    await cases[process.argv[2]!]!();
+    console.log('ok');
+  } catch (error) {
+    if (!(error instanceof Skip)) throw error;
+    console.log(`skip: ${error.message}`);
+  }
+} else {
+  // It has something to wait for until it is terminated.
+  parentPort!.on('message', () => {});
+  try {
+    const given = await giveAway();
+    parentPort!.postMessage(given, [given]);
+  } catch (error) {
+    parentPort!.postMessage(String(error));
+  }
+}

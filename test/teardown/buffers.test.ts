@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { runChild } from '../support/child.ts';
+import { cases } from './buffers-cases.ts';
+
+const child = fileURLToPath(new URL('buffers-child.ts', import.meta.url));
+/** A case takes about a second; what takes this long hangs. */
+const DEADLINE = 60_000;
+
+for (const name of Object.keys(cases))
+  test(`no crash: ${name}`, async (t) => {
+    const { status, signal, stdout, stderr } = await runChild(child, [name], DEADLINE);
+    const what = `status ${status}, signal ${signal}\n${stdout}${stderr}`;
+    assert.equal(signal, null, signal === 'SIGKILL' ? `it hangs: ${what}` : `it crashed: ${what}`);
+    assert.equal(status, 0, what);
+    if (stdout.startsWith('skip: ')) t.skip(stdout.slice('skip: '.length).trimEnd());
+    else assert.equal(stdout, 'ok\n', what);
+  });
