@@ -8,7 +8,7 @@ test('memory that cannot be allocated', () => {
   assert.equal(errorOf(() => GuestMemory.allocate(-4096)).code, 'ERR_ARGUMENT');
   assert.equal(errorOf(() => GuestMemory.allocate(4097)).code, 'ERR_MEMORY_ALIGNMENT');
   const tooMuch = errorOf(() => GuestMemory.allocate(2 ** 52)) as { code: string; ioctl?: string; errno?: number };
-  assert.deepEqual([tooMuch.code, tooMuch.ioctl, tooMuch.errno], ['ERR_IOCTL', 'mmap', 12]);
+  assert.deepEqual([tooMuch.code, tooMuch.ioctl, tooMuch.errno], ['ERR_LIMIT', 'mmap', 12]);
 });
 
 test('reads and writes stay inside', () => {
