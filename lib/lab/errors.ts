@@ -41,6 +41,12 @@ export class LabSpaceError extends LabError {
   override readonly exitCode = 3;
 }
 
+/** A folder that the lab keeps its files or works in cannot be used. */
+export class LabFolderError extends LabError {
+  readonly code = 'ERR_LAB_FOLDER';
+  override readonly exitCode = 3;
+}
+
 /** Another build holds the cache, so that it cannot be removed now. */
 export class LabBusyError extends LabError {
   readonly code = 'ERR_LAB_BUSY';

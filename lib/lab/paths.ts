@@ -1,16 +1,27 @@
 /** Where the lab keeps its files. */
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { packageRoot } from '../base/package.ts';
+import { LabFolderError } from './errors.ts';
 
 /** True when this code runs from the checkout's TypeScript sources instead of dist. */
 export const runsFromSource = import.meta.url.endsWith('.ts');
 
-/** Everything that the lab keeps: `$XDG_CACHE_HOME/kvm-dsm`, else `~/.cache/kvm-dsm`. */
+/** Everything that the lab keeps: `$XDG_CACHE_HOME/kvm-dsm`, else `~/.cache/kvm-dsm`. Throws a LabFolderError. */
 export function cacheDir(): string {
   // The base directory specification: a relative path is to be ignored.
   const base = process.env.XDG_CACHE_HOME;
-  return join(base && isAbsolute(base) ? base : join(homedir(), '.cache'), 'kvm-dsm');
+  return join(base && isAbsolute(base) ? base : join(home(), '.cache'), 'kvm-dsm');
+}
+
+function home(): string {
+  const dir = homedir();
+  if (isAbsolute(dir) && existsSync(dir)) return dir;
+  const what = isAbsolute(dir) ? 'which is not there' : 'which is no absolute path';
+  throw new LabFolderError(`the lab keeps its files in the home folder, and HOME is ${JSON.stringify(dir)}, ${what}`, {
+    advice: 'Set HOME, or let XDG_CACHE_HOME name a folder for caches by its absolute path.',
+  });
 }
 
 /** Finished kernels, one folder each. */

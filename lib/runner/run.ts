@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { profileByName } from '../abi/dsm/profiles.ts';
 import { ArgumentError } from '../base/errors.ts';
+import { temporary, temporaryFolder } from '../base/temporary.ts';
 import { chooseTarget, currentTarget } from '../target/target.ts';
 import type { PublicModules } from './bundle/public-modules.ts';
 import { hearsTests } from './node-test.ts';
@@ -62,10 +62,10 @@ async function runReady(run: ParsedRun, code: string | undefined, modules: Publi
 
 /** Gives other processes the code as a file, for as long as `action` takes. */
 async function withCodeFile(code: string, action: (path: string) => Promise<number>): Promise<number> {
-  const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-'));
+  const directory = temporaryFolder();
   try {
     const path = join(directory, 'script.js');
-    writeFileSync(path, code);
+    temporary(() => writeFileSync(path, code));
     return await action(path);
   } finally {
     rmSync(directory, { recursive: true, force: true });

@@ -1,6 +1,5 @@
 /** Runs a command, or a shell, in a machine of the lab. */
 
-import { rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { checkChoice } from '../../base/check.ts';
@@ -10,18 +9,20 @@ import { mainInside, nodeInside } from '../disk/init.ts';
 import { type InsideCommand, makeInitramfs } from '../disk/initramfs.ts';
 import { prepareMedium } from '../disk/medium.ts';
 import { LabBootError } from '../errors.ts';
+import { onDisk } from '../file-errors.ts';
 import { buildKernel } from '../kernel/build.ts';
 import { readKernelImage } from '../kernel/bzimage.ts';
 import { findEmulator } from '../lanes/find-emulator.ts';
 import { type LaneName, laneNamed, laneNames } from '../lanes/index.ts';
 import type { Report } from '../progress.ts';
+import { makeWorkFolder } from '../work-folder.ts';
 import { EmulatedMachine } from './emulated-machine.ts';
 import { Interruption } from './interruption.ts';
 import { kernelCommandLine } from './kernel-command-line.ts';
 import { defaultLimits, defaultTimeoutSeconds, type Limits } from './limits.ts';
 import { type Line, openLine } from './lines.ts';
 import { Marks } from './marks.ts';
-import { fillRunFolder, makeRunFolder } from './run-folder.ts';
+import { fillRunFolder } from './run-folder.ts';
 
 /** What every machine is started with. */
 export interface LabOptions {
@@ -72,7 +73,7 @@ export function runInLab(options: LabRunOptions): Promise<{ exitCode: number }> 
     input: 'none',
     watchesLog: options.watchesLog ?? false,
   };
-  return boot(options, command, options.timeoutSeconds ?? defaultTimeoutSeconds);
+  return onDisk(() => boot(options, command, options.timeoutSeconds ?? defaultTimeoutSeconds));
 }
 
 /** Boots a lane and gives a shell in it to this process's standard input and output. */
@@ -86,7 +87,7 @@ export function labShell(options: LabOptions & { stdin: InputStream }): Promise<
     input: terminal ? { rows: process.stdout.rows || 24, columns: process.stdout.columns || 80 } : 'pipe',
     watchesLog: false,
   };
-  return boot(options, command, undefined, (line) => connectInput(stdin, line, terminal));
+  return onDisk(() => boot(options, command, undefined, (line) => connectInput(stdin, line, terminal)));
 }
 
 type Inside = Omit<InsideCommand, 'links'> & { watchesLog: boolean };
@@ -123,7 +124,8 @@ async function boot(
   const bootOnce = async (verbose: boolean): Promise<{ exitCode: number }> => {
     const marks = new Marks();
     const initramfs = makeInitramfs({ ...input, env, links: medium.links }, marks.file);
-    const dir = makeRunFolder();
+    const folder = await makeWorkFolder();
+    const dir = folder.path;
     const lines: Line[] = [];
     const interruption = new Interruption(options.signal);
     try {
@@ -156,7 +158,7 @@ async function boot(
       return { exitCode };
     } finally {
       for (const line of lines) line.close();
-      rmSync(dir, { recursive: true, force: true });
+      await folder.remove();
       interruption.done();
     }
   };

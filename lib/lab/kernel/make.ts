@@ -1,5 +1,6 @@
 /** The steps of a kernel's build, each a program that runs to its end. */
 import { LabBuildError, LabInterruptedError } from '../errors.ts';
+import { spaceError } from '../file-errors.ts';
 import { runBound } from '../process.ts';
 
 /** Runs the kernel's make. */
@@ -32,6 +33,8 @@ export async function must(
   if (abort?.aborted)
     throw new LabInterruptedError('the build was interrupted', { advice: 'Run it again: it starts anew.' });
   if (done.code === 0) return;
+  const space = spaceError(command, done.output);
+  if (space) throw space;
   const said = done.output.trim().split('\n').slice(-25).join('\n');
   throw new LabBuildError(`${command} ended with ${done.code ?? done.signal}:\n${said}`, {
     advice: 'Mend what the lines above name, then run `kvm-dsm lab build` again.',
