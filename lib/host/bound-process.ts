@@ -1,11 +1,12 @@
 /** Processes that end when this one does, by util-linux's setpriv. */
 import { spawnSync } from 'node:child_process';
+import { findProgram } from './programs.ts';
 
 let setpriv: boolean | undefined;
 
 /** True if util-linux's setpriv is here and knows --pdeathsig. */
 export function canBind(): boolean {
-  setpriv ??= spawnSync('setpriv', ['--pdeathsig', 'KILL', '--', 'true'], { stdio: 'ignore' }).status === 0;
+  setpriv ??= spawnSync(...boundCommand(process.execPath, ['--version']), { stdio: 'ignore' }).status === 0;
   return setpriv;
 }
 
@@ -18,5 +19,5 @@ export function boundCommand(
   args: readonly string[],
   signal: 'KILL' | 'TERM' = 'KILL',
 ): [string, string[]] {
-  return ['setpriv', ['--pdeathsig', signal, '--', command, ...args]];
+  return [findProgram('setpriv') ?? '/usr/bin/setpriv', ['--pdeathsig', signal, '--', command, ...args]];
 }

@@ -1,6 +1,7 @@
 /** Child processes of the lab, none of which outlives this one. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { boundCommand, canBind } from '../host/bound-process.ts';
+import { programEnvironment } from '../host/programs.ts';
 import { LabEmulatorError } from './errors.ts';
 
 /** Spawns a process that ends when this one does, however this one ends. */
@@ -15,7 +16,7 @@ export function spawnBound(
       advice: 'Install the Debian package util-linux.',
     });
   }
-  return spawn(...boundCommand(command, args, signal), options);
+  return spawn(...boundCommand(command, args, signal), { ...options, env: programEnvironment(options.env) });
 }
 
 /** What a finished child left. */
@@ -49,7 +50,7 @@ export function runBound(command: string, args: readonly string[], options: Boun
       args,
       {
         ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-        env: options.env ?? process.env,
+        env: options.env,
         stdio: ['ignore', 'pipe', 'pipe'],
         detached: true,
       },

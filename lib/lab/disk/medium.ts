@@ -16,6 +16,7 @@ import {
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { packageRoot } from '../../base/package.ts';
+import { programEnvironment } from '../../host/programs.ts';
 import { LabBuildError, LabEmulatorError } from '../errors.ts';
 import { listFiles } from '../kernel/key.ts';
 import { cacheDir, mediaDir, runsFromSource } from '../paths.ts';
@@ -79,7 +80,7 @@ function dependencyFiles(name: string): [string, string][] {
 export function sharedLibraries(programs: readonly string[]): string[] {
   const found = new Set<string>();
   for (const program of programs) {
-    const answer = spawnSync('ldd', [program], { encoding: 'utf8' });
+    const answer = spawnSync('ldd', [program], { encoding: 'utf8', env: programEnvironment() });
     if (answer.status !== 0 && !/not a dynamic executable|statically linked/.test(`${answer.stdout}${answer.stderr}`)) {
       throw new LabEmulatorError(`ldd ${program} failed: ${answer.stderr}`, { advice: 'Install libc-bin.' });
     }

@@ -1,12 +1,13 @@
 /** Debian's packages: which are installed, and installing them. */
 import { spawnSync } from 'node:child_process';
 import { geteuid } from 'node:process';
+import { programEnvironment } from '../../host/programs.ts';
 import { LabPackagesError } from '../errors.ts';
 import { runBound } from '../process.ts';
 
 /** True where Debian's package tools are. */
 export function isDebian(): boolean {
-  return spawnSync('dpkg-query', ['--version'], { stdio: 'ignore' }).status === 0;
+  return spawnSync('dpkg-query', ['--version'], { stdio: 'ignore', env: programEnvironment() }).status === 0;
 }
 
 /** The names of those of `names` that are not installed, in the given order. */
@@ -21,7 +22,7 @@ export function installedVersions(names: readonly string[]): Map<string, string>
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
   const query = ['-W', '-f', '${db:Status-Status}\t${Package}\t${Version}\n', ...names];
   // The exit code says that some are unknown; the rest is listed all the same.
-  const answer = spawnSync('dpkg-query', query, { encoding: 'utf8' });
+  const answer = spawnSync('dpkg-query', query, { encoding: 'utf8', env: programEnvironment() });
   return parseInstalled(answer.stdout ?? '');
 }
 

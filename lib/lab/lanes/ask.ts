@@ -1,12 +1,13 @@
 /** How an emulator is asked what it is: it is started with words that make it tell, and end. */
 import { spawnSync } from 'node:child_process';
+import { programEnvironment } from '../../host/programs.ts';
 import { LabEmulatorError } from '../errors.ts';
 
 const patienceMs = 10_000;
 
 /** What a binary prints when it is called with `args`, standard error behind standard output. */
 export function ask(path: string, args: readonly string[]): string {
-  const env = { ...process.env, TERM: 'xterm' };
+  const env = { ...programEnvironment(), TERM: 'xterm' };
   const answer = spawnSync(path, args, {
     encoding: 'utf8',
     timeout: patienceMs,

@@ -1,6 +1,7 @@
 /** The emulator of a lane: found, asked what it is, and remembered. */
 import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { delimiter, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
+import { findProgram, programFolders } from '../../host/programs.ts';
 import { LabEmulatorError } from '../errors.ts';
 import { cacheDir, emulatorsFile } from '../paths.ts';
 import { ask } from './ask.ts';
@@ -27,8 +28,7 @@ export function findEmulator(lane: Lane, given?: string): Emulator {
 }
 
 function onPath(name: string): string | undefined {
-  const dirs = [...(process.env.PATH ?? '').split(delimiter), '/usr/bin', '/usr/local/bin'];
-  return dirs.map((dir) => join(dir, name)).find((path) => existsSync(path));
+  return findProgram(name, [...programFolders(), '/usr/bin', '/usr/local/bin']);
 }
 
 /** Those that some lane takes, each once. */

@@ -1,14 +1,20 @@
 /** The lanes: what each is, what a machine of it is told of itself, and the emulators. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { laneEnvironment, readLane } from '../../../lib/host/lane.ts';
 import { kernelCommandLine } from '../../../lib/lab/boot/kernel-command-line.ts';
-import { runInLab } from '../../../lib/lab/index.ts';
+import { sharedLibraries } from '../../../lib/lab/disk/medium.ts';
+import { type LabEmulatorError, runInLab } from '../../../lib/lab/index.ts';
+import { missingPackages } from '../../../lib/lab/kernel/debian.ts';
 import { allPackages } from '../../../lib/lab/kernel/packages.ts';
 import { findEmulator } from '../../../lib/lab/lanes/find-emulator.ts';
 import { autoLane, laneNamed, laneNames, lanes } from '../../../lib/lab/lanes/index.ts';
 import { chooseCpuModel, readBochsCpuModels, readBochsHelp, vmxBochs } from '../../../lib/lab/lanes/vmx-bochs.ts';
+import { spawnBound } from '../../../lib/lab/process.ts';
 
 describe('the lanes', () => {
   test('each has a name of its own, which is neither auto nor host', () => {
@@ -80,6 +86,32 @@ describe('emulators', () => {
     assert.equal(found.kind, 'bochs');
     assert.match((found as { display?: string }).display ?? '', /^(nogui|term)$/);
     assert.equal(found.version, version);
+  });
+
+  test('no program is taken from the current folder, whatever PATH says', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
+    const { PATH, XDG_CACHE_HOME } = process.env;
+    const before = process.cwd();
+    for (const name of ['qemu-system-x86_64', 'dpkg-query', 'setpriv', 'ldd', 'flock', 'sh'])
+      writeFileSync(join(dir, name), '#!/bin/sh\necho ran >>ran\n', { mode: 0o755 });
+    try {
+      process.chdir(dir);
+      Object.assign(process.env, { PATH: `:.:${PATH}`, XDG_CACHE_HOME: join(dir, 'cache') });
+      missingPackages(['dpkg']);
+      sharedLibraries([process.execPath]);
+      spawnBound('sh', ['-c', 'true'], { stdio: 'ignore' }).kill();
+      try {
+        assert.notEqual(findEmulator(laneNamed('svm')).path, join(dir, 'qemu-system-x86_64'));
+      } catch (error) {
+        assert.equal((error as LabEmulatorError).code, 'ERR_LAB_EMULATOR', 'it is nowhere else');
+      }
+      assert.ok(!existsSync('ran'));
+    } finally {
+      process.chdir(before);
+      Object.assign(process.env, { PATH, XDG_CACHE_HOME });
+      if (XDG_CACHE_HOME === undefined) delete process.env.XDG_CACHE_HOME;
+      rmSync(dir, { recursive: true, force: true });
+    }
   });
 
   test('a help text without -rc is that of a build without the debugger', () => {
