@@ -52,7 +52,8 @@ npx kvm-dsm test capability --on svm
 npx kvm-dsm test payload.icr --on vmx --reporter ktap
 \`\`\`
 
-\`--kernel <bzImage>\` boots another kernel in the lab. \`--reporter\` is \`spec\`, \`ktap\` (KTAP 1), \`tap\` (TAP 14), \`junit\` or \`json\`.
+\`--kernel <bzImage>\` boots another kernel in the lab. \`--reporter\` is \`spec\`, \`ktap\` (KTAP 1), \`tap\` (TAP 13, which \`prove\` reads), \`tap14\`,
+\`junit\` or \`json\`.
 \`--seed\` makes the random choices the same again, \`--shuffle\` takes the checks in an order that it decides, \`--repeat\` runs
 them several times, \`--bail\` stops at the first failure. \`--checks <file>\` runs the checks of a script that exports
 \`subjects\` in place of the suite's.

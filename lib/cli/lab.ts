@@ -3,6 +3,7 @@ import { buildLab, cleanLab, describeLabStatus, labShell, labStatus } from '../l
 import { autoLane } from '../lab/lanes/index.ts';
 import { laneOf, ON_LANES } from '../target/lanes.ts';
 import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../target/options.ts';
+import { print, printingStream } from '../target/output.ts';
 import { progressLine } from '../target/progress-line.ts';
 import { withSignals } from '../target/signals.ts';
 import type { Ends } from './subcommand.ts';
@@ -21,13 +22,13 @@ export function addLabCommand(program: Command, ends: Ends): void {
       const kernel = await withSignals((signal) =>
         buildLab({ kernelSrc: options.kernelSrc, ...progress, signal }).finally(progress.end),
       );
-      process.stdout.write(json ? `${JSON.stringify(kernel)}\n` : `${kernel.kernel}\n`);
+      print(json ? `${JSON.stringify(kernel)}\n` : `${kernel.kernel}\n`);
     });
   withGlobalOptions(lab.command('status'))
     .description('what the lab has and what it lacks')
     .action(async (_options, command: Command) => {
       const status = await labStatus();
-      process.stdout.write(globalOptionsOf(command).json ? `${JSON.stringify(status)}\n` : describeLabStatus(status));
+      print(globalOptionsOf(command).json ? `${JSON.stringify(status)}\n` : describeLabStatus(status));
     });
   withGlobalOptions(lab.command('shell'))
     .description('a shell inside')
@@ -39,7 +40,7 @@ export function addLabCommand(program: Command, ends: Ends): void {
     .action(async (_options, command: Command) => {
       const cleaned = await cleanLab();
       const words = `removed ${cleaned.removed.length} entries of ${cleaned.cacheDir}\n`;
-      process.stdout.write(globalOptionsOf(command).json ? `${JSON.stringify(cleaned)}\n` : words);
+      print(globalOptionsOf(command).json ? `${JSON.stringify(cleaned)}\n` : words);
     });
 }
 
@@ -55,7 +56,7 @@ async function shell(options: GlobalOptions): Promise<number> {
     ...(cmdline === undefined ? {} : { cmdline }),
     ...(emulator === undefined ? {} : { emulator }),
     stdin: process.stdin,
-    stdout: process.stdout,
+    stdout: printingStream(),
     stderr: process.stderr,
     report: (line) => process.stderr.write(`${line}\n`),
   });

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { ArgumentError } from '../base/errors.ts';
 import { withLeadingOptions } from '../target/options.ts';
+import { print } from '../target/output.ts';
 import { reportError } from '../target/report-error.ts';
 import { version } from '../target/version.ts';
 import { addAbiCommand } from './abi.ts';
@@ -23,6 +24,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .description("Integration tests for KVM's DSM interrupt forwarding")
     .version(version())
     .exitOverride()
+    .configureOutput({ writeOut: print })
     .configureHelp({ showGlobalOptions: false });
   addDoctorCommand(program, ends);
   addRunCommand(program, ends);

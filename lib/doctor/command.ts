@@ -3,6 +3,7 @@ import { profileByName } from '../abi/dsm/profiles.ts';
 import { autoLane, type LaneName } from '../lab/lanes/index.ts';
 import { laneOf } from '../target/lanes.ts';
 import type { GlobalOptions } from '../target/options.ts';
+import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
 import { currentTarget, describeTarget } from '../target/target.ts';
 import { examine, type HealthCheck } from './index.ts';
@@ -68,7 +69,7 @@ function printJson(checks: readonly HealthCheck[], ready: Ready, options: Global
     ready: ready !== null,
     checks,
   };
-  process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+  print(`${JSON.stringify(document, null, 2)}\n`);
 }
 
 const marks = {
@@ -85,5 +86,5 @@ function printText(checks: readonly HealthCheck[], ready: Ready): void {
     if (advice) lines.push(`      ${paint('cyan', '->')} ${advice}`);
   }
   lines.push(ready ? paint('green', `ready ${ready}`) : paint('red', 'not ready'));
-  process.stdout.write(`${lines.join('\n')}\n`);
+  print(`${lines.join('\n')}\n`);
 }

@@ -1,6 +1,7 @@
 /** `kvm-dsm run --watch`: a script again after each change. */
 import type { ChildProcess } from 'node:child_process';
 import { relative } from 'node:path';
+import { print } from '../target/output.ts';
 import { startOwn } from '../target/own-process.ts';
 import { paint } from '../target/paint.ts';
 import { bundleOptions, nothingFound } from './bundle/bundle.ts';
@@ -67,7 +68,7 @@ class WatchedRuns {
         this.#child = undefined;
         if (code !== null) this.#exitCode = code;
         if (child.signalCode === null)
-          process.stdout.write(paint('dim', `waiting for a change of ${this.#name} or of what it imports\n`));
+          print(paint('dim', `waiting for a change of ${this.#name} or of what it imports\n`));
         resolve();
       };
       child.on('exit', over);

@@ -1,6 +1,7 @@
 /** Runs this command inside a machine of the lab. */
 import { type LaneName, runInLab } from '../lab/index.ts';
 import type { GlobalOptions } from './options.ts';
+import { printingStream } from './output.ts';
 
 /** What a lab machine is to run beside what every command is started with. */
 export interface LaneWork {
@@ -24,7 +25,7 @@ export async function runInLane(
   lane: LaneName,
   work: LaneWork,
   options: GlobalOptions,
-  output: LaneOutput = { stdout: process.stdout },
+  output: LaneOutput = { stdout: printingStream() },
 ): Promise<number> {
   const { exitCode } = await runInLab({
     lane,

@@ -1,31 +1,76 @@
-/** Standard output: whole, in order, and cheap inside the lab. */
+/** Standard output: whole or an error, in order, and cheap inside the lab. */
 import { fstatSync, writeSync } from 'node:fs';
+import { Writable } from 'node:stream';
+import { isatty } from 'node:tty';
+import { EnvironmentError } from '../base/errors.ts';
 import { laneHere } from '../host/lane.ts';
 
+/** What the command had to say did not arrive whole: its disk is full, say. */
+export class OutputError extends EnvironmentError {
+  readonly code = 'ERR_OUTPUT';
+
+  constructor(cause: Error) {
+    super(`The output could not be written: ${cause.message}`, {
+      cause,
+      advice: 'What has arrived is not the whole: make room there, or send the output elsewhere, and do it again.',
+    });
+  }
+}
+
+/** The first write that failed. */
+let failure: OutputError | undefined;
+/** Nobody reads any more: what is still to come is dropped. */
+let isReaderGone = false;
+
+function failed(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') isReaderGone = true;
+  else failure ??= new OutputError(error);
+}
+
 /**
- * Writes text to standard output.
+ * Writes text, or bytes, to standard output. Does not throw: what becomes of the command when a write fails is decided at
+ * its end, by `exitCodeWithOutput`.
  *
- * Inside a lab machine that is a pipe, and node's stream for it takes a twentieth of all instructions of a short run to
- * make. As long as nobody else has asked for the stream, the text goes to the pipe without it; from then on all goes
- * through the stream, so that the order stays.
+ * Node's stream for a file takes a write that was cut short for a whole one: a file is written to without it. Inside a lab
+ * machine the output is a pipe, and node's stream for it takes a twentieth of all instructions of a short run to make. As
+ * long as nobody else has asked for the stream, the text goes to the pipe without it; from then on all goes through the
+ * stream, so that the order stays.
  */
-export function print(text: string): void {
-  if (laneHere === null || isStreamMade || !isPipe()) process.stdout.write(text);
-  else writeAll(Buffer.from(text));
+export function print(text: string | Uint8Array): void {
+  if (isReaderGone || failure) return;
+  const kind = outputKind();
+  if (kind === 'file' || (kind === 'pipe' && laneHere !== null && !isStreamMade))
+    writeAll(typeof text === 'string' ? Buffer.from(text) : text);
+  else process.stdout.write(text);
+}
+
+/** Standard output for who wants a stream. It never fails; see `print`. */
+export function printingStream(): Writable {
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      print(chunk);
+      done();
+    },
+  });
 }
 
 /** From now on a reader that goes away is no error: what it did not want to read is dropped, and the exit code stays true. */
 export function letReadersGo(): void {
-  for (const stream of [process.stdout, process.stderr])
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-    });
+  process.stdout.on('error', failed);
+  process.stderr.on('error', failed);
 }
 
 /** Resolves when all that was written has been taken: a process that ends sooner keeps what a full pipe did not take. */
 export async function outputSent(): Promise<void> {
   if (laneHere === null || isStreamMade) await sent(process.stdout);
   await sent(process.stderr);
+}
+
+/** What the command ends with, now that its output is out or lost. To be asked after `outputSent`. */
+export function exitCodeWithOutput(code: number): number {
+  if (!failure) return code;
+  process.stderr.write(`error: ${failure.message} [${failure.code}]\n  -> ${failure.advice}\n`);
+  return failure.exitCode;
 }
 
 function sent(stream: NodeJS.WriteStream): Promise<void> {
@@ -38,7 +83,7 @@ function sent(stream: NodeJS.WriteStream): Promise<void> {
 
 /** True if standard output is a person's terminal. */
 export function isTerminal(): boolean {
-  return !isPipe() && process.stdout.isTTY;
+  return outputKind() === 'other' && process.stdout.isTTY;
 }
 
 /** A signal may cut a write short; a pipe that another process has set to O_NONBLOCK may be full: the stream can wait. */
@@ -47,15 +92,19 @@ function writeAll(bytes: Uint8Array): void {
   try {
     while (at < bytes.length) at += writeSync(1, bytes, at);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
-    process.stdout.write(bytes.subarray(at));
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') process.stdout.write(bytes.subarray(at));
+    else failed(error as NodeJS.ErrnoException);
   }
 }
 
-let known: boolean | undefined;
+let known: 'file' | 'pipe' | 'other' | undefined;
 
-function isPipe(): boolean {
-  known ??= fstatSync(1).isFIFO();
+function outputKind(): 'file' | 'pipe' | 'other' {
+  if (known === undefined) {
+    const stat = fstatSync(1);
+    const isFile = stat.isFile() || stat.isBlockDevice() || (stat.isCharacterDevice() && !isatty(1));
+    known = isFile ? 'file' : stat.isFIFO() ? 'pipe' : 'other';
+  }
   return known;
 }
 

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Plugin } from 'esbuild';
+import { mendLoweredUsing } from '../../base/lowered-using.ts';
 import { packageRoot } from '../../base/package.ts';
 import { autoLane, laneNames } from '../lanes/index.ts';
 import { runsFromSource } from '../paths.ts';
@@ -35,7 +36,7 @@ const start = `require('./${loadFile}').main(process.argv).then((code) => proces
 `;
 
 /** Parts of Node.js that take long to load, and that most of what runs inside never calls. */
-const slowBuiltins = /^(?:node:)?(?:child_process|crypto|net|perf_hooks|readline|worker_threads|zlib)$/;
+const slowBuiltins = /^(?:node:)?(?:child_process|crypto|net|perf_hooks|readline|tty|worker_threads|zlib)$/;
 
 /** Loads them when something of theirs is used, and not when they are imported. */
 const lazyBuiltins: Plugin = {
@@ -118,6 +119,8 @@ export async function bundlePackage(outdir: string, inside: string): Promise<voi
       },
     ],
   });
+  const bundle = join(outdir, bundleFile);
+  await writeFile(bundle, mendLoweredUsing(await readFile(bundle, 'latin1')), 'latin1');
   await writeFile(join(outdir, loadFile), load);
   await writeFile(join(outdir, basename(mainInside)), start);
   mkdirSync(join(outdir, 'dist/faces'));

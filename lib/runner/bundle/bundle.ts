@@ -1,6 +1,7 @@
 /** A user's script and what it imports, bundled into one text. */
 import { dirname, join } from 'node:path';
 import type { BuildOptions } from 'esbuild';
+import { mendLoweredUsing } from '../../base/lowered-using.ts';
 import { ScriptFileError } from '../script-file.ts';
 import { modulePlaces, nodeModules, placeDefines, SCRIPT, scriptItself, thisPackage } from './plugins.ts';
 import { loadModules, type PublicModules } from './public-modules.ts';
@@ -67,7 +68,7 @@ export async function bundleScript(path: string, root: string, modules: PublicMo
   try {
     const { outputFiles } = await build(bundleOptions(path, root, modules, found));
     const { imports, assets, tests } = found;
-    return { code: outputFiles[0]!.text, imports: [...imports], assets: [...assets], tests };
+    return { code: mendLoweredUsing(outputFiles[0]!.text), imports: [...imports], assets: [...assets], tests };
   } catch (error) {
     throw new ScriptFileError('ERR_SCRIPT_SYNTAX', (error as Error).message, 'Mend the script.');
   }

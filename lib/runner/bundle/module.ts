@@ -1,3 +1,4 @@
+import { mendLoweredUsing } from '../../base/lowered-using.ts';
 import { ScriptFileError } from '../script-file.ts';
 
 /**
@@ -35,7 +36,7 @@ export async function bundleModule(path: string, packageAt: string): Promise<str
         },
       ],
     });
-    return outputFiles[0]!.text;
+    return mendLoweredUsing(outputFiles[0]!.text);
   } catch (error) {
     throw new ScriptFileError('ERR_SCRIPT_SYNTAX', (error as Error).message, 'Mend the script.');
   }

@@ -4,6 +4,7 @@ import { marker } from '../../lab/disk/init.ts';
 import { checksById } from '../../suite/check.ts';
 import { judge } from '../../suite/run/judge.ts';
 import { checkOf } from '../../suite/run/plan.ts';
+import { print } from '../../target/output.ts';
 import { writeLaneEvent } from './lane-events.ts';
 import { runItemsLocally } from './local.ts';
 import { CHECK_MARK, type LaneEvent, type LanePart } from './protocol.ts';
@@ -14,7 +15,7 @@ export async function runPartInside(partFile: string): Promise<number> {
   const part = JSON.parse(readFileSync(partFile, 'utf8')) as LanePart;
   // The secrets are for this process and for the workers that run a check, and for no check.
   rmSync(partFile);
-  const tell = (event: LaneEvent) => process.stdout.write(writeLaneEvent(part.secret, event));
+  const tell = (event: LaneEvent) => print(writeLaneEvent(part.secret, event));
   Kvm.open(part.device).close();
   const checks = checksById(await loadSubjects(part.module));
   const end = await runItemsLocally(part.items, checks, part, `${marker} ${CHECK_MARK}`, {

@@ -1,5 +1,6 @@
 import { type Check, checksById, type Subject } from '../../suite/check.ts';
 import { select } from '../../suite/run/plan.ts';
+import { print } from '../../target/output.ts';
 import { paint } from '../../target/paint.ts';
 import { noSuchCheck } from './no-such-check.ts';
 
@@ -12,14 +13,14 @@ export function listChecks(subjects: readonly Subject[], patterns: readonly stri
     .filter(({ checks }) => checks.length > 0);
   if (json) {
     const rows = groups.flatMap(({ checks }) => checks.map(row));
-    process.stdout.write(`${JSON.stringify({ version: 1, checks: rows }, null, 2)}\n`);
+    print(`${JSON.stringify({ version: 1, checks: rows }, null, 2)}\n`);
     return 0;
   }
   const lines = groups.flatMap(({ name, title, checks }) => [
     `${paint('bold', name)}: ${title}`,
     ...checks.flatMap(({ id, claim, source }) => [`  ${id}`, `    ${claim} ${paint('dim', `(${source})`)}`]),
   ]);
-  process.stdout.write(`${lines.join('\n')}\n${chosen.size} checks\n`);
+  print(`${lines.join('\n')}\n${chosen.size} checks\n`);
   return 0;
 }
 

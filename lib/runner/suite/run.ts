@@ -6,6 +6,7 @@ import { exitCodeOf } from '../../suite/run/judge.ts';
 import { planOf } from '../../suite/run/plan.ts';
 import { runPlan } from '../../suite/run/run.ts';
 import type { GlobalOptions } from '../../target/options.ts';
+import { isTerminal, print } from '../../target/output.ts';
 import { paint } from '../../target/paint.ts';
 import { chooseTarget } from '../../target/target.ts';
 import { version } from '../../target/version.ts';
@@ -45,9 +46,9 @@ async function runSubjects(
   const target = chooseTarget(global);
   const executor = await executorFor(target, { checks, module, seed, own, global });
   const reporter = await reporterNamed(global.json ? 'json' : own.reporter, {
-    write: (text) => void process.stdout.write(text),
+    write: print,
     paint,
-    columns: process.stdout.isTTY ? process.stdout.columns || 80 : 0,
+    columns: isTerminal() ? process.stdout.columns || 80 : 0,
   });
   const unknown = unknownFacts(target, global.device, global.profile);
   const run = { items, checks, seed, repeat, shuffle, strict, bail, executor, reporter, unknown, package: version() };

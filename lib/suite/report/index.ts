@@ -5,7 +5,8 @@ import type { Screen } from './spec.ts';
 const reporters = {
   spec: async (screen) => (await import('./spec.ts')).specReporter(screen),
   ktap: async ({ write }) => (await import('./ktap.ts')).ktapReporter(write),
-  tap: async ({ write }) => (await import('./tap.ts')).tapReporter(write),
+  tap: async ({ write }) => (await import('./tap.ts')).tapReporter(write, 13),
+  tap14: async ({ write }) => (await import('./tap.ts')).tapReporter(write, 14),
   junit: async ({ write }) => (await import('./junit.ts')).junitReporter(write),
   json: async ({ write }) => (await import('./json.ts')).jsonReporter(write),
 } satisfies Record<string, (screen: Screen) => Promise<Reporter>>;

@@ -4,14 +4,19 @@ import { checkOf, nameOf } from '../run/plan.ts';
 import type { Head, Reporter } from '../run/reporter.ts';
 import { headLines } from './head.ts';
 
-/** TAP version 14: one test point per check, with YAML where it did not pass. */
-export function tapReporter(write: (text: string) => void): Reporter {
+/**
+ * TAP: one test point per check, with YAML where it did not pass.
+ *
+ * @param version what it says it is. The lines are the same: none needs what 14 has and 13 has not, and Perl's `prove`
+ *   refuses a 14.
+ */
+export function tapReporter(write: (text: string) => void, version: 13 | 14): Reporter {
   let head: Head;
   let number = 0;
   return {
     head(given) {
       head = given;
-      write(`TAP version 14\n1..${head.items.length}\n`);
+      write(`TAP version ${version}\n1..${head.items.length}\n`);
       for (const [name, value] of headLines(head)) write(`# ${name}: ${plain(value)}\n`);
     },
     start() {},

@@ -1,5 +1,9 @@
 /** The reporters against parsers that are not ours, and the grammar of the kernel's Documentation/dev-tools/ktap.rst. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { DOMParser } from '@xmldom/xmldom';
 import { Parser } from 'tap-parser';
@@ -64,12 +68,12 @@ const executor: Executor = async (items, sink) => {
   return null;
 };
 
-async function report(name: ReporterName, shuffle = false, repeat = 1): Promise<string> {
+async function report(name: ReporterName, shuffle = false, repeat = 1, pattern?: string): Promise<string> {
   let text = '';
   const write = (more: string) => {
     text += more;
   };
-  const items = planOf(subjects, { patterns: [], repeat, shuffle, seed: 11 });
+  const items = planOf(subjects, { patterns: pattern === undefined ? [] : [pattern], repeat, shuffle, seed: 11 });
   const reporter = await reporterNamed(name, { write, paint: (_colour, words) => words, columns: 0 });
   const checks = checksById(subjects);
   const modes = { seed: 11, repeat, shuffle, strict: false, bail: false };
@@ -77,42 +81,69 @@ async function report(name: ReporterName, shuffle = false, repeat = 1): Promise<
   return text;
 }
 
-test('TAP 14 by tap-parser, strictly', async () => {
-  const text = await report('tap');
-  const parser = new Parser({ strict: true });
-  const points: {
-    id: number;
-    name: string;
-    ok: boolean;
-    skip?: unknown;
-    todo?: unknown;
-    diag?: Record<string, unknown>;
-  }[] = [];
-  const extra: string[] = [];
-  let version: unknown;
-  parser.on('assert', (point) => points.push(point));
-  parser.on('extra', (line) => extra.push(line));
-  parser.on('version', (value) => {
-    version = value;
+for (const [name, said] of [
+  ['tap', 13],
+  ['tap14', 14],
+] as const)
+  test(`TAP ${said} by tap-parser, strictly`, async () => {
+    const text = await report(name);
+    const parser = new Parser({ strict: true });
+    const points: {
+      id: number;
+      name: string;
+      ok: boolean;
+      skip?: unknown;
+      todo?: unknown;
+      diag?: Record<string, unknown>;
+    }[] = [];
+    const extra: string[] = [];
+    let version: unknown;
+    parser.on('assert', (point) => points.push(point));
+    parser.on('extra', (line) => extra.push(line));
+    parser.on('version', (value) => {
+      version = value;
+    });
+    parser.end(text);
+    const { results } = parser;
+    assert.deepEqual(extra, [], 'every line is TAP');
+    assert.equal(version, said);
+    assert.deepEqual(
+      results?.failures.map(({ name }) => name),
+      ['two.claim', 'two.deadline', 'two.crash'],
+    );
+    const { plan, count, fail, skip, todo } = results!;
+    assert.deepEqual([plan.end, count, fail, skip, todo], [8, 8, 4, 2, 2], 'a TODO that is not ok counts as not ok');
+    assert.deepEqual(
+      points.map(({ id, name }) => [id, name]),
+      Object.keys(outcomes).map((id, i) => [i + 1, id]),
+    );
+    assert.equal(points[0]!.ok, true);
+    assert.equal(points[1]!.skip, hostile);
+    assert.match(String(points[2]!.todo), /known/);
+    assert.equal(points[4]!.diag?.detail, `first\n1..9\nok 1 - fake\n${hostile}\n---`);
   });
-  parser.end(text);
-  const { results } = parser;
-  assert.deepEqual(extra, [], 'every line is TAP');
-  assert.equal(version, 14);
-  assert.deepEqual(
-    results?.failures.map(({ name }) => name),
-    ['two.claim', 'two.deadline', 'two.crash'],
-  );
-  const { plan, count, fail, skip, todo } = results!;
-  assert.deepEqual([plan.end, count, fail, skip, todo], [8, 8, 4, 2, 2], 'a TODO that is not ok counts as not ok');
-  assert.deepEqual(
-    points.map(({ id, name }) => [id, name]),
-    Object.keys(outcomes).map((id, i) => [i + 1, id]),
-  );
-  assert.equal(points[0]!.ok, true);
-  assert.equal(points[1]!.skip, hostile);
-  assert.match(String(points[2]!.todo), /known/);
-  assert.equal(points[4]!.diag?.detail, `first\n1..9\nok 1 - fake\n${hostile}\n---`);
+
+const noProve = spawnSync('prove', ['--version']).status !== 0 && 'there is no `prove` here';
+
+test('TAP by prove: it passes what passes, and counts what fails, without an error of its own', {
+  skip: noProve,
+}, async () => {
+  const prove = async (only?: string) => {
+    const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-tap-'));
+    const file = join(dir, 'report.tap');
+    writeFileSync(file, await report('tap', false, 1, only));
+    const { status, stdout, stderr } = spawnSync('prove', ['-e', 'cat', file], { encoding: 'utf8' });
+    rmSync(dir, { recursive: true });
+    assert.doesNotMatch(stdout + stderr, /Parse errors/);
+    return { status, words: stdout };
+  };
+  const passing = await prove('one');
+  assert.match(passing.words, /^Result: PASS$/m);
+  assert.equal(passing.status, 0);
+  const all = await prove();
+  assert.match(all.words, /Failed 3\/8 subtests/);
+  assert.match(all.words, /^ {2}Failed tests: {2}5-7$/m);
+  assert.equal(all.status, 1);
 });
 
 interface Point {
