@@ -6,6 +6,7 @@
         "native/core/alarm.cc",
         "native/core/deadline.cc",
         "native/core/mapped_range.cc",
+        "native/core/news.cc",
         "native/core/owned_fd.cc",
         "native/core/record.cc",
         "native/core/request.cc",

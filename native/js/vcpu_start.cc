@@ -77,6 +77,7 @@ Napi::Value Vcpu::Start(const Napi::CallbackInfo& info) {
   };
   setup.keep = std::make_shared<Kept>(Kept{parts_, ring, ring_memory});
   wake_ = Wake::Of(env);
+  wake_->Expect();
   setup.notify = [wake = wake_](std::shared_ptr<VcpuThread> thread) { wake->Post(std::move(thread)); };
 
   on_news_ = Napi::Persistent(info[0].As<Napi::Function>());
@@ -87,10 +88,17 @@ Napi::Value Vcpu::Start(const Napi::CallbackInfo& info) {
     on_news_.Reset();
     throw ErrnoError(env, "pthread_create", error.code().value());
   }
+  try {
+    wake_->Add(thread_, this);
+  } catch (...) {
+    // Nobody would hear of it.
+    thread_->Stop();
+    thread_->Join(kJoinSeconds);
+    throw;
+  }
   ended_ = false;
   ring_ = ring;
   ring_memory_ = ring_memory;
-  wake_->Add(thread_, this);
   Hold(env);
   return memory;
 }

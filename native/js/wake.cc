@@ -1,7 +1,7 @@
 // One thread-safe function for all vCPUs.
 #include "wake.h"
 
-#include <algorithm>
+#include <exception>
 
 #include "addon.h"
 #include "vcpu.h"
@@ -21,17 +21,6 @@ std::shared_ptr<Wake> Wake::Of(Napi::Env env) {
   return made;
 }
 
-void Wake::Post(std::shared_ptr<VcpuThread> thread) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (closed_) return;
-  // What a vCPU has to say is looked up when it is its turn: one place in the queue is enough.
-  if (std::find(queue_.begin(), queue_.end(), thread) != queue_.end()) return;
-  queue_.push_back(std::move(thread));
-  if (called_) return;
-  called_ = true;
-  napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking);
-}
-
 void Wake::CallJs(napi_env env, napi_value, void* context, void*) {
   if (!env) return;
   static_cast<Wake*>(context)->shared_from_this()->Deliver(env);
@@ -39,19 +28,17 @@ void Wake::CallJs(napi_env env, napi_value, void* context, void*) {
 
 void Wake::Deliver(Napi::Env env) {
   Napi::HandleScope scope(env);
-  std::vector<std::shared_ptr<VcpuThread>> queue;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    queue.swap(queue_);
-    called_ = false;
-  }
-  for (const std::shared_ptr<VcpuThread>& thread : queue) {
+  for (size_t count = news_.Begin(); count > 0; count--) {
+    std::shared_ptr<VcpuThread> thread = news_.Next();
+    if (!thread) return;
     auto entry = entries_.find(thread.get());
     if (entry == entries_.end()) continue;
     try {
       entry->second.owner->Deliver(env);
     } catch (const Napi::Error& error) {
       napi_fatal_exception(env, error.Value());
+    } catch (const std::exception& error) {
+      napi_fatal_exception(env, Napi::Error::New(env, error.what()).Value());
     }
   }
 }
@@ -61,9 +48,7 @@ void Wake::Add(const std::shared_ptr<VcpuThread>& thread, Vcpu* owner) { entries
 void Wake::Remove(VcpuThread* thread) {
   entries_.erase(thread);
   // What waits in the queue would keep the vCPU's file descriptor open.
-  std::lock_guard<std::mutex> lock(mutex_);
-  auto same = [thread](const std::shared_ptr<VcpuThread>& posted) { return posted.get() == thread; };
-  queue_.erase(std::remove_if(queue_.begin(), queue_.end(), same), queue_.end());
+  news_.Forget(thread);
 }
 
 void Wake::Hold(Napi::Env env) {
@@ -82,8 +67,6 @@ void Wake::EndEnvironment(void* holder) {
 void Wake::EndThreads() {
   for (auto& [thread, entry] : entries_) thread->Stop();
   for (auto& [thread, entry] : entries_) thread->Join(kJoinSeconds);
-  std::lock_guard<std::mutex> lock(mutex_);
   closed_ = true;
-  queue_.clear();
-  napi_release_threadsafe_function(function_, napi_tsfn_abort);
+  news_.Close([this] { napi_release_threadsafe_function(function_, napi_tsfn_abort); });
 }

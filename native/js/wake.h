@@ -4,10 +4,9 @@
 #include <napi.h>
 
 #include <memory>
-#include <mutex>
 #include <unordered_map>
-#include <vector>
 
+#include "../core/news.h"
 #include "../core/vcpu_thread.h"
 
 class Vcpu;
@@ -21,9 +20,10 @@ class Wake : public std::enable_shared_from_this<Wake> {
   static std::shared_ptr<Wake> Of(Napi::Env env);
 
   // Any thread: this vCPU has news.
-  void Post(std::shared_ptr<VcpuThread> thread);
+  void Post(std::shared_ptr<VcpuThread> thread) { news_.Post(std::move(thread)); }
 
-  // The JavaScript thread only: whose news these are; and how many vCPUs keep the event loop alive.
+  // The JavaScript thread only: one vCPU more may post; whose news these are; and how many vCPUs keep the event loop alive.
+  void Expect() { news_.Reserve(entries_.size() + 1); }
   void Add(const std::shared_ptr<VcpuThread>& thread, Vcpu* owner);
   void Remove(VcpuThread* thread);
   void Hold(Napi::Env env);
@@ -42,10 +42,6 @@ class Wake : public std::enable_shared_from_this<Wake> {
   napi_threadsafe_function function_ = nullptr;
   std::unordered_map<VcpuThread*, Entry> entries_;
   size_t holders_ = 0;
-
-  std::mutex mutex_;
-  // Under the mutex. After the environment's end there is no function to call.
   bool closed_ = false;
-  bool called_ = false;
-  std::vector<std::shared_ptr<VcpuThread>> queue_;
+  NewsQueue news_{[this] { napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking); }};
 };

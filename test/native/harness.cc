@@ -4,6 +4,9 @@
 //   harness ring            one producer, one consumer
 //   harness fake            threads whose KVM_RUN is an imitation, which waits and is interrupted as the kernel's is
 //   harness writes          a thread that records while others write what KVM has said of the exit
+//   harness waits           threads that wait for eventfds, write them, cancel and close them
+//   harness news            threads whose news are taken by one that is called for them
+//   harness alarm           deadlines without a timer of the kernel's
 //   harness kvm <device>    threads on a real KVM
 //
 // Ends with 0 and "ok", or with 1 and what is wrong.
@@ -11,6 +14,7 @@
 #include <linux/kvm.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,18 +22,23 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <thread>
 #include <vector>
 
+#include "../../native/core/alarm.h"
+#include "../../native/core/news.h"
 #include "../../native/core/ring.h"
 #include "../../native/core/signals.h"
 #include "../../native/core/vcpu_thread.h"
+#include "../../native/core/waits.h"
 
 namespace {
 
@@ -99,7 +108,8 @@ class Subject {
     setup.run = run_;
     setup.run_size = run_size_;
     setup.enter = [this] { return Enter(); };
-    setup.notify = [this](std::shared_ptr<VcpuThread>) {
+    setup.notify = [this](std::shared_ptr<VcpuThread> thread) {
+      if (queue) queue->Post(std::move(thread));
       std::lock_guard<std::mutex> lock(mutex_);
       news_ += 1;
     };
@@ -162,6 +172,9 @@ class Subject {
   }
 
   uint64_t seen() const { return seen_; }
+  const VcpuThread* thread() const { return thread_.get(); }
+  // Where its news go as well.
+  NewsQueue* queue = nullptr;
 
  protected:
   virtual int Enter() = 0;
@@ -360,6 +373,140 @@ void Exercise(std::vector<std::unique_ptr<Subject>>& subjects, int rounds, int s
   for (auto& subject : subjects) printf("%llu exits\n", static_cast<unsigned long long>(subject->seen()));
 }
 
+int OpenFiles() {
+  int count = 0;
+  for (int fd = 0; fd < 1024; fd++) count += fcntl(fd, F_GETFD) >= 0;
+  return count;
+}
+
+// Each wait ends once, whoever ends it; what was closed is closed, whatever the thread does.
+void TestWaits() {
+  constexpr int kThreads = 4, kRounds = 3000;
+  int before = OpenFiles();
+  std::atomic<uint64_t> begun{0}, done[4] = {};
+  {
+    Waits waits;
+    std::vector<std::thread> threads;
+    for (unsigned id = 0; id < kThreads; id++)
+      threads.emplace_back([&, id] {
+        std::mt19937 random(kSeed + id);
+        std::shared_ptr<OwnedFd> fds[4];
+        for (int round = 0; round < kRounds; round++) {
+          std::shared_ptr<OwnedFd>& fd = fds[random() % 4];
+          if (!fd) fd = std::make_shared<OwnedFd>(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+          uint64_t one = 1;
+          switch (random() % 8) {
+            case 0:
+              if (write(fd->get(), &one, sizeof one) < 0) Fail("write", static_cast<uint64_t>(errno));
+              break;
+            case 1:
+              if (read(fd->get(), &one, sizeof one) < 0 && errno != EAGAIN) Fail("read", static_cast<uint64_t>(errno));
+              break;
+            case 2: {
+              waits.Cancel(fd.get());
+              if (fd.use_count() != 1) Fail("holders of a cancelled file", static_cast<uint64_t>(fd.use_count()), 1);
+              fd.reset();
+              break;
+            }
+            default: {
+              begun += 1;
+              double seconds = random() % 4 == 0 ? 0 : random() % 4 == 1 ? 0.0005 : 100;
+              int error = waits.Wait(fd, seconds, [&done](int result) {
+                done[result == 0 ? 0 : result == -ETIME ? 1 : result == -ECANCELED ? 2 : 3] += 1;
+              });
+              if (error) Fail("Wait", static_cast<uint64_t>(error));
+            }
+          }
+        }
+        for (auto& fd : fds)
+          if (fd) waits.Cancel(fd.get());
+      });
+    for (std::thread& thread : threads) thread.join();
+    if (done[0] + done[1] + done[2] != begun) Fail("waits that ended", done[0] + done[1] + done[2], begun);
+    for (int kind = 0; kind < 3; kind++)
+      if (done[kind] == 0) Fail("no wait ended so", static_cast<uint64_t>(kind));
+    if (OpenFiles() > before + 2) Fail("open files", static_cast<uint64_t>(OpenFiles()), static_cast<uint64_t>(before) + 2);
+    // One that nobody ends is dropped.
+    waits.Wait(std::make_shared<OwnedFd>(eventfd(0, EFD_CLOEXEC)), 100, [](int) { Fail("a wait ended after End"); });
+    waits.End();
+    if (waits.Wait(nullptr, 1, [](int) {}) == 0) Fail("a wait after End");
+  }
+  if (OpenFiles() != before) Fail("open files", static_cast<uint64_t>(OpenFiles()), static_cast<uint64_t>(before));
+}
+
+// As the event loop does it: whoever takes sleeps until it is called.
+void TestNews(std::vector<std::unique_ptr<Subject>>& subjects) {
+  constexpr uint64_t kExits = 5000;
+  std::mutex mutex;
+  std::condition_variable changed;
+  int calls = 0;
+  NewsQueue queue([&] {
+    std::lock_guard<std::mutex> lock(mutex);
+    calls += 1;
+    changed.notify_one();
+  });
+  queue.Reserve(subjects.size());
+  for (auto& subject : subjects) {
+    subject->queue = &queue;
+    subject->Start(false);
+  }
+  auto slow = [&] {
+    for (auto& subject : subjects)
+      if (subject->seen() < kExits) return true;
+    return false;
+  };
+  while (slow()) {
+    {
+      std::unique_lock<std::mutex> lock(mutex);
+      auto limit = std::chrono::seconds(static_cast<int>(kDeadlineSeconds));
+      if (!changed.wait_for(lock, limit, [&] { return calls > 0; })) Fail("news were lost");
+      calls = 0;
+    }
+    for (size_t count = queue.Begin(); count > 0; count--) {
+      std::shared_ptr<VcpuThread> thread = queue.Next();
+      if (!thread) Fail("fewer news than there were");
+      for (auto& subject : subjects)
+        if (subject->thread() == thread.get()) subject->Work();
+    }
+  }
+  for (auto& subject : subjects) {
+    subject->Stop();
+    queue.Forget(subject->thread());
+  }
+  if (queue.Next()) Fail("news of a thread that was forgotten");
+  bool closed = false;
+  queue.Close([&closed] { closed = true; });
+  if (!closed) Fail("the queue is not closed");
+}
+
+// Each deadline that nobody takes back ends the wait of its own thread, and none of another.
+void TestAlarm() {
+  constexpr int kThreads = 4, kRounds = 300;
+  std::vector<std::thread> threads;
+  for (unsigned id = 0; id < kThreads; id++)
+    threads.emplace_back([id] {
+      std::mt19937 random(kSeed + id);
+      std::vector<uint64_t> page(4096 / sizeof(uint64_t));
+      auto* run = reinterpret_cast<kvm_run*>(page.data());
+      Deadline deadline;
+      for (int round = 0; round < kRounds; round++) {
+        Alarm alarm;
+        bool late = random() % 2 == 0;
+        if (int error = alarm.Arm(run, late ? 0.001 : 100)) Fail("Arm", static_cast<uint64_t>(error));
+        while (late && !__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST)) {
+          deadline.Check("a deadline was lost");
+          timespec limit = {0, 500000};
+          ppoll(nullptr, 0, &limit, nullptr);
+        }
+        alarm.Disarm();
+        if (alarm.expired() != late) Fail("expired", alarm.expired(), late);
+        if (!late && run->immediate_exit) Fail("a deadline that was taken back came");
+        __atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -369,6 +516,13 @@ int main(int argc, char** argv) {
     TestRing();
   } else if (strcmp(what, "writes") == 0) {
     TestWrites();
+  } else if (strcmp(what, "waits") == 0) {
+    TestWaits();
+  } else if (strcmp(what, "alarm") == 0) {
+    TestAlarm();
+  } else if (strcmp(what, "news") == 0) {
+    for (unsigned i = 0; i < 4; i++) subjects.push_back(std::make_unique<FakeSubject>(kSeed + i));
+    TestNews(subjects);
   } else if (strcmp(what, "fake") == 0) {
     for (unsigned i = 0; i < 4; i++) subjects.push_back(std::make_unique<FakeSubject>(kSeed + i));
     Exercise(subjects, 40, 1000);
@@ -378,7 +532,7 @@ int main(int argc, char** argv) {
     Exercise(subjects, 20, 500);
     subjects.clear();
   } else {
-    fprintf(stderr, "usage: harness ring | writes | fake | kvm <device>\n");
+    fprintf(stderr, "usage: harness ring | writes | waits | news | alarm | fake | kvm <device>\n");
     return 2;
   }
   puts("ok");

@@ -34,6 +34,9 @@ export function testHarness(sanitizer: string, library: string): void {
   for (const [what, args, skip] of [
     ['the ring, between two threads', ['ring'], missing],
     ['a thread that records while others write kvm_run', ['writes'], missing],
+    ['threads that wait for eventfds, cancel and close them', ['waits'], missing],
+    ['threads whose news are taken', ['news'], missing],
+    ["deadlines without a timer of the kernel's", ['alarm'], missing],
     ['threads with an imitation of KVM_RUN', ['fake'], missing],
     ['threads on the real KVM', ['kvm', KVM_DEVICE], missing || noKvm],
   ] as const) {

@@ -1,0 +1,51 @@
+// The queue of vCPUs that have news.
+#include "news.h"
+
+#include <algorithm>
+
+void NewsQueue::Reserve(size_t vcpus) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  queue_.reserve(vcpus);
+}
+
+void NewsQueue::Post(std::shared_ptr<VcpuThread> thread) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (closed_ || std::find(queue_.begin(), queue_.end(), thread) != queue_.end()) return;
+  queue_.push_back(std::move(thread));
+  if (called_) return;
+  called_ = true;
+  call_();
+}
+
+// A vCPU that has news again meanwhile is for the next call: taking would never end.
+size_t NewsQueue::Begin() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  called_ = false;
+  return queue_.size();
+}
+
+std::shared_ptr<VcpuThread> NewsQueue::Next() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (queue_.empty()) return nullptr;
+  std::shared_ptr<VcpuThread> first = std::move(queue_.front());
+  queue_.erase(queue_.begin());
+  return first;
+}
+
+void NewsQueue::Forget(const VcpuThread* thread) {
+  // Let go of without the lock: it may be the last to hold the thread, which joins it.
+  std::shared_ptr<VcpuThread> dropped;
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto same = [thread](const std::shared_ptr<VcpuThread>& posted) { return posted.get() == thread; };
+  auto found = std::find_if(queue_.begin(), queue_.end(), same);
+  if (found == queue_.end()) return;
+  dropped = std::move(*found);
+  queue_.erase(found);
+}
+
+void NewsQueue::Close(const std::function<void()>& last) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  closed_ = true;
+  queue_.clear();
+  last();
+}
