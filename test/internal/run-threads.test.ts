@@ -32,6 +32,7 @@ test('an exit that ends a run while it looks where its vCPUs are is what ends it
         onExit() {
           throw broken;
         },
+        isLeft: () => false,
         onLateExit() {},
         sample(vcpu) {
           vcpu.getRegs();
@@ -58,6 +59,7 @@ test('a KVM_RUN that fails while a run looks where its vCPUs are is told as such
         idle: [],
         limit: 1,
         onExit: () => false,
+        isLeft: () => false,
         onLateExit() {},
         sample(vcpu) {
           vcpu.getRegs();

@@ -1,4 +1,5 @@
 import { KvmDsmError } from '../../base/errors.ts';
+import { hex } from '../../base/text.ts';
 
 /** KVM_RUN was asked for on a VM that has no memory: the guest has nothing to execute. */
 export class NoMemoryError extends KvmDsmError {
@@ -6,6 +7,22 @@ export class NoMemoryError extends KvmDsmError {
 
   constructor(vcpuId: number) {
     super(`vCPU ${vcpuId} cannot run: its VM has no memory`, { advice: 'Call vm.setMemory() before run().' });
+  }
+}
+
+/** A vCPU without irqchip cannot take an interrupt now: KVM_INTERRUPT would not wait, and the hardware may refuse the entry. */
+export class InterruptWindowError extends KvmDsmError {
+  readonly code = 'ERR_INTERRUPT_WINDOW';
+  readonly vcpuId: number;
+  readonly vector: number;
+
+  constructor(vcpuId: number, vector: number, why: string) {
+    super(`vCPU ${vcpuId} cannot take vector ${hex(vector)} now: ${why}`, {
+      advice:
+        'Call vcpu.requestInterruptWindow() and run it: KVM_EXIT_IRQ_WINDOW_OPEN tells when it can. The kit waits by itself: m.vcpu(n).interrupt().',
+    });
+    this.vcpuId = vcpuId;
+    this.vector = vector;
   }
 }
 

@@ -4,6 +4,7 @@ import type { CapabilityName } from '../../abi/kvm/capability.ts';
 import type { KvmRunView } from '../../abi/kvm/kvm-run.ts';
 import type { RunBudget } from '../../base/budget.ts';
 import type { KernelCalls } from '../handle.ts';
+import type { IrqchipKind } from '../irqchip-kind.ts';
 import type { NativeVcpu } from '../native.ts';
 
 /** What a vCPU needs of its VM: a `Vm` makes it, so that a vCPU knows no `Vm`. */
@@ -16,6 +17,8 @@ export interface VcpuHost {
   hasMemory(): boolean;
   /** KVM_CHECK_EXTENSION on the VM. */
   checkExtension(cap: CapabilityName): number;
+  /** Which interrupt controllers the kernel has for the VM. */
+  irqchip(): IrqchipKind;
 }
 
 /** The open vCPU, for its parts. Each call throws ClosedError, and VcpuBusyError while a thread has it in the guest. */
@@ -27,6 +30,8 @@ export interface OpenVcpu extends KernelCalls<NativeVcpu> {
   run(): KvmRunView;
   /** KVM_CHECK_EXTENSION on the VM. */
   offered(cap: CapabilityName): number;
+  /** Which interrupt controllers the kernel has for the VM. */
+  irqchip(): IrqchipKind;
 }
 
 /** Who is told of KVM_RUN, on whichever thread it is called. */

@@ -16,6 +16,7 @@ import type {
   KvmXcr,
 } from '../../abi/kvm/index.ts';
 import { KVM_SYNC_X86_REGS, KvmRunView, type KvmSyncRegs } from '../../abi/kvm/kvm-run.ts';
+import { checkBoolean } from '../../base/check.ts';
 import { DEFAULT_DEADLINE, type Duration } from '../../base/duration.ts';
 import { hex } from '../../base/text.ts';
 import { decodeExit } from '../../exit/decode.ts';
@@ -97,6 +98,7 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
         return this.#run;
       },
       offered: (cap: CapabilityName) => host.checkExtension(cap),
+      irqchip: () => host.irqchip(),
     });
     this.#vcpu = vcpu;
     this.#lastExit = new LastExit(vcpu, this.#run.view);
@@ -529,14 +531,43 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
   }
 
   /**
-   * KVM_INTERRUPT: an interrupt from a controller in user space. Call it when kvm_run.readyForInterruptInjection is 1.
+   * KVM_INTERRUPT: an interrupt from a controller in user space. With a split irqchip it waits until the guest can take it.
+   * Without irqchip KVM gives it to the guest at once, whatever RFLAGS.IF says: it is refused here until the guest can take
+   * it. Takes back what `requestInterruptWindow` asked for.
    *
    * @param vector 0 to 255
-   * @throws IoctlError (KVM_INTERRUPT: ENXIO with an in-kernel PIC; with a split irqchip EEXIST if one waits already;
-   *   without irqchip the new one takes its place); ArgumentError
+   * @throws InterruptWindowError without irqchip: RFLAGS.IF is 0, an interrupt shadow, or one that waits already;
+   *   IoctlError (KVM_INTERRUPT: ENXIO with an in-kernel PIC; with a split irqchip EEXIST if one waits already);
+   *   ArgumentError; VcpuBusyError; ClosedError
    */
   interrupt(vector: number): void {
     this.#events.interrupt(vector);
+  }
+
+  /**
+   * kvm_run.request_interrupt_window: KVM_RUN leaves the guest by KVM_EXIT_IRQ_WINDOW_OPEN as soon as it can take an interrupt,
+   * and each time again until this is taken back (`false`) or `interrupt()` has used it. For VMs without an in-kernel PIC.
+   *
+   * @throws VcpuBusyError while a thread has it in the guest; ClosedError
+   */
+  requestInterruptWindow(wanted = true): void {
+    void this.native;
+    this.#events.requestWindow(checkBoolean('wanted', wanted));
+  }
+
+  /**
+   * kvm_run.ready_for_interrupt_injection: `interrupt()` can be called, as the last KVM_RUN left it; false before the first.
+   * With an in-kernel PIC always true after a KVM_RUN. Throws ClosedError.
+   */
+  get readyForInterruptInjection(): boolean {
+    void super.native;
+    return this.#run.readyForInterruptInjection !== 0;
+  }
+
+  /** kvm_run.if_flag: the guest's RFLAGS.IF, as the last KVM_RUN left it; false before the first. Throws ClosedError. */
+  get ifFlag(): boolean {
+    void super.native;
+    return this.#run.ifFlag !== 0;
   }
 
   /** KVM_NMI: the guest gets vector 2 as soon as it can. */

@@ -1,6 +1,7 @@
 /** What goes wrong with a VM. */
 import { KvmDsmError } from '../../base/errors.ts';
-import { show } from '../../base/text.ts';
+import { hex, show } from '../../base/text.ts';
+import type { ReservedRange } from '../reserved-memory.ts';
 
 /** The kernel's own documentation says that the ioctl may lose interrupts: it was not made. */
 export class InterruptLossError extends KvmDsmError {
@@ -25,6 +26,29 @@ export class MemoryOverlapError extends KvmDsmError {
     super(`Memory slot ${slot} (${range}) overlaps slot ${other}`, {
       advice: 'Give it another guest physical address, or remove the other slot first.',
     });
+  }
+}
+
+/** Memory lies, or would lie, where an in-kernel interrupt controller or KVM itself has its page. */
+export class ReservedMemoryError extends KvmDsmError {
+  readonly code = 'ERR_MEMORY_RESERVED';
+  /** The slot. */
+  readonly slot: number;
+
+  /** @param doing the ioctl or method that would bring both together */
+  constructor(doing: string, slot: { slot: number; guestPhysAddr: bigint; size: number }, range: ReservedRange) {
+    const at = (first: bigint, end: bigint) => `${hex(first)}..${hex(end - 1n)}`;
+    const memory = at(slot.guestPhysAddr, slot.guestPhysAddr + BigInt(slot.size));
+    const harm = range.isKvms
+      ? 'the kernel says EEXIST'
+      : 'the guest would find memory or the device there, as the CPU likes it';
+    super(
+      `${doing}: memory slot ${slot.slot} (${memory}) covers ${range.what}, ${at(range.first, range.end)}: ${harm}`,
+      {
+        advice: 'Leave a hole: one slot up to 0xfec00000, and another one from 4 GiB on, as PCs have it.',
+      },
+    );
+    this.slot = slot.slot;
   }
 }
 

@@ -1,14 +1,14 @@
 /** What a VM's parts see of it: its file descriptor, its vCPUs, and what other parts have made of it. */
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import type { KernelCalls } from '../handle.ts';
+import type { IrqchipKind } from '../irqchip-kind.ts';
 import type { NativeVm } from '../native.ts';
 import type { VmAct } from './acts.ts';
 
 /** The calls of the VM's file descriptor. */
 export type VmCalls = KernelCalls<NativeVm>;
 
-/** Which interrupt controllers the kernel has for this VM. */
-export type IrqchipKind = 'none' | 'full' | 'split';
+export type { IrqchipKind } from '../irqchip-kind.ts';
 
 /** As much of a vCPU as its VM's parts need. */
 export interface VmVcpu {

@@ -2,11 +2,12 @@
 import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkInstance, checkInteger, checkList, checkObject, checkU64 } from '../../base/check.ts';
-import { ArgumentError } from '../../base/errors.ts';
+import { ArgumentError, IoctlError } from '../../base/errors.ts';
 import { hex, show } from '../../base/text.ts';
 import { checkPageAligned, GuestMemory, PAGE_SIZE } from '../guest-memory.ts';
-import { MemoryOverlapError } from './errors.ts';
-import type { VmCalls } from './host.ts';
+import { controllerPages, kvmsOwn, type OwnPages, type ReservedRange, reservedIn } from '../reserved-memory.ts';
+import { MemoryOverlapError, ReservedMemoryError } from './errors.ts';
+import type { IrqchipKind, VmCalls } from './host.ts';
 
 /** A range of guest physical memory and what is there: KVM_SET_USER_MEMORY_REGION. */
 export interface MemorySlot {
@@ -44,10 +45,15 @@ const PAGES_PER_WORD = 64;
 /** A VM's memory slots, and what the kernel logs of the pages that were written. */
 export class MemorySlots {
   readonly #calls: VmCalls;
+  readonly #irqchip: () => IrqchipKind;
+  readonly #setup: () => OwnPages;
   readonly #slots = new Map<number, MappedSlot>();
 
-  constructor(calls: VmCalls) {
+  /** @param setup what KVM keeps for itself depends on it */
+  constructor(calls: VmCalls, irqchip: () => IrqchipKind, setup: () => OwnPages) {
     this.#calls = calls;
+    this.#irqchip = irqchip;
+    this.#setup = setup;
   }
 
   get all(): ReadonlyMap<number, MappedSlot> {
@@ -72,10 +78,7 @@ export class MemorySlots {
       );
     this.#checkOverlap(slot.slot, start, BigInt(size));
     const flags = (slot.readonly ? KVM_MEM_READONLY : 0) | (slot.logDirtyPages ? KVM_MEM_LOG_DIRTY_PAGES : 0);
-    this.#calls.call(ioctls.KVM_SET_USER_MEMORY_REGION, (native) =>
-      native.setUserMemoryRegion(slot.slot, flags, start, slot.memory.native, offset, size),
-    );
-    this.#slots.set(slot.slot, {
+    const mapped: MappedSlot = {
       slot: slot.slot,
       guestPhysAddr: start,
       memory: slot.memory,
@@ -83,7 +86,30 @@ export class MemorySlots {
       size,
       readonly: !!slot.readonly,
       logDirtyPages: !!slot.logDirtyPages,
-    });
+    };
+    checkApart('KVM_SET_USER_MEMORY_REGION', [mapped], controllerPages(this.#irqchip()));
+    this.named('KVM_SET_USER_MEMORY_REGION', [mapped], () =>
+      this.#calls.call(ioctls.KVM_SET_USER_MEMORY_REGION, (native) =>
+        native.setUserMemoryRegion(slot.slot, flags, start, slot.memory.native, offset, size),
+      ),
+    );
+    this.#slots.set(slot.slot, mapped);
+  }
+
+  /** The VM is to get interrupt controllers in the kernel: throws ReservedMemoryError if a slot covers their pages. */
+  checkControllers(doing: string, irqchip: IrqchipKind): void {
+    checkApart(doing, this.#slots.values(), controllerPages(irqchip));
+  }
+
+  /** What `ask` gives; an EEXIST that comes of memory where KVM has its own pages is told as that: ReservedMemoryError. */
+  named<T>(doing: string, slots: Iterable<MappedSlot>, ask: () => T, tssAddr = this.#setup().tssAddr): T {
+    try {
+      return ask();
+    } catch (error) {
+      if (error instanceof IoctlError && error.errnoName === 'EEXIST')
+        checkApart(doing, slots, [...controllerPages(this.#irqchip()), ...kvmsOwn({ ...this.#setup(), tssAddr })]);
+      throw error;
+    }
   }
 
   remove(slot: number): void {
@@ -133,6 +159,13 @@ export class MemorySlots {
     const found = this.#slots.get(slot);
     if (found) return found.size / PAGE_SIZE;
     throw new ArgumentError('slot', `slot ${slot} has no memory`, 'Call setMemory() first.');
+  }
+}
+
+function checkApart(doing: string, slots: Iterable<MappedSlot>, ranges: readonly ReservedRange[]): void {
+  for (const slot of slots) {
+    const met = reservedIn(ranges, slot.guestPhysAddr, slot.guestPhysAddr + BigInt(slot.size));
+    if (met) throw new ReservedMemoryError(doing, slot, met);
   }
 }
 

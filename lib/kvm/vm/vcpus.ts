@@ -1,4 +1,3 @@
-import { IoctlError } from '../../base/errors.ts';
 import { translated } from '../native.ts';
 import type { VcpuHost } from '../vcpu/host.ts';
 import { Vcpu } from '../vcpu/vcpu.ts';
@@ -26,17 +25,11 @@ export class Vcpus {
     if (!Number.isInteger(vcpuId) || vcpuId < 0 || vcpuId >= limit) throw new VcpuIdError(vcpuId, limit);
     if (this.#byId.has(vcpuId)) throw new VcpuExistsError(vcpuId);
     const { native } = this.#calls;
-    let made: Vcpu;
-    try {
-      made = new Vcpu(
-        translated(() => native.createVcpu(vcpuId)),
-        vcpuId,
-        host,
-      );
-    } catch (error) {
-      if (error instanceof IoctlError && error.errnoName === 'EEXIST') throw new VcpuExistsError(vcpuId);
-      throw error;
-    }
+    const made = new Vcpu(
+      translated(() => native.createVcpu(vcpuId)),
+      vcpuId,
+      host,
+    );
     this.#byId.set(vcpuId, made);
     return made;
   }

@@ -77,12 +77,17 @@ export class Vm extends KvmHandle<NativeVm> {
     const { calls } = this;
     this.#irqchip = new Irqchip(calls);
     this.#capabilities = new Capabilities(calls, (cap) => this.#irqchip.enabled(cap));
-    this.#memory = new MemorySlots(calls);
     this.#setup = new Setup(calls);
+    this.#memory = new MemorySlots(
+      calls,
+      () => this.irqchip,
+      () => this.setup,
+    );
     this.#vcpus = new Vcpus(calls, {
       ...origin,
       hasMemory: () => this.hasMemory,
       checkExtension: (cap) => this.checkExtension(cap),
+      irqchip: () => this.irqchip,
     });
     const host: VmHost = {
       profile: origin.profile,
@@ -137,6 +142,7 @@ export class Vm extends KvmHandle<NativeVm> {
    *   a file descriptor; IoctlError (KVM_ENABLE_CAP); ArgumentError
    */
   enableCap(cap: CapabilityName, args: readonly bigint[] = []): void {
+    if (cap === 'KVM_CAP_SPLIT_IRQCHIP') this.#memory.checkControllers('KVM_CAP_SPLIT_IRQCHIP', 'split');
     this.#capabilities.enable(cap, args);
   }
 
@@ -182,7 +188,10 @@ export class Vm extends KvmHandle<NativeVm> {
    * Puts memory into a slot that has none; of a slot that has some, it moves it (another `guestPhysAddr`) or changes its
    * `logDirtyPages`. The kernel changes neither size nor memory nor `readonly`: remove the slot first.
    *
-   * @throws MemoryAlignmentError, MemoryOverlapError, ArgumentError before the ioctl;
+   * With in-kernel interrupt controllers the pages of the local APICs (0xfee00000) and of the IOAPIC (0xfec00000) stay free;
+   * without them they may be memory.
+   *
+   * @throws MemoryAlignmentError, MemoryOverlapError, ReservedMemoryError, ArgumentError before the ioctl;
    *   IoctlError (KVM_SET_USER_MEMORY_REGION: EINVAL for a slot beyond KVM_CAP_NR_MEMSLOTS or a change that is not
    *   allowed, ENOMEM)
    */
@@ -220,7 +229,8 @@ export class Vm extends KvmHandle<NativeVm> {
 
   /** KVM_SET_TSS_ADDR: three pages below 4 GiB that Intel hosts without unrestricted guests need. Throws IoctlError (EINVAL). */
   setTssAddr(guestPhysAddr: number): void {
-    this.#setup.setTssAddr(guestPhysAddr);
+    const set = () => this.#setup.setTssAddr(guestPhysAddr);
+    this.#memory.named('KVM_SET_TSS_ADDR', this.slots.values(), set, guestPhysAddr);
   }
 
   /**
@@ -253,11 +263,12 @@ export class Vm extends KvmHandle<NativeVm> {
    * KVM_CREATE_VCPU.
    *
    * @param vcpuId its APIC id at reset: 0 to KVM_CAP_MAX_VCPU_ID - 1
-   * @throws VcpuIdError, VcpuExistsError before the ioctl; IoctlError (KVM_CREATE_VCPU: EINVAL beyond
+   * @throws VcpuIdError, VcpuExistsError before the ioctl; ReservedMemoryError if memory lies where KVM on Intel keeps a
+   *   page of its own; IoctlError (KVM_CREATE_VCPU: EINVAL beyond
    *   KVM_CAP_MAX_VCPUS, ENOMEM, EMFILE)
    */
   createVcpu(vcpuId: number): Vcpu {
-    return this.#vcpus.create(vcpuId);
+    return this.#memory.named('KVM_CREATE_VCPU', this.slots.values(), () => this.#vcpus.create(vcpuId));
   }
 
   // Interrupt controllers and the timer
@@ -273,6 +284,7 @@ export class Vm extends KvmHandle<NativeVm> {
    * @throws IoctlError (EEXIST if there is one; EINVAL after a vCPU was made; ENOTTY if the kernel has no IOAPIC)
    */
   createIrqchip(): void {
+    this.#memory.checkControllers('KVM_CREATE_IRQCHIP', 'full');
     this.#irqchip.create();
   }
 
@@ -283,6 +295,7 @@ export class Vm extends KvmHandle<NativeVm> {
    * @throws UnsupportedError; IoctlError (KVM_ENABLE_CAP: EEXIST, EINVAL)
    */
   enableSplitIrqchip(gsis: number = KVM_IOAPIC_NUM_PINS): void {
+    this.#memory.checkControllers('KVM_CAP_SPLIT_IRQCHIP', 'split');
     this.#capabilities.enableSplitIrqchip(gsis);
   }
 

@@ -19,6 +19,10 @@ import { MachineVcpu } from './vcpu.ts';
 /** The highest APIC id that xAPIC mode can address; 255 is broadcast. No machine's vCPU has it. */
 const PARKED_VCPU_ID = 254;
 
+/** The IOAPIC and what follows it up to 4 GiB: the local APICs' page, KVM's own pages on Intel. */
+const DEVICES = 0xfec0_0000;
+const FOUR_GIB = 2 ** 32;
+
 /** What is made and closed together. */
 export interface BuiltMachine {
   readonly kvm: Kvm;
@@ -68,7 +72,7 @@ function fill(setup: MachineSetup, kvm: Kvm, vm: Vm, memory: GuestMemory, act: (
   if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(TSS_ADDRESS);
   if (irqchip === 'full') vm.createIrqchip();
   else if (irqchip === 'split') vm.enableSplitIrqchip();
-  vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
+  mapMemory(vm, memory);
   const tables = new GuestTableWriter(memory, layout, emulatesGuests());
   const around = { memory, layout, tables, hasLapic: irqchip !== 'none', act };
   const vcpus = Array.from({ length: setup.vcpus }, (_, id) => {
@@ -79,6 +83,13 @@ function fill(setup: MachineSetup, kvm: Kvm, vm: Vm, memory: GuestMemory, act: (
   });
   if (irqchip !== 'none' && !setup.apicv && apicvParameter()?.enabled) inhibitApicv(vm, PARKED_VCPU_ID);
   return vcpus;
+}
+
+/** From 0 up to where PCs have their devices; the rest from 4 GiB on. */
+function mapMemory(vm: Vm, memory: GuestMemory): void {
+  const low = Math.min(memory.size, DEVICES);
+  vm.setMemory({ slot: 0, guestPhysAddr: 0, memory, size: low });
+  if (memory.size > low) vm.setMemory({ slot: 1, guestPhysAddr: FOUR_GIB, memory, offset: low });
 }
 
 function supportedCpuid(kvm: Kvm, hyperv: boolean): Cpuid {

@@ -159,6 +159,7 @@ export class Machine implements AsyncDisposable, Disposable {
           one.hypervisorSees(exit);
           const event = this.#recorder.exit(one, this.memory, exit);
           this.#reads.see(vcpu, exit);
+          if (exit.name === 'KVM_EXIT_IRQ_WINDOW_OPEN') one.giveInterrupt();
           return event;
         },
         report: (ending) => {

@@ -12,7 +12,8 @@ export interface MachineOptions {
   vcpus?: number;
   /**
    * Guest memory in bytes from guest physical address 0, a multiple of 4096. Default 2 MiB, more if the vCPUs need it;
-   * what they and the machine's tables leave begins at `shared`.
+   * what they and the machine's tables leave begins at `shared`. What goes past 0xfec00000, where PCs have their devices,
+   * begins again at 4 GiB.
    */
   memory?: number;
   /** Where the interrupt controllers are: all in the kernel, local APICs in the kernel, or none. Default full. */

@@ -12,6 +12,8 @@ export interface RunHooks {
   limit: number;
   /** An exit came. True if the run is over with it; what this throws ends it as well. */
   onExit(vcpu: Vcpu, exit: Exit): boolean;
+  /** True if the vCPU stays idle after this exit: nothing but user space can wake it from its HLT, and has nothing for it. */
+  isLeft(vcpu: Vcpu, exit: Exit): boolean;
   /** An exit that came while the run was about to end. */
   onLateExit(vcpu: Vcpu, exit: Exit): void;
   /** It is out of the guest for a moment: RIP can be read. */

@@ -54,6 +54,6 @@ function takeTurn(vcpu: Vcpu, ends: number, hooks: RunHooks): 'late' | 'left' | 
     }
     const exit = vcpu.exit();
     if (hooks.onExit(vcpu, exit)) return 'over';
-    if (exit.name === 'KVM_EXIT_HLT') return 'left';
+    if (hooks.isLeft(vcpu, exit)) return 'left';
   }
 }

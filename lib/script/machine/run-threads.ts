@@ -48,7 +48,7 @@ export async function runThreads(vcpus: readonly Vcpu[], hooks: RunHooks): Promi
     if (isOver) {
       void run.pause();
       finish(true);
-    } else if (exit.name === 'KVM_EXIT_HLT') {
+    } else if (hooks.isLeft(vcpu, exit)) {
       left.add(vcpu);
       void run.pause();
     }

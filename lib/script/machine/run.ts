@@ -82,6 +82,8 @@ function hooksOf(machine: Runnable, vcpus: readonly Vcpu[], goal: Goal, limit: n
       if (!isOver && isFatal(event)) throw new FatalExit(event);
       return isOver;
     },
+    isLeft: (vcpu, exit) =>
+      exit.name === 'KVM_EXIT_HLT' && !machine.vcpus.find((one) => one.vcpu === vcpu)?.giveInterrupt(),
     onLateExit(vcpu, exit) {
       const event = machine.record(vcpu, exit);
       if (event.word?.kind === 'assert') throw new FatalExit(event);

@@ -4,6 +4,7 @@ import { ArgumentError } from '../../base/errors.ts';
 import type { Exit } from '../../exit/exit.ts';
 import type { GuestCode } from '../../guest/code.ts';
 import type { Synic } from '../../hyperv/synic.ts';
+import { InterruptWindowError } from '../../kvm/vcpu/errors.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import { pendingExit } from '../../snapshot/machine-state.ts';
 import type { Act } from '../../trace/event.ts';
@@ -23,6 +24,8 @@ export class MachineVcpu {
   readonly #around: Surroundings;
   readonly #synic: Synic | null;
   #program: LoadedProgram | null = null;
+  /** Vectors that the guest could not take yet. */
+  #waiting: number[] = [];
 
   constructor(vcpu: Vcpu, around: Surroundings, synic: Synic | null) {
     this.vcpu = vcpu;
@@ -43,6 +46,15 @@ export class MachineVcpu {
   /** For the machine: hands an exit to what a hypervisor would answer it with. */
   hypervisorSees(exit: Exit): void {
     this.#synic?.see(exit);
+  }
+
+  /** For the machine: gives the guest the oldest interrupt that waits, if it can take it. True if it has got one. */
+  giveInterrupt(): boolean {
+    const [vector] = this.#waiting;
+    if (vector === undefined || !this.#give(vector)) return false;
+    this.#waiting.shift();
+    if (this.#waiting.length > 0) this.vcpu.requestInterruptWindow();
+    return true;
   }
 
   get id(): number {
@@ -91,6 +103,8 @@ export class MachineVcpu {
     // What KVM has left to do of the last exit it would do to the new program: skip its first instruction, say.
     if (this.#program && this.vcpu.settle()) throw pendingExit(this.vcpu);
     load(this.vcpu, this.#around, program);
+    this.#waiting = [];
+    this.vcpu.requestInterruptWindow(false);
     this.#program = program;
     return this;
   }
@@ -115,10 +129,31 @@ export class MachineVcpu {
     this.#around.act({ act: 'injection', ioctl: 'KVM_NMI', vcpu: this.id });
   }
 
-  /** KVM_INTERRUPT, in the trace: for machines without an in-kernel PIC. Throws VcpuBusyError while the machine runs. */
-  interrupt(vector: number): void {
-    this.vcpu.interrupt(vector);
+  /**
+   * KVM_INTERRUPT, in the trace: for machines without an in-kernel PIC. Where the guest cannot take it now (RFLAGS.IF is 0,
+   * an interrupt shadow, another that waits), the machine waits for KVM_EXIT_IRQ_WINDOW_OPEN and gives it then, in the order
+   * of the calls; another `program()` forgets it.
+   *
+   * @returns true if the guest has got it now, false if it waits
+   * @throws VcpuBusyError while the machine runs; ArgumentError; IoctlError (KVM_INTERRUPT)
+   */
+  interrupt(vector: number): boolean {
+    checkInteger('vector', vector, 0, 255);
+    if (this.#waiting.length === 0 && this.#give(vector)) return true;
+    this.vcpu.requestInterruptWindow();
+    this.#waiting.push(vector);
+    return false;
+  }
+
+  #give(vector: number): boolean {
+    try {
+      this.vcpu.interrupt(vector);
+    } catch (error) {
+      if (error instanceof InterruptWindowError) return false;
+      throw error;
+    }
     this.#around.act({ act: 'injection', ioctl: 'KVM_INTERRUPT', vcpu: this.id, vector });
+    return true;
   }
 
   /** Takes it out of the guest once while the machine runs, and lets it go on. Nothing happens otherwise. */
