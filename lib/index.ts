@@ -11,7 +11,13 @@ export * from './faces/kvm.ts';
 export type { CheckContext, Need, Shortfall, Subject, SuiteCheck } from './faces/suite.ts';
 export * from './faces/trace.ts';
 export { labFunction, lowerIntx, quietIntx, raiseIntx } from './kvm/vfio/lab-function.ts';
-export { ExpectationError, GuestAssertionError, GuestFailureError, GuestFaultError } from './script/errors.ts';
+export {
+  ExpectationError,
+  GuestAssertionError,
+  GuestFailureError,
+  GuestFaultError,
+  ProgramEndError,
+} from './script/errors.ts';
 export type { Expected } from './script/expect/expected.ts';
 export { Trace } from './script/expect/trace.ts';
 export {

@@ -16,13 +16,15 @@ export interface Real16Entry {
   rsp: number;
   /** The stack segment, 0..0xffff: the stack lies at `ss << 4`. Default 0. */
   ss?: number;
+  /** What DS, ES, FS and GS hold, 0..0xffff. Default 0. */
+  ds?: number;
   /** Start with RFLAGS.IF set. Default false. */
   interrupts?: boolean;
 }
 
 /**
  * Puts a vCPU into 16-bit real mode, as an AP is after SIPI: every segment has a limit of 64 KiB, the data segments
- * begin at 0, and the interrupt vector table is at guest physical address 0.
+ * begin at 0 where `ds` says nothing else, and the interrupt vector table is at guest physical address 0.
  *
  * @throws ArgumentError for an address that real mode cannot reach
  */
@@ -38,7 +40,7 @@ export function enterReal16(vcpu: Vcpu, entry: Real16Entry): void {
     );
   const ss = checkInteger('ss', entry.ss ?? 0, 0, 0xffff);
   const page = entry.rip & ~0xfff;
-  const data = realSegment(0, 3);
+  const data = realSegment(checkInteger('ds', entry.ds ?? 0, 0, 0xffff), 3);
   const sregs = vcpu.getSregs();
   vcpu.setSregs({
     ...sregs,

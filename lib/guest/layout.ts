@@ -12,12 +12,12 @@ import { PAGE_SIZE } from '../kvm/guest-memory.ts';
 export const VCPU_AREA = 0x1_0000;
 /** In a vCPU's area: a page of stack, which grows down from here, then the program. */
 export const PROGRAM = PAGE_SIZE;
-/** In vCPU 0's area: what the vectors of real mode lead to. */
-export const REAL16_HANDLERS = 0xe000;
+/** Bytes that a program may have. */
+export const PROGRAM_ROOM = 0xd000;
+/** In vCPU 0's area: what the vectors of real mode lead to. Before them is room for what stands behind a program. */
+export const REAL16_HANDLERS = PROGRAM + PROGRAM_ROOM + 0x100;
 /** In a vCPU's area: the page that SIPI starts it at, if its program is for another mode than real mode. */
 export const TRAMPOLINE = 0xf000;
-/** Bytes that a program may have. */
-export const PROGRAM_ROOM = REAL16_HANDLERS - PROGRAM;
 
 /** Of a vCPU's tables: the counters lie one page behind its IDT, where the handlers look for them. */
 export const COUNTERS = PAGE_SIZE;

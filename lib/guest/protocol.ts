@@ -5,6 +5,7 @@
 import { checkInteger, checkText } from '../base/check.ts';
 import type { ValueCheck } from '../base/shape.ts';
 import type { Exit } from '../exit/exit.ts';
+import { END_PORT } from './end-guard.ts';
 
 export const guestPorts = {
   /** eax: the sync point's number. */
@@ -29,11 +30,16 @@ export type GuestWord =
   | { kind: 'value'; name: string | number; value: number }
   | { kind: 'done' }
   | { kind: 'assert'; text: string; actual: number }
-  | { kind: 'fault'; vector: number };
+  | { kind: 'fault'; vector: number }
+  /** It ran past the end of its program: told by the machine's own code, which stands there. */
+  | { kind: 'end' };
 
 /** Reads an exit. `undefined` if it is no such `out`. */
 export function readWord(exit: Exit, ecx: () => number): GuestWord | undefined {
-  if (exit.name !== 'KVM_EXIT_IO' || exit.direction !== 'out' || exit.size !== 4 || exit.count !== 1) return undefined;
+  if (exit.name !== 'KVM_EXIT_IO' || exit.direction !== 'out' || exit.count !== 1) return undefined;
+  // Of code that has left real mode the same instruction writes 2 bytes.
+  if (exit.port === END_PORT && exit.size >= 2) return { kind: 'end' };
+  if (exit.size !== 4) return undefined;
   const kind = kinds.get(exit.port);
   if (kind === undefined || exit.data.length < 4) return undefined;
   const eax = new DataView(exit.data.buffer, exit.data.byteOffset).getUint32(0, true);

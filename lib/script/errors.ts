@@ -57,6 +57,20 @@ export class GuestFaultError extends KvmDsmError {
   }
 }
 
+/** The guest ran past the end of its program: nothing there ends it, or goes back. */
+export class ProgramEndError extends KvmDsmError {
+  readonly code = 'ERR_PROGRAM_END';
+  readonly vcpuId: number;
+
+  constructor(message: string, vcpuId: number, failure: Failure) {
+    super(message, {
+      advice: 'End the program with hlt and a jmp back to it (`done()` does so), or with a jmp to where it goes on.',
+      failure,
+    });
+    this.vcpuId = vcpuId;
+  }
+}
+
 /** An assertion that the guest makes did not hold. */
 export class GuestAssertionError extends KvmDsmError {
   readonly code = 'ERR_GUEST_ASSERTION';

@@ -57,6 +57,8 @@ function describeWord(word: GuestWord, fault: GuestFault | undefined): string {
       return 'done';
     case 'assert':
       return `assertion failed: ${word.text}, got ${hex(word.actual)}`;
+    case 'end':
+      return 'ran past the end of its program';
     case 'fault':
       return `fault ${fault ? describeFault(fault) : `vector ${hex(word.vector)}`}`;
   }

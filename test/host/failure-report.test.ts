@@ -4,14 +4,19 @@ import { test } from 'node:test';
 import {
   asm,
   assertThat,
+  done,
   emulatesGuests,
   type Failure,
+  initSipiSipi,
   ipi,
   type KvmDsmError,
   type Machine,
   machine,
+  mpStates,
+  nmi,
   type RunUntilOptions,
   sync,
+  type Until,
   waitUntil,
   writeApic,
 } from '../../lib/index.ts';
@@ -205,7 +210,118 @@ test('sync points: one that no program has, one of another vCPU, too few of them
   );
   n.vcpu(0).program(asm.flat32`${sync('ready')}${idle}`);
   const few = await failureOf(n, { until: { sync: 'ready', count: 3 }, deadline: '300ms' });
-  assert.match(firstLine(few), /^sync point "ready" came \d of 3 times$/);
+  assert.match(
+    firstLine(few),
+    /^sync point "ready" came \d of 3 times in this run, and 1 before it, which do not count$/,
+  );
+});
+
+const before = (what: string, seq: number) =>
+  `${what} came before this run, as #${seq}, and not in it: a run waits for what is still to come`;
+
+test('what came before a run is no part of it, and is told so', options, async () => {
+  await using m = await machine();
+  m.vcpu(0).program(asm.flat32`
+      out 0x44, al
+      ${sync('begun')}
+      mov [0xd0000000], eax
+      ${done()}`);
+  const late = async (until: Until) => failureOf(m, { until, deadline: '200ms' });
+  await m.run({ until: 'done' });
+  const again = await late({ sync: 'begun' });
+  assert.equal(firstLine(again), before('sync point "begun"', 1));
+  assert.match(again.message, /; 0 exits until then, and 4 before this run$/);
+  assert.equal(firstLine(await late({ port: 0x44 })), before('an access to port 0x44', 0));
+  assert.equal(firstLine(await late({ exit: 'KVM_EXIT_MMIO' })), before('KVM_EXIT_MMIO', 2));
+  assert.equal(
+    firstLine(await late('done')),
+    'vCPU 0 has not said that it is done in this run: it did so before this run, as #3, which does not count',
+  );
+});
+
+test('who is not done, where others are', options, async () => {
+  await using m = await machine({ vcpus: 2 });
+  m.vcpu(0).program(asm.flat32`${done()}`);
+  m.vcpu(1).program(asm.flat32`${idle}`);
+  assert.match(
+    text(await failureOf(m, { until: 'done', deadline: '300ms' })),
+    /^(also: )?vCPU 1 has not said that it is done/m,
+  );
+});
+
+test('a vCPU that a fault has stopped in an earlier run', options, async () => {
+  await using m = await machine();
+  m.vcpu(0).program(asm.flat32`ud2`);
+  await m.run({ until: { fault: '#UD' } });
+  assert.equal(
+    firstLine(await failureOf(m, { until: { port: 0x44 }, deadline: '300ms' })),
+    "vCPU 0 stands in the machine's handler: it had #UD before this run, as #0",
+  );
+  assert.equal(firstLine(await failureOf(m, { until: { fault: '#UD' }, deadline: '300ms' })), before('#UD', 0));
+  m.vcpu(0).program(asm.flat32`${idle}`);
+  assert.doesNotMatch(
+    text(await failureOf(m, { until: { port: 0x44 }, deadline: '300ms' })),
+    /stands in the machine's/,
+  );
+});
+
+test('a SIPI without an INIT starts nothing', options, async () => {
+  await using m = await machine({ vcpus: 2, apic: 'xapic' });
+  const ap = m.vcpu(1).program(asm.flat32`${sync('AP')}${idle}`, { start: 'sipi' });
+  m.vcpu(0).program(asm.flat32`${ipi({ to: 1, deliveryMode: 'startUp', vector: ap.sipiVector })}${idle}`);
+  assert.equal(
+    firstLine(await failureOf(m, { until: { sync: 'AP' }, deadline: '300ms' })),
+    'vCPU 1 never started: it waits for INIT and SIPI (mp_state UNINITIALIZED), and vCPU 0 sent it a SIPI, but no INIT',
+  );
+});
+
+test('an NMI neither starts an AP that waits nor keeps it from starting', options, async () => {
+  await using m = await machine({ vcpus: 2, apic: 'xapic' });
+  const ap = m.vcpu(1).program(asm.flat32`${sync('AP')}${idle}`, { start: 'sipi' });
+  m.vcpu(0).program(asm.flat32`${nmi(1)}
+      out 0x44, al
+      ${initSipiSipi(1, ap.sipiVector)}${idle}`);
+  await m.run({ until: { port: 0x44 }, deadline: '20s' });
+  assert.equal(ap.vcpu.getMpState(), mpStates.KVM_MP_STATE_UNINITIALIZED);
+  await m.run({ until: { sync: 'AP' }, deadline: '20s' });
+});
+
+test('an AP that ran and that an INIT has stopped is not called one that never started', options, async () => {
+  await using m = await machine({ vcpus: 2, apic: 'xapic' });
+  m.vcpu(1).program(asm.flat32`${sync('runs')}${idle}`);
+  m.vcpu(0).program(asm.flat32`
+      ${waitUntil(m.shared, 1)}
+      ${ipi({ to: 1, deliveryMode: 'init' })}${idle}`);
+  await m.run({ until: { sync: 'runs' }, deadline: '20s' });
+  m.memory.write(m.shared, Uint8Array.of(1));
+  assert.equal(
+    firstLine(await failureOf(m, { until: { sync: 'runs' }, deadline: '500ms' })),
+    'vCPU 1 ran, and waits for SIPI (mp_state INIT_RECEIVED) now: vCPU 0 sent it an INIT',
+  );
+});
+
+test('a logical destination that nobody has', options, async () => {
+  await using m = await machine({ vcpus: 2, apic: 'xapic' });
+  m.vcpu(0).program(asm.flat32`${ipi({ to: 0x80, destinationMode: 'logical', vector: 0x66 })}${idle}`);
+  assert.equal(
+    firstLine(await failureOf(m, { until: { port: 1 }, deadline: '300ms' })),
+    'no vCPU of this machine has logical id 0x80, to which vCPU 0 sent vector 0x66',
+  );
+});
+
+test('one that sleeps until its timer fires is not called one that nothing wakes', options, async () => {
+  await using m = await machine({ apic: 'xapic' });
+  // One shot, far away: the timer counts down from 2^32 - 1, divided by 128.
+  m.vcpu(0).program(asm.flat32`
+      mov dword [0xfee00320], 0x61
+      mov dword [0xfee003e0], 0xa
+      mov dword [0xfee00380], -1${idle}`);
+  assert.equal(
+    firstLine(await failureOf(m, { until: { port: 1 }, deadline: '300ms' })),
+    'vCPU 0 is idle in HLT, and no interrupt waits for it; its LAPIC timer is armed, and has not fired yet',
+  );
+  // To sleep is to be idle, timer or not.
+  await m.run({ until: 'halted', deadline: '20s' });
 });
 
 test('an assertion: what was there, and the trace up to it', options, async () => {
@@ -240,7 +356,7 @@ test('an IPI to an APIC id that no vCPU has, one to a vCPU without a program', o
   m.vcpu(0).program(asm.flat32`${ipi({ to: 1, vector: 0x66 })}${idle}`);
   assert.equal(
     firstLine(await failureOf(m, { until: { port: 1 }, deadline: '200ms' })),
-    'vCPU 1 has no program, so it does not run: vector 0x66 that vCPU 0 sent to it does nothing',
+    'vCPU 1 has no program, so the run leaves it out: nothing there takes vector 0x66 that vCPU 0 sent to it',
   );
 });
 

@@ -7,6 +7,7 @@ import type { FileUrl } from '../../base/node-shapes.ts';
 import { show } from '../../base/text.ts';
 import { bitsOf, type GuestCode, type GuestMode } from '../code.ts';
 import { PayloadError } from '../errors.ts';
+import { formatOf } from '../formats.ts';
 import type { Snippet } from '../snippet.ts';
 import { AsmCode } from './code.ts';
 import { type Inlined, interpolate, Source } from './source.ts';
@@ -50,6 +51,14 @@ function isGuestCode(value: unknown): value is GuestCode {
   );
 }
 
+function machineCode(bytes: Uint8Array, mode: GuestMode, path?: string): GuestCode {
+  bitsOf(mode);
+  if (checkBytes('bytes', bytes, 0, Number.POSITIVE_INFINITY).length === 0) throw PayloadError.empty();
+  const format = formatOf(bytes);
+  if (format) throw PayloadError.format(format, path);
+  return { mode, bytes: Uint8Array.from(bytes) };
+}
+
 /**
  * Makes guest code of NASM-like text; docs/assembler.md describes the dialect.
  *
@@ -73,23 +82,21 @@ export const asm = {
   /**
    * Machine code from elsewhere: it is loaded as it is.
    *
-   * @throws PayloadError if it is empty; ArgumentError
+   * @throws PayloadError if it is empty, or a file of another kind: ELF, text, compressed, ...; ArgumentError
    */
   bytes(bytes: Uint8Array, mode: GuestMode = 'flat32'): GuestCode {
-    bitsOf(mode);
-    if (checkBytes('bytes', bytes, 0, Number.POSITIVE_INFINITY).length === 0) throw PayloadError.empty();
-    return { mode, bytes: Uint8Array.from(bytes) };
+    return machineCode(bytes, mode);
   },
 
   /**
    * A flat binary file, such as `nasm -f bin` writes.
    *
-   * @throws PayloadError if it is empty; ArgumentError; what `readFileSync` throws
+   * @throws PayloadError if it is empty, or a file of another kind: ELF, text, compressed, ...; ArgumentError; what `readFileSync` throws
    */
   file(path: string | FileUrl, mode: GuestMode = 'flat32'): GuestCode {
     // readFileSync takes a file descriptor as well.
     if (typeof path !== 'string' && !(path instanceof URL))
       throw new ArgumentError('path', `path is ${show(path)}, neither text nor a URL`, 'Give the path of a file.');
-    return asm.bytes(readFileSync(path), mode);
+    return machineCode(readFileSync(path), mode, String(path));
   },
 } as const;

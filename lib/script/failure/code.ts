@@ -17,7 +17,7 @@ const BEFORE = 96n;
 const AFTER = 96n;
 /** A program is read from its begin up to here, so that the first byte is an instruction. */
 const FROM_BEGIN = 4096n;
-const CR0_PG = 1n << 31n;
+export const CR0_PG = 1n << 31n;
 
 interface Place {
   rip: bigint;

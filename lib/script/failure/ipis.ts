@@ -7,7 +7,11 @@ import type { Snapshot, VcpuSnapshot } from './snapshot.ts';
 /** In order; those that only a LAPIC's ICR tells of, each that vCPU's last one, come last: they have no `seq`. */
 export function knownIpis({ events, vcpus }: Snapshot): Ipi[] {
   const traced = events.flatMap((event) => ipiIn(event) ?? []);
-  const tell = new Set(traced.map(({ from }) => from));
+  // A write that the host replays is left in the ICR as well, and the vCPU has not written it.
+  const replayed = events.flatMap((event) =>
+    !isExit(event) && /^KVM_DSM_/.test(event.ioctl ?? '') && event.vcpu !== undefined ? [event.vcpu] : [],
+  );
+  const tell = new Set([...traced.map(({ from }) => from), ...replayed]);
   const held = vcpus.flatMap((vcpu) => (tell.has(vcpu.id) ? [] : (heldIpi(vcpu) ?? [])));
   return [...traced, ...held];
 }

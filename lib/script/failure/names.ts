@@ -23,6 +23,11 @@ export function place(address: bigint, program: ProgramSnapshot | null): string 
   return label ? `${hex(address)} (${label})` : hex(address);
 }
 
+/** The label before a program's end; `undefined` if it has none. */
+export function lastLabel(program: ProgramSnapshot): string | undefined {
+  return labelAt(program, program.begin + BigInt(program.bytes.length - 1))?.replace(/\+\d+$/, '');
+}
+
 function labelAt({ labels, begin, bytes }: ProgramSnapshot, address: bigint): string | undefined {
   if (address < begin || address >= begin + BigInt(bytes.length)) return undefined;
   let best: [string, bigint] | undefined;

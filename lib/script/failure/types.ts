@@ -5,7 +5,12 @@ import type { Until } from '../machine/until.ts';
 /** How what failed came to its end. */
 export type Ending =
   /** It did not come to what it waited for. */
-  | { kind: 'deadline'; until: Until }
+  | {
+      kind: 'deadline';
+      until: Until;
+      /** `seq` of the first event of the run. */
+      from: number;
+    }
   /** A vCPU cannot go on, has a fault that nobody handles, or says that an assertion did not hold. */
   | { kind: 'exit'; event: TraceExit }
   /** The trace is not as expected. `seen`: how many events of these kinds came. */

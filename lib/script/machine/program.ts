@@ -6,11 +6,13 @@ import { ArgumentError } from '../../base/errors.ts';
 import { boolean, oneOf, optional, shape } from '../../base/shape.ts';
 import { show } from '../../base/text.ts';
 import { bitsOf, bytesAt, type GuestCode, type GuestMode } from '../../guest/code.ts';
+import { END_GUARD_SIZE, endGuard } from '../../guest/end-guard.ts';
 import { enterFlat32 } from '../../guest/enter-flat32.ts';
 import { enterLong64 } from '../../guest/enter-long64.ts';
 import { enterReal16 } from '../../guest/enter-real16.ts';
 import type { TableRegister } from '../../guest/entry.ts';
 import { PayloadError } from '../../guest/errors.ts';
+import { formatOf } from '../../guest/formats.ts';
 import { type GuestLayout, PROGRAM, PROGRAM_ROOM } from '../../guest/layout.ts';
 import type { GuestTableWriter, OwnHandlers } from '../../guest/tables.ts';
 import { trampoline } from '../../guest/trampoline.ts';
@@ -58,6 +60,15 @@ const programOptions = shape<ProgramOptions>('program() takes', {
   start: optional(oneOf(['now', 'sipi'])),
 });
 
+/** True of a RIP in the code that stands behind a program, or at its end. Real mode counts from CS; code may leave it. */
+export function isBehind(rip: bigint, { mode, bytes }: LoadedProgram, entry: number): boolean {
+  const begins = mode === 'real16' ? [0, entry] : [entry];
+  return begins.some((begin) => {
+    const end = BigInt(begin + bytes.length);
+    return rip >= end && rip <= end + BigInt(END_GUARD_SIZE);
+  });
+}
+
 /** SIPI gives 8 bits of page number: code of these vCPUs lies low enough. */
 const REAL_MODE_VCPUS = 16;
 
@@ -81,6 +92,8 @@ export function checkProgram(
   const bytes = bytesAt(code, origin);
   checkBytes('code', bytes, 0, Number.POSITIVE_INFINITY);
   if (bytes.length === 0) throw PayloadError.empty();
+  const format = code instanceof Uint8Array ? formatOf(bytes) : undefined;
+  if (format) throw PayloadError.format(format);
   if (bytes.length > PROGRAM_ROOM) throw PayloadError.tooLarge(bytes.length, PROGRAM_ROOM);
   const interrupts = given.interrupts ?? mode !== 'real16';
   return { code, mode, bytes, interrupts, idt, start, own: ownHandlers(code, origin, given.handlers ?? {}) };
@@ -126,6 +139,7 @@ export function load(vcpu: Vcpu, space: ProgramSpace, program: LoadedProgram): v
   const id = vcpu.vcpuId;
   const entry = layout.program(id);
   memory.write(entry, program.bytes);
+  memory.write(entry + program.bytes.length, endGuard(mode));
   tables.prepare(mode);
   const idt = program.idt ? tables.writeIdt(mode, id, own, entry >> 4) : { base: 0n, limit: 0 };
   if (start === 'sipi') waitForSipi(vcpu, space, mode, idt, interrupts);
@@ -135,7 +149,8 @@ export function load(vcpu: Vcpu, space: ProgramSpace, program: LoadedProgram): v
 function enter(vcpu: Vcpu, { layout, tables }: ProgramSpace, mode: GuestMode, idt: TableRegister, interrupts: boolean) {
   const entry = layout.program(vcpu.vcpuId);
   const at = { rip: entry, rsp: entry, interrupts, tables: { gdt: tables.gdt, idt } };
-  if (mode === 'real16') enterReal16(vcpu, { rip: entry, rsp: PROGRAM, ss: (entry - PROGRAM) >> 4, interrupts });
+  if (mode === 'real16')
+    enterReal16(vcpu, { rip: entry, rsp: PROGRAM, ss: (entry - PROGRAM) >> 4, ds: entry >> 4, interrupts });
   else if (mode === 'flat32') enterFlat32(vcpu, at);
   else enterLong64(vcpu, { ...at, cr3: layout.pageTables });
   vcpu.setMpState(mpStates.KVM_MP_STATE_RUNNABLE);

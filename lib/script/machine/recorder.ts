@@ -25,9 +25,11 @@ export class Recorder {
   }
 
   /** The last exit of a vCPU that is out of the guest. Its time is what the addon read right after KVM_RUN. */
-  exit({ id, vcpu }: MachineVcpu, memory: GuestMemory, exit: Exit): TraceExit {
+  exit(one: MachineVcpu, memory: GuestMemory, exit: Exit): TraceExit {
+    const { id, vcpu } = one;
     const { rip, rcx } = vcpu.exitRegs();
-    const word = readWord(exit, () => Number(rcx & 0xffff_ffffn));
+    const said = readWord(exit, () => Number(rcx & 0xffff_ffffn));
+    const word = said?.kind === 'end' && !one.isPastEnd(rip) ? undefined : said;
     const fault = word?.kind === 'fault' ? readFault(vcpu, memory, word.vector) : undefined;
     const event: TraceExit = {
       ...this.#stamp(vcpu.exitNs),

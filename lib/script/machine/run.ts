@@ -3,10 +3,11 @@ import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../base/durati
 import { EIO } from '../../base/errno.ts';
 import { ArgumentError, DeadlineError, IoctlError, type KvmDsmError } from '../../base/errors.ts';
 import { duration, optional, shape } from '../../base/shape.ts';
+import { plural } from '../../base/text.ts';
 import type { Exit } from '../../exit/exit.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { TraceExit } from '../../trace/event.ts';
-import { GuestAssertionError, GuestFailureError, GuestFaultError } from '../errors.ts';
+import { GuestAssertionError, GuestFailureError, GuestFaultError, ProgramEndError } from '../errors.ts';
 import type { Trace } from '../expect/trace.ts';
 import type { FailureReport } from '../failure/report.ts';
 import type { Ending } from '../failure/types.ts';
@@ -56,6 +57,7 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
   const vcpus = running.map(({ vcpu }) => vcpu);
   const hooks = hooksOf(machine, vcpus, goal, limit);
   machine.samples.clear();
+  const from = machine.trace.events.length;
   let inTime: boolean;
   try {
     inTime = await (vcpus.length === 1 ? runInline(vcpus[0]!, hooks) : runThreads(vcpus, hooks));
@@ -67,7 +69,7 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
     if (error.ioctl !== 'KVM_RUN') throw error;
     throw new IoctlError('KVM_RUN', error.errno, { failure: machine.report({ kind: 'ioctl' }) });
   }
-  if (!inTime) throw late(machine, goal, until, limit);
+  if (!inTime) throw late(machine, goal, until, limit, from);
 }
 
 function hooksOf(machine: Runnable, vcpus: readonly Vcpu[], goal: Goal, limit: number): RunHooks {
@@ -78,7 +80,8 @@ function hooksOf(machine: Runnable, vcpus: readonly Vcpu[], goal: Goal, limit: n
     limit: Math.min(limit, budget.left),
     onExit(vcpu, exit) {
       const event = machine.record(vcpu, exit);
-      const isOver = goal.reached(event);
+      // Code that is not the program's own fulfils nothing that a script waits for.
+      const isOver = event.word?.kind !== 'end' && goal.reached(event);
       if (!isOver && isFatal(event)) throw new FatalExit(event);
       return isOver;
     },
@@ -104,7 +107,7 @@ class FatalExit {
 const fatal: readonly Exit['name'][] = ['KVM_EXIT_SHUTDOWN', 'KVM_EXIT_FAIL_ENTRY', 'KVM_EXIT_INTERNAL_ERROR'];
 
 function isFatal({ exit, word }: TraceExit): boolean {
-  return word?.kind === 'assert' || word?.kind === 'fault' || fatal.includes(exit.name);
+  return word?.kind === 'assert' || word?.kind === 'fault' || word?.kind === 'end' || fatal.includes(exit.name);
 }
 
 function failed(machine: Runnable, event: TraceExit): KvmDsmError {
@@ -113,14 +116,17 @@ function failed(machine: Runnable, event: TraceExit): KvmDsmError {
   const message = failure.causes[0]!;
   if (word?.kind === 'assert') return new GuestAssertionError(message, { vcpuId, actual: word.actual }, failure);
   if (word?.kind === 'fault') return new GuestFaultError(message, { vcpuId, vector: word.vector, fault }, failure);
+  if (word?.kind === 'end') return new ProgramEndError(message, vcpuId, failure);
   return new GuestFailureError(message, failure);
 }
 
-function late(machine: Runnable, goal: Goal, until: Until, limit: number): DeadlineError {
+function late(machine: Runnable, goal: Goal, until: Until, limit: number, from: number): DeadlineError {
   const spent = machine.session.budget.left === 0 ? 'the time that --timeout allows' : `${limit} ms`;
-  const failure = machine.report({ kind: 'deadline', until });
-  const exits = machine.trace.length;
-  const what = `The guest did not come to ${goal.description} within ${spent}; ${exits} exits until then`;
+  const failure = machine.report({ kind: 'deadline', until, from });
+  const exits = [...machine.trace].filter(({ seq }) => seq >= from).length;
+  const before = machine.trace.length - exits;
+  const came = `${plural(exits, 'exit')} until then${before > 0 ? `, and ${before} before this run` : ''}`;
+  const what = `The guest did not come to ${goal.description} within ${spent}; ${came}`;
   return new DeadlineError([...failure.causes.slice(0, 1), what].join('\n'), failure, goal.waitsForExits);
 }
 

@@ -8,7 +8,7 @@ import { InterruptWindowError } from '../../kvm/vcpu/errors.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import { pendingExit } from '../../snapshot/machine-state.ts';
 import type { Act } from '../../trace/event.ts';
-import { checkProgram, type LoadedProgram, load, type ProgramOptions, type ProgramSpace } from './program.ts';
+import { checkProgram, isBehind, type LoadedProgram, load, type ProgramOptions, type ProgramSpace } from './program.ts';
 
 export type { LoadedProgram, ProgramOptions } from './program.ts';
 
@@ -71,6 +71,11 @@ export class MachineVcpu {
     return this.#program;
   }
 
+  /** True of a RIP behind its program, where the code stands that tells of it; in real mode an offset in CS. */
+  isPastEnd(rip: bigint): boolean {
+    return this.#program !== null && isBehind(rip, this.#program, this.entry);
+  }
+
   /** Guest physical address of its program: 0x1000 for vCPU 0, 0x11000 for vCPU 1, ... Its stack grows down from there. */
   get entry(): number {
     return this.#around.layout.program(this.id);
@@ -89,12 +94,12 @@ export class MachineVcpu {
 
   /**
    * Loads guest code and points the vCPU at it, in the mode that the code is for: flat32 (raw bytes, too), long64 with
-   * the first 4 GiB mapped one to one, or real16 with CS at the code, the other segments 0, and IP 0. The machine's
+   * the first 4 GiB mapped one to one, or real16 with CS, DS, ES, FS and GS at the code, and IP 0. The machine's
    * handlers stand behind every vector: an interrupt is counted (`interrupts`) and gets its EOI, an exception ends the
    * run with a GuestFaultError. A vCPU without a program stays as it is after reset: an AP waits for INIT and SIPI.
    *
    * @param code from `asm`, assembled for the vCPU's `entry`; from `flat32(...)`; or raw machine code
-   * @throws PayloadError if it is empty or larger than 52 KiB; AsmError if it cannot lie there; ArgumentError;
+   * @throws PayloadError if it is empty, larger than 52 KiB or a file of another kind; AsmError if it cannot lie there; ArgumentError;
    *   PendingExitError if the program before it has made an exit that no run has seen yet, which lies in the vCPU's
    *   kvm_run then
    */

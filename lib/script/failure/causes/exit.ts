@@ -7,13 +7,14 @@ import { hex } from '../../../base/text.ts';
 import type { InternalErrorExit } from '../../../exit/failure.ts';
 import { describeExit } from '../../../exit/text.ts';
 import { disassemble } from '../../../guest/asm/disassemble.ts';
+import { END_GUARD_SIZE } from '../../../guest/end-guard.ts';
 import { describeFault, type GuestFault } from '../../../guest/fault.ts';
 import type { GuestWord } from '../../../guest/protocol.ts';
 import { emulatesGuests } from '../../../host/emulation.ts';
 import type { TraceExit } from '../../../trace/event.ts';
 import { instructionAt } from '../code.ts';
 import { names } from '../ipis.ts';
-import { place } from '../names.ts';
+import { lastLabel, place } from '../names.ts';
 import { type CpuSnapshot, isReset, type Snapshot, type VcpuSnapshot } from '../snapshot.ts';
 import type { Cause } from '../types.ts';
 
@@ -24,8 +25,28 @@ export function endingCause(snapshot: Snapshot, ipis: readonly Ipi[], event: Tra
 }
 
 function ending(vcpu: VcpuSnapshot, ipis: readonly Ipi[], event: TraceExit): string {
-  const { word, exit } = event;
+  const { word } = event;
   if (word?.kind === 'assert') return asserted(vcpu, word);
+  if (word?.kind === 'end') return pastEnd(vcpu);
+  return `${isBehindProgram(vcpu, event) ? `${pastEnd(vcpu)}: ` : ''}${stopped(vcpu, ipis, event)}`;
+}
+
+/** No handler's business, and no cause of the instruction there: it is not the program's. */
+function pastEnd({ program }: VcpuSnapshot): string {
+  const end = program ? program.begin + BigInt(program.bytes.length) : 0n;
+  const last = program && lastLabel(program);
+  return `ran past the end of its program, which is at ${hex(end)}${last ? ` (behind ${last})` : ''}`;
+}
+
+function isBehindProgram({ program, cpu }: VcpuSnapshot, { word, fault }: TraceExit): boolean {
+  const rip = word?.kind === 'fault' ? fault?.rip : typeof cpu === 'string' ? undefined : cpu.regs.rip;
+  if (!program || rip === undefined) return false;
+  const end = program.begin + BigInt(program.bytes.length);
+  return rip >= end && rip < end + BigInt(END_GUARD_SIZE);
+}
+
+function stopped(vcpu: VcpuSnapshot, ipis: readonly Ipi[], event: TraceExit): string {
+  const { word, exit } = event;
   if (word?.kind === 'fault')
     return event.fault
       ? faulted(vcpu, event.fault)
@@ -70,6 +91,8 @@ function tripleFault(vcpu: VcpuSnapshot, cpu: CpuSnapshot, reset: boolean, ipis:
   const { idt } = cpu.sregs;
   const last = ipis
     .filter((ipi) => ['fixed', 'lowestPriority', 'nmi'].includes(ipi.command.deliveryMode) && names(ipi, vcpu))
+    // One that was handled is not what brought it down.
+    .filter((ipi) => !vcpu.counters.has(ipi.command.deliveryMode === 'nmi' ? 2 : ipi.command.vector))
     .at(-1);
   const sent = last ? `; ${describeSender(last)} had sent it ${describeIpi(last)}` : '';
   if (reset) {
@@ -88,6 +111,8 @@ function tripleFault(vcpu: VcpuSnapshot, cpu: CpuSnapshot, reset: boolean, ipis:
 
 function notEmulated({ cpu, program }: VcpuSnapshot, exit: InternalErrorExit): string {
   const name = `KVM_EXIT_INTERNAL_ERROR, ${exit.suberrorName ?? `suberror ${exit.suberror}`}`;
+  if (typeof cpu !== 'string' && cpu.code.bytes.length === 0 && !exit.insnBytes)
+    return `it executes at ${place(cpu.regs.rip, program)}, which is not in guest memory (${name})`;
   // There KVM runs by emulation what hardware would, and lacks some instructions: nothing is wrong with the guest.
   const lacks = exit.suberrorName === 'KVM_INTERNAL_ERROR_EMULATION' && emulatesGuests();
   const why = lacks
@@ -95,7 +120,6 @@ function notEmulated({ cpu, program }: VcpuSnapshot, exit: InternalErrorExit): s
     : `KVM could not go on (${name})`;
   if (typeof cpu === 'string') return why;
   const at = ` at ${place(cpu.regs.rip, program)}`;
-  if (cpu.code.bytes.length === 0 && !exit.insnBytes) return `${why}${at}, which is not in guest memory`;
   const told = exit.insnBytes?.length
     ? disassemble(exit.insnBytes, { mode: cpu.mode, origin: cpu.regs.rip, count: 1 })[0]
     : undefined;

@@ -1,8 +1,9 @@
 /** A vCPU that goes round in a loop. */
+import { hex } from '../../../base/text.ts';
 import type { DisassembledLine } from '../../../guest/asm/disassemble.ts';
-import { instructionAt, instructionsAround } from '../code.ts';
+import { CR0_PG, instructionAt, instructionsAround } from '../code.ts';
 import { place } from '../names.ts';
-import type { CpuSnapshot, VcpuSnapshot } from '../snapshot.ts';
+import { type CpuSnapshot, isReset, type VcpuSnapshot } from '../snapshot.ts';
 import type { Cause } from '../types.ts';
 
 /** So many samples have to find it in the same loop. */
@@ -14,10 +15,7 @@ const jump = /^(j\w+|loop\w*) (?:short |near )?0x([0-9a-f]+)$/;
 export function loopCause(vcpu: VcpuSnapshot, cpu: CpuSnapshot, say: (text: string, weight: number) => Cause): Cause[] {
   const { rip } = cpu.regs;
   const here = instructionAt(cpu, rip);
-  if (!here)
-    return cpu.code.bytes.length === 0
-      ? [say(` is at ${place(rip, vcpu.program)}, which is not in guest memory`, 70)]
-      : [];
+  if (!here) return cpu.code.bytes.length === 0 ? [say(outside(vcpu, cpu), 70)] : [];
   if (targetOf(here) === rip && here.text.startsWith('jmp'))
     return [say(` spins at ${place(rip, vcpu.program)}: ${plain(here)}`, 65)];
   const samples = [...vcpu.samples, rip];
@@ -31,6 +29,15 @@ export function loopCause(vcpu: VcpuSnapshot, cpu: CpuSnapshot, say: (text: stri
       50,
     ),
   ];
+}
+
+function outside({ program }: VcpuSnapshot, cpu: CpuSnapshot): string {
+  if (isReset(cpu))
+    return ' is at the reset vector 0xfffffff0, where no firmware is: an INIT or a triple fault brought it there';
+  const { cs, cr0 } = cpu.sregs;
+  const { rip } = cpu.regs;
+  const where = cs.l || cs.base === 0n ? place(rip, program) : `${hex(cs.base + rip)} (rip ${hex(rip)})`;
+  return ` is at ${where}, which is not ${(cr0 & CR0_PG) === 0n ? 'in' : 'mapped to'} guest memory`;
 }
 
 function targetOf({ text }: DisassembledLine): bigint | undefined {
