@@ -7,8 +7,10 @@
 import { createHash } from 'node:crypto';
 import { StateFormatError, StateVersionError } from './errors.ts';
 
-/** The version that this package writes, and the only one that it reads. */
-export const STATE_VERSION = 1;
+/** The version that this package writes: 2 has the MSRs that KVM_GET_MSR_INDEX_LIST does not name as well. */
+export const STATE_VERSION = 2;
+/** The oldest that it reads. */
+const STATE_VERSION_READ = 1;
 
 const MAGIC = 'KVMDSMST';
 const HEAD = 64;
@@ -76,7 +78,8 @@ export function unpackSections(bytes: Uint8Array): Section[] {
   if (new TextDecoder('latin1').decode(bytes.subarray(0, 8)) !== MAGIC)
     throw new StateFormatError('it does not begin with KVMDSMST');
   const version = view.getUint32(8, true);
-  if (version !== STATE_VERSION) throw new StateVersionError(version, STATE_VERSION);
+  if (version < STATE_VERSION_READ || version > STATE_VERSION)
+    throw new StateVersionError(version, `${STATE_VERSION_READ} to ${STATE_VERSION}`);
   const length = view.getBigUint64(16, true);
   if (length !== BigInt(bytes.length))
     throw new StateFormatError(`it has ${bytes.length} bytes, its head says ${length}`);

@@ -17,8 +17,8 @@ export class StateFormatError extends KvmDsmError {
 export class StateVersionError extends KvmDsmError {
   readonly code = 'ERR_STATE_VERSION';
 
-  constructor(version: number, supported: number) {
-    super(`The saved machine state has version ${version}; this package reads version ${supported}`, {
+  constructor(version: number, supported: string) {
+    super(`The saved machine state has version ${version}; this package reads versions ${supported}`, {
       advice: 'Save it again with this version of kvm-dsm.',
     });
   }

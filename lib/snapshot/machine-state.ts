@@ -24,6 +24,11 @@ import { checkVcpu, restoreVcpu, saveVcpu, tscKhzOf, type VcpuBodies } from './v
  * long access. The save then refuses with PendingExitError and loses nothing: the exit lies in the vCPU's kvm_run. Handle
  * it and save again.
  *
+ * Of the MSRs it has all that KVM_GET_MSR_INDEX_LIST names and those that this package knows beside them (lib/snapshot/msrs.ts:
+ * MTRRs, machine-check banks, synthetic timers, ...), as far as the vCPU has them. MSRs that a filter hands to user space,
+ * and those that a later kernel knows beside its list, are not among them; the clocks (TSC, HV_X64_MSR_VP_RUNTIME) go on from
+ * where they were.
+ *
  * Not in the buffer, since they are this process' or cannot be asked for: irqfds, ioeventfds, coalesced zones, MSR
  * filters, devices (KVM_CREATE_DEVICE), nested guests, and what `ioctlRaw` set up.
  *

@@ -1,5 +1,4 @@
 /** One vCPU, in the order that KVM wants. Bodies are the kernel's own structs. */
-import { hypervMsrs, SINTS } from '../abi/hyperv.ts';
 import {
   decodeCpuid2,
   decodeMsrs,
@@ -30,10 +29,7 @@ import type { Vm } from '../kvm/vm/vm.ts';
 import type { VcpuConfig } from './config.ts';
 import type { Section, SectionKind } from './container.ts';
 import { StateFormatError, StateMismatchError } from './errors.ts';
-
-/** IA32_TIME_STAMP_COUNTER and IA32_TSC_DEADLINE. Source: Intel SDM volume 4. */
-const MSR_TSC = 0x10;
-const MSR_TSC_DEADLINE = 0x6e0;
+import { msrsToSave, restoreOrder } from './msrs.ts';
 
 /** What a buffer has of one vCPU. */
 export interface VcpuBodies {
@@ -104,17 +100,10 @@ export function saveVcpu(vm: Vm, vcpu: Vcpu, indices: readonly number[]): Sectio
   if (vm.checkExtension('KVM_CAP_XCRS')) read(xcrs);
   if (vm.checkExtension('KVM_CAP_DEBUGREGS')) read(debugregs);
   if (vm.irqchip !== 'none') read(lapic);
-  keep('msrs', encodeMsrs(readableMsrs(vcpu, [...indices, ...synicMsrs(vcpu)])));
+  keep('msrs', encodeMsrs(readableMsrs(vcpu, msrsToSave(indices, hasSynic(vcpu)))));
   // Last: the calls before it may have moved an event on.
   read(events);
   return sections;
-}
-
-/** KVM_GET_MSR_INDEX_LIST has SCONTROL alone of a SynIC: what the others are is for user space to know. */
-function synicMsrs(vcpu: Vcpu): number[] {
-  if (!hasSynic(vcpu)) return [];
-  const { SIMP, SIEFP, SINT0 } = hypervMsrs;
-  return [SIMP, SIEFP, ...Array.from({ length: SINTS }, (_, sint) => SINT0 + sint)];
 }
 
 /** The MSRs of the list that this vCPU has: its CPUID decides. */
@@ -180,6 +169,8 @@ export function restoreVcpu(vcpu: Vcpu, { config, bodies }: VcpuBodies): void {
   // CPUID decides which registers and MSRs there are.
   const cpuid = decodeCpuid2(bodies.get('cpuid2')!);
   if (cpuid.length > 0) step('CPUID', () => vcpu.setCpuid2(cpuid));
+  const msrs = decodeMsrs(bodies.get('msrs')!);
+  restoreMceCap(vcpu, msrs, step);
   if (config.tscKhz > 0 && config.tscKhz !== tscKhzOf(vcpu)) step('TSC', () => vcpu.setTscKhz(config.tscKhz));
   // The APIC base is in the sregs: the LAPIC's page means something only in its mode.
   write(sregs);
@@ -197,7 +188,7 @@ export function restoreVcpu(vcpu: Vcpu, { config, bodies }: VcpuBodies): void {
   write(fpu);
   // Before the MSRs: the TSC deadline counts only with the LAPIC's timer in that mode.
   write(lapic);
-  restoreMsrs(vcpu, decodeMsrs(bodies.get('msrs')!), step);
+  restoreMsrs(vcpu, msrs, step);
   write(debugregs);
   // It takes back a pending exception, so that the events come after it.
   write(regs);
@@ -219,9 +210,23 @@ export function tscKhzOf(vcpu: Vcpu): number {
   }
 }
 
+/** IA32_MCG_CAP. The guest cannot write it: KVM_X86_SETUP_MCE sets it, and with it how many banks there are. */
+const MSR_MCG_CAP = 0x179;
+
+function restoreMceCap(
+  vcpu: Vcpu,
+  saved: readonly KvmMsrEntry[],
+  step: (what: string, call: () => void) => void,
+): void {
+  const cap = saved.find(({ index }) => index === MSR_MCG_CAP);
+  if (!cap || vcpu.getMsr(MSR_MCG_CAP) === cap.data) return;
+  const argument = new Uint8Array(8);
+  new DataView(argument.buffer).setBigUint64(0, cap.data, true);
+  step('machine-check capabilities', () => vcpu.ioctlRaw(ioctls.KVM_X86_SETUP_MCE, argument));
+}
+
 function restoreMsrs(vcpu: Vcpu, saved: readonly KvmMsrEntry[], step: (what: string, call: () => void) => void): void {
-  const order = (index: number) => (index === MSR_TSC ? 0 : index === MSR_TSC_DEADLINE ? 2 : 1);
-  const msrs = [...saved].sort((a, b) => order(a.index) - order(b.index));
+  const msrs = [...saved].sort((a, b) => restoreOrder(a.index) - restoreOrder(b.index));
   step('MSRs', () => {
     for (let start = 0; start < msrs.length; ) {
       try {

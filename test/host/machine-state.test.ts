@@ -294,7 +294,8 @@ test('a malformed buffer is refused, and the VM stays fresh', { skip: noKvm }, (
   const flipped = state.slice();
   flipped[state.length - 1]! ^= 1;
   assert.equal(refused(flipped), 'ERR_STATE_FORMAT');
-  assert.equal(refused(resealed(state, (_, view) => view.setUint32(8, 2, true))), 'ERR_STATE_VERSION');
+  assert.equal(refused(resealed(state, (_, view) => view.setUint32(8, 3, true))), 'ERR_STATE_VERSION');
+  assert.equal(refused(resealed(state, (_, view) => view.setUint32(8, 0, true))), 'ERR_STATE_VERSION');
   assert.equal(refused(resealed(state, (_, view) => view.setUint32(12, 1, true))), 'ERR_STATE_FORMAT');
   // The first section is the configuration: its kind, its length, its text.
   assert.equal(refused(resealed(state, (_, view) => view.setUint32(64, 99, true))), 'ERR_STATE_FORMAT');
