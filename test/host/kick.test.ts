@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hlt, type Instruction, spin } from '../../lib/index.ts';
-import { scaled } from '../support/counts.ts';
+import { patient, scaled } from '../support/counts.ts';
 import { countOut, makeGuest, random } from '../support/guest.ts';
 import { noKvm } from '../support/host.ts';
 
@@ -16,7 +16,7 @@ const guests: Record<string, Instruction[]> = {
   exits: [countOut(0x42)],
 };
 
-test(`${KICKS} kicks at random moments, none lost`, { skip: noKvm, timeout: 180_000 }, async (t) => {
+test(`${KICKS} kicks at random moments, none lost`, { skip: noKvm, timeout: patient(180_000) }, async (t) => {
   const kinds = Object.entries(guests);
   using guest = makeGuest(kinds.length);
   const runs = kinds.map(([, code], id) => {
@@ -55,7 +55,7 @@ test(`${KICKS} kicks at random moments, none lost`, { skip: noKvm, timeout: 180_
   }
 });
 
-test(`a kick does not disturb the next run, ${RUNS} times`, { skip: noKvm, timeout: 30_000 }, async () => {
+test(`a kick does not disturb the next run, ${RUNS} times`, { skip: noKvm, timeout: patient(30_000) }, async () => {
   using guest = makeGuest();
   const vcpu = guest.program(0, countOut(0x42));
   let expected = 0;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Exit, out8, out8Value, type RecordBatch, type RecordedExit, spin, write32 } from '../../lib/index.ts';
-import { scaled } from '../support/counts.ts';
+import { patient, scaled } from '../support/counts.ts';
 import { countOut, countOutTimes, makeGuest } from '../support/guest.ts';
 import { errorOf, noKvm } from '../support/host.ts';
 
@@ -13,7 +13,7 @@ const [VCPUS, COUNT] = [4, scaled(250_000, 2000)];
 
 test(`${(VCPUS * COUNT).toLocaleString('en')} recorded exits of ${VCPUS} vCPUs: none lost, none twice, in order`, {
   skip: noKvm,
-  timeout: 180_000,
+  timeout: patient(180_000),
 }, async (t) => {
   using guest = makeGuest(VCPUS);
   const runs = guest.vcpus.map((vcpu) => {
@@ -46,7 +46,7 @@ test(`${(VCPUS * COUNT).toLocaleString('en')} recorded exits of ${VCPUS} vCPUs: 
     });
     return { run, seen: () => seen };
   });
-  await Promise.all(runs.map(({ run }) => run.ended({ deadline: '120s' })));
+  await Promise.all(runs.map(({ run }) => run.ended({ deadline: patient(120_000) })));
   for (const { run, seen } of runs) {
     const { exits, recorded, entries, ringStops } = run.counters;
     assert.deepEqual([seen(), recorded, exits], [COUNT, COUNT, COUNT + 1]);

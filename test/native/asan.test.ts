@@ -1,36 +1,38 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { noKvm } from '../support/host.ts';
+import { labMissing } from '../support/lab.ts';
+import { hostFiles, runTestsInside, teardownFiles } from '../support/tests-inside.ts';
 import { testHarness } from './harness.ts';
-import { root, run, runtime } from './sanitizer.ts';
+import { run, runtime } from './sanitizer.ts';
 
 // Here leaks are looked for as well: the program ends with nothing left.
 testHarness('address,undefined', 'libasan.so');
 
 const library = runtime('libasan.so');
-const missing = library && runtime('libubsan.so') ? noKvm : 'the compiler has no libasan.so or libubsan.so';
+const missing = library && runtime('libubsan.so') ? false : 'the compiler has no libasan.so or libubsan.so';
 const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-asan-'));
 after(() => rmSync(work, { recursive: true, force: true }));
 
-const environment: NodeJS.ProcessEnv = {
-  // node-gyp-build looks here, under build/Debug.
-  KVM_DSM_PREBUILD: work,
-  LD_PRELOAD: library ?? '',
-  // node itself ends with memory that it never gives back.
+/** node itself ends with memory that it never gives back. */
+const options = {
   ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1',
   UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
 };
+const environment: NodeJS.ProcessEnv = {
+  ...options,
+  // node-gyp-build looks here, under build/Debug.
+  KVM_DSM_PREBUILD: work,
+  LD_PRELOAD: library ?? '',
+};
+const complaint = /Sanitizer|runtime error:/;
 
 /** Not these: the first counts what the sanitizer itself changes, the other adds nothing but time. */
-const leftOut = ['leak.test.ts', 'kick.test.ts'];
-const files = ['test/host', 'test/teardown'].flatMap((folder) =>
-  readdirSync(join(root, folder))
-    .filter((name) => name.endsWith('.test.ts') && !leftOut.includes(name))
-    .map((name) => `${folder}/${name}`),
-);
+const leftOut = ['host/leak.test.ts', 'host/kick.test.ts'];
+const files = [...hostFiles(), ...teardownFiles()].filter((file) => !leftOut.includes(file));
 
 test('the addon builds with -fsanitize=address,undefined', { skip: missing }, () => {
   const flags = '-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer';
@@ -41,17 +43,37 @@ test('the addon builds with -fsanitize=address,undefined', { skip: missing }, ()
 
 test('it is that addon which is loaded, and the sanitizer with it', { skip: missing }, () => {
   const script = `
-    import { Kvm } from './lib/index.ts';
+    import { EventFd } from './lib/index.ts';
     import { readFileSync } from 'node:fs';
-    Kvm.open().close();
+    EventFd.create().close();
     console.log(readFileSync('/proc/self/maps', 'ascii'));`;
   const { ok, output } = run('node', ['--import', 'tsx', '--input-type=module', '-e', script], environment);
   assert.ok(ok && output.includes(`${work}/build/Debug/kvm_dsm.node`) && output.includes('libasan'), output);
 });
 
+// Without a KVM these do what needs none.
 for (const file of files) {
+  if (file.startsWith('lab/')) continue;
   test(`${file} under AddressSanitizer and UBSan`, { skip: missing }, () => {
-    const { ok, output } = run('node', ['--import', 'tsx', '--test', file], environment);
-    assert.ok(ok && !/Sanitizer|runtime error:/.test(output), output);
+    const { ok, output } = run('node', ['--import', 'tsx', '--test', `test/${file}`], environment);
+    assert.ok(ok && !complaint.test(output), output);
   });
 }
+
+const noLane = missing || (noKvm || process.env.KVM_DSM_ASAN_LANE ? labMissing() : 'this host has a KVM: it was there');
+
+test('all of them in the svm lane under AddressSanitizer and UBSan', { skip: noLane }, async (t) => {
+  // The lab brings the addon that this process would load, and the libraries that it needs.
+  process.env.KVM_DSM_PREBUILD = work;
+  const ran = await runTestsInside('svm', files, {
+    counts: 0.001,
+    timeoutSeconds: 1500,
+    env: { ...options, LD_PRELOAD: library!, KVM_DSM_TEST_PATIENCE: '4' },
+  });
+  const failed = ran.tests.filter(({ error }) => error !== null);
+  t.diagnostic(`${ran.tests.length} tests, ${ran.tests.filter(({ skip }) => skip).length} of them skipped`);
+  assert.deepEqual(failed, []);
+  assert.equal(ran.exitCode, 0, ran.stderr);
+  assert.doesNotMatch(ran.stdout + ran.stderr, complaint);
+  assert.deepEqual([...new Set(ran.tests.map(({ file }) => file))].sort(), [...files].sort());
+});

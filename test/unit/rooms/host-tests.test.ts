@@ -1,12 +1,14 @@
-/** What test/host imports: its files run in the lab as well, where the package is there as programs have it. */
+/** What test/host and test/teardown import: their files run in the lab as well, where the package is there as programs have it. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
 import { root } from '../../support/command.ts';
 
-test('a host test, and what it imports of test/support, imports lib/index.ts alone (types are no import)', () => {
-  const todo = readdirSync(join(root, 'test/host')).map((name) => join('test/host', name));
+const folders = ['test/host', 'test/teardown'];
+
+test('a test there, and what it imports of test/support, imports lib/index.ts alone (types are no import)', () => {
+  const todo = folders.flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(folder, name)));
   const seen = new Set<string>();
   const wrong: string[] = [];
   for (let file = todo.pop(); file !== undefined; file = todo.pop()) {
@@ -21,5 +23,14 @@ test('a host test, and what it imports of test/support, imports lib/index.ts alo
     }
   }
   assert.ok(seen.size > 20, `${seen.size} files`);
+  assert.deepEqual(wrong, []);
+});
+
+test('a program beside a test is found by programBeside(): inside it has another name', () => {
+  const wrong = folders.flatMap((folder) =>
+    readdirSync(join(root, folder)).filter((name) =>
+      /new URL\(['"`][^'"`]*\.ts['"`]/.test(readFileSync(join(root, folder, name), 'utf8')),
+    ),
+  );
   assert.deepEqual(wrong, []);
 });
