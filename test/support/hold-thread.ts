@@ -1,7 +1,7 @@
 /** Threads of this process that do not get on, whatever they are sent: a debugger has stopped them. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './command.ts';
@@ -19,8 +19,7 @@ export const noHold: string | false = (() => {
     const built = spawnSync('cc', ['-O1', '-Wall', '-Werror', '-o', program, join(root, 'test/support/hold-thread.c')]);
     if (built.error) return 'no C compiler (cc) here';
     if (built.status !== 0) throw new Error(`cc: ${built.stderr}`);
-  } else if (existsSync(program)) chmodSync(program, 0o755);
-  else return 'the host has no C compiler (cc)';
+  } else if (!existsSync(program)) return 'the host has no C compiler (cc)';
   const other = threads().find((tid) => tid !== process.pid);
   const { status, stderr } = spawnSync(program, [String(other)], { input: '', encoding: 'utf8' });
   return status === 0 ? false : `threads cannot be traced here: ${stderr.trim()}`;

@@ -1,10 +1,12 @@
 /** Tests that need a KVM, run inside the lab. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
+import type { InsideFile } from '../../lib/lab/disk/initramfs.ts';
+import { sharedLibraries } from '../../lib/lab/disk/medium.ts';
 import { type LaneName, packageInside, runInLab } from '../../lib/lab/index.ts';
 import { Sink } from '../lab/boot.ts';
 import { root } from './command.ts';
@@ -100,46 +102,74 @@ const withItsInsides: Plugin = {
   },
 };
 
-/** The test files, and the programs that they start, as modules that node runs inside. */
-async function bundle(files: readonly string[]): Promise<{ path: string; data: Uint8Array }[]> {
-  const insides = files.filter((file) => file.startsWith('internal/'));
-  const others = files.filter((file) => !insides.includes(file));
-  const children = [...new Set(others.map((file) => file.slice(0, file.lastIndexOf('/'))))].flatMap((name) =>
-    filesOf(name, '-child.ts'),
-  );
-  return [...(await modulesOf([...others, ...children], asProgramsDo)), ...(await modulesOf(insides, withItsInsides))];
+/** A module as node runs it inside. */
+export interface Module {
+  path: string;
+  code: string;
+  /** Its source map. */
+  map: string;
 }
 
-async function modulesOf(files: readonly string[], plugin: Plugin): Promise<{ path: string; data: Uint8Array }[]> {
+/** The test files, and the programs that they start. With `insides` each module has the library's own in it. */
+async function bundle(files: readonly string[], insides: boolean): Promise<Module[]> {
+  const own = files.filter((file) => insides || file.startsWith('internal/'));
+  const others = files.filter((file) => !own.includes(file));
+  return [...(await modulesOf(others, asProgramsDo)), ...(await modulesOf(own, withItsInsides))];
+}
+
+async function modulesOf(files: readonly string[], plugin: Plugin): Promise<Module[]> {
+  const children = [...new Set(files.map((file) => file.slice(0, file.lastIndexOf('/'))))].flatMap((name) =>
+    filesOf(name, '-child.ts'),
+  );
   if (files.length === 0) return [];
   const { outputFiles } = await build({
-    entryPoints: files.map((file) => ({ in: join(folder, file), out: file.replace(/\.ts$/, '') })),
+    entryPoints: [...files, ...children].map((file) => ({ in: join(folder, file), out: file.replace(/\.ts$/, '') })),
     outdir: place,
     outExtension: { '.js': '.mjs' },
     chunkNames: `${plugin.name}/[name]-[hash]`,
     bundle: true,
     splitting: true,
     write: false,
+    sourcemap: 'external',
     platform: 'node',
     format: 'esm',
     target: 'node20',
     logLevel: 'silent',
     plugins: [plugin],
   });
-  return outputFiles.map(({ path, contents }) => ({ path, data: contents }));
+  const maps = new Map(outputFiles.map(({ path, text }) => [path, text]));
+  return outputFiles
+    .filter(({ path }) => path.endsWith('.mjs'))
+    .map(({ path, text }) => ({ path, code: text, map: maps.get(`${path}.map`)! }));
 }
 
 /** test/support/hold-thread.c as a program that needs no library; none if it cannot be built here. */
-function holdThread(): { path: string; data: Uint8Array }[] {
+function holdThread(): InsideFile[] {
   const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-hold-'));
   try {
     const built = spawnSync('cc', ['-O1', '-static', '-o', join(work, 'hold'), join(folder, 'support/hold-thread.c')]);
     if (built.error) return [];
     if (built.status !== 0) throw new Error(`cc: ${built.stderr}`);
-    return [{ path: holdInside, data: readFileSync(join(work, 'hold')) }];
+    return [{ path: holdInside, data: readFileSync(join(work, 'hold')), executable: true }];
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+/** What limits.ts calls: this machine's prlimit, with the libraries that node does not bring; none if there is none. */
+function prlimit(): InsideFile[] {
+  const program = '/usr/bin/prlimit';
+  if (!existsSync(program)) return [];
+  const brought = sharedLibraries([process.execPath]);
+  const libraries = sharedLibraries([program]).filter((path) => !brought.includes(path));
+  return [
+    { path: '/bin/mkfifo', data: '#!/bin/sh\nexec busybox mkfifo "$@"\n', executable: true },
+    ...[program, ...libraries].map((path) => ({
+      path: path === program ? '/bin/prlimit' : path,
+      data: readFileSync(path),
+      executable: true,
+    })),
+  ];
 }
 
 export interface InsideOptions {
@@ -148,7 +178,16 @@ export interface InsideOptions {
   /** For all of them; the default is for a busy machine, the tests' own deadlines are shorter. */
   timeoutSeconds?: number;
   env?: Record<string, string>;
+  /** For measuring coverage: every module has the library's own in it, and what these folders hold then is handed over. */
+  collect?: { folders: readonly string[]; take(modules: readonly Module[], archive: Uint8Array): void };
 }
+
+/** Behind it comes the archive: base64 of a compressed tar. */
+const archiveMark = '\n@archive ';
+
+/** Runs the rest of the command line, and then writes what folders hold. */
+const collector = (folders: readonly string[]): string =>
+  `"$@"; code=$?; echo; echo -n "${archiveMark.trim()} "; busybox tar cz ${folders.join(' ')} | busybox base64 -w 0; echo; exit $code`;
 
 /**
  * Boots a lane and runs test files in it.
@@ -158,14 +197,15 @@ export interface InsideOptions {
 export async function runTestsInside(
   lane: LaneName,
   files: readonly string[],
-  { counts, timeoutSeconds = 900, env = {} }: InsideOptions,
+  { counts, timeoutSeconds = 900, env = {}, collect }: InsideOptions,
 ): Promise<InnerRun> {
   const [stdout, stderr] = [new Sink(), new Sink()];
-  const modules = await bundle(files);
-  const hold = files.some((file) => file.startsWith('teardown/')) ? holdThread() : [];
+  const modules = await bundle(files, collect !== undefined);
+  const node = ['/bin/node', '--test-reporter', `${place}/reporter.mjs`, '--test-reporter-destination', 'stdout'];
+  const programs = files.some((file) => file.startsWith('teardown/')) ? [...holdThread(), ...prlimit()] : [];
   const { exitCode } = await runInLab({
     lane,
-    program: ['/bin/node', '--test-reporter', `${place}/reporter.mjs`, '--test-reporter-destination', 'stdout'],
+    program: collect ? ['/bin/sh', '-c', collector(collect.folders), 'sh', ...node] : node,
     argv: [`${place}/all.mjs`],
     env: {
       KVM_DSM_TEST_COUNTS: String(counts),
@@ -174,8 +214,8 @@ export async function runTestsInside(
       ...env,
     },
     files: [
-      ...modules,
-      ...hold,
+      ...modules.map(({ path, code }) => ({ path, data: code })),
+      ...programs,
       { path: `${place}/reporter.mjs`, data: reporter },
       { path: `${place}/all.mjs`, data: program(files.map((file) => `./${file.replace(/\.ts$/, '.mjs')}`)) },
     ],
@@ -187,7 +227,9 @@ export async function runTestsInside(
       cause: error,
     });
   });
-  const lines = stdout.text
+  const [text = '', archive] = stdout.text.split(archiveMark);
+  if (archive !== undefined) collect?.take(modules, Buffer.from(archive, 'base64'));
+  const lines = text
     .split('\n')
     .filter((line) => line.startsWith('@'))
     .map((line) => JSON.parse(line.slice(1)) as InnerTest & { diagnostic?: string });
@@ -197,7 +239,7 @@ export async function runTestsInside(
       .map((test) => ({ ...test, file: relative(place, test.file ?? '').replace(/\.mjs$/, '.ts') })),
     diagnostics: lines.flatMap(({ diagnostic }) => (diagnostic === undefined ? [] : [diagnostic])),
     exitCode,
-    stdout: stdout.text,
+    stdout: text,
     stderr: stderr.text,
   };
 }

@@ -12,6 +12,7 @@ import {
   type LimitError,
   spin,
 } from '../../lib/index.ts';
+import { scaled } from '../support/counts.ts';
 import { countOut, makeGuest } from '../support/guest.ts';
 import { threads } from '../support/left-behind.ts';
 import { Limits } from '../support/limits.ts';
@@ -216,7 +217,7 @@ const cases: Record<string, () => Promise<void> | void> = {
   as() {
     using limits = new Limits();
     using guest = makeGuest();
-    const big = new Uint8Array(512 * MIB);
+    const big = new Uint8Array(192 * MIB);
     const before = addressSpace();
     limits.set('as', before + 128 * MIB);
     assert.equal(
@@ -244,7 +245,7 @@ const cases: Record<string, () => Promise<void> | void> = {
     const all = await senders(2);
     using kvm = Kvm.open();
     try {
-      for (let i = 0; i < 1000; i++) {
+      for (let i = scaled(1000, 10); i > 0; i--) {
         using vm = kvm.createVm();
         vm.createVcpu(0);
       }

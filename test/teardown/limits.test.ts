@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { noKvm } from '../support/host.ts';
+import { loaderArgs, programBeside } from '../support/library.ts';
 import { noLimits } from '../support/limits.ts';
 
-const child = fileURLToPath(new URL('limits-child.ts', import.meta.url));
-const DEADLINE = 60_000;
+const child = programBeside(import.meta.url, 'limits-child.ts');
+const DEADLINE = 180_000;
 
 /** What each runs under from its start. */
 const cases: Record<string, { what: string; under?: string }> = {
@@ -23,7 +23,7 @@ const cases: Record<string, { what: string; under?: string }> = {
 
 for (const [name, { what, under }] of Object.entries(cases))
   test(what, { skip: noKvm || noLimits }, () => {
-    const args = ['--import', 'tsx', child, name];
+    const args = [...loaderArgs, child, name];
     const command = under ? ['prlimit', under, process.execPath, ...args] : [process.execPath, ...args];
     const { status, signal, stdout, stderr } = spawnSync(command[0]!, command.slice(1), {
       encoding: 'utf8',

@@ -6,7 +6,7 @@ import { checkChoice } from '../../base/check.ts';
 import type { Abort, InputStream, OutputStream } from '../../base/node-shapes.ts';
 import { laneEnvironment } from '../../host/lane.ts';
 import { mainInside, nodeInside } from '../disk/init.ts';
-import { type InsideCommand, makeInitramfs } from '../disk/initramfs.ts';
+import { type InsideCommand, type InsideFile, makeInitramfs } from '../disk/initramfs.ts';
 import { prepareMedium } from '../disk/medium.ts';
 import { LabBootError } from '../errors.ts';
 import { onDisk } from '../file-errors.ts';
@@ -54,7 +54,7 @@ export interface LabRunOptions extends LabOptions {
   argv: readonly string[];
   env?: Readonly<Record<string, string>>;
   /** Files at absolute paths inside. */
-  files?: readonly { path: string; data: Uint8Array | string }[];
+  files?: readonly InsideFile[];
   /** What the command allows itself; the lab waits somewhat longer. */
   timeoutSeconds?: number;
   /** The command reads the kernel's log itself: if it fails, a report of the kernel's is no news. Default false. */

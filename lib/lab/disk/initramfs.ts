@@ -4,11 +4,18 @@ import { LabEmulatorError } from '../errors.ts';
 import { type CpioEntry, cpioDirectory, cpioFile, cpioLink, packCpio } from './cpio.ts';
 import { commandPath, initScript, mainInside, nodeInside, packageInside, secretsPath } from './init.ts';
 
+/** A file at an absolute path inside. */
+export interface InsideFile {
+  path: string;
+  data: Uint8Array | string;
+  executable?: boolean;
+}
+
 /** What a machine runs. */
 export interface InsideCommand {
   argv: readonly string[];
   env: Readonly<Record<string, string>>;
-  files: readonly { path: string; data: Uint8Array | string }[];
+  files: readonly InsideFile[];
   /** Links that have to exist, from path to target. */
   links: readonly { path: string; target: string }[];
   /** What the command reads: nothing, what the host sends, or a terminal of that size; the second line brings both. */
@@ -37,7 +44,7 @@ export function makeInitramfs(command: InsideCommand, secrets: string): Buffer {
     cpioFile(secretsPath, secrets),
     cpioFile(commandPath, shellScript(command)),
     ...command.links.map(({ path, target }) => cpioLink(relative(path), target)),
-    ...command.files.map(({ path, data }) => cpioFile(relative(path), data)),
+    ...command.files.map(({ path, data, executable }) => cpioFile(relative(path), data, executable)),
   ];
   if (command.input === 'pipe') entries.push(cpioFile('lab/input', ''));
   else if (command.input !== 'none') {
