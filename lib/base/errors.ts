@@ -1,4 +1,5 @@
 import { errnoName } from './errno.ts';
+import { printableLines } from './text.ts';
 
 /** What every error of this package carries beside its message. */
 export interface ErrorDetails {
@@ -36,7 +37,8 @@ export abstract class KvmDsmError extends Error {
   declare readonly failure?: Failure | string;
 
   constructor(message: string, details: ErrorDetails) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    // It may quote what a guest or a kernel wrote.
+    super(printableLines(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.name = new.target.name;
     this.advice = details.advice;
     if (details.failure) this.failure = details.failure;

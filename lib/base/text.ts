@@ -34,6 +34,9 @@ const sequences = /\x1b(?:\[[0-?]*[ -/]*[@-~]?|[ -/]*[0-~])?/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what has to go
 const controls = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
+/** Those of them that JSON does not write as escapes. */
+const beyondJson = /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
 /**
  * One line of text that somebody else made (a guest, a kernel, firmware), fit for a terminal: escape sequences are
  * left out, and other control characters but the tab are shown as `\x9b` or `\u202e`.
@@ -43,4 +46,17 @@ export function printable(line: string): string {
     const code = character.charCodeAt(0).toString(16);
     return code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`;
   });
+}
+
+/** The same for text of several lines. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
+}
+
+/** JSON of a value, fit for a terminal: JSON itself leaves some control characters as they are. */
+export function jsonText(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(
+    beyondJson,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

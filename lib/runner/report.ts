@@ -1,3 +1,4 @@
+import { jsonText } from '../base/text.ts';
 import { isDsmExit } from '../exit/dsm.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
@@ -39,7 +40,7 @@ export function scriptReporter(run: ParsedRun): ScriptReporter {
 }
 
 function jsonReporter({ options: { repeat, seed }, ownProcess }: ParsedRun): ScriptReporter {
-  const line = (value: Record<string, unknown>) => print(`${JSON.stringify(value)}\n`);
+  const line = (value: Record<string, unknown>) => print(`${jsonText(value)}\n`);
   return {
     start() {},
     event: (event) => line(eventToJson(event)),

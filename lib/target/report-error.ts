@@ -1,5 +1,6 @@
 /** An error that ends the command, told to a person or as JSON. */
 import { KvmDsmError } from '../base/errors.ts';
+import { jsonText } from '../base/text.ts';
 import { print } from './output.ts';
 import { paint } from './paint.ts';
 
@@ -7,7 +8,7 @@ import { paint } from './paint.ts';
 export function reportError(error: unknown, json: boolean): number {
   const exitCode = error instanceof KvmDsmError ? error.exitCode : 1;
   if (json) {
-    print(`${JSON.stringify({ type: 'error', ...errorToJson(error) })}\n`);
+    print(`${jsonText({ type: 'error', ...errorToJson(error) })}\n`);
     return exitCode;
   }
   process.stderr.write(`${paint('red', 'error')}: ${explain(error)}\n`);

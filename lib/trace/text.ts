@@ -1,13 +1,17 @@
 /** Events of a trace in words. */
 import { lapicRegisterName } from '../abi/apic/lapic.ts';
-import { hex } from '../base/text.ts';
+import { hex, printable } from '../base/text.ts';
 import { describeExit } from '../exit/text.ts';
 import { describeFault, type GuestFault } from '../guest/fault.ts';
 import type { GuestWord } from '../guest/protocol.ts';
 import { type Act, isExit, type TraceEvent } from './event.ts';
 
-/** One event of a trace in words. */
+/** One event of a trace in words, fit for a terminal whatever a guest has written into it. */
 export function describeEvent(event: TraceEvent): string {
+  return printable(wordsOf(event));
+}
+
+function wordsOf(event: TraceEvent): string {
   if (!isExit(event)) {
     const who = event.vcpu === undefined ? '' : ` vCPU ${event.vcpu}`;
     return `#${event.seq}${who} ${event.act}  ${event.ioctl === undefined ? '' : `${event.ioctl} `}${event.detail}`;

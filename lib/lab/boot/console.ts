@@ -1,4 +1,5 @@
 /** The console of the lab's kernel: its log, and what it tells the host. */
+import { LineSplitter } from '../../base/line-splitter.ts';
 import { printable } from '../../base/text.ts';
 import { type KernelReport, kernelReportIn, messageOf } from '../../host/kernel-reports.ts';
 import { type Mark, type Marks, markIn } from './marks.ts';
@@ -14,19 +15,15 @@ const panic = /Kernel panic - not syncing: (.*)/;
 const kept = 400;
 /** How much of the log stands before and after a report's first line in an error. */
 const around = { before: 8, after: 30 };
-/** No line of a kernel's is as long, in characters: what is longer is cut, and its rest is dropped. */
+/** No line of a kernel's is as long, in characters. */
 const LONGEST = 65536;
-const CUT = ' (a line cut here)';
 
 /** Cuts the console's bytes into lines, keeps the last of them, and finds what the host has to know. */
 export class ConsoleReader {
-  /** The line that has not ended yet, in the pieces that came, and how long they are together. */
-  #pieces: string[] = [];
-  #length = 0;
+  readonly #splitter = new LineSplitter(LONGEST);
   readonly #lines: string[] = [];
   /** Where in the lines the first report begins. */
   #report: number | undefined;
-  readonly #decoder = new TextDecoder();
   readonly #marks: Marks;
   readonly #commands: (text: string) => boolean;
 
@@ -41,36 +38,15 @@ export class ConsoleReader {
 
   /** Takes bytes as they came; answers what the finished lines among them tell. */
   feed(bytes: Uint8Array): ConsoleEvent[] {
-    const [first = '', ...rest] = this.#decoder.decode(bytes, { stream: true }).split('\n');
-    this.#add(first);
-    const events: ConsoleEvent[] = [];
-    for (const piece of rest) {
-      const event = this.#take(this.#line());
-      if (event) events.push(event);
-      this.#pieces = [];
-      this.#length = 0;
-      this.#add(piece);
-    }
-    return events;
+    return this.#splitter.feed(bytes).flatMap((line) => this.#take(line) ?? []);
   }
 
   /** The log's last lines, or those around the first report; without the marks. */
   tail(count = 25): string[] {
-    const last = shown(this.#line());
+    const last = shown(this.#splitter.rest);
     const lines = last === '' ? this.#lines : [...this.#lines, last];
     if (this.#report === undefined) return lines.slice(-count);
     return lines.slice(Math.max(0, this.#report - around.before), this.#report + around.after);
-  }
-
-  #add(piece: string): void {
-    const room = LONGEST - this.#length;
-    if (piece === '' || room < 0) return;
-    this.#pieces.push(piece.length > room ? piece.slice(0, room) + CUT : piece);
-    this.#length += piece.length;
-  }
-
-  #line(): string {
-    return this.#pieces.join('');
   }
 
   #take(line: string): ConsoleEvent | undefined {

@@ -1,22 +1,22 @@
 /** A stream's text, line by line. */
 import { Writable } from 'node:stream';
-import { StringDecoder } from 'node:string_decoder';
+import { LineSplitter } from '../../base/line-splitter.ts';
+
+/** More than any event has, whatever its check has printed. */
+const LONGEST = 16 << 20;
 
 /** A stream that hands on what is written to it line by line. */
 export class LineWriter extends Writable {
   readonly #take: (line: string) => void;
-  readonly #decoder = new StringDecoder('utf8');
-  #rest = '';
+  readonly #lines = new LineSplitter(LONGEST);
 
   constructor(take: (line: string) => void) {
-    super({ decodeStrings: false });
+    super({ decodeStrings: true });
     this.#take = take;
   }
 
-  override _write(chunk: Buffer | string, _encoding: BufferEncoding, done: () => void): void {
-    const lines = (this.#rest + (typeof chunk === 'string' ? chunk : this.#decoder.write(chunk))).split('\n');
-    this.#rest = lines.pop()!;
-    for (const line of lines) this.#take(line);
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    for (const line of this.#lines.feed(chunk)) this.#take(line);
     done();
   }
 }

@@ -1,7 +1,7 @@
 /** The report of a failed run or expectation, as text and as JSON. */
 import { inspect } from 'node:util';
 import type { Failure } from '../../base/errors.ts';
-import { hex } from '../../base/text.ts';
+import { hex, printableLines } from '../../base/text.ts';
 import { eventToJson } from '../../trace/json.ts';
 import { instructionAt } from './code.ts';
 import { diagnose } from './diagnose.ts';
@@ -41,7 +41,7 @@ export class FailureReport implements Failure {
 
   /** What stands below the message, made when it is asked for: further causes, the trace, vCPUs, the kernel's log. */
   toString(): string {
-    this.#text ??= this.#lines().join('\n');
+    this.#text ??= this.#lines().map(printableLines).join('\n');
     return this.#text;
   }
 

@@ -1,4 +1,5 @@
 /** The JSON report. */
+import { jsonText } from '../../base/text.ts';
 import { checkOf } from '../run/plan.ts';
 import type { Head, Reporter } from '../run/reporter.ts';
 
@@ -35,7 +36,7 @@ export function jsonReporter(write: (text: string) => void): Reporter {
         notes,
         ms: Math.round(ms.all),
       };
-      write(`${JSON.stringify(document, null, 2)}\n`);
+      write(`${jsonText(document, 2)}\n`);
     },
   };
 }

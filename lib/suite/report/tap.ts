@@ -1,4 +1,5 @@
 /** The TAP report. */
+import { jsonText } from '../../base/text.ts';
 import type { Result } from '../run/judge.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
 import type { Head, Reporter } from '../run/reporter.ts';
@@ -64,6 +65,6 @@ function yaml(claim: string, source: string, { reason, detail, cause, ms, verdic
     duration_ms: ms,
     ...(detail === '' ? {} : { detail }),
   };
-  const lines = Object.entries(fields).map(([name, value]) => `  ${name}: ${JSON.stringify(value)}\n`);
+  const lines = Object.entries(fields).map(([name, value]) => `  ${name}: ${jsonText(value)}\n`);
   return `  ---\n${lines.join('')}  ...\n`;
 }

@@ -1,4 +1,5 @@
 /** What the outcome of a check means: its verdict, and the exit code of all of them. */
+import { printableLines } from '../../base/text.ts';
 import type { Check } from '../check.ts';
 import type { FailureKind, Outcome } from './protocol.ts';
 
@@ -21,20 +22,22 @@ export interface Result {
   exits: number;
 }
 
-/** What an outcome means for a check. */
+/** What an outcome means for a check; its words fit for a terminal, whoever printed them. */
 export function judge(
   check: Check,
   outcome: Outcome,
   strict: boolean,
 ): Pick<Result, 'verdict' | 'reason' | 'detail' | 'cause'> {
   const { shortfall } = check;
-  if (outcome.kind === 'skip') return { verdict: 'skip', reason: outcome.reason, detail: '', cause: null };
+  if (outcome.kind === 'skip')
+    return { verdict: 'skip', reason: printableLines(outcome.reason), detail: '', cause: null };
   if (outcome.kind === 'pass') {
     if (!shortfall) return { verdict: 'pass', reason: null, detail: '', cause: null };
     const reason = `expected to fail, and did not: ${shortfall.reason} (${shortfall.source})`;
     return { verdict: 'xpass', reason, detail: '', cause: null };
   }
-  const { cause, reason, detail } = outcome;
+  const { cause } = outcome;
+  const [reason, detail] = [outcome.reason, outcome.detail].map(printableLines) as [string, string];
   const known = shortfall && cause !== 'not-run' && (shortfall.cause?.test(`${reason}\n${detail}`) ?? true);
   if (known && !strict)
     return {

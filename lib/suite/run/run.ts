@@ -1,4 +1,5 @@
 /** One run of a plan: an executor runs its items somewhere, each outcome is judged and reported. */
+import { printableLines } from '../../base/text.ts';
 import type { Check } from '../check.ts';
 import type { Facts } from './facts.ts';
 import { judge, type Result, totalsOf } from './judge.ts';
@@ -71,7 +72,7 @@ export async function runPlan({ executor, reporter, bail, unknown, ...head }: Ru
       return bailedOut === null;
     },
     note(text) {
-      report(() => reporter.note(text));
+      report(() => reporter.note(printableLines(text)));
     },
   };
   const timer = setInterval(() => {

@@ -1,6 +1,7 @@
 /** A process that runs checks, seen from outside. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex, Readable, Writable } from 'node:stream';
+import { LineSplitter } from '../../base/line-splitter.ts';
 import { boundCommand, canBind } from '../../host/bound-process.ts';
 import { threadsOf } from '../../host/threads.ts';
 import { readWorkerEvent } from './events.ts';
@@ -14,6 +15,8 @@ export interface WorkerCommand {
 
 /** How much of what it prints is kept, in characters. */
 const TAIL = 4000;
+/** More than any event has, in characters. */
+const LONGEST = 16 << 20;
 /** How long a killed process may take to end, in ms: one that is stuck in the kernel never does. */
 const DEATH = 5000;
 
@@ -42,11 +45,9 @@ export class WorkerProcess {
         this.#printed = (this.#printed + text).slice(-TAIL);
       });
     }
-    let rest = '';
-    events.setEncoding('utf8').on('data', (text: string) => {
-      const lines = (rest + text).split('\n');
-      rest = lines.pop()!;
-      for (const line of lines) if (!this.#gone) onEvent(readWorkerEvent(line), line);
+    const splitter = new LineSplitter(LONGEST);
+    events.on('data', (bytes: Buffer) => {
+      for (const line of splitter.feed(bytes)) if (!this.#gone) onEvent(readWorkerEvent(line), line);
     });
     this.ended = new Promise<string>((resolve) => {
       this.#giveUp = resolve;

@@ -1,7 +1,8 @@
 /** Text that somebody else made, fit for a terminal. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { printable } from '../../../lib/base/text.ts';
+import { ArgumentError } from '../../../lib/base/errors.ts';
+import { jsonText, printable, printableLines } from '../../../lib/base/text.ts';
 
 test('escape sequences are left out, other control characters are shown', () => {
   for (const [text, shown] of [
@@ -21,4 +22,19 @@ test('escape sequences are left out, other control characters are shown', () => 
     ['\x1b\x1b[[31mx', '31mx'],
   ] as const)
     assert.equal(printable(text), shown, JSON.stringify(text));
+});
+
+test('lines stay lines', () => assert.equal(printableLines('a\x1b[2J\r\nb\x9b'), 'a\\x0d\nb\\x9b'));
+
+test('JSON is the same value, without a character that a terminal obeys', () => {
+  const value = { text: 'a\x1b[31m\x7f\x9b\u2028\u202e\tb', list: [1, null] };
+  for (const text of [jsonText(value), jsonText(value, 2)]) {
+    assert.deepEqual(JSON.parse(text), value);
+    for (const line of text.split('\n')) assert.equal(printable(line), line);
+  }
+});
+
+test('an error that quotes somebody', () => {
+  const { message } = new ArgumentError('name', 'a sync point "\x1b]0;x\x07\x9b"\nand more', '');
+  assert.equal(message, 'a sync point "0;x\\x07\\x9b"\nand more');
 });

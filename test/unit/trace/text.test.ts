@@ -57,3 +57,16 @@ for (const [act, detail, fields] of acts)
     const expected = { type: 'act', seq: 7, ns: 12, act: act.act, detail, ...fields };
     assert.deepEqual(json, act.ioctl === undefined ? expected : { ...expected, ioctl: act.ioctl });
   });
+
+test('what a guest writes cannot move a terminal’s cursor', () => {
+  const event = {
+    seq: 1,
+    ns: 0n,
+    vcpu: 0,
+    rip: 0n,
+    exit: { name: 'KVM_EXIT_IO' },
+    word: { kind: 'sync', name: 'a\x1b[2J\x9b2J\x7f' },
+  };
+  const text = describeEvent(event as unknown as Parameters<typeof describeEvent>[0]);
+  assert.match(text, /sync "a\\u001b\[2J\\x9b2J\\x7f"$/);
+});
