@@ -204,6 +204,7 @@ export const subjects: Subject[] = [
         id: 'kernel.oopses',
         claim: 'The kernel is sound',
         source,
+        deadline: '120s',
         needs: [lab],
         async run(ctx) {
           await runGuest(ctx);
