@@ -1,4 +1,5 @@
 import { errnoName } from './errno.ts';
+import { ioctlCauses } from './ioctl-causes.ts';
 import { printableLines } from './text.ts';
 
 /** What every error of this package carries beside its message. */
@@ -84,13 +85,20 @@ export class IoctlError extends KvmDsmError {
   constructor(ioctl: string, errno: number, details: { what?: string; advice?: string; failure?: Failure } = {}) {
     const name = errnoName(errno);
     super(`${ioctl} failed with ${name} (errno ${errno})${details.what ? `: ${details.what}` : ''}`, {
-      advice: details.advice ?? `Look up ${name} under ${ioctl} in the kernel's Documentation/virt/kvm/api.rst.`,
+      advice: details.advice ?? adviceOf(ioctl, name),
       ...(details.failure && { failure: details.failure }),
     });
     this.errno = errno;
     this.errnoName = name;
     this.ioctl = ioctl;
   }
+}
+
+function adviceOf(ioctl: string, errno: string): string {
+  const causes = ioctlCauses(ioctl, errno);
+  if (causes.length === 0) return `Look up ${errno} under ${ioctl} in the kernel's Documentation/virt/kvm/api.rst.`;
+  if (causes.length === 1) return `${ioctl} says ${errno} because ${causes[0]}.`;
+  return `${ioctl} says ${errno} for one of these: ${causes.join('; ')}.`;
 }
 
 /** An error that comes from where the program runs, not from what it asked. */

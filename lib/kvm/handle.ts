@@ -53,8 +53,13 @@ export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
   protected call(request: number, ask: (native: N) => number, advice?: string): number {
     const native = this.native;
     const result = translated(() => ask(native));
-    if (result < 0) throw new IoctlError(ioctlName(request), -result, advice ? { advice } : {});
+    if (result < 0) throw new IoctlError(this.requestName(request), -result, advice ? { advice } : {});
     return result;
+  }
+
+  /** A request's name for a message. */
+  protected requestName(request: number): string {
+    return ioctlName(request);
   }
 
   /** What a request of `size` bytes gives back. */

@@ -9,6 +9,7 @@ import {
 } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkChoice, checkInstance, checkInteger, checkList, checkObject } from '../../base/check.ts';
+import { IoctlError } from '../../base/errors.ts';
 import { EventFd } from '../eventfd.ts';
 import { isEnxio, needIrqchip } from '../no-irqchip.ts';
 import type { IrqLineStatus } from './acts.ts';
@@ -77,7 +78,17 @@ export class Lines {
     checkInteger('gsi', gsi, 0, MAX_U32);
     const assign = () =>
       this.#calls.call(ioctls.KVM_IRQFD, (native) => native.irqfd(event.native, gsi, flags, resample?.native ?? null));
-    needIrqchip(assign, this.#isMissing);
+    try {
+      needIrqchip(assign, this.#isMissing);
+    } catch (error) {
+      const cannotResample = resample !== null && this.#vm.irqchip() === 'split';
+      if (!(error instanceof IoctlError) || error.errnoName !== 'EINVAL' || !cannotResample) throw error;
+      throw new IoctlError('KVM_IRQFD', error.errno, {
+        what: 'resampling needs the in-kernel IOAPIC, and a split irqchip leaves it to user space',
+        advice:
+          'Leave `resample` out: on a split irqchip the EOI of a level-triggered interrupt is KVM_EXIT_IOAPIC_EOI, for the routes of the GSIs that enableSplitIrqchip() kept. Or call createIrqchip().',
+      });
+    }
   }
 
   readonly #isMissing = (): boolean => this.#vm.irqchip() === 'none';

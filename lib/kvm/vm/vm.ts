@@ -1,4 +1,5 @@
 /** The front of all that a VM has. */
+
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import type { CapabilityName } from '../../abi/kvm/capability.ts';
 import type { CoalescedWrite } from '../../abi/kvm/coalesced-ring.ts';
@@ -10,6 +11,7 @@ import {
   type KvmPicState,
   type KvmPitState2,
 } from '../../abi/kvm/index.ts';
+import { ioctlName } from '../../abi/kvm/ioctl.ts';
 import type { RunBudget } from '../../base/budget.ts';
 import { type Device, type DeviceAttr, handleHasAttr } from '../device.ts';
 import type { EnabledCap } from '../enable-cap.ts';
@@ -109,6 +111,11 @@ export class Vm extends KvmHandle<NativeVm> {
   /** Whose exits and ioctls are meant: as the KVM device was opened with. */
   get profile(): DsmProfile {
     return this.#origin.profile;
+  }
+
+  /** The series' own requests have their names, too. */
+  protected override requestName(request: number): string {
+    return ioctlName(request, this.profile.requests);
   }
 
   /** @internal From now on the listener gets each interrupt that this VM is told to raise, whoever asks for it. */
