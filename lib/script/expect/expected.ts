@@ -5,11 +5,12 @@ import { checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { suggest } from '../../base/nearest.ts';
 import { integer, type ObjectCheck, oneOf, optional, shape, u64Bigint } from '../../base/shape.ts';
-import { hex } from '../../base/text.ts';
+import { hex, hexBytes } from '../../base/text.ts';
 import type { Exit, ExitName } from '../../exit/exit.ts';
 import { exitName, fieldsOf } from '../../exit/kinds.ts';
 import { wordName } from '../../guest/protocol.ts';
 import type { TraceExit } from '../../trace/event.ts';
+import { describeEvent } from '../../trace/text.ts';
 
 type DeepPartial<T> = T extends Uint8Array | readonly unknown[]
   ? T
@@ -113,8 +114,16 @@ function includes(want: unknown, actual: unknown): boolean {
 
 /** What of `want` is otherwise in `event`. */
 export function difference(want: Expected, event: TraceExit): string {
+  const kind = kindOf(want);
+  // Of another kind no field is other than expected: there is none.
+  if (!isOfKind(new Set([kind]), event)) return `${describeEvent(event)}, expected ${describeExpected(want)}`;
   const actual: Record<string, unknown> = { ...event.exit, ...spoken(event), vcpu: event.vcpu, rip: event.rip };
-  return differences(want, actual).join('; ');
+  return differences(inWords(want), actual).join('; ');
+}
+
+/** A vector by its name, as the event has it. */
+function inWords(want: Expected): Expected {
+  return 'fault' in want ? { ...want, fault: vectorName(vectorIn('fault', want.fault)) } : want;
 }
 
 /** Of objects the fields that differ, by their path: `icr.vector is 0xf0, expected 0x41`. */
@@ -140,15 +149,20 @@ function spoken({ word }: TraceExit): Record<string, unknown> {
 }
 
 export function describeExpected(want: Expected): string {
-  const { name, ...fields } = want as { name?: string };
+  const { name, ...fields } = inWords(want) as { name?: string };
   const parts = Object.entries(fields).map(([key, value]) => `${key} ${showField(value)}`);
   return [...(name === undefined ? [] : [name]), ...parts].join(', ');
 }
+
+/** So many bytes of a field are shown. */
+const BYTES = 16;
 
 /** Numbers as they stand in guest code and in manuals. */
 function showField(value: unknown): string {
   if (typeof value === 'bigint') return hex(value);
   if (typeof value === 'number') return value >= 0 && value < 10 ? String(value) : hex(value);
+  if (value instanceof Uint8Array)
+    return `bytes ${hexBytes(value.subarray(0, BYTES)) || 'none'}${value.length > BYTES ? ' ...' : ''}`;
   if (!isPlain(value)) return JSON.stringify(value) ?? String(value);
   const parts = Object.entries(value).map(([key, part]) => `${key} ${showField(part)}`);
   return `{ ${parts.join(', ')} }`;

@@ -41,19 +41,29 @@ export function explainMismatch(
   const first = rows.findIndex(({ same }) => !same);
   const from = rows.length <= SHOWN ? 0 : Math.max(0, first - BEFORE);
   lines.push(`  ${'expected'.padEnd(width)} | actual`);
-  if (from > 0) lines.push(`  ${from} rows as expected`);
+  if (from > 0) lines.push(`  ${plural(from, 'row')} as expected`);
   rows.slice(from, from + SHOWN).forEach((row, index) => {
     const actual = row.event ? describeEvent(row.event) : '-';
     lines.push(`${row.same ? ' ' : '!'} ${(left[from + index] || '-').padEnd(width)} | ${actual}`);
   });
-  if (rows.length > from + SHOWN) lines.push(`  and ${rows.length - from - SHOWN} rows more`);
+  if (rows.length > from + SHOWN) lines.push(`  and ${plural(rows.length - from - SHOWN, 'row')} more`);
   if (actual.length === 0) lines.push('  none of these kinds came');
   return { text: lines.join('\n'), seq };
 }
 
-/** As many lines of a list as a report has room for. */
-export function fewOf(lines: readonly string[]): string[] {
-  return lines.length <= SHOWN ? [...lines] : [...lines.slice(0, SHOWN), `  and ${lines.length - SHOWN} more`];
+/**
+ * As many lines of a list as a report has room for.
+ *
+ * @param at the line that it is about
+ */
+export function fewOf(lines: readonly string[], at = 0): string[] {
+  const from = at < SHOWN ? 0 : at - BEFORE;
+  const rest = lines.length - from - SHOWN;
+  return [
+    ...(from > 0 ? [`  ${from} before`] : []),
+    ...lines.slice(from, from + SHOWN),
+    ...(rest > 0 ? [`  and ${rest} more`] : []),
+  ];
 }
 
 /**

@@ -73,7 +73,15 @@ export class Trace implements Iterable<TraceExit> {
     const kinds = kindsOf(expected);
     const actual = this.#exits.filter((event) => isOfKind(kinds, event));
     const same = actual.length === expected.length && expected.every((want, i) => matches(want, actual[i]!));
-    if (!same) throw this.mismatch(explainMismatch(expected, actual), [...kinds], actual.length);
+    if (same) return;
+    const { text, seq } = explainMismatch(expected, actual);
+    throw this.mismatch({ text: [text, ...this.#leftOut(kinds)].join('\n'), seq }, [...kinds], actual.length);
+  }
+
+  /** A list of what came is not taken for the whole trace. */
+  #leftOut(kinds: ReadonlySet<string>): string[] {
+    const others = this.#exits.filter((event) => !isOfKind(kinds, event)).length;
+    return others === 0 ? [] : [`  ${plural(others, 'exit')} of other kinds not shown`];
   }
 
   /**
@@ -110,9 +118,13 @@ export class Trace implements Iterable<TraceExit> {
       `${index + 1} of ${expected.length}: ${describeExpected(want)} did not come ${what}${early ? `; it came before, as #${early.seq}` : ''}`,
       '',
       'expected in this order:',
-      ...fewOf(expected.map((one, at) => `${at === index ? '!' : ' '} ${describeExpected(one)}`)),
+      ...fewOf(
+        expected.map((one, at) => `${at === index ? '!' : ' '} ${describeExpected(one)}`),
+        index,
+      ),
       'actual:',
       ...(actual.length === 0 ? ['  none of these kinds'] : fewOf(actual.map((event) => `  ${describeEvent(event)}`))),
+      ...this.#leftOut(kinds),
     ];
     return this.mismatch({ text: lines.join('\n'), seq: early?.seq }, [...kinds], actual.length);
   }

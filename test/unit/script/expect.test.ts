@@ -144,6 +144,41 @@ test('what guests say', () => {
   assert.throws(() => told.expect([{} as { done: true }]), { code: 'ERR_ARGUMENT' });
 });
 
+test('a mismatch says nothing of a field that is as expected, or that there is not', () => {
+  const told = spoken({ kind: 'fault', vector: 13 }, { kind: 'done' });
+  assert.match(
+    failure(() => told.expect([{ fault: 13, vcpu: 1 }])).message,
+    /^exit 1 of 1 differs: vcpu is 0, expected 1; it is #0\n/,
+  );
+  assert.match(
+    failure(() => told.expect([{ done: true, vcpu: 0 }, { sync: 'on' }, { fault: 6 }])).message,
+    /^expected 3 exits, got 2|^exit 1 of 3 differs: #0 vCPU 0 rip 0x0 {2}fault vector 0xd, expected done true, vcpu 0/,
+  );
+  const written = traceOf({
+    name: 'KVM_EXIT_MMIO',
+    reason: 6,
+    physAddr: 0n,
+    isWrite: true,
+    len: 2,
+    data: Uint8Array.of(1, 0xab),
+  } as unknown as Exit);
+  assert.match(
+    failure(() => written.expect([{ name: 'KVM_EXIT_MMIO', data: Uint8Array.of(1, 2) }])).message,
+    /data is bytes 01 ab, expected bytes 01 02/,
+  );
+});
+
+test('a list says what it leaves out', () => {
+  const icr = { name: 'KVM_EXIT_DSM_SEND_IRQ', register: 'ICR', icr: { vector: 0x41 } } as const;
+  const { message } = failure(() => trace.expect([icr]));
+  assert.match(message, /\n {2}1 exit of other kinds not shown$/);
+  assert.match(failure(() => trace.expectInOrder([icr])).message, /\n {2}1 exit of other kinds not shown$/);
+  assert.doesNotMatch(failure(() => traceOf(hlt).expect([icr, { name: 'KVM_EXIT_HLT' }])).message, /not shown/);
+  const many = [...new Array(20).fill({ name: 'KVM_EXIT_HLT' }), { name: 'KVM_EXIT_SHUTDOWN' }] as const;
+  const long = failure(() => traceOf(...new Array<Exit>(20).fill(hlt)).expectInOrder([...many])).message;
+  assert.match(long, /\n {2}17 before\n(?: {2}KVM_EXIT_HLT\n){3}! KVM_EXIT_SHUTDOWN\n/);
+});
+
 test('injections and kicks are in the trace, and are no exits', () => {
   const acted = traceOf(hlt);
   acted.record({ seq: 1, ns: 20, act: 'injection', ioctl: 'KVM_NMI', vcpu: 1, detail: 'NMI' });
