@@ -7,6 +7,7 @@ import {
   done,
   emulatesGuests,
   type Failure,
+  GuestMemory,
   initSipiSipi,
   ipi,
   type KvmDsmError,
@@ -322,6 +323,20 @@ test('one that sleeps until its timer fires is not called one that nothing wakes
   );
   // To sleep is to be idle, timer or not.
   await m.run({ until: 'halted', deadline: '20s' });
+});
+
+test('code in memory that the script has added is read, and not called none', options, async () => {
+  await using m = await machine();
+  const memory = GuestMemory.allocate(0x1000);
+  m.vm.setMemory({ slot: 1, guestPhysAddr: 0xc000_0000, memory });
+  memory.write(0, asm.flat32`jmp $`.bytes);
+  m.vcpu(0).program(asm.flat32`
+      mov ecx, 0xc0000000
+      jmp ecx`);
+  assert.equal(
+    firstLine(await failureOf(m, { until: { port: 1 }, deadline: '300ms' })),
+    'vCPU 0 spins at 0xc0000000: jmp 0xc0000000',
+  );
 });
 
 test('an assertion: what was there, and the trace up to it', options, async () => {

@@ -2,8 +2,9 @@
 import type { KvmSregs } from '../../abi/kvm/index.ts';
 import { type DisassembledLine, disassemble } from '../../guest/asm/disassemble.ts';
 import type { GuestMode } from '../../guest/code.ts';
-import { type GuestMemory, PAGE_SIZE } from '../../kvm/guest-memory.ts';
+import { PAGE_SIZE } from '../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
+import type { MappedSlot } from '../../kvm/vm/memory.ts';
 
 /** Bytes of code, in addresses that RIP has: of real mode, offsets in CS. */
 export interface CodeWindow {
@@ -25,8 +26,8 @@ interface Place {
   program: { begin: bigint; bytes: Uint8Array } | null;
 }
 
-/** Reads the code around RIP as the guest sees it. Empty if it is not in this memory. */
-export function readCode(vcpu: Vcpu, memory: GuestMemory, { rip, sregs, program }: Place): CodeWindow {
+/** Reads the code around RIP as the guest sees it. Empty if no slot has memory there. */
+export function readCode(vcpu: Vcpu, slots: readonly MappedSlot[], { rip, sregs, program }: Place): CodeWindow {
   const base = sregs.cs.l ? 0n : sregs.cs.base;
   const physical = (sregs.cr0 & CR0_PG) === 0n ? (linear: bigint) => linear : translation(vcpu);
   const inProgram =
@@ -41,7 +42,7 @@ export function readCode(vcpu: Vcpu, memory: GuestMemory, { rip, sregs, program 
     [rip, true],
   ];
   for (const [from, aligned] of inProgram ? ways : ways.slice(1)) {
-    const bytes = read(memory, base + from, Number(end - from), physical);
+    const bytes = read(slots, base + from, Number(end - from), physical);
     if (BigInt(bytes.length) > rip - from) return { from, bytes, aligned };
   }
   return { from: rip, bytes: new Uint8Array(), aligned: true };
@@ -56,7 +57,7 @@ function translation(vcpu: Vcpu): (linear: bigint) => bigint | null {
 
 /** As many of the bytes as there are, page by page. */
 function read(
-  memory: GuestMemory,
+  slots: readonly MappedSlot[],
   linear: bigint,
   length: number,
   physical: (linear: bigint) => bigint | null,
@@ -65,12 +66,17 @@ function read(
   for (let at = linear, left = length; left > 0; ) {
     const part = Math.min(left, PAGE_SIZE - Number(at % BigInt(PAGE_SIZE)));
     const where = physical(at);
-    if (where === null || where + BigInt(part) > BigInt(memory.size)) break;
-    parts.push(memory.read(Number(where), part));
+    const slot = where === null ? undefined : slots.find((one) => isWithin(one, where, part));
+    if (where === null || !slot) break;
+    parts.push(slot.memory.read(slot.offset + Number(where - slot.guestPhysAddr), part));
     at += BigInt(part);
     left -= part;
   }
   return Buffer.concat(parts);
+}
+
+function isWithin({ guestPhysAddr, size }: MappedSlot, where: bigint, length: number): boolean {
+  return where >= guestPhysAddr && where + BigInt(length) <= guestPhysAddr + BigInt(size);
 }
 
 interface Coded {

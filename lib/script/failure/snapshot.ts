@@ -6,6 +6,7 @@ import type { GuestMode } from '../../guest/code.ts';
 import type { GuestFault } from '../../guest/fault.ts';
 import type { GuestMemory } from '../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
+import type { MappedSlot } from '../../kvm/vm/memory.ts';
 import type { TraceEvent } from '../../trace/event.ts';
 import type { MachineVcpu } from '../machine/vcpu.ts';
 import { type CodeWindow, readCode } from './code.ts';
@@ -63,13 +64,14 @@ export interface Snapshot {
 export function snapshotVcpu(
   one: MachineVcpu,
   memory: GuestMemory,
+  slots: readonly MappedSlot[],
   samples: readonly bigint[] = [],
   fault?: GuestFault,
 ): VcpuSnapshot {
   return {
     id: one.id,
     program: programOf(one),
-    cpu: orWhy(() => cpuOf(one.vcpu, memory, programOf(one), fault)),
+    cpu: orWhy(() => cpuOf(one.vcpu, slots, programOf(one), fault)),
     counters: memoryIsOpen(memory) ? one.interrupts : new Map(),
     samples: [...samples],
   };
@@ -103,7 +105,7 @@ function programOf({ loaded, entry }: MachineVcpu): ProgramSnapshot | null {
 
 function cpuOf(
   vcpu: Vcpu,
-  memory: GuestMemory,
+  slots: readonly MappedSlot[],
   program: ProgramSnapshot | null,
   fault: GuestFault | undefined,
 ): CpuSnapshot {
@@ -117,7 +119,7 @@ function cpuOf(
     if (mode === 'real16') sregs = { ...sregs, cs: { ...sregs.cs, base, selector: fault.cs } };
   }
   const lapic = lapicOf(vcpu, sregs.apicBase);
-  const code = readCode(vcpu, memory, { rip: regs.rip, sregs, program });
+  const code = readCode(vcpu, slots, { rip: regs.rip, sregs, program });
   return { regs, sregs, mode, mpState: vcpu.getMpState(), lapic, code };
 }
 

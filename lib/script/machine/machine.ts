@@ -195,7 +195,7 @@ export class Machine implements AsyncDisposable, Disposable {
     return {
       vcpus: this.#vcpus.map((one) => {
         const own = fault?.vcpu === one.id ? fault.fault : undefined;
-        return snapshotVcpu(one, this.memory, this.#samples.of(one.id), own);
+        return snapshotVcpu(one, this.memory, [...this.vm.slots.values()], this.#samples.of(one.id), own);
       }),
       events: [...events],
       during: { from: born, to: process.hrtime.bigint() },

@@ -50,7 +50,7 @@ function stopped(vcpu: VcpuSnapshot, ipis: readonly Ipi[], event: TraceExit): st
   if (word?.kind === 'fault')
     return event.fault
       ? faulted(vcpu, event.fault)
-      : `${vectorName(word.vector)}, and its stack is not in guest memory`;
+      : `${vectorName(word.vector)}, and its stack is not in the machine's memory`;
   if (exit.name === 'KVM_EXIT_SHUTDOWN') return shutDown(vcpu, ipis);
   if (exit.name === 'KVM_EXIT_INTERNAL_ERROR') return notEmulated(vcpu, exit);
   if (exit.name === 'KVM_EXIT_FAIL_ENTRY')
