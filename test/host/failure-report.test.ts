@@ -339,6 +339,18 @@ test('code in memory that the script has added is read, and not called none', op
   );
 });
 
+test('xAPIC writes of a LAPIC in x2APIC mode reach no register', options, async () => {
+  await using m = await machine({ vcpus: 2, apic: 'x2apic' });
+  m.vcpu(1).program(asm.flat32`${idle}`);
+  m.vcpu(0).program(asm.flat32`
+      mov dword [0xfee00310], 1 << 24
+      mov dword [0xfee00300], 0x4066${idle}`);
+  assert.equal(
+    firstLine(await failureOf(m, never)),
+    "vCPU 0's LAPIC is in x2APIC mode, and its program holds 0xfee00310: a write there reaches no register",
+  );
+});
+
 test('an assertion: what was there, and the trace up to it', options, async () => {
   await using m = await machine();
   m.vcpu(0).program(asm.long64`

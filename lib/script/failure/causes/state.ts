@@ -10,13 +10,15 @@ import { names } from '../ipis.ts';
 import { mpStateName, vectors } from '../names.ts';
 import type { CpuSnapshot, LapicSnapshot, Snapshot, VcpuSnapshot } from '../snapshot.ts';
 import type { Cause, Ending } from '../types.ts';
+import { apicPageCauses } from './apic-page.ts';
 import { loopCause } from './loop.ts';
 
 const LVT_MASKED = 1 << 16;
 
 /** Everything that can be said of every vCPU. */
 export function stateCauses(snapshot: Snapshot, ipis: readonly Ipi[], ending: Ending): Cause[] {
-  return [...snapshot.vcpus.flatMap((vcpu) => ofVcpu(snapshot, vcpu, ipis, ending)), ...nobody(snapshot, ipis)];
+  const each = snapshot.vcpus.flatMap((vcpu) => ofVcpu(snapshot, vcpu, ipis, ending));
+  return [...each, ...apicPageCauses(snapshot), ...nobody(snapshot, ipis)];
 }
 
 function ofVcpu(snapshot: Snapshot, vcpu: VcpuSnapshot, ipis: readonly Ipi[], ending: Ending): Cause[] {
