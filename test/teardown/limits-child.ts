@@ -90,6 +90,8 @@ async function senders(count: number): Promise<ChildProcess[]> {
   });
   const script = `while kill -USR2 ${process.pid}; do :; done`;
   const all = Array.from({ length: count }, () => spawn('sh', ['-c', script], { stdio: 'ignore' }));
+  // So many signals crowd out SIGCHLD: nobody is to wait for the end of these.
+  for (const one of all) one.unref();
   while (got < count) await turn();
   return all;
 }
