@@ -67,7 +67,7 @@ test('all of them in the svm lane under AddressSanitizer and UBSan', { skip: noL
   process.env.KVM_DSM_PREBUILD = work;
   const ran = await runTestsInside('svm', files, {
     counts: 0.001,
-    timeoutSeconds: 1500,
+    timeoutSeconds: 2700,
     env: { ...options, LD_PRELOAD: library!, KVM_DSM_TEST_PATIENCE: '4' },
   });
   const failed = ran.tests.filter(({ error }) => error !== null);

@@ -4,6 +4,7 @@ import { constants } from 'node:buffer';
 import { randomFill } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { ReadableStream } from 'node:stream/web';
+import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { deflate } from 'node:zlib';
@@ -149,7 +150,7 @@ export const cases: Record<string, () => Promise<void> | void> = {
     else assert.equal(errorOf(start).code, 'ERR_ARGUMENT');
   },
   async 'moved to another thread, whose owner ends'() {
-    const worker = tsWorker(new URL('buffers-child.ts', import.meta.url).href, {});
+    const worker = tsWorker(pathToFileURL(process.argv[1]!).href, {});
     const moved = await new Promise<ArrayBuffer | string>((resolve, reject) => {
       worker.once('message', resolve);
       worker.once('error', reject);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { runChild } from '../support/child.ts';
+import { programBeside } from '../support/library.ts';
 import { cases } from './buffers-cases.ts';
 
-const child = fileURLToPath(new URL('buffers-child.ts', import.meta.url));
+const child = programBeside(import.meta.url, 'buffers-child.ts');
 /** A case takes about a second; what takes this long hangs. */
 const DEADLINE = 60_000;
 
