@@ -16,8 +16,11 @@ const at = (what: string, first: number, last = first): MsrRange => ({ first, la
  */
 const beside: readonly MsrRange[] = [
   at('performance-monitoring and feature control of old CPUs', 0x2a, 0x2c),
+  at('the hash of the SGX launch key', 0x8c, 0x8f),
+  at('UMWAIT_CONTROL', 0xe1),
   at('MTRRcap', 0xfe),
   at('BBL_CR_CTL3', 0x11e),
+  at('TSX_CTRL', 0x122),
   at('MCG_CAP, MCG_STATUS, MCG_CTL', 0x179, 0x17b),
   at('DEBUGCTL', 0x1d9),
   at('the last branch', 0x1db, 0x1de),

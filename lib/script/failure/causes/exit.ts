@@ -13,6 +13,7 @@ import type { GuestWord } from '../../../guest/protocol.ts';
 import { emulatesGuests } from '../../../host/emulation.ts';
 import type { TraceExit } from '../../../trace/event.ts';
 import { instructionAt } from '../code.ts';
+import { describeEntryFailure } from '../entry-checks.ts';
 import { names } from '../ipis.ts';
 import { lastLabel, place } from '../names.ts';
 import { type CpuSnapshot, isReset, type Snapshot, type VcpuSnapshot } from '../snapshot.ts';
@@ -54,7 +55,7 @@ function stopped(vcpu: VcpuSnapshot, ipis: readonly Ipi[], event: TraceExit): st
   if (exit.name === 'KVM_EXIT_SHUTDOWN') return shutDown(vcpu, ipis);
   if (exit.name === 'KVM_EXIT_INTERNAL_ERROR') return notEmulated(vcpu, exit);
   if (exit.name === 'KVM_EXIT_FAIL_ENTRY')
-    return `the CPU refused the guest state (KVM_EXIT_FAIL_ENTRY, hardware reason ${hex(exit.hardwareEntryFailureReason)})`;
+    return describeEntryFailure(exit.hardwareEntryFailureReason, typeof vcpu.cpu === 'string' ? null : vcpu.cpu);
   return describeExit(exit);
 }
 
