@@ -15,6 +15,7 @@ import type { TraceExit } from '../../../trace/event.ts';
 import { instructionAt } from '../code.ts';
 import { describeEntryFailure } from '../entry-checks.ts';
 import { names } from '../ipis.ts';
+import { describeWrmsr } from '../msr-fault.ts';
 import { lastLabel, place } from '../names.ts';
 import { type CpuSnapshot, isReset, type Snapshot, type VcpuSnapshot } from '../snapshot.ts';
 import type { Cause } from '../types.ts';
@@ -66,13 +67,16 @@ function asserted({ cpu, program }: VcpuSnapshot, word: Extract<GuestWord, { kin
 
 /** After these RIP is at the next instruction: #DB, #BP, #OF. Vectors from 32 on, and an NMI, come from elsewhere. */
 const traps = new Set([1, 2, 3, 4]);
+const GP = 13;
 
 function faulted({ cpu, program }: VcpuSnapshot, fault: GuestFault): string {
   const { rip } = fault;
   const what = describeFault(fault).replace(hex(rip), place(rip, program));
   const isTrap = traps.has(fault.vector) || fault.vector >= 32;
   const instruction = typeof cpu === 'string' || isTrap ? undefined : instructionAt(cpu, cpu.regs.rip);
-  return instruction ? `${what}: ${instruction.text}` : what;
+  if (!instruction) return what;
+  const isWrmsr = fault.vector === GP && instruction.text === 'wrmsr' && typeof cpu !== 'string';
+  return `${what}: ${instruction.text}${isWrmsr ? ` (${describeWrmsr(cpu.regs)})` : ''}`;
 }
 
 function shutDown(vcpu: VcpuSnapshot, ipis: readonly Ipi[]): string {
