@@ -4,6 +4,8 @@ import { type LaneName, mainInside, nodeInside } from '../lab/index.ts';
 import { type LaneWork, runInLane } from '../target/in-lane.ts';
 import { bundleScript } from './bundle/bundle.ts';
 import type { PublicModules } from './bundle/public-modules.ts';
+import { ScriptLostError } from './errors.ts';
+import { Judge } from './judge.ts';
 import { LAB_FILES } from './lab-files.ts';
 import { testEnvironment, testFlags } from './node-test.ts';
 import { PARSED_RUN, type ParsedRun } from './protocol.ts';
@@ -35,7 +37,18 @@ export async function runScriptInLane(
     work.env = testEnvironment;
     work.program = [nodeInside, ...testFlags(options.json), mainInside];
   }
-  return runInLane(lane, work, run.options);
+  const judge = new Judge(parsed);
+  // The lab catches the same signals, and ends its machine.
+  judge.catchSignals(() => {});
+  let exitCode = 0;
+  let error: unknown;
+  try {
+    exitCode = await runInLane(lane, work, run.options, { stdout: judge.output });
+  } catch (thrown) {
+    error = thrown;
+  }
+  await new Promise<void>((done) => judge.output.end(done));
+  return judge.end(error, () => new ScriptLostError(`exit code ${exitCode} in the lab`));
 }
 
 function readAssets(assets: readonly string[]): { path: string; data: Uint8Array }[] {

@@ -1,13 +1,11 @@
 /** A script's runs in this process. */
-
 import { pathToFileURL } from 'node:url';
 import { profileByName } from '../abi/dsm/profiles.ts';
 import { RunBudget } from '../base/budget.ts';
-import { Deadline } from '../base/deadline.ts';
-import { DeadlineError } from '../base/errors.ts';
 import { isForwardedIcrWrite } from '../exit/dsm.ts';
 import { Random, randomWasUsed } from '../script/random.ts';
 import { type ObservedMachine, type Observer, Session } from '../script/session.ts';
+import { paintForAnother } from '../target/paint.ts';
 import { isExit } from '../trace/event.ts';
 import { loadModules, type PublicModules } from './bundle/public-modules.ts';
 import { importModule } from './evaluate/import-module.ts';
@@ -16,12 +14,10 @@ import { findingsOf } from './findings.ts';
 import { explainMissingFile } from './lab-files.ts';
 import { TestFeed } from './node-test.ts';
 import { failureOf } from './outcome.ts';
-import type { ParsedRun, ScriptFailure, ScriptOutcome } from './protocol.ts';
+import { GRACE, type ParsedRun, type ScriptFailure, type ScriptOutcome } from './protocol.ts';
 import { repeatRuns } from './repeat.ts';
 import { type ScriptReporter, scriptReporter } from './report.ts';
-
-/** How long a script may go on, in ms, after the time for guests is over: for its own reports. */
-const GRACE = 2000;
+import { ScriptEnd, StrayError } from './script-end.ts';
 
 /** Does a script's runs in this process; returns the exit code. */
 export function runInProcess(run: ParsedRun, code: string | undefined, modules: PublicModules): Promise<number> {
@@ -34,7 +30,7 @@ export function runInProcess(run: ParsedRun, code: string | undefined, modules: 
 /** Does one run for the process that has started this one, and tells it what came of it; returns the exit code. */
 export async function runAsPart(run: ParsedRun, code: string | undefined, modules: PublicModules): Promise<number> {
   const reporter = scriptReporter(run);
-  const outcome = await prepare(run, code, modules, reporter)(run.options.seed!);
+  const outcome = await prepare(run, code, modules, reporter)(run.options.seed!, () => 1);
   reporter.ran(outcome, 1);
   await new Promise((sent) => process.send!(outcome, sent));
   return outcome.failure?.exitCode ?? 0;
@@ -46,13 +42,14 @@ function prepare(
   code: string | undefined,
   modules: PublicModules,
   reporter: ScriptReporter,
-): (seed: number) => Promise<ScriptOutcome> {
+): (seed: number, exited: (outcome: ScriptOutcome) => number) => Promise<ScriptOutcome> {
   const { script, imports, args, options, tests } = run;
   const body = code === undefined ? undefined : new ScriptFunction(code, script);
   const ends = performance.now() + options.timeout * 1000;
   const budget = new RunBudget(options.timeout * 1000);
   const profile = profileByName(options.profile);
-  return async (seed) => {
+  if (run.colours) paintForAnother();
+  return async (seed, exited) => {
     const machines: ObservedMachine[] = [];
     let exits = 0;
     let forwarded = 0;
@@ -76,31 +73,46 @@ function prepare(
       for (const finding of found) reporter.finding(finding);
       return failureOf(error, found, before);
     };
-    let failure: ScriptFailure | undefined;
-    const limit = new Deadline(ends + GRACE - performance.now(), lateScript);
-    try {
-      const feed = tests ? new TestFeed() : undefined;
-      await limit.keep(
-        session.run(async () => (body ? body.run(await loadModules(modules, imports)) : importAfresh(script, seed))),
-      );
-      // The tests begin to end when nothing else keeps the process busy.
-      limit.unref();
-      const failed = await (feed && limit.keep(feed.ended()));
-      if (failed) failure = judge(failed.error, `${failed.count} of the tests failed, first "${failed.name}": `);
-      else for (const finding of findingsOf(session, machines, undefined)) reporter.finding(finding);
-    } catch (thrown) {
-      failure = judge(explainMissingFile(thrown));
-    } finally {
-      limit.clear();
+    const judgeThrown = (thrown: unknown): ScriptFailure =>
+      thrown instanceof StrayError ? judge(thrown.error, thrown.words) : judge(explainMissingFile(thrown));
+    const outcomeOf = (failure: ScriptFailure | undefined): ScriptOutcome => {
+      if (!failure) for (const finding of findingsOf(session, machines, undefined)) reporter.finding(finding);
       for (const machine of machines) machine.close();
+      return { exits, forwarded, seed, seeded: randomWasUsed(random), ...(failure ? { failure } : {}) };
+    };
+    const feed = tests ? new TestFeed() : undefined;
+    const end = new ScriptEnd({
+      limit: Math.max(0, ends + GRACE - performance.now()),
+      leftGoing: () => machines.flatMap(({ leftGoing }) => leftGoing),
+      hasIdleMachine: () => machines.some(({ unused }) => unused),
+      feed,
+    });
+    const onExit = (exitCode: number) => {
+      const error = end.exited(exitCode);
+      process.exitCode = exited(outcomeOf(error && judge(error)));
+    };
+    process.once('exit', onExit);
+    let failure: ScriptFailure | undefined;
+    try {
+      await end.wait(async () => {
+        await session.run(async () =>
+          body ? body.run(await loadModules(modules, imports)) : importAfresh(script, seed),
+        );
+        const failed = await feed?.ended();
+        if (failed) failure = judge(failed.error, `${failed.count} of the tests failed, first "${failed.name}": `);
+      });
+      if (!failure) end.checkExitCode();
+    } catch (thrown) {
+      failure ??= judgeThrown(thrown);
     }
-    return { exits, forwarded, seed, seeded: randomWasUsed(random), ...(failure ? { failure } : {}) };
+    process.off('exit', onExit);
+    process.exitCode = undefined;
+    // After a failure there is no other run, and what comes now is no news.
+    if (!failure) end.clear();
+    return outcomeOf(failure);
   };
 }
 
 function importAfresh(script: string, seed: number): Promise<unknown> {
   return importModule(`${pathToFileURL(script).href}?seed=${seed}`);
 }
-
-/** A script that waits for something outside a guest ends in time as well. */
-const lateScript = () => new DeadlineError('The script did not end within the time that --timeout allows', '');

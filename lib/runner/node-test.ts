@@ -75,6 +75,11 @@ export class TestFeed {
     this.#failed.count += 1;
   }
 
+  /** True once there is a test: node looks after its errors. */
+  get started(): boolean {
+    return this.#started;
+  }
+
   /** Waits for all tests; to be called when the script has been evaluated. Undefined if none failed. */
   async ended(): Promise<FailedTests | undefined> {
     // Node ends the tests when nothing else is left to do. A script that imports node:test may have no test.

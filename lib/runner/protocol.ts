@@ -20,14 +20,30 @@ export interface ParsedRun {
   commandLine: string;
   /** True in a process that was started for this run alone, one of several. */
   ownProcess: boolean;
+  /** What the frames begin with for the process that judges this one; `null` if there is none: all is shown at once. */
+  secret: string | null;
+  /** True if a person sees it at a terminal. */
+  colours: boolean;
 }
+
+/** Where several runs are when one begins. */
+export interface RunBegin {
+  run: number;
+  seed: number | undefined;
+  /** Of the runs before it. */
+  exits: number;
+  forwarded: number;
+}
+
+/** How long a script may go on, in ms, after the time for guests is over: for its own reports. */
+export const GRACE = 2000;
 
 /** What came of one run of a script. */
 export interface ScriptOutcome {
   exits: number;
   /** How many of them are forwarded ICR writes. */
   forwarded: number;
-  seed: number;
+  seed: number | undefined;
   /** True if the script made random choices: then its seed matters. */
   seeded: boolean;
   failure?: ScriptFailure;

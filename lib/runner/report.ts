@@ -1,5 +1,6 @@
+/** What `kvm-dsm run` says of a script's runs. */
 import { jsonText } from '../base/text.ts';
-import { isDsmExit } from '../exit/dsm.ts';
+import { isDsmExit, isForwardedIcrWrite } from '../exit/dsm.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
 import { describeTarget } from '../target/target.ts';
@@ -7,11 +8,14 @@ import { isExit, type TraceEvent } from '../trace/event.ts';
 import { eventToJson } from '../trace/json.ts';
 import { describeEvent } from '../trace/text.ts';
 import type { Finding } from './findings.ts';
-import type { ParsedRun, ScriptOutcome } from './protocol.ts';
+import { type FrameKind, frames } from './frames.ts';
+import type { ParsedRun, RunBegin, ScriptOutcome } from './protocol.ts';
 
 /** What `kvm-dsm run` prints while a script runs. */
 export interface ScriptReporter {
   start(): void;
+  /** A run begins. */
+  begins(begin: RunBegin): void;
   event(event: TraceEvent): void;
   finding(finding: Finding): void;
   /** A person should know. */
@@ -39,11 +43,32 @@ export function scriptReporter(run: ParsedRun): ScriptReporter {
   };
 }
 
-function jsonReporter({ options: { repeat, seed }, ownProcess }: ParsedRun): ScriptReporter {
-  const line = (value: Record<string, unknown>) => print(`${jsonText(value)}\n`);
+type Say = (text: string, kind?: FrameKind, code?: number) => void;
+
+/** At once, or in frames for the process that judges this one. */
+function sayOf({ secret }: ParsedRun): Say {
+  return (text, kind = 'line', code = 0) => {
+    if (secret !== null) print(frames(secret, kind, text, code));
+    else if (kind !== 'begins') print(`${text}\n`);
+  };
+}
+
+const begins = (say: Say) => (begin: RunBegin) => say(JSON.stringify(begin), 'begins');
+
+function kindOf(event: TraceEvent): FrameKind {
+  if (!isExit(event)) return 'line';
+  return isForwardedIcrWrite(event.exit) ? 'forwarded' : 'exit';
+}
+
+function jsonReporter(parsed: ParsedRun): ScriptReporter {
+  const { options, ownProcess } = parsed;
+  const { repeat, seed } = options;
+  const say = sayOf(parsed);
+  const line = (value: Record<string, unknown>, kind?: FrameKind, code?: number) => say(jsonText(value), kind, code);
   return {
     start() {},
-    event: (event) => line(eventToJson(event)),
+    begins: begins(say),
+    event: (event) => line(eventToJson(event), kindOf(event)),
     finding({ id, message, advice }) {
       line({ type: 'finding', id, message, advice });
     },
@@ -53,31 +78,34 @@ function jsonReporter({ options: { repeat, seed }, ownProcess }: ParsedRun): Scr
     },
     ended({ failure, exits, seeded, seed: last }, run) {
       const ok = !failure;
-      line({
+      const result = {
         type: 'result',
         ok,
         exits,
         ...(repeat > 1 ? { runs: run } : {}),
         ...(repeat > 1 || seeded || seed !== undefined ? { seed: last } : {}),
         ...(failure ? { error: failure.json } : {}),
-      });
+      };
+      line(result, 'result', failure?.exitCode);
     },
   };
 }
 
-function textReporter({ options, ownProcess, commandLine }: ParsedRun): ScriptReporter {
+function textReporter(parsed: ParsedRun): ScriptReporter {
+  const { options, ownProcess, commandLine } = parsed;
   const { repeat, seed } = options;
   const held: string[] = [];
   let left = 0;
-  const say = (text: string) => print(`${text}\n`);
+  const say = sayOf(parsed);
   return {
     start() {
       say(paint('dim', `on ${describeTarget()}`));
     },
+    begins: begins(say),
     event(event) {
       const text = describeEvent(event);
       const words = isExit(event) && isDsmExit(event.exit) ? paint('bold', text) : text;
-      if (repeat === 1) return void say(words);
+      if (repeat === 1) return void say(words, kindOf(event));
       held.push(words);
       if (held.length > KEPT) left += held.splice(0, 1).length;
     },
@@ -97,12 +125,13 @@ function textReporter({ options, ownProcess, commandLine }: ParsedRun): ScriptRe
     ended({ failure, exits, forwarded, seeded, seed: last }, run) {
       const runs = repeat > 1 ? `${run} runs, ` : '';
       const summary = `${runs}${exits} exits, ${forwarded} of them forwarded ICR writes; ran on ${describeTarget()}`;
-      if (!failure) return void say(`${paint('green', 'ok')}: ${summary}`);
+      if (!failure) return void say(`${paint('green', 'ok')}: ${summary}`, 'result');
+      const fail = (text: string) => say(text, 'result', failure.exitCode);
       const which = repeat > 1 ? `run ${run} of ${repeat}, seed ${last}: ` : '';
-      say(`${paint('red', 'not ok')}: ${which}${failure.text}`);
-      say(summary);
+      fail(`${paint('red', 'not ok')}: ${which}${failure.text}`);
+      fail(summary);
       if (repeat > 1 || seeded || seed !== undefined)
-        say(`to repeat it: ${commandLine.replace(/^kvm-dsm run/, `$& --seed ${last}`)}`);
+        fail(`to repeat it: ${commandLine.replace(/^kvm-dsm run/, `$& --seed ${last}`)}`);
     },
   };
 }

@@ -1,8 +1,14 @@
+/** `kvm-dsm run`: what is to be run, and where. */
+import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { profileByName } from '../abi/dsm/profiles.ts';
-import { ArgumentError } from '../base/errors.ts';
+import { ArgumentError, KvmDsmError } from '../base/errors.ts';
 import { temporary, temporaryFolder } from '../base/temporary.ts';
+import { jsonText } from '../base/text.ts';
+import { print } from '../target/output.ts';
+import { paint } from '../target/paint.ts';
+import { errorToJson } from '../target/report-error.ts';
 import { chooseTarget, currentTarget } from '../target/target.ts';
 import type { PublicModules } from './bundle/public-modules.ts';
 import { hearsTests } from './node-test.ts';
@@ -10,8 +16,27 @@ import type { RunCommandOptions } from './options.ts';
 import type { ParsedRun } from './protocol.ts';
 import { findScript } from './script-file.ts';
 
-/** `kvm-dsm run`: runs a script where the options say, and returns the exit code. */
+/** `kvm-dsm run`: runs a script where the options say, and returns the exit code. With `--json` it ends with a result, whatever happens. */
 export async function runScript(
+  script: string,
+  args: string[],
+  options: RunCommandOptions,
+  modules: PublicModules,
+): Promise<number> {
+  try {
+    return await run(script, args, options, modules);
+  } catch (error) {
+    if (!options.json) throw error;
+    // The script has not begun: nothing has been told yet.
+    print(`${jsonText({ type: 'result', ok: false, exits: 0, error: errorToJson(error) })}\n`);
+    if (error instanceof ArgumentError) return USAGE;
+    return error instanceof KvmDsmError ? error.exitCode : 1;
+  }
+}
+
+const USAGE = 2;
+
+async function run(
   script: string,
   args: string[],
   options: RunCommandOptions,
@@ -28,21 +53,31 @@ export async function runScript(
   }
   const { commandLineOf } = await import('./command-line.ts');
   const commandLine = commandLineOf(script, args, { ...options, on: target });
-  const parsed = { args, options, commandLine, ownProcess: false };
+  const secret = randomBytes(6).toString('hex');
+  const parsed = { args, options, commandLine, ownProcess: false, secret, colours: paint('red', ' ') !== ' ' };
   if (target !== 'host') {
     const { runScriptInLane } = await import('./in-lane.ts');
     return runScriptInLane(target, path, parsed, modules);
   }
   // Inside the lab there is no bundler: a module that node can import does without.
   if (currentTarget.on !== 'host')
-    return runReady({ ...parsed, script: path, code: undefined, imports: [], tests: false }, undefined, modules);
+    return runReady(
+      { ...parsed, secret: null, script: path, code: undefined, imports: [], tests: false },
+      undefined,
+      modules,
+    );
   const { bundleScript } = await import('./bundle/bundle.ts');
   const { code, imports, tests } = await bundleScript(path, '', modules);
   const ready: ParsedRun = { ...parsed, script: path, code: undefined, imports, tests };
-  return tests
-    ? withCodeFile(code, (file) => runReady({ ...ready, code: file }, code, modules))
-    : runReady(ready, code, modules);
+  return withCodeFile(code, async (file) => {
+    // A debugger is for the script, and this process has it.
+    if (isDebugged) return runReady({ ...ready, code: file, secret: null, colours: false }, code, modules);
+    const { runOnHost } = await import('./on-host.ts');
+    return runOnHost({ ...ready, code: file });
+  });
 }
+
+const isDebugged = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((word) => word.includes('--inspect'));
 
 /** A run whose command line another process has read. */
 export async function runParsed(json: string, modules: PublicModules): Promise<number> {

@@ -66,8 +66,9 @@ class WatchedRuns {
     return new Promise((resolve) => {
       const over = (code: number | null) => {
         this.#child = undefined;
-        if (code !== null) this.#exitCode = code;
-        if (child.signalCode === null)
+        // One that was ended told so itself, and is no whole run.
+        if (code !== null && !child.killed) this.#exitCode = code;
+        if (child.signalCode === null && !child.killed)
           print(paint('dim', `waiting for a change of ${this.#name} or of what it imports\n`));
         resolve();
       };

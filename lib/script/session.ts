@@ -15,6 +15,10 @@ export interface ObservedMachine {
   /** True if a LAPIC holds an ICR or ICR2 that a guest has written. Still known after `close()`. */
   readonly wroteIcr: boolean;
   readonly trace: Iterable<TraceExit>;
+  /** What goes on in it now, in words: its run, vCPUs on threads of their own. */
+  readonly leftGoing: readonly string[];
+  /** True if it is open and nobody has run it. */
+  readonly unused: boolean;
   close(): void;
 }
 

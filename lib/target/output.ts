@@ -39,9 +39,17 @@ function failed(error: NodeJS.ErrnoException): void {
 export function print(text: string | Uint8Array): void {
   if (isReaderGone || failure) return;
   const kind = outputKind();
-  if (kind === 'file' || (kind === 'pipe' && laneHere !== null && !isStreamMade))
+  if (isEnding) writeNow(typeof text === 'string' ? Buffer.from(text) : text);
+  else if (kind === 'file' || (kind === 'pipe' && laneHere !== null && !isStreamMade))
     writeAll(typeof text === 'string' ? Buffer.from(text) : text);
   else process.stdout.write(text);
+}
+
+let isEnding = false;
+
+/** The process is about to end, and no stream gets another turn: what is printed from now on is written at once. */
+export function printAtOnce(): void {
+  isEnding = true;
 }
 
 /** Standard output for who wants a stream. It never fails; see `print`. */
@@ -94,6 +102,21 @@ function writeAll(bytes: Uint8Array): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EAGAIN') process.stdout.write(bytes.subarray(at));
     else failed(error as NodeJS.ErrnoException);
+  }
+}
+
+/** As `writeAll`, and waits for a full pipe itself. */
+function writeNow(bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(1, bytes, at);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') {
+        failed(error as NodeJS.ErrnoException);
+        return;
+      }
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
   }
 }
 

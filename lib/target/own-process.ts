@@ -6,14 +6,15 @@ const FOLLOWS = 'KVM_DSM_FOLLOWS';
 /** This command, before a script gets its own arguments. */
 const main = process.argv[1]!;
 
-/** Starts this command once more; it ends when this process does, and writes where this one writes. */
+/** Starts this command once more; it ends when this process does, and writes where this one writes, or into a pipe. */
 export function startOwn(
   args: readonly string[],
   flags: readonly string[] = [],
   env: NodeJS.ProcessEnv = {},
+  stdout: 'inherit' | 'pipe' = 'inherit',
 ): ChildProcess {
   return spawn(process.execPath, [...process.execArgv, ...flags, main, ...args], {
-    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    stdio: ['inherit', stdout, 'inherit', 'ipc'],
     env: { ...process.env, ...env, NODE_TEST_CONTEXT: undefined, [FOLLOWS]: '1' },
   });
 }

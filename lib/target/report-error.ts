@@ -1,4 +1,5 @@
 /** An error that ends the command, told to a person or as JSON. */
+import { inspect } from 'node:util';
 import { KvmDsmError } from '../base/errors.ts';
 import { jsonText } from '../base/text.ts';
 import { print } from './output.ts';
@@ -17,7 +18,7 @@ export function reportError(error: unknown, json: boolean): number {
 
 /** An error's stable code, its message and advice; of a guest's failure its causes, trace, vCPUs and report. */
 export function errorToJson(error: unknown): Record<string, unknown> {
-  if (!(error instanceof KvmDsmError)) return { code: 'ERR_SCRIPT', message: String(stackOf(error)) };
+  if (!(error instanceof KvmDsmError)) return { code: 'ERR_SCRIPT', message: stackOf(error) };
   const { code, message, advice, failure, report } = error;
   const parts = typeof failure === 'object' ? failure.toJSON() : {};
   return { code, message, advice, ...parts, ...(report ? { report } : {}) };
@@ -35,6 +36,20 @@ export function explain(error: unknown): string {
   ].join('\n');
 }
 
+function inspected(value: unknown): string {
+  try {
+    return inspect(value);
+  } catch {
+    return `${typeof value} that cannot be shown`;
+  }
+}
+
 function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : `the script threw ${String(error)}`;
+  if (!(error instanceof Error)) return `the script threw ${inspected(error)}`;
+  // What a script throws may have getters that throw themselves.
+  try {
+    const text = error.stack ?? error.message;
+    if (typeof text === 'string' && text !== '') return text;
+  } catch {}
+  return `the script threw ${inspected(error)}`;
 }

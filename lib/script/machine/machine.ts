@@ -47,6 +47,8 @@ export class Machine implements AsyncDisposable, Disposable {
   readonly #samples = new RipSamples();
   readonly #reads = new Reads();
   #wroteIcr = false;
+  /** Runs that have begun, and that have ended. */
+  #runs = { begun: 0, ended: 0 };
 
   /** Use `machine()`. */
   constructor(options: MachineOptions, session: Session = Session.current) {
@@ -148,27 +150,32 @@ export class Machine implements AsyncDisposable, Disposable {
    */
   async run(options: RunUntilOptions = {}): Promise<Trace> {
     const { trace } = this;
-    await run(
-      {
-        session: this.#session,
-        trace,
-        vcpus: this.#vcpus,
-        samples: this.#samples,
-        record: (vcpu, exit) => {
-          const one = this.vcpu(vcpu.vcpuId);
-          one.hypervisorSees(exit);
-          const event = this.#recorder.exit(one, this.memory, exit);
-          this.#reads.see(vcpu, exit);
-          if (exit.name === 'KVM_EXIT_IRQ_WINDOW_OPEN') one.giveInterrupt();
-          return event;
+    this.#runs.begun += 1;
+    try {
+      await run(
+        {
+          session: this.#session,
+          trace,
+          vcpus: this.#vcpus,
+          samples: this.#samples,
+          record: (vcpu, exit) => {
+            const one = this.vcpu(vcpu.vcpuId);
+            one.hypervisorSees(exit);
+            const event = this.#recorder.exit(one, this.memory, exit);
+            this.#reads.see(vcpu, exit);
+            if (exit.name === 'KVM_EXIT_IRQ_WINDOW_OPEN') one.giveInterrupt();
+            return event;
+          },
+          report: (ending) => {
+            const event = ending.kind === 'exit' ? ending.event : undefined;
+            return new FailureReport(this.#snapshot(event), ending);
+          },
         },
-        report: (ending) => {
-          const event = ending.kind === 'exit' ? ending.event : undefined;
-          return new FailureReport(this.#snapshot(event), ending);
-        },
-      },
-      options,
-    );
+        options,
+      );
+    } finally {
+      this.#runs.ended += 1;
+    }
     return trace;
   }
 
@@ -200,6 +207,19 @@ export class Machine implements AsyncDisposable, Disposable {
       events: [...events],
       during: { from: born, to: process.hrtime.bigint() },
     };
+  }
+
+  /** What goes on in it now, in words: its run, vCPUs on threads of their own. Nothing after `close()`. */
+  get leftGoing(): readonly string[] {
+    if (this.#runs.begun > this.#runs.ended) return ['a run of a machine'];
+    if (this.vm.closed) return [];
+    const going = this.#vcpus.filter(({ vcpu }) => vcpu.thread?.alive);
+    return going.map(({ id, vcpu }) => `vCPU ${id}, which was started and is ${vcpu.thread!.state}`);
+  }
+
+  /** True if it is open and nobody has run it. */
+  get unused(): boolean {
+    return !this.vm.closed && this.#runs.begun === 0 && this.#vcpus.every(({ vcpu }) => vcpu.thread === null);
   }
 
   /** True if a LAPIC holds an ICR or ICR2 that a guest has written. Still known after `close()`. */

@@ -1,0 +1,81 @@
+/**
+ * How the process that runs a script talks to the one that judges it, on one stream and so in order: what the command says
+ * stands in frames, a line each behind a secret of the run; all else is what the script, or a process of its own, prints.
+ */
+import { Writable } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
+
+/** `exit` and `forwarded` (an exit as well) count; `result` is the last word; `begins` is not shown. */
+export type FrameKind = 'exit' | 'forwarded' | 'line' | 'result' | 'begins';
+
+const letters: Record<FrameKind, string> = { exit: 'x', forwarded: 'f', line: 'l', result: 'r', begins: 'b' };
+const kinds = Object.fromEntries(Object.entries(letters).map(([kind, letter]) => [letter, kind]));
+
+const begin = (secret: string) => `\x1e${secret}`;
+
+/** @param code of a result: what the command ends with */
+export function frames(secret: string, kind: FrameKind, text: string, code = 0): string {
+  return text
+    .split('\n')
+    .map((line) => `${begin(secret)}${letters[kind]}${code} ${line}\n`)
+    .join('');
+}
+
+export interface FrameSink {
+  frame(kind: FrameKind, line: string, code: number): void;
+  /** What is in no frame. */
+  text(text: string): void;
+}
+
+/** Takes such a stream apart. */
+export class FrameReader extends Writable {
+  readonly #begin: string;
+  readonly #sink: FrameSink;
+  readonly #decoder = new StringDecoder('utf8');
+  #rest = '';
+
+  constructor(secret: string, sink: FrameSink) {
+    super();
+    this.#begin = begin(secret);
+    this.#sink = sink;
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.#rest += this.#decoder.write(chunk);
+    this.#read();
+    done();
+  }
+
+  /** No more will come: a frame that was cut off is none. */
+  override _final(done: () => void): void {
+    if (this.#rest !== '' && !this.#rest.startsWith(this.#begin)) this.#sink.text(this.#rest);
+    this.#rest = '';
+    done();
+  }
+
+  #read(): void {
+    for (;;) {
+      const at = this.#rest.indexOf(this.#begin);
+      if (at < 0) {
+        // A frame's begin may still be on its way.
+        const keep = this.#rest.lastIndexOf('\x1e');
+        const cut = keep >= 0 && this.#begin.startsWith(this.#rest.slice(keep)) ? keep : this.#rest.length;
+        this.#tell(cut);
+        return;
+      }
+      this.#tell(at);
+      const end = this.#rest.indexOf('\n');
+      if (end < 0) return;
+      const frame = this.#rest.slice(this.#begin.length, end);
+      this.#rest = this.#rest.slice(end + 1);
+      const [, letter, code, line] = /^([a-z])(\d+) (.*)$/s.exec(frame) ?? [];
+      const kind = letter === undefined ? undefined : (kinds[letter] as FrameKind | undefined);
+      if (kind) this.#sink.frame(kind, line!, Number(code));
+    }
+  }
+
+  #tell(end: number): void {
+    if (end > 0) this.#sink.text(this.#rest.slice(0, end));
+    this.#rest = this.#rest.slice(end);
+  }
+}
