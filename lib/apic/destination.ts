@@ -19,7 +19,11 @@ export interface ApicView {
 }
 
 /** The view of a vCPU's APIC page (`decodeLapic`) and IA32_APIC_BASE. */
-export function apicView(vcpu: number, lapic: Pick<Lapic, 'registers'>, apicBase: bigint): ApicView {
+export function apicView(
+  vcpu: number,
+  lapic: { registers: Pick<Lapic['registers'], 'ID' | 'LDR' | 'DFR' | 'SVR'> },
+  apicBase: bigint,
+): ApicView {
   const { ID, LDR, DFR, SVR } = lapic.registers;
   const mode = apicMode(apicBase);
   const apicId = mode === 'x2apic' ? x2apicId(ID) : ID >>> 24;

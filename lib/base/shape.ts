@@ -147,6 +147,15 @@ export function integer(low: number, high: number): ValueCheck<number> {
   return (argument, value) => checkInteger(argument, value as number, low, high);
 }
 
+/** A number that need not be an integer. */
+export function number(low: number, high: number): ValueCheck<number> {
+  return (argument, value) => {
+    if (typeof value === 'number' && value >= low && value <= high) return value;
+    const range = `from ${low} to ${high}`;
+    throw new ArgumentError(argument, `${argument} ${show(value)} is not a number ${range}`, `Give a number ${range}.`);
+  };
+}
+
 export function bytes(least: number, most: number): ValueCheck<Uint8Array> {
   return (argument, value) => checkBytes(argument, value as Uint8Array, least, most);
 }

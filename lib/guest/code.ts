@@ -19,6 +19,8 @@ export interface GuestCode {
 
 const modes: Record<GuestMode, 16 | 32 | 64> = { real16: 16, flat32: 32, long64: 64 };
 
+export const guestModes = Object.keys(modes) as GuestMode[];
+
 /** 16, 32 or 64. Throws ArgumentError if it is no mode. */
 export function bitsOf(mode: GuestMode): 16 | 32 | 64 {
   if (typeof mode === 'string' && Object.hasOwn(modes, mode)) return modes[mode];

@@ -1,7 +1,8 @@
 /** The state in which a 32-bit guest without paging starts. */
-import { checkInstance, checkInteger, checkObject } from '../base/check.ts';
+import { checkInstance } from '../base/check.ts';
+import { boolean, shape } from '../base/shape.ts';
 import { Vcpu } from '../kvm/vcpu/vcpu.ts';
-import { clearedRegs, type GuestTables, ripAndFlags, tablesOf } from './entry.ts';
+import { clearedRegs, entryAddress, entryTables, type GuestTables, ripAndFlags, tablesOf } from './entry.ts';
 import { codeSegment, dataSegment } from './gdt.ts';
 
 /** CR0.PE: protected mode. CR0.ET reads as 1 on every CPU since the 486. */
@@ -23,20 +24,25 @@ export interface Flat32Entry {
   tables?: GuestTables;
 }
 
+const flat32Entry = shape<Flat32Entry>('enterFlat32() takes', {
+  rip: entryAddress,
+  rsp: entryAddress,
+  interrupts: boolean,
+  tables: entryTables,
+});
+
 /**
  * Puts a vCPU into 32-bit protected mode: no paging, flat segments of 4 GiB. One that has run has to be brought into
  * order first (`vcpu.settle()`): KVM finishes its last exit at the next entry, with the new registers. Throws ArgumentError.
  */
 export function enterFlat32(vcpu: Vcpu, entry: Flat32Entry): void {
   checkInstance('vcpu', vcpu, Vcpu);
-  checkObject('entry', entry);
-  checkInteger('rip', entry.rip, 0, 0xffff_ffff);
-  checkInteger('rsp', entry.rsp, 0, 0xffff_ffff);
+  const given = flat32Entry.take(entry, 'entry');
   const sregs = vcpu.getSregs();
   const data = dataSegment();
   vcpu.setSregs({
     ...sregs,
-    ...tablesOf(sregs, entry.tables),
+    ...tablesOf(sregs, given.tables),
     cs: codeSegment(32),
     ds: data,
     es: data,
@@ -48,5 +54,5 @@ export function enterFlat32(vcpu: Vcpu, entry: Flat32Entry): void {
     cr4: 0n,
     efer: 0n,
   });
-  vcpu.setRegs({ ...clearedRegs, ...ripAndFlags(entry) });
+  vcpu.setRegs({ ...clearedRegs, ...ripAndFlags(given) });
 }

@@ -1,7 +1,8 @@
 /** The state in which a 64-bit guest starts. */
-import { checkInstance, checkInteger, checkObject } from '../base/check.ts';
+import { checkInstance } from '../base/check.ts';
+import { boolean, shape } from '../base/shape.ts';
 import { Vcpu } from '../kvm/vcpu/vcpu.ts';
-import { clearedRegs, type GuestTables, ripAndFlags, tablesOf } from './entry.ts';
+import { clearedRegs, entryAddress, entryTables, type GuestTables, ripAndFlags, tablesOf } from './entry.ts';
 import { codeSegment, dataSegment } from './gdt.ts';
 
 /** CR0.PE, CR0.ET, CR0.PG: protected mode, paging. */
@@ -24,19 +25,26 @@ export interface Long64Entry {
   tables?: GuestTables;
 }
 
+const long64Entry = shape<Long64Entry>('enterLong64() takes', {
+  rip: entryAddress,
+  rsp: entryAddress,
+  cr3: entryAddress,
+  interrupts: boolean,
+  tables: entryTables,
+});
+
 /**
  * Puts a vCPU into 64-bit mode with the page tables that CR3 names. One that has run has to be brought into order first
  * (`vcpu.settle()`). Throws ArgumentError; IoctlError (KVM_SET_SREGS: EINVAL if this CPU has no 64-bit mode).
  */
 export function enterLong64(vcpu: Vcpu, entry: Long64Entry): void {
   checkInstance('vcpu', vcpu, Vcpu);
-  checkObject('entry', entry);
-  for (const name of ['rip', 'rsp', 'cr3'] as const) checkInteger(name, entry[name], 0, 0xffff_ffff);
+  const given = long64Entry.take(entry, 'entry');
   const sregs = vcpu.getSregs();
   const data = dataSegment();
   vcpu.setSregs({
     ...sregs,
-    ...tablesOf(sregs, entry.tables),
+    ...tablesOf(sregs, given.tables),
     cs: codeSegment(64),
     ds: data,
     es: data,
@@ -44,9 +52,9 @@ export function enterLong64(vcpu: Vcpu, entry: Long64Entry): void {
     gs: data,
     ss: data,
     cr0: CR0,
-    cr3: BigInt(entry.cr3),
+    cr3: BigInt(given.cr3),
     cr4: CR4_PAE,
     efer: EFER,
   });
-  vcpu.setRegs({ ...clearedRegs, ...ripAndFlags(entry) });
+  vcpu.setRegs({ ...clearedRegs, ...ripAndFlags(given) });
 }

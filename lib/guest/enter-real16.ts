@@ -1,10 +1,11 @@
 /** The state in which a real-mode guest starts. */
 import type { KvmSegment } from '../abi/kvm/index.ts';
-import { checkInstance, checkInteger, checkObject } from '../base/check.ts';
+import { checkInstance } from '../base/check.ts';
 import { ArgumentError } from '../base/errors.ts';
+import { boolean, integer, optional, shape } from '../base/shape.ts';
 import { show } from '../base/text.ts';
 import { Vcpu } from '../kvm/vcpu/vcpu.ts';
-import { clearedRegs, ripAndFlags } from './entry.ts';
+import { clearedRegs, entryAddress, ripAndFlags } from './entry.ts';
 
 const CR0_ET = 1n << 4n;
 
@@ -22,6 +23,14 @@ export interface Real16Entry {
   interrupts?: boolean;
 }
 
+const real16Entry = shape<Real16Entry>('enterReal16() takes', {
+  rip: entryAddress,
+  rsp: entryAddress,
+  ss: optional(integer(0, 0xffff)),
+  ds: optional(integer(0, 0xffff)),
+  interrupts: optional(boolean),
+});
+
 /**
  * Puts a vCPU into 16-bit real mode, as an AP is after SIPI: every segment has a limit of 64 KiB, the data segments
  * begin at 0 where `ds` says nothing else, and the interrupt vector table is at guest physical address 0.
@@ -30,17 +39,17 @@ export interface Real16Entry {
  */
 export function enterReal16(vcpu: Vcpu, entry: Real16Entry): void {
   checkInstance('vcpu', vcpu, Vcpu);
-  checkObject('entry', entry);
+  const given = real16Entry.take(entry, 'entry');
   const valid = (value: number, max: number) => Number.isInteger(value) && value >= 0 && value <= max;
-  if (!valid(entry.rip, 0xf_ffff) || !valid(entry.rsp, 0xffff))
+  if (!valid(given.rip, 0xf_ffff) || !valid(given.rsp, 0xffff))
     throw new ArgumentError(
       'entry',
-      `rip ${show(entry.rip)}, rsp ${show(entry.rsp)} cannot be reached in real mode`,
+      `rip ${show(given.rip)}, rsp ${show(given.rsp)} cannot be reached in real mode`,
       'Code lies below 1 MiB, the stack below 64 KiB.',
     );
-  const ss = checkInteger('ss', entry.ss ?? 0, 0, 0xffff);
-  const page = entry.rip & ~0xfff;
-  const data = realSegment(checkInteger('ds', entry.ds ?? 0, 0, 0xffff), 3);
+  const { ss = 0, ds = 0 } = given;
+  const page = given.rip & ~0xfff;
+  const data = realSegment(ds, 3);
   const sregs = vcpu.getSregs();
   vcpu.setSregs({
     ...sregs,
@@ -56,7 +65,7 @@ export function enterReal16(vcpu: Vcpu, entry: Real16Entry): void {
     cr4: 0n,
     efer: 0n,
   });
-  vcpu.setRegs({ ...clearedRegs, ...ripAndFlags({ ...entry, rip: entry.rip - page }) });
+  vcpu.setRegs({ ...clearedRegs, ...ripAndFlags({ ...given, rip: given.rip - page }) });
 }
 
 /** `type` as in a descriptor: 11 is code, 3 is data; the processor loads no descriptor in real mode. */

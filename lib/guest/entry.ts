@@ -1,5 +1,6 @@
 /** What the ways into a guest have in common. */
 import { type KvmSregs, RFLAGS_FIXED, RFLAGS_IF } from '../abi/kvm/index.ts';
+import { integer, optional, shape, u64Bigint } from '../base/shape.ts';
 
 /** A descriptor table: guest linear address, and its size in bytes minus one. */
 export interface TableRegister {
@@ -14,6 +15,14 @@ export interface GuestTables {
   /** Default: empty. */
   idt?: TableRegister;
 }
+
+const tableRegister = shape<TableRegister>('a descriptor table has', { base: u64Bigint, limit: integer(0, 0xffff) });
+
+/** What every way into a guest takes. */
+export const entryTables = optional(
+  shape<GuestTables>('the tables of a guest are', { gdt: optional(tableRegister), idt: optional(tableRegister) }),
+);
+export const entryAddress = integer(0, 0xffff_ffff);
 
 export function tablesOf(sregs: KvmSregs, tables: GuestTables = {}): Pick<KvmSregs, 'gdt' | 'idt'> {
   return { gdt: tables.gdt ?? sregs.gdt, idt: tables.idt ?? { base: 0n, limit: 0 } };

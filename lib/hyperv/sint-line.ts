@@ -3,10 +3,11 @@
 import { SINTS, type SynicMessage } from '../abi/hyperv.ts';
 import type { GsiRoute } from '../abi/kvm/gsi-route.ts';
 import { defaultGsiRouting } from '../abi/kvm/gsi-route.ts';
-import { checkInstance, checkInteger, checkList, checkObject } from '../base/check.ts';
+import { checkInstance, checkList } from '../base/check.ts';
 import { type Duration, milliseconds } from '../base/duration.ts';
 import { EINVAL } from '../base/errno.ts';
 import { ArgumentError, DeadlineError } from '../base/errors.ts';
+import { boolean, integer, optional, shape } from '../base/shape.ts';
 import { NoIrqchipError } from '../kvm/errors.ts';
 import { EventFd } from '../kvm/eventfd.ts';
 import { Vm } from '../kvm/vm/vm.ts';
@@ -28,6 +29,13 @@ export interface SintLineOptions {
   /** Have an acknowledgement: needs all interrupt controllers in the kernel (`createIrqchip`). Default true. */
   resample?: boolean;
 }
+
+const lineOptions = shape<SintLineOptions>('connectSints() takes', { resample: optional(boolean) });
+const sintEnd = shape<SintEnd>('one end of a SINT takes', {
+  synic: (_, value) => checkSynic(value as Synic),
+  sint: integer(0, SINTS - 1),
+  gsi: optional(integer(0, 4095)),
+});
 
 /** A SINT that user space can signal: a GSI routed to it, an irqfd, and the event of its resampler. */
 export class SintLine implements Disposable {
@@ -140,14 +148,11 @@ export function connectSints<const E extends readonly SintEnd[]>(
   options: SintLineOptions = {},
 ): { -readonly [K in keyof E]: SintLine } {
   checkInstance('vm', vm, Vm);
-  const { resample = true } = checkObject('options', options);
+  const { resample = true } = lineOptions.take(options);
   if (vm.irqchip === 'none' || (resample && vm.irqchip !== 'full')) throw new NoIrqchipError('KVM_IRQFD', EINVAL);
   const routes: GsiRoute[] = [...(vm.gsiRouting ?? (vm.irqchip === 'full' ? defaultGsiRouting() : []))];
   const all = checkList('ends', ends).map((end) => {
-    const { synic, sint, gsi } = checkObject('ends', end);
-    checkSynic(synic);
-    checkInteger('sint', sint, 0, SINTS - 1);
-    if (gsi !== undefined) checkInteger('gsi', gsi, 0, 4095);
+    const { synic, sint, gsi } = sintEnd.take(end, 'end');
     return { synic, sint, gsi: gsiFor(routes, synic.vpIndex, sint, gsi) };
   });
   vm.setGsiRouting(routes);

@@ -1,7 +1,8 @@
 /** KVM_SET, GET and HAS_DEVICE_ATTR: of a device (KVM_CREATE_DEVICE), and of what else takes them. */
 import { ioctlName, ioctls } from '../abi/kvm/ioctl.ts';
-import { checkBytes, checkInstance, checkInteger, checkObject, checkU64 } from '../base/check.ts';
+import { checkBytes, checkInstance, checkInteger } from '../base/check.ts';
 import { ClosedError, IoctlError } from '../base/errors.ts';
+import { integer, shape, u64 } from '../base/shape.ts';
 import { EventFd } from './eventfd.ts';
 import { deviceAttrOf, type NativeDevice, type NativeHandle, translated } from './native.ts';
 import { VfioFile } from './vfio/file.ts';
@@ -14,6 +15,8 @@ export interface DeviceAttr {
   group: number;
   attr: number | bigint;
 }
+
+const deviceAttr = shape<DeviceAttr>('an attribute of a device has', { group: integer(0, 0xffff_ffff), attr: u64 });
 
 const ENXIO = 'ENXIO';
 
@@ -92,8 +95,8 @@ export class Device implements Disposable {
 }
 
 function checkAttr(which: DeviceAttr): { group: number; attr: bigint } {
-  const { group, attr } = checkObject('which', which);
-  return { group: checkInteger('group', group, 0, 0xffff_ffff), attr: checkU64('attr', attr) };
+  const { group, attr } = deviceAttr.take(which, 'which');
+  return { group, attr: BigInt(attr) };
 }
 
 function refuse(request: number, result: number): void {

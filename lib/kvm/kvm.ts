@@ -1,11 +1,12 @@
 /** /dev/kvm. */
-import { checkProfile, type DsmProfile, defaultProfile } from '../abi/dsm/profiles.ts';
+import { type DsmProfile, defaultProfile, profileCheck } from '../abi/dsm/profiles.ts';
 import { type capabilities, capabilityNumber } from '../abi/kvm/capability.ts';
 import { cpuid2Room, decodeCpuid2, decodeMsrList, encodeMsrList, type KvmCpuidEntry2 } from '../abi/kvm/index.ts';
 import { ioctls } from '../abi/kvm/ioctl.ts';
 import { RunBudget } from '../base/budget.ts';
-import { checkInteger, checkObject, checkText } from '../base/check.ts';
+import { checkInteger, checkText } from '../base/check.ts';
 import { IoctlError, UnsupportedError } from '../base/errors.ts';
+import { optional, shape } from '../base/shape.ts';
 import { MAX_CPUID_ENTRIES } from './cpuid.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr } from './device.ts';
 import { DeviceMissingError, DevicePermissionError, NotKvmError } from './errors.ts';
@@ -18,6 +19,8 @@ const KVM_API_VERSION = 12;
 
 /** Several times what any kernel's MSR lists have. */
 const MAX_MSRS = 4096;
+
+const openOptions = shape<{ profile?: DsmProfile }>('Kvm.open() takes', { profile: optional(profileCheck) });
 
 /** Where KVM's device is on nearly every machine. */
 export const KVM_DEVICE = '/dev/kvm';
@@ -44,7 +47,7 @@ export class Kvm extends KvmHandle<NativeSystem> {
    */
   static open(device: string = KVM_DEVICE, options: { profile?: DsmProfile } = {}): Kvm {
     checkText('device', device);
-    const profile = checkProfile(checkObject('options', options).profile ?? defaultProfile);
+    const { profile = defaultProfile } = openOptions.take(options);
     let native: NativeSystem;
     try {
       native = openSystem(device);

@@ -1,7 +1,8 @@
 /** Whether a VM's guests have APICv: concluded from what is known of it, or measured by what a guest's reads cost. */
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../abi/apic/lapic.ts';
 import { KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm/index.ts';
-import { checkChoice, checkInstance, checkObject } from '../base/check.ts';
+import { checkInstance } from '../base/check.ts';
+import { boolean, oneOf, optional, shape } from '../base/shape.ts';
 import { read32 } from '../guest/bytes.ts';
 import { type ApicvParameter, apicvParameter, apicvParameters } from '../host/apicv-parameter.ts';
 import { Kvm } from '../kvm/kvm.ts';
@@ -17,6 +18,11 @@ export interface ApicvState {
   because: string;
 }
 
+const apicvParameterShape = shape<ApicvParameter>('the parameter has', {
+  parameter: oneOf(apicvParameters),
+  enabled: boolean,
+});
+
 /**
  * Whether APICv is active for this VM. No kernel has a call that tells: this concludes it from the VM's irqchip, the
  * module's parameter, and the inhibit of `inhibitApicv`. KVM inhibits APICv for other reasons too, none of which it
@@ -26,18 +32,19 @@ export interface ApicvState {
  */
 export function apicvState(vm: Vm, parameter: ApicvParameter | null = apicvParameter()): ApicvState {
   checkInstance('vm', vm, Vm);
-  if (parameter !== null)
-    checkChoice('parameter.parameter', checkObject('parameter', parameter).parameter, apicvParameters);
+  const given = parameter && apicvParameterShape.take(parameter, 'parameter');
   if (vm.irqchip === 'none')
     return { active: false, certain: true, because: 'the VM has no in-kernel LAPIC that a CPU could virtualize' };
-  if (parameter === null)
+  if (given === null)
     return { active: false, certain: false, because: 'neither kvm_intel nor kvm_amd, which alone have it, is loaded' };
-  if (!parameter.enabled) return { active: false, certain: true, because: `${parameter.parameter} is off` };
+  if (!given.enabled) return { active: false, certain: true, because: `${given.parameter} is off` };
   for (const vcpu of vm.vcpus.values())
     if ((vcpu.guestDebug.control ?? 0) & KVM_GUESTDBG_BLOCKIRQ)
       return { active: false, certain: true, because: `vCPU ${vcpu.vcpuId} is under KVM_GUESTDBG_BLOCKIRQ` };
-  return { active: true, certain: false, because: `${parameter.parameter} is on, and no inhibit is known` };
+  return { active: true, certain: false, because: `${given.parameter} is on, and no inhibit is known` };
 }
+
+const measureOptions = shape<{ inhibit?: boolean }>('measureApicv() takes', { inhibit: optional(boolean) });
 
 /** How often the probe's guest touches its LAPIC: far more than anything else of it is emulated. */
 const TOUCHES = 200;
@@ -52,9 +59,9 @@ const TOUCHES = 200;
  */
 export function measureApicv(kvm: Kvm, options: { inhibit?: boolean } = {}): ApicvState | null {
   checkInstance('kvm', kvm, Kvm);
-  checkObject('options', options);
+  const { inhibit = false } = measureOptions.take(options);
   if (kvm.checkExtension('KVM_CAP_BINARY_STATS_FD') === 0) return null;
-  return withTinyVm(kvm, { pages: 4, inhibit: options.inhibit ?? false }, (_vm, vcpu, memory) => {
+  return withTinyVm(kvm, { pages: 4, inhibit }, (_vm, vcpu, memory) => {
     const touch = read32(APIC_DEFAULT_PHYS_BASE + lapicRegisters.LDR);
     runTinyGuest(vcpu, memory, new Array(TOUCHES).fill(touch));
     const emulated = vcpu.stats().get('insn_emulation')?.values[0];

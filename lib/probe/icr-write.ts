@@ -1,8 +1,9 @@
 /** What a kernel does with a guest's ICR writes, found out by one. */
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../abi/apic/lapic.ts';
-import type { DsmProfile } from '../abi/dsm/profiles.ts';
-import { checkInstance, checkObject } from '../base/check.ts';
+import { type DsmProfile, profileCheck } from '../abi/dsm/profiles.ts';
+import { checkInstance } from '../base/check.ts';
 import { UnsupportedError } from '../base/errors.ts';
+import { boolean, optional, shape } from '../base/shape.ts';
 import { describeExit } from '../exit/text.ts';
 import { write32 } from '../guest/bytes.ts';
 import { Kvm } from '../kvm/kvm.ts';
@@ -13,6 +14,11 @@ export interface ProbeOptions {
   inhibit?: boolean;
   profile?: DsmProfile;
 }
+
+const probeOptions = shape<ProbeOptions>('the probe takes', {
+  inhibit: optional(boolean),
+  profile: optional(profileCheck),
+});
 
 /** What became of a guest's ICR2 write: `failed` if the guest did not even get to it. */
 export interface IcrProbe {
@@ -29,8 +35,8 @@ export interface IcrProbe {
  */
 export function probeIcrWrite(kvm: Kvm, options: ProbeOptions = {}): IcrProbe {
   checkInstance('kvm', kvm, Kvm);
-  const profile = checkObject('options', options).profile ?? kvm.profile;
-  return withTinyVm(kvm, { pages: 2, inhibit: options.inhibit ?? true }, (_vm, vcpu, memory) => {
+  const { profile = kvm.profile, inhibit = true } = probeOptions.take(options);
+  return withTinyVm(kvm, { pages: 2, inhibit }, (_vm, vcpu, memory) => {
     const exit = runTinyGuest(vcpu, memory, [write32(APIC_DEFAULT_PHYS_BASE + lapicRegisters.ICR2, 0)], profile);
     const done = exit.name === 'KVM_EXIT_IO' && exit.port === PROBE_DONE_PORT;
     const outcome = exit.name === 'KVM_EXIT_DSM_SEND_IRQ' ? 'forwarded' : done ? 'silent' : 'failed';

@@ -1,7 +1,8 @@
 /** What a check and a subject are. */
-import { checkFunction, checkList, checkObject, checkText } from '../base/check.ts';
-import { type Duration, milliseconds } from '../base/duration.ts';
+import { checkList, checkText } from '../base/check.ts';
+import type { Duration } from '../base/duration.ts';
 import { ArgumentError } from '../base/errors.ts';
+import { boolean, duration, func, instance, listOf, optional, shape, text } from '../base/shape.ts';
 import type { CheckContext } from './kit/context.ts';
 import type { Need } from './kit/needs.ts';
 
@@ -52,20 +53,36 @@ const ONE_LINE = /^[^\s#](?:[^\n\r#]*[^\s#.])?$/;
 /** A subject whose ids, claims and sources have the form that reports need; otherwise throws ArgumentError. */
 export function subject(name: string, title: string, checks: readonly Check[]): Subject {
   if (!WORD.test(checkText('name', name))) throw refused('name', name, 'small letters, digits and hyphens');
-  checkList('checks', checks).forEach(checkCheck, name);
-  return { name, title: checkText('title', title), checks };
+  const checked = Array.from(checkList('checks', checks), (check) => checkCheck(name, check));
+  return { name, title: checkText('title', title), checks: checked };
 }
 
-function checkCheck(this: string, check: Check): void {
-  const { id, claim, source, deadline, run } = checkObject('check', check);
-  const [first, ...words] = checkText('id', id).split('.');
-  if (first !== String(this) || words.length === 0 || !words.every((word) => WORD.test(word)))
-    throw refused('id', id, `'${this}.' and words of small letters, digits and hyphens with dots between them`);
+const need = shape<Need>('a need has', { name: text, missing: func() });
+const shortfall = shape<Shortfall>('a shortfall has', {
+  reason: text,
+  source: text,
+  cause: optional(instance(RegExp)),
+});
+const checkShape = shape<Check>('a check has', {
+  id: text,
+  claim: text,
+  source: text,
+  deadline: optional(duration),
+  needs: optional(listOf(need)),
+  destructive: optional(boolean),
+  shortfall: optional(shortfall),
+  run: func(),
+});
+
+function checkCheck(subjectName: string, given: Check): Check {
+  const check = checkShape.take(given, 'check');
+  const { id, claim, source } = check;
+  const [first, ...words] = id.split('.');
+  if (first !== subjectName || words.length === 0 || !words.every((word) => WORD.test(word)))
+    throw refused('id', id, `'${subjectName}.' and words of small letters, digits and hyphens with dots between them`);
   for (const [what, text] of Object.entries({ claim, source }))
-    if (!ONE_LINE.test(checkText(what, text)))
-      throw refused(what, text, `one line without '#' and without a full stop (check ${id})`);
-  if (deadline !== undefined) milliseconds(deadline);
-  checkFunction('run', run);
+    if (!ONE_LINE.test(text)) throw refused(what, text, `one line without '#' and without a full stop (check ${id})`);
+  return check;
 }
 
 function refused(argument: string, value: string, wanted: string): ArgumentError {

@@ -52,7 +52,8 @@ describe('arguments', { skip: noKvm }, () => {
     using vm = kvm.createVm();
     using memory = GuestMemory.allocate(4096);
     vm.enableCap('KVM_CAP_X86_USER_SPACE_MSR', wrong([1]));
-    vm.setMemory(wrong({ slot: 0, guestPhysAddr: 0, memory, logDirtyPages: 1 }));
+    assert.throws(() => vm.setMemory(wrong({ slot: 0, guestPhysAddr: 0, memory, logDirtyPages: 1 })), ArgumentError);
+    vm.setMemory({ slot: 0, guestPhysAddr: 0, memory, logDirtyPages: true });
     using fresh = kvm.createVm();
     restoreMachineState(fresh, saveMachineState(kvm, vm));
     assert.equal(fresh.slots.get(0)?.logDirtyPages, true);

@@ -9,11 +9,11 @@ const FAR = 0x1000_0000;
 const PAGES = 100;
 
 function withFar(
-  options: { readonly?: boolean; logDirtyPages?: boolean; before?: (vm: Vm) => void },
+  { before = () => {}, ...options }: { readonly?: boolean; logDirtyPages?: boolean; before?: (vm: Vm) => void },
   use: (guest: Guest, far: GuestMemory) => void,
 ): void {
   using far = GuestMemory.allocate(PAGES * 4096);
-  withGuest({ before: options.before ?? (() => {}) }, (g) => {
+  withGuest({ before }, (g) => {
     g.vm.setMemory({ ...options, slot: 1, guestPhysAddr: FAR, memory: far });
     use(g, far);
   });

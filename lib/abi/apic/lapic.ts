@@ -16,6 +16,8 @@ export const XAPIC_BROADCAST = 0xff;
 export const SVR_ENABLE = 0x100;
 /** What enables it: spurious interrupts have vector 0xff. */
 export const SVR_ENABLED = SVR_ENABLE | 0xff;
+/** Bit 16 of each LVT entry: it brings nothing. */
+export const LVT_MASKED = 1 << 16;
 /** Bytes of the page that KVM_GET_LAPIC returns. */
 export const KVM_APIC_REG_SIZE = 0x400;
 

@@ -1,8 +1,9 @@
 /** Bytes to instructions in NASM's words. */
 import type { Instruction } from 'iced-x86';
-import { checkBytes, checkInteger, checkObject, checkU64 } from '../../base/check.ts';
+import { checkBytes } from '../../base/check.ts';
+import { integer, oneOf, optional, shape, u64 } from '../../base/shape.ts';
 import { hex } from '../../base/text.ts';
-import { bitsOf, type GuestMode } from '../code.ts';
+import { bitsOf, type GuestMode, guestModes } from '../code.ts';
 import { iced } from './iced.ts';
 import type { Bits } from './syntax.ts';
 
@@ -14,6 +15,12 @@ export interface DisassembleOptions {
   /** How many instructions at most. Default: all. */
   count?: number;
 }
+
+const disassembleOptions = shape<DisassembleOptions>('disassemble() takes', {
+  mode: optional(oneOf(guestModes)),
+  origin: optional(u64),
+  count: optional(integer(0, Number.MAX_SAFE_INTEGER)),
+});
 
 /** One instruction. */
 export interface DisassembledLine {
@@ -30,12 +37,9 @@ export interface DisassembledLine {
  */
 export function disassemble(bytes: Uint8Array, options: DisassembleOptions = {}): DisassembledLine[] {
   checkBytes('bytes', bytes, 0, Number.POSITIVE_INFINITY);
-  const origin = checkU64('origin', checkObject('options', options).origin ?? 0);
-  const bits = bitsOf(options.mode ?? 'flat32');
-  const count =
-    options.count === undefined
-      ? Number.POSITIVE_INFINITY
-      : checkInteger('count', options.count, 0, Number.MAX_SAFE_INTEGER);
+  const { mode = 'flat32', count = Number.POSITIVE_INFINITY, ...more } = disassembleOptions.take(options);
+  const origin = BigInt(more.origin ?? 0);
+  const bits = bitsOf(mode);
   const { Decoder, DecoderOptions } = iced();
   const decoder = new Decoder(bits, bytes, DecoderOptions.None);
   const formatter = nasmFormatter();

@@ -11,8 +11,9 @@ import {
   kvmGuestDebug,
 } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
-import { checkChoice, checkFunction, checkList, checkObject, checkU64 } from '../../base/check.ts';
+import { checkChoice, checkFunction, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import { boolean, listOf, oneOf, optional, shape, u64 } from '../../base/shape.ts';
 import { hex } from '../../base/text.ts';
 import type { OpenVcpu } from './host.ts';
 
@@ -38,6 +39,18 @@ export interface DebugOptions {
   blockIrq?: boolean;
 }
 
+const breakpoint = shape<HardwareBreakpoint>('a breakpoint takes', {
+  address: u64,
+  on: optional(oneOf(['execute', 'write', 'access'])),
+  length: optional(oneOf([1, 2, 4, 8])),
+});
+const debugOptions = shape<DebugOptions>('debug() takes', {
+  singleStep: optional(boolean),
+  software: optional(boolean),
+  hardware: optional(listOf(breakpoint, 4)),
+  blockIrq: optional(boolean),
+});
+
 /** DR7's R/W field. Source: Intel SDM volume 3, "Debug Registers". */
 const conditions = { execute: 0, write: 1, access: 3 } as const;
 /** DR7's LEN field. */
@@ -52,19 +65,18 @@ const DR7_FIXED = 1n << 10n;
 
 /** The argument of KVM_SET_GUEST_DEBUG; nothing to debug switches it off. Throws ArgumentError. */
 export function debugArgument(options: DebugOptions): Partial<KvmGuestDebug> {
-  const hardware = checkList('hardware', checkObject('options', options).hardware ?? [], 4);
+  const { hardware = [], singleStep, software, blockIrq } = debugOptions.take(options);
   let control = 0;
-  if (options.singleStep) control |= KVM_GUESTDBG_SINGLESTEP;
-  if (options.software) control |= KVM_GUESTDBG_USE_SW_BP;
+  if (singleStep) control |= KVM_GUESTDBG_SINGLESTEP;
+  if (software) control |= KVM_GUESTDBG_USE_SW_BP;
   if (hardware.length > 0) control |= KVM_GUESTDBG_USE_HW_BP;
-  if (options.blockIrq) control |= KVM_GUESTDBG_BLOCKIRQ;
+  if (blockIrq) control |= KVM_GUESTDBG_BLOCKIRQ;
   const debugreg = new Array<bigint>(8).fill(0n);
   debugreg[7] = DR7_FIXED;
   hardware.forEach((breakpoint, index) => {
-    const { address, on = 'execute', length = 1 } = checkObject('hardware', breakpoint);
-    checkChoice('on', on, ['execute', 'write', 'access']);
+    const { address, on = 'execute', length = 1 } = breakpoint;
     checkChoice<number>('length', length, on === 'execute' ? [1] : [1, 2, 4, 8]);
-    const place = checkU64('address', address);
+    const place = BigInt(address);
     if (place % BigInt(length) !== 0n)
       throw new ArgumentError('address', `${hex(place)} is not a multiple of ${length}`, 'Align it.');
     debugreg[index] = place;

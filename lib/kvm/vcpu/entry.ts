@@ -1,10 +1,10 @@
 /** KVM_RUN on the caller's thread: once, until an exit, or without the guest (settle). */
-import { checkProfile, type DsmProfile } from '../../abi/dsm/profiles.ts';
+import { type DsmProfile, profileCheck } from '../../abi/dsm/profiles.ts';
 import { exitReasons } from '../../abi/kvm/exit-reason.ts';
-import { checkObject } from '../../base/check.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../base/duration.ts';
 import { EAGAIN, EINTR, ETIME, errnoName } from '../../base/errno.ts';
 import { DeadlineError, IoctlError } from '../../base/errors.ts';
+import { duration, optional, shape } from '../../base/shape.ts';
 import { decodeExit } from '../../exit/decode.ts';
 import type { Exit } from '../../exit/exit.ts';
 import { translated } from '../native.ts';
@@ -19,6 +19,8 @@ export interface RunOptions {
   /** Whose exits 44..47 are meant; default: as the KVM device was opened with. */
   profile?: DsmProfile;
 }
+
+const runOptions = shape<RunOptions>('run() takes', { deadline: optional(duration), profile: optional(profileCheck) });
 
 /** A vCPU's entries into its guest on this thread. */
 export class Entry {
@@ -54,8 +56,8 @@ export class Entry {
   }
 
   run(options: RunOptions): Exit {
-    const ends = performance.now() + milliseconds(checkObject('options', options).deadline ?? DEFAULT_DEADLINE);
-    const profile = checkProfile(options.profile ?? this.#host.profile);
+    const { deadline = DEFAULT_DEADLINE, profile = this.#host.profile } = runOptions.take(options);
+    const ends = performance.now() + milliseconds(deadline);
     for (;;) {
       const left = ends - performance.now();
       const outcome: RunOutcome = left > 0 ? this.runRaw(left) : { kind: 'deadline' };

@@ -2,8 +2,8 @@
 import type { CapabilityName } from '../../abi/kvm/capability.ts';
 import { cpuid2Room, decodeCpuid2, encodeCpuid2, type KvmCpuidEntry2 } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
-import { checkInteger, checkList, checkU64 } from '../../base/check.ts';
-import { type Cpuid, MAX_CPUID_ENTRIES } from '../cpuid.ts';
+import { checkInteger, checkU64 } from '../../base/check.ts';
+import { type Cpuid, checkCpuid, MAX_CPUID_ENTRIES } from '../cpuid.ts';
 import { type EnabledCap, encodeEnableCap } from '../enable-cap.ts';
 import type { OpenVcpu } from './host.ts';
 
@@ -32,8 +32,7 @@ export class Features {
   }
 
   setCpuid2(cpuid: Cpuid): void {
-    checkList('cpuid', cpuid, MAX_CPUID_ENTRIES);
-    this.#vcpu.ioctl(ioctls.KVM_SET_CPUID2, encodeCpuid2(cpuid));
+    this.#vcpu.ioctl(ioctls.KVM_SET_CPUID2, encodeCpuid2(checkCpuid('cpuid', cpuid)));
   }
 
   getTscKhz(): number {

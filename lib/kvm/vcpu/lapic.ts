@@ -8,10 +8,18 @@ import {
 } from '../../abi/apic/lapic.ts';
 import { kvmLapicState } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
-import { checkBytes, checkChoice, checkObject } from '../../base/check.ts';
+import { checkBytes } from '../../base/check.ts';
 import { IoctlError } from '../../base/errors.ts';
+import { integer, optional, shape } from '../../base/shape.ts';
 import { NoIrqchipError } from '../errors.ts';
 import type { OpenVcpu } from './host.ts';
+
+const names = Object.keys(lapicRegisters) as LapicRegisterName[];
+const register = optional(integer(0, 0xffff_ffff));
+const lapicWrites = shape<Partial<Record<LapicRegisterName, number>>>(
+  'the local APIC has',
+  Object.fromEntries(names.map((name) => [name, register])) as Record<LapicRegisterName, typeof register>,
+);
 
 /** A vCPU's local APIC. */
 export class LocalApic {
@@ -37,11 +45,9 @@ export class LocalApic {
   }
 
   setLapicRegisters(registers: Partial<Record<LapicRegisterName, number>>): void {
+    const given = lapicWrites.take(registers, 'registers');
     const page = this.getLapic();
-    for (const [name, value] of Object.entries(checkObject('registers', registers)) as [LapicRegisterName, number][]) {
-      checkChoice('name', name, Object.keys(lapicRegisters) as LapicRegisterName[]);
-      writeLapicRegister(page, name, value);
-    }
+    for (const name of Object.keys(given) as LapicRegisterName[]) writeLapicRegister(page, name, given[name]!);
     this.setLapic(page);
   }
 

@@ -1,12 +1,16 @@
 /** MSRs: lists of any length, in as many calls as the kernel needs. */
-import { decodeMsrs, encodeMsrs, type KvmMsrEntry } from '../../abi/kvm/index.ts';
+import { decodeMsrs, encodeMsrs, type KvmMsrEntry, kvmMsrEntry } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
-import { checkInteger, checkList, checkObject, checkU64 } from '../../base/check.ts';
+import { structCheck } from '../../abi/layout.ts';
+import { checkInteger, checkList } from '../../base/check.ts';
+import { listOf } from '../../base/shape.ts';
 import { MsrRefusedError } from './errors.ts';
 import type { OpenVcpu } from './host.ts';
 
 /** As many as the kernel takes in one call: less than its MAX_IO_MSRS. */
 const MSRS_PER_CALL = 255;
+
+const msrList = listOf(structCheck('an MSR takes', kvmMsrEntry));
 
 /** A vCPU's MSRs. */
 export class Msrs {
@@ -34,13 +38,9 @@ export class Msrs {
   }
 
   setMsrs(msrs: readonly KvmMsrEntry[]): void {
-    for (const msr of checkList('msrs', msrs)) {
-      const { index, data } = checkObject('msrs', msr);
-      checkInteger('index', index, 0, 0xffff_ffff);
-      checkU64('data', data);
-    }
-    for (let start = 0; start < msrs.length; start += MSRS_PER_CALL) {
-      const chunk = msrs.slice(start, start + MSRS_PER_CALL);
+    const given = msrList('msrs', msrs);
+    for (let start = 0; start < given.length; start += MSRS_PER_CALL) {
+      const chunk = given.slice(start, start + MSRS_PER_CALL);
       const done = this.#vcpu.ioctl(ioctls.KVM_SET_MSRS, encodeMsrs(chunk));
       const refused = chunk[done];
       if (refused) throw new MsrRefusedError('KVM_SET_MSRS', refused.index, start + done, refused.data);

@@ -13,12 +13,19 @@ import {
   kvmSregs,
   kvmSregs2,
   kvmTranslation,
+  kvmXcr,
   kvmXcrs,
   kvmXsave,
 } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
-import { checkBytes, checkList, checkObject, checkU64 } from '../../base/check.ts';
+import { structCheck } from '../../abi/layout.ts';
+import { checkBytes, checkObject, checkU64 } from '../../base/check.ts';
+import { listOf } from '../../base/shape.ts';
 import type { OpenVcpu } from './host.ts';
+
+const wholeSregs = structCheck('setSregs() takes', kvmSregs);
+const wholeSregs2 = structCheck('setSregs2() takes', kvmSregs2);
+const xcrList = listOf(structCheck('an XCR has', kvmXcr), 16);
 
 /** A vCPU's registers. */
 export class Registers {
@@ -41,7 +48,7 @@ export class Registers {
   }
 
   setSregs(sregs: KvmSregs): void {
-    this.#vcpu.ioctl(ioctls.KVM_SET_SREGS, kvmSregs.encode(checkObject('sregs', sregs)));
+    this.#vcpu.ioctl(ioctls.KVM_SET_SREGS, kvmSregs.encode(wholeSregs.take(sregs, 'sregs')));
   }
 
   getSregs2(): KvmSregs2 {
@@ -49,7 +56,7 @@ export class Registers {
   }
 
   setSregs2(sregs: KvmSregs2): void {
-    this.#vcpu.ioctl(ioctls.KVM_SET_SREGS2, kvmSregs2.encode(checkObject('sregs', sregs)));
+    this.#vcpu.ioctl(ioctls.KVM_SET_SREGS2, kvmSregs2.encode(wholeSregs2.take(sregs, 'sregs')));
   }
 
   getFpu(): KvmFpu {
@@ -79,8 +86,8 @@ export class Registers {
   }
 
   setXcrs(xcrs: readonly KvmXcr[]): void {
-    checkList('xcrs', xcrs, 16);
-    this.#vcpu.ioctl(ioctls.KVM_SET_XCRS, kvmXcrs.encode({ nrXcrs: xcrs.length, xcrs: [...xcrs] }));
+    const given = xcrList('xcrs', xcrs);
+    this.#vcpu.ioctl(ioctls.KVM_SET_XCRS, kvmXcrs.encode({ nrXcrs: given.length, xcrs: [...given] }));
   }
 
   getDebugregs(): KvmDebugregs {

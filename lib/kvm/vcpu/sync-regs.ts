@@ -1,7 +1,14 @@
 /** Registers in kvm_run, which KVM_RUN leaves there and takes from there: no ioctl is needed for them. */
-import { KVM_SYNC_X86_EVENTS, KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS, type KvmSyncRegs } from '../../abi/kvm/kvm-run.ts';
-import { checkObject } from '../../base/check.ts';
+import {
+  KVM_SYNC_X86_EVENTS,
+  KVM_SYNC_X86_REGS,
+  KVM_SYNC_X86_SREGS,
+  type KvmSyncRegs,
+  kvmSyncRegs,
+} from '../../abi/kvm/kvm-run.ts';
+import { structCheck } from '../../abi/layout.ts';
 import { UnsupportedError } from '../../base/errors.ts';
+import { boolean, optional, shape } from '../../base/shape.ts';
 import type { OpenVcpu } from './host.ts';
 
 /** The register groups of kvm_run's sync area. */
@@ -13,6 +20,13 @@ export interface SyncGroups {
 
 const syncBits = { regs: KVM_SYNC_X86_REGS, sregs: KVM_SYNC_X86_SREGS, events: KVM_SYNC_X86_EVENTS } as const;
 
+const syncGroups = shape<SyncGroups>('requestSyncRegs() takes', {
+  regs: optional(boolean),
+  sregs: optional(boolean),
+  events: optional(boolean),
+});
+const syncRegs = structCheck('setSyncRegs() takes', kvmSyncRegs);
+
 /** kvm_run's sync area, by what the caller asks of it. */
 export class SyncRegs {
   readonly #vcpu: OpenVcpu;
@@ -23,7 +37,7 @@ export class SyncRegs {
 
   requestSyncRegs(groups: SyncGroups): void {
     const run = this.#vcpu.run();
-    run.kvmValidRegs = BigInt(this.#bits(checkObject('groups', groups)));
+    run.kvmValidRegs = BigInt(this.#bits(syncGroups.take(groups, 'groups')));
   }
 
   syncRegs(): KvmSyncRegs {
@@ -31,10 +45,10 @@ export class SyncRegs {
   }
 
   setSyncRegs(regs: Partial<KvmSyncRegs>): void {
-    checkObject('regs', regs);
-    const bits = this.#bits({ regs: !!regs.regs, sregs: !!regs.sregs, events: !!regs.events });
+    const given = syncRegs.takePart(regs, 'regs');
+    const bits = this.#bits({ regs: !!given.regs, sregs: !!given.sregs, events: !!given.events });
     const run = this.#vcpu.run();
-    run.writeSyncRegs(regs);
+    run.writeSyncRegs(given);
     run.kvmDirtyRegs |= BigInt(bits);
   }
 

@@ -1,8 +1,9 @@
 /** PCI functions of this machine, and how one gets the driver vfio-pci. */
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { checkObject, checkText } from '../../base/check.ts';
+import { checkText } from '../../base/check.ts';
 import { ArgumentError, IoctlError, UnsupportedError } from '../../base/errors.ts';
+import { boolean, optional, shape } from '../../base/shape.ts';
 import { switchOn } from '../../host/module-parameter.ts';
 import type { VfioDevice } from './device.ts';
 import { VfioContainer, VfioGroup } from './group.ts';
@@ -39,6 +40,8 @@ export function hasVfioPci(): boolean {
   return existsSync(DRIVER);
 }
 
+const bindOptions = shape<{ noIommu?: boolean }>('bindVfioPci() takes', { noIommu: optional(boolean) });
+
 /** A function that vfio-pci has been given. */
 export interface VfioBinding extends Disposable {
   readonly address: string;
@@ -67,7 +70,7 @@ export interface VfioFiles extends Disposable {
  *   UnsupportedError without vfio-pci
  */
 export function bindVfioPci(address: string, options: { noIommu?: boolean } = {}): VfioBinding {
-  const { noIommu = false } = checkObject('options', options);
+  const { noIommu = false } = bindOptions.take(options);
   if (!pciFunctions().some((found) => found.address === checkText('address', address)))
     throw new ArgumentError(
       'address',

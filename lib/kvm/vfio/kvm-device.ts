@@ -10,8 +10,9 @@ import {
   KVM_DEV_VFIO_FILE_DEL,
   kvmArchForwardedIrq,
 } from '../../abi/vfio.ts';
-import { checkInstance, checkInteger, checkObject } from '../../base/check.ts';
+import { checkInstance } from '../../base/check.ts';
 import { IoctlError, UnsupportedError } from '../../base/errors.ts';
+import { integer, optional, shape } from '../../base/shape.ts';
 import { isParameterOn, switchOn } from '../../host/module-parameter.ts';
 import { Device } from '../device.ts';
 import type { NativeDevice } from '../native.ts';
@@ -20,7 +21,7 @@ import { IrqSignaledError } from './errors.ts';
 import type { VfioFile } from './file.ts';
 import { VfioGroup } from './group.ts';
 
-const U32 = 0xffff_ffff;
+const u32 = integer(0, 0xffff_ffff);
 const PARAMETERS = '/sys/module/kvm/parameters';
 /** The parameter of a kernel with CONFIG_KVM_DSM_VFIO. Source: kernel/arch/x86/kvm/dsm_vfio.c. */
 export const irqForwardingParameter = 'dsm_vfio';
@@ -34,6 +35,8 @@ export interface ForwardedIrq {
   /** The VM's interrupt. The lab's kernel takes 0 to 4095. */
   gsi: number;
 }
+
+const forwardedIrq = shape<ForwardedIrq>('a forwarded IRQ takes', { index: u32, subindex: optional(u32), gsi: u32 });
 
 /** Whether VFIO devices that are created now forward IRQs; `null` for a kernel without the extension. */
 export function irqForwarding(directory = PARAMETERS): boolean | null {
@@ -121,11 +124,11 @@ export class VfioPseudoDevice extends Device {
 
   #setForwarding(attr: number, device: VfioDevice, irq: ForwardedIrq, words: Words): void {
     checkInstance('device', device, VfioDevice);
-    const { index, subindex = 0, gsi } = checkObject('irq', irq);
+    const { index, subindex = 0, gsi } = forwardedIrq.take(irq, 'irq');
     const payload = kvmArchForwardedIrq.encode({
-      index: checkInteger('index', index, 0, U32),
-      subindex: checkInteger('subindex', subindex, 0, U32),
-      gsi: checkInteger('gsi', gsi, 0, U32),
+      index,
+      subindex,
+      gsi,
     });
     try {
       this.#set(KVM_DEV_VFIO_DEVICE, attr, payload, device, words);

@@ -2,8 +2,8 @@
 import { type CoalescedWrite, drainCoalescedRing } from '../../abi/kvm/coalesced-ring.ts';
 import { kvmCoalescedMmioZone } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
-import { checkInteger, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import { boolean, integer, optional, shape, u64 } from '../../base/shape.ts';
 import { checkPlace } from '../place.ts';
 import type { VmCalls } from './host.ts';
 
@@ -40,8 +40,13 @@ export class Coalesced {
   }
 }
 
+const coalescedZone = shape<CoalescedZone>('a coalesced zone takes', {
+  address: u64,
+  size: integer(1, 0xffff_ffff),
+  pio: optional(boolean),
+});
+
 function encodeZone(zone: CoalescedZone): Uint8Array<ArrayBuffer> {
-  const { address, size, pio = false } = checkObject('zone', zone);
-  checkInteger('size', size, 1, 0xffff_ffff);
+  const { address, size, pio = false } = coalescedZone.take(zone, 'zone');
   return kvmCoalescedMmioZone.encode({ addr: checkPlace(address, pio), size, pio: pio ? 1 : 0 });
 }

@@ -2,10 +2,10 @@
 import { decodeX2Icr } from '../../abi/apic/icr.ts';
 import { lapicRegisters, X2APIC_BROADCAST } from '../../abi/apic/lapic.ts';
 import { IA32_APIC_BASE } from '../../abi/apic/msr.ts';
-import { checkProfile, type DsmIoctlName, type DsmIpiArg, type DsmProfile } from '../../abi/dsm/profiles.ts';
+import { type DsmIoctlName, type DsmIpiArg, type DsmProfile, profileCheck } from '../../abi/dsm/profiles.ts';
 import { type ApicMode, apicMode } from '../../apic/mode.ts';
-import { checkInteger, checkObject, checkU64 } from '../../base/check.ts';
 import { ArgumentError, IoctlError, UnsupportedError } from '../../base/errors.ts';
+import { boolean, integer, optional, shape, u64 } from '../../base/shape.ts';
 import { hex } from '../../base/text.ts';
 import { NoLapicError, NoVcpuError, ReplayLostError, ReplayRefusedError } from './errors.ts';
 import type { VmCalls, VmHost, VmVcpu } from './host.ts';
@@ -51,6 +51,21 @@ export interface ApicBaseReplay {
   index?: number;
 }
 
+const vcpuId = integer(0, MAX_S32);
+const u32 = integer(0, MAX_U32);
+const replayOptions = shape<ReplayOptions>('a replay takes', {
+  profile: optional(profileCheck),
+  insist: optional(boolean),
+});
+const ipiReplay = shape<IpiReplay>('dsmIpi() takes', { vcpuId, val: u32, val2: u32, destId: optional(u32) });
+const x2apicReplay = shape<X2apicReplay>('dsmX2apic() takes', { vcpuId, data: u64 });
+const apicBaseReplay = shape<ApicBaseReplay>('dsmApicBase() takes', {
+  vcpuId,
+  data: u64,
+  host: optional(boolean),
+  index: optional(u32),
+});
+
 /**
  * The injection side of DSM interrupt forwarding: the write of a vCPU on another machine, replayed on the local APIC of
  * the vCPU that stands for it here. Source: RFC PATCH v2 3/3. The kernel checks next to nothing and tells next to nothing:
@@ -66,11 +81,8 @@ export class Injection {
   }
 
   dsmIpi(write: IpiReplay, options: ReplayOptions): void {
-    const { vcpuId, val, val2, destId = 0 } = checkObject('write', write);
-    const { profile = this.#vm.profile, insist = false } = checkObject('options', options);
-    checkInteger('val', val, 0, MAX_U32);
-    checkInteger('val2', val2, 0, MAX_U32);
-    checkInteger('destId', destId, 0, MAX_U32);
+    const { vcpuId, val, val2, destId = 0 } = ipiReplay.take(write, 'write');
+    const { profile = this.#vm.profile, insist = false } = replayOptions.take(options);
     const vcpu = this.#target('KVM_DSM_IPI', vcpuId, insist);
     if (!insist) {
       if (val !== lapicRegisters.ICR && val !== lapicRegisters.ICR2)
@@ -87,29 +99,27 @@ export class Injection {
           mode === 'x2apic' ? 'Replay with dsmX2apic().' : 'Replay the write of IA32_APIC_BASE first: dsmApicBase().',
         );
     }
-    const { request, argument } = checkProfile(profile).ioctls.KVM_DSM_IPI;
+    const { request, argument } = profile.ioctls.KVM_DSM_IPI;
     const taken = { vcpuId, val, val2, destId };
     this.#replay('KVM_DSM_IPI', request, argument.encode(taken));
     this.#vm.acted({ ioctl: 'KVM_DSM_IPI', write: taken });
   }
 
   dsmX2apic(write: X2apicReplay, options: ReplayOptions): void {
-    const { vcpuId, data: value } = checkObject('write', write);
-    const { profile = this.#vm.profile, insist = false } = checkObject('options', options);
-    const data = checkU64('data', value);
+    const { vcpuId, data: value } = x2apicReplay.take(write, 'write');
+    const { profile = this.#vm.profile, insist = false } = replayOptions.take(options);
+    const data = BigInt(value);
     const vcpu = this.#target('KVM_DSM_X2APIC', vcpuId, insist);
     if (!insist) checkX2apic(vcpu, data);
-    const { request, argument } = checkProfile(profile).ioctls.KVM_DSM_X2APIC;
+    const { request, argument } = profile.ioctls.KVM_DSM_X2APIC;
     this.#replay('KVM_DSM_X2APIC', request, argument.encode({ vcpuId, data }));
     this.#vm.acted({ ioctl: 'KVM_DSM_X2APIC', write: { vcpuId, data } });
   }
 
   dsmApicBase(write: ApicBaseReplay, options: ReplayOptions): void {
-    const { vcpuId, data: value, host = false, index = IA32_APIC_BASE } = checkObject('write', write);
-    const { profile = this.#vm.profile, insist = false } = checkObject('options', options);
-    const data = checkU64('data', value);
-    checkInteger('index', index, 0, MAX_U32);
-    if (typeof host !== 'boolean') throw new ArgumentError('host', 'host is no boolean', 'Give true or false.');
+    const { vcpuId, data: value, host = false, index = IA32_APIC_BASE } = apicBaseReplay.take(write, 'write');
+    const { profile = this.#vm.profile, insist = false } = replayOptions.take(options);
+    const data = BigInt(value);
     if (index !== IA32_APIC_BASE && !insist)
       throw new ArgumentError(
         'index',
@@ -119,7 +129,7 @@ export class Injection {
     const vcpu = this.#target('KVM_DSM_APIC_BASE', vcpuId, insist);
     // Also for the kernel's sake: on Intel it writes to the VMCS that was loaded last, and this loads the vCPU's.
     vcpu.getSregs();
-    const { request, argument } = checkProfile(profile).ioctls.KVM_DSM_APIC_BASE;
+    const { request, argument } = profile.ioctls.KVM_DSM_APIC_BASE;
     this.#replay('KVM_DSM_APIC_BASE', request, argument.encode({ vcpuId, host, index, data }));
     const { apicBase } = vcpu.getSregs();
     if (apicBase !== data)
@@ -134,7 +144,7 @@ export class Injection {
   #target(ioctl: DsmIoctlName, vcpuId: number, insist: boolean): VmVcpu {
     void this.#calls.native;
     const { vcpus } = this.#vm;
-    const vcpu = vcpus.get(checkInteger('vcpuId', vcpuId, 0, MAX_S32));
+    const vcpu = vcpus.get(vcpuId);
     if (!vcpu) throw new NoVcpuError(vcpuId, [...vcpus.keys()]);
     if (this.#vm.irqchip() === 'none') throw new NoLapicError(vcpuId);
     const ids = [...vcpus.keys()];

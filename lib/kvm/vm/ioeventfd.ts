@@ -6,8 +6,9 @@ import {
   kvmIoeventfd,
 } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
-import { checkChoice, checkInstance, checkObject, checkU64 } from '../../base/check.ts';
+import { checkInstance } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import { boolean, oneOf, optional, shape, u64 } from '../../base/shape.ts';
 import { EventFd } from '../eventfd.ts';
 import { checkPlace } from '../place.ts';
 import type { VmCalls } from './host.ts';
@@ -23,6 +24,13 @@ export interface IoEvent {
   /** Only a write of this value signals. */
   datamatch?: number | bigint;
 }
+
+const ioEvent = shape<IoEvent>('an ioeventfd takes', {
+  address: u64,
+  pio: optional(boolean),
+  length: oneOf([0, 1, 2, 4, 8]),
+  datamatch: optional(u64),
+});
 
 /** The events that a guest's writes signal. */
 export class Ioeventfds {
@@ -42,9 +50,8 @@ export class Ioeventfds {
 
   #set(event: EventFd, where: IoEvent, more: number): void {
     checkInstance('event', event, EventFd);
-    const { datamatch, pio = false, length } = checkObject('where', where);
-    const addr = checkPlace(where.address, pio);
-    checkChoice<number>('length', length, [0, 1, 2, 4, 8]);
+    const { address, datamatch, pio = false, length } = ioEvent.take(where, 'where');
+    const addr = checkPlace(address, pio);
     if (datamatch !== undefined && length === 0)
       throw new ArgumentError('datamatch', 'A write of any length has no value to match', 'Give a length.');
     const flags = (pio ? KVM_IOEVENTFD_FLAG_PIO : 0) | (datamatch === undefined ? 0 : KVM_IOEVENTFD_FLAG_DATAMATCH);
@@ -52,7 +59,7 @@ export class Ioeventfds {
       addr,
       len: length,
       flags: flags | more,
-      datamatch: checkU64('datamatch', datamatch ?? 0n),
+      datamatch: BigInt(datamatch ?? 0n),
     });
     this.#calls.call(ioctls.KVM_IOEVENTFD, (native) => native.ioeventfd(event.native, argument));
   }

@@ -12,9 +12,14 @@ import {
   kvmPitState2,
 } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
+import { structCheck } from '../../abi/layout.ts';
 import { checkChoice, checkObject } from '../../base/check.ts';
+import { boolean, optional, shape } from '../../base/shape.ts';
 import { isEnxio, needIrqchip } from '../no-irqchip.ts';
 import type { IrqchipKind, VmCalls } from './host.ts';
+
+const pitOptions = shape<{ speakerDummy?: boolean }>('createPit2() takes', { speakerDummy: optional(boolean) });
+const wholePit = structCheck('setPit2() takes', kvmPitState2);
 
 /** The interrupt controllers that the kernel has for a VM, and its i8254 timer. */
 export class Irqchip {
@@ -63,7 +68,7 @@ export class Irqchip {
   }
 
   createPit2(options: { speakerDummy?: boolean }): void {
-    const flags = checkObject('options', options).speakerDummy ? KVM_PIT_SPEAKER_DUMMY : 0;
+    const flags = pitOptions.take(options).speakerDummy ? KVM_PIT_SPEAKER_DUMMY : 0;
     needIrqchip(
       () => this.#calls.ioctl(ioctls.KVM_CREATE_PIT2, kvmPitConfig.encode({ flags }), 'Call it once per VM.'),
       // The kernel says ENOENT.
@@ -79,7 +84,7 @@ export class Irqchip {
   }
 
   setPit2(state: KvmPitState2): void {
-    this.#ioctl(ioctls.KVM_SET_PIT2, kvmPitState2.encode(checkObject('state', state)));
+    this.#ioctl(ioctls.KVM_SET_PIT2, kvmPitState2.encode(wholePit.take(state, 'state')));
   }
 
   get pitFlags(): number | null {

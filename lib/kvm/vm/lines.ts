@@ -10,6 +10,7 @@ import {
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkChoice, checkInstance, checkInteger, checkList, checkObject } from '../../base/check.ts';
 import { IoctlError } from '../../base/errors.ts';
+import { instance, integer, type ObjectCheck, oneOf, optional, shape } from '../../base/shape.ts';
 import { EventFd } from '../eventfd.ts';
 import { isEnxio, needIrqchip } from '../no-irqchip.ts';
 import type { IrqLineStatus } from './acts.ts';
@@ -46,8 +47,8 @@ export class Lines {
     return new DataView(argument.buffer);
   }
 
-  signalMsi(message: MsiMessage): boolean {
-    const { addressLo, addressHi = 0, data } = checkMsi(message);
+  signalMsi(given: MsiMessage): boolean {
+    const { addressLo, addressHi = 0, data } = msiMessage.take(given, 'message');
     const argument = kvmMsi.encode({ addressLo, addressHi, data });
     const delivered = needIrqchip(() => this.#calls.ioctl(ioctls.KVM_SIGNAL_MSI, argument) > 0, this.#isMissing);
     this.#vm.acted({ ioctl: 'KVM_SIGNAL_MSI', message: { addressLo, addressHi, data }, delivered });
@@ -55,9 +56,9 @@ export class Lines {
   }
 
   setRouting(routes: readonly GsiRoute[]): void {
-    for (const route of checkList('routes', routes)) checkRoute(route);
-    this.#calls.ioctl(ioctls.KVM_SET_GSI_ROUTING, encodeGsiRouting(routes.map(routingEntry)));
-    this.#routes = routes.map((route) => ({ ...route }));
+    const checked = Array.from(checkList('routes', routes), checkRoute);
+    this.#calls.ioctl(ioctls.KVM_SET_GSI_ROUTING, encodeGsiRouting(checked.map(routingEntry)));
+    this.#routes = checked;
   }
 
   get routing(): readonly GsiRoute[] | null {
@@ -65,7 +66,7 @@ export class Lines {
   }
 
   assignIrqfd(event: EventFd, gsi: number, options: { resample?: EventFd }): void {
-    this.#irqfd(event, gsi, 0, checkObject('options', options).resample ?? null);
+    this.#irqfd(event, gsi, 0, irqfdOptions.take(options).resample ?? null);
   }
 
   deassignIrqfd(event: EventFd, gsi: number): void {
@@ -74,7 +75,6 @@ export class Lines {
 
   #irqfd(event: EventFd, gsi: number, flags: number, resample: EventFd | null): void {
     checkInstance('event', event, EventFd);
-    if (resample !== null) checkInstance('resample', resample, EventFd);
     checkInteger('gsi', gsi, 0, MAX_U32);
     const assign = () =>
       this.#calls.call(ioctls.KVM_IRQFD, (native) => native.irqfd(event.native, gsi, flags, resample?.native ?? null));
@@ -94,25 +94,32 @@ export class Lines {
   readonly #isMissing = (): boolean => this.#vm.irqchip() === 'none';
 }
 
-function checkMsi<T extends MsiMessage>(message: T): T {
-  const { addressLo, addressHi = 0, data } = checkObject('message', message);
-  checkInteger('addressLo', addressLo, 0, MAX_U32);
-  checkInteger('addressHi', addressHi, 0, MAX_U32);
-  checkInteger('data', data, 0, MAX_U32);
-  return message;
-}
+const u32 = integer(0, MAX_U32);
+const message = { addressLo: u32, addressHi: optional(u32), data: u32 };
+const msiMessage = shape<MsiMessage>('a message takes', message);
+const irqfdOptions = shape<{ resample?: EventFd }>('assignIrqfd() takes', { resample: optional(instance(EventFd)) });
 
-/** Throws ArgumentError for a route that is none. */
-export function checkRoute(route: GsiRoute): void {
-  checkObject('route', route);
-  checkInteger('gsi', route.gsi, 0, MAX_U32);
-  const { type } = route;
-  if (type === 'msi') checkMsi(route);
-  else if (type === 'irqchip') {
-    checkChoice('irqchip', route.irqchip, Object.keys(irqchipIds) as IrqchipName[]);
-    checkInteger('pin', route.pin, 0, route.irqchip === 'ioapic' ? KVM_IOAPIC_NUM_PINS - 1 : 7);
-  } else if (type === 'hvSint') {
-    checkInteger('vcpu', route.vcpu, 0, MAX_U32);
-    checkInteger('sint', route.sint, 0, 15);
-  } else checkChoice<string>('type', type, ['irqchip', 'msi', 'hvSint']);
+type RouteOf<T extends GsiRoute['type']> = Extract<GsiRoute, { type: T }>;
+const routeTypes: { readonly [T in GsiRoute['type']]: ObjectCheck<RouteOf<T>> } = {
+  irqchip: shape<RouteOf<'irqchip'>>('a route to an irqchip takes', {
+    type: oneOf(['irqchip']),
+    gsi: u32,
+    irqchip: oneOf(Object.keys(irqchipIds) as IrqchipName[]),
+    pin: integer(0, KVM_IOAPIC_NUM_PINS - 1),
+  }),
+  msi: shape<RouteOf<'msi'>>('a route of a message takes', { type: oneOf(['msi']), gsi: u32, ...message }),
+  hvSint: shape<RouteOf<'hvSint'>>('a route to a SINT takes', {
+    type: oneOf(['hvSint']),
+    gsi: u32,
+    vcpu: u32,
+    sint: integer(0, 15),
+  }),
+};
+
+/** A copy of the route. Throws ArgumentError for one that is none. */
+export function checkRoute(route: GsiRoute): GsiRoute {
+  const type = checkChoice('type', checkObject('route', route).type, Object.keys(routeTypes) as GsiRoute['type'][]);
+  const checked = routeTypes[type].take(route, 'route');
+  if (checked.type === 'irqchip' && checked.irqchip !== 'ioapic') checkInteger('pin', checked.pin, 0, 7);
+  return checked;
 }

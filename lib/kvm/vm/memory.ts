@@ -1,8 +1,9 @@
 /** KVM_SET_USER_MEMORY_REGION and the dirty logs. */
 import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
-import { checkInstance, checkInteger, checkList, checkObject, checkU64 } from '../../base/check.ts';
+import { checkInteger, checkList } from '../../base/check.ts';
 import { ArgumentError, IoctlError } from '../../base/errors.ts';
+import { boolean, instance, optional, shape, u64 } from '../../base/shape.ts';
 import { hex, show } from '../../base/text.ts';
 import { checkPageAligned, GuestMemory, PAGE_SIZE } from '../guest-memory.ts';
 import { controllerPages, kvmsOwn, type OwnPages, type ReservedRange, reservedIn } from '../reserved-memory.ts';
@@ -25,6 +26,16 @@ export interface MemorySlot {
   /** KVM_MEM_LOG_DIRTY_PAGES. */
   logDirtyPages?: boolean;
 }
+
+const memorySlot = shape<MemorySlot>('setMemory() takes', {
+  slot: (_, value) => checkSlotNumber(value as number),
+  guestPhysAddr: u64,
+  memory: instance(GuestMemory),
+  offset: optional(bytesNumber),
+  size: optional(bytesNumber),
+  readonly: optional(boolean),
+  logDirtyPages: optional(boolean),
+});
 
 /** A slot as the VM has it, every default filled in. */
 export interface MappedSlot {
@@ -60,15 +71,11 @@ export class MemorySlots {
     return this.#slots;
   }
 
-  set(slot: MemorySlot): void {
-    checkObject('slot', slot);
-    checkInstance('memory', slot.memory, GuestMemory);
-    const offset = slot.offset ?? 0;
-    checkBytesNumber('offset', offset);
-    const size = slot.size ?? slot.memory.size - offset;
-    checkBytesNumber('size', size);
-    checkSlotNumber(slot.slot);
-    const start = guestAddress(slot.guestPhysAddr);
+  set(given: MemorySlot): void {
+    const slot = memorySlot.take(given, 'slot');
+    const { offset = 0, size = slot.memory.size - offset } = slot;
+    bytesNumber('size', size);
+    const start = BigInt(slot.guestPhysAddr);
     checkPageAligned('The guest physical address', start);
     if (size === 0 || offset + size > slot.memory.size)
       throw new ArgumentError(
@@ -84,8 +91,8 @@ export class MemorySlots {
       memory: slot.memory,
       offset,
       size,
-      readonly: !!slot.readonly,
-      logDirtyPages: !!slot.logDirtyPages,
+      readonly: slot.readonly ?? false,
+      logDirtyPages: slot.logDirtyPages ?? false,
     };
     checkApart('KVM_SET_USER_MEMORY_REGION', [mapped], controllerPages(this.#irqchip()));
     this.named('KVM_SET_USER_MEMORY_REGION', [mapped], () =>
@@ -181,21 +188,18 @@ function pagesOf(bitmap: Uint8Array): number[] {
   return pages;
 }
 
-function checkBytesNumber(what: string, value: number): void {
-  if (!Number.isSafeInteger(value) || value < 0)
+function bytesNumber(what: string, value: unknown): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
     throw new ArgumentError(what, `${what} ${show(value)} is not a number of bytes`, 'Give a multiple of 4096.');
   checkPageAligned(`The ${what}`, value);
+  return value;
 }
 
-function checkSlotNumber(slot: number): void {
-  if (Number.isInteger(slot) && slot >= 0 && slot <= 0x7fff) return;
+function checkSlotNumber(slot: number): number {
+  if (Number.isInteger(slot) && slot >= 0 && slot <= 0x7fff) return slot;
   throw new ArgumentError(
     'slot',
     `slot ${show(slot)} is not an integer from 0 to 32767`,
     'Number memory slots from 0.',
   );
-}
-
-function guestAddress(address: number | bigint): bigint {
-  return checkU64('guestPhysAddr', address);
 }

@@ -8,8 +8,9 @@ import {
   kvmMsrFilter,
 } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
-import { checkInteger, checkList, checkObject } from '../../base/check.ts';
+import { checkInteger } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import { boolean, integer, listOf, optional, shape } from '../../base/shape.ts';
 import type { VmCalls } from './host.ts';
 
 /** MSRs that a guest may or may not use: one range of KVM_X86_SET_MSR_FILTER. */
@@ -33,11 +34,23 @@ export interface MsrFilter {
   ranges?: readonly MsrFilterRange[];
 }
 
+const filterRange = shape<MsrFilterRange>('a range of MSRs takes', {
+  base: integer(0, 0xffff_ffff),
+  count: integer(1, KVM_MSR_FILTER_MAX_BITMAP_SIZE * 8),
+  read: optional(boolean),
+  write: optional(boolean),
+  allow: optional(listOf(integer(0, 0xffff_ffff))),
+});
+const msrFilter = shape<MsrFilter>('setMsrFilter() takes', {
+  defaultAllow: optional(boolean),
+  ranges: optional(listOf(filterRange, KVM_MSR_FILTER_MAX_RANGES)),
+});
+
 export function setMsrFilter(calls: VmCalls, filter: MsrFilter): void {
-  const ranges = checkList('ranges', checkObject('filter', filter).ranges ?? [], KVM_MSR_FILTER_MAX_RANGES);
+  const { ranges = [], defaultAllow = true } = msrFilter.take(filter, 'filter');
   const bitmaps = ranges.map(filterBitmap);
   const argument = kvmMsrFilter.encode({
-    flags: (filter.defaultAllow ?? true) ? 0 : KVM_MSR_FILTER_DEFAULT_DENY,
+    flags: defaultAllow ? 0 : KVM_MSR_FILTER_DEFAULT_DENY,
     ranges: ranges.map(({ base, count, read = true, write = true }) => ({
       flags: (read ? KVM_MSR_FILTER_READ : 0) | (write ? KVM_MSR_FILTER_WRITE : 0),
       base,
@@ -50,10 +63,7 @@ export function setMsrFilter(calls: VmCalls, filter: MsrFilter): void {
 
 /** A bit for each MSR of the range: 1 allows it. */
 function filterBitmap(range: MsrFilterRange): Uint8Array {
-  const { base, count, read = true, write = true, allow = [] } = checkObject('ranges', range);
-  checkList('allow', allow);
-  checkInteger('base', base, 0, 0xffff_ffff);
-  checkInteger('count', count, 1, KVM_MSR_FILTER_MAX_BITMAP_SIZE * 8);
+  const { base, count, read = true, write = true, allow = [] } = range;
   if (!read && !write)
     throw new ArgumentError('ranges', 'A range filters neither reads nor writes', 'Set read, write, or both.');
   const bitmap = new Uint8Array(Math.ceil(count / 64) * 8);

@@ -1,12 +1,15 @@
 import { VLPI_ARCHITECTURE, type VlpiIoctlName, vlpiIoctls, vlpiVcpuId } from '../../abi/vlpi.ts';
-import { checkInteger, checkObject } from '../../base/check.ts';
+import { checkInteger } from '../../base/check.ts';
 import { IoctlError, UnsupportedError } from '../../base/errors.ts';
+import { boolean, optional, shape } from '../../base/shape.ts';
 import { ArchitectureError } from '../errors.ts';
 import { InterruptLossError, NoVcpuError } from './errors.ts';
 import type { VmCalls, VmHost } from './host.ts';
 
 /** The ioctls about one vCPU's vLPIs. */
 type VcpuVlpiIoctl = Exclude<VlpiIoctlName, 'KVM_DEBUG_GIC_MSI_SETUP'>;
+
+const disableOptions = shape<{ insist?: boolean }>('disableVcpuVlpi() takes', { insist: optional(boolean) });
 
 const MAX_S32 = 0x7fff_ffff;
 
@@ -28,7 +31,7 @@ export class Vlpi {
   }
 
   disable(vcpuId: number, options: { insist?: boolean }): void {
-    const { insist = false } = checkObject('options', options);
+    const { insist = false } = disableOptions.take(options);
     this.#call('KVM_DISABLE_VCPU_VLPI', vcpuId, () => {
       if (insist !== true) throw new InterruptLossError('KVM_DISABLE_VCPU_VLPI', vcpuId);
     });

@@ -2,92 +2,54 @@
 
 import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
-import { checkChoice } from '../../base/check.ts';
-import type { Abort, InputStream, OutputStream } from '../../base/node-shapes.ts';
+import type { InputStream } from '../../base/node-shapes.ts';
 import { laneEnvironment } from '../../host/lane.ts';
 import { mainInside, nodeInside } from '../disk/init.ts';
-import { type InsideCommand, type InsideFile, makeInitramfs } from '../disk/initramfs.ts';
+import { type InsideCommand, makeInitramfs } from '../disk/initramfs.ts';
 import { prepareMedium } from '../disk/medium.ts';
 import { LabBootError } from '../errors.ts';
 import { onDisk } from '../file-errors.ts';
 import { buildKernel } from '../kernel/build.ts';
 import { readKernelImage } from '../kernel/bzimage.ts';
 import { findEmulator } from '../lanes/find-emulator.ts';
-import { type LaneName, laneNamed, laneNames } from '../lanes/index.ts';
-import type { Report } from '../progress.ts';
+import { laneNamed } from '../lanes/index.ts';
 import { makeWorkFolder } from '../work-folder.ts';
 import { EmulatedMachine } from './emulated-machine.ts';
 import { Interruption } from './interruption.ts';
 import { kernelCommandLine } from './kernel-command-line.ts';
-import { defaultLimits, defaultTimeoutSeconds, type Limits } from './limits.ts';
+import { defaultLimits, defaultTimeoutSeconds } from './limits.ts';
 import { type Line, openLine } from './lines.ts';
 import { Marks } from './marks.ts';
+import { type LabOptions, type LabRunOptions, runOptions, shellOptions } from './options.ts';
 import { fillRunFolder } from './run-folder.ts';
 
-/** What every machine is started with. */
-export interface LabOptions {
-  lane: LaneName;
-  /** A bzImage; without it the lab's own, which is built when the cache has none. */
-  kernel?: string;
-  /** Behind the lab's own kernel parameters, so that it wins over them. */
-  cmdline?: string;
-  /** A binary of the lane's emulator instead of the system's. */
-  emulator?: string;
-  stdout: OutputStream;
-  stderr: OutputStream;
-  /** Takes words on what is going on. */
-  report?: Report;
-  /**
-   * Takes what the command inside writes into the kernel's log behind the lab's marker. Every process inside can do that:
-   * false if it is not the command's; then it stands in the log.
-   */
-  onMark?: (text: string) => boolean;
-  /** Ends the machine. */
-  signal?: Abort;
-  /** How long a machine may stay silent, and so on. */
-  limits?: Partial<Limits>;
-}
-
-/** A command to run in the lab. */
-export interface LabRunOptions extends LabOptions {
-  /** The `kvm-dsm` arguments. */
-  argv: readonly string[];
-  env?: Readonly<Record<string, string>>;
-  /** Files at absolute paths inside. */
-  files?: readonly InsideFile[];
-  /** What the command allows itself; the lab waits somewhat longer. */
-  timeoutSeconds?: number;
-  /** The command reads the kernel's log itself: if it fails, a report of the kernel's is no news. Default false. */
-  watchesLog?: boolean;
-  /** Runs this instead of the `kvm-dsm` command. */
-  program?: readonly string[];
-}
-
 /** Boots a lane, runs `kvm-dsm` with the given arguments in it and answers with its exit code. */
-export function runInLab(options: LabRunOptions): Promise<{ exitCode: number }> {
-  const program = options.program ?? [nodeInside, mainInside];
+export async function runInLab(options: LabRunOptions): Promise<{ exitCode: number }> {
+  const given = runOptions.take(options);
+  const program = given.program ?? [nodeInside, mainInside];
   const command: Inside = {
-    argv: [...program, ...options.argv],
-    env: options.env ?? {},
-    files: options.files ?? [],
+    argv: [...program, ...given.argv],
+    env: given.env ?? {},
+    files: given.files ?? [],
     input: 'none',
-    watchesLog: options.watchesLog ?? false,
+    watchesLog: given.watchesLog ?? false,
   };
-  return onDisk(() => boot(options, command, options.timeoutSeconds ?? defaultTimeoutSeconds));
+  return onDisk(() => boot(given, command, given.timeoutSeconds ?? defaultTimeoutSeconds));
 }
 
 /** Boots a lane and gives a shell in it to this process's standard input and output. */
-export function labShell(options: LabOptions & { stdin: InputStream }): Promise<{ exitCode: number }> {
-  const { stdin } = options;
+export async function labShell(options: LabOptions & { stdin: InputStream }): Promise<{ exitCode: number }> {
+  const given = shellOptions.take(options);
+  const { stdin } = given;
   const terminal = stdin.isTTY === true && process.stdout.isTTY === true;
   const command: Inside = {
     argv: ['/bin/busybox', 'sh'],
-    env: { TERM: process.env.TERM ?? 'vt100', PS1: `${options.lane}# ` },
+    env: { TERM: process.env.TERM ?? 'vt100', PS1: `${given.lane}# ` },
     files: [],
     input: terminal ? { rows: process.stdout.rows || 24, columns: process.stdout.columns || 80 } : 'pipe',
     watchesLog: false,
   };
-  return onDisk(() => boot(options, command, undefined, (line) => connectInput(stdin, line, terminal)));
+  return onDisk(() => boot(given, command, undefined, (line) => connectInput(stdin, line, terminal)));
 }
 
 type Inside = Omit<InsideCommand, 'links'> & { watchesLog: boolean };
@@ -111,7 +73,7 @@ async function boot(
 ): Promise<{ exitCode: number }> {
   const report = options.report ?? (() => {});
   // What is wrong with the arguments is told before anything is built.
-  const lane = laneNamed(checkChoice('lane', options.lane, laneNames));
+  const lane = laneNamed(options.lane);
   if (options.kernel !== undefined) readKernelImage(resolve(options.kernel));
   const { kernel } =
     options.kernel === undefined

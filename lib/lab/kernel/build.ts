@@ -4,7 +4,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync } f
 import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import { checkObject } from '../../base/check.ts';
 import type { Abort } from '../../base/node-shapes.ts';
+import { func, number, optional, shape, text } from '../../base/shape.ts';
 import { LabBuildError, LabPackagesError, LabSpaceError } from '../errors.ts';
 import { lock } from '../lock.ts';
 import { cacheDir, kernelInputsDir, kernelsDir, lockFile } from '../paths.ts';
@@ -27,14 +29,22 @@ export interface BuildOptions {
   signal?: Abort | undefined;
 }
 
+const buildOptions = shape<BuildOptions>('buildLab() takes', {
+  kernelSrc: optional(text),
+  report: optional(func()),
+  reportEveryMs: optional(number(1, 86_400_000)),
+  signal: optional((argument, value) => checkObject(argument, value as Abort)),
+});
+
 const gib = 1024 ** 3;
 
 /** Builds the lab kernel, or finds it finished in the cache. */
 export async function buildKernel(options: BuildOptions): Promise<CachedKernel> {
-  using progress = new Progress(options.report ?? (() => {}), options.reportEveryMs);
+  const given = buildOptions.take(options);
+  using progress = new Progress(given.report ?? (() => {}), given.reportEveryMs);
   // Node.js' own functions take an AbortSignal as such.
-  const abort = options.signal as AbortSignal | undefined;
-  const source = options.kernelSrc === undefined ? undefined : resolve(options.kernelSrc);
+  const abort = given.signal as AbortSignal | undefined;
+  const source = given.kernelSrc === undefined ? undefined : resolve(given.kernelSrc);
   if (source) checkTree(source);
   await ensurePackages(source ? [...compilePackages, ...runPackages()] : allPackages, progress, abort);
   const key = () => (source ? treeKernelKey(source, fragment()) : currentKey(sourceVersion()));

@@ -43,6 +43,11 @@ export class MachineVcpu {
     throw new ArgumentError('synic', 'The machine has no SynIC', 'Make it so: machine({ synic: "keep" }).');
   }
 
+  /** Whether it has one. */
+  get hasSynic(): boolean {
+    return this.#synic !== null;
+  }
+
   /** For the machine: hands an exit to what a hypervisor would answer it with. */
   hypervisorSees(exit: Exit): void {
     this.#synic?.see(exit);

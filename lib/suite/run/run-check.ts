@@ -4,10 +4,11 @@ import { RunBudget } from '../../base/budget.ts';
 import { Deadline } from '../../base/deadline.ts';
 import { milliseconds } from '../../base/duration.ts';
 import { DeadlineError, KvmDsmError, UnsupportedError } from '../../base/errors.ts';
+import { show } from '../../base/text.ts';
 import { ExpectationError } from '../../script/errors.ts';
 import { Session } from '../../script/session.ts';
 import { type Check, DEFAULT_CHECK_DEADLINE } from '../check.ts';
-import { Skipped } from '../errors.ts';
+import { CheckError, Skipped } from '../errors.ts';
 import { CheckContext } from '../kit/context.ts';
 import type { TestedHost } from '../kit/needs.ts';
 import type { FailureKind, Outcome } from './protocol.ts';
@@ -38,7 +39,11 @@ export async function runCheck(
   let outcome: Outcome;
   let over = true;
   try {
-    await deadline.keep(session.run(() => Promise.resolve().then(() => check.run(ctx))));
+    const answer: unknown = await deadline.keep(session.run(() => Promise.resolve().then(() => check.run(ctx))));
+    if (answer !== undefined)
+      throw new CheckError(
+        `the check answered ${show(answer)}, and nobody looks at that: it throws if its claim does not hold`,
+      );
     const idle = ctx.provedNothing();
     outcome = idle === null ? { kind: 'pass' } : failure('nothing', `proved nothing: ${idle}`, ctx.report());
   } catch (error) {

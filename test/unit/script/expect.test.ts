@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { decodeX2Icr } from '../../../lib/abi/apic/icr.ts';
 import {
   ArgumentError,
@@ -219,7 +219,10 @@ test('exactly once: what was sent against what was handled', () => {
   const right = [target(0, { 80: 1 }), target(1, { 65: 2, 70: 1 }), target(2, { 80: 1, 70: 1, 2: 9 })];
   expectExactlyOnce(sent, right);
   const lost = failure(() => expectExactlyOnce(sent, [right[0]!, target(1, { 65: 1, 70: 1 }), right[2]!]));
-  assert.match(lost.message, /^vCPU 1 handled vector 0x41 once, and 2 times it was sent there\n/);
+  assert.match(
+    lost.message,
+    /^vCPU 1 handled vector 0x41 once, and 2 times it was sent there: not judged, since one that/,
+  );
   assert.match(lost.message, /! vCPU 1 {2}vector 0x41 {2}sent 2 {2}handled 1/);
   const twice = failure(() => expectExactlyOnce(sent, [target(0, { 80: 2 }), right[1]!, right[2]!]));
   assert.match(twice.message, /^vCPU 0 handled vector 0x50 2 times, and once it was sent there/);
@@ -373,4 +376,187 @@ test('bytes are compared as bytes, a Buffer too; an exit as it came expects itse
   written.expect([{ name: 'KVM_EXIT_IO', data: Buffer.from([1, 2]) }]);
   written.expect([...written].map(({ exit }) => exit));
   failure(() => written.expect([{ name: 'KVM_EXIT_IO', data: Uint8Array.of(1) }]));
+});
+
+describe('exactly once: what is no accusation', () => {
+  const one = sends({ icr: 0x4041, to: 1 });
+  const not = (judged: string) => new RegExp(`^vCPU 1 handled vector 0x41 .*: not judged, since .*${judged}`);
+  const message = (check: () => void) => failure(check).message;
+
+  test('one that was lost is one', () => {
+    assert.match(
+      message(() => expectExactlyOnce(one, [target(1, {})])),
+      /0 times, and once it was sent there\n/,
+    );
+  });
+
+  test('one that waits in IRR, or is in service', () => {
+    const waiting = { ...target(1, {}), waiting: new Set([0x41]) };
+    assert.match(
+      message(() => expectExactlyOnce(one, [waiting])),
+      not('one waits there'),
+    );
+    assert.match(
+      message(() => expectExactlyOnce(one, [{ ...waiting, waiting: new Set([0x42]) }])),
+      /sent there\n/,
+    );
+  });
+
+  test('two of one vector that may have become one', () => {
+    const two = sends({ icr: 0x4041, to: 1 }, { icr: 0x4041, to: 1 });
+    assert.match(
+      message(() => expectExactlyOnce(two, [target(1, { 65: 1 })])),
+      not('becomes one with it'),
+    );
+    assert.match(
+      message(() => expectExactlyOnce(two, [target(1, {})])),
+      /0 times, and 2 times it was sent there\n/,
+    );
+  });
+
+  test('an APIC that is off', () => {
+    const { apic } = target(1, {});
+    const off = { ...target(1, {}), apic: { ...apic, enabled: false } };
+    assert.match(
+      message(() => expectExactlyOnce(one, [off])),
+      not('its local APIC is off'),
+    );
+  });
+
+  test('a vector that the program handles itself', () => {
+    const own = { ...target(1, {}), uncounted: (vector: number) => (vector === 0x41 ? 'it is its own' : undefined) };
+    assert.match(
+      message(() => expectExactlyOnce(one, [own])),
+      not('it is its own'),
+    );
+    assert.match(
+      message(() => expectExactlyOnce(sends({ icr: 0x4042, to: 1 }), [own])),
+      /sent there\n/,
+    );
+  });
+
+  test('a vector that a timer has as well: too many, and not too few', () => {
+    const timer = { ...target(1, { 65: 2 }), source: () => 'its LVT_TIMER has that vector as well' };
+    assert.match(
+      message(() => expectExactlyOnce(one, [timer])),
+      not('LVT_TIMER'),
+    );
+    assert.match(
+      message(() => expectExactlyOnce(one, [{ ...timer, interrupts: new Map() }])),
+      /sent there\n/,
+    );
+    assert.match(
+      message(() => expectExactlyOnce(one, [target(1, { 65: 2 })])),
+      /2 times, and once it was sent there\n/,
+    );
+  });
+
+  test('what the script itself gave', () => {
+    const acted = sends({ icr: 0x4041, to: 1 });
+    acted.record({ seq: 1, ns: 1, act: 'injection', ioctl: 'KVM_INTERRUPT', vcpu: 1, vector: 0x41, detail: '' });
+    const msi = { addressLo: 0xfee0_1000, addressHi: 0, data: 0x41 };
+    acted.record({
+      seq: 2,
+      ns: 2,
+      act: 'injection',
+      ioctl: 'KVM_SIGNAL_MSI',
+      message: msi,
+      delivered: true,
+      detail: '',
+    });
+    expectExactlyOnce(acted, [target(1, { 65: 3 })]);
+    assert.match(
+      message(() => expectExactlyOnce(acted, [target(1, { 65: 1 })])),
+      not('the script gave it'),
+    );
+    const line = sends({ icr: 0x4041, to: 1 });
+    line.record({ seq: 1, ns: 1, act: 'injection', ioctl: 'KVM_IRQ_LINE', gsi: 4, level: true, detail: '' });
+    assert.match(
+      message(() => expectExactlyOnce(line, [target(1, { 65: 2 })])),
+      not('an interrupt line'),
+    );
+    const replay = sends({ icr: 0x4041, to: 1 });
+    const again = { vcpuId: 0, val: 0x300, val2: 0x4041, destId: 0 };
+    replay.record({ seq: 1, ns: 1, act: 'injection', ioctl: 'KVM_DSM_IPI', vcpu: 0, write: again, detail: '' });
+    assert.match(
+      message(() => expectExactlyOnce(replay, [target(1, { 65: 2 })])),
+      not('replayed the write'),
+    );
+  });
+
+  test('whom an IPI names is asked of the APICs as they were at the end of its run', () => {
+    const logical = sends({ icr: 0x4841, to: 2 });
+    const { apic } = target(1, {});
+    const elsewhere = { ...apic, ldr: 0 };
+    const then = [
+      { seq: 0, apic },
+      { seq: 1, apic },
+    ];
+    // It names another one now: that is nothing to an IPI of then.
+    expectExactlyOnce(logical, [{ ...target(1, { 65: 1 }), apic: elsewhere, earlier: then }]);
+    assert.match(
+      message(() => expectExactlyOnce(logical, [{ ...target(1, {}), apic: elsewhere, earlier: then }])),
+      /0 times, and once it was sent there\n/,
+    );
+    // The guest gave itself the logical id in that run, before the IPI or after it.
+    const during = [
+      { seq: 0, apic: elsewhere },
+      { seq: 1, apic },
+    ];
+    expectExactlyOnce(logical, [{ ...target(1, { 65: 1 }), earlier: during }]);
+    assert.match(
+      message(() => expectExactlyOnce(logical, [{ ...target(1, {}), earlier: during }])),
+      not('was changed'),
+    );
+  });
+
+  test('vectors that no IPI can have, and none at all, are refused', () => {
+    for (const vectors of [[], [2], [256], ['0x41']])
+      assert.ok(refused(() => expectExactlyOnce(one, [], odd(vectors))));
+  });
+});
+
+describe('exactly once: lowest priority goes to one of those that are named', () => {
+  const lowest = (...more: { icr: number; to?: number }[]) => sends({ icr: 0x4951, to: 6 }, ...more);
+
+  test('whichever it is', () => {
+    expectExactlyOnce(lowest(), [target(0, {}), target(1, { 81: 1 }), target(2, {})]);
+    expectExactlyOnce(lowest(), [target(0, {}), target(1, {}), target(2, { 81: 1 })]);
+  });
+
+  test('none, both, and one that is not named are wrong', () => {
+    const wrong = [
+      [{}, {}, {}],
+      [{}, { 81: 1 }, { 81: 1 }],
+      [{ 81: 1 }, {}, {}],
+    ];
+    for (const counts of wrong)
+      assert.match(
+        failure(() =>
+          expectExactlyOnce(
+            lowest(),
+            counts.map((count, id) => target(id, count)),
+          ),
+        ).message,
+        /^vCPU \d handled vector 0x51 /,
+      );
+  });
+
+  test('together with others of the vector, shared out so that all fit', () => {
+    const mixed = lowest({ icr: 0x4951, to: 2 }, { icr: 0x4051, to: 2 });
+    expectExactlyOnce(mixed, [target(0, {}), target(1, { 81: 1 }), target(2, { 81: 2 })]);
+    expectExactlyOnce(mixed, [target(0, {}), target(1, { 81: 2 }), target(2, { 81: 1 })]);
+    assert.throws(() => expectExactlyOnce(mixed, [target(0, {}), target(1, {}), target(2, { 81: 3 })]));
+  });
+
+  test('one that waits, or whose counter tells nothing, may have it', () => {
+    const waiting = [target(1, {}), { ...target(2, {}), waiting: new Set([0x51]) }];
+    assert.match(failure(() => expectExactlyOnce(lowest(), waiting)).message, /^vCPU 2 .*one waits/);
+    const own = [{ ...target(1, {}), uncounted: () => 'its own' }, target(2, { 81: 1 })];
+    expectExactlyOnce(lowest(), own);
+    assert.match(
+      failure(() => expectExactlyOnce(lowest(), [own[0]!, target(2, {})])).message,
+      /not judged, since its own/,
+    );
+  });
 });

@@ -161,6 +161,7 @@ export class RunDriver {
       const { seq } = this.#state.exit!;
       const call = () => onExit(exit());
       const pending = this.#handlers.call(
+        'onExit',
         call,
         () => this.happened({ is: 'answered', seq }),
         () => this.#turn(),

@@ -42,7 +42,7 @@ export class RecordDrain {
       }
       taken += count;
       const batch = () => this.#onRecords(this.#reader.batch(count));
-      if (this.#handlers.call(batch, () => this.#consumed(count), this.#turn)) return true;
+      if (this.#handlers.call('onRecords', batch, () => this.#consumed(count), this.#turn)) return true;
     }
   }
 

@@ -3,8 +3,10 @@ import { constants } from 'node:buffer';
 import type { DsmProfile } from '../../../abi/dsm/profiles.ts';
 import { exitReasons } from '../../../abi/kvm/exit-reason.ts';
 import { RUN_UNION_SIZE } from '../../../abi/kvm/kvm-run.ts';
-import { checkFunction, checkList, checkObject } from '../../../base/check.ts';
+import { checkInteger } from '../../../base/check.ts';
 import { ArgumentError } from '../../../base/errors.ts';
+import { suggest } from '../../../base/nearest.ts';
+import { func, integer, listOf, optional, shape } from '../../../base/shape.ts';
 import { show } from '../../../base/text.ts';
 import type { ExitName } from '../../../exit/exit.ts';
 import { goesOnByItself } from '../../../exit/kinds.ts';
@@ -34,24 +36,30 @@ export interface RecordOptions {
   ioBytes?: number;
 }
 
-/** Checks the options. Throws ArgumentError. */
+/** What it takes, as an option of `start()`. */
+export const recordOptions = shape<RecordOptions>('a record takes', {
+  // A name is looked up in the profile of the run.
+  exits: listOf((_, value) => value as ExitName | number),
+  onRecords: func(),
+  capacity: optional(integer(2, 1 << 20)),
+  unionBytes: optional(integer(16, RUN_UNION_SIZE)),
+  ioBytes: optional(integer(0, 4096)),
+});
+
+/** What the addon is told. Throws ArgumentError. */
 export function recordPlan(options: RecordOptions, profile: DsmProfile, rip: boolean): NativeRecordPlan {
-  checkFunction('onRecords', checkObject('record', options).onRecords);
-  checkList('exits', options.exits);
-  const capacity = inRange('capacity', options.capacity ?? 4096, 2, 1 << 20);
+  const { exits, capacity = 4096, unionBytes = RUN_UNION_SIZE, ioBytes = 16 } = options;
   if ((capacity & (capacity - 1)) !== 0)
-    throw new ArgumentError('capacity', `capacity ${capacity} is not a power of two`, 'Use 1024, 4096, ...');
-  const unionBytes = inRange('unionBytes', options.unionBytes ?? RUN_UNION_SIZE, 16, RUN_UNION_SIZE);
-  const ioBytes = inRange('ioBytes', options.ioBytes ?? 16, 0, 4096);
+    throw new ArgumentError('record.capacity', `capacity ${capacity} is not a power of two`, 'Use 1024, 4096, ...');
   const bytes = capacity * recordSize({ unionBytes, ioBytes });
   if (bytes > constants.MAX_LENGTH)
     throw new ArgumentError(
-      'capacity',
+      'record.capacity',
       `capacity ${capacity} makes a ring of ${bytes} bytes; an ArrayBuffer of Node.js ${process.versions.node} has at most ${constants.MAX_LENGTH}`,
       'Give a smaller capacity, ioBytes or unionBytes.',
     );
   return {
-    reasons: options.exits.map((exit) => reasonOf(exit, profile)),
+    reasons: exits.map((exit) => reasonOf(exit, profile)),
     capacity,
     unionBytes,
     ioBytes,
@@ -66,18 +74,17 @@ function reasonOf(exit: ExitName | number, profile: DsmProfile): number {
   const named = typeof exit === 'string' && (Object.hasOwn(dsm, exit) || Object.hasOwn(known, exit));
   const reason = typeof exit === 'number' ? exit : named ? (dsm[exit]?.reason ?? known[exit]) : undefined;
   if (reason === undefined)
-    throw new ArgumentError('exits', `${show(exit)} is not the name of an exit with a number`, 'Give its number.');
-  inRange('exits', reason, 0, 255);
+    throw new ArgumentError(
+      'record.exits',
+      `${show(exit)} is not the name of an exit with a number`,
+      suggest(String(exit), [...Object.keys(dsm), ...Object.keys(known)], 'Give its number.'),
+    );
+  checkInteger('record.exits', reason, 0, 255);
   if (!goesOnByItself(reason, profile))
     throw new ArgumentError(
-      'exits',
+      'record.exits',
       `${exit} cannot be recorded: the guest does not go on by itself after it`,
       'Leave it out: it comes to onExit or the iterator.',
     );
   return reason;
-}
-
-function inRange(argument: string, value: number, min: number, max: number): number {
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new ArgumentError(argument, `${argument} ${show(value)} is not an integer from ${min} to ${max}`, 'Change it.');
 }

@@ -1,20 +1,32 @@
 /** A vCPU on a thread of its own: what `vcpu.start()` returns. */
 
-import { checkProfile } from '../../../abi/dsm/profiles.ts';
-import { checkFunction, checkObject } from '../../../base/check.ts';
+import { checkProfile, profileCheck } from '../../../abi/dsm/profiles.ts';
 import { Deadline } from '../../../base/deadline.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../../base/duration.ts';
 import { ArgumentError, DeadlineError } from '../../../base/errors.ts';
+import { duration, func, optional, shape } from '../../../base/shape.ts';
 import type { Exit } from '../../../exit/exit.ts';
 import type { NativeVcpu } from '../../native.ts';
 import type { RunContext, RunningVcpu } from '../host.ts';
 import { Controls } from './controls.ts';
 import { RunDriver } from './driver.ts';
 import type { StartOptions, VcpuCounters, VcpuRunState } from './options.ts';
+import { recordOptions } from './records.ts';
 import { isAlive, isInGuest } from './state.ts';
 
 /** How long `kick`, `pause` and `stop` wait if nobody says otherwise. */
 const CONTROL_DEADLINE = '5s';
+
+const startOptions = shape<StartOptions<VcpuRun<RunningVcpu>>>('start() takes', {
+  onExit: optional(func()),
+  record: optional(recordOptions),
+  deadline: optional(duration),
+  profile: optional(profileCheck),
+});
+const endedOptions = shape<{ deadline?: Duration }>('ended() takes', { deadline: optional(duration) });
+const controlOptions = shape<{ deadline?: Duration }>('kick(), pause() and stop() take', {
+  deadline: optional(duration),
+});
 
 /** A vCPU on its own thread: what `vcpu.start()` returns. */
 export class VcpuRun<V extends RunningVcpu> implements AsyncIterable<Exit>, AsyncDisposable {
@@ -30,10 +42,7 @@ export class VcpuRun<V extends RunningVcpu> implements AsyncIterable<Exit>, Asyn
    * @internal
    */
   constructor(vcpu: V, native: NativeVcpu, options: StartOptions<VcpuRun<V>>, context: RunContext) {
-    const { onExit, record, deadline = DEFAULT_DEADLINE, profile = vcpu.profile } = checkObject('options', options);
-    if (onExit !== undefined) checkFunction('onExit', onExit);
-    if (record !== undefined) checkObject('record', record);
-    milliseconds(deadline);
+    const { onExit, record, deadline = DEFAULT_DEADLINE, profile = vcpu.profile } = startOptions.take(options);
     this.vcpu = vcpu;
     this.#native = native;
     this.#hasHandler = onExit !== undefined;
@@ -41,7 +50,7 @@ export class VcpuRun<V extends RunningVcpu> implements AsyncIterable<Exit>, Asyn
     const setup = {
       profile: checkProfile(profile),
       deadline,
-      onExit: onExit && ((exit: Exit) => onExit(exit, this)),
+      onExit: onExit && ((exit: Exit) => onExit(exit, this as VcpuRun<RunningVcpu>)),
       record,
     };
     this.#driver = new RunDriver(vcpu, native, setup, context, this.#controls);
@@ -143,7 +152,7 @@ export class VcpuRun<V extends RunningVcpu> implements AsyncIterable<Exit>, Asyn
    * @throws what `onExit` or `onRecords` threw; IoctlError (KVM_RUN); DeadlineError if it has not ended by then
    */
   async ended(options: { deadline?: Duration } = {}): Promise<void> {
-    const ms = milliseconds(checkObject('options', options).deadline ?? DEFAULT_DEADLINE);
+    const ms = milliseconds(endedOptions.take(options).deadline ?? DEFAULT_DEADLINE);
     const { vcpuId } = this.vcpu;
     using deadline = new Deadline(
       ms,
@@ -187,5 +196,5 @@ export class VcpuRun<V extends RunningVcpu> implements AsyncIterable<Exit>, Asyn
 }
 
 function controlLimit(options: { deadline?: Duration }): number {
-  return milliseconds(checkObject('options', options).deadline ?? CONTROL_DEADLINE);
+  return milliseconds(controlOptions.take(options).deadline ?? CONTROL_DEADLINE);
 }
