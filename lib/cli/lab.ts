@@ -18,9 +18,9 @@ export function addLabCommand(program: Command, ends: Ends): void {
     .option('--kernel-src <tree>', 'build this Linux tree, which already has the series')
     .action(async (options: { kernelSrc?: string }, command: Command) => {
       const { json } = globalOptionsOf(command);
-      const progress = progressLine();
+      const { end, ...progress } = progressLine();
       const kernel = await withSignals((signal) =>
-        buildLab({ kernelSrc: options.kernelSrc, ...progress, signal }).finally(progress.end),
+        buildLab({ kernelSrc: options.kernelSrc, ...progress, signal }).finally(end),
       );
       print(json ? `${JSON.stringify(kernel)}\n` : `${kernel.kernel}\n`);
     });
