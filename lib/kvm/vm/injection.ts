@@ -81,7 +81,7 @@ export class Injection {
   }
 
   dsmIpi(write: IpiReplay, options: ReplayOptions): void {
-    const { vcpuId, val, val2, destId = 0 } = ipiReplay.take(write, 'write');
+    const { vcpuId, val, val2, destId = 0 } = ipiReplay.take(handedOn(write, 'KVM_EXIT_DSM_SEND_IRQ'), 'write');
     const { profile = this.#vm.profile, insist = false } = replayOptions.take(options);
     const vcpu = this.#target('KVM_DSM_IPI', vcpuId, insist);
     if (!insist) {
@@ -106,7 +106,7 @@ export class Injection {
   }
 
   dsmX2apic(write: X2apicReplay, options: ReplayOptions): void {
-    const { vcpuId, data: value } = x2apicReplay.take(write, 'write');
+    const { vcpuId, data: value } = x2apicReplay.take(handedOn(write, 'KVM_EXIT_DSM_X2_ICR'), 'write');
     const { profile = this.#vm.profile, insist = false } = replayOptions.take(options);
     const data = BigInt(value);
     const vcpu = this.#target('KVM_DSM_X2APIC', vcpuId, insist);
@@ -117,7 +117,12 @@ export class Injection {
   }
 
   dsmApicBase(write: ApicBaseReplay, options: ReplayOptions): void {
-    const { vcpuId, data: value, host = false, index = IA32_APIC_BASE } = apicBaseReplay.take(write, 'write');
+    const {
+      vcpuId,
+      data: value,
+      host = false,
+      index = IA32_APIC_BASE,
+    } = apicBaseReplay.take(handedOn(write, 'KVM_EXIT_DSM_APIC_BASE'), 'write');
     const { profile = this.#vm.profile, insist = false } = replayOptions.take(options);
     const data = BigInt(value);
     if (index !== IA32_APIC_BASE && !insist)
@@ -163,6 +168,13 @@ export class Injection {
       throw error;
     }
   }
+}
+
+/** An exit of that name is a write as well, by fields that it has besides. */
+function handedOn<T extends object>(write: T, exit: string): T {
+  if (typeof write !== 'object' || write === null || !('name' in write) || write.name !== exit) return write;
+  const { name: _n, reason: _r, id: _i, register: _g, icr: _c, icr2: _d, ...fields } = write as Record<string, unknown>;
+  return fields as T;
 }
 
 const inMode: Record<ApicMode, string> = {
