@@ -20,7 +20,7 @@ export function addLabCommand(program: Command, ends: Ends): void {
       const { json } = globalOptionsOf(command);
       const { end, ...progress } = progressLine();
       const kernel = await withSignals((signal) =>
-        buildLab({ kernelSrc: options.kernelSrc, ...progress, signal }).finally(end),
+        buildLab({ kernelSrc: options.kernelSrc, install: true, ...progress, signal }).finally(end),
       );
       print(json ? `${JSON.stringify(kernel)}\n` : `${kernel.kernel}\n`);
     });

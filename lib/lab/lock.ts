@@ -1,7 +1,7 @@
 /** A lock between processes, which no killed process leaves behind. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { LabEmulatorError, LabInterruptedError } from './errors.ts';
+import { LabEmulatorError, LabFolderError, LabInterruptedError } from './errors.ts';
 import { spawnBound } from './process.ts';
 
 /** A held lock. */
@@ -28,6 +28,27 @@ export async function lock(file: string, waiting: () => void, abort?: AbortSigna
   if (!held)
     throw new LabInterruptedError('interrupted while another process held the lab', { advice: 'Run it again.' });
   return held;
+}
+
+/**
+ * True while a process that is seen from here holds the lock of `file`. Takes none: nobody who wants it is kept from it.
+ *
+ * Source: Documentation/filesystems/locks.rst, fs/locks.c (lock_get_status).
+ */
+export function isLocked(file: string): boolean {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (!found) return false;
+  const held = readFileSync('/proc/locks', 'ascii').matchAll(/: FLOCK +\S+ +WRITE +(\d+) +\S+:(\d+) /g);
+  return [...held].some(([, pid, inode]) => Number(inode) === found.ino && namesFile(Number(pid), file));
+}
+
+/** Inodes of two file systems may have one number: what holds our locks has the file among its arguments. */
+function namesFile(pid: number, file: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(file);
+  } catch {
+    return false;
+  }
 }
 
 function start(file: string, flags: string[], abort?: AbortSignal): Promise<Lock | undefined> {
@@ -64,6 +85,10 @@ function start(file: string, flags: string[], abort?: AbortSignal): Promise<Lock
     child.on('close', (code) => {
       abort?.removeEventListener('abort', stop);
       if (code === 75 || abort?.aborted) resolve(undefined);
+      else if (/cannot open lock file/.test(said))
+        reject(
+          new LabFolderError(`${said.trim()}`, { advice: 'Let XDG_CACHE_HOME name a folder that you may write to.' }),
+        );
       else reject(new LabEmulatorError(`flock ended with ${code}: ${said.trim()}`, { advice: `Look at ${file}.` }));
     });
     abort?.addEventListener('abort', stop, { once: true });

@@ -1,14 +1,15 @@
 /** What the lab has and what it lacks, for `lab status`. */
 import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { type CachedKernel, cachedKernel, cachedKernels, currentKey } from './kernel/cache.ts';
+import { onDisk } from './file-errors.ts';
+import { type CachedKernel, cachedKernel, cachedKernels, currentKey, kernelDamage } from './kernel/cache.ts';
 import { installedVersions, isDebian, missingPackages } from './kernel/debian.ts';
 import { listFiles } from './kernel/key.ts';
 import { allPackages, kernelSourcePackage, lanePackages } from './kernel/packages.ts';
 import { findEmulator } from './lanes/find-emulator.ts';
 import { type LaneName, lanes } from './lanes/index.ts';
 import type { Lane } from './lanes/lane.ts';
-import { tryLock } from './lock.ts';
+import { isLocked } from './lock.ts';
 import { cacheDir, lockFile } from './paths.ts';
 
 /** What is known of a lane. */
@@ -27,8 +28,8 @@ export interface LabStatus {
   /** A build is going on, here or in another process. */
   building: boolean;
   image: {
-    /** missing: never built. stale: built from other inputs than today's; the next run builds anew. */
-    state: 'present' | 'stale' | 'missing';
+    /** missing: never built. stale: built from other inputs than today's; damaged: not what was built. The next run builds anew. */
+    state: 'present' | 'stale' | 'damaged' | 'missing';
     /** The key that today's inputs have; null where Debian's kernel source is not installed. */
     key: string | null;
     kernel: CachedKernel | null;
@@ -40,19 +41,28 @@ export interface LabStatus {
 }
 
 /** Looks at the lab without changing it. */
-export async function labStatus(): Promise<LabStatus> {
+export function labStatus(): Promise<LabStatus> {
+  return onDisk(look);
+}
+
+function look(): LabStatus {
   const debian = isDebian();
   const version = debian ? installedVersions([kernelSourcePackage]).get(kernelSourcePackage) : undefined;
   const key = version === undefined ? null : currentKey(version);
   const kernels = cachedKernels();
   const current = key === null ? undefined : cachedKernel(key);
+  const damaged = key !== null && kernelDamage(key) !== undefined;
   const old = kernels.find((kernel) => kernel.key.startsWith('debian-'));
   return {
     version: 1,
     cacheDir: cacheDir(),
     diskBytes: diskBytes(cacheDir()),
-    building: await isBuilding(),
-    image: { state: current ? 'present' : old ? 'stale' : 'missing', key, kernel: current ?? old ?? null },
+    building: isLocked(lockFile()),
+    image: {
+      state: current ? 'present' : damaged ? 'damaged' : old ? 'stale' : 'missing',
+      key,
+      kernel: current ?? old ?? null,
+    },
     treeKernels: kernels.filter((kernel) => kernel.key.startsWith('tree-')),
     packages: { debian, missing: debian ? missingPackages(allPackages) : [] },
     lanes: Object.fromEntries(lanes.map((lane) => [lane.name, laneStatus(lane, debian)])) as LabStatus['lanes'],
@@ -68,13 +78,6 @@ function laneStatus(lane: Lane, debian: boolean): LaneStatus {
   } catch (error) {
     return { usable: false, reasons: [...reasons, (error as Error).message], emulator: null };
   }
-}
-
-async function isBuilding(): Promise<boolean> {
-  if (!existsSync(lockFile())) return false;
-  const lock = await tryLock(lockFile());
-  await lock?.release();
-  return lock === undefined;
 }
 
 function diskBytes(dir: string): number {

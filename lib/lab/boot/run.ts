@@ -65,6 +65,9 @@ function connectInput(stdin: InputStream, line: Socket, terminal: boolean): void
   });
 }
 
+/** A run installs nothing by itself: `npm start` asks for it. */
+const mayInstall = () => process.env.KVM_DSM_LAB_INSTALL === '1';
+
 async function boot(
   options: LabOptions,
   input: Inside,
@@ -77,10 +80,10 @@ async function boot(
   if (options.kernel !== undefined) readKernelImage(resolve(options.kernel));
   const { kernel } =
     options.kernel === undefined
-      ? await buildKernel({ report, signal: options.signal })
+      ? await buildKernel({ report, signal: options.signal, lane: options.lane, install: mayInstall() })
       : { kernel: resolve(options.kernel) };
   const emulator = findEmulator(lane, options.emulator);
-  const medium = await prepareMedium();
+  const medium = await prepareMedium(report);
   // OpenSSL's configuration is not inside, and looking for it takes time.
   const env = { ...laneEnvironment(lane), OPENSSL_CONF: '/dev/null', ...input.env };
   const bootOnce = async (verbose: boolean): Promise<{ exitCode: number }> => {

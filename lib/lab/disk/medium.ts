@@ -2,10 +2,14 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  closeSync,
   existsSync,
+  fstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
+  readSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -18,8 +22,11 @@ import { basename, dirname, join } from 'node:path';
 import { packageRoot } from '../../base/package.ts';
 import { programEnvironment } from '../../host/programs.ts';
 import { LabBuildError, LabEmulatorError } from '../errors.ts';
+import { spaceError } from '../file-errors.ts';
 import { listFiles } from '../kernel/key.ts';
+import { lock } from '../lock.ts';
 import { cacheDir, mediaDir, runsFromSource } from '../paths.ts';
+import type { Report } from '../progress.ts';
 import { mediumMount, mediumStamp, packageInside } from './init.ts';
 import { makeIso } from './iso.ts';
 import { bundlePackage } from './package-bundle.ts';
@@ -34,11 +41,11 @@ export interface Medium {
 const addonInside = '/build/Release/kvm_dsm.node';
 
 /** Raised when the disk's layout changes. */
-const recipe = 5;
+const recipe = 6;
 const keptMedia = 3;
 
 /** The disk that holds this machine's Node.js and this package; made when it is not in the cache. */
-export async function prepareMedium(): Promise<Medium> {
+export async function prepareMedium(report: Report): Promise<Medium> {
   const addon = findAddon();
   const libraries = sharedLibraries([process.execPath, addon]);
   const grafts = new Map([
@@ -49,11 +56,16 @@ export async function prepareMedium(): Promise<Medium> {
     ...libraries.map((path): [string, string] => [`/lib/${basename(path)}`, realpathSync(path)]),
   ]);
   const links = libraries.map((path) => ({ path, target: `${mediumMount}/lib/${basename(path)}` }));
-  const path = join(mediaDir(), `${mediumKey(grafts)}.iso`);
-  if (!existsSync(path)) await writeMedium(path, grafts);
-  const now = new Date();
-  utimesSync(path, now, now);
-  pruneMedia(path);
+  const key = mediumKey(grafts);
+  const path = join(mediaDir(), `${key}.iso`);
+  if (!isWhole(path, key)) await writeOnce(path, key, grafts, report);
+  try {
+    const now = new Date();
+    utimesSync(path, now, now);
+    pruneMedia(path);
+  } catch {
+    // In another user's cache that one keeps order.
+  }
   return { path, links };
 }
 
@@ -106,11 +118,58 @@ function mediumKey(grafts: Map<string, string>): string {
   return hash.digest('hex').slice(0, 16);
 }
 
-async function writeMedium(path: string, grafts: Map<string, string>): Promise<void> {
-  mkdirSync(mediaDir(), { recursive: true });
-  const work = mkdtempSync(join(cacheDir(), 'medium-'));
+/** The label of a disk: what it was made from. xorriso writes it in capitals. */
+const label = (key: string) => `KVM-DSM ${key.toUpperCase()}`;
+
+/**
+ * True if a disk has the size that its own descriptor tells, and the label. Its 100 MB are not read: a checksum of them takes
+ * a third of a second, of every run.
+ *
+ * Source: ECMA-119, 8.4 (primary volume descriptor): volume space size, application identifier.
+ */
+function isWhole(path: string, key: string): boolean {
+  const sector = 2048;
+  const descriptor = Buffer.alloc(sector);
+  let fd: number;
   try {
-    await bundlePackage(join(work, 'pkg'), packageInside);
+    fd = openSync(path, 'r');
+  } catch {
+    return false;
+  }
+  try {
+    if (readSync(fd, descriptor, 0, sector, 16 * sector) !== sector) return false;
+    const bytes = descriptor.readUInt32LE(80) * sector;
+    const application = descriptor.toString('latin1', 574, 702).trimEnd();
+    return fstatSync(fd).size === bytes && application === label(key);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Makes the disk, unless another process does so at this moment. */
+async function writeOnce(path: string, key: string, grafts: Map<string, string>, report: Report): Promise<void> {
+  mkdirSync(mediaDir(), { recursive: true });
+  const held = await lock(mediaDir(), () => {});
+  try {
+    if (isWhole(path, key)) return;
+    if (existsSync(path)) report(`${path} is damaged: it is made anew`);
+    for (const name of readdirSync(cacheDir()))
+      if (name.startsWith(prefix)) rmSync(join(cacheDir(), name), { recursive: true, force: true });
+    await writeMedium(path, key, grafts);
+  } finally {
+    await held.release();
+  }
+}
+
+/** Of the folders in which disks are made. One that is there while nobody holds the lock is what a killed process left. */
+const prefix = 'medium-';
+
+async function writeMedium(path: string, key: string, grafts: Map<string, string>): Promise<void> {
+  const work = mkdtempSync(join(cacheDir(), prefix));
+  try {
+    await bundlePackage(join(work, 'pkg'), packageInside).catch((error) => {
+      throw spaceError('the package on the disk', String(error?.message ?? error)) ?? error;
+    });
     for (const file of listFiles(join(work, 'pkg'))) grafts.set(`/pkg/${file}`, join(work, 'pkg', file));
     const write = (name: string, text: string) => {
       const path = join(work, basename(name));
@@ -124,7 +183,7 @@ async function writeMedium(path: string, grafts: Map<string, string>): Promise<v
       `module.exports = () => require('${packageInside}${addonInside}');\n`,
     );
     const image = join(work, 'medium.iso');
-    await makeIso(image, [...grafts]);
+    await makeIso(image, [...grafts], ['-A', label(key)]);
     renameSync(image, path);
   } finally {
     rmSync(work, { recursive: true, force: true });

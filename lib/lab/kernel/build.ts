@@ -4,19 +4,30 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync } f
 import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { checkObject } from '../../base/check.ts';
+import { checkChoice, checkObject } from '../../base/check.ts';
 import type { Abort } from '../../base/node-shapes.ts';
-import { func, number, optional, shape, text } from '../../base/shape.ts';
+import { boolean, func, number, optional, shape, text } from '../../base/shape.ts';
 import { LabBuildError, LabPackagesError, LabSpaceError } from '../errors.ts';
+import { onDisk } from '../file-errors.ts';
+import { type LaneName, laneNamed, laneNames, lanes } from '../lanes/index.ts';
 import { lock } from '../lock.ts';
 import { cacheDir, kernelInputsDir, kernelsDir, lockFile } from '../paths.ts';
 import { Progress, type Report } from '../progress.ts';
 import { readKernelImage } from './bzimage.ts';
-import { type CachedKernel, cachedKernel, currentKey, kernelDir, pruneKernels } from './cache.ts';
-import { installedVersions, installPackages, missingPackages } from './debian.ts';
+import {
+  type CachedKernel,
+  cachedKernel,
+  checksum,
+  currentKey,
+  type KernelInfo,
+  kernelDamage,
+  kernelDir,
+  pruneKernels,
+} from './cache.ts';
+import { installedVersions, installPackages, missingPackages, refuseMissing } from './debian.ts';
 import { treeKernelKey } from './key.ts';
 import { make } from './make.ts';
-import { allPackages, compilePackages, kernelSourcePackage, kernelSourceTarball } from './packages.ts';
+import { compilePackages, kernelSourcePackage, kernelSourceTarball, lanePackages, sourcePackages } from './packages.ts';
 import { checkConfig, checkTree, prepareSource } from './source.ts';
 
 /** How a kernel is built. */
@@ -24,6 +35,10 @@ export interface BuildOptions {
   /** A kernel tree that already has the series; without it, Debian's source and this package's patch. */
   kernelSrc?: string | undefined;
   report?: Report | undefined;
+  /** Installs Debian packages that are missing, if this process may; their list is told first. Else they are an error. */
+  install?: boolean | undefined;
+  /** The lane that is to be booted; without it, all of them. */
+  lane?: LaneName | undefined;
   /** How often a stage that goes on is told again; 15 s if not given. */
   reportEveryMs?: number | undefined;
   signal?: Abort | undefined;
@@ -32,6 +47,8 @@ export interface BuildOptions {
 const buildOptions = shape<BuildOptions>('buildLab() takes', {
   kernelSrc: optional(text),
   report: optional(func()),
+  install: optional(boolean),
+  lane: optional((argument, value) => checkChoice(argument, value as LaneName, laneNames)),
   reportEveryMs: optional(number(1, 86_400_000)),
   signal: optional((argument, value) => checkObject(argument, value as Abort)),
 });
@@ -39,37 +56,50 @@ const buildOptions = shape<BuildOptions>('buildLab() takes', {
 const gib = 1024 ** 3;
 
 /** Builds the lab kernel, or finds it finished in the cache. */
-export async function buildKernel(options: BuildOptions): Promise<CachedKernel> {
+export function buildKernel(options: BuildOptions): Promise<CachedKernel> {
+  return onDisk(() => findOrBuild(options));
+}
+
+async function findOrBuild(options: BuildOptions): Promise<CachedKernel> {
   const given = buildOptions.take(options);
   using progress = new Progress(given.report ?? (() => {}), given.reportEveryMs);
   // Node.js' own functions take an AbortSignal as such.
   const abort = given.signal as AbortSignal | undefined;
   const source = given.kernelSrc === undefined ? undefined : resolve(given.kernelSrc);
   if (source) checkTree(source);
-  await ensurePackages(source ? [...compilePackages, ...runPackages()] : allPackages, progress, abort);
+  const ensure = (names: readonly string[]) => ensurePackages(names, given.install ?? false, progress, abort);
+  const debian = source ? [] : [kernelSourcePackage];
+  // What a build takes beside is asked for when something is to be built, or installed.
+  const building = [...(source ? [] : sourcePackages), ...compilePackages];
+  const booting = given.lane ? lanePackages(laneNamed(given.lane)) : lanes.flatMap(lanePackages);
+  await ensure([...new Set([...debian, ...booting, ...(given.install ? building : [])])]);
   const key = () => (source ? treeKernelKey(source, fragment()) : currentKey(sourceVersion()));
   const finished = cachedKernel(key());
   if (finished) return finished;
+  await ensure(building);
   const held = await lock(lockFile(), () => progress.stage('lock', 'another build is running: waiting for it'), abort);
   try {
     // The one that was waited for may have built it.
     const wanted = key();
     const already = cachedKernel(wanted);
     if (already) return already;
+    const damage = kernelDamage(wanted);
+    if (damage) progress.stage('cache', `the kernel there is damaged (${damage}): it is built anew`);
     return await build(wanted, source, progress, abort);
   } finally {
     await held.release();
   }
 }
 
-/** The packages for booting: all that are not for Debian's kernel source. */
-function runPackages(): string[] {
-  return allPackages.filter((name) => name !== kernelSourcePackage);
-}
-
-async function ensurePackages(names: string[], progress: Progress, abort: AbortSignal | undefined): Promise<void> {
+async function ensurePackages(
+  names: readonly string[],
+  install: boolean,
+  progress: Progress,
+  abort: AbortSignal | undefined,
+): Promise<void> {
   const missing = missingPackages(names);
-  await installPackages(missing, (line) => progress.stage('packages', line), abort);
+  if (install) await installPackages(missing, (line) => progress.stage('packages', line), abort);
+  else refuseMissing(missing);
 }
 
 const fragment = () => join(kernelInputsDir, 'lab.config');
@@ -131,8 +161,11 @@ async function keep(key: string, out: string, work: string, source: string, star
   await copyFile(join(out, '.config'), join(finished, 'config'));
   const { release } = readKernelImage(join(finished, 'bzImage'));
   const buildSeconds = Math.round((performance.now() - started) / 1000);
-  const info = { key, release, source, built: new Date().toISOString(), buildSeconds };
+  const sha256 = checksum(join(finished, 'bzImage'));
+  const info: KernelInfo = { key, release, source, built: new Date().toISOString(), buildSeconds, sha256 };
   await writeFile(join(finished, 'info.json'), `${JSON.stringify(info, null, 2)}\n`);
+  // A damaged one.
+  await rm(kernelDir(key), { recursive: true, force: true });
   await rename(finished, kernelDir(key));
   if (key.startsWith('debian-')) pruneKernels(key);
   const kernel = cachedKernel(key);

@@ -41,6 +41,21 @@ export function installCommand(names: readonly string[]): string {
   return `sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends ${names.join(' ')}'`;
 }
 
+/** Throws a LabPackagesError, whose message holds the one command to run, if `names` has any. */
+export function refuseMissing(names: readonly string[]): void {
+  if (names.length === 0) return;
+  const list = names.join(' ');
+  if (!isDebian()) {
+    throw new LabPackagesError(`this is no Debian system, and these Debian packages are needed: ${list}`, names, {
+      advice: 'Install what they hold by other means, or run on Debian 12 or newer.',
+    });
+  }
+  const message = `Debian packages are missing: ${list}. Install them with:\n  ${installCommand(names)}`;
+  throw new LabPackagesError(message, names, {
+    advice: 'Run that command, or `npx kvm-dsm lab build` as root; then this one again.',
+  });
+}
+
 /**
  * Installs `names` with apt-get when this process may do so.
  *
@@ -52,17 +67,8 @@ export async function installPackages(
   abort?: AbortSignal,
 ): Promise<void> {
   if (names.length === 0) return;
+  if (geteuid?.() !== 0 || !isDebian()) refuseMissing(names);
   const list = names.join(' ');
-  if (!isDebian()) {
-    throw new LabPackagesError(`this is no Debian system, and these Debian packages are needed: ${list}`, names, {
-      advice: 'Install what they hold by other means, or run on Debian 12 or newer.',
-    });
-  }
-  if (geteuid?.() !== 0) {
-    throw new LabPackagesError(`Debian packages are missing. Install them with:\n  ${installCommand(names)}`, names, {
-      advice: 'Run that command, then this one again.',
-    });
-  }
   report(`installing ${list}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const options = { env, abort, onLine: (line: string) => /^(Unpacking|Setting up) /.test(line) && report(line) };

@@ -42,15 +42,24 @@ function identify(path: string): Emulator {
   const stamp = `${size} ${mtimeMs}`;
   const known = readKnown();
   const found = known[path];
-  if (found?.stamp === stamp && found.recipe === recipe && stillHolds(found.emulator)) return found.emulator;
+  if (found?.stamp === stamp && found.recipe === recipe && found.emulator?.path === path && stillHolds(found.emulator))
+    return found.emulator;
   const emulator = identifyNow(path);
-  mkdirSync(cacheDir(), { recursive: true });
-  const file = emulatorsFile();
-  const text = JSON.stringify({ ...known, [path]: { stamp, recipe, emulator } }, null, 2);
-  // By a rename, for those who read it meanwhile.
-  writeFileSync(`${file}.${process.pid}`, `${text}\n`);
-  renameSync(`${file}.${process.pid}`, file);
+  remember({ ...known, [path]: { stamp, recipe, emulator } });
   return emulator;
+}
+
+/** Only saves the time of asking: it need not succeed. */
+function remember(known: Known): void {
+  try {
+    mkdirSync(cacheDir(), { recursive: true });
+    const file = emulatorsFile();
+    // By a rename, for those who read it meanwhile.
+    writeFileSync(`${file}.new`, `${JSON.stringify(known, null, 2)}\n`);
+    renameSync(`${file}.new`, file);
+  } catch {
+    // The cache is another's or full.
+  }
 }
 
 /** Raised when the questions change. */
@@ -60,7 +69,8 @@ type Known = Record<string, { stamp: string; recipe: number; emulator: Emulator 
 
 function readKnown(): Known {
   try {
-    return JSON.parse(readFileSync(emulatorsFile(), 'utf8')) as Known;
+    const known: unknown = JSON.parse(readFileSync(emulatorsFile(), 'utf8'));
+    return typeof known === 'object' && known !== null ? (known as Known) : {};
   } catch {
     return {};
   }

@@ -60,6 +60,18 @@ test('a released lock is free at once, for the same process as well', limit, asy
   }
 });
 
+test('lab status takes no lock', limit, async () => {
+  const held = await tryLock(lockFile());
+  assert.equal((await labStatus()).building, true);
+  await held?.release();
+  // A status beside each attempt: one that locked would now and then be in the way.
+  for (let round = 0; round < 20; round++) {
+    const [status, free] = await Promise.all([labStatus(), tryLock(lockFile())]);
+    assert.ok(free, `round ${round}: ${status.building}`);
+    await free.release();
+  }
+});
+
 test('waiting for the lock can be aborted', limit, async () => {
   const held = await tryLock(lockFile());
   const abort = new AbortController();

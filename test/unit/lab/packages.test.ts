@@ -1,7 +1,7 @@
 /** Debian's packages: which are missing, and what `lab build` says where it cannot install them. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -14,6 +14,7 @@ import {
   missingPackages,
   parseInstalled,
 } from '../../../lib/lab/kernel/debian.ts';
+import { kvmDsm } from '../../support/command.ts';
 
 const empty = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
 after(() => rmSync(empty, { recursive: true, force: true }));
@@ -33,7 +34,7 @@ test('a system without the tools of Debian is told what it needs', async () => {
   const { PATH, XDG_CACHE_HOME } = process.env;
   Object.assign(process.env, { PATH: empty, XDG_CACHE_HOME: empty });
   try {
-    const { packages, message } = await refusal(() => buildLab({}));
+    const { packages, message } = await refusal(() => buildLab({ install: true }));
     assert.ok(packages.includes('gcc') && packages.includes('bochs'));
     assert.match(message, /no Debian system/);
   } finally {
@@ -54,6 +55,30 @@ test('one who may not install packages is told the command', { skip: !isDebian()
   } finally {
     if (root) process.seteuid?.(0);
   }
+});
+
+test('only a build installs: a command that boots says what is missing, and how it is installed', {
+  skip: !isDebian() && 'no Debian system',
+}, () => {
+  const sentinel = join(empty, 'bin');
+  mkdirSync(sentinel);
+  writeFileSync(join(sentinel, 'apt-get'), `#!/bin/sh\ntouch '${sentinel}/ran'\nexit 1\n`, { mode: 0o755 });
+  // Of a dpkg database that is not there, nothing is installed.
+  const PATH = `${sentinel}:${process.env.PATH}`;
+  const before = ['env', `PATH=${PATH}`, `DPKG_ADMINDIR=${empty}/none`, `XDG_CACHE_HOME=${empty}`];
+  for (const command of [['run', 'examples/first-ipi.ts'], ['doctor'], ['abi'], ['test']]) {
+    const { code, stdout, stderr } = kvmDsm([...command, '--on', 'svm'], 60, before);
+    const said = stdout + stderr;
+    // Each check of the suite that could not be run is one that failed.
+    assert.equal(code, command[0] === 'test' ? 1 : 3, said);
+    assert.match(said, /Debian packages are missing: .*qemu-system-x86 .*\n.*apt-get install -y .*qemu-system-x86/);
+    assert.doesNotMatch(said, / bochs/, 'of the other lane nothing is asked for');
+    assert.ok(!existsSync(join(sentinel, 'ran')), `${command[0]} called apt-get`);
+  }
+  if (process.geteuid?.() !== 0) return;
+  const { stderr } = kvmDsm(['lab', 'build'], 60, before);
+  assert.match(stderr, /installing .*qemu-system-x86/);
+  assert.ok(existsSync(join(sentinel, 'ran')));
 });
 
 describe('Debian packages', () => {
