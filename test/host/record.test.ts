@@ -5,7 +5,7 @@ import { patient, scaled } from '../support/counts.ts';
 import { countOut, countOutTimes, makeGuest } from '../support/guest.ts';
 import { errorOf, noKvm } from '../support/host.ts';
 
-const options = { skip: noKvm, timeout: 60_000 };
+const options = { skip: noKvm, timeout: patient(60_000) };
 const PORT = 0x42;
 const DONE = 0x10;
 
