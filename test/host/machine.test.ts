@@ -91,7 +91,10 @@ test('a deadline names what was waited for and shows every vCPU', { skip: noKvm 
     (e: unknown) => e,
   );
   assert.ok(error instanceof DeadlineError);
-  assert.match(error.message, /^vCPU 0 spins at 0x1002: jmp 0x1002\n.*an access to port 0x99 within 100 ms; 1 exit until/);
+  assert.match(
+    error.message,
+    /^vCPU 0 spins at 0x1002: jmp 0x1002\n.*an access to port 0x99 within 100 ms; 1 exit until/,
+  );
   assert.match(error.report, /^vCPU 0: .*\n.*rip 0x1002/m);
   assert.match(error.report, /^vCPU 1: mp_state UNINITIALIZED/m);
   assert.match(error.report, /^trace: 1 of 1 events\n.* #0 vCPU 0 .*port 0x42/m);
