@@ -1,5 +1,6 @@
 /** `kvm-dsm doctor`: its checks, here or in a lane, as text or JSON. */
 import { profileByName } from '../abi/dsm/profiles.ts';
+import { KvmDsmError } from '../base/errors.ts';
 import { autoLane, type LaneName } from '../lab/lanes/index.ts';
 import { laneOf } from '../target/lanes.ts';
 import type { GlobalOptions } from '../target/options.ts';
@@ -42,12 +43,18 @@ async function inLane(lane: LaneName, options: GlobalOptions): Promise<number> {
 /** Whether the lab can take the place of a host that does not forward. */
 async function checkLab(): Promise<{ usable: boolean; check: HealthCheck }> {
   const { labStatus } = await import('../lab/index.ts');
-  const { image, packages, lanes } = await labStatus();
   const build = `Build it: kvm-dsm lab build (or let the first --on ${autoLane} do it).`;
   const finding = (status: HealthCheck['status'], text: string, advice: string | null = null) => ({
     usable: status !== 'warn',
     check: { id: 'lab', status, finding: text, advice },
   });
+  // Its folders may belong to somebody else: the doctor says so and goes on.
+  const status = await labStatus().catch((error: unknown) => {
+    if (error instanceof KvmDsmError) return error;
+    throw error;
+  });
+  if (status instanceof KvmDsmError) return finding('warn', `The lab cannot be used: ${status.message}`, status.advice);
+  const { image, packages, lanes } = status;
   if (image.state === 'present' && lanes[autoLane].usable)
     return finding('ok', `The lab is built: --on ${autoLane} boots a patched kernel`);
   if (packages.missing.length > 0 && process.geteuid?.() !== 0)

@@ -220,7 +220,11 @@ test('a reader that goes away is no error of the command', { skip: noKvm }, () =
 
 const usage: [what: string, args: string[], said: RegExp][] = [
   ['a pattern that names nothing', ['--on', 'host', 'no-such-check'], /No check is named by no-such-check/],
-  ['a reporter that does not exist', ['--reporter', 'morse'], /Allowed choices are spec, ktap, tap, junit, json/],
+  [
+    'a reporter that does not exist',
+    ['--reporter', 'morse'],
+    /Allowed choices are spec, ktap, tap, tap14, junit, json/,
+  ],
   ['a seed that is none', ['--seed', '-1'], /integer from 0/],
   ['rounds that are none', ['--repeat', '0'], /integer from 1/],
   ['a script of checks that does not exist', ['--checks', 'no/such.ts'], /ERR_SCRIPT_MISSING/],

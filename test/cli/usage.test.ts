@@ -56,7 +56,17 @@ test('help and version', () => {
 });
 
 test('an error as JSON keeps its code', () => {
+  const { code, stdout } = kvmDsm(['doctor', '--json', '--kernel', '/no/such', '--on', 'host']);
+  assert.equal(code, 2);
+  assert.deepEqual(
+    jsonLines(stdout).map(({ type, code }) => [type, code]),
+    [['error', 'ERR_ARGUMENT']],
+  );
+});
+
+test('that of a run is in its result', () => {
   const { code, stdout } = kvmDsm(['run', 'no/such.ts', '--json']);
   assert.equal(code, 2);
-  assert.equal(jsonLines(stdout)[0]!.code, 'ERR_SCRIPT_MISSING');
+  const [{ type, ok, error }, ...rest] = jsonLines(stdout) as [Record<string, unknown>];
+  assert.deepEqual([type, ok, (error as { code: string }).code, rest], ['result', false, 'ERR_SCRIPT_MISSING', []]);
 });
