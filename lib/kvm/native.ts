@@ -32,7 +32,8 @@ export interface NativeVm extends NativeHandle {
   ): number;
   getDirtyLog(slot: number, bitmap: Uint8Array): number;
   clearDirtyLog(slot: number, firstPage: number, numPages: number, bitmap: Uint8Array): number;
-  setMsrFilter(filter: Uint8Array, bitmaps: readonly Uint8Array[]): number;
+  /** `bitmaps`: those of the ranges one behind the other, each of whole 8 bytes. */
+  setMsrFilter(filter: Uint8Array, bitmaps: Uint8Array): number;
   irqfd(event: NativeEventFd, gsi: number, flags: number, resample: NativeEventFd | null): number;
   ioeventfd(event: NativeEventFd, ioeventfd: Uint8Array): number;
   /** `null` for a KVM_CREATE_DEVICE_TEST that the type passes. */
@@ -106,7 +107,17 @@ export interface NativeVcpu extends NativeHandle {
    */
   settle(): number;
   /** Starts the vCPU's thread; gives the memory of the ring, if there is a plan. `onNews` must not throw. */
-  start(onNews: NativeNews, options: { vcpuId: number; record: NativeRecordPlan | null }): ArrayBuffer | null;
+  start(onNews: NativeNews, vcpuId: number, reasons: null): null;
+  start(
+    onNews: NativeNews,
+    vcpuId: number,
+    reasons: Uint8Array,
+    capacity: number,
+    unionBytes: number,
+    ioBytes: number,
+    watermark: number,
+    rip: boolean,
+  ): ArrayBuffer;
   /** Into the guest again; the last news were that it is out. */
   resume(): void;
   /** Out of KVM_RUN, once or to stay out: the number that `acked` will reach; 0: it is out now. */
@@ -130,6 +141,7 @@ export const phases = { running: 0, exit: 1, paused: 2, ringFull: 3, failed: 4, 
  */
 export type NativeNews = (phase: number, errno: number, acked: number, held: boolean, seq: number, ns: number) => void;
 
+/** What a thread that records is started with: `start` gets it as arguments, so that no getter runs within the call. */
 export interface NativeRecordPlan {
   reasons: number[];
   capacity: number;

@@ -16,15 +16,12 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Addon);
   Constructors* constructors = &Constructors::Of(env);
   Napi::Function mapping = Mapping::Define(env);
-  constructors->mapping = Napi::Persistent(mapping);
   constructors->vm = Napi::Persistent(Vm::Define(env));
   constructors->vcpu = Napi::Persistent(Vcpu::Define(env));
   exports.Set("Mapping", mapping);
   Napi::Function system = System::Define(env);
-  constructors->system = Napi::Persistent(system);
   exports.Set("System", system);
   Napi::Function event_fd = EventFd::Define(env);
-  constructors->event_fd = Napi::Persistent(event_fd);
   exports.Set("EventFd", event_fd);
   Napi::Function vfio_file = VfioFile::Define(env);
   constructors->vfio_file = Napi::Persistent(vfio_file);

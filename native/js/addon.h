@@ -9,6 +9,7 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <memory>
 
 #include "constructors.h"
@@ -16,8 +17,15 @@
 class Poller;
 class Wake;
 
+// What C++ has for the object that it is making now, and of which class that is.
+struct Handover {
+  uint64_t tag = 0;
+  void* parts = nullptr;
+};
+
 struct Addon {
   Constructors constructors;
+  Handover handover;
   // Made by the first wait on an EventFd.
   std::shared_ptr<Poller> poller;
   // The way from the vCPUs' threads back to JavaScript, made when the first of them starts.

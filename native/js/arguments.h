@@ -1,4 +1,5 @@
-// The arguments of a call from JavaScript: each throws a TypeError with the code ERR_ARGUMENT for what it cannot be.
+// The arguments of a call from JavaScript: each throws a TypeError with the code ERR_ARGUMENT for what it cannot be. None of
+// them runs JavaScript; where an element of a list or a property is read, a getter may close what was looked at before.
 #pragma once
 
 #include <napi.h>

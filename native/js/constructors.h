@@ -4,11 +4,8 @@
 #include <napi.h>
 
 struct Constructors {
-  Napi::FunctionReference mapping;
-  Napi::FunctionReference system;
   Napi::FunctionReference vm;
   Napi::FunctionReference vcpu;
-  Napi::FunctionReference event_fd;
   Napi::FunctionReference device;
   Napi::FunctionReference stats;
   Napi::FunctionReference vfio_file;

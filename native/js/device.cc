@@ -23,9 +23,7 @@ constexpr size_t kPayloadRoom = 64 << 10;
 
 // The file descriptor of an EventFd or a VfioFile.
 int FileOf(const Napi::Value& value) {
-  bool vfio = value.IsObject() &&
-              value.As<Napi::Object>().InstanceOf(Constructors::Of(value.Env()).vfio_file.Value());
-  return (vfio ? VfioFile::From(value) : EventFd::From(value))->get();
+  return (VfioFile::Of(value) ? VfioFile::From(value) : EventFd::From(value))->get();
 }
 
 // Arguments from `first` on: request, group, attr, payload | null, file | null. The file descriptor of the file, an
@@ -70,12 +68,13 @@ Napi::Function Device::Define(Napi::Env env) {
 
 Napi::Value Device::Make(Napi::Env env, std::shared_ptr<VmState> vm, OwnedFd fd, uint32_t type) {
   Parts parts{std::move(vm), std::move(fd), type};
-  return Constructors::Of(env).device.New({Napi::External<Parts>::New(env, &parts)});
+  return MakeOf(env, Constructors::Of(env).device, parts);
 }
 
-Device::Device(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Device>(info) {
-  if (!info[0].IsExternal()) throw ArgumentError(info.Env(), "a Device comes from Vm.createDevice");
-  parts_ = std::move(*info[0].As<Napi::External<Parts>>().Data());
+Device::Device(const Napi::CallbackInfo& info) : Tagged<Device>(info) {
+  auto* parts = Given<Parts>(info.Env());
+  if (!parts) throw ArgumentError(info.Env(), "a Device comes from Vm.createDevice");
+  parts_ = std::move(*parts);
 }
 
 Napi::Value Device::Attr(const Napi::CallbackInfo& info) {

@@ -7,10 +7,14 @@
 
 #include "../core/owned_fd.h"
 #include "../core/vm_state.h"
+#include "tagged.h"
 
 // A device of a VM (KVM_CREATE_DEVICE): `setAttr`, `getAttr`, `hasAttr`, `close`.
-class Device : public Napi::ObjectWrap<Device> {
+class Device : public Tagged<Device> {
  public:
+  static constexpr uint64_t kTag = 1;
+  static constexpr const char* kName = "Device";
+
   static Napi::Function Define(Napi::Env env);
   static Napi::Value Make(Napi::Env env, std::shared_ptr<VmState> vm, OwnedFd fd, uint32_t type);
   explicit Device(const Napi::CallbackInfo& info);

@@ -17,7 +17,7 @@ Napi::Function EventFd::Define(Napi::Env env) {
                       InstanceMethod<&EventFd::Wait>("wait"), InstanceMethod<&EventFd::Close>("close")});
 }
 
-EventFd::EventFd(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EventFd>(info) {
+EventFd::EventFd(const Napi::CallbackInfo& info) : Tagged<EventFd>(info) {
   fd_ = std::make_shared<OwnedFd>(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!fd_->open()) throw ErrnoError(info.Env(), "eventfd", errno);
 }
@@ -29,9 +29,9 @@ const std::shared_ptr<OwnedFd>& EventFd::fd(Napi::Env env) const {
 
 const std::shared_ptr<OwnedFd>& EventFd::From(const Napi::Value& value) {
   Napi::Env env = value.Env();
-  if (!value.IsObject() || !value.As<Napi::Object>().InstanceOf(Constructors::Of(env).event_fd.Value()))
-    throw ArgumentError(env, "event is not an EventFd");
-  return Unwrap(value.As<Napi::Object>())->fd(env);
+  EventFd* event = Of(value);
+  if (!event) throw ArgumentError(env, "event is not an EventFd");
+  return event->fd(env);
 }
 
 // The counter as a bigint, which it sets back to 0; null while it is 0.

@@ -6,11 +6,15 @@
 #include <memory>
 
 #include "../core/owned_fd.h"
+#include "tagged.h"
 
 // An eventfd: `new EventFd()`, `read()`, `write(bigint)`, `wait(seconds, callback)`, `close()`. KVM objects that were
 // given it hold it too, since KVM drops an irqfd when the last holder of the file lets go.
-class EventFd : public Napi::ObjectWrap<EventFd> {
+class EventFd : public Tagged<EventFd> {
  public:
+  static constexpr uint64_t kTag = 2;
+  static constexpr const char* kName = "EventFd";
+
   static Napi::Function Define(Napi::Env env);
   explicit EventFd(const Napi::CallbackInfo& info);
 

@@ -4,7 +4,6 @@
 #include "../core/request.h"
 #include "../core/undisturbed.h"
 #include "arguments.h"
-#include "constructors.h"
 #include "errors.h"
 #include "system.h"
 #include "vcpu.h"
@@ -12,13 +11,9 @@
 
 int FdOf(const Napi::Value& handle) {
   Napi::Env env = handle.Env();
-  Constructors& made = Constructors::Of(env);
-  if (handle.IsObject()) {
-    auto object = handle.As<Napi::Object>();
-    if (object.InstanceOf(made.vcpu.Value())) return Vcpu::Unwrap(object)->fd(env);
-    if (object.InstanceOf(made.vm.Value())) return Vm::Unwrap(object)->fd(env);
-    if (object.InstanceOf(made.system.Value())) return System::Unwrap(object)->fd(env);
-  }
+  if (Vcpu* vcpu = Vcpu::Of(handle)) return vcpu->fd(env);
+  if (Vm* vm = Vm::Of(handle)) return vm->fd(env);
+  if (System* system = System::Of(handle)) return system->fd(env);
   throw ArgumentError(env, "the handle is no System, Vm or Vcpu");
 }
 

@@ -12,7 +12,7 @@ Napi::Function Mapping::Define(Napi::Env env) {
                       InstanceAccessor<&Mapping::Buffer>("buffer"), InstanceMethod<&Mapping::Close>("close")});
 }
 
-Mapping::Mapping(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Mapping>(info) {
+Mapping::Mapping(const Napi::CallbackInfo& info) : Tagged<Mapping>(info) {
   auto bytes = static_cast<size_t>(IntegerArgument(info, 0, "bytes", MAX_SAFE_INTEGER));
   range_ = Mapped(info.Env(), MappedRange::Anonymous(bytes));
 }

@@ -6,11 +6,15 @@
 #include <memory>
 
 #include "../core/mapped_range.h"
+#include "tagged.h"
 #include "view.h"
 
 // Guest memory as JavaScript holds it: `new Mapping(bytes)`, `read(offset, into)`, `write(offset, bytes)`, `buffer`, `close()`.
-class Mapping : public Napi::ObjectWrap<Mapping> {
+class Mapping : public Tagged<Mapping> {
  public:
+  static constexpr uint64_t kTag = 3;
+  static constexpr const char* kName = "Mapping";
+
   static Napi::Function Define(Napi::Env env);
   explicit Mapping(const Napi::CallbackInfo& info);
 

@@ -4,11 +4,16 @@
 #include <napi.h>
 
 #include "../core/owned_fd.h"
+#include "tagged.h"
 
 // The statistics of a VM or a vCPU (KVM_GET_STATS_FD): `read(offset, buffer)`, `close()`.
-class Stats : public Napi::ObjectWrap<Stats> {
+class Stats : public Tagged<Stats> {
  public:
+  static constexpr uint64_t kTag = 4;
+  static constexpr const char* kName = "Stats";
+
   static Napi::Function Define(Napi::Env env);
+  static Napi::Value Make(Napi::Env env, OwnedFd fd);
   explicit Stats(const Napi::CallbackInfo& info);
 
  private:

@@ -19,7 +19,7 @@ Napi::Function System::Define(Napi::Env env) {
                       InstanceMethod<&System::Close>("close")});
 }
 
-System::System(const Napi::CallbackInfo& info) : Napi::ObjectWrap<System>(info) {
+System::System(const Napi::CallbackInfo& info) : Tagged<System>(info) {
   if (!info[0].IsString()) throw ArgumentError(info.Env(), "path is not a string");
   std::string path = info[0].As<Napi::String>();
   fd_ = OwnedFd(open(path.c_str(), O_RDWR | O_CLOEXEC));
@@ -35,8 +35,8 @@ Napi::Value System::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(
 
 Napi::Value System::CreateVm(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  int system = fd(env);
   uint64_t type = IntegerArgument(info, 0, "type", MAX_SAFE_INTEGER);
+  int system = fd(env);
   int run_size = UndisturbedIoctl(system, KVM_GET_VCPU_MMAP_SIZE, 0);
   if (run_size < 0) throw ErrnoError(env, "KVM_GET_VCPU_MMAP_SIZE", errno);
   if (static_cast<size_t>(run_size) < sizeof(kvm_run)) throw ErrnoError(env, "KVM_GET_VCPU_MMAP_SIZE", EINVAL);

@@ -4,10 +4,14 @@
 #include <napi.h>
 
 #include "../core/owned_fd.h"
+#include "tagged.h"
 
 // The open /dev/kvm: `System.open(path)`, `ioctl`, `createVm(type)`, `close`.
-class System : public Napi::ObjectWrap<System> {
+class System : public Tagged<System> {
  public:
+  static constexpr uint64_t kTag = 5;
+  static constexpr const char* kName = "System";
+
   static Napi::Function Define(Napi::Env env);
   explicit System(const Napi::CallbackInfo& info);
 

@@ -36,12 +36,13 @@ Napi::Function Vcpu::Define(Napi::Env env) {
 }
 
 Napi::Value Vcpu::Make(Napi::Env env, VcpuParts parts) {
-  return Constructors::Of(env).vcpu.New({Napi::External<VcpuParts>::New(env, &parts)});
+  return MakeOf(env, Constructors::Of(env).vcpu, parts);
 }
 
-Vcpu::Vcpu(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Vcpu>(info) {
-  if (!info[0].IsExternal()) throw ArgumentError(info.Env(), "a Vcpu comes from Vm.createVcpu");
-  parts_ = std::make_shared<VcpuParts>(std::move(*info[0].As<Napi::External<VcpuParts>>().Data()));
+Vcpu::Vcpu(const Napi::CallbackInfo& info) : Tagged<Vcpu>(info) {
+  auto* parts = Given<VcpuParts>(info.Env());
+  if (!parts) throw ArgumentError(info.Env(), "a Vcpu comes from Vm.createVcpu");
+  parts_ = std::make_shared<VcpuParts>(std::move(*parts));
   own_kvm_run_.Open(info.Env(), parts_->run);
   using Held = std::shared_ptr<double>;
   auto bytes = Napi::ArrayBuffer::New(
@@ -81,9 +82,9 @@ Napi::Value Vcpu::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(in
 // (seconds > 0): core/run.h.
 Napi::Value Vcpu::Run(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
+  double seconds = Seconds(info);
   VcpuParts& vcpu = parts(env);
   if (!ended_) throw CodedError(env, "ERR_VCPU_BUSY", "the vCPU has a thread of its own");
-  double seconds = Seconds(info);
 
   auto* run = static_cast<kvm_run*>(vcpu.run->data());
   RunDeadline deadline(run, seconds);

@@ -9,6 +9,7 @@
 #include "../core/owned_fd.h"
 #include "../core/vcpu_thread.h"
 #include "../core/vm_state.h"
+#include "tagged.h"
 #include "view.h"
 
 struct VcpuParts {
@@ -22,8 +23,11 @@ class Wake;
 // A vCPU: `kvmRun` (the mapped struct kvm_run, for anybody) and `ownKvmRun` (the same, for the library alone), `stamp`, `ioctl`,
 // `run(seconds)`, `settle`, `close`; and on a thread of its own: `start`, `resume`, `kick`, `pause`, `halt`, `recordsReady`,
 // `consume`, `counters`.
-class Vcpu : public Napi::ObjectWrap<Vcpu> {
+class Vcpu : public Tagged<Vcpu> {
  public:
+  static constexpr uint64_t kTag = 6;
+  static constexpr const char* kName = "Vcpu";
+
   static Napi::Function Define(Napi::Env env);
   static Napi::Value Make(Napi::Env env, VcpuParts parts);
   explicit Vcpu(const Napi::CallbackInfo& info);

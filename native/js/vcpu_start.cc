@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "arguments.h"
 #include "errors.h"
@@ -14,12 +15,11 @@
 
 namespace {
 
-uint64_t Option(Napi::Object options, const char* name, double min, double max) {
-  Napi::Value value = options.Get(name);
-  double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
-  if (!(number >= min && number <= max) || number != static_cast<double>(static_cast<uint64_t>(number)))
-    throw ArgumentError(options.Env(), std::string(name) + " is not an integer in its range");
-  return static_cast<uint64_t>(number);
+// Argument `index` as an integer in min..max.
+uint64_t Within(const Napi::CallbackInfo& info, size_t index, const char* name, uint64_t min, uint64_t max) {
+  uint64_t number = IntegerArgument(info, index, name, static_cast<double>(max));
+  if (number < min) throw ArgumentError(info.Env(), std::string(name) + " is not an integer in its range");
+  return number;
 }
 
 }  // namespace
@@ -29,45 +29,44 @@ VcpuThread& Vcpu::thread(Napi::Env env) {
   return *thread_;
 }
 
-// (onNews, { vcpuId, record: null | { reasons: number[], capacity, unionBytes, ioBytes, watermark, rip } }): the ring's
-// memory, or null. onNews(phase, errno, acked, held, seq, ns) is called on this thread, once for all that has happened
-// since its last call, and must not throw.
+// (onNews, vcpuId, reasons | null, capacity, unionBytes, ioBytes, watermark, rip): the memory of the ring into which exits
+// of these reasons go, a byte each, or null. onNews(phase, errno, acked, held, seq, ns) is called on this thread, once for
+// all that has happened since its last call, and must not throw.
 Napi::Value Vcpu::Start(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
+  if (!info[0].IsFunction()) throw ArgumentError(env, "onNews is not a function");
+  VcpuThread::Setup setup;
+  auto id = static_cast<unsigned>(IntegerArgument(info, 1, "vcpuId", UINT32_MAX));
+  snprintf(setup.name, sizeof setup.name, "vcpu %u", id);
+  bool records = !info[2].IsNull();
+  size_t capacity = 0;
+  if (records) {
+    Bytes reasons = BytesArgument(info, 2, "reasons");
+    capacity = Within(info, 3, "capacity", 2, 1 << 20);
+    if (capacity & (capacity - 1)) throw ArgumentError(env, "capacity is not a power of two");
+    RecordPlan& plan = setup.plan;
+    plan.union_bytes = Within(info, 4, "unionBytes", 16, 256);
+    plan.io_bytes = IntegerArgument(info, 5, "ioBytes", 4096);
+    plan.watermark = Within(info, 6, "watermark", 1, capacity);
+    plan.rip = info[7].ToBoolean();
+    for (size_t i = 0; i < reasons.size; i++) plan.reasons.set(reasons.data[i]);
+  }
+
   parts(env);
   if (!ended_) throw CodedError(env, "ERR_VCPU_BUSY", "the vCPU has a thread already");
-  if (!info[0].IsFunction() || !info[1].IsObject()) throw ArgumentError(env, "start takes a function and an object");
-  auto options = info[1].As<Napi::Object>();
-
-  VcpuThread::Setup setup;
   setup.run = static_cast<kvm_run*>(parts_->run->data());
   setup.run_size = parts_->run->size();
   int fd = parts_->fd.get();
   setup.enter = [fd] { return ioctl(fd, KVM_RUN, 0) < 0 ? -errno : 0; };
-  snprintf(setup.name, sizeof setup.name, "vcpu %u", static_cast<unsigned>(Option(options, "vcpuId", 0, UINT32_MAX)));
 
   Napi::Value memory = env.Null();
   std::shared_ptr<RecordRing> ring;
   std::shared_ptr<MappedRange> ring_memory;
-  if (options.Get("record").IsObject()) {
-    auto record = options.Get("record").As<Napi::Object>();
-    size_t capacity = Option(record, "capacity", 2, 1 << 20);
-    if (capacity & (capacity - 1)) throw ArgumentError(env, "capacity is not a power of two");
-    RecordPlan& plan = setup.plan;
-    plan.union_bytes = Option(record, "unionBytes", 16, 256);
-    plan.io_bytes = Option(record, "ioBytes", 0, 4096);
-    plan.watermark = Option(record, "watermark", 1, static_cast<double>(capacity));
-    plan.rip = record.Get("rip").ToBoolean();
-    auto reasons = record.Get("reasons").As<Napi::Array>();
-    for (uint32_t i = 0; i < reasons.Length(); i++) {
-      double reason = reasons.Get(i).ToNumber();
-      if (!(reason >= 0 && reason < 256)) throw ArgumentError(env, "reasons has a number that is not in 0..255");
-      plan.reasons.set(static_cast<size_t>(reason));
-    }
-    size_t record_size = (sizeof(RecordHeader) + plan.union_bytes + plan.io_bytes + 7) & ~size_t{7};
+  if (records) {
+    size_t record_size = (sizeof(RecordHeader) + setup.plan.union_bytes + setup.plan.io_bytes + 7) & ~size_t{7};
     ring_memory = Mapped(env, MappedRange::Anonymous(capacity * record_size));
     ring = std::make_shared<RecordRing>(static_cast<uint8_t*>(ring_memory->data()), capacity, record_size);
-    plan.ring = ring.get();
+    setup.plan.ring = ring.get();
     memory = ViewOf(env, ring_memory);
   }
   struct Kept {
@@ -165,7 +164,7 @@ Napi::Value Vcpu::RecordsReady(const Napi::CallbackInfo& info) {
 }
 
 void Vcpu::Consume(const Napi::CallbackInfo& info) {
-  size_t count = IntegerArgument(info, 0, "count", MAX_SAFE_INTEGER);
+  uint64_t count = IntegerArgument(info, 0, "count", MAX_SAFE_INTEGER);
   if (!ring_ || count > ring_->Waiting()) throw ArgumentError(info.Env(), "there are not as many records");
   ring_->Consume(count);
 }
@@ -174,10 +173,13 @@ void Vcpu::Consume(const Napi::CallbackInfo& info) {
 Napi::Value Vcpu::Counters(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const ThreadCounters& counters = thread(env).counters();
-  Napi::Array result = Napi::Array::New(env);
-  uint32_t index = 0;
+  // All at first: setters of Array.prototype may run below.
+  std::vector<double> counts;
   for (const auto* counter : {&counters.entries, &counters.exits, &counters.recorded, &counters.kicks,
                               &counters.foreign, &counters.again, &counters.ring_stops})
-    result.Set(index++, Napi::Number::New(env, static_cast<double>(counter->load())));
+    counts.push_back(static_cast<double>(counter->load()));
+  Napi::Array result = Napi::Array::New(env);
+  uint32_t index = 0;
+  for (double count : counts) result.Set(index++, Napi::Number::New(env, count));
   return result;
 }

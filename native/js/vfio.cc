@@ -59,10 +59,10 @@ Napi::Function VfioFile::Define(Napi::Env env) {
        InstanceMethod<&VfioFile::WriteRegion>("writeRegion"), InstanceMethod<&VfioFile::Close>("close")});
 }
 
-VfioFile::VfioFile(const Napi::CallbackInfo& info) : Napi::ObjectWrap<VfioFile>(info) {
+VfioFile::VfioFile(const Napi::CallbackInfo& info) : Tagged<VfioFile>(info) {
   Napi::Env env = info.Env();
-  if (info[0].IsExternal()) {
-    fd_ = std::make_shared<OwnedFd>(std::move(*info[0].As<Napi::External<OwnedFd>>().Data()));
+  if (auto* given = Given<OwnedFd>(env)) {
+    fd_ = std::make_shared<OwnedFd>(std::move(*given));
     return;
   }
   const std::string name = Text(info[0], "name");
@@ -79,9 +79,8 @@ int VfioFile::fd(Napi::Env env) const {
 
 const std::shared_ptr<OwnedFd>& VfioFile::From(const Napi::Value& value) {
   Napi::Env env = value.Env();
-  if (!value.IsObject() || !value.As<Napi::Object>().InstanceOf(Constructors::Of(env).vfio_file.Value()))
-    throw ArgumentError(env, "file is not a VfioFile");
-  VfioFile* file = Unwrap(value.As<Napi::Object>());
+  VfioFile* file = Of(value);
+  if (!file) throw ArgumentError(env, "file is not a VfioFile");
   file->fd(env);
   return file->fd_;
 }
@@ -115,7 +114,7 @@ Napi::Value VfioFile::OpenDevice(const Napi::CallbackInfo& info) {
   const std::string name = Text(info[0], "name");
   OwnedFd device(UndisturbedIoctl(fd(env), VFIO_GROUP_GET_DEVICE_FD, name.c_str()));
   if (!device.open()) return Napi::Number::New(env, -errno);
-  return Constructors::Of(env).vfio_file.New({Napi::External<OwnedFd>::New(env, &device)});
+  return MakeOf(env, Constructors::Of(env).vfio_file, device);
 }
 
 // [flags, num_regions, num_irqs].

@@ -6,12 +6,16 @@
 #include <memory>
 
 #include "../core/owned_fd.h"
+#include "tagged.h"
 
 // An open file of VFIO's: `new VfioFile(name)` for a container ("vfio") or a group ("7", "noiommu-0") of /dev/vfio; a
 // device's comes from a group's `device(name)`. Each method is one ioctl: the kernel's own result, or the errno negated.
 // No address goes through here, and the configuration space cannot be written: a function cannot become bus master by it.
-class VfioFile : public Napi::ObjectWrap<VfioFile> {
+class VfioFile : public Tagged<VfioFile> {
  public:
+  static constexpr uint64_t kTag = 7;
+  static constexpr const char* kName = "VfioFile";
+
   static Napi::Function Define(Napi::Env env);
   explicit VfioFile(const Napi::CallbackInfo& info);
 

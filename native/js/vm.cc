@@ -26,12 +26,13 @@ Napi::Function Vm::Define(Napi::Env env) {
 }
 
 Napi::Value Vm::Make(Napi::Env env, std::shared_ptr<VmState> state) {
-  return Constructors::Of(env).vm.New({Napi::External<std::shared_ptr<VmState>>::New(env, &state)});
+  return MakeOf(env, Constructors::Of(env).vm, state);
 }
 
-Vm::Vm(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Vm>(info) {
-  if (!info[0].IsExternal()) throw ArgumentError(info.Env(), "a Vm comes from System.createVm");
-  state_ = *info[0].As<Napi::External<std::shared_ptr<VmState>>>().Data();
+Vm::Vm(const Napi::CallbackInfo& info) : Tagged<Vm>(info) {
+  auto* state = Given<std::shared_ptr<VmState>>(info.Env());
+  if (!state) throw ArgumentError(info.Env(), "a Vm comes from System.createVm");
+  state_ = std::move(*state);
 }
 
 VmState& Vm::state(Napi::Env env) const {
@@ -43,8 +44,8 @@ Napi::Value Vm::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(info
 
 Napi::Value Vm::CreateVcpu(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  VmState& vm = state(env);
   uint64_t id = IntegerArgument(info, 0, "vcpu_id", UINT32_MAX);
+  VmState& vm = state(env);
   OwnedFd fd(UndisturbedIoctl(vm.fd.get(), KVM_CREATE_VCPU, id));
   if (!fd.open()) throw ErrnoError(env, "KVM_CREATE_VCPU", errno);
   std::shared_ptr<MappedRange> run = Mapped(env, MappedRange::OfFile(fd.get(), vm.run_size));
@@ -54,10 +55,10 @@ Napi::Value Vm::CreateVcpu(const Napi::CallbackInfo& info) {
 // (type, flags): a Device; null for a test (KVM_CREATE_DEVICE_TEST) that the type passes; else the errno negated.
 Napi::Value Vm::CreateDevice(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  VmState& vm = state(env);
   kvm_create_device create = {};
   create.type = static_cast<uint32_t>(IntegerArgument(info, 0, "type", UINT32_MAX));
   create.flags = static_cast<uint32_t>(IntegerArgument(info, 1, "flags", UINT32_MAX));
+  VmState& vm = state(env);
   if (UndisturbedIoctl(vm.fd.get(), KVM_CREATE_DEVICE, &create) < 0) return Answer(env, -1);
   if (create.flags & KVM_CREATE_DEVICE_TEST) return env.Null();
   return Device::Make(env, state_, OwnedFd(static_cast<int>(create.fd)), create.type);

@@ -6,11 +6,15 @@
 #include <memory>
 
 #include "../core/vm_state.h"
+#include "tagged.h"
 
 // A VM: `ioctl`, `createVcpu(id)`, what takes an address or a file descriptor (memory slots, dirty logs, MSR filters,
 // irqfds, ioeventfds, devices), `close`.
-class Vm : public Napi::ObjectWrap<Vm> {
+class Vm : public Tagged<Vm> {
  public:
+  static constexpr uint64_t kTag = 8;
+  static constexpr const char* kName = "Vm";
+
   static Napi::Function Define(Napi::Env env);
   static Napi::Value Make(Napi::Env env, std::shared_ptr<VmState> state);
   explicit Vm(const Napi::CallbackInfo& info);

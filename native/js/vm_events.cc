@@ -25,7 +25,6 @@ void Forget(VmState& vm, bool io, const std::shared_ptr<OwnedFd>& fd, uint64_t p
 // deassigned: KVM would drop the irqfd silently if their last holder closed them.
 Napi::Value Vm::Irqfd(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  VmState& vm = state(env);
   std::shared_ptr<OwnedFd> event = EventFd::From(info[0]);
   std::shared_ptr<OwnedFd> resample;
   kvm_irqfd irqfd = {};
@@ -38,6 +37,7 @@ Napi::Value Vm::Irqfd(const Napi::CallbackInfo& info) {
     irqfd.resamplefd = static_cast<uint32_t>(resample->get());
     irqfd.flags |= KVM_IRQFD_FLAG_RESAMPLE;
   }
+  VmState& vm = state(env);
   if (UndisturbedIoctl(vm.fd.get(), KVM_IRQFD, &irqfd) < 0) return Napi::Number::New(env, -errno);
   if (irqfd.flags & KVM_IRQFD_FLAG_DEASSIGN)
     Forget(vm, false, event, irqfd.gsi);
@@ -49,13 +49,13 @@ Napi::Value Vm::Irqfd(const Napi::CallbackInfo& info) {
 // (event, the bytes of a struct kvm_ioeventfd whose fd is filled in here): 0, or the errno negated.
 Napi::Value Vm::Ioeventfd(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  VmState& vm = state(env);
   std::shared_ptr<OwnedFd> event = EventFd::From(info[0]);
   Bytes bytes = BytesArgument(info, 1, "ioeventfd");
   kvm_ioeventfd io;
   if (bytes.size != sizeof io) throw ArgumentError(env, "the argument is no struct kvm_ioeventfd");
   memcpy(&io, bytes.data, sizeof io);
   io.fd = event->get();
+  VmState& vm = state(env);
   if (UndisturbedIoctl(vm.fd.get(), KVM_IOEVENTFD, &io) < 0) return Napi::Number::New(env, -errno);
   if (io.flags & KVM_IOEVENTFD_FLAG_DEASSIGN)
     Forget(vm, true, event, io.addr);

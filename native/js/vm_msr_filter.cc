@@ -10,28 +10,27 @@
 #include "errors.h"
 #include "vm.h"
 
-// (filter, bitmaps): the bytes of a struct kvm_msr_filter whose bitmap addresses are filled in here, and an array with a
-// buffer for each of its ranges. 0, or the errno negated. The kernel keeps copies of the bitmaps.
+// (filter, bitmaps): the bytes of a struct kvm_msr_filter whose bitmap addresses are filled in here, and the bitmaps of its
+// ranges one behind the other, each in whole words. 0, or the errno negated. The kernel keeps copies of the bitmaps.
 Napi::Value Vm::SetMsrFilter(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  VmState& vm = state(env);
   Bytes bytes = BytesArgument(info, 0, "filter");
+  Bytes bitmaps = BytesArgument(info, 1, "bitmaps");
   kvm_msr_filter filter;
   if (bytes.size != sizeof filter) throw ArgumentError(env, "the filter is no struct kvm_msr_filter");
   memcpy(&filter, bytes.data, sizeof filter);
-  if (!info[1].IsArray()) throw ArgumentError(env, "bitmaps is not an array");
-  auto bitmaps = info[1].As<Napi::Array>();
-  std::vector<uint8_t> copies[KVM_MSR_FILTER_MAX_RANGES];
-  for (uint32_t i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++) {
-    kvm_msr_filter_range& range = filter.ranges[i];
+  // The kernel's words have to be aligned.
+  std::vector<uint64_t> words(bitmaps.size / sizeof(uint64_t));
+  if (!words.empty()) memcpy(words.data(), bitmaps.data, words.size() * sizeof(uint64_t));
+  size_t taken = 0;
+  for (kvm_msr_filter_range& range : filter.ranges) {
     range.bitmap = nullptr;
     if (range.nmsrs == 0) continue;
-    Bytes bitmap = BytesOf(bitmaps.Get(i), "bitmap");
-    // The kernel reads whole words.
-    if (bitmap.size < (static_cast<uint64_t>(range.nmsrs) + 63) / 64 * 8)
-      throw ArgumentError(env, "a bitmap is too short for its range");
-    copies[i].assign(bitmap.data, bitmap.data + bitmap.size);
-    range.bitmap = copies[i].data();
+    uint64_t needed = (static_cast<uint64_t>(range.nmsrs) + 63) / 64;
+    if (needed > words.size() - taken) throw ArgumentError(env, "the bitmaps are too short for the ranges");
+    range.bitmap = reinterpret_cast<uint8_t*>(words.data() + taken);
+    taken += needed;
   }
+  VmState& vm = state(env);
   return Answer(env, UndisturbedIoctl(vm.fd.get(), KVM_X86_SET_MSR_FILTER, &filter));
 }

@@ -58,7 +58,7 @@ export function setMsrFilter(calls: VmCalls, filter: MsrFilter): void {
       bitmap: 0n,
     })),
   });
-  calls.call(ioctls.KVM_X86_SET_MSR_FILTER, (native) => native.setMsrFilter(argument, bitmaps));
+  calls.call(ioctls.KVM_X86_SET_MSR_FILTER, (native) => native.setMsrFilter(argument, Buffer.concat(bitmaps)));
 }
 
 /** A bit for each MSR of the range: 1 allows it. */

@@ -4,7 +4,7 @@ import { type Duration, milliseconds } from '../../../base/duration.ts';
 import { ArgumentError, DeadlineError, IoctlError } from '../../../base/errors.ts';
 import { decodeExit } from '../../../exit/decode.ts';
 import type { Exit } from '../../../exit/exit.ts';
-import { type NativeNews, type NativeVcpu, phases, translated } from '../../native.ts';
+import { type NativeNews, type NativeRecordPlan, type NativeVcpu, phases, translated } from '../../native.ts';
 import type { RunContext, RunningVcpu } from '../host.ts';
 import type { Controls } from './controls.ts';
 import { Handlers } from './handlers.ts';
@@ -74,7 +74,7 @@ export class RunDriver {
     const { record, profile } = setup;
     const plan = record ? recordPlan(record, profile, context.rip) : null;
     context.entries.entering();
-    const ring = translated(() => native.start(this.#onNews, { vcpuId: vcpu.vcpuId, record: plan }));
+    const ring = translated(() => startThread(native, this.#onNews, vcpu.vcpuId, plan));
     if (record && plan && ring) {
       const reader = new RecordReader(ring, plan, profile);
       this.#records = new RecordDrain(native, reader, record.onRecords, this.#handlers, () => this.#turn());
@@ -210,4 +210,15 @@ export class RunDriver {
     this.#taker?.end(failure);
     this.#taker = null;
   }
+}
+
+function startThread(
+  native: NativeVcpu,
+  onNews: NativeNews,
+  id: number,
+  plan: NativeRecordPlan | null,
+): ArrayBuffer | null {
+  if (!plan) return native.start(onNews, id, null);
+  const { reasons, capacity, unionBytes, ioBytes, watermark, rip } = plan;
+  return native.start(onNews, id, Uint8Array.from(reasons), capacity, unionBytes, ioBytes, watermark, rip);
 }

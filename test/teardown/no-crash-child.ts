@@ -1,10 +1,11 @@
-/** One case of buffers-cases.ts: `buffers-child.ts <case>` prints `ok`, or `skip: <why>`. A crash is the parent's to see. */
+/** One case of buffers-cases.ts or natives-cases.ts: `no-crash-child.ts <case>` prints `ok`, or `skip: <why>`. A crash is the parent's to see. */
 import { isMainThread, parentPort } from 'node:worker_threads';
-import { cases, giveAway, Skip } from './buffers-cases.ts';
+import { cases as buffers, giveAway, Skip } from './buffers-cases.ts';
+import { cases as natives } from './natives-cases.ts';
 
 if (isMainThread) {
   try {
-    await cases[process.argv[2]!]!();
+    await { ...buffers, ...natives }[process.argv[2]!]!();
     console.log('ok');
   } catch (error) {
     if (!(error instanceof Skip)) throw error;
