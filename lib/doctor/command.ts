@@ -6,7 +6,7 @@ import { laneOf } from '../target/lanes.ts';
 import type { GlobalOptions } from '../target/options.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
-import { currentTarget, describeTarget } from '../target/target.ts';
+import { currentTarget, describeTarget, refuseLabOptions } from '../target/target.ts';
 import { examine, type HealthCheck } from './index.ts';
 
 /** Where ICR writes are forwarded; `null`: nowhere. */
@@ -19,6 +19,7 @@ export async function doctor(options: GlobalOptions): Promise<number> {
   const profile = profileByName(options.profile);
   const lane = laneOf(options.on);
   if (lane) return inLane(lane, options);
+  refuseLabOptions(options);
   const { checks, usable, forwards } = examine(options.device, profile);
   let ready: Ready = forwards ? 'here' : null;
   if (options.on === 'auto' && currentTarget.on === 'host') {

@@ -1,12 +1,11 @@
 /** `kvm-dsm abi`: its sections, here or in a lane, as text or JSON. */
 import { type DsmProfile, profileByName } from '../abi/dsm/profiles.ts';
-import { ArgumentError } from '../base/errors.ts';
 import { hex } from '../base/text.ts';
 import { type ReservedExitName, reservedExitParameters } from '../probe/reserved-exits.ts';
-import { laneOf, ON_LANES } from '../target/lanes.ts';
+import { laneOf } from '../target/lanes.ts';
 import type { GlobalOptions } from '../target/options.ts';
 import { print } from '../target/output.ts';
-import { currentTarget, describeTarget } from '../target/target.ts';
+import { currentTarget, describeTarget, refuseLabOptions } from '../target/target.ts';
 import { type AnsweredEntry, type AnsweredSection, inspect } from './index.ts';
 
 /** `kvm-dsm abi`: every number and layout, and what the kernel here, or of a lane, answers to it. */
@@ -17,17 +16,11 @@ export async function abi(options: GlobalOptions): Promise<number> {
     const { runCommandInLane } = await import('../target/in-lane.ts');
     return runCommandInLane('abi', lane, options);
   }
+  // `auto` is here: a lab is not booted for numbers that nobody asked of it.
   refuseLabOptions(options);
   const sections = inspect(options.device, profile);
   print(options.json ? `${JSON.stringify(documentOf(profile, sections), null, 2)}\n` : textOf(profile, sections));
   return 0;
-}
-
-/** `auto` is here: a lab is not booted for numbers that nobody asked of it. */
-function refuseLabOptions(options: GlobalOptions): void {
-  for (const name of ['kernel', 'cmdline', 'emulator'] as const)
-    if (options[name] !== undefined)
-      throw new ArgumentError(`--${name}`, `--${name} is for the lab`, `Add ${ON_LANES}.`);
 }
 
 function documentOf(profile: DsmProfile, sections: readonly AnsweredSection[]) {

@@ -17,12 +17,22 @@ export const currentTarget = { on: laneHere?.name ?? 'host', kernel: release() }
 
 /** Decides what a command runs on. `auto`: on this host if its kernel forwards ICR writes, else in the lab. */
 export function chooseTarget(options: GlobalOptions): Target {
-  const forLab = (['kernel', 'cmdline', 'emulator'] as const).find((name) => options[name] !== undefined);
-  if (options.on === 'host' && forLab)
-    throw new ArgumentError(`--${forLab}`, `--${forLab} is for the lab, not for the host`, `Add ${ON_LANES}.`);
+  if (options.on === 'host') refuseLabOptions(options);
   if (options.on !== 'auto') return options.on;
   if (laneHere) return 'host';
-  return !forLab && hostForwards(options) ? 'host' : autoLane;
+  return !labOption(options) && hostForwards(options) ? 'host' : autoLane;
+}
+
+/** For a command that looks at this host. */
+export function refuseLabOptions(options: GlobalOptions): void {
+  const forLab = labOption(options);
+  if (forLab)
+    throw new ArgumentError(`--${forLab}`, `--${forLab} is for the lab, not for the host`, `Add ${ON_LANES}.`);
+}
+
+/** One that says how the lab is to boot. */
+function labOption(options: GlobalOptions): string | undefined {
+  return (['kernel', 'cmdline', 'emulator'] as const).find((name) => options[name] !== undefined);
 }
 
 function hostForwards({ device, profile }: GlobalOptions): boolean {

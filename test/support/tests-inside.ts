@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
-import type { InsideFile } from '../../lib/lab/disk/initramfs.ts';
+import type { InsideFile } from '../../lib/lab/disk/inside-file.ts';
 import { sharedLibraries } from '../../lib/lab/disk/medium.ts';
 import { type LaneName, packageInside, runInLab } from '../../lib/lab/index.ts';
 import { Sink } from '../lab/boot.ts';

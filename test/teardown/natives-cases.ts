@@ -63,7 +63,8 @@ function attempt(call: () => unknown): void {
 /** Views that are not what they were made as. */
 function bentBuffers(): object[] {
   const made: object[] = [];
-  for (const of of [Uint8Array, DataView, BigUint64Array] as const) {
+  type View = new (buffer: ArrayBufferLike, from?: number, length?: number) => object;
+  for (const of of [Uint8Array, DataView, BigUint64Array] as View[]) {
     const resizable = (bytes: number) =>
       Reflect.construct(ArrayBuffer, [bytes, { maxByteLength: 1 << 20 }]) as ArrayBuffer & {
         resize(bytes: number): void;
@@ -135,7 +136,7 @@ export const cases: Record<string, () => void | Promise<void>> = {
     for (const owner of objects)
       for (const [name, method] of functionsOf(owner))
         for (const self of [...objects.filter((object) => object !== owner), ...strange])
-          assert.equal(refusal(() => Reflect.apply(method, self, [0, 0, 0n, null, 0, 0])).code, 'ERR_ARGUMENT', name);
+          assert.ok(refusal(() => Reflect.apply(method, self, [0, 0, 0n, null, 0, 0])) instanceof TypeError, name);
   },
   'an object with the prototype of another class'() {
     const w = world();
@@ -168,7 +169,7 @@ export const cases: Record<string, () => void | Promise<void>> = {
     // Made by one class with the prototype of another.
     const { constructor: Mapping } = nativeOf(w.memory);
     const mixed = Reflect.construct(Mapping, [4096], nativeOf(w.vm).constructor) as Native;
-    assert.equal(refusal(() => (mixed.ioctl as Method)(0xae03, 0)).code, 'ERR_ARGUMENT');
+    assert.ok(refusal(() => (mixed.ioctl as Method)(0xae03, 0)) instanceof TypeError);
     await new Promise((resolve) => child.once('close', resolve));
   },
   'arguments that are none, for each method'() {

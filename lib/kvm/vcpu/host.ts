@@ -52,6 +52,8 @@ export interface RunningVcpu {
 
 /** What a run has of the program around it. */
 export interface RunContext {
+  /** Throws what `start()` throws: a getter of its options may have closed the vCPU, or started it. */
+  refuse(): void;
   /** What guests may take of this program's time. */
   readonly budget: RunBudget;
   readonly entries: Entries;

@@ -150,6 +150,7 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
     const native = this.#runnable();
     const rip = (this.#host.checkExtension('KVM_CAP_SYNC_REGS') & KVM_SYNC_X86_REGS) !== 0;
     this.#thread = new VcpuRunOf<Vcpu>(this, native, options, {
+      refuse: () => void this.#runnable(),
       budget: this.#host.budget,
       entries: this.#lastExit,
       kvmRun: this.#run.view,

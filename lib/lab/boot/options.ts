@@ -2,7 +2,7 @@
 import { checkFunction, checkObject } from '../../base/check.ts';
 import type { Abort, InputStream, OutputStream } from '../../base/node-shapes.ts';
 import { boolean, func, listOf, number, oneOf, optional, shape, text, type ValueCheck } from '../../base/shape.ts';
-import type { InsideFile } from '../disk/initramfs.ts';
+import type { InsideFile } from '../disk/inside-file.ts';
 import { type LaneName, laneNames } from '../lanes/index.ts';
 import type { Report } from '../progress.ts';
 import { defaultLimits, type Limits } from './limits.ts';

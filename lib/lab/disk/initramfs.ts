@@ -3,13 +3,7 @@ import { readFileSync } from 'node:fs';
 import { LabEmulatorError } from '../errors.ts';
 import { type CpioEntry, cpioDirectory, cpioFile, cpioLink, packCpio } from './cpio.ts';
 import { commandPath, initScript, mainInside, nodeInside, packageInside, secretsPath } from './init.ts';
-
-/** A file at an absolute path inside. */
-export interface InsideFile {
-  path: string;
-  data: Uint8Array | string;
-  executable?: boolean;
-}
+import type { InsideFile } from './inside-file.ts';
 
 /** What a machine runs. */
 export interface InsideCommand {

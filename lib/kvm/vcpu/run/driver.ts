@@ -73,6 +73,7 @@ export class RunDriver {
     this.#state = begun(setup.onExit ? 'onExit' : 'nobody');
     const { record, profile } = setup;
     const plan = record ? recordPlan(record, profile, context.rip) : null;
+    context.refuse();
     context.entries.entering();
     const ring = translated(() => startThread(native, this.#onNews, vcpu.vcpuId, plan));
     if (record && plan && ring) {
