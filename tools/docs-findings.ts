@@ -32,8 +32,9 @@ vCPU of another node never gets it. KVM_GET_SUPPORTED_CPUID has x2APIC, and gues
     title: 'IPIs by a paravirtual interface are not forwarded',
     text: `
 A guest that finds KVM's or Hyper-V's paravirtual interface sends without a write to the LAPIC's page: by the hypercall
-KVM_HC_SEND_IPI, or by the MSR HV_X64_MSR_ICR. Neither passes the hook. Such an IPI is delivered in this kernel alone.
-User space has to keep these interfaces out of the guest's CPUID.`,
+KVM_HC_SEND_IPI, by the MSR HV_X64_MSR_ICR, or by the hypercalls HvCallSendSyntheticClusterIpi (0x0b) and its Ex form
+(0x15). None passes the hook. Such an IPI is delivered in this kernel alone. The Hyper-V hypercalls were tried on svm by
+hand: no check of the suite makes them. User space has to keep these interfaces out of the guest's CPUID.`,
     checks: ['bypass.hyperv.forwarded', 'bypass.pv.forwarded'],
   },
   {
@@ -59,7 +60,11 @@ the exit never comes.`,
 A vCPU has one slot for what is still to be told. One instruction can write ICR2 and ICR: PUSHAD, or MOVS and STOS with
 REP. KVM emulates all of it before it looks at its requests, so that the second write takes the slot from the first. Of an
 IPI that is sent so the node on the other side gets the command without its destination, or the destination alone. The
-same happens if the instruction leaves for user space between its two writes. Here both writes take effect.`,
+same happens if the instruction leaves for user space between its two writes. Here both writes take effect.
+
+Two instructions can do the same where KVM emulates several in a row without a look at its requests: on Intel with
+\`kvm_intel.unrestricted_guest=0\`, in real mode with segments of 4 GiB. Tried on vmx by hand: after MOV to ICR2, MOV to ICR
+and OUT, the OUT comes first; after MOV to ICR2 and HLT, \`KVM_RUN\` blocks, and its exit comes when an NMI wakes the vCPU.`,
     checks: ['once.both.*'],
   },
   {
@@ -67,7 +72,8 @@ same happens if the instruction leaves for user space between its two writes. He
     text: `
 If an instruction goes on behind its write with an access that user space answers, \`KVM_RUN\` returns with that access
 from \`complete_userspace_io\`, before \`vcpu_enter_guest()\` looks at requests. User space answers the later access
-before it knows of the write. Nothing is lost.`,
+before it knows of the write. Nothing is lost, as long as the instruction made one write only. That the later access may be
+another instruction's stands above.`,
     checks: ['order.same-instruction'],
   },
   {
