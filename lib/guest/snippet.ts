@@ -1,5 +1,8 @@
 /** Pieces of assembly that stand between `${` and `}`, and become text of the mode that they are in. */
 
+import { ArgumentError } from '../base/errors.ts';
+import { show } from '../base/text.ts';
+
 /** Numbers for the labels of snippets: two uses of one snippet have two labels. */
 export class LabelNames {
   #last = 0;
@@ -37,8 +40,16 @@ export class Snippet {
  *     out ${port}, al
  *     loop %%again
  * `;
+ *
+ * @throws ArgumentError for a value that is no number, text, snippet or list of them
  */
 export function snippet(strings: TemplateStringsArray, ...values: readonly SnippetValue[]): Snippet {
+  values.forEach((value: unknown, index) => {
+    if (typeof value === 'number' || typeof value === 'bigint' || isSnippets(value)) return;
+    if (typeof value === 'string') return;
+    const advice = 'Give a number, text, a snippet, or a list of texts and snippets.';
+    throw new ArgumentError(`values[${index}]`, `values[${index}] of the snippet is ${show(value)}`, advice);
+  });
   return new Snippet((bits, labels) =>
     strings.raw
       .map((part, index) => part + (index < values.length ? written(values[index]!, bits, labels) : ''))

@@ -7,9 +7,10 @@
  * `--step M` shows every call up to the M-th and ends there; `--log` shows them all; `--go-on` does not stop at a
  * finding. On a host random state and random code never reach a vCPU that runs: in the lab they do.
  */
-import { writeSync } from 'node:fs';
+import { readdirSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { KvmDsmError } from 'kvm-dsm';
+import { Limits, noLimits } from '../support/limits.ts';
 import { kitCalls } from './calls-kit.ts';
 import { codecCalls, objectCalls } from './calls-plain.ts';
 import { machineCalls, OwnError, threadCalls } from './calls-thread.ts';
@@ -56,6 +57,12 @@ const codes = new Map<string, number>();
 const findings: string[] = [];
 let step = -1;
 
+/** The number that the next file of this process has at most. */
+const nextFile = () => Math.max(...readdirSync('/proc/self/fd').map(Number)) + 1;
+
+/** Calls are made at the process's limits as well. */
+const limits = noLimits ? undefined : new Limits();
+
 function say(line: string): void {
   writeSync(1, `${line}\n`);
 }
@@ -97,11 +104,17 @@ async function oneStep(): Promise<void> {
   if (world.all('guestVm').every(({ closed }) => closed) || random.chance(0.01)) world.guest();
   if (world.all('kvm').every(({ closed }) => closed)) world.kvm();
   const call = chooseCall();
-  const text = world.describe(call);
+  const limit = limits && random.chance(0.05) ? random.pick(['sigpending', 'nofile'] as const) : undefined;
+  const text = `${limit ? `at the limit of ${limit}: ` : ''}${world.describe(call)}`;
   if (verbose) say(`${String(step).padStart(5)} ${text}`);
   let result: unknown;
   try {
-    result = perform(call);
+    if (limit) limits!.set(limit, limit === 'nofile' ? nextFile() + random.int(0, 3) : 0);
+    try {
+      result = perform(call);
+    } finally {
+      if (limit) limits!.set(limit, null);
+    }
     if (result instanceof Promise) result = await inTime(result);
   } catch (error) {
     ended(text, step, error);
@@ -146,6 +159,7 @@ for (step = 0; step < count; step++) {
   if (findings.length > 0 && !options['go-on']) break;
 }
 world.close();
+limits?.[Symbol.dispose]();
 const ms = Math.round(performance.now() - began);
 const most = [...codes].sort(([, a], [, b]) => b - a).map(([code, times]) => `${code} ${times}`);
 say(

@@ -1,4 +1,5 @@
 /** Calls of memory, events and devices, and of functions that need no kernel. */
+import { ReadableStream } from 'node:stream/web';
 import {
   _IO,
   _IOR,
@@ -38,6 +39,7 @@ import {
   read32,
   readLapicRegister,
   store32,
+  type Vcpu,
   write16,
   write32,
   writeLapicRegister,
@@ -69,6 +71,15 @@ export const objectCalls: Maker[] = [
     method(allocate, 'GuestMemory.allocate', [world.or(() => 4096 * world.random.int(1, 64))], (made) =>
       world.add('memory', made as GuestMemory),
     ),
+  (world) =>
+    method(allocateAndUse, 'allocateAndUse', [
+      world.random.pick([2 ** 31, MAX - 4096, MAX, MAX + 4096, 2 * MAX, 6 * 2 ** 30, 2 ** 40, 2 ** 46, 2 ** 53 - 4096]),
+    ]),
+  (world) =>
+    method(moveAway, 'moveAway', [
+      world.random.chance(0.5) ? world.need('memory') : world.one('guestVcpu'),
+      world.random.pick(ways),
+    ]),
   memory('write', (world) => [offset(world), world.or(() => new Uint8Array(world.random.pick([0, 1, 4096])))]),
   memory('read', (world) => [offset(world), world.or(() => world.random.pick([0, 1, 4096, -1]))]),
   memory('get bytes', () => []),
@@ -125,6 +136,38 @@ export const objectCalls: Maker[] = [
 
 function allocate(bytes: number): GuestMemory {
   return GuestMemory.allocate(bytes);
+}
+
+const MAX = 2 ** 32;
+
+/** The ends of a large memory, which is then let go. */
+function allocateAndUse(bytes: number): void {
+  using memory = GuestMemory.allocate(bytes);
+  memory.write(bytes - 4, Uint8Array.of(1, 2, 3, 4));
+  if (memory.read(bytes - 2, 2)[1] !== 4) throw new Error(`the last byte of ${bytes} is another`);
+  if (bytes > MAX) memory.read(MAX - 2, 4);
+}
+
+const ways = ['structuredClone', 'transfer', 'a byte stream'] as const;
+
+/** Moves a buffer of this package to where it is not known; what JavaScript itself refuses is fine. */
+async function moveAway(owner: GuestMemory | Vcpu | undefined, way: (typeof ways)[number]): Promise<void> {
+  const view = owner instanceof GuestMemory ? owner.bytes : owner?.kvmRun;
+  if (!view) return;
+  const buffer = view.buffer as ArrayBuffer & { transfer?(): ArrayBuffer };
+  try {
+    if (way === 'structuredClone') structuredClone(buffer, { transfer: [buffer] });
+    else if (way === 'transfer') buffer.transfer?.();
+    else {
+      const stream = new ReadableStream({
+        type: 'bytes',
+        pull: (controller) => controller.byobRequest?.respond(1),
+      });
+      await stream.getReader({ mode: 'byob' }).read(new Uint8Array(buffer));
+    }
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof DOMException)) throw error;
+  }
 }
 
 function makeEvent(): EventFd {

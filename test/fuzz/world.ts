@@ -20,7 +20,7 @@ import {
   type Vm,
 } from 'kvm-dsm';
 import type { Random } from './random.ts';
-import { anything, noObject, refused, show } from './values.ts';
+import { anything, bent, noObject, refused, show } from './values.ts';
 
 /** One call: a method (or a property, `get x`) of `target`, or `target` itself if it is a function. */
 export interface Call {
@@ -114,7 +114,18 @@ export class World {
 
   /** The value that `make` makes; now and then, in a wild call, anything else. */
   or<T>(make: () => T): T {
-    return this.wild && this.random.chance(0.3) ? (this.#anything() as T) : make();
+    if (this.wild && this.random.chance(0.3)) return this.#anything() as T;
+    return this.wild && this.random.chance(0.05) ? this.#bent(make()) : make();
+  }
+
+  /** With properties that close something, now and then, when they are read. */
+  #bent<T>(value: T): T {
+    return bent(value, () => {
+      if (!this.random.chance(0.1)) return;
+      const kind = this.random.pick(['guestVm', 'bareVm', 'guestVcpu', 'bareVcpu', 'memory', 'event'] as const);
+      const object = this.one(kind);
+      if (object) closeIt(object);
+    });
   }
 
   /** As `or`; what it gives instead is refused by every field of a struct, so that it never reaches a guest's state. */

@@ -193,6 +193,17 @@ test('a filter that denies by default', { skip: filterSkip }, () => {
 test('filters that are none', { skip: filterSkip }, () => {
   withGuest({}, ({ vm }) => {
     const refused = (filter: MsrFilter) => errorOf(() => vm.setMsrFilter(filter)).code;
+    // KVM would take these, and filter nothing.
+    assert.equal(refused({ defaultAllow: false, ranges: [{ base: 0x800, count: 0x100 }] }), 'ERR_ARGUMENT');
+    assert.equal(
+      refused({
+        ranges: [
+          { base: 0x10, count: 1 },
+          { base: 0x830, count: 1 },
+        ],
+      }),
+      'ERR_ARGUMENT',
+    );
     const range = { base: 0x174, count: 1 };
     assert.equal(refused({ ranges: new Array(17).fill(range) }), 'ERR_ARGUMENT');
     assert.equal(refused({ ranges: [{ base: -1, count: 1 }] }), 'ERR_ARGUMENT');

@@ -15,7 +15,7 @@ import type { VmCalls } from './host.ts';
 
 /** MSRs that a guest may or may not use: one range of KVM_X86_SET_MSR_FILTER. */
 export interface MsrFilterRange {
-  /** The first MSR. */
+  /** The first MSR. A range within 0x800 to 0x8ff, the x2APIC's, is refused: KVM does not filter those. */
   base: number;
   /** How many from there: 1 to 12288. */
   count: number;
@@ -48,6 +48,7 @@ const msrFilter = shape<MsrFilter>('setMsrFilter() takes', {
 
 export function setMsrFilter(calls: VmCalls, filter: MsrFilter): void {
   const { ranges = [], defaultAllow = true } = msrFilter.take(filter, 'filter');
+  ranges.forEach(refuseX2apic);
   const bitmaps = ranges.map(filterBitmap);
   const argument = kvmMsrFilter.encode({
     flags: defaultAllow ? 0 : KVM_MSR_FILTER_DEFAULT_DENY,
@@ -59,6 +60,16 @@ export function setMsrFilter(calls: VmCalls, filter: MsrFilter): void {
     })),
   });
   calls.call(ioctls.KVM_X86_SET_MSR_FILTER, (native) => native.setMsrFilter(argument, Buffer.concat(bitmaps)));
+}
+
+/** Source: Documentation/virt/kvm/api.rst 4.97, KVM_X86_SET_MSR_FILTER: accesses to the x2APIC's MSRs are not filtered. */
+function refuseX2apic({ base, count }: MsrFilterRange, index: number): void {
+  if (base < 0x800 || base + count > 0x900) return;
+  throw new ArgumentError(
+    `filter.ranges[${index}]`,
+    `KVM filters no access to the x2APIC's MSRs (0x800 to 0x8ff): ranges[${index}] would have no effect`,
+    'Leave it out. Without x2APIC in its CPUID a guest has none of them: hideX2apic().',
+  );
 }
 
 /** A bit for each MSR of the range: 1 allows it. */

@@ -177,6 +177,8 @@ test('what cannot be', () => {
     [() => assertThat('eax', '=' as '==', 1), /condition/],
     [() => writeApic('XYZ' as 'TPR', 1), /register/],
     [() => writeApic('TPR', 2 ** 32), /value/],
+    [() => snippet`db ${new Uint8Array(4) as never}`, /values\[0\]/],
+    [() => snippet`db ${0}, ${undefined as never}`, /values\[1\] of the snippet is undefined/],
   ];
   for (const [make, message] of refused) {
     const error = errorOf(make);
