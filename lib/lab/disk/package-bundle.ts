@@ -148,8 +148,7 @@ function makeCache(outdir: string): Record<string, string[]> {
   const names = `async ([name, load]) => [name, Object.keys(await load())]`;
   const script = `Promise.all(${load}.map(${names})).then((all) => console.log(JSON.stringify(Object.fromEntries(all))))`;
   const env = { ...process.env, KVM_DSM_MAKE_CACHE: '1', NODE_OPTIONS: '' };
-  return JSON.parse(execFileSync(process.execPath, ['-e', script], { env, encoding: 'utf8' })) as Record<
-    string,
-    string[]
-  >;
+  // What it says when it fails becomes part of the error.
+  const text = execFileSync(process.execPath, ['-e', script], { env, encoding: 'utf8', stdio: 'pipe' });
+  return JSON.parse(text) as Record<string, string[]>;
 }
