@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultProfile, EventFd, type IoctlError, Kvm, type KvmDsmError, type Vm } from '../../lib/index.ts';
-import { errorOf, noKvm } from '../support/host.ts';
+import { errorOf, noKvm, noStockKvm } from '../support/host.ts';
 
 const skip = { skip: noKvm };
 
@@ -62,16 +62,11 @@ test('what the kernel refuses is told with its causes', skip, () => {
   });
 });
 
-test("a request of the series that ioctlRaw makes has the series' name", skip, () => {
+// A kernel with the series takes the call, whatever vCPU it names: some then crash.
+test("a request of the series that ioctlRaw makes has the series' name", { skip: noStockKvm }, () => {
   withVm((vm) => {
     const { request, argument } = defaultProfile.ioctls.KVM_DSM_IPI;
-    // No vCPU of that number: a kernel without the series says ENOTTY.
-    let error: unknown;
-    try {
-      vm.ioctlRaw(request, new Uint8Array(argument.size).fill(0xff));
-    } catch (thrown) {
-      error = thrown;
-    }
-    if (error !== undefined) assert.equal((error as IoctlError).ioctl, 'KVM_DSM_IPI');
+    const error = errorOf(() => vm.ioctlRaw(request, new Uint8Array(argument.size)));
+    assert.deepEqual([(error as IoctlError).ioctl, (error as IoctlError).errnoName], ['KVM_DSM_IPI', 'ENOTTY']);
   });
 });

@@ -160,7 +160,8 @@ export const cases: Record<string, () => void | Promise<void>> = {
     // A value of a type that only C++ can make.
     const { _externalStream: external } = (child.stdout as unknown as { _handle: { _externalStream: object } })._handle;
     for (const native of nativesOf(w)) {
-      for (const args of [[external], [], [{}], [new Proxy({}, {})], [native], [Object.create(external)]]) {
+      // Not Object.create(external): V8 of Node.js 24 itself crashes at that.
+      for (const args of [[external], [], [{}], [new Proxy({}, {})], [native], [Object.create(native)]]) {
         attempt(() => new native.constructor(...args));
         attempt(() => Reflect.apply(native.constructor, {}, args));
         for (const other of nativesOf(w)) attempt(() => Reflect.construct(native.constructor, args, other.constructor));
