@@ -28,7 +28,8 @@ const environment: NodeJS.ProcessEnv = {
   KVM_DSM_PREBUILD: work,
   LD_PRELOAD: library ?? '',
 };
-const complaint = /Sanitizer|runtime error:/;
+/** What they print; a skip may have their names. */
+const complaint = /(?:ERROR|WARNING): \w+Sanitizer|Sanitizer:DEADLYSIGNAL|runtime error:/;
 
 /** Not these: the first counts what the sanitizer itself changes, the other adds nothing but time. */
 const leftOut = ['host/leak.test.ts', 'host/kick.test.ts'];
