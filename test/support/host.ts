@@ -1,5 +1,7 @@
 import { forwardsIcrWrites, Kvm, KvmDsmError } from '../../lib/index.ts';
 
+export { errorOf } from './error-of.ts';
+
 /** Why tests that need this machine's KVM cannot run here; false if they can. For a test's `skip`. */
 export const noKvm: string | false = (() => {
   try {
@@ -22,15 +24,4 @@ export const noForwardingKvm: string | false =
 function hostForwards(): boolean {
   using kvm = Kvm.open();
   return forwardsIcrWrites(kvm);
-}
-
-/** Calls `action` and returns the KvmDsmError that it throws; fails if it throws none. */
-export function errorOf(action: () => unknown): KvmDsmError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof KvmDsmError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
 }

@@ -8,11 +8,13 @@ import {
   GuestMemory,
   ioctls,
   Kvm,
-  KvmDsmError,
+  type KvmDsmError,
   type LimitError,
   spin,
 } from '../../lib/index.ts';
 import { scaled } from '../support/counts.ts';
+// Not support/host.ts, which runs a guest when it is loaded: that would start the thread that keeps the time.
+import { errorOf } from '../support/error-of.ts';
 import { countOut, makeGuest } from '../support/guest.ts';
 import { threads } from '../support/left-behind.ts';
 import { Limits } from '../support/limits.ts';
@@ -30,17 +32,6 @@ function openFiles(): number[] {
       return false;
     }
   });
-}
-
-/** Not of support/host.ts, which runs a guest when it is loaded: that one would have started the thread that keeps the time. */
-function errorOf(action: () => unknown): KvmDsmError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof KvmDsmError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
 }
 
 function limitOf(action: () => unknown): string {
