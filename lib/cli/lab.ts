@@ -10,17 +10,22 @@ import type { Ends } from './subcommand.ts';
 
 const USAGE = 2;
 
+const repeated = (value: string, before: string[]) => [...before, value];
+
 /** Adds `kvm-dsm lab build|status|shell|clean`. */
 export function addLabCommand(program: Command, ends: Ends): void {
   const lab = program.command('lab').description('build, inspect, enter or remove the lab');
   withGlobalOptions(lab.command('build'))
     .description('install what is missing and build the lab kernel; prints its path')
     .option('--kernel-src <tree>', 'build this Linux tree, which already has the series')
-    .action(async (options: { kernelSrc?: string }, command: Command) => {
+    .option('--config <fragment>', "for that tree: a fragment's path, or CONFIG_X=y; may be repeated", repeated, [])
+    .action(async (options: { kernelSrc?: string; config: string[] }, command: Command) => {
       const { json } = globalOptionsOf(command);
       const { end, ...progress } = progressLine();
       const kernel = await withSignals((signal) =>
-        buildLab({ kernelSrc: options.kernelSrc, install: true, ...progress, signal }).finally(end),
+        buildLab({ kernelSrc: options.kernelSrc, config: options.config, install: true, ...progress, signal }).finally(
+          end,
+        ),
       );
       print(json ? `${JSON.stringify(kernel)}\n` : `${kernel.kernel}\n`);
     });

@@ -29,6 +29,12 @@ export class LabKernelSourceError extends LabError {
   override readonly exitCode = 2;
 }
 
+/** What `--config` gives cannot be read, takes away what a lab kernel has to have, or is not what the tree knows. */
+export class LabConfigError extends LabError {
+  readonly code = 'ERR_LAB_CONFIG';
+  override readonly exitCode = 2;
+}
+
 /** The lab kernel could not be built. */
 export class LabBuildError extends LabError {
   readonly code = 'ERR_LAB_BUILD';

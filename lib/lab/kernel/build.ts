@@ -5,13 +5,14 @@ import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { checkChoice, checkObject } from '../../base/check.ts';
+import { ArgumentError } from '../../base/errors.ts';
 import type { Abort } from '../../base/node-shapes.ts';
-import { boolean, func, number, optional, shape, text } from '../../base/shape.ts';
+import { boolean, func, listOf, number, optional, shape, text } from '../../base/shape.ts';
 import { LabBuildError, LabPackagesError, LabSpaceError } from '../errors.ts';
 import { onDisk } from '../file-errors.ts';
 import { type LaneName, laneNamed, laneNames, lanes } from '../lanes/index.ts';
 import { lock } from '../lock.ts';
-import { cacheDir, kernelInputsDir, kernelsDir, lockFile } from '../paths.ts';
+import { cacheDir, kernelsDir, lockFile } from '../paths.ts';
 import { Progress, type Report } from '../progress.ts';
 import { readKernelImage } from './bzimage.ts';
 import {
@@ -24,16 +25,24 @@ import {
   kernelDir,
   pruneKernels,
 } from './cache.ts';
+import { type AddedConfig, checkConfig, configInput, readConfig } from './config.ts';
 import { installedVersions, installPackages, missingPackages, refuseMissing } from './debian.ts';
+import { treeVersion } from './kconfig.ts';
 import { treeKernelKey } from './key.ts';
 import { make } from './make.ts';
 import { compilePackages, kernelSourcePackage, kernelSourceTarball, lanePackages, sourcePackages } from './packages.ts';
-import { checkConfig, checkTree, prepareSource } from './source.ts';
+import { seriesOf } from './series.ts';
+import { checkTree, prepareSource } from './source.ts';
 
 /** How a kernel is built. */
 export interface BuildOptions {
   /** A kernel tree that already has the series; without it, Debian's source and this package's patch. */
   kernelSrc?: string | undefined;
+  /**
+   * What is added to this package's configuration of that tree, the last one winning: paths of fragments, and single
+   * symbols as `CONFIG_X=y`. A symbol that is named so and not taken by the tree is an error.
+   */
+  config?: readonly string[] | undefined;
   report?: Report | undefined;
   /** Installs Debian packages that are missing, if this process may; their list is told first. Else they are an error. */
   install?: boolean | undefined;
@@ -46,6 +55,7 @@ export interface BuildOptions {
 
 const buildOptions = shape<BuildOptions>('buildLab() takes', {
   kernelSrc: optional(text),
+  config: optional(listOf(text)),
   report: optional(func()),
   install: optional(boolean),
   lane: optional((argument, value) => checkChoice(argument, value as LaneName, laneNames)),
@@ -67,13 +77,15 @@ async function findOrBuild(options: BuildOptions): Promise<CachedKernel> {
   const abort = given.signal as AbortSignal | undefined;
   const source = given.kernelSrc === undefined ? undefined : resolve(given.kernelSrc);
   if (source) checkTree(source);
+  else if (given.config?.length) throw configWithoutTree();
+  const added = readConfig(given.config ?? []);
   const ensure = (names: readonly string[]) => ensurePackages(names, given.install ?? false, progress, abort);
   const debian = source ? [] : [kernelSourcePackage];
   // What a build takes beside is asked for when something is to be built, or installed.
   const building = [...(source ? [] : sourcePackages), ...compilePackages];
   const booting = given.lane ? lanePackages(laneNamed(given.lane)) : lanes.flatMap(lanePackages);
   await ensure([...new Set([...debian, ...booting, ...(given.install ? building : [])])]);
-  const key = () => (source ? treeKernelKey(source, fragment()) : currentKey(sourceVersion()));
+  const key = () => (source ? treeKernelKey(source, configInput(source, added)) : currentKey(sourceVersion()));
   const finished = cachedKernel(key());
   if (finished) return finished;
   await ensure(building);
@@ -85,7 +97,7 @@ async function findOrBuild(options: BuildOptions): Promise<CachedKernel> {
     if (already) return already;
     const damage = kernelDamage(wanted);
     if (damage) progress.stage('cache', `the kernel there is damaged (${damage}): it is built anew`);
-    return await build(wanted, source, progress, abort);
+    return await build(wanted, { source, added }, progress, abort);
   } finally {
     await held.release();
   }
@@ -102,7 +114,10 @@ async function ensurePackages(
   else refuseMissing(missing);
 }
 
-const fragment = () => join(kernelInputsDir, 'lab.config');
+function configWithoutTree(): ArgumentError {
+  const what = 'options.config is for a tree of your own, and no kernelSrc is given';
+  return new ArgumentError('config', what, "Give the tree's path as well (--kernel-src).");
+}
 
 function sourceVersion(): string {
   const version = installedVersions([kernelSourcePackage]).get(kernelSourcePackage);
@@ -114,7 +129,7 @@ function sourceVersion(): string {
 
 async function build(
   key: string,
-  source: string | undefined,
+  { source, added }: { source: string | undefined; added: AddedConfig },
   progress: Progress,
   abort: AbortSignal | undefined,
 ): Promise<CachedKernel> {
@@ -131,9 +146,11 @@ async function build(
     const out = source ? join(work, 'objects') : tree;
     if (!source) await prepareSource(tree, progress, abort);
     mkdirSync(out, { recursive: true });
-    progress.stage('configure');
-    await make(tree, out, ['allnoconfig', `KCONFIG_ALLCONFIG=${fragment()}`], abort);
-    checkConfig(join(out, '.config'), source);
+    progress.stage('configure', source ? treeWords(source) : '');
+    const config = join(work, 'config');
+    await writeFile(config, configInput(source, added));
+    await make(tree, out, ['allnoconfig', `KCONFIG_ALLCONFIG=${config}`], abort);
+    for (const lost of checkConfig(join(out, '.config'), source, added)) progress.stage('configure', lost);
     await compile(tree, out, progress, abort);
     progress.stage('image');
     const kernel = await keep(key, out, work, source ?? sourceVersion(), started);
@@ -142,6 +159,13 @@ async function build(
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+function treeWords(tree: string): string {
+  const { symbols, profiles } = seriesOf(tree);
+  const version = treeVersion(tree);
+  const series = `${symbols.map((symbol) => `CONFIG_${symbol}`).join(' and ')}: --profile ${profiles}`;
+  return version === '' ? series : `Linux ${version} with ${series}`;
 }
 
 async function compile(tree: string, out: string, progress: Progress, abort: AbortSignal | undefined): Promise<void> {

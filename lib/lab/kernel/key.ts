@@ -37,10 +37,10 @@ export function debianKernelKey(inputsDir: string, sourceVersion: string): strin
   return `debian-${hash.digest('hex').slice(0, 16)}`;
 }
 
-/** Names the kernel that a build of the tree `source` would give now: its path, its files' sizes and times, the fragment. */
-export function treeKernelKey(source: string, fragment: string): string {
+/** Names the kernel that a build of the tree `source` would give now: its path, its files' sizes and times, the configuration. */
+export function treeKernelKey(source: string, config: string): string {
   const root = realpathSync(source);
-  const hash = createHash('sha256').update(`recipe ${recipe}\ntree ${root}\n`).update(readFileSync(fragment));
+  const hash = createHash('sha256').update(`recipe ${recipe}\ntree ${root}\n`).update(config);
   for (const file of listFiles(root, (name) => name === '.git')) {
     const { size, mtimeMs } = lstatSync(join(root, file));
     hash.update(`${file} ${size} ${mtimeMs}\n`);

@@ -1,24 +1,12 @@
 /** The source that a lab kernel is built from: Debian's with this package's patches, or a tree of the user's. */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { LabBuildError, LabKernelSourceError } from '../errors.ts';
+import { LabKernelSourceError } from '../errors.ts';
 import { kernelInputsDir } from '../paths.ts';
 import type { Progress } from '../progress.ts';
 import { must } from './make.ts';
 import { kernelSourceTarball } from './packages.ts';
-
-/** Without these the result could not be used as a lab kernel. */
-const required = [
-  'CONFIG_KVM_DSM_IRQ_FORWARD',
-  'CONFIG_KVM_INTEL',
-  'CONFIG_KVM_AMD',
-  'CONFIG_BLK_DEV_INITRD',
-  'CONFIG_SERIAL_8250_CONSOLE',
-  'CONFIG_ISO9660_FS',
-  'CONFIG_BLK_DEV_SD',
-  'CONFIG_VIRTIO_BLK',
-  'CONFIG_DEVTMPFS',
-];
+import { seriesOf } from './series.ts';
 
 /** Parts of the tree that no lab kernel is made of; their Kconfig files are needed all the same. */
 const unused = [
@@ -64,10 +52,13 @@ export function checkTree(tree: string): void {
       advice: 'Give --kernel-src the top folder of a Linux tree.',
     });
   }
-  if (!/^config\s+KVM_DSM_IRQ_FORWARD$/m.test(readFileSync(kconfig, 'utf8'))) {
-    throw new LabKernelSourceError(`${tree} has no CONFIG_KVM_DSM_IRQ_FORWARD in arch/x86/kvm/Kconfig`, {
-      advice: 'Apply the DSM interrupt forwarding series to the tree first, or leave out --kernel-src.',
-    });
+  if (seriesOf(tree).symbols.length === 0) {
+    throw new LabKernelSourceError(
+      `${tree} has no CONFIG_KVM_DSM_IRQ_FORWARD or CONFIG_KVM_DSM in arch/x86/kvm/Kconfig`,
+      {
+        advice: 'Apply the DSM interrupt forwarding series to the tree first, or leave out --kernel-src.',
+      },
+    );
   }
   const traces = ['.config', 'include/config', 'arch/x86/include/generated'].filter((name) =>
     existsSync(join(tree, name)),
@@ -78,14 +69,4 @@ export function checkTree(tree: string): void {
       { advice: `Run \`make -C ${tree} mrproper\` (it removes that build and its .config), or give a clean checkout.` },
     );
   }
-}
-
-/** Refuses a configuration that lost what a lab kernel has to have. */
-export function checkConfig(config: string, tree: string | undefined): void {
-  const text = readFileSync(config, 'utf8');
-  const absent = required.filter((symbol) => !text.includes(`\n${symbol}=y\n`));
-  if (absent.length === 0) return;
-  const message = `the kernel's configuration does not enable ${absent.join(', ')}`;
-  const advice = 'Look at what these symbols depend on in the tree, and at kernel/lab.config.';
-  throw tree ? new LabKernelSourceError(`${message} in ${tree}`, { advice }) : new LabBuildError(message, { advice });
 }
