@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Check } from '../lib/suite/check.ts';
+import { type Check, shortfallsOf } from '../lib/suite/check.ts';
 import { subjects } from '../lib/suite/subjects/index.ts';
 import { root } from '../test/support/command.ts';
 
@@ -24,8 +24,12 @@ export function suiteText(): string {
   return [intro(count), ...sections].join('\n');
 }
 
-function row({ id, claim, source, needs = [], shortfall }: Check): string {
-  const cells = [`\`${id}\``, claim, source, needs.map(({ name }) => name).join('; '), shortfall?.reason ?? ''];
+function row(check: Check): string {
+  const { id, claim, source, needs = [] } = check;
+  const known = shortfallsOf(check).map(
+    ({ profiles = ['every profile'], reason }) => `${profiles.join(', ')}: ${reason}`,
+  );
+  const cells = [`\`${id}\``, claim, source, needs.map(({ name }) => name).join('; '), known.join('; ')];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
 
@@ -33,14 +37,15 @@ function intro(count: number): string {
   return `# The conformance suite
 
 \`kvm-dsm test\` finds out whether a kernel's forwarding of ICR writes is right: ${count} checks, each with one claim and the
-source of the claim. This page is made from the code by \`npm run docs:suite\`.
+source of the claim. What a version of the series is known to do wrong belongs to its profile: a kernel is judged by what
+\`--profile\` says of it. This page is made from the code by \`npm run docs:suite\`.
 
 Each check runs on machines of its own, in a process apart, within a deadline. Its verdict is one of these:
 
 - **pass**: the claim holds, and the check proved that its guest ran.
 - **fail**: it does not hold, or it took too long, or its process or the kernel crashed.
 - **skip**: what the check needs is not there; the report says what.
-- **xfail**: it does not hold, and that is a known shortfall of the series. \`--strict\` makes it a fail.
+- **xfail**: it does not hold, and that is a known shortfall of the profile. \`--strict\` makes it a fail.
 - **xpass**: a shortfall was expected, and the claim holds.
 
 The command ends with 0 if no check failed, 1 if one did, 2 for a wrong command line, 3 if there is no usable KVM, 4 if every

@@ -35,7 +35,7 @@ function documentOf(profile: DsmProfile, sections: readonly AnsweredSection[]) {
     exits: ofKind(dsm, 'exit').map(({ name, number, source, fields, answer }) => ({
       name,
       reason: number,
-      emitted: profile.exits[name as keyof DsmProfile['exits']].emitted,
+      emitted: profile.exits[name]!.emitted,
       extension: name in reservedExitParameters ? `kvm.${reservedExitParameters[name as ReservedExitName]}` : null,
       source,
       fields,

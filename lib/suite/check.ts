@@ -1,13 +1,27 @@
 /** What a check and a subject are. */
+import { profiles } from '../abi/dsm/profiles.ts';
 import { checkList, checkText } from '../base/check.ts';
 import type { Duration } from '../base/duration.ts';
 import { ArgumentError } from '../base/errors.ts';
-import { boolean, duration, func, instance, listOf, optional, shape, text } from '../base/shape.ts';
+import {
+  boolean,
+  duration,
+  func,
+  instance,
+  listOf,
+  oneOf,
+  optional,
+  shape,
+  text,
+  type ValueCheck,
+} from '../base/shape.ts';
 import type { CheckContext } from './kit/context.ts';
 import type { Need } from './kit/needs.ts';
 
-/** Why a check is known to fail on a kernel of the profile. */
+/** Why a check is known to fail on a kernel of some profiles. */
 export interface Shortfall {
+  /** Names of the profiles that it is known of: the verdict under another one is a fail. Default: every profile. */
+  profiles?: readonly string[];
   /** What the series does wrong, one line. */
   reason: string;
   /** Where that is written down. */
@@ -30,8 +44,8 @@ export interface Check {
   needs?: readonly Need[];
   /** It may take the kernel down: it runs with `--destructive` alone, and only in the lab. */
   destructive?: boolean;
-  /** Known to fail: the verdict is xfail then, and xpass if it does not. */
-  shortfall?: Shortfall;
+  /** Known to fail: the verdict is xfail then, and xpass if it does not. Several: for a profile each. */
+  shortfall?: Shortfall | readonly Shortfall[];
   /** Returns if the claim holds, and throws if it does not. */
   run(ctx: CheckContext): void | Promise<void>;
 }
@@ -58,11 +72,16 @@ export function subject(name: string, title: string, checks: readonly Check[]): 
 }
 
 const need = shape<Need>('a need has', { name: text, missing: func() });
-const shortfall = shape<Shortfall>('a shortfall has', {
+const oneShortfall = shape<Shortfall>('a shortfall has', {
+  profiles: optional(listOf(oneOf([...profiles.keys()]))),
   reason: text,
   source: text,
   cause: optional(instance(RegExp)),
 });
+const shortfall: ValueCheck<Shortfall | readonly Shortfall[]> = Object.assign(
+  (argument: string, value: unknown) => (Array.isArray(value) ? listOf(oneShortfall) : oneShortfall)(argument, value),
+  { paths: oneShortfall.paths! },
+);
 const checkShape = shape<Check>('a check has', {
   id: text,
   claim: text,
@@ -82,8 +101,23 @@ function checkCheck(subjectName: string, given: Check): Check {
     throw refused('id', id, `'${subjectName}.' and words of small letters, digits and hyphens with dots between them`);
   for (const [what, text] of Object.entries({ claim, source }))
     if (!ONE_LINE.test(text)) throw refused(what, text, `one line without '#' and without a full stop (check ${id})`);
+  for (const profile of profiles.keys())
+    if (shortfallsOf(check).filter((one) => isOf(one, profile)).length > 1)
+      throw new ArgumentError('shortfall', `${id} has two shortfalls for profile ${profile}`, 'Make it one.');
   return check;
 }
+
+/** The shortfalls of a check, whatever profile they are of. */
+export function shortfallsOf({ shortfall = [] }: Pick<Check, 'shortfall'>): readonly Shortfall[] {
+  return Array.isArray(shortfall) ? shortfall : [shortfall as Shortfall];
+}
+
+/** What a kernel of a profile is known to do wrong in a check. */
+export function shortfallOf(check: Pick<Check, 'shortfall'>, profile: string): Shortfall | undefined {
+  return shortfallsOf(check).find((one) => isOf(one, profile));
+}
+
+const isOf = ({ profiles: names }: Shortfall, profile: string) => names?.includes(profile) ?? true;
 
 function refused(argument: string, value: string, wanted: string): ArgumentError {
   return new ArgumentError(argument, `${argument} '${value}' is not ${wanted}`, `Give ${wanted}.`);

@@ -70,7 +70,10 @@ export async function runMutants(run: MutantRun): Promise<MutantRecord> {
     start() {},
     outcome(item, outcome, ms) {
       last = left.find(({ n }) => n === item.n)!;
-      const { verdict, cause, reason } = judge(checkOf(checks, item), outcome, false);
+      const { verdict, cause, reason } = judge(checkOf(checks, item), outcome, {
+        profile: options.profile,
+        strict: false,
+      });
       verdictsOf(last.fault)[item.id] = { verdict, cause, reason, ms };
       left = left.filter(({ n }) => n !== item.n);
       if (!left.some(({ fault }) => fault === last!.fault)) over(last.fault);

@@ -1,5 +1,5 @@
 /** The profiles there are. */
-import { checkFunction, checkInteger, checkObject } from '../../base/check.ts';
+import { checkBoolean, checkFunction, checkInteger, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import type { ValueCheck } from '../../base/shape.ts';
 import { show } from '../../base/text.ts';
@@ -8,6 +8,7 @@ import type { DsmExit, DsmIoctlName, DsmProfile } from './types.ts';
 
 export type * from './types.ts';
 
+/** A further profile is a file beside this one, and its name here. */
 const all = [rfcV2] as const;
 
 type AllExits = (typeof all)[number]['exits'];
@@ -20,7 +21,9 @@ export type DsmExitName = NamesOf<AllExits>;
 export type DsmPayload<N extends DsmExitName> = PayloadIn<AllExits, N>;
 
 /** Every profile there is, by name. */
-export const profiles: ReadonlyMap<string, DsmProfile> = new Map(all.map((profile) => [profile.name, profile]));
+export const profiles: ReadonlyMap<string, DsmProfile> = new Map(
+  all.map((profile): [string, DsmProfile] => [profile.name, profile]),
+);
 
 /** The profile that is used where none is named. */
 export const defaultProfile: DsmProfile = rfcV2;
@@ -31,11 +34,10 @@ const checked = new WeakSet<object>([defaultProfile]);
 export function checkProfile(profile: DsmProfile): DsmProfile {
   if (checked.has(profile)) return profile;
   const exits = checkObject('profile.exits', checkObject('profile', profile).exits);
-  const named: Readonly<Record<string, { readonly reason: number }>> = exits;
-  for (const name of new Set([...Object.keys(defaultProfile.exits), ...Object.keys(exits)]))
+  for (const name of new Set(['KVM_EXIT_DSM_SEND_IRQ', ...Object.keys(exits)]))
     checkInteger(
       `profile.exits.${name}.reason`,
-      checkObject(`profile.exits.${name}`, named[name]!).reason,
+      checkObject(`profile.exits.${name}`, exits[name]!).reason,
       0,
       0xffff_ffff,
     );
@@ -45,6 +47,8 @@ export function checkProfile(profile: DsmProfile): DsmProfile {
     checkInteger(`profile.ioctls.${name}.request`, request, 0, 0xffff_ffff);
     checkFunction(`profile.ioctls.${name}.argument.encode`, checkObject(`profile.ioctls.${name}`, argument).encode);
   }
+  checkBoolean('profile.injectionChecks', profile.injectionChecks);
+  checkBoolean('profile.drains', profile.drains);
   checked.add(profile);
   return profile;
 }
@@ -68,6 +72,5 @@ export function profileByName(name: string): DsmProfile {
 
 /** The name that a profile gives an exit reason, or `undefined`. */
 export function dsmExitName(profile: DsmProfile, reason: number): DsmExitName | undefined {
-  const exits: Readonly<Partial<Record<DsmExitName, { readonly reason: number }>>> = profile.exits;
-  return (Object.keys(exits) as DsmExitName[]).find((name) => exits[name]?.reason === reason);
+  return (Object.keys(profile.exits) as DsmExitName[]).find((name) => profile.exits[name]?.reason === reason);
 }

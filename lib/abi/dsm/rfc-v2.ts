@@ -64,7 +64,7 @@ const patch1 = 'RFC PATCH v2 1/3, include/uapi/linux/kvm.h';
 const patch3 = 'RFC PATCH v2 3/3, include/uapi/linux/kvm.h';
 
 /** The default profile. */
-export const rfcV2: DsmProfile = {
+export const rfcV2 = {
   name: 'rfc-v2',
   title: 'DSM IRQ forwarding, RFC PATCH v2 of 2026-06-05',
   exits: {
@@ -89,4 +89,6 @@ export const rfcV2: DsmProfile = {
     KVM_DSM_APIC_BASE: { request: requests.KVM_DSM_APIC_BASE, argument: dsmApicBaseArg, source: patch3 },
   },
   requests,
-};
+  injectionChecks: false,
+  drains: false,
+} as const satisfies DsmProfile;

@@ -88,21 +88,37 @@ export interface DsmApicBaseArg {
   data: bigint;
 }
 
-/** The exits that every profile has. */
+/** The exits that several profiles have; a write of the xAPIC's ICR is what all of them are about. */
 export type CommonDsmExits = {
-  readonly KVM_EXIT_DAPIC: DsmExit<Layout<Dapic>>;
   readonly KVM_EXIT_DSM_SEND_IRQ: DsmExit<Layout<LapicIrq>>;
-  readonly KVM_EXIT_DSM_X2_ICR: DsmExit<Layout<X2apic>>;
-  readonly KVM_EXIT_DSM_APIC_BASE: DsmExit<Layout<X2msrBase>>;
+  readonly KVM_EXIT_DAPIC?: DsmExit<Layout<Dapic>>;
+  readonly KVM_EXIT_DSM_X2_ICR?: DsmExit<Layout<X2apic>>;
+  readonly KVM_EXIT_DSM_APIC_BASE?: DsmExit<Layout<X2msrBase>>;
 };
 
-/** The numbers and layouts of one version of the series; `More` are exits that it has besides. */
-export interface DsmProfile<More = unknown> {
+/** How a VM asks for the exits: KVM_ENABLE_CAP on it, before its first vCPU. */
+export interface DsmOptIn {
+  /** The kernel's name of the capability. */
+  readonly name: string;
+  /** Its number. KVM_CHECK_EXTENSION answers with the bits that the kernel knows. */
+  readonly capability: number;
+  /** Bits of args[0]: what makes exits. */
+  readonly bits: Readonly<Record<string, number>>;
+  /** The bits that a VM of this package asks for unless it is told otherwise. */
+  readonly usual: readonly string[];
+  readonly source: string;
+}
+
+/** The numbers and layouts of one version of the series, and what user space may rely on with it. */
+export interface DsmProfile {
   /** What `--profile` takes. */
   readonly name: string;
   /** One line for people. */
   readonly title: string;
-  readonly exits: CommonDsmExits & More;
+  /** By the kernel's name; what one profile alone has is among them. */
+  readonly exits: CommonDsmExits & Readonly<Record<string, DsmExit<unknown>>>;
+  /** Left out: every VM of such a kernel makes the exits, and there is nothing to ask for. */
+  readonly optIn?: DsmOptIn;
   readonly ioctls: {
     readonly KVM_DSM_IPI: DsmRequest<DsmIpiArg>;
     readonly KVM_DSM_X2APIC: DsmRequest<DsmX2apicArg>;
@@ -110,6 +126,13 @@ export interface DsmProfile<More = unknown> {
   };
   /** The request numbers alone, by name: for `ioctlName`. */
   readonly requests: Readonly<Record<keyof DsmProfile['ioctls'], number>>;
+  /**
+   * Whether the injection ioctls refuse by an errno what they cannot do. Where they do not, some of it takes the kernel
+   * down and some is lost, and this package looks before it calls.
+   */
+  readonly injectionChecks: boolean;
+  /** Whether a KVM_RUN with immediate_exit that answers EINTR has left nothing behind that is still to be told. */
+  readonly drains: boolean;
 }
 
 export type DsmIoctlName = keyof DsmProfile['ioctls'];

@@ -23,7 +23,7 @@ export async function runPartInside(partFile: string): Promise<number> {
     start() {}, // the kernel's log tells
     outcome(item, outcome, ms, exits) {
       tell({ type: 'outcome', n: item.n, outcome, ms, exits });
-      return !(part.bail && judge(checkOf(checks, item), outcome, part.strict).verdict === 'fail');
+      return !(part.bail && judge(checkOf(checks, item), outcome, part).verdict === 'fail');
     },
     note: (text) => tell({ type: 'note', text }),
   });

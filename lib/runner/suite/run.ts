@@ -24,7 +24,7 @@ export async function runTests(patterns: string[], own: TestOptions, global: Glo
   try {
     const subjects = await loadSubjects(module?.path ?? null);
     return own.list
-      ? listChecks(subjects, patterns, global.json)
+      ? listChecks(subjects, patterns, global.profile, global.json)
       : await runSubjects(subjects, module?.path ?? null, patterns, own, global);
   } finally {
     module?.remove();

@@ -1,4 +1,5 @@
 /** What a check may need of a kernel, and how it is found out. */
+import type { DsmExitName, DsmProfile } from '../../abi/dsm/profiles.ts';
 import type { capabilities } from '../../abi/kvm/capability.ts';
 import { laneHere } from '../../host/lane.ts';
 import { irqForwardingParameter } from '../../kvm/vfio/kvm-device.ts';
@@ -9,6 +10,8 @@ import type { Facts } from '../run/facts.ts';
 /** What a need is asked about. */
 export interface TestedHost {
   facts: Facts;
+  /** What the kernel is judged by. */
+  profile: DsmProfile;
   /** KVM_CHECK_EXTENSION on the device. */
   capability(cap: keyof typeof capabilities): number;
 }
@@ -40,6 +43,23 @@ export const stockKernel = need('a kernel without the series', ({ facts }) =>
 /** The injection ioctls of patch 3/3. */
 export const injection = need('the injection ioctls', ({ facts }) =>
   facts.injects ? null : 'this kernel lacks the injection ioctls: KVM_DSM_IPI is not known to it',
+);
+
+/** A profile whose kernels make an exit by themselves. */
+export function emits(exit: DsmExitName): Need {
+  return need(`a profile that has ${exit}`, ({ profile }) =>
+    profile.exits[exit]?.emitted ? null : `a kernel of profile ${profile.name} does not make ${exit}`,
+  );
+}
+
+/** A profile whose VMs ask for the exits. */
+export const optIn = need('a profile with an opt-in', ({ profile }) =>
+  profile.optIn ? null : `profile ${profile.name} has no opt-in: every VM makes the exits`,
+);
+
+/** A profile whose injection ioctls refuse what they cannot do. */
+export const checkedInjection = need('a profile whose ioctls check', ({ profile }) =>
+  profile.injectionChecks ? null : `the ioctls of profile ${profile.name} do not check what they are given`,
 );
 
 /** The lab kernel's extension of the series: exits 44, 46 and 47. The checks switch it on for their own VMs. */

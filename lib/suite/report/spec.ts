@@ -1,4 +1,5 @@
 /** The report for a person at a terminal. */
+import { defaultProfile } from '../../abi/dsm/profiles.ts';
 import type { Colour } from '../../base/text.ts';
 import { subjectOf } from '../check.ts';
 import { type Result, type Verdict, verdicts } from '../run/judge.ts';
@@ -122,7 +123,8 @@ function summaryText({ totals, ms, slowest, results }: Summary, head: Head, pain
 }
 
 function againOptions({ facts, seed, strict, checks }: Head, { id }: Item): string {
-  const flags = [...(strict ? ['--strict'] : []), ...(checks.get(id)?.destructive ? ['--destructive'] : [])];
+  const named = facts.profile === defaultProfile.name ? [] : [`--profile ${facts.profile}`];
+  const flags = [...named, ...(strict ? ['--strict'] : []), ...(checks.get(id)?.destructive ? ['--destructive'] : [])];
   return [id, `--on ${facts.on}`, `--seed ${seed}`, ...flags].join(' ');
 }
 

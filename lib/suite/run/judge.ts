@@ -1,6 +1,6 @@
 /** What the outcome of a check means: its verdict, and the exit code of all of them. */
 import { printableLines } from '../../base/text.ts';
-import type { Check } from '../check.ts';
+import { type Check, shortfallOf } from '../check.ts';
 import type { FailureKind, Outcome } from './protocol.ts';
 
 export const verdicts = ['pass', 'fail', 'skip', 'xfail', 'xpass'] as const;
@@ -22,13 +22,13 @@ export interface Result {
   exits: number;
 }
 
-/** What an outcome means for a check; its words fit for a terminal, whoever printed them. */
+/** What an outcome means for a check on a kernel of a profile; its words fit for a terminal, whoever printed them. */
 export function judge(
   check: Check,
   outcome: Outcome,
-  strict: boolean,
+  { profile, strict }: { profile: string; strict: boolean },
 ): Pick<Result, 'verdict' | 'reason' | 'detail' | 'cause'> {
-  const { shortfall } = check;
+  const shortfall = shortfallOf(check, profile);
   if (outcome.kind === 'skip')
     return { verdict: 'skip', reason: printableLines(outcome.reason), detail: '', cause: null };
   if (outcome.kind === 'pass') {

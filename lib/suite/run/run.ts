@@ -25,6 +25,8 @@ const SLOWEST = 5;
  */
 export async function runPlan({ executor, reporter, bail, unknown, ...head }: RunPlanOptions): Promise<Summary> {
   const { items, checks, strict } = head;
+  /** What the place says that it is judged by. */
+  let { profile } = unknown;
   const results = new Map<number, { item: Item; result: Result }>();
   const walls: { item: Item; ms: number }[] = [];
   const began = performance.now();
@@ -47,7 +49,7 @@ export async function runPlan({ executor, reporter, bail, unknown, ...head }: Ru
   };
   const end = (item: Item, outcome: Outcome, ms: number, exits: number): void => {
     if (results.has(item.n)) return;
-    const result = { ...judge(checkOf(checks, item), outcome, strict), ms, exits };
+    const result = { ...judge(checkOf(checks, item), outcome, { profile, strict }), ms, exits };
     results.set(item.n, { item, result });
     if (current?.n === item.n) leave(item);
     report(() => reporter.end(item, result));
@@ -57,6 +59,7 @@ export async function runPlan({ executor, reporter, bail, unknown, ...head }: Ru
     facts(facts) {
       if (hasHead) return;
       hasHead = true;
+      ({ profile } = facts);
       reporter.head({ ...head, facts });
       for (const call of early) call();
     },

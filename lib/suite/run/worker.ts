@@ -33,7 +33,7 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
   const facts = job.facts ?? gatherFacts(kvm, profile);
   tell({ type: 'facts', facts });
   waitForGo();
-  const world: TestedHost = { facts, capability: (cap) => kvm.checkExtension(cap) };
+  const world: TestedHost = { facts, profile, capability: (cap) => kvm.checkExtension(cap) };
   for (const item of job.items) {
     tell({ type: 'start', n: item.n });
     if (job.mark !== null) writeFileSync('/dev/kmsg', `<0>${job.mark} ${item.n} ${item.secret ?? ''}\n`);

@@ -24,9 +24,10 @@ const check = {
   source: 'SDM',
   deadline: '1s',
   needs: [{ name: 'luck', missing: () => null }],
-  shortfall: { reason: 'it is odd', source: 'SDM' },
+  shortfall: { profiles: ['rfc-v2'], reason: 'it is odd', source: 'SDM' },
   run() {},
 };
+const shortOfSeveral = { ...check, shortfall: [check.shortfall] };
 const dry = (good: unknown, call: OptionCall['call']): OptionCall => ({
   good: () => [good],
   call,
@@ -38,7 +39,11 @@ const rows: Record<string, OptionCall> = {
   'buildLab(options)': dry({ reportEveryMs: 1 }, (given) => buildLab(given)),
   'labShell(options)': dry({ ...lab, stdin: process.stdin }, (given) => labShell(given)),
   'runInLab(options)': dry({ ...lab, argv: [], files: [{ path: '/a', data: '' }] }, (given) => runInLab(given)),
-  'subject(checks[])': { ...dry([check], (given) => subject('odd', 'Odd', given)), dry: false as never },
+  'subject(checks[])': {
+    good: () => [[check], [shortOfSeveral]],
+    call: (given) => subject('odd', 'Odd', given),
+    anywhere: true,
+  },
 };
 
 /** These calls need no KVM; test/host/option-calls.test.ts has those that do. */

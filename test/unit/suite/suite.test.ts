@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { type Check, checksById, subject } from '../../../lib/suite/check.ts';
+import { type Check, checksById, shortfallsOf, subject } from '../../../lib/suite/check.ts';
 import { CheckError, SuiteWorkerError } from '../../../lib/suite/errors.ts';
 import { exitCodeOf, judge, totalsOf } from '../../../lib/suite/run/judge.ts';
 import { planOf, select } from '../../../lib/suite/run/plan.ts';
+import type { Outcome } from '../../../lib/suite/run/protocol.ts';
 import { superviseWorkers } from '../../../lib/suite/run/supervisor.ts';
 import { subjects } from '../../../lib/suite/subjects/index.ts';
 import { suiteDocument, suiteText } from '../../../tools/docs-suite.ts';
 
+type Judged = Parameters<typeof judge>[2];
 const good: Check = { id: 'word.more', claim: 'It is so', source: 'SDM', run() {} };
 
 test('a check of another form is refused', () => {
@@ -65,12 +67,44 @@ test('a shortfall turns its own failure into xfail, and no other one', () => {
   const known: Check = { ...good, shortfall: { reason: 'lost', source: 'abi.md', cause: /one exit/ } };
   const fail = (reason: string, cause: 'claim' | 'not-run' = 'claim') =>
     ({ kind: 'fail', cause, reason, detail: '' }) as const;
-  assert.equal(judge(known, fail('got one exit'), false).verdict, 'xfail');
-  assert.equal(judge(known, fail('got one exit'), true).verdict, 'fail');
-  assert.equal(judge(known, fail('got none'), false).verdict, 'fail');
-  assert.equal(judge(known, fail('one exit', 'not-run'), false).verdict, 'fail');
-  assert.equal(judge(known, { kind: 'pass' }, true).verdict, 'xpass');
-  assert.equal(judge(known, { kind: 'skip', reason: 'no KVM' }, false).verdict, 'skip');
+  const [mild, strict] = [false, true].map((strict) => ({ profile: 'rfc-v2', strict })) as [Judged, Judged];
+  assert.equal(judge(known, fail('got one exit'), mild).verdict, 'xfail');
+  assert.equal(judge(known, fail('got one exit'), strict).verdict, 'fail');
+  assert.equal(judge(known, fail('got none'), mild).verdict, 'fail');
+  assert.equal(judge(known, fail('one exit', 'not-run'), mild).verdict, 'fail');
+  assert.equal(judge(known, { kind: 'pass' }, strict).verdict, 'xpass');
+  assert.equal(judge(known, { kind: 'skip', reason: 'no KVM' }, mild).verdict, 'skip');
+});
+
+test('a shortfall counts under the profiles that it names, each has its own, and no profile has two', () => {
+  const shortfall = [
+    { profiles: ['rfc-v2'], reason: 'lost', source: 'abi.md' },
+    { profiles: ['other'], reason: 'late', source: 'abi.md' },
+  ];
+  const failed = { kind: 'fail', cause: 'claim', reason: 'no exit', detail: '' } as const;
+  const verdictOf = (profile: string, outcome: Outcome) => {
+    const { verdict, reason } = judge({ ...good, shortfall }, outcome, { profile, strict: false });
+    return [verdict, reason];
+  };
+  assert.deepEqual(verdictOf('rfc-v2', failed), ['xfail', 'lost (abi.md)']);
+  assert.deepEqual(verdictOf('other', failed), ['xfail', 'late (abi.md)']);
+  assert.deepEqual(verdictOf('third', failed), ['fail', 'no exit']);
+  assert.deepEqual(verdictOf('third', { kind: 'pass' }), ['pass', null]);
+  assert.equal(verdictOf('rfc-v2', { kind: 'pass' })[0], 'xpass');
+  const made = (wrong: Check['shortfall']) => () => subject('word', 'a title', [{ ...good, shortfall: wrong! }]);
+  assert.throws(made(shortfall), /profiles\[0\] "other" is none of/, 'a profile that there is not');
+  assert.throws(made([{ reason: 'lost', source: 'abi.md' }, shortfall[0]!]), /two shortfalls for profile rfc-v2/);
+  assert.equal(made(shortfall[0]!)().checks.length, 1);
+});
+
+test("each shortfall of the suite's own checks names its profiles", () => {
+  const unnamed = subjects
+    .flatMap(({ checks }) => checks)
+    .filter((check) => shortfallsOf(check).some(({ profiles }) => profiles === undefined));
+  assert.deepEqual(
+    unnamed.map(({ id }) => id),
+    [],
+  );
 });
 
 test('exit codes: 0 pass, 1 fail, 4 everything skipped', () => {

@@ -70,7 +70,7 @@ export function recordPlan(options: RecordOptions, profile: DsmProfile, rip: boo
 
 function reasonOf(exit: ExitName | number, profile: DsmProfile): number {
   const known: Record<string, number | undefined> = exitReasons;
-  const dsm: Record<string, { reason: number } | undefined> = profile.exits;
+  const dsm = profile.exits;
   const named = typeof exit === 'string' && (Object.hasOwn(dsm, exit) || Object.hasOwn(known, exit));
   const reason = typeof exit === 'number' ? exit : named ? (dsm[exit]?.reason ?? known[exit]) : undefined;
   if (reason === undefined)

@@ -8,11 +8,13 @@ import type { Check, Shortfall } from '../../check.ts';
 import { vmcall, vmmcall } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { capability, forwarding, hardwareVirtualization, type Need, parameterOn, x2apic } from '../../kit/needs.ts';
+import { asPosted } from '../../kit/profiles.ts';
 import { arrived, runSender, send, writeMsr } from '../../kit/senders.ts';
 import { HOOK } from '../../kit/sources.ts';
 import { forwarded, VECTOR } from './guest.ts';
 
 const lost = (reason: string, source: string): Shortfall => ({
+  profiles: asPosted,
   reason,
   source,
   cause: /^the number of exits is 0, expected \d/,

@@ -6,6 +6,7 @@ import type { Shortfall } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
+import { asPosted } from '../../kit/profiles.ts';
 import type { Arrived } from '../../kit/replay.ts';
 
 export const PATCH = 'patch 3/3, arch/x86/kvm';
@@ -48,7 +49,12 @@ export function refused(ctx: CheckContext, what: string, answer: string): void {
   if (answer === '0') ctx.fail(`${what} answered 0`);
 }
 
-export const swallowed = (reason: string, source: string): Shortfall => ({ reason, source, cause: /answered 0/ });
+export const swallowed = (reason: string, source: string): Shortfall => ({
+  profiles: asPosted,
+  reason,
+  source,
+  cause: /answered 0/,
+});
 
 /** Of the replay of an IPI of `vcpuId` to APIC id 2: where it is pending. */
 export function pendingOf(machine: Machine, vector: number): number[] {

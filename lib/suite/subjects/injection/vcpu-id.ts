@@ -5,6 +5,7 @@ import type { Vm } from '../../../kvm/vm/vm.ts';
 import type { Check, Shortfall } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { disposableKernel, injection as injecting } from '../../kit/needs.ts';
+import { asPosted } from '../../kit/profiles.ts';
 import { ERRORS, IPI, PATCH, refused, swallowed } from './replay.ts';
 
 /** KVM_DSM_IPI as it is, past the checks of `vm.dsmIpi`. */
@@ -18,6 +19,7 @@ function rawIpi(
 }
 
 const crashes = (reason: string): Shortfall => ({
+  profiles: asPosted,
   reason,
   source: 'seen on a v7.1-rc6 kernel with the series',
   cause: /the kernel says: |NULL pointer|WARNING/,
@@ -45,6 +47,7 @@ export const vcpuIdChecks: Check[] = [
     source: `${IPI}; Documentation/virt/kvm/api.rst 4.7: vcpu_id`,
     needs: [injecting],
     shortfall: {
+      profiles: asPosted,
       reason: 'vcpu_id is taken for the index of the vCPU in the order of creation',
       source: `${PATCH}: kvm_get_vcpu`,
       cause: /the vcpu_id whose ICR2 was written/,

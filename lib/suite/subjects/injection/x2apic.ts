@@ -4,6 +4,7 @@ import type { Vm } from '../../../kvm/vm/vm.ts';
 import { type Check, type Shortfall, table } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { injection as injecting, x2apic as x2apicOffered } from '../../kit/needs.ts';
+import { asPosted } from '../../kit/profiles.ts';
 import { SOURCE, sameAsLocal, x2apic } from '../../kit/replay.ts';
 import { sameRows } from '../../kit/rows.ts';
 import {
@@ -26,6 +27,7 @@ const x2to = (destinations: readonly number[], fields: Partial<X2IcrFields> = {}
   destinations.map((destination, at) => x2({ vector: 0x31 + at, destination, ...fields }));
 
 const FAST: Shortfall = {
+  profiles: asPosted,
   reason: 'KVM_DSM_X2APIC sends only what the map of LAPICs resolves at once: an IPI to everyone is lost',
   source: X2APIC,
   cause: /after the replay/,

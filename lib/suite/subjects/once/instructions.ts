@@ -6,6 +6,7 @@ import { cld, pushad, repMovsd, repStosd, std, xchgMemoryEbx } from '../../kit/c
 import type { CheckContext } from '../../kit/context.ts';
 import { at, DONE_PORT } from '../../kit/guests.ts';
 import { forwarding } from '../../kit/needs.ts';
+import { asPosted } from '../../kit/profiles.ts';
 import { HOOK } from '../../kit/sources.ts';
 import {
   answer,
@@ -27,6 +28,7 @@ const SCRATCH = 0x10_0000;
 const DWORDS = 5;
 
 const lost: Shortfall = {
+  profiles: asPosted,
   reason: 'the forward is lost: there is one slot per vCPU, and the second write takes it before the first is told of',
   source: `${HOOK}, KVM_REQ_DSM_IRQ_FORWARD`,
   cause: /^only the second of its two writes came out/,

@@ -10,6 +10,7 @@ import type { CheckContext } from '../../kit/context.ts';
 import type { Driver } from '../../kit/drive.ts';
 import { at, DONE_PORT, writeInstruction as write } from '../../kit/guests.ts';
 import { forwarding } from '../../kit/needs.ts';
+import { asPosted } from '../../kit/profiles.ts';
 import { firstOnes, sameRows } from '../../kit/rows.ts';
 import { SLOT } from '../../kit/sources.ts';
 import { answer, byTurns, CODE_OFFSET, DEVICE, nth, nthSend, primed, writesIn } from '../../kit/writers.ts';
@@ -58,6 +59,7 @@ export const interruptedChecks: Check[] = [
     source: EXITS,
     needs: [forwarding],
     shortfall: {
+      profiles: asPosted,
       reason:
         'the exit of an instruction that goes on is told first: KVM_RUN returns with it before it looks at requests',
       source: 'arch/x86/kvm/x86.c: kvm_arch_vcpu_ioctl_run, complete_userspace_io',

@@ -6,6 +6,7 @@ import type { Machine } from '../../../script/machine/machine.ts';
 import { type Check, table } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { forwarding } from '../../kit/needs.ts';
+import { asPosted } from '../../kit/profiles.ts';
 import { SLOT } from '../../kit/sources.ts';
 import { enter, enterUntil, getEverything, isForwarded, RUN, ready, reset, VALUE } from './guest.ts';
 
@@ -118,6 +119,7 @@ export const pendingChecks: Check[] = [
     source: 'Documentation/virt/kvm/api.rst 5: pending operations are complete before the state is saved',
     needs: [forwarding],
     shortfall: {
+      profiles: asPosted,
       reason: 'the forward is lost: a pending exit is in no KVM_GET_*, and KVM_RUN with immediate_exit keeps it',
       source: SLOT,
       cause: /^the first exit of the restored vCPU is 'KVM_EXIT_IO'/,
