@@ -1,5 +1,14 @@
-import type { Command } from 'commander';
-import { buildLab, cleanLab, describeLabStatus, labShell, labStatus } from '../lab/index.ts';
+import { type Command, Option } from 'commander';
+import {
+  buildLab,
+  cleanLab,
+  describeLabStatus,
+  labShell,
+  labStatus,
+  type SeriesName,
+  seriesNames,
+  seriesOfProfile,
+} from '../lab/index.ts';
 import { autoLane } from '../lab/lanes/index.ts';
 import { laneOf, ON_LANES } from '../target/lanes.ts';
 import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../target/options.ts';
@@ -17,15 +26,15 @@ export function addLabCommand(program: Command, ends: Ends): void {
   const lab = program.command('lab').description('build, inspect, enter or remove the lab');
   withGlobalOptions(lab.command('build'))
     .description('install what is missing and build the lab kernel; prints its path')
+    .addOption(new Option('--series <name>', 'patch the source with this series').choices(seriesNames))
     .option('--kernel-src <tree>', 'build this Linux tree, which already has the series')
     .option('--config <fragment>', "for that tree: a fragment's path, or CONFIG_X=y; may be repeated", repeated, [])
-    .action(async (options: { kernelSrc?: string; config: string[] }, command: Command) => {
+    .action(async (options: { kernelSrc?: string; series?: SeriesName; config: string[] }, command: Command) => {
       const { json } = globalOptionsOf(command);
+      const { kernelSrc, series, config } = options;
       const { end, ...progress } = progressLine();
       const kernel = await withSignals((signal) =>
-        buildLab({ kernelSrc: options.kernelSrc, config: options.config, install: true, ...progress, signal }).finally(
-          end,
-        ),
+        buildLab({ kernelSrc, series, config, install: true, ...progress, signal }).finally(end),
       );
       print(json ? `${JSON.stringify(kernel)}\n` : `${kernel.kernel}\n`);
     });
@@ -54,10 +63,10 @@ async function shell(options: GlobalOptions): Promise<number> {
     process.stderr.write(`error: a lab shell needs ${ON_LANES}\n`);
     return USAGE;
   }
-  const { kernel, cmdline, emulator } = options;
+  const { kernel, cmdline, emulator, profile } = options;
   const { exitCode } = await labShell({
     lane: laneOf(options.on) ?? autoLane,
-    ...(kernel === undefined ? {} : { kernel }),
+    ...(kernel === undefined ? { series: seriesOfProfile(profile) } : { kernel }),
     ...(cmdline === undefined ? {} : { cmdline }),
     ...(emulator === undefined ? {} : { emulator }),
     stdin: process.stdin,

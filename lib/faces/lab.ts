@@ -6,6 +6,7 @@ export {
   buildLab,
   type CachedKernel,
   cleanLab,
+  type ImageStatus,
   type LabOptions,
   type LabRunOptions,
   type LabStatus,
@@ -14,4 +15,5 @@ export {
   labShell,
   labStatus,
   runInLab,
+  type SeriesName,
 } from '../lab/index.ts';

@@ -54,7 +54,7 @@ export function reservedExitsSection(): AbiSection {
       kind: 'parameter',
       name: `kvm.${parameter}`,
       number: null,
-      source: 'kernel/arch/x86/kvm/dsm_exit.c, CONFIG_KVM_DSM_EXIT',
+      source: 'kernel/rfc-v2/arch/x86/kvm/dsm_exit.c, CONFIG_KVM_DSM_EXIT',
       note: `makes ${exit} in the VMs that are created while it is Y`,
       ask: () => {
         const states = reservedExits();

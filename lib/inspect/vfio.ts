@@ -97,7 +97,7 @@ export function vfioSection(): AbiSection {
         kind: 'parameter',
         name: `kvm.${irqForwardingParameter}`,
         number: null,
-        source: 'kernel/arch/x86/kvm/dsm_vfio.c, CONFIG_KVM_DSM_VFIO',
+        source: 'kernel/rfc-v2/arch/x86/kvm/dsm_vfio.c, CONFIG_KVM_DSM_VFIO',
         note: 'makes KVM_DEV_VFIO_DEVICE known to the VFIO devices that are created while it is Y',
         ask: () => {
           const on = irqForwarding();

@@ -1,14 +1,21 @@
+import { defaultSeries } from './kernel/own-series.ts';
 import type { LabStatus } from './status.ts';
 
 /** What `lab status` says to a person. */
 export function describeLabStatus(status: LabStatus): string {
-  const { image, packages, lanes } = status;
+  const { packages, lanes } = status;
   const mib = (bytes: number) => `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
-  const kernel = image.kernel ? ` ${image.kernel.release}, ${mib(image.kernel.bytes)}, ${image.kernel.kernel}` : '';
+  const images = Object.entries(status.series).flatMap(([series, { state, kernel }]) => {
+    const which = kernel ? ` ${kernel.release}, ${mib(kernel.bytes)}, ${kernel.kernel}` : '';
+    const option = series === defaultSeries ? '' : ` --series ${series}`;
+    return [
+      `image     ${series}: ${state}${which}`,
+      ...(state === 'present' ? [] : [`          build it: kvm-dsm lab build${option}`]),
+    ];
+  });
   const lines = [
     `cache     ${status.cacheDir} (${mib(status.diskBytes)})${status.building ? ', a build is going on' : ''}`,
-    `image     ${image.state}${kernel}`,
-    ...(image.state === 'present' ? [] : ['          build it: kvm-dsm lab build']),
+    ...images,
     ...status.treeKernels.map((tree) => `tree      ${tree.source}: ${tree.kernel}`),
     `packages  ${packages.missing.length > 0 ? `missing: ${packages.missing.join(' ')}` : 'complete'}`,
     ...Object.entries(lanes).map(([name, lane]) => {

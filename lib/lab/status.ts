@@ -5,6 +5,7 @@ import { onDisk } from './file-errors.ts';
 import { type CachedKernel, cachedKernel, cachedKernels, currentKey, kernelDamage } from './kernel/cache.ts';
 import { installedVersions, isDebian, missingPackages } from './kernel/debian.ts';
 import { listFiles } from './kernel/key.ts';
+import { defaultSeries, type SeriesName, seriesNames } from './kernel/own-series.ts';
 import { allPackages, kernelSourcePackage, lanePackages } from './kernel/packages.ts';
 import { findEmulator } from './lanes/find-emulator.ts';
 import { type LaneName, lanes } from './lanes/index.ts';
@@ -20,6 +21,15 @@ export interface LaneStatus {
   emulator: { path: string; kind: string; version: string } | null;
 }
 
+/** What is known of the kernel of a series. */
+export interface ImageStatus {
+  /** missing: never built. stale: built from other inputs than today's; damaged: not what was built. The next run builds anew. */
+  state: 'present' | 'stale' | 'damaged' | 'missing';
+  /** The key that today's inputs have; null where Debian's kernel source is not installed. */
+  key: string | null;
+  kernel: CachedKernel | null;
+}
+
 /** What the lab has and what it lacks. */
 export interface LabStatus {
   version: 1;
@@ -27,13 +37,10 @@ export interface LabStatus {
   diskBytes: number;
   /** A build is going on, here or in another process. */
   building: boolean;
-  image: {
-    /** missing: never built. stale: built from other inputs than today's; damaged: not what was built. The next run builds anew. */
-    state: 'present' | 'stale' | 'damaged' | 'missing';
-    /** The key that today's inputs have; null where Debian's kernel source is not installed. */
-    key: string | null;
-    kernel: CachedKernel | null;
-  };
+  /** The kernel that is booted where no series is named. */
+  image: ImageStatus;
+  /** The kernel of each series. */
+  series: Record<SeriesName, ImageStatus>;
   /** Kernels built from users' trees. */
   treeKernels: CachedKernel[];
   packages: { debian: boolean; missing: string[] };
@@ -48,24 +55,34 @@ export function labStatus(): Promise<LabStatus> {
 function look(): LabStatus {
   const debian = isDebian();
   const version = debian ? installedVersions([kernelSourcePackage]).get(kernelSourcePackage) : undefined;
-  const key = version === undefined ? null : currentKey(version);
   const kernels = cachedKernels();
-  const current = key === null ? undefined : cachedKernel(key);
-  const damaged = key !== null && kernelDamage(key) !== undefined;
-  const old = kernels.find((kernel) => kernel.key.startsWith('debian-'));
+  const series = Object.fromEntries(
+    seriesNames.map((name) => [name, imageStatus(name, version, kernels)]),
+  ) as LabStatus['series'];
   return {
     version: 1,
     cacheDir: cacheDir(),
     diskBytes: diskBytes(cacheDir()),
     building: isLocked(lockFile()),
-    image: {
-      state: current ? 'present' : damaged ? 'damaged' : old ? 'stale' : 'missing',
-      key,
-      kernel: current ?? old ?? null,
-    },
+    image: series[defaultSeries],
+    series,
     treeKernels: kernels.filter((kernel) => kernel.key.startsWith('tree-')),
     packages: { debian, missing: debian ? missingPackages(allPackages) : [] },
     lanes: Object.fromEntries(lanes.map((lane) => [lane.name, laneStatus(lane, debian)])) as LabStatus['lanes'],
+  };
+}
+
+function imageStatus(series: SeriesName, version: string | undefined, kernels: readonly CachedKernel[]): ImageStatus {
+  const key = version === undefined ? null : currentKey(version, series);
+  const current = key === null ? undefined : cachedKernel(key);
+  const damaged = key !== null && kernelDamage(key) !== undefined;
+  const old = kernels.find(
+    (kernel) => kernel.key.startsWith('debian-') && (kernel.series ?? defaultSeries) === series && kernel !== current,
+  );
+  return {
+    state: current ? 'present' : damaged ? 'damaged' : old ? 'stale' : 'missing',
+    key,
+    kernel: current ?? old ?? null,
   };
 }
 

@@ -9,7 +9,7 @@ export type ReservedExitName = Exclude<keyof CommonDsmExits, 'KVM_EXIT_DSM_SEND_
 /**
  * Parameters of the kvm module of a kernel with CONFIG_KVM_DSM_EXIT, the lab kernel's extension of the series: each makes
  * an exit that the series reserves happen, in the VMs that are created while it is on.
- * Source: kernel/arch/x86/kvm/dsm_exit.c.
+ * Source: kernel/rfc-v2/arch/x86/kvm/dsm_exit.c.
  */
 export const reservedExitParameters: Readonly<Record<ReservedExitName, string>> = {
   KVM_EXIT_DAPIC: 'dsm_exit_dapic',

@@ -1,5 +1,5 @@
 /** Runs this command inside a machine of the lab. */
-import { type LaneName, runInLab } from '../lab/index.ts';
+import { type LaneName, runInLab, seriesOfProfile } from '../lab/index.ts';
 import type { GlobalOptions } from './options.ts';
 import { printingStream } from './output.ts';
 
@@ -30,7 +30,7 @@ export async function runInLane(
   const { exitCode } = await runInLab({
     lane,
     ...work,
-    ...(options.kernel === undefined ? {} : { kernel: options.kernel }),
+    ...(options.kernel === undefined ? { series: seriesOfProfile(options.profile) } : { kernel: options.kernel }),
     ...(options.cmdline === undefined ? {} : { cmdline: options.cmdline }),
     ...(options.emulator === undefined ? {} : { emulator: options.emulator }),
     timeoutSeconds: options.timeout,

@@ -6,7 +6,7 @@ import * as rfcV2Module from '../../lib/abi/dsm/rfc-v2.ts';
 import { isLayout } from '../../lib/abi/layout.ts';
 import { ask, layoutProbes, noCompiler, type Probe } from './c.ts';
 
-const include = fileURLToPath(new URL('../../kernel/include/uapi', import.meta.url));
+const include = fileURLToPath(new URL('../../kernel/rfc-v2/include/uapi', import.meta.url));
 
 test('profile rfc-v2 is <linux/kvm_dsm.h> and <linux/kvm_dsm_exit.h>', { skip: noCompiler }, () => {
   const { rfcV2 } = rfcV2Module;

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import * as vfioModule from '../../lib/abi/vfio.ts';
 import { ask, layoutProbes, noCompiler, type Probe, since } from './c.ts';
 
-const include = fileURLToPath(new URL('../../kernel/include/uapi', import.meta.url));
+const include = fileURLToPath(new URL('../../kernel/rfc-v2/include/uapi', import.meta.url));
 
 const { vfioIommus, vfioPciIrqs, kvmArchForwardedIrq } = vfioModule;
 const constants = Object.entries<unknown>({ ...vfioModule, ...vfioIommus, ...vfioPciIrqs }).filter(

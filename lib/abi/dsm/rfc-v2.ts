@@ -1,7 +1,7 @@
 /**
  * Profile `rfc-v2`: the series "KVM: x86: DSM IRQ forwarding" as posted on 2026-06-05, "RFC PATCH v2", three patches.
  * The uapi header of the series hides its definitions behind a Kconfig symbol, so the numbers and layouts are written out
- * here; kernel/include/uapi/linux/kvm_dsm.h has the same ones in C.
+ * here; kernel/rfc-v2/include/uapi/linux/kvm_dsm.h has the same ones in C.
  */
 import { _IOW } from '../kvm/request-number.ts';
 import { bool, layout, s32, u32, u64 } from '../layout.ts';
@@ -20,7 +20,7 @@ export const lapicIrq = layout('struct kvm_dsm_lapic_irq', 16, {
 
 /**
  * KVM_EXIT_DAPIC. The series gives it a number only; this is what an ancestor of it put there, and what the lab kernel's
- * extension does: kernel/include/uapi/linux/kvm_dsm_exit.h.
+ * extension does: kernel/rfc-v2/include/uapi/linux/kvm_dsm_exit.h.
  */
 export const dapic = layout('struct kvm_dsm_dapic', 8, { localCpuid: u32(0), offset: u32(4) });
 

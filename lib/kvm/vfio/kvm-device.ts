@@ -23,7 +23,7 @@ import { VfioGroup } from './group.ts';
 
 const u32 = integer(0, 0xffff_ffff);
 const PARAMETERS = '/sys/module/kvm/parameters';
-/** The parameter of a kernel with CONFIG_KVM_DSM_VFIO. Source: kernel/arch/x86/kvm/dsm_vfio.c. */
+/** The parameter of a kernel with CONFIG_KVM_DSM_VFIO. Source: kernel/rfc-v2/arch/x86/kvm/dsm_vfio.c. */
 export const irqForwardingParameter = 'dsm_vfio';
 
 /** An IRQ of a VFIO device, and the VM's interrupt that it is forwarded to. */

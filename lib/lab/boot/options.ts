@@ -3,6 +3,7 @@ import { checkFunction, checkObject } from '../../base/check.ts';
 import type { Abort, InputStream, OutputStream } from '../../base/node-shapes.ts';
 import { boolean, func, listOf, number, oneOf, optional, shape, text, type ValueCheck } from '../../base/shape.ts';
 import type { InsideFile } from '../disk/inside-file.ts';
+import { type SeriesName, seriesNames } from '../kernel/own-series.ts';
 import { type LaneName, laneNames } from '../lanes/index.ts';
 import type { Report } from '../progress.ts';
 import { defaultLimits, type Limits } from './limits.ts';
@@ -12,6 +13,8 @@ export interface LabOptions {
   lane: LaneName;
   /** A bzImage; without it the lab's own, which is built when the cache has none. */
   kernel?: string;
+  /** Which of the lab's own kernels, where `kernel` names none; rfc-v2 if not given. */
+  series?: SeriesName;
   /** Behind the lab's own kernel parameters, so that it wins over them. */
   cmdline?: string;
   /** A binary of the lane's emulator instead of the system's. */
@@ -76,6 +79,7 @@ const limits = shape<Partial<Limits>>(
 const labOptions = {
   lane: oneOf(laneNames),
   kernel: optional(text),
+  series: optional(oneOf(seriesNames)),
   cmdline: optional(text),
   emulator: optional(text),
   stdout: withMethod<OutputStream>('write'),

@@ -80,7 +80,13 @@ async function boot(
   if (options.kernel !== undefined) readKernelImage(resolve(options.kernel));
   const { kernel } =
     options.kernel === undefined
-      ? await buildKernel({ report, signal: options.signal, lane: options.lane, install: mayInstall() })
+      ? await buildKernel({
+          report,
+          signal: options.signal,
+          lane: options.lane,
+          series: options.series,
+          install: mayInstall(),
+        })
       : { kernel: resolve(options.kernel) };
   const emulator = findEmulator(lane, options.emulator);
   const medium = await prepareMedium(report);

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { checkChoice, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import type { Abort } from '../../base/node-shapes.ts';
-import { boolean, func, listOf, number, optional, shape, text } from '../../base/shape.ts';
+import { boolean, func, listOf, number, oneOf, optional, shape, text } from '../../base/shape.ts';
 import { LabBuildError, LabPackagesError, LabSpaceError } from '../errors.ts';
 import { onDisk } from '../file-errors.ts';
 import { type LaneName, laneNamed, laneNames, lanes } from '../lanes/index.ts';
@@ -30,6 +30,7 @@ import { installedVersions, installPackages, missingPackages, refuseMissing } fr
 import { treeVersion } from './kconfig.ts';
 import { treeKernelKey } from './key.ts';
 import { make } from './make.ts';
+import { defaultSeries, type SeriesName, seriesNames } from './own-series.ts';
 import { compilePackages, kernelSourcePackage, kernelSourceTarball, lanePackages, sourcePackages } from './packages.ts';
 import { seriesOf } from './series.ts';
 import { checkTree, prepareSource } from './source.ts';
@@ -43,6 +44,8 @@ export interface BuildOptions {
    * symbols as `CONFIG_X=y`. A symbol that is named so and not taken by the tree is an error.
    */
   config?: readonly string[] | undefined;
+  /** The series that Debian's source is patched with; rfc-v2 if not given. Not together with `kernelSrc`. */
+  series?: SeriesName | undefined;
   report?: Report | undefined;
   /** Installs Debian packages that are missing, if this process may; their list is told first. Else they are an error. */
   install?: boolean | undefined;
@@ -56,6 +59,7 @@ export interface BuildOptions {
 const buildOptions = shape<BuildOptions>('buildLab() takes', {
   kernelSrc: optional(text),
   config: optional(listOf(text)),
+  series: optional(oneOf(seriesNames)),
   report: optional(func()),
   install: optional(boolean),
   lane: optional((argument, value) => checkChoice(argument, value as LaneName, laneNames)),
@@ -76,6 +80,14 @@ async function findOrBuild(options: BuildOptions): Promise<CachedKernel> {
   // Node.js' own functions take an AbortSignal as such.
   const abort = given.signal as AbortSignal | undefined;
   const source = given.kernelSrc === undefined ? undefined : resolve(given.kernelSrc);
+  if (source !== undefined && given.series !== undefined) {
+    throw new ArgumentError(
+      'options.series',
+      `a tree of yours has its own series, and ${given.series} cannot be built from it`,
+      'Give either kernelSrc or series.',
+    );
+  }
+  const series = given.series ?? defaultSeries;
   if (source) checkTree(source);
   else if (given.config?.length) throw configWithoutTree();
   const added = readConfig(given.config ?? []);
@@ -85,7 +97,8 @@ async function findOrBuild(options: BuildOptions): Promise<CachedKernel> {
   const building = [...(source ? [] : sourcePackages), ...compilePackages];
   const booting = given.lane ? lanePackages(laneNamed(given.lane)) : lanes.flatMap(lanePackages);
   await ensure([...new Set([...debian, ...booting, ...(given.install ? building : [])])]);
-  const key = () => (source ? treeKernelKey(source, configInput(source, added)) : currentKey(sourceVersion()));
+  const key = () =>
+    source ? treeKernelKey(source, configInput(source, added, series)) : currentKey(sourceVersion(), series);
   const finished = cachedKernel(key());
   if (finished) return finished;
   await ensure(building);
@@ -97,7 +110,7 @@ async function findOrBuild(options: BuildOptions): Promise<CachedKernel> {
     if (already) return already;
     const damage = kernelDamage(wanted);
     if (damage) progress.stage('cache', `the kernel there is damaged (${damage}): it is built anew`);
-    return await build(wanted, { source, added }, progress, abort);
+    return await build(wanted, { source, series, added }, progress, abort);
   } finally {
     await held.release();
   }
@@ -129,7 +142,7 @@ function sourceVersion(): string {
 
 async function build(
   key: string,
-  { source, added }: { source: string | undefined; added: AddedConfig },
+  { source, series, added }: { source: string | undefined; series: SeriesName; added: AddedConfig },
   progress: Progress,
   abort: AbortSignal | undefined,
 ): Promise<CachedKernel> {
@@ -144,16 +157,17 @@ async function build(
   try {
     const tree = source ?? join(work, 'source');
     const out = source ? join(work, 'objects') : tree;
-    if (!source) await prepareSource(tree, progress, abort);
+    if (!source) await prepareSource(tree, series, progress, abort);
     mkdirSync(out, { recursive: true });
     progress.stage('configure', source ? treeWords(source) : '');
     const config = join(work, 'config');
-    await writeFile(config, configInput(source, added));
+    await writeFile(config, configInput(source, added, series));
     await make(tree, out, ['allnoconfig', `KCONFIG_ALLCONFIG=${config}`], abort);
     for (const lost of checkConfig(join(out, '.config'), source, added)) progress.stage('configure', lost);
     await compile(tree, out, progress, abort);
     progress.stage('image');
-    const kernel = await keep(key, out, work, source ?? sourceVersion(), started);
+    const origin = source === undefined ? { source: sourceVersion(), series } : { source };
+    const kernel = await keep(key, out, work, origin, started);
     progress.stage('done', kernel.release);
     return kernel;
   } finally {
@@ -178,7 +192,13 @@ async function compile(tree: string, out: string, progress: Progress, abort: Abo
   await make(tree, out, ['-j', String(availableParallelism()), 'bzImage'], abort, onLine);
 }
 
-async function keep(key: string, out: string, work: string, source: string, started: number): Promise<CachedKernel> {
+async function keep(
+  key: string,
+  out: string,
+  work: string,
+  origin: Pick<KernelInfo, 'source' | 'series'>,
+  started: number,
+): Promise<CachedKernel> {
   const finished = join(work, 'finished');
   mkdirSync(finished);
   await copyFile(join(out, 'arch/x86/boot/bzImage'), join(finished, 'bzImage'));
@@ -186,12 +206,12 @@ async function keep(key: string, out: string, work: string, source: string, star
   const { release } = readKernelImage(join(finished, 'bzImage'));
   const buildSeconds = Math.round((performance.now() - started) / 1000);
   const sha256 = checksum(join(finished, 'bzImage'));
-  const info: KernelInfo = { key, release, source, built: new Date().toISOString(), buildSeconds, sha256 };
+  const info: KernelInfo = { key, release, ...origin, built: new Date().toISOString(), buildSeconds, sha256 };
   await writeFile(join(finished, 'info.json'), `${JSON.stringify(info, null, 2)}\n`);
   // A damaged one.
   await rm(kernelDir(key), { recursive: true, force: true });
   await rename(finished, kernelDir(key));
-  if (key.startsWith('debian-')) pruneKernels(key);
+  if (key.startsWith('debian-')) pruneKernels(sourceVersion());
   const kernel = cachedKernel(key);
   if (!kernel) throw new LabBuildError(`${kernelDir(key)} vanished`, { advice: 'Build again.' });
   return kernel;

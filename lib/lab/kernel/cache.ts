@@ -6,6 +6,7 @@ import { LabKernelImageError } from '../errors.ts';
 import { kernelInputsDir, kernelsDir } from '../paths.ts';
 import { readKernelImage } from './bzimage.ts';
 import { debianKernelKey } from './key.ts';
+import { defaultSeries, type SeriesName, seriesNames } from './own-series.ts';
 
 /** What is known of a finished kernel. */
 export interface KernelInfo {
@@ -14,6 +15,8 @@ export interface KernelInfo {
   release: string;
   /** The version of Debian's source package, or the source tree's path. */
   source: string;
+  /** What Debian's source was patched with. Kernels that an earlier version built have none: these are of rfc-v2. */
+  series?: SeriesName;
   /** ISO 8601. */
   built: string;
   buildSeconds: number;
@@ -90,13 +93,17 @@ function keys(): string[] {
 }
 
 /** The key of the kernel that this package's inputs and the given version of Debian's source make. */
-export function currentKey(sourceVersion: string): string {
-  return debianKernelKey(kernelInputsDir, sourceVersion);
+export function currentKey(sourceVersion: string, series: SeriesName = defaultSeries): string {
+  return debianKernelKey(kernelInputsDir, series, sourceVersion);
 }
 
-/** Removes kernels of this package's own making that are stale. Kernels of users' trees stay until `lab clean`. */
-export function pruneKernels(keep: string): void {
+/**
+ * Removes kernels of this package's own making that are stale, which that of no series is. Kernels of users' trees stay
+ * until `lab clean`.
+ */
+export function pruneKernels(sourceVersion: string): void {
+  const current = new Set(seriesNames.map((series) => currentKey(sourceVersion, series)));
   for (const key of keys()) {
-    if (key.startsWith('debian-') && key !== keep) rmSync(kernelDir(key), { recursive: true, force: true });
+    if (key.startsWith('debian-') && !current.has(key)) rmSync(kernelDir(key), { recursive: true, force: true });
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { LabBuildError, LabConfigError, LabKernelSourceError } from '../errors.ts';
 import { kernelInputsDir } from '../paths.ts';
 import { definitionsOf, kvmSymbols, treeVersion } from './kconfig.ts';
+import { defaultSeries, ownConfig } from './own-series.ts';
 import { seriesOf } from './series.ts';
 
 /** What a caller adds to the fragment. */
@@ -78,10 +79,18 @@ function readFragment(path: string): string {
   }
 }
 
-/** All that is given to `make allnoconfig`, the last line winning. `tree`: the user's, or `undefined` for Debian's. */
-export function configInput(tree: string | undefined, added: AddedConfig): string {
+/**
+ * All that is given to `make allnoconfig`, the last line winning.
+ *
+ * @param tree the user's, or `undefined` for Debian's
+ * @param own what Debian's is patched with
+ */
+export function configInput(tree: string | undefined, added: AddedConfig, own = defaultSeries): string {
   const fragment = readFileSync(join(kernelInputsDir, 'lab.config'), 'utf8');
-  const series = tree ? seriesOf(tree).symbols.map((symbol) => `CONFIG_${symbol}=y\n`) : [];
+  const series =
+    tree === undefined
+      ? ownConfig(kernelInputsDir, own)
+      : seriesOf(tree).symbols.map((symbol) => `CONFIG_${symbol}=y\n`);
   return [fragment, ...series, added.text].join('\n').replace(/\n*$/, '\n');
 }
 

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import type { SeriesName } from './own-series.ts';
 
 /** Raised when the way of building changes in a way that the inputs do not show. */
 const recipe = 1;
@@ -22,12 +23,14 @@ export function listFiles(dir: string, skip: (name: string) => boolean = () => f
 }
 
 /**
- * Names the kernel that a build would give now: the hash of the package's kernel/ files and of the version of Debian's
- * source. A cached kernel of another name is stale.
+ * Names the kernel that a build of a series would give now: the hash of the configuration, of the series' files and of the
+ * version of Debian's source. A cached kernel of another name is stale.
  */
-export function debianKernelKey(inputsDir: string, sourceVersion: string): string {
-  const hash = createHash('sha256').update(`recipe ${recipe}\nsource ${sourceVersion}\n`);
-  for (const file of listFiles(inputsDir)) {
+export function debianKernelKey(inputsDir: string, series: SeriesName, sourceVersion: string): string {
+  const hash = createHash('sha256').update(`recipe ${recipe}\nseries ${series}\nsource ${sourceVersion}\n`);
+  // What is only read by people changes no kernel.
+  const own = listFiles(join(inputsDir, series)).filter((name) => !name.endsWith('.md'));
+  for (const file of ['lab.config', ...own.map((name) => join(series, name))]) {
     hash.update(`${file}\n`).update(
       createHash('sha256')
         .update(readFileSync(join(inputsDir, file)))

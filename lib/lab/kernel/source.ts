@@ -1,16 +1,18 @@
 /** The source that a lab kernel is built from: Debian's with this package's patches, or a tree of the user's. */
-import { cpSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabKernelSourceError } from '../errors.ts';
 import { kernelInputsDir } from '../paths.ts';
 import type { Progress } from '../progress.ts';
 import { must } from './make.ts';
+import { patchesOf, type SeriesName } from './own-series.ts';
 import { kernelSourceTarball } from './packages.ts';
 import { seriesOf } from './series.ts';
 
 /** Parts of the tree that no lab kernel is made of; their Kconfig files are needed all the same. */
 const unused = [
-  'Documentation/*.rst',
+  // KVM's own documents and self-tests stay: a series may change them.
+  'Documentation/[!v]*.rst',
   'Documentation/*.yaml',
   'Documentation/*.txt',
   'Documentation/*.svg',
@@ -18,7 +20,8 @@ const unused = [
   ...['isdn', 'crypto', 'net/ethernet', 'net/wireless', 'scsi/*', 'usb', 'mtd', 'regulator', 'input'].flatMap(sources),
   'sound/*.[ch]',
   'tools/perf/*',
-  'tools/testing/*',
+  'tools/testing/[!s]*',
+  'tools/testing/selftests/[!k]*',
   ...['arm', 'arm64', 'mips', 'powerpc', 's390', 'm68k', 'sparc', 'parisc', 'riscv', 'arc', 'sh'].flatMap((arch) => [
     `arch/${arch}/*.[chS]`,
     `arch/${arch}/*.dts*`,
@@ -29,19 +32,27 @@ function sources(dir: string): string[] {
   return [`drivers/${dir}/*.[ch]`];
 }
 
-/** Unpacks and patches Debian's source. */
-export async function prepareSource(tree: string, progress: Progress, abort: AbortSignal | undefined): Promise<void> {
+/** Unpacks Debian's source and patches it with a series. */
+export async function prepareSource(
+  tree: string,
+  series: SeriesName,
+  progress: Progress,
+  abort: AbortSignal | undefined,
+): Promise<void> {
   progress.stage('extract', kernelSourceTarball);
   mkdirSync(tree);
   const excludes = unused.map((pattern) => `--exclude=linux-source-*/${pattern}`);
   const tar = ['-xf', kernelSourceTarball, '-C', tree, '--strip-components=1', ...excludes];
   await must('tar', tar, abort);
-  progress.stage('patch');
-  const patches = readdirSync(kernelInputsDir).filter((name) => name.endsWith('.patch'));
-  for (const patch of patches.sort()) {
-    await must('patch', ['-p1', '--batch', '--fuzz=0', '-d', tree, '-i', join(kernelInputsDir, patch)], abort);
+  progress.stage('patch', series);
+  for (const patch of patchesOf(kernelInputsDir, series)) {
+    await must('patch', ['-p1', '--batch', '--fuzz=0', '-d', tree, '-i', patch], abort);
   }
-  for (const dir of ['include', 'arch']) cpSync(join(kernelInputsDir, dir), join(tree, dir), { recursive: true });
+  // New files of a series may lie beside its patches as what they are.
+  for (const dir of ['include', 'arch']) {
+    const files = join(kernelInputsDir, series, dir);
+    if (existsSync(files)) cpSync(files, join(tree, dir), { recursive: true });
+  }
 }
 
 /** Refuses a tree that cannot give a kernel with the series, before anything is built. */

@@ -1,12 +1,21 @@
 /** What the lab's kernel is built from and booted from. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { buildLab, LabError, labStatus } from '../../../lib/lab/index.ts';
+import { ArgumentError } from '../../../lib/base/errors.ts';
+import {
+  buildLab,
+  describeLabStatus,
+  LabError,
+  labStatus,
+  seriesNames,
+  seriesOfProfile,
+} from '../../../lib/lab/index.ts';
 import { readKernelImage } from '../../../lib/lab/kernel/bzimage.ts';
 import { debianKernelKey, treeKernelKey } from '../../../lib/lab/kernel/key.ts';
+import { patchesOf } from '../../../lib/lab/kernel/own-series.ts';
 import { kernelInputsDir } from '../../../lib/lab/paths.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
@@ -59,18 +68,27 @@ describe('the key of the lab kernel', () => {
   cpSync(kernelInputsDir, inputs, { recursive: true });
 
   test('is the same for the same inputs, wherever they lie', () => {
-    assert.equal(debianKernelKey(inputs, '1'), debianKernelKey(kernelInputsDir, '1'));
+    assert.equal(debianKernelKey(inputs, 'rfc-v2', '1'), debianKernelKey(kernelInputsDir, 'rfc-v2', '1'));
   });
 
   test("changes with the version of Debian's source", () => {
-    assert.notEqual(debianKernelKey(inputs, '1'), debianKernelKey(inputs, '2'));
+    assert.notEqual(debianKernelKey(inputs, 'rfc-v2', '1'), debianKernelKey(inputs, 'rfc-v2', '2'));
   });
 
-  for (const name of ['lab.config', 'hooks-6.12.patch', 'arch/x86/kvm/dsm.h', 'a-new-file']) {
+  for (const name of ['lab.config', 'rfc-v2/hooks-6.12.patch', 'rfc-v2/arch/x86/kvm/dsm.h', 'rfc-v2/a-new-file']) {
     test(`changes with ${name}`, () => {
-      const before = debianKernelKey(inputs, '1');
+      const before = debianKernelKey(inputs, 'rfc-v2', '1');
       writeFileSync(join(inputs, name), 'changed');
-      assert.notEqual(debianKernelKey(inputs, '1'), before);
+      assert.notEqual(debianKernelKey(inputs, 'rfc-v2', '1'), before);
+    });
+  }
+
+  for (const name of ['a-new-series/0001-a.patch', 'rfc-v2/README.md']) {
+    test(`does not change with ${name}, which it is not made of`, () => {
+      const before = debianKernelKey(inputs, 'rfc-v2', '1');
+      mkdirSync(dirname(join(inputs, name)), { recursive: true });
+      writeFileSync(join(inputs, name), 'new');
+      assert.equal(debianKernelKey(inputs, 'rfc-v2', '1'), before);
     });
   }
 
@@ -113,12 +131,34 @@ describe('a tree given as --kernel-src is refused before anything is built', () 
   }
 });
 
+test('a tree of the user is not built as a series of ours', async () => {
+  const error = await buildLab({ kernelSrc: dir, series: 'rfc-v2' }).catch((refused: unknown) => refused);
+  assert.ok(error instanceof ArgumentError);
+  assert.equal(error.argument, 'options.series');
+});
+
+describe('each series', () => {
+  test('is a folder below kernel/ that has patches', () => {
+    const folders = readdirSync(kernelInputsDir, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    assert.deepEqual(folders.map(({ name }) => name).sort(), seriesNames.toSorted());
+    for (const series of seriesNames) assert.ok(patchesOf(kernelInputsDir, series).length > 0, series);
+  });
+
+  test('belongs to profiles: one without a series of its own has the default one', () => {
+    assert.equal(seriesOfProfile('rfc-v2'), 'rfc-v2');
+    assert.equal(seriesOfProfile('no-such-profile'), 'rfc-v2');
+  });
+});
+
 test('labStatus tells of an empty cache that the image is missing', async () => {
   const before = process.env.XDG_CACHE_HOME;
   process.env.XDG_CACHE_HOME = join(dir, 'cache');
   try {
     const status = await labStatus();
-    assert.equal(status.image.state, 'missing');
+    assert.deepEqual(Object.keys(status.series), seriesNames);
+    for (const image of [status.image, ...Object.values(status.series)]) assert.equal(image.state, 'missing');
+    const lines = describeLabStatus(status).split('\n');
+    for (const series of seriesNames) assert.ok(lines.includes(`image     ${series}: missing`), series);
     assert.equal(status.building, false);
     assert.equal(status.cacheDir, join(dir, 'cache/kvm-dsm'));
   } finally {

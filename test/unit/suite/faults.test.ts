@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { kernelInputsDir } from '../../../lib/lab/paths.ts';
 import { faults } from '../../../lib/suite/faults/table.ts';
 
-const source = readFileSync(join(kernelInputsDir, 'arch/x86/kvm/dsm_fault.c'), 'utf8');
+const source = readFileSync(join(kernelInputsDir, 'rfc-v2/arch/x86/kvm/dsm_fault.c'), 'utf8');
 
 test("the faults are those of the kernel's table, with its numbers", () => {
   const order = [...(/^enum \{\n([^}]*)\};/m.exec(source)?.[1] ?? '').matchAll(/^\t(FAULT_\w+),$/gm)].map(

@@ -8,7 +8,7 @@ import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
 
-export const EXTENSION = 'kernel/arch/x86/kvm/dsm_exit.c';
+export const EXTENSION = 'kernel/rfc-v2/arch/x86/kvm/dsm_exit.c';
 export const ALL = ['KVM_EXIT_DAPIC', 'KVM_EXIT_DSM_X2_ICR', 'KVM_EXIT_DSM_APIC_BASE'] as const;
 
 /** The vCPU whose guest acts. Not 0, which is what a mistake makes of much. */

@@ -10,7 +10,7 @@ import { CheckError } from '../../errors.ts';
 import type { CheckContext } from '../../kit/context.ts';
 
 export const PATCH = 'KVM: kvm-vfio: User API for IRQ forwarding (v3 4/8, 2014)';
-export const EXTENSION = 'kernel/arch/x86/kvm/dsm_vfio.c';
+export const EXTENSION = 'kernel/rfc-v2/arch/x86/kvm/dsm_vfio.c';
 
 export const FORWARD = { group: KVM_DEV_VFIO_DEVICE, attr: 1 } as const;
 export const UNFORWARD = { group: KVM_DEV_VFIO_DEVICE, attr: 2 } as const;

@@ -1,0 +1,33 @@
+/** The series of patches that the lab has a kernel of: each is a folder below kernel/. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** The series there are, by the names of their folders. */
+export const seriesNames = ['rfc-v2'] as const;
+
+/** A series of patches that the lab has a kernel of. */
+export type SeriesName = (typeof seriesNames)[number];
+
+/** The kernel that is booted for a profile, where that is not the default one. */
+const byProfile: Readonly<Record<string, SeriesName>> = {};
+
+/** The series that is built and booted where none is named. */
+export const defaultSeries: SeriesName = 'rfc-v2';
+
+/** The series whose kernel is booted for a profile. */
+export function seriesOfProfile(profile: string): SeriesName {
+  return byProfile[profile] ?? defaultSeries;
+}
+
+/** What a series adds to the configuration of every lab kernel; behind it, so that it wins. */
+export function ownConfig(inputsDir: string, series: SeriesName): string[] {
+  const path = join(inputsDir, series, 'series.config');
+  return existsSync(path) ? [readFileSync(path, 'utf8')] : [];
+}
+
+/** The patches of a series, in the order in which they are applied. */
+export function patchesOf(inputsDir: string, series: SeriesName): string[] {
+  const dir = join(inputsDir, series);
+  const names = readdirSync(dir).filter((name) => name.endsWith('.patch'));
+  return names.sort().map((name) => join(dir, name));
+}
