@@ -1,0 +1,8 @@
+/** What a review throws. What it finds out about a series is no error: that stands in its reply. */
+import { KvmDsmError } from '../base/errors.ts';
+
+/** What was given to review is no series: no patch in it, no such file, two series in one mailbox. */
+export class SeriesError extends KvmDsmError {
+  readonly code = 'ERR_REVIEW_SERIES';
+  override readonly exitCode = 2;
+}
