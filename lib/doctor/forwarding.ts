@@ -3,7 +3,7 @@ import { KvmDsmError } from '../base/errors.ts';
 import { apicvParameter } from '../host/apicv-parameter.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import { type IcrProbe, probeIcrWrite } from '../probe/icr-write.ts';
-import { knowsInjection } from '../probe/injection.ts';
+import { askInjection, injectionIoctls } from '../probe/injection.ts';
 import { reservedExitParameters, reservedExits } from '../probe/reserved-exits.ts';
 import { type HealthCheck, healthCheck } from './health-check.ts';
 
@@ -73,13 +73,22 @@ export function checkEmission({ profile }: Kvm, forwards: boolean): HealthCheck 
 /** Whether the injection side of the series is there. */
 export function checkInjection(kvm: Kvm): HealthCheck {
   try {
-    return knowsInjection(kvm)
-      ? healthCheck(
-          'injection',
-          'ok',
-          'KVM_DSM_IPI is known: writes of another machine can be replayed here (patch 3/3)',
-        )
-      : healthCheck('injection', 'note', 'KVM_DSM_IPI is not known: this kernel lacks patch 3/3 of the series');
+    const known = injectionIoctls.filter((ioctl) => askInjection(kvm, ioctl).known);
+    const missing = injectionIoctls.filter((ioctl) => !known.includes(ioctl));
+    if (known.length === 0)
+      return healthCheck('injection', 'note', 'KVM_DSM_IPI is not known: this kernel lacks patch 3/3 of the series');
+    if (missing.length > 0)
+      return healthCheck(
+        'injection',
+        'warn',
+        `${known.join(' and ')} ${known.length > 1 ? 'are' : 'is'} known, ${missing.join(' and ')} not`,
+        'Is patch 3/3 of the series there as a whole?',
+      );
+    return healthCheck(
+      'injection',
+      'ok',
+      'KVM_DSM_IPI is known: writes of another machine can be replayed here (patch 3/3)',
+    );
   } catch (error) {
     if (!(error instanceof KvmDsmError)) throw error;
     return healthCheck('injection', 'note', `Whether KVM_DSM_IPI is known was not found out: ${error.message}`);

@@ -38,11 +38,6 @@ export function answerOf(ioctl: () => unknown): string {
   }
 }
 
-/** What a kernel says to an ioctl that it may not have. */
-export function known(answer: string): string {
-  return answer === 'ENOTTY' ? 'ENOTTY: it does not know it' : `known: it answers ${answer}`;
-}
-
 /** A capability's number, and the question for it. */
 export function capabilityEntry(name: CapabilityName) {
   const number = capabilityNumber(name);

@@ -1,13 +1,13 @@
 /** The series: its exits and ioctls, and what the kernel says to each. */
-import { IA32_APIC_BASE } from '../abi/apic/msr.ts';
 import type { DsmIoctlName, DsmProfile } from '../abi/dsm/profiles.ts';
 import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
 import type { Layout } from '../abi/layout.ts';
 import { UnsupportedError } from '../base/errors.ts';
+import type { Kvm } from '../kvm/kvm.ts';
 import { probeIcrWrite } from '../probe/icr-write.ts';
 import { askInjection } from '../probe/injection.ts';
 import { type ReservedExitName, reservedExitParameters, reservedExits } from '../probe/reserved-exits.ts';
-import { type AskedKvm, answerOf, known } from './asked-kvm.ts';
+import type { AskedKvm } from './asked-kvm.ts';
 import { type AbiEntry, type AbiSection, layoutOf } from './section.ts';
 
 /** The series: its exits, and the ioctls of its injection side. */
@@ -37,7 +37,7 @@ export function dsmSection(profile: DsmProfile): AbiSection {
           number: request,
           source,
           ...layoutOf(argument as Layout<unknown>),
-          ask: (asked) => known(injections[name as DsmIoctlName](asked)),
+          ask: ({ kvm }) => answerTo(kvm, name as DsmIoctlName),
         }),
       ),
     ],
@@ -83,21 +83,9 @@ function askReserved(name: ReservedExitName): string {
   return states[name] ? `made: ${parameter} is Y` : `not made: ${parameter} is N`;
 }
 
-/** Each asks in a VM of its own, for what its vCPU has already: nothing changes where the ioctl is known. */
-const injections: Record<DsmIoctlName, (asked: AskedKvm) => string> = {
-  KVM_DSM_IPI: ({ kvm }) => askInjection(kvm),
-  KVM_DSM_X2APIC(asked) {
-    const vm = asked.vm();
-    const { request, argument } = asked.kvm.profile.ioctls.KVM_DSM_X2APIC;
-    return answerOf(() => vm.ioctlRaw(request, argument.encode({ vcpuId: 0, data: 0n })));
-  },
-  KVM_DSM_APIC_BASE(asked) {
-    const vm = asked.vm();
-    const { request, argument } = asked.kvm.profile.ioctls.KVM_DSM_APIC_BASE;
-    // On Intel the kernel writes to the VMCS that was loaded last: asking for the registers loads the vCPU's.
-    const data = vm.vcpus.get(0)!.getSregs().apicBase;
-    return answerOf(() =>
-      vm.ioctlRaw(request, argument.encode({ vcpuId: 0, host: true, index: IA32_APIC_BASE, data })),
-    );
-  },
-};
+/** It is asked for in a VM of its own. */
+function answerTo(kvm: Kvm, ioctl: DsmIoctlName): string {
+  const { answers, known } = askInjection(kvm, ioctl);
+  const told = [...new Set(answers)].join(' and ');
+  return known ? `known: it answers ${told}` : `${told}: it does not know it`;
+}

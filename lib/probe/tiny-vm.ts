@@ -20,24 +20,29 @@ export interface TinyVmOptions {
   pages: number;
   /** Inhibit APICv. */
   inhibit?: boolean;
+  /** Default `full`. */
+  irqchip?: 'full' | 'split';
+  /** vcpu_id of the one vCPU. Default 0. */
+  vcpuId?: number;
   /** What the vCPU tells of itself. Default: nothing. */
   cpuid?: Cpuid;
 }
 
-/** Makes one with all interrupt controllers in the kernel, for as long as `use` takes. */
+/** Makes one with the local APIC in the kernel, for as long as `use` takes. */
 export function withTinyVm<T>(
   kvm: Kvm,
-  { pages, inhibit = false, cpuid }: TinyVmOptions,
+  { pages, inhibit = false, irqchip = 'full', vcpuId = 0, cpuid }: TinyVmOptions,
   use: (vm: Vm, vcpu: Vcpu, memory: GuestMemory) => T,
 ): T {
   using vm = kvm.createVm();
   using memory = GuestMemory.allocate(pages * PAGE_SIZE);
   if (vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) vm.setTssAddr(TSS_ADDRESS);
-  vm.createIrqchip();
+  if (irqchip === 'full') vm.createIrqchip();
+  else vm.enableSplitIrqchip();
   vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
-  const vcpu = vm.createVcpu(0);
+  const vcpu = vm.createVcpu(vcpuId);
   if (cpuid) vcpu.setCpuid2(cpuid);
-  if (inhibit) inhibitApicv(vm, 1);
+  if (inhibit) inhibitApicv(vm, vcpuId + 1);
   return use(vm, vcpu, memory);
 }
 

@@ -1,6 +1,7 @@
 /** The suite in a machine of the lab, booted again after one that died. */
 import { LabMachineError, type LaneName } from '../../lab/index.ts';
 import { SuiteWorkerError } from '../../suite/errors.ts';
+import type { FailedProbes } from '../../suite/run/probes.ts';
 import type { Executor } from '../../suite/run/protocol.ts';
 import { LaneBoot, type LaneOptions } from './lane-boot.ts';
 import { TIME_OVER } from './protocol.ts';
@@ -12,11 +13,12 @@ import { TIME_OVER } from './protocol.ts';
 export function laneExecutor(lane: LaneName, options: LaneOptions): Executor {
   return async (items, sink) => {
     const ends = performance.now() + options.global.timeout * 1000;
+    const failedProbes: FailedProbes = {};
     let left = [...items];
     while (left.length > 0) {
       const timeout = (ends - performance.now()) / 1000;
       if (timeout <= 0) return TIME_OVER;
-      const boot = new LaneBoot(left, sink);
+      const boot = new LaneBoot(left, sink, failedProbes);
       const error = await boot.run(lane, options, timeout).then(
         () => null,
         (thrown: unknown) => thrown,

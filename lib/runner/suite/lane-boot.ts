@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { printable } from '../../base/text.ts';
 import { LabFrozenError, type LabMachineError, type LaneName } from '../../lab/index.ts';
 import { SuiteProtocolError, SuiteWorkerError } from '../../suite/errors.ts';
+import { type FailedProbes, isProbeName, PROBE_WORD, type ProbeName, probes } from '../../suite/run/probes.ts';
 import type { Item, Sink } from '../../suite/run/protocol.ts';
 import type { RunEnd } from '../../suite/run/supervisor.ts';
 import { runInLane } from '../../target/in-lane.ts';
@@ -12,6 +13,7 @@ import { LineWriter } from './line-writer.ts';
 import { CHECK_MARK, type LanePart, PARSED_TEST } from './protocol.ts';
 
 const GUEST_DIR = '/run/kvm-dsm';
+const PROBE_MARK = `${CHECK_MARK} ${PROBE_WORD} `;
 
 /** What the command line says about a run, and the text of a module of checks if there is one. */
 export interface LaneOptions {
@@ -40,8 +42,14 @@ export class LaneBoot {
    * with it.
    */
   #current: { item: Item; began: number } | null = null;
+  /** What the kernel is asked, before any check. */
+  #probe: ProbeName | null = null;
+  #probing = true;
+  readonly #failedProbes: FailedProbes;
 
-  constructor(items: readonly Item[], sink: Sink) {
+  /** @param failedProbes is added to if the machine dies of one */
+  constructor(items: readonly Item[], sink: Sink, failedProbes: FailedProbes) {
+    this.#failedProbes = failedProbes;
     this.left = items.map((item) => ({ ...item, secret: newSecret() }));
     this.#items = new Map(this.left.map((item) => [item.n, item]));
     this.#marks = new Map(this.left.map((item) => [`${CHECK_MARK} ${item.n} ${item.secret}`, item]));
@@ -51,13 +59,17 @@ export class LaneBoot {
   async run(lane: LaneName, { global, seed, strict, bail, module }: LaneOptions, timeout: number): Promise<void> {
     const { device, profile } = global;
     const inside = module === null ? null : `${GUEST_DIR}/checks.mjs`;
-    const common = { module: inside, seed, device, profile, timeout, strict, bail };
+    const failedProbes = this.#failedProbes;
+    const common = { module: inside, seed, device, profile, timeout, strict, bail, failedProbes };
     const part: LanePart = { ...common, items: this.left, secret: this.#secret };
     const partFile = `${GUEST_DIR}/part.json`;
     const files = [{ path: partFile, data: JSON.stringify(part) }];
     if (module !== null) files.push({ path: inside!, data: module });
     const stdout = new LineWriter((line) => this.#read(line));
     const onMark = (text: string) => {
+      const probe = text.startsWith(PROBE_MARK) ? text.slice(PROBE_MARK.length) : null;
+      // Later a check's code runs, which could say so as well.
+      if (isProbeName(probe) && this.#probing) this.#probe = probe;
       const item = this.#marks.get(text);
       if (item) this.#begin(item);
       return item !== undefined;
@@ -73,8 +85,14 @@ export class LaneBoot {
       throw new SuiteWorkerError(`the command inside the ${lane} machine ended with exit code ${exitCode}`);
   }
 
-  /** The machine died: so has the check that ran. Returns false if none did. */
+  /** The machine died: so has the check that ran, or the probe. Returns false if none did. */
   lose(error: LabMachineError): boolean {
+    if (this.#probing && this.#probe) {
+      const [why = ''] = error.message.split('\n');
+      this.#failedProbes[this.#probe] = why;
+      this.#sink.note(`it was not found out ${probes[this.#probe]}: ${why}`);
+      return true;
+    }
     if (!this.#current) return false;
     const { item, began } = this.#current;
     const [reason = '', ...detail] = error.message.split('\n');
@@ -94,6 +112,7 @@ export class LaneBoot {
     if (typeof event === 'string') return void this.#refuse(event);
     switch (event.type) {
       case 'facts':
+        this.#probing = false;
         this.#sink.facts(event.facts);
         break;
       case 'outcome': {
@@ -122,6 +141,7 @@ export class LaneBoot {
   #begin(item: Item): void {
     // The log and the output come on lines of their own: the outcome may have been quicker.
     if (!this.left.includes(item)) return;
+    this.#probing = false;
     this.#current = { item, began: performance.now() };
     this.#sink.start(item);
   }

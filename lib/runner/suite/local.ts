@@ -12,7 +12,7 @@ export function runItemsLocally(
   mark: string | null,
   sink: Sink,
 ): Promise<RunEnd> {
-  const { module, seed, device, profile, timeout } = part;
+  const { module, seed, device, profile, timeout, failedProbes = {} } = part;
   const worker = { command: process.execPath, args: [...process.execArgv, process.argv[1]!, SUITE_WORKER] };
   const options = {
     worker,
@@ -24,6 +24,7 @@ export function runItemsLocally(
     timeoutMs: timeout * 1000,
     mark,
     endWhenBroken: mark !== null,
+    failedProbes,
   };
   return superviseWorkers(items, options, sink);
 }

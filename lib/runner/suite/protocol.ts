@@ -1,5 +1,6 @@
 /** What the processes of `kvm-dsm test` say to each other, beside what the suite's worker does. */
 import type { Facts } from '../../suite/run/facts.ts';
+import type { FailedProbes } from '../../suite/run/probes.ts';
 import type { Item, Outcome } from '../../suite/run/protocol.ts';
 import type { RunEnd } from '../../suite/run/supervisor.ts';
 
@@ -24,6 +25,8 @@ export interface PartOptions {
   profile: string;
   /** Seconds. */
   timeout: number;
+  /** Probes that took the machine with them. */
+  failedProbes?: FailedProbes;
 }
 
 /** What a machine of the lab is given to do. */

@@ -1,11 +1,11 @@
 /** What a check may need of a kernel, and how it is found out. */
-import type { DsmExitName, DsmProfile } from '../../abi/dsm/profiles.ts';
+import type { DsmExitName, DsmIoctlName, DsmProfile } from '../../abi/dsm/profiles.ts';
 import type { capabilities } from '../../abi/kvm/capability.ts';
 import { laneHere } from '../../host/lane.ts';
 import { irqForwardingParameter } from '../../kvm/vfio/kvm-device.ts';
 import { labFunction } from '../../kvm/vfio/lab-function.ts';
 import { reservedExitParameters } from '../../probe/reserved-exits.ts';
-import type { Facts } from '../run/facts.ts';
+import type { Facts, InjectionName } from '../run/facts.ts';
 
 /** What a need is asked about. */
 export interface TestedHost {
@@ -32,18 +32,34 @@ function need(name: string, missing: Need['missing']): Need {
 
 /** The kernel forwards ICR writes (patch 2/3), for a VM that inhibits APICv. */
 export const forwarding = need('a kernel that forwards ICR writes', ({ facts }) =>
-  facts.forwards ? null : 'this kernel does not forward ICR writes',
+  facts.forwards ? null : notForwarded(facts),
 );
+
+function notForwarded({ failedProbes: { forwarding: failed } }: Facts): string {
+  if (failed === undefined) return 'this kernel does not forward ICR writes';
+  return `it was not found out whether this kernel forwards ICR writes: ${failed}`;
+}
 
 /** A kernel without the series. */
-export const stockKernel = need('a kernel without the series', ({ facts }) =>
-  facts.forwards ? 'this kernel forwards ICR writes' : null,
-);
+export const stockKernel = need('a kernel without the series', ({ facts }) => {
+  if (facts.forwards) return 'this kernel forwards ICR writes';
+  return facts.failedProbes.forwarding === undefined ? null : notForwarded(facts);
+});
 
-/** The injection ioctls of patch 3/3. */
-export const injection = need('the injection ioctls', ({ facts }) =>
-  facts.injects ? null : 'this kernel lacks the injection ioctls: KVM_DSM_IPI is not known to it',
-);
+/** One of the injection ioctls of patch 3/3. */
+function injects(ioctl: DsmIoctlName, name: InjectionName): Need {
+  return need(ioctl, ({ facts }) => {
+    if (facts.injects[name]) return null;
+    const failed = facts.failedProbes[name];
+    return failed === undefined
+      ? `this kernel lacks an injection ioctl: ${ioctl} is not known to it`
+      : `it was not found out whether this kernel knows ${ioctl}: ${failed}`;
+  });
+}
+
+export const ipiInjection = injects('KVM_DSM_IPI', 'ipi');
+export const x2apicInjection = injects('KVM_DSM_X2APIC', 'x2apic');
+export const baseInjection = injects('KVM_DSM_APIC_BASE', 'base');
 
 /** A profile whose kernels make an exit by themselves. */
 export function emits(exit: DsmExitName): Need {

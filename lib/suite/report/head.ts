@@ -1,3 +1,4 @@
+import type { Facts } from '../run/facts.ts';
 import type { Head } from '../run/reporter.ts';
 
 /** A report's head as names and values, for the formats that have comments or properties. */
@@ -19,13 +20,17 @@ export function headLines({
     ['parameters', parameters.length > 0 ? parameters.join(' ') : 'no kvm module shows any'],
     ['profile', facts.profile],
     ['device', facts.device],
-    [
-      'forwarding',
-      `${facts.forwards ? 'ICR writes come out' : 'none'}; injection ioctls ${facts.injects ? 'known' : 'unknown'}`,
-    ],
+    ['forwarding', `${facts.forwards ? 'ICR writes come out' : 'none'}; injection ioctls ${injectionText(facts)}`],
     [
       'seed',
       `${seed}${shuffle ? ', shuffled' : ''}${repeat > 1 ? `, ${repeat} rounds` : ''}${strict ? ', strict' : ''}`,
     ],
   ];
+}
+
+/** Which of the injection ioctls a kernel knows, in words. */
+export function injectionText({ injects }: Facts): string {
+  const known = Object.entries(injects).flatMap(([name, knows]) => (knows ? name : []));
+  if (known.length === 0) return 'unknown';
+  return known.length === Object.keys(injects).length ? 'known' : `known: ${known.join(', ')} alone`;
 }

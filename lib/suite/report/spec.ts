@@ -6,6 +6,7 @@ import { type Result, type Verdict, verdicts } from '../run/judge.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
 import type { Item } from '../run/protocol.ts';
 import type { Head, Reporter, Summary } from '../run/reporter.ts';
+import { injectionText } from './head.ts';
 
 /** Where a report for a person goes. */
 export interface Screen {
@@ -90,10 +91,7 @@ function headText({ facts, package: version, seed, repeat, shuffle, strict, item
       'kvm',
       parameters.map(([name, value]) => `${name}=${value}`).join(' ') || 'neither kvm_intel nor kvm_amd runs guests',
     ],
-    [
-      'forwards',
-      `${facts.forwards ? 'ICR writes come out' : 'no'}; injection ioctls ${facts.injects ? 'known' : 'unknown'}`,
-    ],
+    ['forwards', `${facts.forwards ? 'ICR writes come out' : 'no'}; injection ioctls ${injectionText(facts)}`],
     ['checks', [`${items.length}`, `seed ${seed}`, ...modes.filter((mode) => mode !== '')].join(', ')],
   ];
   return [

@@ -1,5 +1,6 @@
 /** What a process that runs checks tells, read with care: checks run in it, and may write there as well. */
 import type { Facts } from './facts.ts';
+import { isProbeName } from './probes.ts';
 import type { FailureKind, Outcome, WorkerEvent } from './protocol.ts';
 
 const kinds: readonly string[] = [
@@ -16,6 +17,8 @@ const kinds: readonly string[] = [
 export function readWorkerEvent(line: string): WorkerEvent | null {
   const event = readObject(line);
   switch (event?.type) {
+    case 'probe':
+      return isProbeName(event.name) ? { type: 'probe', name: event.name } : null;
     case 'facts':
       return isObject(event.facts) ? { type: 'facts', facts: event.facts as unknown as Facts } : null;
     case 'start':

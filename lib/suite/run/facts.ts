@@ -1,14 +1,16 @@
 /** Facts of the host that checks run on. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { release, version } from 'node:os';
-import type { DsmProfile } from '../../abi/dsm/profiles.ts';
+import type { DsmIoctlName, DsmProfile } from '../../abi/dsm/profiles.ts';
+import { UnsupportedError } from '../../base/errors.ts';
 import { readHostCpu } from '../../host/cpu.ts';
 import { readKernelConfig } from '../../host/kernel-config.ts';
 import { type KvmModule, kvmModule } from '../../host/kvm-module.ts';
 import { laneHere } from '../../host/lane.ts';
 import type { Kvm } from '../../kvm/kvm.ts';
 import { probeIcrWrite } from '../../probe/icr-write.ts';
-import { knowsInjection } from '../../probe/injection.ts';
+import { askInjection } from '../../probe/injection.ts';
+import { type FailedProbes, Prober, type ProberOptions } from './probes.ts';
 
 /** Where checks run: what a report's head names and what needs are decided by. */
 export interface Facts {
@@ -30,19 +32,29 @@ export interface Facts {
   module: KvmModule | null;
   device: string;
   profile: string;
-  /** A guest's ICR2 write came out as exit 45. */
+  /** Some ICR write of a guest came out as exit 45. */
   forwards: boolean;
-  /** KVM_DSM_IPI is known. */
-  injects: boolean;
+  /** Which of KVM_DSM_IPI, KVM_DSM_X2APIC and KVM_DSM_APIC_BASE are known. */
+  injects: Record<InjectionName, boolean>;
   /** KVM offers guests an x2APIC. */
   x2apic: boolean;
+  /** What could not be found out, and why: a check of that name fails. */
+  failedProbes: FailedProbes;
 }
+
+/** The injection ioctls, as facts and needs call them. */
+export type InjectionName = 'ipi' | 'x2apic' | 'base';
+
+const NONE: Facts['injects'] = { ipi: false, x2apic: false, base: false };
 
 const CONFIG_LINES =
   /^CONFIG_(?:KVM\w*|SMP|NR_CPUS|PREEMPT\w*|HYPERV|X86_X2APIC|KASAN|UBSAN|LOCKDEP|PROVE_LOCKING|DEBUG_KERNEL)=.+$/gm;
 
-/** Looks at the machine that this process runs on; a tiny guest runs for it. */
-export function gatherFacts(kvm: Kvm, profile: DsmProfile): Facts {
+/** Looks at the machine that this process runs on; tiny guests run for it. */
+export function gatherFacts(kvm: Kvm, profile: DsmProfile, options: ProberOptions = {}): Facts {
+  const prober = new Prober(options);
+  const knows = (name: InjectionName, ioctl: DsmIoctlName) =>
+    prober.ask(name, () => askInjection(kvm, ioctl, profile).known, false);
   const config = readKernelConfig();
   const cpu = readHostCpu();
   const parameters = Object.fromEntries(['kvm', 'kvm_intel', 'kvm_amd'].flatMap(parametersOf));
@@ -57,11 +69,25 @@ export function gatherFacts(kvm: Kvm, profile: DsmProfile): Facts {
     module: kvmModule(),
     device: kvm.device,
     profile: profile.name,
-    forwards: probeIcrWrite(kvm, { profile }).outcome === 'forwarded',
-    injects: knowsInjection(kvm, profile),
-    x2apic: kvm.supportedCpuid().some(({ function: leaf, ecx }) => leaf === 1 && (ecx & (1 << 21)) !== 0),
+    forwards: prober.ask('forwarding', () => forwards(kvm, profile), false),
+    injects: {
+      ipi: knows('ipi', 'KVM_DSM_IPI'),
+      x2apic: knows('x2apic', 'KVM_DSM_X2APIC'),
+      base: knows('base', 'KVM_DSM_APIC_BASE'),
+    },
+    x2apic: prober.ask('cpuid', () => offersX2apic(kvm), false),
+    failedProbes: prober.failed,
   };
 }
+
+function forwards(kvm: Kvm, profile: DsmProfile): boolean {
+  const { outcome, exit } = probeIcrWrite(kvm, { profile });
+  if (outcome === 'failed') throw new UnsupportedError(exit, 'A guest of few instructions');
+  return outcome === 'forwarded';
+}
+
+const offersX2apic = (kvm: Kvm) =>
+  kvm.supportedCpuid().some(({ function: leaf, ecx }) => leaf === 1 && (ecx & (1 << 21)) !== 0);
 
 /** What is known of a machine that has told nothing. */
 export function unknownFacts(on: string, device: string, profile: string): Facts {
@@ -77,8 +103,9 @@ export function unknownFacts(on: string, device: string, profile: string): Facts
     device,
     profile,
     forwards: false,
-    injects: false,
+    injects: NONE,
     x2apic: false,
+    failedProbes: {},
   };
 }
 

@@ -1,5 +1,6 @@
 /** What the parts of a run say to each other, some of it between processes and machines, as JSON. */
 import type { Facts } from './facts.ts';
+import type { FailedProbes, ProbeName } from './probes.ts';
 
 /** One check at its place in a run. */
 export interface Item {
@@ -38,6 +39,8 @@ export interface Job {
   mark: string | null;
   /** What another worker of this run has found out. */
   facts: Facts | null;
+  /** Probes that took a worker, or the machine, with them. */
+  failedProbes: FailedProbes;
 }
 
 /**
@@ -45,6 +48,8 @@ export interface Job {
  * one byte.
  */
 export type WorkerEvent =
+  /** It is about to ask that. */
+  | { type: 'probe'; name: ProbeName }
   | { type: 'facts'; facts: Facts }
   | { type: 'start'; n: number }
   | { type: 'outcome'; n: number; outcome: Outcome; ms: number; exits: number }

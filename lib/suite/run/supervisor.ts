@@ -6,6 +6,7 @@ import { type Check, DEFAULT_CHECK_DEADLINE } from '../check.ts';
 import { SuiteProtocolError, SuiteWorkerError } from '../errors.ts';
 import type { Facts } from './facts.ts';
 import { checkOf } from './plan.ts';
+import { type FailedProbes, type ProbeName, probes } from './probes.ts';
 import type { FailureKind, Item, Outcome, Sink, WorkerEvent } from './protocol.ts';
 import { type WorkerCommand, WorkerProcess } from './worker-process.ts';
 
@@ -26,12 +27,16 @@ export interface SupervisorOptions {
   mark: string | null;
   /** End when the kernel has oopsed: somebody will boot it again. */
   endWhenBroken: boolean;
+  /** Probes that are not to be tried: what came of them before. */
+  failedProbes?: FailedProbes;
   /** Instead of /dev/kmsg. */
   kernelLog?: string;
 }
 
 /** How long a worker may take to come up or to go on to its next check, in ms. */
 const IDLE = 60_000;
+/** How long one probe may take, in ms: more than its guests may. */
+const PROBE = 45_000;
 /** How long a check may go on after its deadline, in ms, before its process is killed: for its own report. */
 const HANG = 8000;
 
@@ -61,12 +66,14 @@ class Supervisor {
   readonly #ends: number;
   #left: Item[];
   #facts: Facts | null = null;
+  readonly #failedProbes: FailedProbes;
   #end: RunEnd | null = null;
   /** What the kernel reported before the first check of a worker began. */
   #early: LoggedReport | null = null;
 
   constructor(items: readonly Item[], options: SupervisorOptions, sink: Sink, log: KernelLog | null) {
     this.#left = [...items];
+    this.#failedProbes = { ...options.failedProbes };
     this.#options = options;
     this.#sink = sink;
     this.#log = log;
@@ -77,7 +84,8 @@ class Supervisor {
     let vain = 0;
     while (this.#left.length > 0 && !this.#end) {
       const before = this.#left.length;
-      const worker = new SupervisedWorker(this.#left, this.#facts, this.#options, this.#ends, {
+      const known = { facts: this.#facts, failedProbes: this.#failedProbes };
+      const worker = new SupervisedWorker(this.#left, known, this.#options, this.#ends, {
         facts: (facts) => {
           if (!this.#facts) this.#sink.facts(facts);
           this.#facts = facts;
@@ -90,13 +98,22 @@ class Supervisor {
         },
       });
       const how = await worker.ended();
-      vain = this.#left.length === before ? vain + 1 : 0;
+      if (worker.probe !== null) this.#probeFailed(worker.probe, how);
+      vain = this.#left.length === before && worker.probe === null ? vain + 1 : 0;
       if (worker.refused !== null) throw new SuiteProtocolError('the process that runs checks', worker.refused);
       if (!this.#end && vain > 1) throw new SuiteWorkerError(`the process that runs checks does not come up: ${how}`);
     }
     const late = this.#report();
     if (late) throw new KernelReportError(late, 'after the last check');
     return this.#end ?? 'done';
+  }
+
+  /** It costs what it would have found out, and nothing else. */
+  #probeFailed(name: ProbeName, how: string): void {
+    const report = this.#report();
+    const why = report ? `the kernel says: ${report.lines[0]}` : `its process ended: ${how.split('\n', 1)[0]}`;
+    this.#failedProbes[name] = why;
+    this.#sink.note(`it was not found out ${probes[name]}: ${why}`);
   }
 
   /** What the kernel has reported since the last call. */
@@ -154,16 +171,24 @@ class SupervisedWorker {
   #killed: { why: string; cause: FailureKind } | null = null;
   /** What it told that no check can be blamed for, since none ran. */
   refused: string | null = null;
+  /** What it asks the kernel before it tells its facts. */
+  probe: ProbeName | null = null;
   /** Where its threads were then. */
   #threads: string[] = [];
 
-  constructor(items: readonly Item[], facts: Facts | null, options: SupervisorOptions, ends: number, sink: WorkerSink) {
+  constructor(
+    items: readonly Item[],
+    known: { facts: Facts | null; failedProbes: FailedProbes },
+    options: SupervisorOptions,
+    ends: number,
+    sink: WorkerSink,
+  ) {
     this.#items = new Map(items.map((item) => [item.n, item]));
     this.#options = options;
     this.#sink = sink;
     this.#ends = ends;
     const { worker, module, mark, seed, device, profile } = options;
-    const job = { items: [...items], module, mark, seed, device, profile, facts };
+    const job = { items: [...items], module, mark, seed, device, profile, ...known };
     this.#process = new WorkerProcess(worker, job, (event, line) => this.#hear(event, line));
     this.#limit(IDLE, `it was silent for ${IDLE / 1000} s`);
   }
@@ -187,7 +212,13 @@ class SupervisedWorker {
 
   #hear(event: WorkerEvent | null, line: string): void {
     switch (event?.type) {
+      case 'probe':
+        this.probe = event.name;
+        this.#limit(PROBE, `it hung: it did not end within ${PROBE / 1000} s`);
+        break;
       case 'facts':
+        this.probe = null;
+        this.#limit(IDLE, `it was silent for ${IDLE / 1000} s`);
         this.#sink.facts(event.facts);
         this.#process.go();
         break;

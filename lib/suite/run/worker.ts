@@ -7,6 +7,7 @@ import { FAULT_PARAMETER } from '../faults/fault.ts';
 import type { TestedHost } from '../kit/needs.ts';
 import { gatherFacts } from './facts.ts';
 import { checkOf } from './plan.ts';
+import { PROBE_WORD, type ProbeName } from './probes.ts';
 import type { Job, Outcome, WorkerEvent } from './protocol.ts';
 import { runCheck } from './run-check.ts';
 import { seedOf } from './seed-of.ts';
@@ -30,7 +31,11 @@ function waitForGo(): void {
 export async function work(job: Job, subjects: readonly Subject[], profile: DsmProfile): Promise<void> {
   const checks = checksById(subjects);
   using kvm = Kvm.open(job.device, { profile });
-  const facts = job.facts ?? gatherFacts(kvm, profile);
+  const begin = (name: ProbeName) => {
+    tell({ type: 'probe', name });
+    if (job.mark !== null) writeFileSync('/dev/kmsg', `<0>${job.mark} ${PROBE_WORD} ${name}\n`);
+  };
+  const facts = job.facts ?? gatherFacts(kvm, profile, { failed: job.failedProbes, begin });
   tell({ type: 'facts', facts });
   waitForGo();
   const world: TestedHost = { facts, profile, capability: (cap) => kvm.checkExtension(cap) };

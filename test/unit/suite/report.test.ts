@@ -27,8 +27,9 @@ const facts: Facts = {
   device: '/dev/kvm',
   profile: 'rfc-v2',
   forwards: true,
-  injects: false,
+  injects: { ipi: false, x2apic: false, base: false },
   x2apic: true,
+  failedProbes: {},
 };
 
 const unknown = unknownFacts('svm', '/dev/kvm', 'rfc-v2');

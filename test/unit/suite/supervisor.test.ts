@@ -165,3 +165,50 @@ describe('a report of the kernel’s', () => {
     assert.match(lost.notes.join('\n'), /\d+ records of the kernel's log were overwritten/);
   });
 });
+
+describe('a probe that takes its process with it', () => {
+  const PROBING = PRELUDE.replace(
+    "tell({ type: 'facts', facts: {} });",
+    `
+for (const name of ['forwarding', 'ipi', 'base']) {
+  if (job.failedProbes[name]) continue;
+  tell({ type: 'probe', name });
+  during(name);
+}
+tell({ type: 'facts', facts: { failedProbes: job.failedProbes } });`,
+  );
+  const die = (name: string, how = 'process.kill(process.pid, "SIGKILL")') =>
+    `const during = (name) => { if (name === '${name}') { ${how}; for (;;); } };`;
+
+  test('costs that probe alone: it is not asked again, and every check runs', async () => {
+    const { end, said, notes } = await supervise(all, die('ipi') + PROBING);
+    assert.equal(end, 'done');
+    assert.deepEqual(
+      said.map(([, reason]) => reason),
+      ['pass', 'pass', 'pass'],
+    );
+    assert.deepEqual(notes, ['it was not found out whether KVM_DSM_IPI is known: its process ended: signal SIGKILL']);
+  });
+
+  test('each of them may', async () => {
+    const both = `const during = (name) => { if (name !== 'ipi') process.exit(7); };`;
+    const { end, said, notes } = await supervise(all, both + PROBING);
+    assert.equal(end, 'done');
+    assert.equal(said.length, 3);
+    assert.equal(notes.length, 2);
+    assert.match(notes.join('\n'), /ICR writes come out: its process ended: exit code 7\n.*KVM_DSM_APIC_BASE/);
+  });
+
+  test('what the kernel reported meanwhile is why, and no check is blamed for it', async () => {
+    const oops = 'BUG: kernel NULL pointer dereference, address: 0000000000000000';
+    const code = `${die('base', `kernel(${JSON.stringify(oops)}); process.exit(9)`)}`;
+    const { said, notes } = await supervise(all, code + PROBING);
+    assert.equal(said[0]![1], 'pass');
+    assert.match(notes.join('\n'), /KVM_DSM_APIC_BASE is known: the kernel says: BUG: kernel NULL pointer/);
+  });
+
+  test('a process that does not even come to a probe ends the run', async () => {
+    const { end } = await supervise(all, 'process.exit(3);');
+    assert.ok(end instanceof Error && 'code' in end && end.code === 'ERR_SUITE_WORKER');
+  });
+});

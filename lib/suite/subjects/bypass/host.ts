@@ -2,7 +2,7 @@
 import { flat32, out8 } from '../../../guest/bytes.ts';
 import type { Check } from '../../check.ts';
 import { DONE_PORT, runUntilDone } from '../../kit/guests.ts';
-import { forwarding, injection } from '../../kit/needs.ts';
+import { forwarding, ipiInjection } from '../../kit/needs.ts';
 import { arrived, runSender } from '../../kit/senders.ts';
 import { HOOK } from '../../kit/sources.ts';
 import { forwarded, VECTOR } from './guest.ts';
@@ -38,7 +38,7 @@ export const hostChecks: Check[] = [
     id: 'bypass.host.replay',
     claim: 'A register write that KVM_DSM_IPI replays is not forwarded again',
     source: 'patch 3/3; its receiver would send it back for ever',
-    needs: [forwarding, injection],
+    needs: [forwarding, ipiInjection],
     async run(ctx) {
       const machine = await ctx.machine({ vcpus: 2, apic: 'xapic' });
       const { request, argument } = ctx.profile.ioctls.KVM_DSM_IPI;

@@ -3,10 +3,12 @@ import { subject } from '../../check.ts';
 import { extensionChecks } from './extensions.ts';
 import { kernelChecks, vcpuChecks } from './forwarding.ts';
 import { ioctlChecks } from './ioctls.ts';
+import { probeChecks } from './probe.ts';
 import { versionChecks } from './version.ts';
 
 export const capability = subject('capability', 'what the kernel says of itself agrees with what it does', [
   ...versionChecks,
+  ...probeChecks,
   ...kernelChecks,
   ...ioctlChecks,
   ...extensionChecks,

@@ -1,10 +1,9 @@
 /** Which ioctls the kernel knows, and of which file. */
-import { IA32_APIC_BASE } from '../../../abi/apic/msr.ts';
 import { _IOW } from '../../../abi/kvm/request-number.ts';
-import { askInjection, isKnown, knowsInjection } from '../../../probe/injection.ts';
+import { askInjection, injectionIoctls } from '../../../probe/injection.ts';
 import type { Check } from '../../check.ts';
 import { answerToUnknown, otherHandles } from '../../kit/foreign-ioctls.ts';
-import { injection } from '../../kit/needs.ts';
+import { ipiInjection } from '../../kit/needs.ts';
 
 export const ioctlChecks: Check[] = [
   {
@@ -13,25 +12,13 @@ export const ioctlChecks: Check[] = [
     source: 'patch 3/3, include/uapi/linux/kvm.h',
     run(ctx) {
       const kvm = ctx.kvm();
-      const vm = ctx.own(kvm.createVm());
-      vm.createIrqchip();
-      const vcpu = vm.createVcpu(0);
-      const { KVM_DSM_X2APIC, KVM_DSM_APIC_BASE } = ctx.profile.ioctls;
-      // What the vCPU has already: nothing changes where the ioctls are known. Each may refuse it, and is known all the same.
-      const base = { vcpuId: 0, host: true, index: IA32_APIC_BASE, data: vcpu.getSregs().apicBase };
-      const answers = [
-        askInjection(kvm, ctx.profile),
-        ctx.answer('KVM_DSM_X2APIC', () =>
-          vm.ioctlRaw(KVM_DSM_X2APIC.request, KVM_DSM_X2APIC.argument.encode({ vcpuId: 0, data: 0n })),
-        ),
-        ctx.answer('KVM_DSM_APIC_BASE', () =>
-          vm.ioctlRaw(KVM_DSM_APIC_BASE.request, KVM_DSM_APIC_BASE.argument.encode(base)),
-        ),
-      ];
-      const known = answers.filter(isKnown).length;
+      // Each may refuse what it is asked for, and is known all the same.
+      const told = injectionIoctls.map((ioctl) => askInjection(kvm, ioctl, ctx.profile));
+      ctx.effect('answers', told.length);
+      const known = told.filter((one) => one.known).length;
       ctx.ok(
-        known === 0 || known === answers.length,
-        `KVM_DSM_IPI, KVM_DSM_X2APIC and KVM_DSM_APIC_BASE answer ${answers.join(', ')}`,
+        known === 0 || known === told.length,
+        `KVM_DSM_IPI, KVM_DSM_X2APIC and KVM_DSM_APIC_BASE answer ${told.map(({ answers }) => answers[0]).join(', ')}`,
       );
     },
   },
@@ -39,9 +26,9 @@ export const ioctlChecks: Check[] = [
     id: 'capability.injection.needs-forwarding',
     claim: 'A kernel with the injection ioctls forwards ICR writes as well',
     source: 'patch 3/3 builds upon 2/3',
-    needs: [injection],
+    needs: [ipiInjection],
     run(ctx) {
-      ctx.effect('KVM_DSM_IPI is known', Number(knowsInjection(ctx.kvm(), ctx.profile)));
+      ctx.effect('KVM_DSM_IPI is known', Number(askInjection(ctx.kvm(), 'KVM_DSM_IPI', ctx.profile).known));
       ctx.ok(ctx.facts.forwards, 'KVM_DSM_IPI is known, and an ICR2 write does not come out');
     },
   },

@@ -8,7 +8,7 @@ import type { Check } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
-import { injection as injecting, x2apic as x2apicOffered } from '../../kit/needs.ts';
+import { baseInjection as injecting, x2apic as x2apicOffered } from '../../kit/needs.ts';
 import { SOURCE, writeX2Icr } from '../../kit/replay.ts';
 import { ERRORS, PATCH, pendingOf, refused, swallowed, x2 } from './replay.ts';
 

@@ -6,7 +6,7 @@ import { type Check, table } from '../../check.ts';
 import { Driver } from '../../kit/drive.ts';
 import { forwardedWrites } from '../../kit/forwarded-writes.ts';
 import { icr, icr2, type LapicWrite } from '../../kit/guests.ts';
-import { injection as injecting, splitIrqchip } from '../../kit/needs.ts';
+import { ipiInjection as injecting, splitIrqchip } from '../../kit/needs.ts';
 import { SOURCE, sameAsLocal, xapic } from '../../kit/replay.ts';
 import { sameRows } from '../../kit/rows.ts';
 import { ABSENT, handled, IPI, pendingOf, type Row, runTaker, somethingCame, taker, VECTORS } from './replay.ts';

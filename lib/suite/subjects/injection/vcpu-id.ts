@@ -4,7 +4,7 @@ import { lapicRegisters } from '../../../abi/apic/lapic.ts';
 import type { Vm } from '../../../kvm/vm/vm.ts';
 import type { Check, Shortfall } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
-import { disposableKernel, injection as injecting } from '../../kit/needs.ts';
+import { disposableKernel, ipiInjection as injecting } from '../../kit/needs.ts';
 import { asPosted } from '../../kit/profiles.ts';
 import { ERRORS, IPI, PATCH, refused, swallowed } from './replay.ts';
 

@@ -3,7 +3,7 @@ import type { X2IcrFields } from '../../../abi/apic/icr.ts';
 import type { Vm } from '../../../kvm/vm/vm.ts';
 import { type Check, type Shortfall, table } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
-import { injection as injecting, x2apic as x2apicOffered } from '../../kit/needs.ts';
+import { x2apicInjection as injecting, x2apic as x2apicOffered } from '../../kit/needs.ts';
 import { asPosted } from '../../kit/profiles.ts';
 import { SOURCE, sameAsLocal, x2apic } from '../../kit/replay.ts';
 import { sameRows } from '../../kit/rows.ts';
