@@ -15,13 +15,28 @@ export interface Ipi {
   readonly seq: number | null;
 }
 
-/** The IPI that a forwarded ICR write sends; `undefined` for every other exit. */
-export function ipiOf(exit: Exit, seq: number | null = null): Ipi | undefined {
+/**
+ * The IPI that a forwarded ICR write sends; `undefined` for every other exit.
+ *
+ * @param icr2Destination what bits 31:24 of the vCPU's ICR2 are, for an exit that does not tell
+ */
+export function ipiOf(exit: Exit, seq: number | null = null, icr2Destination = 0): Ipi | undefined {
   if (exit.name === 'KVM_EXIT_DSM_SEND_IRQ' && exit.register === 'ICR')
-    return { from: exit.id, command: exit.icr, destination: exit.destId, mode: 'xapic', seq };
+    return { from: exit.id, command: exit.icr, destination: exit.destId ?? icr2Destination, mode: 'xapic', seq };
   if (exit.name === 'KVM_EXIT_DSM_X2_ICR')
     return { from: exit.id, command: exit.icr, destination: exit.icr.destination, mode: 'x2apic', seq };
   return undefined;
+}
+
+/** Reads exits in their order: where one does not tell its destination, the same vCPU's last write of ICR2 did. */
+export class IpiReader {
+  readonly #icr2 = new Map<number, number>();
+
+  read(exit: Exit, seq: number | null = null): Ipi | undefined {
+    if (exit.name !== 'KVM_EXIT_DSM_SEND_IRQ') return ipiOf(exit, seq);
+    if (exit.register === 'ICR2') this.#icr2.set(exit.id, exit.icr2.destination);
+    return ipiOf(exit, seq, this.#icr2.get(exit.id));
+  }
 }
 
 /** Message Address Register: bit 3, the redirection hint, and bit 2, the destination mode. */

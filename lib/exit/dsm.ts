@@ -27,8 +27,8 @@ export type DsmSendIrqExit = Named<'KVM_EXIT_DSM_SEND_IRQ'> & {
   val: number;
   /** The 32 bits that it wrote. */
   val2: number;
-  /** Bits 31:24 of ICR2. Means nothing under a shorthand. */
-  destId: number;
+  /** Bits 31:24 of ICR2. Means nothing under a shorthand. `null`: the profile's kernels do not tell it. */
+  destId: number | null;
 } & (
     | { register: 'ICR'; icr: Icr; icr2?: undefined }
     | { register: 'ICR2'; icr?: undefined; icr2: Icr2 }
@@ -80,17 +80,18 @@ export const dsmExits: DsmKinds = {
       id: u32,
       val: u32,
       val2: u32,
-      destId: u32,
+      destId: orNull(u32),
       register: orNull(oneOf(['ICR', 'ICR2'])),
       icr: decodedIcr,
       icr2: decodedIcr2,
     },
     decoder({ fields }) {
+      const destination = 'destId' in fields ? fields.destId : null;
       return (view, reason) => {
         const val = fields.val.read(view, RUN_UNION_OFFSET);
         const val2 = fields.val2.read(view, RUN_UNION_OFFSET);
         const id = fields.id.read(view, RUN_UNION_OFFSET);
-        const destId = fields.destId.read(view, RUN_UNION_OFFSET);
+        const destId = destination === null ? null : destination.read(view, RUN_UNION_OFFSET);
         // Literals in full, here and in decodeIcr: object spread costs many times as much, and this is the hot exit.
         const name = 'KVM_EXIT_DSM_SEND_IRQ';
         if (val === lapicRegisters.ICR) {
@@ -152,8 +153,8 @@ export const dsmExits: DsmKinds = {
 };
 
 /** Under a shorthand the destination field means nothing, so it is not named. */
-function target(icr: IcrCommand, destination: number): string {
-  if (icr.shorthand !== 'none') return '';
+function target(icr: IcrCommand, destination: number | null): string {
+  if (icr.shorthand !== 'none' || destination === null) return '';
   return icr.destinationMode === 'logical' ? ` for logical id ${hex(destination)}` : ` for APIC id ${destination}`;
 }
 

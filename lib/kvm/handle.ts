@@ -16,6 +16,9 @@ export interface KernelCalls<N extends NativeHandle> {
   call(request: number, ask: (native: N) => number, advice?: string): number;
 }
 
+/** include/linux/err.h: what the kernel means by an error. A negative answer below is none. */
+const MAX_ERRNO = 4095;
+
 /** A KVM file descriptor with one owner: what `Kvm`, `Vm` and `Vcpu` have in common. */
 export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
   #native: N | null;
@@ -53,7 +56,8 @@ export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
   protected call(request: number, ask: (native: N) => number, advice?: string): number {
     const native = this.native;
     const result = translated(() => ask(native));
-    if (result < 0) throw new IoctlError(this.requestName(request), -result, advice ? { advice } : {});
+    if (result < 0 && result >= -MAX_ERRNO)
+      throw new IoctlError(this.requestName(request), -result, advice ? { advice } : {});
     return result;
   }
 

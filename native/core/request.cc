@@ -85,7 +85,7 @@ std::optional<Refusal> IoctlWithBuffer(int fd, uint32_t request, uint8_t* data, 
   if (auto refusal = CheckBuffer(request, data, size, room)) return refusal;
   if (room == 0) {
     result = UndisturbedIoctl(fd, request, data);
-    if (result < 0) result = -errno;
+    if (result == -1) result = -errno;
     return std::nullopt;
   }
   std::vector<uint8_t> copy(room);
@@ -93,7 +93,7 @@ std::optional<Refusal> IoctlWithBuffer(int fd, uint32_t request, uint8_t* data, 
   // What was checked may have changed since, where the bytes are memory that a guest shares.
   if (auto refusal = CheckBuffer(request, copy.data(), size, room)) return refusal;
   result = UndisturbedIoctl(fd, request, copy.data());
-  if (result < 0) result = -errno;
+  if (result == -1) result = -errno;
   memcpy(data, copy.data(), size);
   return std::nullopt;
 }

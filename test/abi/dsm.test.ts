@@ -1,7 +1,9 @@
-/** The rfc-v2 profile against the user space header of this repository's kernel part. */
+/** The profiles against the user space headers of this repository's kernel part. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { gvmMain, sharedMemoryRequests } from '../../lib/abi/dsm/gvm-main.ts';
+import * as gvmOldModule from '../../lib/abi/dsm/gvm-old.ts';
 import * as rfcV2Module from '../../lib/abi/dsm/rfc-v2.ts';
 import { isLayout } from '../../lib/abi/layout.ts';
 import { ask, layoutProbes, noCompiler, type Probe } from './c.ts';
@@ -22,4 +24,30 @@ test('profile rfc-v2 is <linux/kvm_dsm.h> and <linux/kvm_dsm_exit.h>', { skip: n
   assert.deepEqual(answers.wrong, []);
   assert.equal(answers.right.length, probes.length);
   assert.equal(layouts.length, 7);
+});
+
+test('profiles gvm-main and gvm-old are <linux/kvm_dsm_abi.h>, and <linux/kvm_dsm.h> besides', {
+  skip: noCompiler,
+}, () => {
+  const { gvmOld } = gvmOldModule;
+  const layouts = (Object.values(gvmOldModule) as unknown[]).filter(isLayout);
+  const probes: Probe[] = layouts.flatMap((layout) => layoutProbes(layout, () => undefined));
+  for (const [name, exit] of Object.entries(gvmOld.exits))
+    probes.push({ label: name, expression: `${name}_OLD`, expected: exit.reason });
+  for (const [name, request] of Object.entries(sharedMemoryRequests))
+    probes.push({ label: name, expression: name, expected: request });
+  for (const [name, exit] of Object.entries(gvmMain.exits))
+    probes.push({ label: name, expression: name, expected: exit.reason });
+  for (const [name, request] of Object.entries(gvmMain.requests))
+    probes.push({ label: name, expression: name, expected: request });
+  const { KVM_DSM_IPI, KVM_DSM_X2APIC, KVM_DSM_APIC_BASE } = gvmOld.requests;
+  probes.push(
+    { label: 'KVM_DSM_IPI', expression: 'KVM_DSM_IPI_OLD', expected: KVM_DSM_IPI },
+    { label: 'KVM_DSM_X2APIC', expression: 'KVM_DSM_X2APIC', expected: KVM_DSM_X2APIC },
+    { label: 'KVM_DSM_APIC_BASE', expression: 'KVM_DSM_APIC_BASE', expected: KVM_DSM_APIC_BASE },
+  );
+  const answers = ask(['linux/kvm_dsm_abi.h'], probes, [include]);
+  assert.deepEqual(answers.wrong, []);
+  assert.equal(answers.right.length, probes.length);
+  assert.equal(layouts.length, 2);
 });

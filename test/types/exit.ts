@@ -48,7 +48,7 @@ export function narrowed(exit: Exit): unknown {
       // @ts-expect-error HLT has no payload
       return exit.data;
     case 'KVM_EXIT_DSM_SEND_IRQ':
-      exit.destId satisfies number;
+      exit.destId satisfies number | null;
       if (exit.register === 'ICR') {
         exit.icr.vector satisfies number;
         exit.icr2 satisfies undefined;

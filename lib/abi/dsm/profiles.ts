@@ -3,13 +3,15 @@ import { checkBoolean, checkFunction, checkInteger, checkObject } from '../../ba
 import { ArgumentError } from '../../base/errors.ts';
 import type { ValueCheck } from '../../base/shape.ts';
 import { show } from '../../base/text.ts';
+import { gvmMain } from './gvm-main.ts';
+import { gvmOld } from './gvm-old.ts';
 import { rfcV2 } from './rfc-v2.ts';
 import type { DsmExit, DsmIoctlName, DsmProfile } from './types.ts';
 
 export type * from './types.ts';
 
 /** A further profile is a file beside this one, and its name here. */
-const all = [rfcV2] as const;
+const all = [rfcV2, gvmMain, gvmOld] as const;
 
 type AllExits = (typeof all)[number]['exits'];
 type NamesOf<Exits> = Exits extends unknown ? keyof Exits : never;

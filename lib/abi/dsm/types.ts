@@ -16,6 +16,9 @@ export interface LapicIrq {
   destId: number;
 }
 
+/** The same in kernels that do not tell the destination. */
+export type LapicIrqWithoutDestination = Omit<LapicIrq, 'destId'>;
+
 /** Payload of KVM_EXIT_DAPIC, of an ancestor of the series: an access to the APIC page. */
 export interface Dapic {
   /** vcpu_id of the vCPU that accessed. */
@@ -58,7 +61,8 @@ export interface DsmExit<P> {
 /** One injection ioctl of a profile: a request on a VM. */
 export interface DsmRequest<A> {
   readonly request: number;
-  readonly argument: Layout<A>;
+  /** How the argument is made; a profile may have a place for less than `A`. */
+  readonly argument: Pick<Layout<A>, 'cType' | 'size' | 'encode'> & { readonly fields: object };
   readonly source: string;
 }
 
@@ -90,7 +94,7 @@ export interface DsmApicBaseArg {
 
 /** The exits that several profiles have; a write of the xAPIC's ICR is what all of them are about. */
 export type CommonDsmExits = {
-  readonly KVM_EXIT_DSM_SEND_IRQ: DsmExit<Layout<LapicIrq>>;
+  readonly KVM_EXIT_DSM_SEND_IRQ: DsmExit<Layout<LapicIrq> | Layout<LapicIrqWithoutDestination>>;
   readonly KVM_EXIT_DAPIC?: DsmExit<Layout<Dapic>>;
   readonly KVM_EXIT_DSM_X2_ICR?: DsmExit<Layout<X2apic>>;
   readonly KVM_EXIT_DSM_APIC_BASE?: DsmExit<Layout<X2msrBase>>;
@@ -126,6 +130,10 @@ export interface DsmProfile {
   };
   /** The request numbers alone, by name: for `ioctlName`. */
   readonly requests: Readonly<Record<keyof DsmProfile['ioctls'], number>>;
+  /** Further requests that such kernels know, by which they are told from others. Each is refused before it acts if it is all zeros. */
+  readonly others?: Readonly<Record<string, { readonly request: number; readonly source: string }>>;
+  /** Left out: an injection ioctl answers 0 for success. `false`: what it answers means nothing. */
+  readonly injectionAnswers?: boolean;
   /**
    * Whether the injection ioctls refuse by an errno what they cannot do. Where they do not, some of it takes the kernel
    * down and some is lost, and this package looks before it calls.

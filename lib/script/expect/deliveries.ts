@@ -1,7 +1,7 @@
 /** Whether the fixed and lowest-priority IPIs of a trace were handled: the forwarded ICR writes against the counters. */
 import { lapicRegisters } from '../../abi/apic/lapic.ts';
 import { type ApicView, accepts, isForEveryone, isNamed } from '../../apic/destination.ts';
-import { type Ipi, ipiOf, ipiOfMsi } from '../../apic/ipi.ts';
+import { type Ipi, IpiReader, ipiOfMsi } from '../../apic/ipi.ts';
 import { checkInteger, checkList } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { hex } from '../../base/text.ts';
@@ -149,8 +149,9 @@ interface Sent {
 }
 
 function ipisOf(events: readonly TraceEvent[], targets: readonly DeliveryTarget[]): Sent[] {
+  const reader = new IpiReader();
   return events.flatMap((event) => {
-    const ipi = isExit(event) ? ipiOf(event.exit, event.seq) : undefined;
+    const ipi = isExit(event) ? reader.read(event.exit, event.seq) : undefined;
     if (ipi?.command.deliveryMode !== 'fixed' && ipi?.command.deliveryMode !== 'lowestPriority') return [];
     const before = targets.filter((target) => isMeant(ipi, viewBefore(target, event.seq)));
     const after = targets.filter((target) => isMeant(ipi, viewAfter(target, event.seq)));

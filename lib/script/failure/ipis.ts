@@ -1,12 +1,13 @@
 /** The interrupts that a machine's vCPUs, and its host, are known to have sent, and whom they name. */
 import { type ApicView, isNamed } from '../../apic/destination.ts';
-import { type Ipi, ipiHeld, ipiOf, ipiOfMsi } from '../../apic/ipi.ts';
+import { type Ipi, IpiReader, ipiHeld, ipiOfMsi } from '../../apic/ipi.ts';
 import { isExit, type TraceEvent } from '../../trace/event.ts';
 import type { Snapshot, VcpuSnapshot } from './snapshot.ts';
 
 /** In order; those that only a LAPIC's ICR tells of, each that vCPU's last one, come last: they have no `seq`. */
 export function knownIpis({ events, vcpus }: Snapshot): Ipi[] {
-  const traced = events.flatMap((event) => ipiIn(event) ?? []);
+  const reader = new IpiReader();
+  const traced = events.flatMap((event) => ipiIn(event, reader) ?? []);
   // A write that the host replays is left in the ICR as well, and the vCPU has not written it.
   const replayed = events.flatMap((event) =>
     !isExit(event) && /^KVM_DSM_/.test(event.ioctl ?? '') && event.vcpu !== undefined ? [event.vcpu] : [],
@@ -16,9 +17,9 @@ export function knownIpis({ events, vcpus }: Snapshot): Ipi[] {
   return [...traced, ...held];
 }
 
-function ipiIn(event: TraceEvent): Ipi | undefined {
+function ipiIn(event: TraceEvent, reader: IpiReader): Ipi | undefined {
   const { seq } = event;
-  if (isExit(event)) return ipiOf(event.exit, seq);
+  if (isExit(event)) return reader.read(event.exit, seq);
   return event.ioctl === 'KVM_SIGNAL_MSI' ? ipiOfMsi(event.message, seq) : undefined;
 }
 

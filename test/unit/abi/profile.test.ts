@@ -6,7 +6,7 @@ import { exitReasonName, exitReasons, internalErrorName, systemEventName } from 
 
 test('rfc-v2 is there, and the default', () => {
   assert.equal(profileByName('rfc-v2'), defaultProfile);
-  assert.deepEqual([...profiles.keys()], ['rfc-v2']);
+  assert.deepEqual([...profiles.keys()].slice(0, 3), ['rfc-v2', 'gvm-main', 'gvm-old']);
 });
 
 test('an unknown profile is refused by name, with those there are', () => {
@@ -29,9 +29,33 @@ test('rfc-v2 has four exits and three requests', () => {
   });
   for (const profile of profiles.values()) {
     for (const entry of [...Object.values(profile.exits), ...Object.values(profile.ioctls)]) {
-      assert.match(entry.source, /patch/i);
+      assert.match(entry.source, /patch|GiantVM/i);
     }
   }
+});
+
+test('gvm-main has the numbers of rfc-v2, and ioctls besides; gvm-old has three exits and no destination', () => {
+  const main = profileByName('gvm-main');
+  assert.deepEqual(main.requests, defaultProfile.requests);
+  assert.deepEqual(
+    Object.values(main.others ?? {}).map(({ request }) => request),
+    [0x4020_aef1, 0x4018_aef2],
+  );
+  assert.deepEqual(
+    [44, 45, 46, 47].map((reason) => dsmExitName(main, reason)),
+    [44, 45, 46, 47].map((reason) => dsmExitName(defaultProfile, reason)),
+  );
+  const old = profileByName('gvm-old');
+  assert.deepEqual(
+    [40, 41, 42, 43, 44, 45].map((reason) => dsmExitName(old, reason)),
+    [undefined, 'KVM_EXIT_DSM_SEND_IRQ', 'KVM_EXIT_DSM_X2_ICR', 'KVM_EXIT_DSM_APIC_BASE', undefined, undefined],
+  );
+  assert.equal(old.requests.KVM_DSM_IPI, 0x400c_aef3);
+  const { argument } = old.ioctls.KVM_DSM_IPI;
+  const bytes = argument.encode({ vcpuId: 1, val: 0x310, val2: 5, destId: 7 });
+  assert.deepEqual([...new Uint32Array(bytes.buffer)], [1, 0x310, 5]);
+  assert.equal(argument.size, 12);
+  assert.throws(() => argument.encode({ destId: -1 }), { code: 'ERR_ARGUMENT' });
 });
 
 test('exit reasons are numbered 0 to 43 without a gap, and have names both ways', () => {

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeIcr, decodeIcr2, decodeX2Icr } from '../../../lib/abi/apic/icr.ts';
 import { describeDestination, describeIpi, describeSender } from '../../../lib/apic/describe.ts';
-import { type Ipi, ipiHeld, ipiOf, ipiOfMsi } from '../../../lib/apic/ipi.ts';
+import { type Ipi, IpiReader, ipiHeld, ipiOf, ipiOfMsi } from '../../../lib/apic/ipi.ts';
 import type { Exit } from '../../../lib/exit/exit.ts';
 
-const xapicWrite = (val2: number, destId: number): Exit => ({
+const xapicWrite = (val2: number, destId: number | null): Exit => ({
   name: 'KVM_EXIT_DSM_SEND_IRQ',
   reason: 45,
   id: 3,
@@ -49,6 +49,20 @@ test('no other exit sends one: not a write of ICR2, nor one of another register'
   const base = { name: 'KVM_EXIT_DSM_APIC_BASE', reason: 47, id: 0, host: false, index: 0x1b, data: 0n } as const;
   assert.equal(ipiOf(base), undefined);
   assert.equal(ipiOf({ name: 'KVM_EXIT_HLT', reason: 5 }), undefined);
+});
+
+test('of an exit that does not tell its destination: what the same vCPU wrote to ICR2 last', () => {
+  const reader = new IpiReader();
+  const icr2 = (id: number, val2: number): Exit => ({
+    ...{ name: 'KVM_EXIT_DSM_SEND_IRQ', reason: 41, id, val: 0x310, val2, destId: null },
+    ...{ register: 'ICR2', icr2: decodeIcr2(val2) },
+  });
+  assert.equal(reader.read(xapicWrite(0x40f0, null))?.destination, 0, 'as after reset');
+  assert.equal(reader.read(icr2(3, 0x0500_0000)), undefined);
+  assert.equal(reader.read(icr2(1, 0x0900_0000)), undefined);
+  assert.equal(reader.read(xapicWrite(0x40f0, null))?.destination, 5);
+  assert.equal(reader.read(xapicWrite(0x40f0, 6))?.destination, 6);
+  assert.equal(reader.read(x2apicWrite(0x0000_0123_0000_4400n))?.destination, 0x123);
 });
 
 test('of a message', () => {

@@ -1,11 +1,14 @@
 /** decodeExit: every exit of x86, from a kvm_run written byte by byte or by the layouts that the C compiler checked. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { gvmMain } from '../../../lib/abi/dsm/gvm-main.ts';
+import { gvmOld } from '../../../lib/abi/dsm/gvm-old.ts';
 import { rfcV2 } from '../../../lib/abi/dsm/rfc-v2.ts';
 import { exitReasons } from '../../../lib/abi/kvm/exit-reason.ts';
 import { ArgumentError } from '../../../lib/base/errors.ts';
 import { decodeExit } from '../../../lib/exit/decode.ts';
 import type { Exit, ExitOf } from '../../../lib/exit/exit.ts';
+import { describeExit } from '../../../lib/exit/text.ts';
 import { PIO_DATA_OFFSET, page, pageWith } from './exit-page.ts';
 import * as run from './layouts.ts';
 
@@ -95,6 +98,24 @@ test("a profile's numbers are its own, and go before mainline's", () => {
   };
   assert.equal(decodeExit(page(0xffff_fffe), high).name, 'KVM_EXIT_DSM_SEND_IRQ');
   assert.equal(decodeExit(page(0xffff_fffe)).name, 'unrecognized');
+});
+
+test("GiantVM's numbers: the same as the series', and the older ones without a destination", () => {
+  const write = words(2, 0x300, 0x40f0, 0xdead_beef);
+  assert.deepEqual(decodeExit(page(45, write), gvmMain), decodeExit(page(45, write)));
+  const exit = decodeExit(page(41, write), gvmOld);
+  assert.ok(exit.name === 'KVM_EXIT_DSM_SEND_IRQ' && exit.register === 'ICR');
+  assert.deepEqual([exit.reason, exit.id, exit.destId, exit.icr.vector], [41, 2, null, 0xf0]);
+  assert.equal(
+    describeExit(exit),
+    'KVM_EXIT_DSM_SEND_IRQ: vCPU 2 wrote ICR = 0x000040f0 (fixed vector 0xf0, physical, assert, edge)',
+  );
+  assert.equal(decodeExit(page(45, write), gvmOld).name, 'unrecognized');
+  const x2 = decodeExit(page(42, words(1, 0, 0x4400, 3)), gvmOld);
+  assert.ok(x2.name === 'KVM_EXIT_DSM_X2_ICR');
+  assert.deepEqual([x2.id, x2.data], [1, 0x3_0000_4400n]);
+  assert.equal(decodeExit(page(43, words(1, 0, 0x1b, 0, 0xfee0_0800, 0)), gvmOld).name, 'KVM_EXIT_DSM_APIC_BASE');
+  assert.equal(decodeExit(page(41, write)).name, 'KVM_EXIT_ARM_SEA');
 });
 
 test('what is no profile is refused, and changes nothing', () => {

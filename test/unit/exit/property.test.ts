@@ -45,6 +45,7 @@ test('a DSM payload is all there: it encodes to the bytes it came from', () => {
       const exit = decodeExit(page(reason, union));
       if (exit.name === 'KVM_EXIT_DSM_SEND_IRQ') {
         const { id, val, val2, destId } = exit;
+        assert.ok(destId !== null);
         assert.deepEqual(sendIrq.payload.encode({ id, val, val2, destId }), union.slice(0, 16));
       } else {
         assert.equal(exit.name, 'KVM_EXIT_DSM_X2_ICR');

@@ -11,6 +11,7 @@
 
 #include <linux/kvm_host.h>
 
+#include "dsm_abi.h"
 #include "lapic.h"
 
 /* lapic.c: what a guest's write does. Not 0 for a register that takes none. */
@@ -49,8 +50,9 @@ static inline bool kvm_dsm_exit_pending(struct kvm_vcpu *vcpu)
 	if (!kvm_check_request(KVM_REQ_DSM_IRQ_FORWARD, vcpu))
 		return false;
 
-	vcpu->run->exit_reason = KVM_EXIT_DSM_SEND_IRQ;
-	vcpu->run->lapic_irq = vcpu->arch.dsm_forward;
+	vcpu->run->exit_reason = kvm_dsm_abi_reason(KVM_EXIT_DSM_SEND_IRQ);
+	memcpy(&vcpu->run->lapic_irq, &vcpu->arch.dsm_forward,
+	       kvm_dsm_abi_size());
 	vcpu->run->lapic_irq.id = vcpu->vcpu_id;
 	return true;
 }

@@ -17,6 +17,7 @@
 
 #include <uapi/linux/kvm_dsm_exit.h>
 
+#include "dsm_abi.h"
 #include "dsm_exit.h"
 #include "dsm_fault.h"
 
@@ -41,7 +42,8 @@ MODULE_PARM_DESC(dsm_exit_apic_base, "Return to user space after a guest's write
 
 void kvm_dsm_exit_init_vm(struct kvm *kvm)
 {
-	if (READ_ONCE(dsm_exit_dapic))
+	/* 40 is another exit in GiantVM's old numbers, which have no such one. */
+	if (READ_ONCE(dsm_exit_dapic) && !kvm_dsm_abi_is(DSM_ABI_GVM_OLD))
 		__set_bit(DSM_EXIT_DAPIC, &kvm->arch.dsm_exits);
 	if (READ_ONCE(dsm_exit_x2_icr))
 		__set_bit(DSM_EXIT_X2_ICR, &kvm->arch.dsm_exits);
@@ -121,5 +123,6 @@ void __kvm_dsm_exit_next(struct kvm_vcpu *vcpu)
 		run->exit_reason = KVM_EXIT_DSM_APIC_BASE;
 		break;
 	}
+	run->exit_reason = kvm_dsm_abi_reason(run->exit_reason);
 	kvm_dsm_fault_extra(vcpu);
 }

@@ -21,10 +21,10 @@
 
 static int replay_ipi(struct kvm *kvm, void __user *argp)
 {
-	struct kvm_dsm_ipi_arg arg;
+	struct kvm_dsm_ipi_arg arg = {};
 	struct kvm_vcpu *vcpu;
 
-	if (copy_from_user(&arg, argp, sizeof(arg)))
+	if (copy_from_user(&arg, argp, kvm_dsm_abi_size()))
 		return 0;
 	if (kvm_dsm_fault_replay(kvm, KVM_DSM_IPI, &arg))
 		return 0;
@@ -95,20 +95,23 @@ static int replay_apic_base(struct kvm *kvm, void __user *argp)
 
 	msr.data = arg.data;
 	msr.host_initiated = arg.host;
+	kvm_dsm_abi_base(&msr, &arg.data);
 	kvm_apic_set_base(kvm_get_vcpu(kvm, arg.vcpu_id), &msr);
 	return 0;
 }
 
 int kvm_dsm_vm_ioctl(struct kvm *kvm, unsigned int ioctl, void __user *argp)
 {
-	switch (ioctl) {
+	switch (kvm_dsm_abi_request(ioctl)) {
 	case KVM_DSM_IPI:
-		return replay_ipi(kvm, argp);
+		return kvm_dsm_abi_answer(replay_ipi(kvm, argp));
 	case KVM_DSM_X2APIC:
-		return replay_x2apic(kvm, argp);
+		return kvm_dsm_abi_answer(replay_x2apic(kvm, argp));
 	case KVM_DSM_APIC_BASE:
-		return replay_apic_base(kvm, argp);
+		return kvm_dsm_abi_answer(replay_apic_base(kvm, argp));
 	default:
-		return kvm_dsm_fault_ioctl(kvm, ioctl, argp) ? 0 : -ENOTTY;
+		if (kvm_dsm_fault_ioctl(kvm, ioctl, argp))
+			return 0;
+		return kvm_dsm_abi_ioctl(ioctl, argp);
 	}
 }
