@@ -15,6 +15,9 @@ export interface Ipi {
   readonly seq: number | null;
 }
 
+/** The shorthand self, in an x2APIC's ICR. */
+const X2_ICR_SELF = 1n << 18n;
+
 /**
  * The IPI that a forwarded ICR write sends; `undefined` for every other exit.
  *
@@ -23,6 +26,10 @@ export interface Ipi {
 export function ipiOf(exit: Exit, seq: number | null = null, icr2Destination = 0): Ipi | undefined {
   if (exit.name === 'KVM_EXIT_DSM_SEND_IRQ' && exit.register === 'ICR')
     return { from: exit.id, command: exit.icr, destination: exit.destId ?? icr2Destination, mode: 'xapic', seq };
+  if (exit.name === 'KVM_EXIT_DSM_SEND_IRQ' && exit.register === 'SELF_IPI') {
+    const command = decodeX2Icr(BigInt(exit.val2 & 0xff) | X2_ICR_SELF);
+    return { from: exit.id, command, destination: 0, mode: 'x2apic', seq };
+  }
   if (exit.name === 'KVM_EXIT_DSM_X2_ICR')
     return { from: exit.id, command: exit.icr, destination: exit.icr.destination, mode: 'x2apic', seq };
   return undefined;

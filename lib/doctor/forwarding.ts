@@ -1,4 +1,5 @@
 /** What the series does on this kernel. */
+import { optInWords } from '../abi/dsm/profiles.ts';
 import { KvmDsmError } from '../base/errors.ts';
 import { apicvParameter } from '../host/apicv-parameter.ts';
 import type { Kvm } from '../kvm/kvm.ts';
@@ -54,6 +55,31 @@ function withoutInhibit({ outcome, exit }: IcrProbe): HealthCheck {
   );
 }
 
+/** Whether a VM can ask for the exits, where the profile has them only for those that do. */
+export function checkOptIn(kvm: Kvm): HealthCheck[] {
+  const { name: profile, optIn } = kvm.profile;
+  if (!optIn) return [];
+  const { name, bits, usual, capability } = optIn;
+  const offered = kvm.checkExtension(capability);
+  const lacking = usual.filter((bit) => (bits[bit]! & offered) === 0);
+  if (lacking.length === 0)
+    return [
+      healthCheck(
+        'opt-in',
+        'ok',
+        `${name} is offered: ${optInWords(optIn, offered)}; a VM of this package asks for ${usual.join(' and ')}`,
+      ),
+    ];
+  return [
+    healthCheck(
+      'opt-in',
+      'fail',
+      offered === 0 ? `This kernel does not offer ${name}` : `This kernel's ${name} lacks ${lacking.join(' and ')}`,
+      `Boot a kernel of profile ${profile}, or name the profile of this one by --profile.`,
+    ),
+  ];
+}
+
 /** Which of the series' numbers this kernel makes, and what makes it. */
 export function checkEmission({ profile }: Kvm, forwards: boolean): HealthCheck {
   const states = reservedExits();
@@ -63,11 +89,12 @@ export function checkEmission({ profile }: Kvm, forwards: boolean): HealthCheck 
     const parameter = reservedExitParameters[name as keyof typeof states];
     return `${reason} ${states[name as keyof typeof states] ? 'yes' : 'no'} (kvm.${parameter})`;
   });
+  const hasReserved = Object.values(profile.exits).some(({ emitted }) => !emitted);
   const whose =
     states === null
-      ? "it does not have the lab's extension for the reserved ones"
-      : "the reserved ones are the lab's extension";
-  return healthCheck('exits', 'note', `This kernel makes the exits ${made.join(', ')}: ${whose}`);
+      ? ": it does not have the lab's extension for the reserved ones"
+      : ": the reserved ones are the lab's extension";
+  return healthCheck('exits', 'note', `This kernel makes the exits ${made.join(', ')}${hasReserved ? whose : ''}`);
 }
 
 /** Whether the injection side of the series is there. */

@@ -2,7 +2,7 @@
 import type { DsmProfile } from '../abi/dsm/profiles.ts';
 import { checkCpu } from './cpu.ts';
 import { openDevice } from './device.ts';
-import { checkEmission, checkForwarding, checkInjection } from './forwarding.ts';
+import { checkEmission, checkForwarding, checkInjection, checkOptIn } from './forwarding.ts';
 import { type HealthCheck, healthCheck } from './health-check.ts';
 import { checkKernelConfig, checkModuleParameters } from './kernel.ts';
 import { checkKernelLog } from './kernel-log.ts';
@@ -41,5 +41,5 @@ export function examine(device: string, profile: DsmProfile): Examination {
   using kvm = opened.kvm;
   const { forwards, checks: forwarding } = checkForwarding(kvm);
   const more = [checkEmission(kvm, forwards), checkInjection(kvm), checkVfio(kvm)];
-  return { checks: [...checks, ...forwarding, ...more], usable: true, forwards };
+  return { checks: [...checks, ...checkOptIn(kvm), ...forwarding, ...more], usable: true, forwards };
 }

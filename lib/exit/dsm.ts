@@ -17,9 +17,12 @@ import type { DsmExitName, DsmPayload } from '../abi/dsm/profiles.ts';
 import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
 import { boolean, integer, oneOf, orNull, u64Bigint } from '../base/shape.ts';
 import { hex } from '../base/text.ts';
-import { type Named, type Readable, rawField, type WithRaw } from './family.ts';
+import { type Named, type Readable, rawField, type WithRaw, wordsField } from './family.ts';
 
-/** A guest wrote the xAPIC's ICR or ICR2; the IPI has been delivered locally as well. */
+/**
+ * A guest wrote the xAPIC's ICR or ICR2, or (profile fixed-v1) the x2APIC's SELF IPI; the IPI has been delivered locally as
+ * well.
+ */
 export type DsmSendIrqExit = Named<'KVM_EXIT_DSM_SEND_IRQ'> & {
   /** vcpu_id of the vCPU that wrote. */
   id: number;
@@ -32,7 +35,7 @@ export type DsmSendIrqExit = Named<'KVM_EXIT_DSM_SEND_IRQ'> & {
 } & (
     | { register: 'ICR'; icr: Icr; icr2?: undefined }
     | { register: 'ICR2'; icr?: undefined; icr2: Icr2 }
-    | { register: null; icr?: undefined; icr2?: undefined }
+    | { register: 'SELF_IPI' | null; icr?: undefined; icr2?: undefined }
   );
 
 /** A guest wrote the x2APIC's ICR. */
@@ -61,7 +64,30 @@ export interface DapicExit extends Named<'KVM_EXIT_DAPIC'>, WithRaw {
   offset: number;
 }
 
-export type DsmExits = DsmSendIrqExit | DsmX2IcrExit | DsmApicBaseExit | DapicExit;
+/** What the destination of a KVM_EXIT_DSM_PV_IPI is, in the order of the payload's `type`. */
+const pvTargets = ['apicIds', 'vpIndices', 'all', 'kick', 'icr'] as const;
+
+/**
+ * A guest sent an interrupt, or woke a vCPU, by a paravirtual interface; it has been delivered locally as well. Profile
+ * fixed-v1.
+ */
+export interface DsmPvIpiExit extends Named<'KVM_EXIT_DSM_PV_IPI'> {
+  /** vcpu_id of the vCPU that sent it. */
+  id: number;
+  /** The 32 bits of the payload's `icr`; the destination, its mode and the shorthand are not in them. */
+  data: number;
+  icr: Icr;
+  type: number;
+  /**
+   * `apicIds`: the APIC ids that `mask` has, counted from `base`. `vpIndices`: likewise Hyper-V's VP indices. `all`: every
+   * vCPU. `kick`: no interrupt; the vCPU with APIC id `base` is woken. `icr`: the destination `base` by the mode of `icr`.
+   */
+  target: (typeof pvTargets)[number] | null;
+  base: number;
+  mask: bigint[];
+}
+
+export type DsmExits = DsmPvIpiExit | DsmSendIrqExit | DsmX2IcrExit | DsmApicBaseExit | DapicExit;
 
 /** One exit of the series. */
 interface DsmKind<E, P> extends Readable<E> {
@@ -81,7 +107,7 @@ export const dsmExits: DsmKinds = {
       val: u32,
       val2: u32,
       destId: orNull(u32),
-      register: orNull(oneOf(['ICR', 'ICR2'])),
+      register: orNull(oneOf(['ICR', 'ICR2', 'SELF_IPI'])),
       icr: decodedIcr,
       icr2: decodedIcr2,
     },
@@ -100,7 +126,7 @@ export const dsmExits: DsmKinds = {
         if (val === lapicRegisters.ICR2) {
           return { name, reason, id, val, val2, destId, register: 'ICR2', icr2: decodeIcr2(val2) };
         }
-        return { name, reason, id, val, val2, destId, register: null };
+        return { name, reason, id, val, val2, destId, register: val === lapicRegisters.SELF_IPI ? 'SELF_IPI' : null };
       };
     },
     text({ id, register, val, val2, destId, icr, icr2 }) {
@@ -136,6 +162,25 @@ export const dsmExits: DsmKinds = {
       `${host ? 'the host' : 'the guest'} wrote MSR ${hex(index)} of vCPU ${id} = ${hex(data)}`,
     goesOnByItself: true,
   },
+  KVM_EXIT_DSM_PV_IPI: {
+    fields: {
+      id: u32,
+      data: u32,
+      icr: decodedIcr,
+      type: u32,
+      target: orNull(oneOf(pvTargets)),
+      base: u32,
+      mask: wordsField(2),
+    },
+    decoder: (payload) => (view, reason) => {
+      const { id, icr: data, type, base, mask } = payload.read(view, RUN_UNION_OFFSET);
+      const target = pvTargets[type] ?? null;
+      return { name: 'KVM_EXIT_DSM_PV_IPI', reason, id, data, icr: decodeIcr(data), type, target, base, mask };
+    },
+    text: pvIpiText,
+    json: ({ icr, ...exit }) => ({ ...exit, icr: icrToJson(icr) }),
+    goesOnByItself: true,
+  },
   KVM_EXIT_DAPIC: {
     fields: { localCpuid: u32, offset: u32, raw: rawField },
     decoder: (payload) => (view, reason) => ({
@@ -158,6 +203,34 @@ function target(icr: IcrCommand, destination: number | null): string {
   return icr.destinationMode === 'logical' ? ` for logical id ${hex(destination)}` : ` for APIC id ${destination}`;
 }
 
+function pvIpiText({ id, type, target: kind, icr, base, mask }: DsmPvIpiExit): string {
+  if (kind === 'kick') return `vCPU ${id} woke the vCPU with APIC id ${base}`;
+  const sent = `vCPU ${id} sent ${describeIcr(icr)}`;
+  switch (kind) {
+    case 'all':
+      return `${sent} to every vCPU`;
+    case 'apicIds':
+      return `${sent} to APIC ids ${listed(base, mask)}`;
+    case 'vpIndices':
+      return `${sent} to VP indices ${listed(base, mask)}`;
+    case 'icr':
+      return sent + target(icr, base);
+    default:
+      return `${sent}: type ${type}, base ${hex(base)}, mask ${mask.map((word) => hex(word)).join(' ')}`;
+  }
+}
+
+/** What a mask has, counted from `base`. */
+export function maskMembers(base: number, mask: readonly bigint[]): number[] {
+  return mask.flatMap((word, at) =>
+    Array.from({ length: 64 }, (_, bit) => bit)
+      .filter((bit) => (word >> BigInt(bit)) & 1n)
+      .map((bit) => base + at * 64 + bit),
+  );
+}
+
+const listed = (base: number, mask: readonly bigint[]) => maskMembers(base, mask).join(', ') || 'none';
+
 function icrToJson({ vector, deliveryMode, destinationMode, level, trigger, shorthand }: IcrCommand): object {
   return { vector, deliveryMode, destinationMode, level, trigger, shorthand };
 }
@@ -175,7 +248,8 @@ export function isIcrWriteName(name: unknown): boolean {
   return (icrWriteExits as readonly unknown[]).includes(name);
 }
 
-/** Whether the exit is a forwarded ICR write: one of ICR or ICR2, or of the x2APIC's ICR. */
-export function isForwardedIcrWrite(exit: Named<string>): exit is DsmSendIrqExit | DsmX2IcrExit {
+/** Whether the exit forwards an IPI, or a half of one: a write of ICR, ICR2 or SELF IPI, of the x2APIC's ICR, or a paravirtual one. */
+export function forwardsIpi(exit: Named<string>): boolean {
+  if (exit.name === 'KVM_EXIT_DSM_PV_IPI') return true;
   return isIcrWriteName(exit.name) && (exit as DsmSendIrqExit).register !== null;
 }

@@ -36,7 +36,10 @@ function documentOf(profile: DsmProfile, sections: readonly AnsweredSection[]) {
       name,
       reason: number,
       emitted: profile.exits[name]!.emitted,
-      extension: name in reservedExitParameters ? `kvm.${reservedExitParameters[name as ReservedExitName]}` : null,
+      extension:
+        !profile.exits[name]!.emitted && name in reservedExitParameters
+          ? `kvm.${reservedExitParameters[name as ReservedExitName]}`
+          : null,
       source,
       fields,
       answer,

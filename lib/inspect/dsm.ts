@@ -1,5 +1,5 @@
 /** The series: its exits and ioctls, and what the kernel says to each. */
-import type { DsmIoctlName, DsmProfile } from '../abi/dsm/profiles.ts';
+import { type DsmIoctlName, type DsmProfile, optInWords } from '../abi/dsm/profiles.ts';
 import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
 import type { Layout } from '../abi/layout.ts';
 import { UnsupportedError } from '../base/errors.ts';
@@ -17,9 +17,11 @@ export function dsmSection(profile: DsmProfile): AbiSection {
     title: 'DSM interrupt forwarding',
     architecture: 'x64',
     entries: [
-      ...Object.entries(profile.exits).map(([name, { reason, payload, source }]): AbiEntry => {
-        const isReserved = Object.hasOwn(reservedExitParameters, name);
+      ...optInEntries(profile),
+      ...Object.entries(profile.exits).map(([name, { reason, payload, source, emitted }]): AbiEntry => {
+        const isReserved = !emitted && Object.hasOwn(reservedExitParameters, name);
         const isSent = name === 'KVM_EXIT_DSM_SEND_IRQ';
+        const unasked = profile.optIn ? `${profile.optIn.name} says what it makes` : 'nothing makes it here';
         return {
           kind: 'exit',
           name,
@@ -27,7 +29,7 @@ export function dsmSection(profile: DsmProfile): AbiSection {
           source,
           ...(isReserved && { note: reserved(name as ReservedExitName) }),
           ...layoutOf(payload as Layout<unknown>, RUN_UNION_OFFSET),
-          ask: isSent ? askForwarding : () => (isReserved ? askReserved(name as ReservedExitName) : 'not asked'),
+          ask: isSent ? askForwarding : isReserved ? () => askReserved(name as ReservedExitName) : unasked,
         };
       }),
       ...Object.entries(profile.ioctls).map(
@@ -42,6 +44,26 @@ export function dsmSection(profile: DsmProfile): AbiSection {
       ),
     ],
   };
+}
+
+/** The capability by which a VM asks for the exits. */
+function optInEntries({ optIn }: DsmProfile): AbiEntry[] {
+  if (!optIn) return [];
+  const { name, capability, bits, source } = optIn;
+  const words = Object.entries(bits).map(([bit, value]) => `${bit} ${value}`);
+  return [
+    {
+      kind: 'capability',
+      name,
+      number: capability,
+      source,
+      note: `args[0]: ${words.join(', ')}`,
+      ask: ({ kvm }) => {
+        const offered = kvm.checkExtension(capability);
+        return offered > 0 ? `${offered}: offered, ${optInWords(optIn, offered)}` : '0: not offered';
+      },
+    },
+  ];
 }
 
 /** The lab kernel's extension of the series, which makes the reserved exits. */

@@ -6,12 +6,13 @@ import { ioctls } from '../abi/kvm/ioctl.ts';
 import { RunBudget } from '../base/budget.ts';
 import { checkInteger, checkText } from '../base/check.ts';
 import { IoctlError, UnsupportedError } from '../base/errors.ts';
-import { optional, shape } from '../base/shape.ts';
+import { listOf, optional, shape, text } from '../base/shape.ts';
 import { MAX_CPUID_ENTRIES } from './cpuid.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr } from './device.ts';
 import { DeviceMissingError, DevicePermissionError, NotKvmError } from './errors.ts';
 import { KvmHandle } from './handle.ts';
 import { type NativeSystem, openSystem, translated } from './native.ts';
+import { optIn, optInBits } from './vm/opt-in.ts';
 import { Vm } from './vm/vm.ts';
 
 /** What every kernel since 2.6.22 answers; its documentation says that it will stay so. */
@@ -21,6 +22,8 @@ const KVM_API_VERSION = 12;
 const MAX_MSRS = 4096;
 
 const openOptions = shape<{ profile?: DsmProfile }>('Kvm.open() takes', { profile: optional(profileCheck) });
+
+const vmOptions = shape<{ optIn?: readonly string[] }>('createVm() takes', { optIn: optional(listOf(text)) });
 
 /** Where KVM's device is on nearly every machine. */
 export const KVM_DEVICE = '/dev/kvm';
@@ -144,17 +147,30 @@ export class Kvm extends KvmHandle<NativeSystem> {
   }
 
   /**
-   * KVM_CREATE_VM. A new VM has no memory, no vCPU and no irqchip.
+   * KVM_CREATE_VM. A new VM has no memory, no vCPU and no irqchip. Where the profile has an opt-in (fixed-v1), the VM asks
+   * for the exits at once.
    *
    * @param type a KVM_X86_*_VM value; 0 is an ordinary VM
-   * @throws IoctlError (KVM_CREATE_VM: ENOMEM, EMFILE, EINVAL for an unknown type)
+   * @param options.optIn what of the profile's opt-in: names of its bits, and none for a VM that makes no exits. Default:
+   *   the usual ones (`ICR` and `PV` of fixed-v1), as far as the kernel offers them
+   * @throws IoctlError (KVM_CREATE_VM: ENOMEM, EMFILE, EINVAL for an unknown type); ArgumentError for a bit that the profile
+   *   does not have; UnsupportedError for one that was asked for by name and the kernel does not offer
    */
-  createVm(type = 0): Vm {
+  createVm(type = 0, options: { optIn?: readonly string[] } = {}): Vm {
     checkInteger('type', type, 0, Number.MAX_SAFE_INTEGER);
+    const { optIn: which } = vmOptions.take(options);
+    const bits = optInBits(this.profile, which);
     const native = this.native;
-    return new Vm(
+    const vm = new Vm(
       translated(() => native.createVm(type)),
       { profile: this.profile, budget: this.#budget },
     );
+    try {
+      optIn(vm, bits, which !== undefined);
+    } catch (error) {
+      vm.close();
+      throw error;
+    }
+    return vm;
   }
 }

@@ -2,7 +2,7 @@
 import { pathToFileURL } from 'node:url';
 import { profileByName } from '../abi/dsm/profiles.ts';
 import { RunBudget } from '../base/budget.ts';
-import { isForwardedIcrWrite } from '../exit/dsm.ts';
+import { forwardsIpi } from '../exit/dsm.ts';
 import { Random, randomWasUsed } from '../script/random.ts';
 import { type ObservedMachine, type Observer, Session } from '../script/session.ts';
 import { paintForAnother } from '../target/paint.ts';
@@ -58,7 +58,7 @@ function prepare(
       event: (event) => {
         if (isExit(event)) {
           exits += 1;
-          if (isForwardedIcrWrite(event.exit)) forwarded += 1;
+          if (forwardsIpi(event.exit)) forwarded += 1;
         }
         reporter.event(event);
       },

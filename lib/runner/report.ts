@@ -1,6 +1,6 @@
 /** What `kvm-dsm run` says of a script's runs. */
 import { jsonText } from '../base/text.ts';
-import { isDsmExit, isForwardedIcrWrite } from '../exit/dsm.ts';
+import { forwardsIpi, isDsmExit } from '../exit/dsm.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
 import { describeTarget } from '../target/target.ts';
@@ -57,7 +57,7 @@ const begins = (say: Say) => (begin: RunBegin) => say(JSON.stringify(begin), 'be
 
 function kindOf(event: TraceEvent): FrameKind {
   if (!isExit(event)) return 'line';
-  return isForwardedIcrWrite(event.exit) ? 'forwarded' : 'exit';
+  return forwardsIpi(event.exit) ? 'forwarded' : 'exit';
 }
 
 function jsonReporter(parsed: ParsedRun): ScriptReporter {

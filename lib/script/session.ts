@@ -31,7 +31,7 @@ export interface Observer {
 export interface SessionOptions {
   /** Default /dev/kvm. */
   device?: string;
-  /** Whose exits 44..47 are meant; default rfc-v2. */
+  /** Whose exits 44..48 are meant; default rfc-v2. */
   profile?: DsmProfile;
   observer?: Observer;
   /** The time that all guests of the session may take; default: that of the work it is made in. */

@@ -115,6 +115,7 @@ function enabledCap(value: unknown): EnabledCap {
   const fields = object(value);
   const args = list(fields.args).map(bigint);
   if (args.length > 4) throw new StateFormatError('a capability has more than four arguments');
+  if (typeof fields.cap === 'number') return { cap: integer(fields, 'cap', 0xffff_ffff), args };
   return { cap: oneOf(fields.cap, Object.keys(capabilities) as CapabilityName[]), args };
 }
 

@@ -1,4 +1,5 @@
 /** A whole VM in one buffer. */
+import { capabilityNumber } from '../abi/kvm/capability.ts';
 import { exitReasonName } from '../abi/kvm/exit-reason.ts';
 import { KVM_IRQCHIP_IOAPIC, kvmClockData, kvmIrqchip, kvmPitState2 } from '../abi/kvm/index.ts';
 import { ioctls } from '../abi/kvm/ioctl.ts';
@@ -176,11 +177,19 @@ export function restoreMachineState(vm: Vm, state: Uint8Array): GuestMemory[] {
   return memories;
 }
 
+/** What the fresh VM has asked for by its profile, and the saved one had not. */
+function takeBackOptIn(vm: Vm, caps: MachineConfig['caps']): void {
+  const capability = vm.profile.optIn?.capability;
+  const has = (enabled: MachineConfig['caps']) => enabled.some(({ cap }) => capabilityNumber(cap) === capability);
+  if (capability !== undefined && has([...vm.enabledCaps]) && !has(caps)) vm.enableCap(capability, [0n]);
+}
+
 function build(vm: Vm, { config, vcpus, irqchips, pit, clock }: Parsed, memories: readonly GuestMemory[]): void {
   if (config.tssAddr !== null) vm.setTssAddr(config.tssAddr);
   if (config.identityMapAddr !== null) vm.setIdentityMapAddr(config.identityMapAddr);
   if (config.bootCpuId !== null) vm.setBootCpuId(config.bootCpuId);
   if (config.irqchip === 'full') vm.createIrqchip();
+  takeBackOptIn(vm, config.caps);
   for (const { cap, args } of config.caps) vm.enableCap(cap, args);
   if (config.pitFlags !== null) vm.createPit2({ speakerDummy: config.pitFlags !== 0 });
   if (config.routes !== null) vm.setGsiRouting(config.routes);

@@ -1,4 +1,5 @@
 /** One vCPU, in the order that KVM wants. Bodies are the kernel's own structs. */
+import { capabilityName } from '../abi/kvm/capability.ts';
 import {
   decodeCpuid2,
   decodeMsrs,
@@ -165,7 +166,7 @@ export function restoreVcpu(vcpu: Vcpu, { config, bodies }: VcpuBodies): void {
     const body = bodies.get(kind);
     if (body) step(kind, () => vcpu.ioctlRaw(set, body.slice()));
   };
-  for (const { cap, args } of config.caps) step(cap, () => vcpu.enableCap(cap, args));
+  for (const { cap, args } of config.caps) step(capabilityName(cap), () => vcpu.enableCap(cap, args));
   // CPUID decides which registers and MSRs there are.
   const cpuid = decodeCpuid2(bodies.get('cpuid2')!);
   if (cpuid.length > 0) step('CPUID', () => vcpu.setCpuid2(cpuid));

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { fixedV1 } from '../../lib/abi/dsm/fixed-v1.ts';
 import { gvmMain, sharedMemoryRequests } from '../../lib/abi/dsm/gvm-main.ts';
 import * as gvmOldModule from '../../lib/abi/dsm/gvm-old.ts';
 import * as rfcV2Module from '../../lib/abi/dsm/rfc-v2.ts';
-import { isLayout } from '../../lib/abi/layout.ts';
+import { isLayout, type Layout } from '../../lib/abi/layout.ts';
 import { ask, layoutProbes, noCompiler, type Probe } from './c.ts';
 
 const include = fileURLToPath(new URL('../../kernel/rfc-v2/include/uapi', import.meta.url));
@@ -50,4 +51,23 @@ test('profiles gvm-main and gvm-old are <linux/kvm_dsm_abi.h>, and <linux/kvm_ds
   assert.deepEqual(answers.wrong, []);
   assert.equal(answers.right.length, probes.length);
   assert.equal(layouts.length, 2);
+});
+
+test('profile fixed-v1 is what the corrected series puts into <linux/kvm.h>', { skip: noCompiler }, () => {
+  const { exits, ioctls, optIn } = fixedV1;
+  const layouts = [
+    ...Object.values(exits).map(({ payload }) => payload),
+    ...Object.values(ioctls).map(({ argument }) => argument),
+  ];
+  const probes: Probe[] = layouts.flatMap((layout) => layoutProbes(layout as Layout<unknown>, () => undefined));
+  const numbers = {
+    ...Object.fromEntries(Object.entries(exits).map(([name, { reason }]) => [name, reason])),
+    ...Object.fromEntries(Object.entries(ioctls).map(([name, { request }]) => [name, request])),
+    ...Object.fromEntries(Object.entries(optIn.bits).map(([name, bit]) => [`KVM_X86_APIC_EXIT_${name}`, bit])),
+    [optIn.name]: optIn.capability,
+  };
+  for (const [name, expected] of Object.entries(numbers)) probes.push({ label: name, expression: name, expected });
+  const answers = ask(['kvm_dsm_fixed.h'], probes, [fileURLToPath(new URL('.', import.meta.url))]);
+  assert.deepEqual(answers.wrong, []);
+  assert.equal(answers.right.length, probes.length);
 });

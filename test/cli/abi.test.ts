@@ -44,6 +44,30 @@ test("the profile's exits and ioctls are where they always were", () => {
   for (const { source } of [...document.exits, ...document.ioctls]) assert.match(source, /PATCH v2/);
 });
 
+test('a profile with an opt-in has its capability, and exits of its own; none of them is an extension', () => {
+  const { stdout } = kvmDsm(['abi', '--json', '--profile', 'fixed-v1']);
+  const { profile, exits, sections } = JSON.parse(stdout) as AbiDocument;
+  assert.equal(profile, 'fixed-v1');
+  assert.deepEqual(
+    exits.map(({ name, reason, emitted, extension }) => [name, reason, emitted, extension]),
+    [
+      ['KVM_EXIT_DSM_SEND_IRQ', 45, true, null],
+      ['KVM_EXIT_DSM_X2_ICR', 46, true, null],
+      ['KVM_EXIT_DSM_APIC_BASE', 47, true, null],
+      ['KVM_EXIT_DSM_PV_IPI', 48, true, null],
+    ],
+  );
+  assert.deepEqual(namesAndOffsets(exits[3]!.fields), [
+    ['id', 32],
+    ['icr', 36],
+    ['type', 40],
+    ['base', 44],
+    ['mask', 48],
+  ]);
+  const [optIn] = sections[0]!.entries;
+  assert.deepEqual([optIn!.kind, optIn!.name, optIn!.number], ['capability', 'KVM_CAP_X86_APIC_EXIT', 0x4453]);
+});
+
 test('every system has its section, with its numbers', () => {
   assert.deepEqual(
     document.sections.map(({ name, architecture }) => [name, architecture]),

@@ -87,6 +87,7 @@ export const optionCalls: Readonly<Record<string, OptionCall>> = {
     good: () => [{ profile: kit.defaultProfile }],
     call: (o) => kit.Kvm.open(undefined, o).close(),
   },
+  'Kvm.createVm(options)': dry({ optIn: [] }, (o, { kvm }) => kvm.createVm(0, o)),
   'Kvm.getDeviceAttr(which)': { good: () => [attr], call: (o, { kvm }) => kvm.getDeviceAttr(o, 8) },
   'Kvm.hasDeviceAttr(which)': { good: () => [attr], call: (o, { kvm }) => kvm.hasDeviceAttr(o) },
 

@@ -60,7 +60,7 @@ export function narrowed(exit: Exit): unknown {
         // @ts-expect-error a write of ICR2 sends nothing
         return exit.icr.vector;
       }
-      exit.register satisfies null;
+      exit.register satisfies 'SELF_IPI' | null;
       return exit.val;
     case 'KVM_EXIT_HYPERV':
       // @ts-expect-error one of three, by type: it may be null

@@ -1,17 +1,18 @@
 /** The profiles there are. */
-import { checkBoolean, checkFunction, checkInteger, checkObject } from '../../base/check.ts';
+import { checkBoolean, checkChoice, checkFunction, checkInteger, checkList, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import type { ValueCheck } from '../../base/shape.ts';
 import { show } from '../../base/text.ts';
+import { fixedV1 } from './fixed-v1.ts';
 import { gvmMain } from './gvm-main.ts';
 import { gvmOld } from './gvm-old.ts';
 import { rfcV2 } from './rfc-v2.ts';
-import type { DsmExit, DsmIoctlName, DsmProfile } from './types.ts';
+import type { DsmExit, DsmIoctlName, DsmOptIn, DsmProfile } from './types.ts';
 
 export type * from './types.ts';
 
 /** A further profile is a file beside this one, and its name here. */
-const all = [rfcV2, gvmMain, gvmOld] as const;
+const all = [rfcV2, gvmMain, gvmOld, fixedV1] as const;
 
 type AllExits = (typeof all)[number]['exits'];
 type NamesOf<Exits> = Exits extends unknown ? keyof Exits : never;
@@ -51,8 +52,18 @@ export function checkProfile(profile: DsmProfile): DsmProfile {
   }
   checkBoolean('profile.injectionChecks', profile.injectionChecks);
   checkBoolean('profile.drains', profile.drains);
+  if (profile.optIn !== undefined) checkOptIn(profile.optIn);
   checked.add(profile);
   return profile;
+}
+
+function checkOptIn(optIn: DsmOptIn): void {
+  const { capability, bits, usual } = checkObject('profile.optIn', optIn);
+  checkInteger('profile.optIn.capability', capability, 0, 0xffff_ffff);
+  for (const [name, bit] of Object.entries(checkObject('profile.optIn.bits', bits)))
+    checkInteger(`profile.optIn.bits.${name}`, bit, 1, 0x7fff_ffff);
+  for (const name of checkList('profile.optIn.usual', usual))
+    checkChoice('profile.optIn.usual', name, Object.keys(bits));
 }
 
 /** A profile, as the value of an option. */
@@ -71,6 +82,12 @@ export function profileByName(name: string): DsmProfile {
   }
   return profile;
 }
+
+/** The names of the bits of an opt-in that a number has. */
+export const optInWords = ({ bits }: DsmOptIn, value: number): string =>
+  Object.keys(bits)
+    .filter((name) => value & bits[name]!)
+    .join(', ');
 
 /** The name that a profile gives an exit reason, or `undefined`. */
 export function dsmExitName(profile: DsmProfile, reason: number): DsmExitName | undefined {

@@ -47,6 +47,19 @@ export interface X2msrBase {
   data: bigint;
 }
 
+/** Payload of KVM_EXIT_DSM_PV_IPI: an interrupt that a guest sent without a register of its APIC. */
+export interface PvIpi {
+  /** vcpu_id of the vCPU that sent it. */
+  id: number;
+  /** Vector, delivery mode, level and trigger mode, as in an ICR. */
+  icr: number;
+  /** What `base` and `mask` mean: 0 to 4. */
+  type: number;
+  base: number;
+  /** Two words of 64 bits. */
+  mask: bigint[];
+}
+
 /** One exit of a profile. `P` is the payload, at the start of kvm_run's union. */
 export interface DsmExit<P> {
   /** kvm_run.exit_reason. */

@@ -161,9 +161,14 @@ const names = new Map<number, CapabilityName>(
   Object.entries(capabilities).map(([name, number]) => [number, name as CapabilityName]),
 );
 
+/** A capability that is given by its number under its name, if it has one here. */
+export const knownCapability = (cap: CapabilityName | number): CapabilityName | number =>
+  typeof cap === 'number' ? (names.get(cap) ?? cap) : cap;
+
 /** The name of a capability's number, or `KVM_CAP 999` for one that this table does not have. */
-export function capabilityName(number: number): string {
-  return names.get(number) ?? `KVM_CAP ${number}`;
+export function capabilityName(cap: CapabilityName | number): string {
+  if (typeof cap === 'string') return cap;
+  return names.get(cap) ?? `KVM_CAP ${cap}`;
 }
 
 /** KVM_CAP_X86_DISABLE_EXITS, args[0]: what no longer leaves the guest. */

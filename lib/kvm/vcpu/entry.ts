@@ -16,7 +16,7 @@ export type RunOutcome = { kind: 'exit' } | { kind: 'deadline' } | { kind: 'errn
 export interface RunOptions {
   /** From now; default 10 s. */
   deadline?: Duration;
-  /** Whose exits 44..47 are meant; default: as the KVM device was opened with. */
+  /** Whose exits 44..48 are meant; default: as the KVM device was opened with. */
   profile?: DsmProfile;
 }
 

@@ -1,5 +1,5 @@
 /** What a vCPU can do: its capabilities, its CPUID, its TSC. */
-import type { CapabilityName } from '../../abi/kvm/capability.ts';
+import { type CapabilityName, knownCapability } from '../../abi/kvm/capability.ts';
 import { cpuid2Room, decodeCpuid2, encodeCpuid2, type KvmCpuidEntry2 } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkInteger, checkU64 } from '../../base/check.ts';
@@ -16,9 +16,9 @@ export class Features {
     this.#vcpu = vcpu;
   }
 
-  enableCap(cap: CapabilityName, args: readonly bigint[] = []): void {
+  enableCap(cap: CapabilityName | number, args: readonly bigint[] = []): void {
     this.#vcpu.ioctl(ioctls.KVM_ENABLE_CAP, encodeEnableCap(cap, args, this.#vcpu.offered(cap)));
-    this.#enabled.push({ cap, args: args.map((arg) => checkU64('args', arg)) });
+    this.#enabled.push({ cap: knownCapability(cap), args: args.map((arg) => checkU64('args', arg)) });
   }
 
   get enabledCaps(): readonly EnabledCap[] {

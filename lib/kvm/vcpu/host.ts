@@ -16,7 +16,7 @@ export interface VcpuHost {
   /** True once a slot has memory: before that there is nothing to execute. */
   hasMemory(): boolean;
   /** KVM_CHECK_EXTENSION on the VM. */
-  checkExtension(cap: CapabilityName): number;
+  checkExtension(cap: CapabilityName | number): number;
   /** Which interrupt controllers the kernel has for the VM. */
   irqchip(): IrqchipKind;
 }
@@ -29,7 +29,7 @@ export interface OpenVcpu extends KernelCalls<NativeVcpu> {
   /** kvm_run, in place. */
   run(): KvmRunView;
   /** KVM_CHECK_EXTENSION on the VM. */
-  offered(cap: CapabilityName): number;
+  offered(cap: CapabilityName | number): number;
   /** Which interrupt controllers the kernel has for the VM. */
   irqchip(): IrqchipKind;
 }

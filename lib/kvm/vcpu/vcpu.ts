@@ -97,7 +97,7 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
         void this.native;
         return this.#run;
       },
-      offered: (cap: CapabilityName) => host.checkExtension(cap),
+      offered: (cap: CapabilityName | number) => host.checkExtension(cap),
       irqchip: () => host.irqchip(),
     });
     this.#vcpu = vcpu;
@@ -477,7 +477,7 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
    * @throws UnsupportedError if the VM lacks the capability; RefusedIoctlError for one whose arguments are an address or
    *   a file descriptor; IoctlError (KVM_ENABLE_CAP: EINVAL for a capability that is none of a vCPU's); ArgumentError
    */
-  enableCap(cap: CapabilityName, args: readonly bigint[] = []): void {
+  enableCap(cap: CapabilityName | number, args: readonly bigint[] = []): void {
     this.#features.enableCap(cap, args);
   }
 

@@ -8,10 +8,10 @@ import type { VmCalls } from './host.ts';
 export class Capabilities {
   readonly #calls: VmCalls;
   readonly #enabled: EnabledCap[] = [];
-  readonly #onEnabled: (cap: CapabilityName) => void;
+  readonly #onEnabled: (cap: CapabilityName | number) => void;
 
   /** @param onEnabled hears of each capability that the kernel has enabled */
-  constructor(calls: VmCalls, onEnabled: (cap: CapabilityName) => void) {
+  constructor(calls: VmCalls, onEnabled: (cap: CapabilityName | number) => void) {
     this.#calls = calls;
     this.#onEnabled = onEnabled;
   }
@@ -20,7 +20,7 @@ export class Capabilities {
     return this.#calls.ioctl(ioctls.KVM_CHECK_EXTENSION, capabilityNumber(cap));
   }
 
-  enable(cap: CapabilityName, args: readonly bigint[]): void {
+  enable(cap: CapabilityName | number, args: readonly bigint[]): void {
     this.#calls.ioctl(ioctls.KVM_ENABLE_CAP, encodeEnableCap(cap, args, this.check(cap)));
     this.#enabled.push({ cap, args: args.map((arg) => checkU64('args', arg)) });
     this.#onEnabled(cap);

@@ -36,7 +36,7 @@ export class Irqchip {
   }
 
   /** The VM has this capability now. */
-  enabled(cap: CapabilityName): void {
+  enabled(cap: CapabilityName | number): void {
     if (cap === 'KVM_CAP_SPLIT_IRQCHIP') this.#kind = 'split';
   }
 

@@ -1,7 +1,7 @@
 /** The front of all that a VM has. */
 
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
-import type { CapabilityName } from '../../abi/kvm/capability.ts';
+import { type CapabilityName, knownCapability } from '../../abi/kvm/capability.ts';
 import type { CoalescedWrite } from '../../abi/kvm/coalesced-ring.ts';
 import type { GsiRoute, IrqchipName, MsiMessage } from '../../abi/kvm/gsi-route.ts';
 import {
@@ -144,13 +144,15 @@ export class Vm extends KvmHandle<NativeVm> {
   /**
    * KVM_ENABLE_CAP on this VM.
    *
+   * @param cap by its number where it is a profile's, and none of mainline's
    * @param args up to four values that the capability defines
    * @throws UnsupportedError if the VM lacks the capability; RefusedIoctlError for one whose arguments are an address or
    *   a file descriptor; IoctlError (KVM_ENABLE_CAP); ArgumentError
    */
-  enableCap(cap: CapabilityName, args: readonly bigint[] = []): void {
-    if (cap === 'KVM_CAP_SPLIT_IRQCHIP') this.#memory.checkControllers('KVM_CAP_SPLIT_IRQCHIP', 'split');
-    this.#capabilities.enable(cap, args);
+  enableCap(cap: CapabilityName | number, args: readonly bigint[] = []): void {
+    const known = knownCapability(cap);
+    if (known === 'KVM_CAP_SPLIT_IRQCHIP') this.#memory.checkControllers(known, 'split');
+    this.#capabilities.enable(known, args);
   }
 
   /** What `enableCap` enabled, in order. */

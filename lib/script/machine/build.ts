@@ -45,7 +45,14 @@ export function build(setup: MachineSetup, act: (act: Act) => void): BuiltMachin
     memory.close();
     throw error;
   }
-  const vm = kvm.createVm();
+  let vm: Vm;
+  try {
+    vm = kvm.createVm(0, setup.optIn === undefined ? {} : { optIn: setup.optIn });
+  } catch (error) {
+    kvm.close();
+    memory.close();
+    throw error;
+  }
   try {
     return { kvm, vm, memory, vcpus: fill(setup, kvm, vm, memory, act) };
   } catch (error) {

@@ -1,7 +1,7 @@
 /** What a machine is to be like. */
 import { checkProfile, type DsmProfile, profileCheck } from '../../abi/dsm/profiles.ts';
 import { ArgumentError } from '../../base/errors.ts';
-import { boolean, func, integer, oneOf, optional, shape, text } from '../../base/shape.ts';
+import { boolean, func, integer, listOf, oneOf, optional, shape, text } from '../../base/shape.ts';
 import { GuestLayout } from '../../guest/layout.ts';
 import type { SynicPages } from '../../hyperv/synic.ts';
 import { type Cpuid, checkCpuid } from '../../kvm/cpuid.ts';
@@ -34,8 +34,13 @@ export interface MachineOptions {
   synic?: SynicPages;
   /** Instead of /dev/kvm. */
   device?: string;
-  /** Whose exits 44..47 are meant. */
+  /** Whose exits 44..48 are meant. */
   profile?: DsmProfile;
+  /**
+   * What the VM asks for, where the profile has an opt-in: of fixed-v1 `ICR`, `PV` and `BASE`; none: a VM that makes no
+   * exits. Default: the profile's usual ones.
+   */
+  optIn?: readonly string[];
 }
 
 /** The same, checked, every default filled in. */
@@ -51,6 +56,7 @@ export interface MachineSetup {
   readonly synic: SynicPages | undefined;
   readonly device: string;
   readonly profile: DsmProfile;
+  readonly optIn: readonly string[] | undefined;
 }
 
 const MAX_VCPUS = 64;
@@ -66,6 +72,7 @@ const machineOptions = shape<MachineOptions>('machine() takes', {
   synic: optional(oneOf(['zero', 'keep'])),
   device: optional(text),
   profile: optional(profileCheck),
+  optIn: optional(listOf(text)),
 });
 
 /** @throws ArgumentError */
@@ -92,5 +99,6 @@ export function checkSetup(options: MachineOptions, session: Session): MachineSe
     synic,
     device,
     profile,
+    optIn: given.optIn,
   };
 }

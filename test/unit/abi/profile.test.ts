@@ -1,12 +1,19 @@
 /** The registry of DSM profiles. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defaultProfile, dsmExitName, profileByName, profiles } from '../../../lib/abi/dsm/profiles.ts';
+import {
+  checkProfile,
+  defaultProfile,
+  dsmExitName,
+  optInWords,
+  profileByName,
+  profiles,
+} from '../../../lib/abi/dsm/profiles.ts';
 import { exitReasonName, exitReasons, internalErrorName, systemEventName } from '../../../lib/abi/kvm/exit-reason.ts';
 
 test('rfc-v2 is there, and the default', () => {
   assert.equal(profileByName('rfc-v2'), defaultProfile);
-  assert.deepEqual([...profiles.keys()].slice(0, 3), ['rfc-v2', 'gvm-main', 'gvm-old']);
+  assert.deepEqual([...profiles.keys()], ['rfc-v2', 'gvm-main', 'gvm-old', 'fixed-v1']);
 });
 
 test('an unknown profile is refused by name, with those there are', () => {
@@ -56,6 +63,29 @@ test('gvm-main has the numbers of rfc-v2, and ioctls besides; gvm-old has three 
   assert.deepEqual([...new Uint32Array(bytes.buffer)], [1, 0x310, 5]);
   assert.equal(argument.size, 12);
   assert.throws(() => argument.encode({ destId: -1 }), { code: 'ERR_ARGUMENT' });
+});
+
+test('fixed-v1 has what rfc-v2 has but exit 44, a fourth exit, and an opt-in', () => {
+  const fixed = profileByName('fixed-v1');
+  assert.deepEqual(
+    [44, 45, 46, 47, 48].map((reason) => dsmExitName(fixed, reason)),
+    [undefined, 'KVM_EXIT_DSM_SEND_IRQ', 'KVM_EXIT_DSM_X2_ICR', 'KVM_EXIT_DSM_APIC_BASE', 'KVM_EXIT_DSM_PV_IPI'],
+  );
+  assert.ok(Object.values(fixed.exits).every(({ emitted }) => emitted));
+  assert.deepEqual(fixed.requests, defaultProfile.requests);
+  assert.equal(fixed.optIn?.capability, 0x4453);
+  assert.equal(optInWords(fixed.optIn!, 7), 'ICR, BASE, PV');
+  assert.deepEqual([fixed.injectionChecks, fixed.drains], [true, true]);
+});
+
+test('a profile whose opt-in means nothing is refused', () => {
+  const fixed = profileByName('fixed-v1');
+  const wrong = [{ capability: -1 }, { bits: { ICR: 0 } }, { usual: ['BOTH'] }, { bits: null }];
+  for (const part of wrong)
+    assert.throws(() => checkProfile({ ...fixed, optIn: { ...fixed.optIn!, ...part } as never }), {
+      code: 'ERR_ARGUMENT',
+      argument: /^profile\.optIn\./,
+    });
 });
 
 test('exit reasons are numbered 0 to 43 without a gap, and have names both ways', () => {

@@ -1,12 +1,15 @@
 /** decodeExit: every exit of x86, from a kvm_run written byte by byte or by the layouts that the C compiler checked. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fixedV1 } from '../../../lib/abi/dsm/fixed-v1.ts';
 import { gvmMain } from '../../../lib/abi/dsm/gvm-main.ts';
 import { gvmOld } from '../../../lib/abi/dsm/gvm-old.ts';
 import { rfcV2 } from '../../../lib/abi/dsm/rfc-v2.ts';
 import { exitReasons } from '../../../lib/abi/kvm/exit-reason.ts';
+import { ipiOf } from '../../../lib/apic/ipi.ts';
 import { ArgumentError } from '../../../lib/base/errors.ts';
 import { decodeExit } from '../../../lib/exit/decode.ts';
+import { forwardsIpi, maskMembers } from '../../../lib/exit/dsm.ts';
 import type { Exit, ExitOf } from '../../../lib/exit/exit.ts';
 import { describeExit } from '../../../lib/exit/text.ts';
 import { PIO_DATA_OFFSET, page, pageWith } from './exit-page.ts';
@@ -82,6 +85,36 @@ test('KVM_EXIT_DSM_X2_ICR, KVM_EXIT_DSM_APIC_BASE, KVM_EXIT_DAPIC', () => {
   assert.equal(dapic.raw.length, 256);
   assert.deepEqual([dapic.localCpuid, dapic.offset], [7, 0xb0]);
   assert.deepEqual(dapic.raw.subarray(0, 8), words(7, 0xb0));
+});
+
+test('fixed-v1: KVM_EXIT_DSM_PV_IPI says whom it is for, and exit 45 may be a write of SELF IPI', () => {
+  const fixed = (type: number, base = 0, mask: number[] = []) =>
+    decodeExit(page(48, words(3, 0x4045, type, base, ...mask)), fixedV1) as ExitOf<'KVM_EXIT_DSM_PV_IPI'>;
+  const exit = fixed(0, 1, [0b101, 0, 1, 0]);
+  const { icr, ...rest } = exit;
+  assert.deepEqual(rest, {
+    name: 'KVM_EXIT_DSM_PV_IPI',
+    reason: 48,
+    id: 3,
+    data: 0x4045,
+    type: 0,
+    target: 'apicIds',
+    base: 1,
+    mask: [5n, 1n],
+  });
+  assert.deepEqual([icr.vector, icr.deliveryMode], [0x45, 'fixed']);
+  assert.deepEqual(maskMembers(exit.base, exit.mask), [1, 3, 65]);
+  assert.deepEqual(
+    [0, 1, 2, 3, 4, 5].map((type) => fixed(type).target),
+    ['apicIds', 'vpIndices', 'all', 'kick', 'icr', null],
+  );
+  assert.equal(decodeExit(page(48)).name, 'unrecognized', 'a number of that profile alone');
+
+  const self = decodeExit(page(45, words(1, 0x3f0, 0x45, 0)), fixedV1) as ExitOf<'KVM_EXIT_DSM_SEND_IRQ'>;
+  assert.deepEqual([self.register, self.val2, self.icr], ['SELF_IPI', 0x45, undefined]);
+  assert.deepEqual(ipiOf(self)?.command.shorthand, 'self');
+  assert.equal(ipiOf(self)?.command.vector, 0x45);
+  assert.ok(forwardsIpi(self) && forwardsIpi(exit));
 });
 
 test("a profile's numbers are its own, and go before mainline's", () => {

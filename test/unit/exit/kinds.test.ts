@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { rfcV2 } from '../../../lib/abi/dsm/rfc-v2.ts';
 import { exitReasons } from '../../../lib/abi/kvm/exit-reason.ts';
 import { decodeExit } from '../../../lib/exit/decode.ts';
-import { isDsmExit, isForwardedIcrWrite, isIcrWriteName } from '../../../lib/exit/dsm.ts';
+import { forwardsIpi, isDsmExit, isIcrWriteName } from '../../../lib/exit/dsm.ts';
 import { goesOnByItself } from '../../../lib/exit/kinds.ts';
 import { page } from './exit-page.ts';
 
@@ -44,7 +44,7 @@ test('a forwarded ICR write is a write of ICR, of ICR2, or of the x2APIC’s ICR
     write(0x80),
     ...[44, 46, 47, 5, 99].map((reason) => decodeExit(page(reason))),
   ];
-  assert.deepEqual(asked.map(isForwardedIcrWrite), [true, true, false, false, true, false, false, false]);
+  assert.deepEqual(asked.map(forwardsIpi), [true, true, false, false, true, false, false, false]);
   assert.deepEqual(asked.map(isDsmExit), [true, true, true, true, true, true, false, false]);
 });
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { fixedV1, pvIpi } from '../../../lib/abi/dsm/fixed-v1.ts';
 import { rfcV2 } from '../../../lib/abi/dsm/rfc-v2.ts';
 import { RUN_UNION_OFFSET } from '../../../lib/abi/kvm/kvm-run.ts';
 import { decodeExit } from '../../../lib/exit/decode.ts';
@@ -53,6 +54,18 @@ test('a DSM payload is all there: it encodes to the bytes it came from', () => {
         assert.deepEqual(again.slice(0, 4), union.slice(0, 4));
         assert.deepEqual(again.slice(8), union.slice(8, 16));
       }
+    }),
+  );
+});
+
+test('so is the payload of a paravirtual IPI, whatever its type says', () => {
+  fc.assert(
+    fc.property(unions, (union) => {
+      const exit = decodeExit(page(48, union), fixedV1);
+      assert.ok(exit.name === 'KVM_EXIT_DSM_PV_IPI');
+      const { id, data: icr, type, base, mask } = exit;
+      assert.deepEqual(pvIpi.encode({ id, icr, type, base, mask }), union.slice(0, 32));
+      everything(exit);
     }),
   );
 });

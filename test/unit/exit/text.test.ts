@@ -1,6 +1,7 @@
 /** Exits as sentences and as JSON. The JSON's shape is a contract: other programs read it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fixedV1, pvIpi } from '../../../lib/abi/dsm/fixed-v1.ts';
 import { rfcV2 } from '../../../lib/abi/dsm/rfc-v2.ts';
 import { decodeExit } from '../../../lib/exit/decode.ts';
 import { exitToJson } from '../../../lib/exit/json.ts';
@@ -27,6 +28,30 @@ test('JSON of a write of ICR', () => {
     '{"reason":45,"name":"KVM_EXIT_DSM_SEND_IRQ","id":0,"val":768,"val2":16624,"destId":1,"register":"ICR",' +
       '"icr":{"vector":240,"deliveryMode":"fixed","destinationMode":"physical","level":"assert","trigger":"edge",' +
       '"shorthand":"none"}}',
+  );
+});
+
+test('a paravirtual IPI, and a write of SELF IPI, in words and as JSON', () => {
+  const pv = (type: number, base: number, mask: bigint[], icr = 0x4045) =>
+    decodeExit(pageWith(48, pvIpi, { id: 1, icr, type, base, mask }), fixedV1);
+  const words = (type: number, base: number, mask: bigint[] = [0n, 0n]) => describeExit(pv(type, base, mask));
+  const sent = 'KVM_EXIT_DSM_PV_IPI: vCPU 1 sent fixed vector 0x45, physical, assert, edge';
+  assert.equal(words(0, 1, [5n, 1n]), `${sent} to APIC ids 1, 3, 65`);
+  assert.equal(words(1, 64, [1n, 0n]), `${sent} to VP indices 64`);
+  assert.equal(words(0, 0), `${sent} to APIC ids none`);
+  assert.equal(words(2, 0), `${sent} to every vCPU`);
+  assert.equal(words(3, 2), 'KVM_EXIT_DSM_PV_IPI: vCPU 1 woke the vCPU with APIC id 2');
+  assert.equal(words(4, 2), `${sent} for APIC id 2`);
+  assert.equal(words(9, 2, [1n, 2n]), `${sent}: type 9, base 0x2, mask 0x1 0x2`);
+  assert.equal(
+    JSON.stringify(exitToJson(pv(0, 1, [5n, 0n]))),
+    '{"reason":48,"name":"KVM_EXIT_DSM_PV_IPI","id":1,"data":16453,"type":0,"target":"apicIds","base":1,' +
+      '"mask":["0x5","0x0"],"icr":{"vector":69,"deliveryMode":"fixed","destinationMode":"physical","level":"assert",' +
+      '"trigger":"edge","shorthand":"none"}}',
+  );
+  assert.equal(
+    describeExit(decodeExit(sendIrq(0x3f0, 0x45, 0))),
+    'KVM_EXIT_DSM_SEND_IRQ: vCPU 0 wrote SELF_IPI = 0x00000045',
   );
 });
 

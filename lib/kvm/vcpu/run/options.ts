@@ -16,7 +16,7 @@ export interface StartOptions<Run> {
   record?: RecordOptions;
   /** How long `for await` waits for one exit. Default 10 s. */
   deadline?: Duration;
-  /** Whose exits 44..47 are meant; default: as the KVM device was opened with. */
+  /** Whose exits 44..48 are meant; default: as the KVM device was opened with. */
   profile?: DsmProfile;
 }
 

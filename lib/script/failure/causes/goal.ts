@@ -1,7 +1,7 @@
 /** Why what was waited for, or expected, did not come: what the programs and the trace say. */
 import { describeDestination, describeIpi } from '../../../apic/describe.ts';
 import type { Ipi } from '../../../apic/ipi.ts';
-import { isForwardedIcrWrite, isIcrWriteName } from '../../../exit/dsm.ts';
+import { forwardsIpi, isIcrWriteName } from '../../../exit/dsm.ts';
 import { isExit } from '../../../trace/event.ts';
 import type { Snapshot } from '../snapshot.ts';
 import type { Cause, Ending } from '../types.ts';
@@ -18,7 +18,7 @@ function dsmCause(snapshot: Snapshot, ipis: readonly Ipi[], ending: Ending): Cau
     ending.kind === 'expectation'
       ? ending.seen === 0 && ending.kinds.some(isIcrWriteName)
       : ending.kind === 'deadline' && waitsForIcrWrite(ending.until);
-  const forwarded = snapshot.events.some((event) => isExit(event) && isForwardedIcrWrite(event.exit));
+  const forwarded = snapshot.events.some((event) => isExit(event) && forwardsIpi(event.exit));
   if (!wanted || forwarded) return [];
   const written = ipis.find(({ seq }) => seq === null);
   if (written && written.from !== 'host') {

@@ -4,7 +4,7 @@ import { mpStates, RFLAGS_IF } from '../../../abi/kvm/index.ts';
 import { describeDestination, describeIpi, describeSender } from '../../../apic/describe.ts';
 import type { Ipi } from '../../../apic/ipi.ts';
 import { hex } from '../../../base/text.ts';
-import { isForwardedIcrWrite } from '../../../exit/dsm.ts';
+import { forwardsIpi } from '../../../exit/dsm.ts';
 import { isExit, type TraceExit } from '../../../trace/event.ts';
 import { names } from '../ipis.ts';
 import { mpStateName, vectors } from '../names.ts';
@@ -99,7 +99,7 @@ function neverStarted({ events }: Snapshot, vcpu: VcpuSnapshot, cpu: CpuSnapshot
     const init = ipis.filter((ipi) => ipi.command.deliveryMode === 'init' && names(ipi, vcpu)).at(-1);
     return `${waits}, and ${describeSender(here)} sent it ${startUpOf(here, init, received)}`;
   }
-  const forwarded = events.some((event) => isExit(event) && isForwardedIcrWrite(event.exit));
+  const forwarded = events.some((event) => isExit(event) && forwardsIpi(event.exit));
   const elsewhere = sipis[0] ? `; ${describeSender(sipis[0])} sent one to ${describeDestination(sipis[0])}` : '';
   if (forwarded || sipis[0]) return `${waits}, and no SIPI was sent to APIC id ${id}${elsewhere}`;
   // Without forwarding the last command of each LAPIC is all that is known.
