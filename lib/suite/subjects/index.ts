@@ -4,6 +4,7 @@ import { bypass } from './bypass/index.ts';
 import { capability } from './capability/index.ts';
 import { exits } from './exits/index.ts';
 import { injection } from './injection/index.ts';
+import { matrix } from './matrix/index.ts';
 import { modes } from './modes/index.ts';
 import { once } from './once/index.ts';
 import { order } from './order/index.ts';
@@ -26,6 +27,7 @@ export const subjects: readonly Subject[] = [
   order,
   once,
   bypass,
+  matrix,
   state,
   stock,
   injection,

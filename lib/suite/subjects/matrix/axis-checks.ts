@@ -1,0 +1,99 @@
+/** The checks that an axis makes: one for all of its rows, and one for each that needs something. */
+import type { Check } from '../../check.ts';
+import { CheckError } from '../../errors.ts';
+import type { CheckContext } from '../../kit/context.ts';
+import { forwarding } from '../../kit/needs.ts';
+import { HOOK } from '../../kit/sources.ts';
+import { Bed, type BedOptions } from './bed.ts';
+import type { Wrong } from './judge.ts';
+import { type Axis, type NamedRow, namedRows } from './row.ts';
+import { Scene } from './scene.ts';
+import { play } from './trial.ts';
+
+const MOST_TOLD = 12;
+
+/** What was wrong in which rows. */
+export class Findings {
+  readonly #lines: string[] = [];
+  readonly #rows = new Set<string>();
+  #played = 0;
+
+  add(rows: string, wrong: readonly Wrong[]): void {
+    this.#played += 1;
+    if (wrong.length > 0) this.#rows.add(rows);
+    const claims = { once: 'comes out once', payload: 'payload', state: 'state' } as const;
+    for (const { register, claim, text } of wrong)
+      this.#lines.push(`${rows}: ${register === 'both' ? 'ICR2 and ICR' : register}: ${claims[claim]}: ${text}`);
+  }
+
+  /** Throws CheckError if something was wrong. */
+  check(): void {
+    if (this.#lines.length === 0) return;
+    const [first, ...rest] = this.#lines;
+    const more = rest.slice(0, MOST_TOLD - 1);
+    const left = rest.length - more.length;
+    throw new CheckError(
+      [
+        `${this.#rows.size} of ${this.#played} rows: ${first}`,
+        ...more.map((line) => `  ${line}`),
+        ...(left > 0 ? [`  and ${left} more`] : []),
+      ].join('\n'),
+    );
+  }
+}
+
+/** Plays rows together. Throws CheckError if the guest cannot go on. */
+export function playRows(ctx: CheckContext, bed: Bed, rows: readonly NamedRow[]): Wrong[] {
+  const scene = new Scene(bed, ctx.random.integer(0x30, 0xef), ctx.random.integer(0, 0xff_ffff));
+  for (const row of rows) row.apply(scene);
+  try {
+    return play(ctx, scene);
+  } catch (error) {
+    const names = rows.map(({ axis, name }) => `${axis}.${name}`).join(', ');
+    if (error instanceof CheckError) throw new CheckError(`${names}: ${error.message}`);
+    if (error instanceof Error) ctx.log(`in the rows ${names}`);
+    throw error;
+  }
+}
+
+const claimOf = (title: string) =>
+  `ICR2 and ICR come out once each with the right payload, and leave all vCPUs as without forwarding, whatever ${title}`;
+
+export function axisChecks(axis: Axis, options: BedOptions = {}): Check[] {
+  const rows = namedRows(axis);
+  const plain = rows.filter(({ needs = [] }) => needs.length === 0);
+  const choosy = rows.filter(({ needs = [] }) => needs.length > 0);
+  const run = (ctx: CheckContext, some: readonly NamedRow[]) => {
+    const bed = new Bed(ctx, options);
+    const findings = new Findings();
+    for (const row of some) findings.add(`${axis.name}.${row.name}`, playRows(ctx, bed, [row]));
+    findings.check();
+  };
+  const common = { deadline: '60s' as const };
+  const all: Check[] =
+    plain.length === 0
+      ? []
+      : [
+          {
+            ...common,
+            id: `matrix.${axis.name}`,
+            claim: claimOf(axis.title),
+            source: `${HOOK}; ${[...new Set(plain.map(({ source }) => source))].slice(0, 3).join('; ')}`,
+            needs: [forwarding],
+            run: (ctx) => run(ctx, plain),
+          },
+        ];
+  return [
+    ...all,
+    ...choosy.map(
+      (row): Check => ({
+        ...common,
+        id: `matrix.${axis.name}.${row.name}`,
+        claim: `ICR2 and ICR come out once each with the right payload, and leave all vCPUs as without forwarding: ${row.what}`,
+        source: `${HOOK}; ${row.source}`,
+        needs: [forwarding, ...row.needs!],
+        run: (ctx) => run(ctx, [row]),
+      }),
+    ),
+  ];
+}

@@ -1,0 +1,135 @@
+/** A VM whose vCPUs are brought from one scene to the next, and the whole of whose state can be compared. */
+import { type LapicRegisterName, lapicRegisters } from '../../../abi/apic/lapic.ts';
+import {
+  type KvmSregs,
+  type KvmVcpuEvents,
+  kvmMpState,
+  kvmRegs,
+  kvmSregs,
+  kvmVcpuEvents,
+  mpStates,
+} from '../../../abi/kvm/index.ts';
+import { ioctls } from '../../../abi/kvm/ioctl.ts';
+import { apicvParameter } from '../../../host/apicv-parameter.ts';
+import { GuestMemory } from '../../../kvm/guest-memory.ts';
+import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
+import { TSS_ADDRESS, type Vm } from '../../../kvm/vm/vm.ts';
+import { inhibitApicv } from '../../../probe/inhibit-apicv.ts';
+import type { CheckContext } from '../../kit/context.ts';
+import { MEMORY_SIZE, tables } from './layout.ts';
+
+export interface BedOptions {
+  /** vcpu_id of each vCPU. Default 0 to 3. */
+  ids?: readonly number[];
+  irqchip?: 'full' | 'split';
+  /** Of a new VM, before its first vCPU. */
+  vm?: (vm: Vm) => void;
+  /** Of a new vCPU. */
+  vcpu?: (vcpu: Vcpu) => void;
+  /** Of the memory's slot. */
+  logDirtyPages?: boolean;
+}
+
+/** What is compared of a vCPU, as the kernel gives it; in the order in which it can be set. */
+const parts = {
+  mp: { get: ioctls.KVM_GET_MP_STATE, set: ioctls.KVM_SET_MP_STATE, size: kvmMpState.size },
+  sregs: { get: ioctls.KVM_GET_SREGS, set: ioctls.KVM_SET_SREGS, size: kvmSregs.size },
+  regs: { get: ioctls.KVM_GET_REGS, set: ioctls.KVM_SET_REGS, size: kvmRegs.size },
+  lapic: { get: ioctls.KVM_GET_LAPIC, set: ioctls.KVM_SET_LAPIC, size: 1024 },
+  events: { get: ioctls.KVM_GET_VCPU_EVENTS, set: ioctls.KVM_SET_VCPU_EVENTS, size: kvmVcpuEvents.size },
+} as const;
+export type Part = keyof typeof parts;
+export const partNames = Object.keys(parts) as Part[];
+export type VcpuState = Record<Part, Buffer>;
+
+/** An id that no check gives to a vCPU of its own, for the one that keeps APICv away. */
+const PARKED = 254;
+/** Of kvm_run, what an exit may write: its head and its union. */
+const RUN_BYTES = 288;
+
+export class Bed {
+  readonly vm: Vm;
+  readonly memory: GuestMemory;
+  readonly vcpus: readonly Vcpu[];
+  readonly irqchip: 'full' | 'split';
+  /** Of each vCPU: what every scene begins with. */
+  readonly plain: readonly VcpuState[];
+  /** Of each vCPU: what it has now. */
+  readonly now: VcpuState[];
+
+  constructor(ctx: CheckContext, { ids = [0, 1, 2, 3], irqchip = 'full', vm, vcpu, logDirtyPages }: BedOptions = {}) {
+    this.irqchip = irqchip;
+    this.memory = ctx.own(GuestMemory.allocate(MEMORY_SIZE));
+    const kvm = ctx.kvm();
+    const cpuid = kvm.supportedCpuid();
+    this.vm = ctx.own(kvm.createVm());
+    if (this.vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) this.vm.setTssAddr(TSS_ADDRESS);
+    vm?.(this.vm);
+    if (irqchip === 'full') this.vm.createIrqchip();
+    else this.vm.enableSplitIrqchip();
+    for (const { at, bytes } of tables()) this.memory.write(at, bytes);
+    this.vm.setMemory({ slot: 0, guestPhysAddr: 0, memory: this.memory, ...(logDirtyPages ? { logDirtyPages } : {}) });
+    this.vcpus = ids.map((id) => {
+      const made = this.vm.createVcpu(id);
+      // Without it there is no 64-bit mode.
+      made.setCpuid2(cpuid);
+      made.setLapicRegisters({ SVR: 0x1ff });
+      made.setMpState(mpStates.KVM_MP_STATE_RUNNABLE);
+      vcpu?.(made);
+      return made;
+    });
+    if (apicvParameter()?.enabled && !ids.includes(PARKED)) inhibitApicv(this.vm, PARKED);
+    this.plain = this.vcpus.map((one) => this.#read(one));
+    this.now = this.plain.map((state) => ({ ...state }));
+  }
+
+  /** The APIC id of a vCPU in xAPIC mode, if its LAPIC is changed like this. */
+  apicId(place: number, changes?: ReadonlyMap<number, number>): number {
+    const page = this.plain[place]!.lapic;
+    return (changes?.get(lapicRegisters.ID) ?? page.readUInt32LE(lapicRegisters.ID)) >>> 24;
+  }
+
+  register(state: VcpuState, name: LapicRegisterName): number {
+    return state.lapic.readUInt32LE(lapicRegisters[name]);
+  }
+
+  sregs(state: VcpuState): KvmSregs {
+    return kvmSregs.decode(state.sregs);
+  }
+
+  events(state: VcpuState): KvmVcpuEvents {
+    return kvmVcpuEvents.decode(state.events);
+  }
+
+  /** Brings a vCPU into a state; what the kernel makes of it is its state now. */
+  set(place: number, wanted: VcpuState): void {
+    const vcpu = this.vcpus[place]!;
+    const now = this.now[place]!;
+    const changed = partNames.filter((part) => !now[part].equals(wanted[part]));
+    if (changed.length === 0) return;
+    for (const part of changed) vcpu.ioctlRaw(parts[part].set, Buffer.from(wanted[part]));
+    this.read(place);
+  }
+
+  /** What a vCPU is like now. */
+  read(place: number): VcpuState {
+    const state = this.#read(this.vcpus[place]!);
+    this.now[place] = state;
+    return state;
+  }
+
+  #read(vcpu: Vcpu): VcpuState {
+    const one = (part: Part) => {
+      const bytes = Buffer.alloc(parts[part].size);
+      vcpu.ioctlRaw(parts[part].get, bytes);
+      return bytes;
+    };
+    // The first may have the vCPU take an INIT, which changes the others.
+    return { mp: one('mp'), sregs: one('sregs'), regs: one('regs'), lapic: one('lapic'), events: one('events') };
+  }
+
+  /** What every vCPU's kvm_run holds of its last exit. */
+  runs(): Buffer[] {
+    return this.vcpus.map(({ kvmRun }) => Buffer.from(Buffer.from(kvmRun.buffer, kvmRun.byteOffset, RUN_BYTES)));
+  }
+}

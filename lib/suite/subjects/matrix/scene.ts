@@ -1,0 +1,106 @@
+/** What a vCPU, its LAPIC, its VM and its machine are like when it writes: the plain case, as rows change it. */
+import { type LapicRegisterName, lapicRegisters } from '../../../abi/apic/lapic.ts';
+import type { KvmRegs, KvmSregs, KvmVcpuEvents } from '../../../abi/kvm/index.ts';
+import type { Exit } from '../../../exit/exit.ts';
+import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
+import type { LapicWrite } from '../../kit/guests.ts';
+import type { Bed } from './bed.ts';
+import { type Form, immediate } from './forms.ts';
+import { flat32, type Mode } from './modes.ts';
+
+/** Whom an IPI names: each by its place among the bed's vCPUs. */
+export interface Send {
+  /** ICR without the vector. */
+  icr: number;
+  /** Bits 31:24 of ICR2. */
+  destination: number;
+  addressees: readonly number[];
+  /** What it leaves at each that takes it. */
+  leaves: 'irr' | 'irr-level' | 'nmi' | 'smi' | 'nothing';
+}
+
+/** Code for whatever mode the scene has. */
+export type Piece = (mode: Mode) => readonly number[];
+
+export class Scene {
+  readonly bed: Bed;
+  /** Places among the bed's vCPUs. */
+  sender: number;
+  target: number;
+  mode: Mode = flat32;
+  form: Form = immediate;
+  /** RFLAGS beside what the mode needs. */
+  flags = 0n;
+  regs: Partial<KvmRegs> = {};
+  /** Of the sender, after the mode has had its say. */
+  readonly sregs: ((sregs: KvmSregs) => KvmSregs)[] = [];
+  /** Of the sender: where its APIC page is, if it is not where it is after reset. */
+  apicBase: bigint | null = null;
+  readonly lapics = new Map<number, Map<number, number>>();
+  readonly events = new Map<number, (events: KvmVcpuEvents) => KvmVcpuEvents>();
+  /** Of vCPUs other than the sender. */
+  readonly ownSregs = new Map<number, (sregs: KvmSregs) => KvmSregs>();
+  readonly mpStates = new Map<number, number>();
+  /** Code before the first write, and between every two. */
+  readonly before: Piece[] = [];
+  readonly between: Piece[] = [];
+  /** Reasons of exits that this code makes. */
+  readonly exits = new Set<string>();
+  /** Which writes there are, of ICR2's value and ICR's. */
+  sequence: (icr2: LapicWrite, icr: LapicWrite) => readonly LapicWrite[] = (icr2, icr) => [icr2, icr];
+  vector: number;
+  /** Bits 23:0 of ICR2, which the register does not keep. */
+  noise: number;
+  send: Send | null = null;
+  /** Just before the sender enters its guest for the first time. */
+  readonly ready: (() => void)[] = [];
+  /** At each exit that tells of a write. */
+  readonly atWrite: ((vcpu: Vcpu) => void)[] = [];
+  /** What comes before each KVM_RUN: the exit that it made all the same, or `null`. */
+  interrupt: ((vcpu: Vcpu) => Exit | null) | null = null;
+  /** Afterwards, whatever became of it. */
+  readonly undo: (() => void)[] = [];
+  /** LAPIC registers that code of the scene changes, or that time does. */
+  readonly unjudged = new Set<number>();
+  /** RFLAGS that code of the scene changes. */
+  unjudgedFlags = 0n;
+  /** The sender's pending events come and go with its code. */
+  unjudgedEvents = false;
+  /** Something comes between a write and the instruction after it: RIP at its exit may be there already. */
+  steps = false;
+  readonly unjudgedRegs = new Set<string>();
+
+  constructor(bed: Bed, vector: number, noise: number) {
+    this.bed = bed;
+    this.vector = vector;
+    this.noise = noise;
+    this.sender = bed.vcpus.length > 1 ? 1 : 0;
+    this.target = bed.vcpus.length > 2 ? 2 : 0;
+  }
+
+  get vcpu(): Vcpu {
+    return this.bed.vcpus[this.sender]!;
+  }
+
+  /** Sets registers of a LAPIC, the sender's if nothing else is said. */
+  lapic(registers: Partial<Record<LapicRegisterName, number>>, whose = this.sender): void {
+    const own = this.lapics.get(whose) ?? new Map<number, number>();
+    this.lapics.set(whose, own);
+    for (const [name, value] of Object.entries(registers)) own.set(lapicRegisters[name as LapicRegisterName], value!);
+  }
+
+  /** One bit in each of 256-bit ISR, TMR, IRR. */
+  lapicVector(where: 'ISR' | 'TMR' | 'IRR', vector: number, whose = this.sender): void {
+    const name = `${where}${vector >> 5}` as LapicRegisterName;
+    const old = this.lapics.get(whose)?.get(lapicRegisters[name]) ?? 0;
+    this.lapic({ [name]: (old | (1 << (vector & 31))) >>> 0 }, whose);
+  }
+
+  /** To the target, if there is another vCPU: fixed, edge, by its APIC id. */
+  get sent(): Send {
+    if (this.send) return this.send;
+    if (this.target === this.sender) return { icr: 0x4000, destination: 0x77, addressees: [], leaves: 'nothing' };
+    const destination = this.bed.apicId(this.target, this.lapics.get(this.target));
+    return { icr: 0x4000, destination, addressees: [this.target], leaves: 'irr' };
+  }
+}

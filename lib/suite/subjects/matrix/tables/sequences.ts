@@ -1,0 +1,56 @@
+/** Which writes there are: how many before, of which register, and whether they say the same. */
+import type { LapicWrite } from '../../../kit/guests.ts';
+import type { Axis, Row } from '../row.ts';
+
+const HISTORY = 'vcpu->arch: the slot and its request, which the write before may have left behind';
+
+type Sequence = (icr2: LapicWrite, icr: LapicWrite) => readonly LapicWrite[];
+
+const sequence = (name: string, what: string, made: Sequence): Row => ({
+  name,
+  what: `the writes are ${what}`,
+  source: HISTORY,
+  apply(scene) {
+    scene.sequence = made;
+  },
+});
+
+const times = <T>(count: number, ...things: readonly T[]): T[] => Array.from({ length: count }, () => things).flat();
+/** Another value of the bits that the register does not keep. */
+const varied = (write: LapicWrite, n: number): LapicWrite => ({
+  ...write,
+  value: ((write.value & 0xff00_0000) | ((write.value + n * 0x1_0041) & 0xff_ffff)) >>> 0,
+});
+
+export const sequenceAxis: Axis = {
+  name: 'sequence',
+  title: 'writes came before',
+  rows: [
+    sequence('icr2', 'ICR2 alone', (icr2) => [icr2]),
+    sequence('icr2-twice', 'ICR2 twice, the same', (icr2) => [icr2, icr2]),
+    sequence('icr2-thrice', 'ICR2 three times, the same', (icr2) => [icr2, icr2, icr2]),
+    sequence('icr2-again', 'ICR2, ICR and ICR2 again', (icr2, icr) => [icr2, icr, icr2]),
+    sequence('icr-twice', 'ICR2, and ICR twice, the same', (icr2, icr) => [icr2, icr, icr]),
+    sequence('icr-thrice', 'ICR2, and ICR three times, the same', (icr2, icr) => [icr2, icr, icr, icr]),
+    sequence('pair-twice', 'the same pair twice', (icr2, icr) => [icr2, icr, icr2, icr]),
+    sequence('icr2-varied', 'ICR2 with other reserved bits, and ICR', (icr2, icr) => [varied(icr2, 1), icr2, icr]),
+    sequence('icr2-back', 'ICR2 with other reserved bits and back, and ICR', (icr2, icr) => [
+      icr2,
+      varied(icr2, 1),
+      icr2,
+      icr,
+    ]),
+    ...[4, 7, 8, 15, 16, 31, 32, 33].map((count) =>
+      sequence(`pairs-${count}`, `${count} pairs`, (icr2, icr) =>
+        Array.from({ length: count }, (_, n) => [varied(icr2, n), icr]).flat(),
+      ),
+    ),
+    ...[16, 63, 64].map((count) =>
+      sequence(`icr2-${count}`, `ICR2 ${count} times, and ICR`, (icr2, icr) => [
+        ...Array.from({ length: count }, (_, n) => varied(icr2, n)),
+        icr,
+      ]),
+    ),
+    sequence('icr-64', 'ICR2, and ICR 64 times, the same', (icr2, icr) => [icr2, ...times(64, icr)]),
+  ],
+};
