@@ -19,6 +19,7 @@ export const ONCE = [
   'once.kicks.*',
   'once.race.*',
   'once.storm.*',
+  'matrix.*',
 ];
 
 /** What val2 says. */
@@ -64,4 +65,5 @@ export const DELIVERY = [
   'modes.software-disabled.takes-nmi',
   'modes.hardware-disabled.refuses',
   'source.delivery.*',
+  'matrix.*',
 ];

@@ -16,7 +16,7 @@ import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
 import { TSS_ADDRESS, type Vm } from '../../../kvm/vm/vm.ts';
 import { inhibitApicv } from '../../../probe/inhibit-apicv.ts';
 import type { CheckContext } from '../../kit/context.ts';
-import { MEMORY_SIZE, tables } from './layout.ts';
+import { COUNTERS, MEMORY_SIZE, tables } from './layout.ts';
 
 export interface BedOptions {
   /** vcpu_id of each vCPU. Default 0 to 3. */
@@ -126,6 +126,16 @@ export class Bed {
     };
     // The first may have the vCPU take an INIT, which changes the others.
     return { mp: one('mp'), sregs: one('sregs'), regs: one('regs'), lapic: one('lapic'), events: one('events') };
+  }
+
+  /** Vectors that guests have handled since `clearHandled()`. */
+  handled(): number[] {
+    const counters = this.memory.read(COUNTERS, 256);
+    return [...counters.keys()].filter((vector) => counters[vector] !== 0);
+  }
+
+  clearHandled(): void {
+    this.memory.write(COUNTERS, new Uint8Array(256));
   }
 
   /** What every vCPU's kvm_run holds of its last exit. */

@@ -3,21 +3,21 @@ import type { Check } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { forwarding } from '../../kit/needs.ts';
 import { HOOK } from '../../kit/sources.ts';
-import { Findings, playRows } from './axis-checks.ts';
+import { Findings, playRows, shareOf } from './axis-checks.ts';
 import { Bed, type BedOptions } from './bed.ts';
-import { type Axis, type NamedRow, namedRows } from './row.ts';
+import { type Axis, type NamedStateRow, namedRows } from './row.ts';
 
 /** Of ten axes, how many give a row to a scene. */
 const TENTHS = 4;
 
 /** Rows that go together, in the order of the axes. */
-export function drawRows({ random }: Pick<CheckContext, 'random'>, axes: readonly Axis[]): NamedRow[] {
+export function drawRows({ random }: Pick<CheckContext, 'random'>, axes: readonly Axis[]): NamedStateRow[] {
   // An axis that is asked late finds more of the others taken: so each gets its turn to be first.
-  const chosen: NamedRow[] = [];
+  const chosen: NamedStateRow[] = [];
   for (const axis of random.shuffle(axes)) {
     if (random.integer(1, 10) > TENTHS) continue;
     const fitting = namedRows(axis).filter(
-      (row) => !row.needs?.length && chosen.every((other) => goTogether(row, other)),
+      (row) => !row.needs?.length && !row.last && chosen.every((other) => goTogether(row, other)),
     );
     if (fitting.length > 0) chosen.push(random.pick(fitting));
   }
@@ -25,10 +25,10 @@ export function drawRows({ random }: Pick<CheckContext, 'random'>, axes: readonl
   return chosen.sort((a, b) => order.indexOf(a.axis) - order.indexOf(b.axis));
 }
 
-const goTogether = (a: NamedRow, b: NamedRow) => !a.alone?.includes(b.axis) && !b.alone?.includes(a.axis);
+const goTogether = (a: NamedStateRow, b: NamedStateRow) => !a.alone?.includes(b.axis) && !b.alone?.includes(a.axis);
 
 /** The rows without which it would not be wrong any more: what is told of a failure. */
-function fewest(ctx: CheckContext, bed: Bed, rows: readonly NamedRow[]): readonly NamedRow[] {
+function fewest(ctx: CheckContext, bed: Bed, rows: readonly NamedStateRow[]): readonly NamedStateRow[] {
   let left = rows;
   for (const row of rows) {
     const without = left.filter((other) => other !== row);
@@ -37,7 +37,8 @@ function fewest(ctx: CheckContext, bed: Bed, rows: readonly NamedRow[]): readonl
   return left;
 }
 
-const named = (rows: readonly NamedRow[]) => rows.map(({ axis, name }) => `${axis}.${name}`).join(' and ') || 'plain';
+const named = (rows: readonly NamedStateRow[]) =>
+  rows.map(({ axis, name }) => `${axis}.${name}`).join(' and ') || 'plain';
 
 export function drawnCheck(
   name: string,
@@ -48,14 +49,15 @@ export function drawnCheck(
 ): Check {
   return {
     id: `matrix.drawn.${name}`,
-    claim: `ICR2 and ICR come out once each with the right payload, and leave all vCPUs as without forwarding, in ${count} states that the seed puts together, ${title}`,
+    claim: `ICR2 and ICR come out once each with the right payload, and leave all vCPUs as without forwarding, in states that the seed puts together, ${title}`,
     source: `${HOOK}; the rows of the other checks of this subject`,
     deadline: '120s',
     needs: [forwarding],
     run(ctx) {
       const bed = new Bed(ctx, options);
       const findings = new Findings();
-      for (let n = 0; n < count; n++) {
+      const here = shareOf(ctx, count);
+      for (let n = 0; n < here; n++) {
         const rows = drawRows(ctx, axes);
         const wrong = playRows(ctx, bed, rows);
         if (wrong.length === 0) {
@@ -65,7 +67,7 @@ export function drawnCheck(
         const least = fewest(ctx, bed, rows);
         const again = playRows(ctx, bed, least);
         findings.add(
-          `scene ${n + 1} of ${count}, ${named(again.length > 0 ? least : rows)}`,
+          `scene ${n + 1} of ${here}, ${named(again.length > 0 ? least : rows)}`,
           again.length > 0 ? again : wrong,
         );
         break;

@@ -8,7 +8,7 @@ export const generalRegisters = [
 type RegisterName = string;
 
 /** One way to write. */
-export interface Form {
+export interface WriteForm {
   name: string;
   /** The instructions, the last of which writes `value` to `where`; and the registers that they change. */
   code(width: CodeWidth, where: number, value: number): number[];
@@ -26,9 +26,9 @@ export interface Form {
 }
 
 /** `mov dword [address], value`: the plain one. */
-export const immediate: Form = { name: 'immediate', code: store, changes: [] };
+export const immediate: WriteForm = { name: 'immediate', code: store, changes: [] };
 
-const from = (number: number): Form => ({
+const from = (number: number): WriteForm => ({
   name: `mov-${generalRegisters[number]}`,
   code: (width, where, value) => [...move(width, number, value), ...memoryOp(width, [0x89], number, where)],
   changes: [generalRegisters[number]!],
@@ -36,7 +36,7 @@ const from = (number: number): Form => ({
 });
 
 /** `mov dword [base], value` with the address in a register. */
-const through = (number: number): Form => ({
+const through = (number: number): WriteForm => ({
   name: `through-${generalRegisters[number]}`,
   code: (width, where, value) => [
     ...move(width, number, where),
@@ -53,14 +53,19 @@ const through = (number: number): Form => ({
 
 const bytes = (value: number) => [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24];
 
-const withEax = (name: string, opcode: readonly number[], more: Partial<Form> = {}, before: number[] = []): Form => ({
+const withEax = (
+  name: string,
+  opcode: readonly number[],
+  more: Partial<WriteForm> = {},
+  before: number[] = [],
+): WriteForm => ({
   name,
   code: (width, where, value) => [...move(width, 0, value), ...memoryOp(width, opcode, 0, where, { before })],
   changes: ['rax'],
   ...more,
 });
 
-const byImmediate = (name: string, digit: number, before: number[] = []): Form => ({
+const byImmediate = (name: string, digit: number, before: number[] = []): WriteForm => ({
   name,
   code: (width, where, value) => memoryOp(width, [0x81], digit, where, { before, behind: bytes(value) }),
   changes: [],
@@ -68,7 +73,7 @@ const byImmediate = (name: string, digit: number, before: number[] = []): Form =
   onZero: true,
 });
 
-const prefixed = (name: string, prefix: number): Form => ({
+const prefixed = (name: string, prefix: number): WriteForm => ({
   name: `segment-${name}`,
   code: (width, where, value) => [prefix, ...store(width, where, value)],
   changes: [],
@@ -77,7 +82,7 @@ const prefixed = (name: string, prefix: number): Form => ({
 const EDI = 7;
 const ESI = 6;
 
-export const forms: readonly Form[] = [
+export const forms: readonly WriteForm[] = [
   ...[0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15].map(from),
   // ESP and R12 as a base need a SIB byte.
   ...[0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15].map(through),

@@ -4,7 +4,6 @@ import { APIC_DEFAULT_PHYS_BASE } from '../../../abi/apic/lapic.ts';
 /** Tables for 32-bit, PAE, 64-bit and virtual-8086 paging: guest physical addresses. */
 export const GDT = 0x1000;
 export const IDT = 0x1800;
-export const HANDLERS = 0x2000;
 export const PAGE_DIRECTORY = 0x3000;
 export const PDPT = 0x4000;
 export const PML4 = 0x5000;
@@ -15,6 +14,9 @@ export const V86_TABLE = 0xc000;
 export const CODE = 0x1_0000;
 export const CODE_SIZE = 0x4000;
 export const STACK = 0x1_f000;
+/** A byte for each vector that a handler counts in. */
+export const COUNTERS = 0x2_1000;
+export const HANDLERS = 0x2_2000;
 /** Words that guests may use. */
 export const DATA = 0x2_0000;
 export const MEMORY_SIZE = 0x4_0000;
@@ -56,7 +58,7 @@ function gdt(): Uint8Array {
   return quads(4, (n) => [0n, 0x00cf_9b00_0000_ffffn, 0x00cf_9300_0000_ffffn, 0x00af_9b00_0000_ffffn][n]!);
 }
 
-const HANDLER_SIZE = 16;
+const HANDLER_SIZE = 32;
 
 /** 32-bit interrupt gates, one for each vector. */
 function idt(): Uint8Array {
@@ -66,11 +68,15 @@ function idt(): Uint8Array {
   });
 }
 
-/** Each vector's handler: IRET; from 32 on it ends the interrupt first. */
+/** Each vector's handler: it counts; from 32 on it ends the interrupt. */
 function handlers(): Uint8Array {
   const eoi = [0xc7, 0x05, 0xb0, 0x00, 0xe0, 0xfe, 0, 0, 0, 0];
   const bytes = new Uint8Array(256 * HANDLER_SIZE);
-  for (let vector = 0; vector < 256; vector++) bytes.set([...(vector < 32 ? [] : eoi), 0xcf], vector * HANDLER_SIZE);
+  for (let vector = 0; vector < 256; vector++) {
+    const at = COUNTERS + vector;
+    const count = [0xfe, 0x05, at & 0xff, (at >> 8) & 0xff, at >> 16, 0];
+    bytes.set([...count, ...(vector < 32 ? [] : eoi), 0xcf], vector * HANDLER_SIZE);
+  }
   return bytes;
 }
 

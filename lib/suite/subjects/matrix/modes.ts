@@ -105,7 +105,7 @@ export const modes = {
       cr3: 0n,
       cr4: 0n,
       efer: 0n,
-      ...segments({ cs: CODE16, data: { selector: 0, db: 0 } }),
+      ...segments({ cs: { ...CODE16, type: 3 }, data: { selector: 0, db: 0 } }),
       idt: { base: 0n, limit: 0x3ff },
     }),
   },

@@ -3,7 +3,7 @@ import type { Need } from '../../kit/needs.ts';
 import type { Scene } from './scene.ts';
 
 /** One piece of state in which a vCPU writes ICR2 and then ICR. */
-export interface Row {
+export interface StateRow {
   /** Small letters, digits and hyphens; unique within its axis. */
   name: string;
   /** What is so then: a clause for documents and failures. */
@@ -14,6 +14,8 @@ export interface Row {
   needs?: readonly Need[];
   /** Axes that it cannot be combined with, beside its own. */
   alone?: readonly string[];
+  /** It leaves something behind that no ioctl takes away: it comes last on its machine, and is never drawn. */
+  last?: boolean;
   /** Changes a scene, which is the plain one up to the rows before it. */
   apply(scene: Scene): void;
 }
@@ -24,12 +26,12 @@ export interface Axis {
   name: string;
   /** What the rows vary: a clause. */
   title: string;
-  rows: readonly Row[];
+  rows: readonly StateRow[];
 }
 
 /** A row with its axis's name before it. */
-export interface NamedRow extends Row {
+export interface NamedStateRow extends StateRow {
   axis: string;
 }
 
-export const namedRows = ({ name, rows }: Axis): NamedRow[] => rows.map((row) => ({ ...row, axis: name }));
+export const namedRows = ({ name, rows }: Axis): NamedStateRow[] => rows.map((row) => ({ ...row, axis: name }));

@@ -5,7 +5,7 @@ import type { Exit } from '../../../exit/exit.ts';
 import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
 import type { LapicWrite } from '../../kit/guests.ts';
 import type { Bed } from './bed.ts';
-import { type Form, immediate } from './forms.ts';
+import { immediate, type WriteForm } from './forms.ts';
 import { flat32, type Mode } from './modes.ts';
 
 /** Whom an IPI names: each by its place among the bed's vCPUs. */
@@ -28,7 +28,7 @@ export class Scene {
   sender: number;
   target: number;
   mode: Mode = flat32;
-  form: Form = immediate;
+  form: WriteForm = immediate;
   /** RFLAGS beside what the mode needs. */
   flags = 0n;
   regs: Partial<KvmRegs> = {};
@@ -52,6 +52,10 @@ export class Scene {
   /** Bits 23:0 of ICR2, which the register does not keep. */
   noise: number;
   send: Send | null = null;
+  /** Vectors that the sender's code handles meanwhile. */
+  readonly handles = new Set<number>();
+  /** kvm_run's request_interrupt_window. */
+  window: 0 | 1 = 0;
   /** Just before the sender enters its guest for the first time. */
   readonly ready: (() => void)[] = [];
   /** At each exit that tells of a write. */

@@ -1,15 +1,16 @@
 /** One scene played: the sender writes, and each of the three claims is judged for each of its writes. */
 import { lapicRegisters } from '../../../abi/apic/lapic.ts';
 import { kvmRegs, kvmSregs, kvmVcpuEvents, RFLAGS_FIXED } from '../../../abi/kvm/index.ts';
+import { kvmRun } from '../../../abi/kvm/kvm-run.ts';
+import { hex } from '../../../base/text.ts';
 import type { Exit } from '../../../exit/exit.ts';
 import { CheckError } from '../../errors.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { isPort, saw } from '../../kit/drive.ts';
-import type { ForwardedExit } from '../../kit/forwarded-writes.ts';
 import { DONE_PORT, icr, icr2, type LapicWrite } from '../../kit/guests.ts';
 import type { VcpuState } from './bed.ts';
 import { out, storeByte } from './code.ts';
-import { type Expected, judgeExits, judgeStates, type Wrong } from './judge.ts';
+import { type ExpectedWrites, judgeExits, judgeStates, type Seen, type Wrong } from './judge.ts';
 import { CODE, CODE_SIZE, STACK } from './layout.ts';
 import type { Piece, Scene } from './scene.ts';
 
@@ -44,6 +45,7 @@ function playPart(ctx: CheckContext, scene: Scene): Wrong[] {
   bed.vcpus.forEach((_, place) => {
     bed.set(place, wanted(scene, place));
   });
+  bed.clearHandled();
   for (const ready of scene.ready) ready();
   const before = [...bed.now];
   const runs = bed.runs();
@@ -53,17 +55,25 @@ function playPart(ctx: CheckContext, scene: Scene): Wrong[] {
   if (vcpu.settle()) note(scene, vcpu.exit(ctx.profile), seen, others);
   const after = bed.vcpus.map((_, place) => bed.read(place));
 
-  const expected: Expected = {
+  const expected: ExpectedWrites = {
     vcpuId: vcpu.vcpuId,
     writes,
     rips: form.repeats || scene.steps ? null : behind.map((offset) => BigInt(mode.rip + offset)),
     end: BigInt(mode.rip + code.length),
     icr2: bed.register(before[sender]!, 'ICR2'),
   };
+  const handled = bed.handled().filter((vector) => !scene.handles.has(vector));
   const strange = others.filter(({ name }) => !scene.exits.has(name));
   return [
     ...judgeExits(expected, seen, strange),
     ...judgeStates(scene, expected, before, after),
+    ...handled.map(
+      (vector): Wrong => ({
+        register: 'both',
+        claim: 'state',
+        text: `the sender handled vector ${hex(vector)}, which nothing brought`,
+      }),
+    ),
     ...bed.runs().flatMap((bytes, place) => {
       if (place === sender || bytes.equals(runs[place]!)) return [];
       return [
@@ -143,14 +153,35 @@ function run(ctx: CheckContext, scene: Scene): { seen: Seen[]; others: Exit[] } 
   }
 }
 
-export interface Seen {
-  exit: ForwardedExit;
-  rip: bigint;
+/** What kvm_run says beside the payload, and whether the LAPIC has acted, at the exit of a write. */
+function atExit(scene: Scene, register: number, value: number): string[] {
+  const { vcpu, bed, sender, flags } = scene;
+  const run = kvmRun.read(vcpu.kvmRun, 0);
+  const state = bed.now[sender]!;
+  const sregs = bed.sregs(state);
+  const interrupts = (flags >> 9n) & 1n;
+  const page = Buffer.from(vcpu.getLapic());
+  const tpr = page.readUInt32LE(lapicRegisters.TPR);
+  const rows: [string, bigint | number, bigint | number][] = [
+    ['request_interrupt_window', run.requestInterruptWindow, scene.window],
+    ['immediate_exit', run.immediateExit, 0],
+    ['if_flag', run.ifFlag, Number(interrupts)],
+    ['flags', run.flags, 0],
+    ['cr8', run.cr8, BigInt(tpr >> 4)],
+    ['apic_base', run.apicBase, sregs.apicBase],
+  ];
+  if (interrupts === 0n)
+    rows.push(['ready_for_interrupt_injection', run.readyForInterruptInjection, bed.irqchip === 'full' ? 1 : 0]);
+  if (register === lapicRegisters.ICR) rows.push(['ICR', page.readUInt32LE(register), (value & ~(1 << 12)) >>> 0]);
+  if (register === lapicRegisters.ICR2) rows.push(['ICR2', page.readUInt32LE(register), (value & 0xff00_0000) >>> 0]);
+  return rows.flatMap(([name, got, wanted]) =>
+    got === wanted ? [] : [`${name} is ${hex(got)}, expected ${hex(wanted)}`],
+  );
 }
 
 function note(scene: Scene, exit: Exit, seen: Seen[], others: Exit[]): void {
   if (exit.name !== 'KVM_EXIT_DSM_SEND_IRQ') return void others.push(exit);
   const { vcpu } = scene;
-  seen.push({ exit, rip: vcpu.getRegs().rip });
+  seen.push({ exit, rip: vcpu.getRegs().rip, texts: atExit(scene, exit.val, exit.val2) });
   for (const look of scene.atWrite) look(vcpu);
 }

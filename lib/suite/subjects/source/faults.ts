@@ -2,17 +2,24 @@
 import type { Fault } from '../../faults/fault.ts';
 
 export const sourceFaults: readonly Fault[] = [
-  { name: 'id-index', number: 7, what: "id is the vCPU's index, not its vcpu_id", breaks: ['source.id.*'] },
+  { name: 'id-index', number: 7, what: "id is the vCPU's index, not its vcpu_id", breaks: ['matrix.*', 'source.id.*'] },
   {
     name: 'id-target',
     number: 8,
     what: 'id is of the destination, not of the vCPU that wrote',
-    breaks: ['payload.icr2.id', 'payload.icr.id', 'source.id.*'],
+    breaks: ['matrix.*', 'payload.icr2.id', 'payload.icr.id', 'source.id.*'],
   },
   {
     name: 'only-vcpu0',
     number: 25,
     what: 'no exit unless vcpu_id is 0',
-    breaks: ['source.every-vcpu', 'once.race.*', 'once.storm.*', 'order.two-vcpus.*', 'capability.forwarding.vcpus'],
+    breaks: [
+      'matrix.*',
+      'source.every-vcpu',
+      'once.race.*',
+      'once.storm.*',
+      'order.two-vcpus.*',
+      'capability.forwarding.vcpus',
+    ],
   },
 ];

@@ -1,9 +1,9 @@
 /** The instruction that writes. */
 import { forms } from '../forms.ts';
 import { flat32, modes } from '../modes.ts';
-import type { Axis, Row } from '../row.ts';
+import type { Axis, StateRow } from '../row.ts';
 
-const row = (form: (typeof forms)[number], name = form.name): Row => ({
+const row = (form: (typeof forms)[number], name = form.name): StateRow => ({
   name,
   what: `the instruction is ${form.name.replaceAll('-', ' ')}${form.only64 ? ', in 64-bit mode' : ''}`,
   source: 'arch/x86/kvm/emulate.c: the instruction; SDM vol. 2',

@@ -1,6 +1,6 @@
 /** What the vCPU that writes is like beside its mode: flags, control and debug registers, segments, pending events. */
 import type { KvmSregs, KvmVcpuEvents } from '../../../../abi/kvm/index.ts';
-import type { Axis, Row } from '../row.ts';
+import type { Axis, StateRow } from '../row.ts';
 import type { Scene } from '../scene.ts';
 
 const FLAGS = 'struct kvm_vcpu_arch: regs; kvm_get_rflags()';
@@ -8,7 +8,7 @@ const FLAGS = 'struct kvm_vcpu_arch: regs; kvm_get_rflags()';
 /** What brings it an interrupt, for which its code would be left. */
 const INTERRUPTED = ['irr', 'isr', 'lvt', 'timer', 'events', 'mode', 'send', 'apic-base', 'instruction'];
 
-const flags = (name: string, what: string, bits: bigint, alone: readonly string[] = []): Row => ({
+const flags = (name: string, what: string, bits: bigint, alone: readonly string[] = []): StateRow => ({
   name,
   what: `RFLAGS has ${what}`,
   source: FLAGS,
@@ -35,8 +35,10 @@ export const flagsAxis: Axis = {
       what: 'it steps through its own code by RFLAGS.TF',
       source: `${FLAGS}; kvm_vcpu_do_singlestep()`,
       alone: ['mode', 'instruction', 'events', 'sequence', 'host', 'before', 'control', 'irr', 'isr'],
+      last: true,
       apply(scene) {
         scene.flags |= 1n << 8n;
+        scene.handles.add(1);
         scene.steps = true;
         scene.unjudgedEvents = true;
         scene.unjudgedFlags |= 1n << 16n;
@@ -50,7 +52,7 @@ const control = (
   what: string,
   change: (sregs: KvmSregs) => Partial<KvmSregs>,
   alone: readonly string[] = [],
-): Row => ({
+): StateRow => ({
   name,
   what: `it has ${what}`,
   source: 'struct kvm_vcpu_arch: cr0, cr2, cr4, efer; SDM vol. 3 2.5',
@@ -60,7 +62,7 @@ const control = (
   },
 });
 
-const segment = (name: 'ds' | 'es' | 'fs' | 'gs' | 'ss', base: bigint): Row => ({
+const segment = (name: 'ds' | 'es' | 'fs' | 'gs' | 'ss', base: bigint): StateRow => ({
   name: `${name}-base`,
   what: `${name.toUpperCase()} begins elsewhere`,
   source: 'kvm_get_segment_base()',
@@ -100,7 +102,7 @@ export const controlAxis: Axis = {
   ],
 };
 
-const registers = (name: string, what: string, apply: (scene: Scene) => void): Row => ({
+const registers = (name: string, what: string, apply: (scene: Scene) => void): StateRow => ({
   name,
   what: `its ${what}`,
   source: 'struct kvm_vcpu_arch: regs',
@@ -152,7 +154,8 @@ const events = (
   what: string,
   change: (events: KvmVcpuEvents) => Partial<KvmVcpuEvents>,
   alone: readonly string[] = [],
-): Row => ({
+  handles: readonly number[] = [],
+): StateRow => ({
   name,
   what,
   source: EVENTS,
@@ -160,6 +163,9 @@ const events = (
   apply(scene) {
     scene.events.set(scene.sender, (old) => ({ ...old, ...change(old) }));
     if (alone === HANDLED) scene.unjudgedEvents = true;
+    for (const vector of handles) scene.handles.add(vector);
+    // STI has set it; and without it no interrupt comes.
+    if (name === 'shadow-sti' || name === 'interrupt-injected') scene.flags |= 1n << 9n;
   },
 });
 
@@ -171,12 +177,13 @@ export const eventsAxis: Axis = {
     events('nmi-masked-pending', 'it is in its NMI handler, and another NMI waits', ({ nmi }) => ({
       nmi: { ...nmi, masked: 1, pending: 1 },
     })),
-    events('nmi-pending', 'an NMI waits for it', ({ nmi }) => ({ nmi: { ...nmi, pending: 1 } }), HANDLED),
+    events('nmi-pending', 'an NMI waits for it', ({ nmi }) => ({ nmi: { ...nmi, pending: 1 } }), HANDLED, [2]),
     events(
       'nmi-injected',
       'an NMI is on its way into it',
       ({ nmi }) => ({ nmi: { ...nmi, injected: 1, masked: 1 } }),
       HANDLED,
+      [2],
     ),
     events(
       'interrupt-injected',
@@ -185,10 +192,14 @@ export const eventsAxis: Axis = {
         interrupt: { ...interrupt, injected: 1, nr: 0x60 },
       }),
       HANDLED,
+      [0x60],
     ),
-    events('shadow-sti', 'the instruction before was STI', ({ interrupt }) => ({
-      interrupt: { ...interrupt, shadow: 2 },
-    })),
+    {
+      ...events('shadow-sti', 'the instruction before was STI', ({ interrupt }) => ({
+        interrupt: { ...interrupt, shadow: 2 },
+      })),
+      alone: [...INTERRUPTED, 'flags'],
+    },
     events('shadow-ss', 'the instruction before loaded SS', ({ interrupt }) => ({
       interrupt: { ...interrupt, shadow: 1 },
     })),

@@ -1,10 +1,10 @@
 /** What the LAPIC of the vCPU that writes holds. */
 import type { LapicRegisterName } from '../../../../abi/apic/lapic.ts';
-import type { Axis, Row } from '../row.ts';
+import type { Axis, StateRow } from '../row.ts';
 
 const REGISTERS = 'struct kvm_lapic: regs; SDM vol. 3 11.4';
 
-const holds = (name: string, what: string, registers: Partial<Record<LapicRegisterName, number>>): Row => ({
+const holds = (name: string, what: string, registers: Partial<Record<LapicRegisterName, number>>): StateRow => ({
   name,
   what: `its ${what}`,
   source: REGISTERS,
@@ -14,7 +14,7 @@ const holds = (name: string, what: string, registers: Partial<Record<LapicRegist
 });
 
 /** A bit of one of the 256-bit registers, with what makes it mean something. */
-const inService = (vector: number): Row => ({
+const inService = (vector: number): StateRow => ({
   name: `isr-${vector.toString(16)}`,
   what: `its vector 0x${vector.toString(16)} is in service`,
   source: 'struct kvm_lapic: isr_count, highest_isr_cache; SDM vol. 3 11.8.4',
@@ -23,7 +23,7 @@ const inService = (vector: number): Row => ({
   },
 });
 
-const requested = (vector: number, level = false): Row => ({
+const requested = (vector: number, level = false): StateRow => ({
   name: `irr-${vector.toString(16)}${level ? '-level' : ''}`,
   what: `vector 0x${vector.toString(16)} waits in its IRR${level ? ', level-triggered' : ''}`,
   source: 'struct kvm_lapic: irr_pending; SDM vol. 3 11.8.4',

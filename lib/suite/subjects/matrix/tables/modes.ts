@@ -2,9 +2,9 @@
 import type { Need } from '../../../kit/needs.ts';
 import type { Mode } from '../modes.ts';
 import { modes } from '../modes.ts';
-import type { Axis, Row } from '../row.ts';
+import type { Axis, StateRow } from '../row.ts';
 
-const row = (name: string, mode: Mode, what: string, needs?: readonly Need[]): Row => ({
+const row = (name: string, mode: Mode, what: string, needs?: readonly Need[]): StateRow => ({
   name,
   what: `the vCPU is in ${what}`,
   source: 'struct kvm_vcpu_arch: cr0, cr4, efer; is_long_mode(), is_paging(), CPL',

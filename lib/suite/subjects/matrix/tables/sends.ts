@@ -1,5 +1,5 @@
 /** What is sent, and to whom. */
-import type { Axis, Row } from '../row.ts';
+import type { Axis, StateRow } from '../row.ts';
 import type { Scene, Send } from '../scene.ts';
 
 const ICR = 'SDM vol. 3 11.6.1 and 11.6.2; kvm_apic_send_ipi, __apic_accept_irq';
@@ -18,7 +18,7 @@ const BROADCAST = 0xff;
 /** Of no vCPU of any bed. */
 const ABSENT = 0x77;
 
-const send = (name: string, what: string, made: (scene: Scene) => Send, alone: readonly string[] = []): Row => ({
+const send = (name: string, what: string, made: (scene: Scene) => Send, alone: readonly string[] = []): StateRow => ({
   name,
   what: `the IPI is ${what}`,
   source: ICR,
@@ -230,7 +230,7 @@ export const sendAxis: Axis = {
   ],
 };
 
-const vector = (value: number): Row => ({
+const vector = (value: number): StateRow => ({
   name: value.toString(16).padStart(2, '0'),
   what: `the vector is 0x${value.toString(16)}`,
   source: ICR,
@@ -248,7 +248,7 @@ export const vectorAxis: Axis = {
     .map(vector),
 };
 
-const noise = (value: number): Row => ({
+const noise = (value: number): StateRow => ({
   name: value.toString(16).padStart(6, '0'),
   what: `the reserved bits 23:0 of ICR2 are 0x${value.toString(16)}`,
   source: 'SDM vol. 3 11.6.1; apic_mmio_write takes the value before the register does',

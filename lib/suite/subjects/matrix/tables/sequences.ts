@@ -1,12 +1,12 @@
 /** Which writes there are: how many before, of which register, and whether they say the same. */
 import type { LapicWrite } from '../../../kit/guests.ts';
-import type { Axis, Row } from '../row.ts';
+import type { Axis, StateRow } from '../row.ts';
 
 const HISTORY = 'vcpu->arch: the slot and its request, which the write before may have left behind';
 
 type Sequence = (icr2: LapicWrite, icr: LapicWrite) => readonly LapicWrite[];
 
-const sequence = (name: string, what: string, made: Sequence): Row => ({
+const sequence = (name: string, what: string, made: Sequence): StateRow => ({
   name,
   what: `the writes are ${what}`,
   source: HISTORY,
