@@ -3,13 +3,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** The series there are, by the names of their folders. */
-export const seriesNames = ['rfc-v2'] as const;
+export const seriesNames = ['rfc-v2', 'fixed'] as const;
 
 /** A series of patches that the lab has a kernel of. */
 export type SeriesName = (typeof seriesNames)[number];
 
 /** The kernel that is booted for a profile, where that is not the default one. */
-const byProfile: Readonly<Record<string, SeriesName>> = {};
+const byProfile: Readonly<Record<string, SeriesName>> = { 'fixed-v1': 'fixed' };
 
 /** The series that is built and booted where none is named. */
 export const defaultSeries: SeriesName = 'rfc-v2';

@@ -75,6 +75,10 @@ describe('the key of the lab kernel', () => {
     assert.notEqual(debianKernelKey(inputs, 'rfc-v2', '1'), debianKernelKey(inputs, 'rfc-v2', '2'));
   });
 
+  test('is another one for another series', () => {
+    assert.notEqual(debianKernelKey(inputs, 'rfc-v2', '1'), debianKernelKey(inputs, 'fixed', '1'));
+  });
+
   for (const name of ['lab.config', 'rfc-v2/hooks-6.12.patch', 'rfc-v2/arch/x86/kvm/dsm.h', 'rfc-v2/a-new-file']) {
     test(`changes with ${name}`, () => {
       const before = debianKernelKey(inputs, 'rfc-v2', '1');
@@ -146,6 +150,7 @@ describe('each series', () => {
 
   test('belongs to profiles: one without a series of its own has the default one', () => {
     assert.equal(seriesOfProfile('rfc-v2'), 'rfc-v2');
+    assert.equal(seriesOfProfile('fixed-v1'), 'fixed');
     assert.equal(seriesOfProfile('no-such-profile'), 'rfc-v2');
   });
 });
