@@ -103,14 +103,16 @@ const withItsInsides: Plugin = {
 };
 
 /** A module as node runs it inside. */
-interface Module {
+export interface Module {
   path: string;
   code: string;
+  /** Its source map. */
+  map: string;
 }
 
-/** The test files, and the programs that they start. */
-async function bundle(files: readonly string[]): Promise<Module[]> {
-  const own = files.filter((file) => file.startsWith('internal/'));
+/** The test files, and the programs that they start. With `insides` each module has the library's own in it. */
+async function bundle(files: readonly string[], insides: boolean): Promise<Module[]> {
+  const own = files.filter((file) => insides || file.startsWith('internal/'));
   const others = files.filter((file) => !own.includes(file));
   return [...(await modulesOf(others, asProgramsDo)), ...(await modulesOf(own, withItsInsides))];
 }
@@ -128,13 +130,17 @@ async function modulesOf(files: readonly string[], plugin: Plugin): Promise<Modu
     bundle: true,
     splitting: true,
     write: false,
+    sourcemap: 'external',
     platform: 'node',
     format: 'esm',
     target: 'node20',
     logLevel: 'silent',
     plugins: [plugin],
   });
-  return outputFiles.map(({ path, text }) => ({ path, code: text }));
+  const maps = new Map(outputFiles.map(({ path, text }) => [path, text]));
+  return outputFiles
+    .filter(({ path }) => path.endsWith('.mjs'))
+    .map(({ path, text }) => ({ path, code: text, map: maps.get(`${path}.map`)! }));
 }
 
 /** test/support/hold-thread.c as a program that needs no library; none if it cannot be built here. */
@@ -172,7 +178,16 @@ export interface InsideOptions {
   /** For all of them; the default is for a busy machine, the tests' own deadlines are shorter. */
   timeoutSeconds?: number;
   env?: Record<string, string>;
+  /** For measuring coverage: every module has the library's own in it, and what these folders hold then is handed over. */
+  collect?: { folders: readonly string[]; take(modules: readonly Module[], archive: Uint8Array): void };
 }
+
+/** Behind it comes the archive: base64 of a compressed tar. */
+const archiveMark = '\n@archive ';
+
+/** Runs the rest of the command line, and then writes what folders hold. */
+const collector = (folders: readonly string[]): string =>
+  `"$@"; code=$?; echo; echo -n "${archiveMark.trim()} "; busybox tar c ${folders.join(" ")} | busybox gzip | busybox base64 -w 0; echo; exit $code`;
 
 /**
  * Boots a lane and runs test files in it.
@@ -182,15 +197,15 @@ export interface InsideOptions {
 export async function runTestsInside(
   lane: LaneName,
   files: readonly string[],
-  { counts, timeoutSeconds = 900, env = {} }: InsideOptions,
+  { counts, timeoutSeconds = 900, env = {}, collect }: InsideOptions,
 ): Promise<InnerRun> {
   const [stdout, stderr] = [new Sink(), new Sink()];
-  const modules = await bundle(files);
+  const modules = await bundle(files, collect !== undefined);
   const node = ['/bin/node', '--test-reporter', `${place}/reporter.mjs`, '--test-reporter-destination', 'stdout'];
   const programs = files.some((file) => file.startsWith('teardown/')) ? [...holdThread(), ...prlimit()] : [];
   const { exitCode } = await runInLab({
     lane,
-    program: node,
+    program: collect ? ['/bin/sh', '-c', collector(collect.folders), 'sh', ...node] : node,
     argv: [`${place}/all.mjs`],
     env: {
       KVM_DSM_TEST_COUNTS: String(counts),
@@ -212,7 +227,9 @@ export async function runTestsInside(
       cause: error,
     });
   });
-  const lines = stdout.text
+  const [text = '', archive] = stdout.text.split(archiveMark);
+  if (archive !== undefined) collect?.take(modules, Buffer.from(archive, 'base64'));
+  const lines = text
     .split('\n')
     .filter((line) => line.startsWith('@'))
     .map((line) => JSON.parse(line.slice(1)) as InnerTest & { diagnostic?: string });
@@ -222,7 +239,7 @@ export async function runTestsInside(
       .map((test) => ({ ...test, file: relative(place, test.file ?? '').replace(/\.mjs$/, '.ts') })),
     diagnostics: lines.flatMap(({ diagnostic }) => (diagnostic === undefined ? [] : [diagnostic])),
     exitCode,
-    stdout: stdout.text,
+    stdout: text,
     stderr: stderr.text,
   };
 }
