@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { transformSync } from 'esbuild';
 import { root } from '../support/command.ts';
 import { hostFiles, internalFiles, type Module, runTestsInside } from '../support/tests-inside.ts';
 import { nativeCoverage } from './native.ts';
@@ -36,7 +37,9 @@ const run = (command: string, args: readonly string[], env: NodeJS.ProcessEnv = 
 /** The addon with counters. Their file names are absolute: inside, GCOV_PREFIX goes before them. */
 function buildAddon(): void {
   const cmakeJs = ['cmake-js', 'compile', '--debug', '--out', join(work, 'build'), '--log-level', 'error'];
-  run('npx', [...cmakeJs, '--CDCMAKE_CXX_FLAGS=--coverage -fprofile-update=atomic']);
+  // cmake-js gives CMAKE_CXX_FLAGS a value of its own behind this one.
+  const flags = '-g -fprofile-arcs -ftest-coverage -fprofile-update=atomic';
+  run('npx', [...cmakeJs, `--CDCMAKE_CXX_FLAGS_DEBUG=${flags}`]);
   process.env.KVM_DSM_PREBUILD = work;
 }
 
@@ -72,7 +75,7 @@ function take(modules: readonly Module[], archive: Uint8Array): void {
     writeFileSync(join(raw, `inside-${name}`), text.replaceAll(urls, `"url":"${pathToFileURL(inside).href}/run/tests`));
   }
   // The counters of the lab beside what the compiler has written about them.
-  run('cp', ['-a', join(work, 'tmp/gcov', work, '.'), work]);
+  run('cp', ['-a', `${join(work, 'tmp/gcov', work)}/.`, work]);
 }
 
 /** A source map whose sources are absolute paths. */
@@ -114,10 +117,16 @@ function libraryCoverage(): Map<string, Figures> {
   );
 }
 
+/** A file that declares types has no line that could run. */
+const isTypesAlone = (path: string): boolean =>
+  path.endsWith('.ts') &&
+  transformSync(readFileSync(join(root, path), 'utf8'), { loader: 'ts', minify: true }).code.trim() === '';
+
 buildAddon();
 runHere();
 await runInside();
-const all = new Map<string, Figures>([...libraryCoverage(), ...nativeCoverage(join(work, 'build'))]);
+const measured = new Map<string, Figures>([...libraryCoverage(), ...nativeCoverage(join(work, 'build'))]);
+const all = new Map([...measured].filter(([path]) => !isTypesAlone(path)));
 const below = [...all].filter(([path, { lines }]) => path.includes('.') && lines < LIMIT).sort();
 const figures = ({ lines, branches }: Figures) =>
   `${lines.toFixed(1)} %${branches === null ? '' : `, branches ${branches.toFixed(1)} %`}`;

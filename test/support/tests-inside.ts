@@ -93,7 +93,8 @@ const asProgramsDo: Plugin = {
 /** Tests of the insides bring a copy of their own, which has its place where the lab's is. */
 const withItsInsides: Plugin = {
   name: 'own-copy',
-  setup({ onLoad }) {
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^kvm-dsm$/ }, () => ({ path: join(root, 'lib/index.ts') }));
     onLoad({ filter: /\/lib\/.*\.ts$/ }, ({ path }) => {
       const url = pathToFileURL(join(packageInside, 'dist', relative(join(root, 'lib'), path).replace(/ts$/, 'js')));
       const text = readFileSync(path, 'utf8');
@@ -187,7 +188,7 @@ const archiveMark = '\n@archive ';
 
 /** Runs the rest of the command line, and then writes what folders hold. */
 const collector = (folders: readonly string[]): string =>
-  `"$@"; code=$?; echo; echo -n "${archiveMark.trim()} "; busybox tar c ${folders.join(" ")} | busybox gzip | busybox base64 -w 0; echo; exit $code`;
+  `"$@"; code=$?; echo; echo -n "${archiveMark.trim()} "; busybox tar c ${folders.join(' ')} | busybox gzip | busybox base64 -w 0; echo; exit $code`;
 
 /**
  * Boots a lane and runs test files in it.
