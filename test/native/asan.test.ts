@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { sharedLibraries } from '../../lib/lab/disk/medium.ts';
 import { noKvm } from '../support/host.ts';
 import { labMissing } from '../support/lab.ts';
 import { hostFiles, runTestsInside, teardownFiles } from '../support/tests-inside.ts';
@@ -67,15 +68,21 @@ for (const file of files) {
   });
 }
 
-const noLane = missing || (noKvm || process.env.KVM_DSM_ASAN_LANE ? labMissing() : 'this host has a KVM: it was there');
+function noLane(): string | false {
+  if (missing) return missing;
+  if (process.env.KVM_DSM_ASAN_LANE === '0') return 'KVM_DSM_ASAN_LANE is 0';
+  return noKvm || process.env.KVM_DSM_ASAN_LANE ? labMissing() : 'this host has a KVM: it was there';
+}
 
-test('all of them in the svm lane under AddressSanitizer and UBSan', { skip: noLane }, async (t) => {
+test('all of them in the svm lane under AddressSanitizer and UBSan', { skip: noLane() }, async (t) => {
   // The lab brings the addon that this process would load, and the libraries that it needs.
   process.env.KVM_DSM_PREBUILD = work;
+  const preload = sharedLibraries([join(work, 'build/Debug/kvm_dsm.node')]).find((path) => /\/libasan\.so/.test(path));
+  assert.ok(preload, 'the addon needs no libasan.so');
   const ran = await runTestsInside('svm', files, {
     counts: 0.001,
     timeoutSeconds: 2700,
-    env: { ...options, LD_PRELOAD: library!, KVM_DSM_TEST_PATIENCE: '4' },
+    env: { ...options, LD_PRELOAD: preload, KVM_DSM_TEST_PATIENCE: '4' },
   });
   const failed = ran.tests.filter(({ error }) => error !== null);
   t.diagnostic(`${ran.tests.length} tests, ${ran.tests.filter(({ skip }) => skip).length} of them skipped`);
