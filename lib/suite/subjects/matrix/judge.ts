@@ -39,7 +39,8 @@ interface Payload {
   id: number;
   val: number;
   val2: number;
-  dest_id: number;
+  /** None in a profile whose payload has none. */
+  dest_id: number | null;
 }
 
 const of = (write: LapicWrite) => write.register as 'ICR2' | 'ICR';
@@ -84,9 +85,11 @@ export function judgeExits(expected: ExpectedWrites, seen: readonly Seen[], stra
   for (const [at, want] of wanted.entries()) {
     const got = told[at]!;
     const register = of(expected.writes[at]!);
-    for (const name of ['id', 'val', 'val2', 'dest_id'] as const)
-      if (got[name] !== want[name])
-        wrong.push({ register, claim: 'payload', text: `${name} is ${hex(got[name])}, expected ${hex(want[name])}` });
+    for (const name of ['id', 'val', 'val2', 'dest_id'] as const) {
+      const [have, due] = [got[name], want[name]];
+      if (have !== null && due !== null && have !== due)
+        wrong.push({ register, claim: 'payload', text: `${name} is ${hex(have)}, expected ${hex(due)}` });
+    }
     const rip = seen[at]!.rip;
     for (const text of seen[at]!.texts) wrong.push({ register, claim: 'state', text: `at its exit ${text}` });
     const behind = expected.rips?.[at];
