@@ -1,13 +1,15 @@
 /** `kvm-dsm doctor`: its checks, here or in a lane, as text or JSON. */
-import { profileByName } from '../abi/dsm/profiles.ts';
+import { type DsmProfile, profileByName } from '../abi/dsm/profiles.ts';
 import { KvmDsmError } from '../base/errors.ts';
 import { autoLane, type LaneName } from '../lab/lanes/index.ts';
 import { laneOf } from '../target/lanes.ts';
 import type { GlobalOptions } from '../target/options.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
+import { AUTO_PROFILE, checkProfileName } from '../target/profile.ts';
 import { currentTarget, describeTarget, refuseLabOptions } from '../target/target.ts';
 import { examine, type HealthCheck } from './index.ts';
+import { recognizedProfile } from './profile.ts';
 
 /** Where ICR writes are forwarded; `null`: nowhere. */
 type Ready = 'here' | typeof IN_LAB | null;
@@ -16,11 +18,13 @@ const IN_LAB = `in the lab: --on ${autoLane}`;
 
 /** `kvm-dsm doctor`: 0 if ICR writes are forwarded here or in a lab that can be used, else 3. */
 export async function doctor(options: GlobalOptions): Promise<number> {
-  const profile = profileByName(options.profile);
+  checkProfileName(options.profile);
   const lane = laneOf(options.on);
   if (lane) return inLane(lane, options);
   refuseLabOptions(options);
+  const { profile, checks: found } = recognized(options);
   const { checks, usable, forwards } = examine(options.device, profile);
+  checks.unshift(...found);
   let ready: Ready = forwards ? 'here' : null;
   if (options.on === 'auto' && currentTarget.on === 'host') {
     const lab = await checkLab();
@@ -31,9 +35,13 @@ export async function doctor(options: GlobalOptions): Promise<number> {
       for (const check of checks) if (check.id === 'forwarding') check.status = 'warn';
     }
   }
-  if (options.json) printJson(checks, ready, options);
+  if (options.json) printJson(checks, ready, profile);
   else printText(checks, ready);
   return ready ? 0 : 3;
+}
+
+function recognized({ profile, device }: GlobalOptions): { profile: DsmProfile; checks: HealthCheck[] } {
+  return profile === AUTO_PROFILE ? recognizedProfile(device) : { profile: profileByName(profile), checks: [] };
 }
 
 async function inLane(lane: LaneName, options: GlobalOptions): Promise<number> {
@@ -68,12 +76,12 @@ async function checkLab(): Promise<{ usable: boolean; check: HealthCheck }> {
   return finding('note', `The lab's kernel image is ${image.state}`, build);
 }
 
-function printJson(checks: readonly HealthCheck[], ready: Ready, options: GlobalOptions): void {
+function printJson(checks: readonly HealthCheck[], ready: Ready, profile: DsmProfile): void {
   const document = {
     version: 1,
     on: currentTarget.on,
     kernel: currentTarget.kernel,
-    profile: options.profile,
+    profile: profile.name,
     ready: ready !== null,
     checks,
   };

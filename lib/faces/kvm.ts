@@ -73,6 +73,7 @@ export { type ApicvState, apicvState, measureApicv } from '../probe/apicv.ts';
 export { forwardsIcrWrites } from '../probe/icr-write.ts';
 export { inhibitApicv } from '../probe/inhibit-apicv.ts';
 export { knowsInjection } from '../probe/injection.ts';
+export { type RecognizedProfile, recognizeProfile, UnknownSeriesError } from '../probe/profile.ts';
 export { enableReservedExits, type ReservedExitName, reservedExits } from '../probe/reserved-exits.ts';
 export * from '../snapshot/errors.ts';
 export { restoreMachineState, saveMachineState } from '../snapshot/machine-state.ts';

@@ -1,16 +1,17 @@
 /** `kvm-dsm abi`: its sections, here or in a lane, as text or JSON. */
-import { type DsmProfile, profileByName } from '../abi/dsm/profiles.ts';
+import type { DsmProfile } from '../abi/dsm/profiles.ts';
 import { hex } from '../base/text.ts';
 import { type ReservedExitName, reservedExitParameters } from '../probe/reserved-exits.ts';
 import { laneOf } from '../target/lanes.ts';
 import type { GlobalOptions } from '../target/options.ts';
 import { print } from '../target/output.ts';
+import { checkProfileName, profileFor, tellOnStderr } from '../target/profile.ts';
 import { currentTarget, describeTarget, refuseLabOptions } from '../target/target.ts';
 import { type AnsweredEntry, type AnsweredSection, inspect } from './index.ts';
 
 /** `kvm-dsm abi`: every number and layout, and what the kernel here, or of a lane, answers to it. */
 export async function abi(options: GlobalOptions): Promise<number> {
-  const profile = profileByName(options.profile);
+  checkProfileName(options.profile);
   const lane = laneOf(options.on);
   if (lane) {
     const { runCommandInLane } = await import('../target/in-lane.ts');
@@ -18,6 +19,7 @@ export async function abi(options: GlobalOptions): Promise<number> {
   }
   // `auto` is here: a lab is not booted for numbers that nobody asked of it.
   refuseLabOptions(options);
+  const profile = profileFor(options, tellOnStderr);
   const sections = inspect(options.device, profile);
   print(options.json ? `${JSON.stringify(documentOf(profile, sections), null, 2)}\n` : textOf(profile, sections));
   return 0;

@@ -1,11 +1,11 @@
 /** A script's runs in this process. */
 import { pathToFileURL } from 'node:url';
-import { profileByName } from '../abi/dsm/profiles.ts';
 import { RunBudget } from '../base/budget.ts';
 import { forwardsIpi } from '../exit/dsm.ts';
 import { Random, randomWasUsed } from '../script/random.ts';
 import { type ObservedMachine, type Observer, Session } from '../script/session.ts';
 import { paintForAnother } from '../target/paint.ts';
+import { profileFor, tellOnStderr } from '../target/profile.ts';
 import { isExit } from '../trace/event.ts';
 import { loadModules, type PublicModules } from './bundle/public-modules.ts';
 import { importModule } from './evaluate/import-module.ts';
@@ -47,7 +47,7 @@ function prepare(
   const body = code === undefined ? undefined : new ScriptFunction(code, script);
   const ends = performance.now() + options.timeout * 1000;
   const budget = new RunBudget(options.timeout * 1000);
-  const profile = profileByName(options.profile);
+  const profile = profileFor(options, tellOnStderr);
   if (run.colours) paintForAnother();
   return async (seed, exited) => {
     const machines: ObservedMachine[] = [];

@@ -2,12 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { profileByName } from '../abi/dsm/profiles.ts';
 import { ArgumentError, KvmDsmError } from '../base/errors.ts';
 import { temporary, temporaryFolder } from '../base/temporary.ts';
 import { jsonText } from '../base/text.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
+import { checkProfileName } from '../target/profile.ts';
 import { errorToJson } from '../target/report-error.ts';
 import { chooseTarget, currentTarget } from '../target/target.ts';
 import type { PublicModules } from './bundle/public-modules.ts';
@@ -43,7 +43,7 @@ async function run(
   modules: PublicModules,
 ): Promise<number> {
   const path = findScript(script);
-  profileByName(options.profile);
+  checkProfileName(options.profile);
   if (options.watch && options.json)
     throw new ArgumentError('--watch', 'A watch has no end, and --json ends with a result', 'Leave one of them out.');
   const target = chooseTarget(options);

@@ -57,7 +57,10 @@ function globalOptions(timeout: number): Option[] {
   return [
     new Option('--on <place>', 'where to run').choices(['auto', 'host', ...laneNames]).default('auto'),
     new Option('--json', 'machine-readable output').default(false),
-    new Option('--profile <name>', 'the version of the series whose numbers count').default('rfc-v2'),
+    new Option(
+      '--profile <name>',
+      'the version of the series whose numbers count; auto: what the kernel speaks',
+    ).default('rfc-v2'),
     new Option('--kernel <bzImage>', 'lab: boot this kernel'),
     new Option('--cmdline <text>', 'lab: add to the kernel command line'),
     new Option('--emulator <binary>', 'lab: use this Bochs or QEMU'),

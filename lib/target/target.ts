@@ -1,6 +1,5 @@
 /** Where a command runs: this host, or a lane of the lab. */
 import { release } from 'node:os';
-import { profileByName } from '../abi/dsm/profiles.ts';
 import { ArgumentError } from '../base/errors.ts';
 import { laneHere } from '../host/lane.ts';
 import { Kvm } from '../kvm/kvm.ts';
@@ -8,6 +7,7 @@ import { autoLane, type LaneName } from '../lab/lanes/index.ts';
 import { forwardsIcrWrites } from '../probe/icr-write.ts';
 import { ON_LANES } from './lanes.ts';
 import type { GlobalOptions } from './options.ts';
+import { checkProfileName, profileFor } from './profile.ts';
 
 /** What a command runs on: this host, or a lane of the lab. */
 export type Target = 'host' | LaneName;
@@ -36,10 +36,11 @@ function labOption(options: GlobalOptions): string | undefined {
 }
 
 function hostForwards({ device, profile }: GlobalOptions): boolean {
-  const numbers = profileByName(profile);
+  checkProfileName(profile);
   try {
-    using kvm = Kvm.open(device);
-    return forwardsIcrWrites(kvm, { profile: numbers });
+    const numbers = profileFor({ device, profile }, () => {});
+    using kvm = Kvm.open(device, { profile: numbers });
+    return forwardsIcrWrites(kvm);
   } catch {
     // Why it cannot is the doctor's subject; here it means: not on this host.
     return false;

@@ -5,6 +5,7 @@ import { checksById } from '../../suite/check.ts';
 import { judge } from '../../suite/run/judge.ts';
 import { checkOf } from '../../suite/run/plan.ts';
 import { print } from '../../target/output.ts';
+import { profileFor } from '../../target/profile.ts';
 import { writeLaneEvent } from './lane-events.ts';
 import { runItemsLocally } from './local.ts';
 import { CHECK_MARK, type LaneEvent, type LanePart } from './protocol.ts';
@@ -12,12 +13,14 @@ import { loadSubjects } from './subjects.ts';
 
 /** Runs a part of the suite inside a machine of the lab. Returns the exit code: 0 if it has told how it ended. */
 export async function runPartInside(partFile: string): Promise<number> {
-  const part = JSON.parse(readFileSync(partFile, 'utf8')) as LanePart;
+  const given = JSON.parse(readFileSync(partFile, 'utf8')) as LanePart;
   // The secrets are for this process and for the workers that run a check, and for no check.
   rmSync(partFile);
-  const tell = (event: LaneEvent) => print(writeLaneEvent(part.secret, event));
-  Kvm.open(part.device).close();
-  const checks = checksById(await loadSubjects(part.module));
+  const tell = (event: LaneEvent) => print(writeLaneEvent(given.secret, event));
+  Kvm.open(given.device).close();
+  const { name: profile } = profileFor(given, (text) => tell({ type: 'note', text }));
+  const part = { ...given, profile };
+  const checks = checksById(await loadSubjects(given.module));
   const end = await runItemsLocally(part.items, checks, part, `${marker} ${CHECK_MARK}`, {
     facts: (facts) => tell({ type: 'facts', facts }),
     start() {}, // the kernel's log tells

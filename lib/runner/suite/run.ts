@@ -1,4 +1,4 @@
-import { profileByName } from '../../abi/dsm/profiles.ts';
+import { defaultProfile } from '../../abi/dsm/profiles.ts';
 import { checksById, type Subject } from '../../suite/check.ts';
 import { reporterNamed } from '../../suite/report/index.ts';
 import { unknownFacts } from '../../suite/run/facts.ts';
@@ -8,6 +8,7 @@ import { runPlan } from '../../suite/run/run.ts';
 import type { GlobalOptions } from '../../target/options.ts';
 import { isTerminal, print } from '../../target/output.ts';
 import { paint } from '../../target/paint.ts';
+import { AUTO_PROFILE, checkProfileName, profileFor, tellOnStderr } from '../../target/profile.ts';
 import { chooseTarget } from '../../target/target.ts';
 import { version } from '../../target/version.ts';
 import { checksModule } from './checks-module.ts';
@@ -19,31 +20,36 @@ import { loadSubjects } from './subjects.ts';
 
 /** `kvm-dsm test`: runs the suite, or a user's checks, where the options say; returns the exit code. */
 export async function runTests(patterns: string[], own: TestOptions, global: GlobalOptions): Promise<number> {
-  profileByName(global.profile);
+  checkProfileName(global.profile);
   const module = own.checks === undefined ? null : await checksModule(own.checks);
   try {
     const subjects = await loadSubjects(module?.path ?? null);
     return own.list
-      ? listChecks(subjects, patterns, global.profile, global.json)
+      ? listChecks(subjects, patterns, listed(global.profile), global.json)
       : await runSubjects(subjects, module?.path ?? null, patterns, own, global);
   } finally {
     module?.remove();
   }
 }
 
+/** No kernel is asked for a list. */
+const listed = (profile: string) => (profile === AUTO_PROFILE ? defaultProfile.name : profile);
+
 async function runSubjects(
   subjects: readonly Subject[],
   module: string | null,
   patterns: string[],
   own: TestOptions,
-  global: GlobalOptions,
+  given: GlobalOptions,
 ): Promise<number> {
   const seed = own.seed ?? Math.floor(Math.random() * 2 ** 32);
   const { repeat, shuffle, strict, bail } = own;
   const items = planOf(subjects, { patterns, repeat, shuffle, seed });
   if (items.length === 0) throw noSuchCheck(patterns);
   const checks = checksById(subjects);
-  const target = chooseTarget(global);
+  const target = chooseTarget(given);
+  // In a lane it is found out there.
+  const global = target === 'host' ? { ...given, profile: profileFor(given, tellOnStderr).name } : given;
   const executor = await executorFor(target, { checks, module, seed, own, global });
   const reporter = await reporterNamed(global.json ? 'json' : own.reporter, {
     write: print,
