@@ -60,7 +60,8 @@ npx kvm-dsm test payload.icr --on vmx --reporter ktap
 \`--kernel <bzImage>\` boots another kernel in the lab. \`--reporter\` is \`spec\`, \`ktap\` (KTAP 1), \`tap\` (TAP 13, which \`prove\` reads), \`tap14\`,
 \`junit\` or \`json\`.
 \`--seed\` makes the random choices the same again, \`--shuffle\` takes the checks in an order that it decides, \`--repeat\` runs
-them several times, \`--bail\` stops at the first failure. \`--checks <file>\` runs the checks of a script that exports
+them several times, \`--bail\` stops at the first failure. With \`--thorough\` checks that draw or count try many times as much
+(the subjects \`matrix\` and \`long\`), and each may take twenty times as long: give \`--timeout\` as well. \`--checks <file>\` runs the checks of a script that exports
 \`subjects\` in place of the suite's.
 
 A check that crashes the lab's kernel fails by its name, and the machine is booted again for the others. On a host the

@@ -1,7 +1,7 @@
 /** What a check and a subject are. */
 import { profiles } from '../abi/dsm/profiles.ts';
 import { checkList, checkText } from '../base/check.ts';
-import type { Duration } from '../base/duration.ts';
+import { type Duration, milliseconds } from '../base/duration.ts';
 import { ArgumentError } from '../base/errors.ts';
 import {
   boolean,
@@ -60,6 +60,14 @@ export interface Subject {
 }
 
 export const DEFAULT_CHECK_DEADLINE = '10s';
+
+/** With `--thorough` a check may take so many times as long. */
+const THOROUGH_TIMES = 20;
+
+/** How long a check may take, in ms. */
+export function deadlineOf({ deadline = DEFAULT_CHECK_DEADLINE }: Pick<Check, 'deadline'>, thorough: boolean): number {
+  return milliseconds(deadline) * (thorough ? THOROUGH_TIMES : 1);
+}
 
 const WORD = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
 const ONE_LINE = /^[^\s#](?:[^\n\r#]*[^\s#.])?$/;

@@ -12,6 +12,7 @@ export interface TestOptions {
   strict: boolean;
   bail: boolean;
   destructive: boolean;
+  thorough: boolean;
   shuffle: boolean;
   repeat: number;
   seed?: number;
@@ -32,6 +33,7 @@ function testOptions(): Option[] {
     new Option('--strict', 'a known shortfall of the series is a failure as well').default(false),
     new Option('--bail', 'stop at the first failure').default(false),
     new Option('--destructive', 'in the lab: also run the checks that may take the kernel down').default(false),
+    new Option('--thorough', 'each check tries as much as it can, and may take twenty times as long').default(false),
     new Option('--shuffle', 'in an order that the seed decides').default(false),
     new Option('--repeat <n>', 'run everything so many times').default(1).argParser(integer(1, 10_000)),
     new Option('--seed <n>', 'what random choices depend on (default: a new one)').argParser(integer(0, 0xffff_ffff)),

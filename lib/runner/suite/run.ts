@@ -43,8 +43,8 @@ async function runSubjects(
   given: GlobalOptions,
 ): Promise<number> {
   const seed = own.seed ?? Math.floor(Math.random() * 2 ** 32);
-  const { repeat, shuffle, strict, bail } = own;
-  const items = planOf(subjects, { patterns, repeat, shuffle, seed });
+  const { repeat, shuffle, strict, bail, thorough } = own;
+  const items = planOf(subjects, { patterns, repeat, shuffle, seed, thorough });
   if (items.length === 0) throw noSuchCheck(patterns);
   const checks = checksById(subjects);
   const target = chooseTarget(given);
@@ -57,7 +57,20 @@ async function runSubjects(
     columns: isTerminal() ? process.stdout.columns || 80 : 0,
   });
   const unknown = unknownFacts(target, global.device, global.profile);
-  const run = { items, checks, seed, repeat, shuffle, strict, bail, executor, reporter, unknown, package: version() };
+  const run = {
+    items,
+    checks,
+    seed,
+    repeat,
+    shuffle,
+    strict,
+    bail,
+    thorough,
+    executor,
+    reporter,
+    unknown,
+    package: version(),
+  };
   const { totals, error } = await runPlan(run);
   // Every check may have a verdict, and still something is wrong: an oops that came after the last one, say.
   return error === undefined ? exitCodeOf(totals) : 1;

@@ -20,6 +20,7 @@ export const ONCE = [
   'once.race.*',
   'once.storm.*',
   'matrix.*',
+  'long.*',
 ];
 
 /** What val2 says. */
@@ -66,4 +67,5 @@ export const DELIVERY = [
   'modes.hardware-disabled.refuses',
   'source.delivery.*',
   'matrix.*',
+  'long.*',
 ];

@@ -25,8 +25,12 @@ export class CheckContext {
   /** Depends on the run's seed, the check's id and the round alone. */
   readonly random: Random;
 
-  constructor(world: TestedHost, seed: number) {
+  /** `--thorough`: it may take twenty times its deadline, and tries as much as it can. */
+  readonly thorough: boolean;
+
+  constructor(world: TestedHost, seed: number, thorough = false) {
     this.#world = world;
+    this.thorough = thorough;
     this.random = new Random(seed);
   }
 

@@ -9,6 +9,7 @@ export function headLines({
   repeat,
   shuffle,
   strict,
+  thorough,
 }: Head): [name: string, value: string][] {
   const parameters = Object.entries(facts.parameters).map(([name, value]) => `${name}=${value}`);
   return [
@@ -23,7 +24,7 @@ export function headLines({
     ['forwarding', `${facts.forwards ? 'ICR writes come out' : 'none'}; injection ioctls ${injectionText(facts)}`],
     [
       'seed',
-      `${seed}${shuffle ? ', shuffled' : ''}${repeat > 1 ? `, ${repeat} rounds` : ''}${strict ? ', strict' : ''}`,
+      `${seed}${shuffle ? ', shuffled' : ''}${repeat > 1 ? `, ${repeat} rounds` : ''}${strict ? ', strict' : ''}${thorough ? ', thorough' : ''}`,
     ],
   ];
 }

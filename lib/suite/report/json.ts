@@ -18,7 +18,7 @@ export function jsonReporter(write: (text: string) => void): Reporter {
     },
     tick() {},
     done({ results, totals, ms }) {
-      const { facts, checks, repeat, seed, shuffle, strict } = head;
+      const { facts, checks, repeat, seed, shuffle, strict, thorough = false } = head;
       const document = {
         version: 1,
         on: facts.on,
@@ -32,7 +32,7 @@ export function jsonReporter(write: (text: string) => void): Reporter {
           return repeat > 1 ? { ...row, round: item.round } : row;
         }),
         totals,
-        head: { ...facts, package: head.package, seed, repeat, shuffle, strict },
+        head: { ...facts, package: head.package, seed, repeat, shuffle, strict, thorough },
         notes,
         ms: Math.round(ms.all),
       };

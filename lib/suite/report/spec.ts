@@ -74,14 +74,19 @@ export function specReporter({ write, paint, columns }: Screen): Reporter {
   };
 }
 
-function headText({ facts, package: version, seed, repeat, shuffle, strict, items }: Head): string[] {
+function headText({ facts, package: version, seed, repeat, shuffle, strict, thorough, items }: Head): string[] {
   const wanted = facts.config?.lines.filter((line) =>
     /DSM|KVM_INTEL=|KVM_AMD=|PREEMPT(?:_NONE|_VOLUNTARY)?=/.test(line),
   );
   const parameters = Object.entries(facts.parameters).filter(
     ([name]) => name.startsWith(`${facts.module}.`) && DECIDING.test(name),
   );
-  const modes = [shuffle ? 'shuffled' : '', repeat > 1 ? `${repeat} rounds` : '', strict ? 'strict' : ''];
+  const modes = [
+    shuffle ? 'shuffled' : '',
+    repeat > 1 ? `${repeat} rounds` : '',
+    strict ? 'strict' : '',
+    thorough ? 'thorough' : '',
+  ];
   const rows: [string, string][] = [
     ['on', facts.on === 'host' ? 'this host' : `the ${facts.on} lab`],
     ['kernel', `${facts.kernel} ${facts.build}`],
@@ -120,9 +125,14 @@ function summaryText({ totals, ms, slowest, results }: Summary, head: Head, pain
   return lines;
 }
 
-function againOptions({ facts, seed, strict, checks }: Head, { id }: Item): string {
+function againOptions({ facts, seed, strict, thorough, checks }: Head, { id }: Item): string {
   const named = facts.profile === defaultProfile.name ? [] : [`--profile ${facts.profile}`];
-  const flags = [...named, ...(strict ? ['--strict'] : []), ...(checks.get(id)?.destructive ? ['--destructive'] : [])];
+  const flags = [
+    ...named,
+    ...(strict ? ['--strict'] : []),
+    ...(thorough ? ['--thorough'] : []),
+    ...(checks.get(id)?.destructive ? ['--destructive'] : []),
+  ];
   return [id, `--on ${facts.on}`, `--seed ${seed}`, ...flags].join(' ');
 }
 

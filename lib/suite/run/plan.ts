@@ -9,6 +9,8 @@ export interface PlanOptions {
   repeat: number;
   shuffle: boolean;
   seed: number;
+  /** Each check tries as much as it can. */
+  thorough?: boolean;
 }
 
 /** Which checks run, in which order. */
@@ -18,7 +20,7 @@ export function planOf(subjects: readonly Subject[], options: PlanOptions): Item
   const rounds = Array.from({ length: options.repeat }, (_, i) => i + 1);
   return rounds
     .flatMap((round) => (options.shuffle ? random.shuffle(ids) : ids).map((id) => ({ id, round })))
-    .map(({ id, round }, n) => ({ n, id, round }));
+    .map(({ id, round }, n) => ({ n, id, round, ...(options.thorough ? { thorough: true } : {}) }));
 }
 
 /** The ids that some pattern means. One with * or ? has to fit the whole id, another one to be a part of it. */

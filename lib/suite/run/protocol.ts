@@ -9,6 +9,8 @@ export interface Item {
   id: string;
   /** From 1; above 1 only where the suite is repeated. */
   round: number;
+  /** It may take long: `--thorough`. */
+  thorough?: boolean;
   /** What the lab's kernel does wrong meanwhile, the name of a fault or `none`; without it, what it did before. */
   fault?: string;
   /** What its mark in the kernel's log ends with: nobody else knows it before. */

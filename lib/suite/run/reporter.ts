@@ -13,6 +13,8 @@ export interface Head {
   repeat: number;
   shuffle: boolean;
   strict: boolean;
+  /** Default false. */
+  thorough?: boolean;
   items: readonly Item[];
   checks: ReadonlyMap<string, Check>;
 }

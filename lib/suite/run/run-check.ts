@@ -2,12 +2,11 @@
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { RunBudget } from '../../base/budget.ts';
 import { Deadline } from '../../base/deadline.ts';
-import { milliseconds } from '../../base/duration.ts';
 import { DeadlineError, KvmDsmError, UnsupportedError } from '../../base/errors.ts';
 import { show } from '../../base/text.ts';
 import { ExpectationError } from '../../script/errors.ts';
 import { Session } from '../../script/session.ts';
-import { type Check, DEFAULT_CHECK_DEADLINE } from '../check.ts';
+import { type Check, deadlineOf } from '../check.ts';
 import { CheckError, Skipped } from '../errors.ts';
 import { CheckContext } from '../kit/context.ts';
 import type { TestedHost } from '../kit/needs.ts';
@@ -26,14 +25,14 @@ export interface CheckRun {
 export async function runCheck(
   check: Check,
   world: TestedHost,
-  { device, profile, seed }: { device: string; profile: DsmProfile; seed: number },
+  { device, profile, seed, thorough }: { device: string; profile: DsmProfile; seed: number; thorough: boolean },
 ): Promise<CheckRun> {
   const missing = (check.needs ?? []).flatMap((need) => need.missing(world) ?? []);
   if (missing.length > 0) return { outcome: { kind: 'skip', reason: missing.join('; ') }, ms: 0, exits: 0, over: true };
   const began = performance.now();
-  const limit = milliseconds(check.deadline ?? DEFAULT_CHECK_DEADLINE);
+  const limit = deadlineOf(check, thorough);
   const session = new Session({ device, profile, budget: new RunBudget(limit) });
-  const ctx = session.run(() => new CheckContext(world, seed));
+  const ctx = session.run(() => new CheckContext(world, seed, thorough));
   // The guests' own deadline comes first: it has a report.
   using deadline = new Deadline(limit + ASYNC_GRACE, () => LATE);
   let outcome: Outcome;

@@ -1,8 +1,7 @@
 /** Runs checks on this machine in worker processes, and ends those that hang. */
-import { milliseconds } from '../../base/duration.ts';
 import { printable } from '../../base/text.ts';
 import { KernelLog, KernelReportError, type LoggedReport, lostRecords } from '../../host/kernel-log.ts';
-import { type Check, DEFAULT_CHECK_DEADLINE } from '../check.ts';
+import { type Check, deadlineOf } from '../check.ts';
 import { SuiteProtocolError, SuiteWorkerError } from '../errors.ts';
 import type { Facts } from './facts.ts';
 import { checkOf } from './plan.ts';
@@ -226,7 +225,7 @@ class SupervisedWorker {
         const item = this.#items.get(event.n);
         if (!item || this.#current) return void this.#refuse(line);
         this.#current = { item, began: performance.now() };
-        const deadline = milliseconds(checkOf(this.#options.checks, item).deadline ?? DEFAULT_CHECK_DEADLINE);
+        const deadline = deadlineOf(checkOf(this.#options.checks, item), item.thorough ?? false);
         this.#limit(deadline + HANG, `it hung: it did not end within ${deadline} ms, nor ${HANG / 1000} s later`);
         this.#sink.start(item);
         break;

@@ -50,6 +50,7 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
       device: job.device,
       profile,
       seed,
+      thorough: item.thorough ?? false,
     });
     stray.done();
     tell({ type: 'outcome', n: item.n, outcome, ms, exits });

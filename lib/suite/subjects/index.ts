@@ -4,6 +4,7 @@ import { bypass } from './bypass/index.ts';
 import { capability } from './capability/index.ts';
 import { exits } from './exits/index.ts';
 import { injection } from './injection/index.ts';
+import { long } from './long/index.ts';
 import { matrix } from './matrix/index.ts';
 import { modes } from './modes/index.ts';
 import { once } from './once/index.ts';
@@ -28,6 +29,7 @@ export const subjects: readonly Subject[] = [
   once,
   bypass,
   matrix,
+  long,
   state,
   stock,
   injection,

@@ -10,6 +10,9 @@ import { type Axis, type NamedStateRow, namedRows } from './row.ts';
 /** Of ten axes, how many give a row to a scene. */
 const TENTHS = 4;
 
+/** With `--thorough` so many times as many scenes. */
+const THOROUGH_TIMES = 10;
+
 /** Rows that go together, in the order of the axes. */
 export function drawRows({ random }: Pick<CheckContext, 'random'>, axes: readonly Axis[]): NamedStateRow[] {
   // An axis that is asked late finds more of the others taken: so each gets its turn to be first.
@@ -56,7 +59,7 @@ export function drawnCheck(
     run(ctx) {
       const bed = new Bed(ctx, options);
       const findings = new Findings();
-      const here = shareOf(ctx, count);
+      const here = shareOf(ctx, count * (ctx.thorough ? THOROUGH_TIMES : 1));
       for (let n = 0; n < here; n++) {
         const rows = drawRows(ctx, axes);
         const wrong = playRows(ctx, bed, rows);

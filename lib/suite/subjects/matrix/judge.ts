@@ -39,7 +39,7 @@ interface Payload {
   id: number;
   val: number;
   val2: number;
-  /** None in a profile whose payload has none. */
+  /** `null`: the profile has none. */
   dest_id: number | null;
 }
 
@@ -61,10 +61,9 @@ export function judgeExits(expected: ExpectedWrites, seen: readonly Seen[], stra
     text: `an exit that nothing asked for: ${describeExit(exit)}`,
   }));
   const wanted = payloads(expected);
-  const told = seen.map(({ exit }, at): Payload => {
+  const told = seen.map(({ exit }): Payload => {
     const { id, val, val2, destId } = exit;
-    // A profile without the field cannot have it wrong.
-    return { id, val, val2, dest_id: destId ?? wanted[at]?.dest_id ?? 0 };
+    return { id, val, val2, dest_id: destId };
   });
   if (told.length !== wanted.length) {
     const same = (a: Payload, b: Payload) => a.val === b.val && a.val2 === b.val2;
@@ -86,11 +85,13 @@ export function judgeExits(expected: ExpectedWrites, seen: readonly Seen[], stra
   for (const [at, want] of wanted.entries()) {
     const got = told[at]!;
     const register = of(expected.writes[at]!);
-    for (const name of ['id', 'val', 'val2', 'dest_id'] as const) {
-      const [have, due] = [got[name], want[name]];
-      if (have !== null && due !== null && have !== due)
-        wrong.push({ register, claim: 'payload', text: `${name} is ${hex(have)}, expected ${hex(due)}` });
-    }
+    for (const name of ['id', 'val', 'val2', 'dest_id'] as const)
+      if (got[name] !== null && got[name] !== want[name])
+        wrong.push({
+          register,
+          claim: 'payload',
+          text: `${name} is ${shown(got[name])}, expected ${shown(want[name])}`,
+        });
     const rip = seen[at]!.rip;
     for (const text of seen[at]!.texts) wrong.push({ register, claim: 'state', text: `at its exit ${text}` });
     const behind = expected.rips?.[at];
@@ -243,4 +244,6 @@ function fieldDifferences(wanted: Record<string, unknown>, got: Record<string, u
 }
 
 const shown = (value: unknown): string =>
-  JSON.stringify(value, (_, one: unknown) => (typeof one === 'bigint' ? hex(one) : one)) ?? 'nothing';
+  typeof value === 'number'
+    ? hex(value)
+    : (JSON.stringify(value, (_, one: unknown) => (typeof one === 'bigint' ? hex(one) : one)) ?? 'nothing');

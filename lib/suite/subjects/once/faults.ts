@@ -21,6 +21,7 @@ export const onceFaults: readonly Fault[] = [
     what: 'a signal that is pending, or that ends KVM_RUN, drops the exit',
     breaks: [
       'matrix.*',
+      'long.*',
       'once.interrupted.signal',
       'once.finished.signal.*',
       'once.kicks.*',
@@ -35,6 +36,7 @@ export const onceFaults: readonly Fault[] = [
     what: 'a KVM_RUN with immediate_exit set drops the exit',
     breaks: [
       'matrix.*',
+      'long.*',
       'once.interrupted.immediate-exit',
       'once.finished.immediate-exit.*',
       'once.pending.*',
@@ -49,7 +51,7 @@ export const onceFaults: readonly Fault[] = [
     name: 'lose-on-race',
     number: 18,
     what: "one slot for all vCPUs: another vCPU's write drops the exit",
-    breaks: ['matrix.*', 'once.race.*', 'once.storm.*', 'order.two-vcpus.threads'],
+    breaks: ['matrix.*', 'long.*', 'once.race.*', 'once.storm.*', 'order.two-vcpus.threads'],
   },
   {
     name: 'report-again',
@@ -57,6 +59,7 @@ export const onceFaults: readonly Fault[] = [
     what: 'the exit comes again on the resume from the exit that follows it',
     breaks: [
       'matrix.*',
+      'long.*',
       'once.resume.*',
       'once.storm.ports',
       'once.single-step',
@@ -68,6 +71,6 @@ export const onceFaults: readonly Fault[] = [
     name: 'lose-first',
     number: 26,
     what: "no exit for a vCPU's first write",
-    breaks: ['matrix.*', 'once.first', 'state.*', 'bypass.instruction.*'],
+    breaks: ['matrix.*', 'long.*', 'once.first', 'state.*', 'bypass.instruction.*'],
   },
 ];

@@ -7,19 +7,19 @@ export const payloadFaults: readonly Fault[] = [
     name: 'swap-values',
     number: 3,
     what: 'val holds the value written and val2 the register',
-    breaks: ['matrix.*', 'payload.val.register', ...VALUES],
+    breaks: ['matrix.*', 'long.*', 'payload.val.register', ...VALUES],
   },
   {
     name: 'masked-value',
     number: 4,
     what: 'val2 is read back from the register, without its reserved and busy bits',
-    breaks: ['matrix.*', 'payload.icr.delivery-status', 'payload.icr2.reserved'],
+    breaks: ['matrix.*', 'long.*', 'payload.icr.delivery-status', 'payload.icr2.reserved'],
   },
   {
     name: 'stale-dest-id',
     number: 5,
     what: "an ICR2 write's dest_id is of the ICR2 before it",
-    breaks: ['matrix.*', 'payload.icr2.destination'],
+    breaks: ['matrix.*', 'long.*', 'payload.icr2.destination'],
   },
   {
     name: 'unshifted-dest-id',
@@ -27,6 +27,7 @@ export const payloadFaults: readonly Fault[] = [
     what: 'dest_id is the whole of ICR2, not its bits 31:24',
     breaks: [
       'matrix.*',
+      'long.*',
       'payload.icr2.destination',
       'payload.icr2.destination.only',
       'payload.icr.dest-id',
@@ -39,6 +40,7 @@ export const payloadFaults: readonly Fault[] = [
     what: 'ICR2 writes make no exit',
     breaks: [
       'matrix.*',
+      'long.*',
       'payload.val.register',
       'payload.icr2.*',
       'payload.instruction.*',
@@ -60,18 +62,18 @@ export const payloadFaults: readonly Fault[] = [
     name: 'only-fixed',
     number: 32,
     what: 'ICR writes of another delivery mode than fixed make no exit',
-    breaks: ['matrix.*', 'payload.icr.delivery-mode.*', 'payload.icr.fields'],
+    breaks: ['matrix.*', 'long.*', 'payload.icr.delivery-mode.*', 'payload.icr.fields'],
   },
   {
     name: 'no-shorthand',
     number: 33,
     what: 'ICR writes with a shorthand make no exit',
-    breaks: ['matrix.*', 'payload.icr.shorthand.*'],
+    breaks: ['matrix.*', 'long.*', 'payload.icr.shorthand.*'],
   },
   {
     name: 'only-absent',
     number: 34,
     what: 'ICR writes with a destination in this VM make no exit',
-    breaks: ['matrix.*', 'payload.icr.destination.*', 'payload.icr.shorthand.*', 'payload.icr.dest-id'],
+    breaks: ['matrix.*', 'long.*', 'payload.icr.destination.*', 'payload.icr.shorthand.*', 'payload.icr.dest-id'],
   },
 ];

@@ -7,7 +7,14 @@ export const stateFaults: readonly Fault[] = [
     name: 'leak-kvm-run',
     number: 23,
     what: "the payload is in the next vCPU's kvm_run as well",
-    breaks: ['matrix.*', 'state.kvm-run.other-*', 'once.storm.*', 'order.two-vcpus.threads', 'stock.sipi.runs'],
+    breaks: [
+      'matrix.*',
+      'long.*',
+      'state.kvm-run.other-*',
+      'once.storm.*',
+      'order.two-vcpus.threads',
+      'stock.sipi.runs',
+    ],
   },
   { name: 'late', number: 29, what: 'the exit waits for the next KVM_RUN', breaks: EXITS },
 ];

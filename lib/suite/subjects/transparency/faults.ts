@@ -7,7 +7,7 @@ export const transparencyFaults: readonly Fault[] = [
     name: 'before-write',
     number: 9,
     what: 'the exit comes before the local APIC has acted, which it does on resume',
-    breaks: ['matrix.*', 'transparency.exit.written', 'transparency.exit.delivered'],
+    breaks: ['matrix.*', 'long.*', 'transparency.exit.written', 'transparency.exit.delivered'],
   },
   {
     name: 'skip-local',
@@ -21,6 +21,7 @@ export const transparencyFaults: readonly Fault[] = [
     what: "an ICR write's IPI is delivered once more on resume",
     breaks: [
       'matrix.*',
+      'long.*',
       'stock.nmi.*',
       'transparency.delivery.*',
       'once.delivery.*',
@@ -32,7 +33,7 @@ export const transparencyFaults: readonly Fault[] = [
     name: 'forward-eoi-tpr',
     number: 12,
     what: 'writes of EOI and TPR make the exit too',
-    breaks: ['matrix.*', 'transparency.no-exit.eoi', 'transparency.no-exit.tpr'],
+    breaks: ['matrix.*', 'long.*', 'transparency.no-exit.eoi', 'transparency.no-exit.tpr'],
   },
   {
     name: 'forward-above',
@@ -40,6 +41,7 @@ export const transparencyFaults: readonly Fault[] = [
     what: 'writes of every register from ICR upwards make the exit',
     breaks: [
       'matrix.*',
+      'long.*',
       'transparency.no-exit.above-icr2',
       'transparency.no-exit.rest-of-page',
       'transparency.no-exit.lvt',
@@ -50,19 +52,19 @@ export const transparencyFaults: readonly Fault[] = [
     name: 'rip-behind',
     number: 21,
     what: 'RIP is at the instruction that wrote until the vCPU is resumed',
-    breaks: ['matrix.*', 'transparency.exit.rip'],
+    breaks: ['matrix.*', 'long.*', 'transparency.exit.rip'],
   },
   {
     name: 'clobber-rdx',
     number: 22,
     what: 'RDX holds the value written after the exit',
-    breaks: ['matrix.*', 'transparency.write.*'],
+    breaks: ['matrix.*', 'long.*', 'transparency.write.*'],
   },
   {
     name: 'report-reads',
     number: 27,
     what: 'reads of ICR and ICR2 make the exit too',
-    breaks: ['matrix.*', 'transparency.no-exit.read-icr'],
+    breaks: ['matrix.*', 'long.*', 'transparency.no-exit.read-icr'],
   },
   {
     name: 'any-width',
@@ -70,6 +72,7 @@ export const transparencyFaults: readonly Fault[] = [
     what: 'writes within ICR and ICR2 of the wrong size or alignment make the exit too',
     breaks: [
       'matrix.*',
+      'long.*',
       'transparency.no-exit.byte',
       'transparency.no-exit.word',
       'transparency.no-exit.unaligned',
