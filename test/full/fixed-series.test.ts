@@ -1,0 +1,56 @@
+/** The corrected series: it applies, checkpatch has nothing to say, and the suite finds nothing on either lane. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { patchesOf } from '../../lib/lab/kernel/own-series.ts';
+import { kernelSourceTarball } from '../../lib/lab/kernel/packages.ts';
+import { kernelInputsDir } from '../../lib/lab/paths.ts';
+import { kvmDsm } from '../support/command.ts';
+import { labMissing } from '../support/lab.ts';
+import type { SuiteDocument } from '../support/suite.ts';
+
+const skip = labMissing();
+const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
+after(() => rmSync(work, { recursive: true, force: true }));
+const patches = patchesOf(kernelInputsDir, 'fixed');
+/** What the patches change, and what checkpatch reads. */
+const parts = [
+  ...['arch/x86/kvm', 'arch/x86/include/asm/kvm_host.h', 'include/uapi/linux/kvm.h', 'Documentation/virt/kvm'],
+  ...[
+    'tools/testing/selftests/kvm',
+    'scripts/checkpatch.pl',
+    'scripts/spelling.txt',
+    'scripts/const_structs.checkpatch',
+  ],
+].map((part) => `linux-source-*/${part}`);
+
+describe('on its own', { skip, timeout: 600_000 }, () => {
+  test('each patch applies without fuzz, and checkpatch --strict has nothing to say of it', () => {
+    const tar = ['-xf', kernelSourceTarball, '-C', work, '--strip-components=1', '--wildcards', ...parts];
+    assert.equal(spawnSync('tar', tar).status, 0);
+    for (const patch of patches) {
+      const applied = spawnSync('patch', ['-p1', '--batch', '--fuzz=0', '-d', work, '-i', patch], { encoding: 'utf8' });
+      assert.equal(applied.status, 0, applied.stdout);
+      // A new file needs no line in MAINTAINERS: its folder has one.
+      const options = ['--strict', '--no-tree', '--ignore', 'FILE_PATH_CHANGES'];
+      const said = spawnSync('perl', [join(work, 'scripts/checkpatch.pl'), ...options, patch], { encoding: 'utf8' });
+      assert.match(said.stdout, /total: 0 errors, 0 warnings, 0 checks/, `${basename(patch)}\n${said.stdout}`);
+    }
+  });
+});
+
+for (const lane of ['svm', 'vmx'])
+  test(`the suite finds nothing on ${lane}`, { skip, timeout: 3_600_000 }, () => {
+    const build = kvmDsm(['lab', 'build', '--series', 'fixed'], 3600);
+    assert.equal(build.code, 0, build.stderr);
+    const args = ['test', '--on', lane, '--profile', 'fixed-v1', '--strict', '--destructive', '--json'];
+    const { code, stdout, stderr } = kvmDsm([...args, '--timeout', '1800'], 1900);
+    assert.notEqual(stdout, '', stderr);
+    const { totals, head, kernel } = JSON.parse(stdout) as SuiteDocument;
+    assert.match(kernel, /-kvm-dsm-fixed$/);
+    const { fail, xfail, xpass } = totals;
+    assert.deepEqual([code, fail, xfail, xpass], [0, 0, 0, 0], `${stderr}\n${JSON.stringify(head)}`);
+  });
