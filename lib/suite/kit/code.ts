@@ -7,7 +7,7 @@ import type { Instruction } from '../../guest/bytes.ts';
 
 /** What a text has to assemble to. */
 export interface Encoding {
-  mode: 'flat32' | 'long64';
+  mode: 'flat32' | 'long64' | 'real16';
   text: string;
   bytes: Instruction;
 }
@@ -163,4 +163,12 @@ export const movQwordAtRbx = withOperands(
   (offset: number, value: number) => [0x48, 0xc7, 0x83, ...le32(offset), ...le32(value)],
   [0x310, VALUE],
   'long64',
+);
+
+/** In real mode, where DS begins at 0 and reaches over 4 GiB: 32 bits. */
+export const write32Real16 = withOperands(
+  (address, value) => `mov dword [dword ${address}], ${value}`,
+  (address: number, value: number) => [0x66, 0x67, 0xc7, 0x05, ...le32(address), ...le32(value)],
+  [ADDRESS, VALUE],
+  'real16',
 );

@@ -124,15 +124,26 @@ export const svm = need('KVM-AMD', ({ facts }) =>
   facts.module === 'kvm_amd' ? null : 'kvm_amd does not run guests here',
 );
 
+type ParameterName = `${'kvm' | 'kvm_intel' | 'kvm_amd'}.${string}`;
+
 /** A module parameter that is on. One of a module that runs no guests here has a value as well, which means nothing. */
-export function parameterOn(name: `${'kvm' | 'kvm_intel' | 'kvm_amd'}.${string}`): Need {
-  return need(`${name}=Y`, ({ facts }) => {
+export function parameterOn(name: ParameterName): Need {
+  return parameter(name, true);
+}
+
+/** A module parameter that is off. */
+export function parameterOff(name: ParameterName): Need {
+  return parameter(name, false);
+}
+
+function parameter(name: ParameterName, on: boolean): Need {
+  return need(`${name}=${on ? 'Y' : 'N'}`, ({ facts }) => {
     const [module] = name.split('.');
     if (module !== 'kvm' && module !== facts.module)
       return facts.module ? `${module} does not run guests here` : NO_MODULE;
     const value = facts.parameters[name];
     if (value === undefined) return `there is no module parameter ${name}`;
-    return value === 'Y' || Number(value) > 0 ? null : `${name} is ${value}`;
+    return (value === 'Y' || Number(value) > 0) === on ? null : `${name} is ${value}`;
   });
 }
 

@@ -1,12 +1,15 @@
 /** Ways out of a guest that the series does not see. */
 
 import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../../abi/apic/msr.ts';
-import { type Instruction, mov32 } from '../../../guest/bytes.ts';
+import { mpStates } from '../../../abi/kvm/index.ts';
+import { flat32, type Instruction, mov32, out8, write32 } from '../../../guest/bytes.ts';
 import type { Cpuid } from '../../../kvm/cpuid.ts';
-import type { MachineOptions } from '../../../script/machine/machine.ts';
+import type { Machine, MachineOptions } from '../../../script/machine/machine.ts';
 import type { Check, Shortfall } from '../../check.ts';
 import { vmcall, vmmcall } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
+import { Driver } from '../../kit/drive.ts';
+import { DONE_PORT } from '../../kit/guests.ts';
 import { capability, forwarding, hardwareVirtualization, type Need, parameterOn, x2apic } from '../../kit/needs.ts';
 import { asPosted } from '../../kit/profiles.ts';
 import { arrived, runSender, send, writeMsr } from '../../kit/senders.ts';
@@ -30,13 +33,14 @@ interface Way {
   needs: readonly Need[];
   options?: MachineOptions;
   /** One IPI of vector 0x45. */
-  instructions(ctx: CheckContext): readonly Instruction[];
+  instructions(ctx: CheckContext, machine: Machine): readonly Instruction[];
   /** The vCPU that it is for. Default 1. */
   to?: number;
 }
 
 const x2apicMode: MachineOptions = { apic: 'x2apic' };
 const HV_X64_MSR_ICR = 0x4000_0071;
+const HV_X64_MSR_GUEST_OS_ID = 0x4000_0000;
 const KVM_HC_SEND_IPI = 10;
 
 /** Hyper-V's interface in the place of KVM's. Source: Hyper-V TLFS, 2.4. */
@@ -48,6 +52,30 @@ function hypervCpuid(cpuid: Cpuid): Cpuid {
 
 /** `vmcall` or `vmmcall`. */
 const hypercall = ({ facts }: CheckContext): Instruction => (facts.module === 'kvm_amd' ? vmmcall : vmcall);
+
+/**
+ * A call of Hyper-V's, whose three operands are 64 bits each in 32-bit mode: edx:eax, ebx:ecx, edi:esi. KVM takes calls as
+ * Hyper-V's from a guest that has told what it is.
+ */
+const hypervCall = (ctx: CheckContext, control: number, input: number, output: number): Instruction[] => [
+  ...writeMsr(HV_X64_MSR_GUEST_OS_ID, 1n),
+  mov32('edx', 0),
+  mov32('eax', control),
+  mov32('ebx', 0),
+  mov32('ecx', input),
+  mov32('edi', 0),
+  mov32('esi', output),
+  hypercall(ctx),
+];
+
+/** HvCallSendSyntheticClusterIpi, its operands in registers. */
+const SEND_CLUSTER_IPI_FAST = 0x1_000b;
+/** HvCallSendSyntheticClusterIpiEx with one bank of VP indices. */
+const SEND_CLUSTER_IPI_EX_ONE_BANK = 0x2_0015;
+
+/** struct hv_send_ipi_ex: vector, format (0: a set), the banks that are there, bank 0 with VP 1. */
+const sendIpiEx = (address: number): Instruction[] =>
+  [VECTOR, 0, 0, 0, 0b1, 0, 0b10, 0].map((word, n) => write32(address + 4 * n, word));
 
 const ways: readonly Way[] = [
   {
@@ -88,6 +116,27 @@ const ways: readonly Way[] = [
     instructions: () => writeMsr(HV_X64_MSR_ICR, 0x0100_0000_0000_4045n),
   },
   {
+    word: 'hyperv-cluster',
+    what: 'the hypercall HvCallSendSyntheticClusterIpi (0x0b)',
+    source: 'Hyper-V TLFS, HvCallSendSyntheticClusterIpi; arch/x86/kvm/hyperv.c: kvm_hv_send_ipi',
+    reason: "Hyper-V's hypercall 0x0b does not pass apic_mmio_write",
+    needs: [capability('KVM_CAP_HYPERV_SEND_IPI'), hardwareVirtualization],
+    options: { cpuid: hypervCpuid },
+    instructions: (ctx) => hypervCall(ctx, SEND_CLUSTER_IPI_FAST, VECTOR, 0b10),
+  },
+  {
+    word: 'hyperv-cluster-ex',
+    what: 'the hypercall HvCallSendSyntheticClusterIpiEx (0x15)',
+    source: 'Hyper-V TLFS, HvCallSendSyntheticClusterIpiEx; arch/x86/kvm/hyperv.c: kvm_hv_send_ipi',
+    reason: "Hyper-V's hypercall 0x15 does not pass apic_mmio_write",
+    needs: [capability('KVM_CAP_HYPERV_SEND_IPI'), hardwareVirtualization],
+    options: { cpuid: hypervCpuid },
+    instructions: (ctx, { shared }) => [
+      ...sendIpiEx(shared),
+      ...hypervCall(ctx, SEND_CLUSTER_IPI_EX_ONE_BANK, shared, 0),
+    ],
+  },
+  {
     word: 'pv',
     what: 'the hypercall KVM_HC_SEND_IPI',
     source: 'Documentation/virt/kvm/x86/hypercalls.rst 7; arch/x86/kvm/lapic.c: kvm_pv_send_ipi',
@@ -121,7 +170,7 @@ const lostWays: Check[] = ways.flatMap(({ word, what, source, reason, needs, opt
     needs: [forwarding, ...needs],
     shortfall: lost(`the forward is lost: ${reason}`, HOOK),
     async run(ctx: CheckContext) {
-      const machine = await runSender(ctx, instructions(ctx), options);
+      const machine = await runSender(ctx, (made) => instructions(ctx, made), options);
       const wanted = word === 'apicv' ? 2 : 1;
       ctx.equal('the number of exits', forwarded(machine), wanted);
     },
@@ -132,10 +181,51 @@ const lostWays: Check[] = ways.flatMap(({ word, what, source, reason, needs, opt
     source,
     needs: [...needs],
     async run(ctx: CheckContext) {
-      const machine = await runSender(ctx, instructions(ctx), options);
+      const machine = await runSender(ctx, (made) => instructions(ctx, made), options);
       ctx.equal(`the vectors that arrived at vCPU ${to}`, arrived(machine, to), [VECTOR]);
     },
   },
 ]);
 
-export const lostChecks: Check[] = [...lostWays];
+/** What a guest that waits for a lock is woken by: no interrupt, and whom it wakes is in no register of the LAPIC. */
+const KVM_HC_KICK_CPU = 5;
+const kick = (ctx: CheckContext): Instruction[] => [
+  mov32('eax', KVM_HC_KICK_CPU),
+  mov32('ebx', 0), // flags
+  mov32('ecx', 1), // the APIC id
+  hypercall(ctx),
+];
+const KICK_SOURCE = 'Documentation/virt/kvm/x86/hypercalls.rst 5; arch/x86/kvm/x86.c: kvm_pv_kick_cpu_op';
+const WOKEN_PORT = 0x11;
+
+const kickChecks: Check[] = [
+  {
+    id: 'bypass.pv-kick.forwarded',
+    claim: 'The hypercall KVM_HC_KICK_CPU, which wakes a vCPU that halts, is forwarded',
+    source: KICK_SOURCE,
+    needs: [forwarding, hardwareVirtualization],
+    shortfall: lost('the forward is lost: KVM_HC_KICK_CPU does not pass apic_mmio_write', HOOK),
+    async run(ctx) {
+      const machine = await runSender(ctx, kick(ctx));
+      ctx.equal('the number of exits', forwarded(machine), 1);
+    },
+  },
+  {
+    id: 'bypass.pv-kick.arrives',
+    claim: 'The hypercall KVM_HC_KICK_CPU wakes its local destination',
+    source: KICK_SOURCE,
+    needs: [hardwareVirtualization],
+    async run(ctx) {
+      const machine = await ctx.machine({ vcpus: 2, apic: 'xapic' });
+      machine.vcpu(0).program(flat32(...kick(ctx), out8(DONE_PORT)));
+      machine.vcpu(1).program(flat32(out8(WOKEN_PORT)), { interrupts: false });
+      const { vcpu } = machine.vcpu(1);
+      vcpu.setMpState(mpStates.KVM_MP_STATE_HALTED);
+      new Driver(ctx, machine).untilDone();
+      ctx.equal('mp_state of vCPU 1', vcpu.getMpState(), mpStates.KVM_MP_STATE_RUNNABLE);
+      new Driver(ctx, machine, 1).until(WOKEN_PORT);
+    },
+  },
+];
+
+export const lostChecks: Check[] = [...lostWays, ...kickChecks];

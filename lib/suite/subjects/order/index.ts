@@ -2,6 +2,7 @@
 import { subject } from '../../check.ts';
 import { interruptedChecks } from './interrupted.ts';
 import { otherExitChecks } from './others.ts';
+import { stretchChecks } from './stretch.ts';
 import { vcpuChecks } from './vcpus.ts';
 import { writeChecks } from './writes.ts';
 
@@ -10,4 +11,5 @@ export const order = subject('order', 'writes come out in program order', [
   ...otherExitChecks,
   ...vcpuChecks,
   ...interruptedChecks,
+  ...stretchChecks,
 ]);

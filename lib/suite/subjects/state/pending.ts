@@ -2,26 +2,30 @@
 import { IA32_APIC_BASE } from '../../../abi/apic/msr.ts';
 import { mpStates } from '../../../abi/kvm/index.ts';
 import { KvmRunView } from '../../../abi/kvm/kvm-run.ts';
+import { DeadlineError } from '../../../base/errors.ts';
 import type { Machine } from '../../../script/machine/machine.ts';
-import { type Check, table } from '../../check.ts';
+import { type Check, type Shortfall, table } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
+import { Driver } from '../../kit/drive.ts';
+import { icr, icr2, lapicWriter } from '../../kit/guests.ts';
 import { forwarding } from '../../kit/needs.ts';
 import { asPosted } from '../../kit/profiles.ts';
 import { SLOT } from '../../kit/sources.ts';
-import { enter, enterUntil, getEverything, isForwarded, RUN, ready, reset, VALUE } from './guest.ts';
+import { enter, enterUntil, getEverything, isForwarded, program, RUN, ready, reset, VALUE } from './guest.ts';
 
 /** Bytes of the write. */
 const WRITE_LENGTH = 10;
 
-/** A vCPU 0 that has written, and whose exit is still to come: its single step is told first. */
-async function pending(ctx: CheckContext) {
+/** A vCPU, 0 or another one, that has written, and whose exit is still to come: its single step is told first. */
+async function pending(ctx: CheckContext, id = 0) {
   const machine = await ready(ctx);
-  const { vcpu, entry } = machine.vcpu(0);
+  if (id !== 0) machine.vcpu(id).program(program);
+  const { vcpu, entry } = machine.vcpu(id);
   const behind = BigInt(entry + WRITE_LENGTH);
   vcpu.debug({ singleStep: true });
-  // Some machines tell of a step before the first instruction.
-  for (let step = 0; step < 2 && vcpu.getRegs().rip !== behind; step++)
-    ctx.equal(`the exit of step ${step}`, enter(ctx, machine).name, 'KVM_EXIT_DEBUG');
+  // Some machines tell of steps before the first instruction: two, where each way into the guest begins with an emulation.
+  for (let step = 0; step < 4 && vcpu.getRegs().rip !== behind; step++)
+    ctx.equal(`the exit of step ${step}`, enter(ctx, machine, id).name, 'KVM_EXIT_DEBUG');
   ctx.equal('RIP after the single step', vcpu.getRegs().rip, behind);
   vcpu.debug({});
   return machine;
@@ -60,6 +64,31 @@ const acts: readonly [word: string, what: string, source: string, act: (machine:
   ['nmi', 'an NMI that waits', '4.64', ({ vcpus }) => vcpus[0]!.nmi()],
   ['reset', 'a reset by user space', '4', ({ vcpus }) => reset(vcpus[0]!.vcpu, vcpus[1]!.vcpu)],
 ];
+
+/** INIT would make the boot CPU go on at its reset vector: it runs. */
+const WRITER = 1;
+const INIT = 0x4500;
+
+const stuck: Shortfall = {
+  profiles: asPosted,
+  reason: 'the exit is stuck: it is made on the way into the guest, which a vCPU that is not runnable does not take',
+  source: SLOT,
+  cause: /^KVM_RUN does not return with the exit of a vCPU that is not runnable/,
+};
+
+/** Nothing is left to do that could take a KVM_RUN this long. */
+const ENOUGH = '1s';
+
+/** That KVM_RUN of the writer, which is not runnable, returns with the exit that is pending. */
+function checkComes(ctx: CheckContext, machine: Machine): void {
+  try {
+    const { name } = machine.vcpu(WRITER).vcpu.run({ deadline: ENOUGH, profile: machine.profile });
+    ctx.equal('the next exit', name, 'KVM_EXIT_DSM_SEND_IRQ');
+  } catch (error) {
+    if (!(error instanceof DeadlineError)) throw error;
+    ctx.fail('KVM_RUN does not return with the exit of a vCPU that is not runnable');
+  }
+}
 
 export const pendingChecks: Check[] = [
   ...table(acts, ([word, what, section, act]) => ({
@@ -111,6 +140,35 @@ export const pendingChecks: Check[] = [
       const { vcpu } = machine.vcpu(0);
       const exit = vcpu.settle() ? vcpu.exit(machine.profile) : enter(ctx, machine);
       ctx.equal('the exit', exit.name, 'KVM_EXIT_DSM_SEND_IRQ');
+    },
+  },
+  {
+    id: 'state.pending.init',
+    claim: 'KVM_RUN returns with the exit of a write that has been done though its vCPU has taken an INIT since',
+    source: `${RUN}: pending operations; SDM vol. 3 11.6.1: INIT`,
+    needs: [forwarding],
+    shortfall: stuck,
+    async run(ctx) {
+      const machine = await pending(ctx, WRITER);
+      machine.vcpu(0).program(lapicWriter([icr2(WRITER << 24), icr(INIT)]));
+      new Driver(ctx, machine).untilDone();
+      // It has KVM take the INIT.
+      const mpState = machine.vcpu(WRITER).vcpu.getMpState();
+      ctx.equal('mp_state after the INIT', mpState, mpStates.KVM_MP_STATE_INIT_RECEIVED);
+      checkComes(ctx, machine);
+    },
+  },
+  {
+    id: 'state.pending.halted',
+    claim:
+      'KVM_RUN returns with the exit of a write that has been done though KVM_SET_MP_STATE has halted its vCPU since',
+    source: `${RUN}: pending operations; Documentation/virt/kvm/api.rst 4.39`,
+    needs: [forwarding],
+    shortfall: stuck,
+    async run(ctx) {
+      const machine = await pending(ctx, WRITER);
+      machine.vcpu(WRITER).vcpu.setMpState(mpStates.KVM_MP_STATE_HALTED);
+      checkComes(ctx, machine);
     },
   },
   {
