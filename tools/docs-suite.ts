@@ -64,6 +64,18 @@ them several times, \`--bail\` stops at the first failure. With \`--thorough\` c
 (the subjects \`matrix\` and \`long\`), and each may take twenty times as long: give \`--timeout\` as well. \`--checks <file>\` runs the checks of a script that exports
 \`subjects\` in place of the suite's.
 
+In the lab \`--variant <name>\` tells the kernel to do without something, as older and other machines do, and the report has a
+row for each variant that is named; \`--variant all\` is the lane as it is (\`default\`) and every variant that it has. The ids of the
+checks stay, and a row says in its head what the kernel was told. vmx has \`no-unrestricted-guest\`, \`no-flexpriority\`,
+\`no-ept\` and \`no-vector-hashing\`, svm \`no-npt\` and \`no-vector-hashing\`; APICv is on in every row where the emulator has it.
+KTAP has a test per row, JUnit a test suite per row and subject, TAP the row's name before that of each point, and JSON \`variants\`, a
+document each, beside \`totals\` of all. \`--timeout\` and \`--bail\` count for each row; the command ends with 1 if a check failed
+in any.
+
+\`\`\`sh
+npx kvm-dsm test once.nodes --on svm --variant default --variant no-vector-hashing
+\`\`\`
+
 A check that crashes the lab's kernel fails by its name, and the machine is booted again for the others. On a host the
 kernel cannot be replaced: the report says that what follows is not to be trusted. What is known to crash a kernel
 (\`injection.crash.*\`) runs in the lab alone, and only with \`--destructive\`.

@@ -11,6 +11,8 @@ const usage: [what: string, args: string[], said: RegExp][] = [
   ['a place that does not exist', ['doctor', '--on', 'moon'], /Allowed choices are auto, host, vmx, svm/],
   ['a timeout that is none', ['doctor', '--timeout', 'soon'], /seconds/],
   ['run without a script', ['run'], /missing required argument/],
+  ['a variant on the host', ['test', '--on', 'host', '--variant', 'all'], /--variant is for the lab/],
+  ['a variant that the lane has not', ['test', '--on', 'svm', '--variant', 'no-ept'], /no-npt, no-vector-hashing, all/],
   ['a script that does not exist', ['run', 'no/such.ts', '--on', 'host'], /ERR_SCRIPT_MISSING/],
   ['a folder as a script', ['run', 'test', '--on', 'host'], /ERR_SCRIPT_MISSING/],
   ['a profile that does not exist', ['abi', '--profile', 'v9'], /rfc-v2/],

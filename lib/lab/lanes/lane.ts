@@ -50,6 +50,14 @@ export interface Invocation {
   env: Environment;
 }
 
+/** The same machine with a kernel that is told to do without something. */
+export interface Variant {
+  /** What `kvm-dsm test --variant` takes. */
+  readonly name: string;
+  /** Words for the kernel's command line. */
+  readonly cmdline: string;
+}
+
 /** All that one lane is. */
 export interface Lane<E extends Emulator = Emulator> extends LaneFacts {
   readonly emulator: EmulatorKind<E>;
@@ -63,6 +71,8 @@ export interface Lane<E extends Emulator = Emulator> extends LaneFacts {
   readonly lineKind: 'tcp' | 'unix';
   /** The kernel options by which the kernel reads its disks. */
   readonly diskOptions: string;
+  /** What `kvm-dsm test --variant` can ask of it, beside what it is by itself. */
+  readonly variants: readonly Variant[];
   /** What this machine's kernel has to be told. */
   kernelWords(emulator: E): string[];
   /** Puts the machine's files into the run's folder and says how to start the emulator. */

@@ -50,6 +50,10 @@ export const svmQemu = {
     wasmTierBreaks: true,
     bootReport: null,
   },
+  variants: [
+    { name: 'no-npt', cmdline: 'kvm_amd.npt=0' },
+    { name: 'no-vector-hashing', cmdline: 'kvm.vector_hashing=0' },
+  ],
   kernelWords: () => [],
   layOut,
 } satisfies Lane<Qemu>;

@@ -50,6 +50,13 @@ export const vmxBochs = {
     /** Its CPUID tells of more cores than of logical processors. */
     bootReport: 'topology_common.c:57 parse_legacy',
   },
+  // APICv is on by itself where the emulator has it.
+  variants: [
+    { name: 'no-unrestricted-guest', cmdline: 'kvm_intel.unrestricted_guest=0' },
+    { name: 'no-flexpriority', cmdline: 'kvm_intel.flexpriority=0' },
+    { name: 'no-ept', cmdline: 'kvm_intel.ept=0' },
+    { name: 'no-vector-hashing', cmdline: 'kvm.vector_hashing=0' },
+  ],
   // Without nomwait, an idle CPU of two sometimes never woke.
   kernelWords: () => ['idle=nomwait', `tsc_early_khz=${ips / 1000}`],
   layOut,

@@ -16,6 +16,8 @@ export interface TestOptions {
   shuffle: boolean;
   repeat: number;
   seed?: number;
+  /** Rows of the report: names of the lane's variants, `default`, or `all`; none: the lane as it is. */
+  variant: string[];
   /** A script whose checks run instead of the suite's. */
   checks?: string;
 }
@@ -37,6 +39,9 @@ function testOptions(): Option[] {
     new Option('--shuffle', 'in an order that the seed decides').default(false),
     new Option('--repeat <n>', 'run everything so many times').default(1).argParser(integer(1, 10_000)),
     new Option('--seed <n>', 'what random choices depend on (default: a new one)').argParser(integer(0, 0xffff_ffff)),
+    new Option('--variant <name>', "in the lab: one of the lane's variants, `default`, or `all`; may be repeated")
+      .default([])
+      .argParser((name: string, names: string[]) => [...names, name]),
     new Option('--checks <file>', 'run the checks of this script instead (.ts or .js)'),
   ];
 }

@@ -1,9 +1,11 @@
 import { defaultProfile } from '../../abi/dsm/profiles.ts';
+import { LabInterruptedError } from '../../lab/errors.ts';
 import { checksById, type Subject } from '../../suite/check.ts';
-import { reporterNamed } from '../../suite/report/index.ts';
+import { reporterNamed, rowsReporterNamed } from '../../suite/report/index.ts';
 import { unknownFacts } from '../../suite/run/facts.ts';
-import { exitCodeOf } from '../../suite/run/judge.ts';
+import { exitCodeOf, sumOf } from '../../suite/run/judge.ts';
 import { planOf } from '../../suite/run/plan.ts';
+import type { Summary } from '../../suite/run/reporter.ts';
 import { runPlan } from '../../suite/run/run.ts';
 import type { GlobalOptions } from '../../target/options.ts';
 import { isTerminal, print } from '../../target/output.ts';
@@ -17,6 +19,7 @@ import { listChecks } from './list.ts';
 import { noSuchCheck } from './no-such-check.ts';
 import type { TestOptions } from './options.ts';
 import { loadSubjects } from './subjects.ts';
+import { forOneRow, optionsOf, rowsOf } from './variants.ts';
 
 /** `kvm-dsm test`: runs the suite, or a user's checks, where the options say; returns the exit code. */
 export async function runTests(patterns: string[], own: TestOptions, global: GlobalOptions): Promise<number> {
@@ -48,30 +51,32 @@ async function runSubjects(
   if (items.length === 0) throw noSuchCheck(patterns);
   const checks = checksById(subjects);
   const target = chooseTarget(given);
+  const rows = await rowsOf(target, own.variant);
   // In a lane it is found out there.
   const global = target === 'host' ? { ...given, profile: profileFor(given, tellOnStderr).name } : given;
-  const executor = await executorFor(target, { checks, module, seed, own, global });
-  const reporter = await reporterNamed(global.json ? 'json' : own.reporter, {
-    write: print,
-    paint,
-    columns: isTerminal() ? process.stdout.columns || 80 : 0,
-  });
+  const reporterName = global.json ? 'json' : own.reporter;
+  const screen = { write: print, paint, columns: isTerminal() ? process.stdout.columns || 80 : 0 };
   const unknown = unknownFacts(target, global.device, global.profile);
-  const run = {
-    items,
-    checks,
-    seed,
-    repeat,
-    shuffle,
-    strict,
-    bail,
-    thorough,
-    executor,
-    reporter,
-    unknown,
-    package: version(),
-  };
-  const { totals, error } = await runPlan(run);
+  const plan = { items, checks, seed, repeat, shuffle, strict, bail, thorough, unknown, package: version() };
+  if (rows.length === 0) {
+    const executor = await executorFor(target, { checks, module, seed, own, global });
+    return exitCodeOfRuns([await runPlan({ ...plan, executor, reporter: await reporterNamed(reporterName, screen) })]);
+  }
+  const reporter = await rowsReporterNamed(reporterName, screen, rows.length);
+  const summaries: Summary[] = [];
+  for (const row of rows) {
+    const executor = await executorFor(target, { checks, module, seed, own, global: optionsOf(row, global) });
+    const run = { ...plan, variant: row, executor: forOneRow(executor, unknown), reporter: reporter.row(row) };
+    const summary = await runPlan(run);
+    summaries.push(summary);
+    if (summary.error instanceof LabInterruptedError) throw summary.error;
+  }
+  reporter.done(summaries);
+  return exitCodeOfRuns(summaries);
+}
+
+function exitCodeOfRuns(summaries: readonly Summary[]): number {
   // Every check may have a verdict, and still something is wrong: an oops that came after the last one, say.
-  return error === undefined ? exitCodeOf(totals) : 1;
+  if (summaries.some(({ error }) => error !== undefined)) return 1;
+  return exitCodeOf(sumOf(summaries.map(({ totals }) => totals)));
 }

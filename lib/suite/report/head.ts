@@ -1,9 +1,10 @@
 import type { Facts } from '../run/facts.ts';
-import type { Head } from '../run/reporter.ts';
+import type { Head, RowName } from '../run/reporter.ts';
 
 /** A report's head as names and values, for the formats that have comments or properties. */
 export function headLines({
   facts,
+  variant,
   package: version,
   seed,
   repeat,
@@ -15,6 +16,7 @@ export function headLines({
   return [
     ['kvm-dsm', version],
     ['on', facts.on],
+    ...(variant ? [['variant', rowText(variant)] satisfies [string, string]] : []),
     ['kernel', `${facts.kernel} ${facts.build}`],
     ['config', facts.config ? `${facts.config.lines.join(' ')} (${facts.config.source})` : 'cannot be read'],
     ['cpu', `${facts.cpu}, ${facts.cpus} online`],
@@ -34,4 +36,9 @@ export function injectionText({ injects }: Facts): string {
   const known = Object.entries(injects).flatMap(([name, knows]) => (knows ? name : []));
   if (known.length === 0) return 'unknown';
   return known.length === Object.keys(injects).length ? 'known' : `known: ${known.join(', ')} alone`;
+}
+
+/** A row of a report, for a person. */
+export function rowText({ name, cmdline }: RowName): string {
+  return cmdline === '' ? name : `${name} (${cmdline})`;
 }

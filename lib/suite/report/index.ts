@@ -1,5 +1,5 @@
 /** The reporters by what `--reporter` calls them; the one that is chosen is loaded. */
-import type { Reporter } from '../run/reporter.ts';
+import type { Reporter, RowsReporter } from '../run/reporter.ts';
 import type { Screen } from './spec.ts';
 
 const reporters = {
@@ -11,6 +11,16 @@ const reporters = {
   json: async ({ write }) => (await import('./json.ts')).jsonReporter(write),
 } satisfies Record<string, (screen: Screen) => Promise<Reporter>>;
 
+/** The same for a report of several rows. */
+const rowsReporters = {
+  spec: async (screen) => (await import('./spec.ts')).specRows(screen),
+  ktap: async ({ write }, count) => (await import('./ktap.ts')).ktapRows(write, count),
+  tap: async ({ write }, count) => (await import('./tap.ts')).tapRows(write, 13, count),
+  tap14: async ({ write }, count) => (await import('./tap.ts')).tapRows(write, 14, count),
+  junit: async ({ write }) => (await import('./junit.ts')).junitRows(write),
+  json: async ({ write }) => (await import('./json.ts')).jsonRows(write),
+} satisfies Record<ReporterName, (screen: Screen, count: number) => Promise<RowsReporter>>;
+
 export type ReporterName = keyof typeof reporters;
 
 /** What `--reporter` takes. */
@@ -19,4 +29,9 @@ export const reporterNames = Object.keys(reporters) as ReporterName[];
 /** The reporter of that name. */
 export function reporterNamed(name: ReporterName, screen: Screen): Promise<Reporter> {
   return reporters[name](screen);
+}
+
+/** The reporter of that name for so many rows. */
+export function rowsReporterNamed(name: ReporterName, screen: Screen, count: number): Promise<RowsReporter> {
+  return rowsReporters[name](screen, count);
 }

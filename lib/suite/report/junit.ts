@@ -1,11 +1,31 @@
 /** The JUnit report. */
 import { subjectOf } from '../check.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
-import type { Head, Reporter, Summary } from '../run/reporter.ts';
+import type { Head, Reporter, RowsReporter, Summary } from '../run/reporter.ts';
 import { headLines } from './head.ts';
+
+/** What one run comes to. */
+interface Part {
+  head: Head;
+  summary: Summary;
+  notes: readonly string[];
+}
 
 /** JUnit XML, at the end: a test suite per subject. */
 export function junitReporter(write: (text: string) => void): Reporter {
+  return partReporter((part) => write(documentOf([part])));
+}
+
+/** The same of several rows, with a test suite per row and subject. */
+export function junitRows(write: (text: string) => void): RowsReporter {
+  const parts: Part[] = [];
+  return {
+    row: () => partReporter((part) => parts.push(part)),
+    done: () => write(documentOf(parts)),
+  };
+}
+
+function partReporter(take: (part: Part) => void): Reporter {
   let head: Head;
   const notes: string[] = [];
   return {
@@ -19,24 +39,35 @@ export function junitReporter(write: (text: string) => void): Reporter {
     },
     tick() {},
     done(summary) {
-      write(documentOf(head, summary, notes));
+      take({ head, summary, notes });
     },
   };
 }
 
 type Rows = Summary['results'];
 
-function documentOf(head: Head, { results, ms }: Summary, notes: readonly string[]): string {
+function documentOf(parts: readonly Part[]): string {
+  const lines = ['<?xml version="1.0" encoding="UTF-8"?>'];
+  const all = parts.flatMap(({ summary }) => summary.results);
+  const ms = parts.reduce((sum, { summary }) => sum + summary.ms.all, 0);
+  lines.push(`<testsuites name="kvm-dsm"${counts(all)} time="${seconds(ms)}">`);
+  for (const { head, summary } of parts) {
+    const groups = bySuite(summary.results);
+    for (const [name, rows] of groups)
+      lines.push(...suite(head.variant ? `${head.variant.name}.${name}` : name, rows, head));
+  }
+  const notes = parts.flatMap((part) => part.notes);
+  if (notes.length > 0) lines.push(`  <system-out>${text(notes.join('\n'))}</system-out>`);
+  return `${[...lines, '</testsuites>'].join('\n')}\n`;
+}
+
+function bySuite(results: Rows): Map<string, Rows> {
   const groups = new Map<string, Rows>();
   for (const row of results) {
     const name = subjectOf(row.item.id);
     groups.set(name, [...(groups.get(name) ?? []), row]);
   }
-  const lines = ['<?xml version="1.0" encoding="UTF-8"?>'];
-  lines.push(`<testsuites name="kvm-dsm"${counts(results)} time="${seconds(ms.all)}">`);
-  for (const [name, rows] of groups) lines.push(...suite(name, rows, head));
-  if (notes.length > 0) lines.push(`  <system-out>${text(notes.join('\n'))}</system-out>`);
-  return `${[...lines, '</testsuites>'].join('\n')}\n`;
+  return groups;
 }
 
 function counts(rows: Rows): string {
@@ -62,7 +93,8 @@ function testcase({ item, result }: Rows[number], head: Head): string[] {
   const { claim, source } = checkOf(head.checks, item);
   const { verdict, reason, detail, cause } = result;
   const name = attribute(nameOf(item, head.repeat));
-  const open = `    <testcase name="${name}" classname="kvm-dsm.${attribute(subjectOf(item.id))}" time="${seconds(result.ms)}"`;
+  const row = head.variant ? `${attribute(head.variant.name)}.` : '';
+  const open = `    <testcase name="${name}" classname="kvm-dsm.${row}${attribute(subjectOf(item.id))}" time="${seconds(result.ms)}"`;
   if (verdict === 'pass') return [`${open}/>`];
   const message = attribute(verdict === 'skip' || verdict === 'fail' ? (reason ?? '') : `${verdict}: ${reason}`);
   const body = text([`${claim} (${source})`, reason, detail].filter(Boolean).join('\n'));

@@ -1,9 +1,9 @@
 /** The KTAP report. */
 import { subjectOf } from '../check.ts';
-import type { Result } from '../run/judge.ts';
+import { exitCodeOf, type Result, sumOf } from '../run/judge.ts';
 import { bySubject, checkOf, nameOf } from '../run/plan.ts';
 import type { Item } from '../run/protocol.ts';
-import type { Head, Reporter } from '../run/reporter.ts';
+import type { Head, Reporter, RowsReporter, Summary } from '../run/reporter.ts';
 import { headLines } from './head.ts';
 
 /** KTAP version 1, one test per subject with its checks below it, and the totals that kselftest prints. */
@@ -36,14 +36,43 @@ export function ktapReporter(write: (text: string) => void): Reporter {
       for (const line of text.split('\n')) write(`# ${plain(line)}\n`);
     },
     tick() {},
-    done({ totals, results }) {
-      const errors = results.filter(({ result }) => result.verdict === 'fail' && isError(result)).length;
-      const { pass, fail, xfail, xpass, skip } = totals;
-      write(
-        `# Totals: pass:${pass} fail:${fail - errors} xfail:${xfail} xpass:${xpass} skip:${skip} error:${errors}\n`,
-      );
+    done(summary) {
+      write(totalsText([summary]));
     },
   };
+}
+
+/** A test per row, with the report of that row below it. */
+export function ktapRows(write: (text: string) => void, count: number): RowsReporter {
+  let number = 0;
+  write(`KTAP version 1\n1..${count}\n`);
+  return {
+    row({ name }) {
+      number += 1;
+      const own = ktapReporter((text) => write(text.replace(/^(?=.)/gm, '  ')));
+      return {
+        ...own,
+        done({ totals, error }) {
+          const code = exitCodeOf(totals);
+          const failed = code === 1 || error !== undefined;
+          write(
+            `${failed ? 'not ok' : 'ok'} ${number} ${name}${code === 4 ? ' # SKIP every check was skipped' : ''}\n`,
+          );
+        },
+      };
+    },
+    done(summaries) {
+      write(totalsText(summaries));
+    },
+  };
+}
+
+/** As kselftest prints it. */
+function totalsText(summaries: readonly Summary[]): string {
+  const { pass, fail, xfail, xpass, skip } = sumOf(summaries.map(({ totals }) => totals));
+  const results = summaries.flatMap((summary) => summary.results);
+  const errors = results.filter(({ result }) => result.verdict === 'fail' && isError(result)).length;
+  return `# Totals: pass:${pass} fail:${fail - errors} xfail:${xfail} xpass:${xpass} skip:${skip} error:${errors}\n`;
 }
 
 type Row = { item: Item; result: Result };

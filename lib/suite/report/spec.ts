@@ -5,8 +5,8 @@ import { subjectOf } from '../check.ts';
 import { type Result, type Verdict, verdicts } from '../run/judge.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
 import type { Item } from '../run/protocol.ts';
-import type { Head, Reporter, Summary } from '../run/reporter.ts';
-import { injectionText } from './head.ts';
+import type { Head, Reporter, RowsReporter, Summary } from '../run/reporter.ts';
+import { injectionText, rowText } from './head.ts';
 
 /** Where a report for a person goes. */
 export interface Screen {
@@ -74,7 +74,39 @@ export function specReporter({ write, paint, columns }: Screen): Reporter {
   };
 }
 
-function headText({ facts, package: version, seed, repeat, shuffle, strict, thorough, items }: Head): string[] {
+/** Section after section, and a table of the totals at the end. */
+export function specRows(screen: Screen): RowsReporter {
+  const { write, paint } = screen;
+  const names: string[] = [];
+  return {
+    row(row) {
+      if (names.length > 0) write('\n');
+      names.push(row.name);
+      write(`${paint('bold', `=== ${rowText(row)} ===`)}\n`);
+      return specReporter(screen);
+    },
+    done(summaries) {
+      const cells = summaries.map(({ totals }, n) => [names[n]!, ...verdicts.map((verdict) => `${totals[verdict]}`)]);
+      const table = [['variant', ...verdicts], ...cells];
+      const width = Math.max(...table.map(([name]) => name!.length));
+      write('\n');
+      for (const [name, ...counts] of table)
+        write(`${name!.padEnd(width)}${counts.map((count) => count.padStart(7)).join('')}\n`);
+    },
+  };
+}
+
+function headText({
+  facts,
+  variant,
+  package: version,
+  seed,
+  repeat,
+  shuffle,
+  strict,
+  thorough,
+  items,
+}: Head): string[] {
   const wanted = facts.config?.lines.filter((line) =>
     /DSM|KVM_INTEL=|KVM_AMD=|PREEMPT(?:_NONE|_VOLUNTARY)?=/.test(line),
   );
@@ -89,6 +121,7 @@ function headText({ facts, package: version, seed, repeat, shuffle, strict, thor
   ];
   const rows: [string, string][] = [
     ['on', facts.on === 'host' ? 'this host' : `the ${facts.on} lab`],
+    ...(variant ? [['variant', rowText(variant)] satisfies [string, string]] : []),
     ['kernel', `${facts.kernel} ${facts.build}`],
     ['config', facts.config ? `${wanted?.join(' ') || 'nothing of KVM'} (${facts.config.source})` : 'cannot be read'],
     ['cpu', `${facts.cpu}, ${facts.cpus} online`],
@@ -125,7 +158,7 @@ function summaryText({ totals, ms, slowest, results }: Summary, head: Head, pain
   return lines;
 }
 
-function againOptions({ facts, seed, strict, thorough, checks }: Head, { id }: Item): string {
+function againOptions({ facts, variant, seed, strict, thorough, checks }: Head, { id }: Item): string {
   const named = facts.profile === defaultProfile.name ? [] : [`--profile ${facts.profile}`];
   const flags = [
     ...named,
@@ -133,7 +166,8 @@ function againOptions({ facts, seed, strict, thorough, checks }: Head, { id }: I
     ...(thorough ? ['--thorough'] : []),
     ...(checks.get(id)?.destructive ? ['--destructive'] : []),
   ];
-  return [id, `--on ${facts.on}`, `--seed ${seed}`, ...flags].join(' ');
+  const row = variant ? [`--variant ${variant.name}`] : [];
+  return [id, `--on ${facts.on}`, ...row, `--seed ${seed}`, ...flags].join(' ');
 }
 
 function failureText(item: Item, { reason, detail }: Result, head: Head, paint: Screen['paint']): string[] {

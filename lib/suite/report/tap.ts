@@ -2,7 +2,7 @@
 import { jsonText } from '../../base/text.ts';
 import type { Result } from '../run/judge.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
-import type { Head, Reporter } from '../run/reporter.ts';
+import type { Head, Reporter, RowsReporter } from '../run/reporter.ts';
 import { headLines } from './head.ts';
 
 /**
@@ -11,21 +11,21 @@ import { headLines } from './head.ts';
  * @param version what it says it is. The lines are the same: none needs what 14 has and 13 has not, and Perl's `prove`
  *   refuses a 14.
  */
-export function tapReporter(write: (text: string) => void, version: 13 | 14): Reporter {
+export function tapReporter(write: (text: string) => void, version: 13 | 14, rows = new Rows(1)): Reporter {
   let head: Head;
-  let number = 0;
   return {
     head(given) {
       head = given;
-      write(`TAP version ${version}\n1..${head.items.length}\n`);
+      if (rows.number === 0) write(`TAP version ${version}\n1..${head.items.length * rows.count}\n`);
       for (const [name, value] of headLines(head)) write(`# ${name}: ${plain(value)}\n`);
     },
     start() {},
     end(item, result) {
-      number += 1;
+      rows.number += 1;
       const check = checkOf(head.checks, item);
+      const prefix = head.variant ? `${head.variant.name}: ` : '';
       const failed = result.verdict === 'fail' || result.verdict === 'xfail';
-      write(`${failed ? 'not ok' : 'ok'} ${number} - ${nameOf(item, head.repeat)}${directive(result)}\n`);
+      write(`${failed ? 'not ok' : 'ok'} ${rows.number} - ${prefix}${nameOf(item, head.repeat)}${directive(result)}\n`);
       if (result.verdict !== 'pass' && result.verdict !== 'skip') write(yaml(check.claim, check.source, result));
     },
     note(text) {
@@ -37,6 +37,22 @@ export function tapReporter(write: (text: string) => void, version: 13 | 14): Re
       write(`# totals ${words.join(' ')}\n`);
     },
   };
+}
+
+/** TAP of several rows: one list of test points, each with its row's name before its own. */
+export function tapRows(write: (text: string) => void, version: 13 | 14, count: number): RowsReporter {
+  const rows = new Rows(count);
+  return { row: () => tapReporter(write, version, rows), done() {} };
+}
+
+/** How many rows a report has, and how many test points stand there already. */
+class Rows {
+  number = 0;
+  readonly count: number;
+
+  constructor(count: number) {
+    this.count = count;
+  }
 }
 
 /** In TAP a known failure is a TODO; a TODO that is ok is what it calls a bonus. */

@@ -55,6 +55,13 @@ export function totalsOf(results: Iterable<Pick<Result, 'verdict'>>): Totals {
   return totals;
 }
 
+/** The totals of several runs together. */
+export function sumOf(runs: readonly Totals[]): Totals {
+  const sum = totalsOf([]);
+  for (const totals of runs) for (const verdict of verdicts) sum[verdict] += totals[verdict];
+  return sum;
+}
+
 /** What the command ends with: 0 pass, 1 fail, 4 everything skipped. */
 export function exitCodeOf(totals: Totals): 0 | 1 | 4 {
   if (totals.fail > 0) return 1;

@@ -4,9 +4,18 @@ import type { Facts } from './facts.ts';
 import type { Result, Totals } from './judge.ts';
 import type { Item } from './protocol.ts';
 
+/** The row of a report that has several: the lab's kernel was told something beside what it always is. */
+export interface RowName {
+  name: string;
+  /** What it was told; may be empty. */
+  cmdline: string;
+}
+
 /** What a report begins with. */
 export interface Head {
   facts: Facts;
+  /** Of a report with several rows: which one this is. */
+  variant?: RowName;
   /** This package's version. */
   package: string;
   seed: number;
@@ -42,4 +51,12 @@ export interface Reporter {
   /** Once a second while a check runs. */
   tick(item: Item, seconds: number): void;
   done(summary: Summary): void;
+}
+
+/** Writes one report of several runs, one after the other: a row each. */
+export interface RowsReporter {
+  /** The reporter of the next row. */
+  row(name: RowName): Reporter;
+  /** All rows have ended. */
+  done(summaries: readonly Summary[]): void;
 }

@@ -9,7 +9,7 @@ import { DOMParser } from '@xmldom/xmldom';
 import { Parser } from 'tap-parser';
 import { type Check, checksById } from '../../../lib/suite/check.ts';
 import type { ReporterName } from '../../../lib/suite/report/index.ts';
-import { reporterNamed } from '../../../lib/suite/report/index.ts';
+import { reporterNamed, rowsReporterNamed } from '../../../lib/suite/report/index.ts';
 import { type Facts, unknownFacts } from '../../../lib/suite/run/facts.ts';
 import { planOf } from '../../../lib/suite/run/plan.ts';
 import type { Executor, Outcome } from '../../../lib/suite/run/protocol.ts';
@@ -83,6 +83,112 @@ async function report(name: ReporterName, shuffle = false, repeat = 1, pattern?:
   await runPlan({ items, checks, ...modes, executor, reporter, unknown, package: '1.2.3' });
   return text;
 }
+
+const rowNames = [
+  { name: 'default', cmdline: '' },
+  { name: 'no-ept', cmdline: 'kvm_intel.ept=0' },
+];
+
+/** A report of two rows, both with every outcome. */
+async function rowsReport(name: ReporterName, pattern?: string): Promise<string> {
+  let text = '';
+  const write = (more: string) => {
+    text += more;
+  };
+  const screen = { write, paint: (_colour: string, words: string) => words, columns: 0 };
+  const rows = await rowsReporterNamed(name, screen, rowNames.length);
+  const modes = { seed: 11, repeat: 1, shuffle: false, strict: false, bail: false };
+  const items = planOf(subjects, { patterns: pattern === undefined ? [] : [pattern], ...modes });
+  const common = { items, checks: checksById(subjects), ...modes, executor, unknown, package: '1.2.3' };
+  const summaries = [];
+  for (const variant of rowNames) summaries.push(await runPlan({ ...common, variant, reporter: rows.row(variant) }));
+  rows.done(summaries);
+  return text;
+}
+
+describe('a report of several variants', () => {
+  for (const name of ['tap', 'tap14'] as const)
+    test(`${name}: one list of points, each with its row's name`, async () => {
+      const names: string[] = [];
+      const extra: string[] = [];
+      const parser = new Parser({ strict: true });
+      parser.on('assert', (point) => names.push(point.name));
+      parser.on('extra', (line) => extra.push(line));
+      parser.end(await rowsReport(name));
+      assert.deepEqual(extra, []);
+      assert.equal(parser.results!.plan.end, 16);
+      assert.deepEqual(
+        names,
+        rowNames.flatMap((row) => Object.keys(outcomes).map((id) => `${row.name}: ${id}`)),
+      );
+    });
+
+  test('KTAP: a test per row, with its subjects below it, and one line of totals at the end', async () => {
+    const text = await rowsReport('ktap');
+    const points = readKtap(text);
+    assert.deepEqual(
+      points.map(({ name, ok, children }) => [name, ok, children.map((child) => child.name)]),
+      rowNames.map((row) => [row.name, false, names]),
+    );
+    assert.ok(text.endsWith('\n# Totals: pass:2 fail:4 xfail:2 xpass:2 skip:4 error:2\n'), text.slice(-120));
+    const passing = readKtap(await rowsReport('ktap', 'one.pass'));
+    assert.deepEqual(
+      passing.map(({ ok }) => ok),
+      [true, true],
+    );
+    const skipped = readKtap(await rowsReport('ktap', 'three.skip'));
+    assert.deepEqual(
+      skipped.map(({ directive }) => directive),
+      ['SKIP', 'SKIP'],
+    );
+  });
+
+  test('JUnit: a test suite per row and subject', async () => {
+    const document = new DOMParser().parseFromString(await rowsReport('junit'), 'text/xml');
+    const suites = [...document.getElementsByTagName('testsuite')].map((suite) => suite.getAttribute('name'));
+    assert.deepEqual(
+      suites,
+      rowNames.flatMap((row) => names.map((subject) => `${row.name}.${subject}`)),
+    );
+    assert.equal(document.documentElement!.getAttribute('tests'), '16');
+    const [first] = document.getElementsByTagName('testcase');
+    assert.equal(first!.getAttribute('classname'), 'kvm-dsm.default.one');
+  });
+
+  test('JSON: `variants` has what the document of each has, and `totals` counts all', async () => {
+    const { version, on, profile, variants, totals } = JSON.parse(await rowsReport('json'));
+    assert.deepEqual([version, on, profile], [1, 'host', 'rfc-v2']);
+    assert.deepEqual(
+      variants.map((row: { name: string; cmdline: string }) => [row.name, row.cmdline]),
+      rowNames.map((row) => [row.name, row.cmdline]),
+    );
+    const alone = JSON.parse(await report('json'));
+    for (const row of variants) {
+      assert.deepEqual(row.checks, alone.checks);
+      assert.deepEqual(row.totals, alone.totals);
+    }
+    assert.deepEqual(totals, { pass: 2, fail: 6, skip: 4, xfail: 2, xpass: 2 });
+  });
+
+  test('for a person: a section per row, which says what the kernel was told, and a table', async () => {
+    const text = await rowsReport('spec');
+    assert.match(text, /^=== default ===$/m);
+    assert.match(text, /^=== no-ept \(kvm_intel\.ept=0\) ===$/m);
+    assert.match(text, /^again: kvm-dsm test two\.claim --on host --variant no-ept --seed 11$/m);
+    const table = text
+      .slice(text.lastIndexOf('\nvariant') + 1)
+      .trimEnd()
+      .split('\n');
+    assert.deepEqual(
+      table.map((line) => line.split(/\s+/)),
+      [
+        ['variant', 'pass', 'fail', 'skip', 'xfail', 'xpass'],
+        ['default', '1', '3', '2', '1', '1'],
+        ['no-ept', '1', '3', '2', '1', '1'],
+      ],
+    );
+  });
+});
 
 for (const [name, said] of [
   ['tap', 13],

@@ -6,7 +6,7 @@ import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
 import { forwardedExits } from '../../kit/forwarded-writes.ts';
 import { DONE_PORT, icr, icr2, type LapicWrite, writeInstruction as write } from '../../kit/guests.ts';
-import { forwarding, injection, parameterOff, parameterOn } from '../../kit/needs.ts';
+import { forwarding, ipiInjection, parameterOff, parameterOn } from '../../kit/needs.ts';
 import { everyProfile } from '../../kit/profiles.ts';
 import { OTHER_PORT } from '../../kit/writers.ts';
 
@@ -69,7 +69,7 @@ export const nodeChecks: Check[] = [
     id: `once.nodes.hashed.${model.word}`,
     claim: `An IPI of lowest priority to vCPUs of two nodes, by ${model.what}, is taken once where the vector decides by whom`,
     source: 'arch/x86/kvm/lapic.c: kvm_vector_to_index; SDM vol. 3 11.6.2.4',
-    needs: [forwarding, injection, parameterOn('kvm.vector_hashing')],
+    needs: [forwarding, ipiInjection, parameterOn('kvm.vector_hashing')],
     async run(ctx: CheckContext) {
       ctx.equal('how often each IPI was taken', await takenBy(ctx, model), [1, 1]);
     },
@@ -78,7 +78,7 @@ export const nodeChecks: Check[] = [
     id: `once.nodes.by-priority.${model.word}`,
     claim: `An IPI of lowest priority to vCPUs of two nodes, by ${model.what}, is taken once where the priorities decide by whom`,
     source: 'SDM vol. 3 11.6.2.4; arch/x86/kvm/lapic.c: kvm_apic_map_get_dest_lapic',
-    needs: [forwarding, injection, parameterOff('kvm.vector_hashing')],
+    needs: [forwarding, ipiInjection, parameterOff('kvm.vector_hashing')],
     shortfall: {
       profiles: everyProfile,
       reason: 'it is taken twice: KVM delivers before it forwards, and each node picks among the vCPUs that it knows',
