@@ -28,6 +28,8 @@ export interface Shortfall {
   source: string;
   /** What the failure says, if it is this one: another failure is a fail. Default: any. */
   cause?: RegExp;
+  /** It hangs on how the kernel was built: a check that holds is a pass, and no surprise. Default false. */
+  sometimes?: boolean;
 }
 
 /** One claim about a kernel, and how to find out whether it holds. */
@@ -85,6 +87,7 @@ const oneShortfall = shape<Shortfall>('a shortfall has', {
   reason: text,
   source: text,
   cause: optional(instance(RegExp)),
+  sometimes: optional(boolean),
 });
 const shortfall: ValueCheck<Shortfall | readonly Shortfall[]> = Object.assign(
   (argument: string, value: unknown) => (Array.isArray(value) ? listOf(oneShortfall) : oneShortfall)(argument, value),

@@ -68,6 +68,27 @@ export function emits(exit: DsmExitName): Need {
   );
 }
 
+/** A profile that has an exit at all, whatever makes it. */
+export function has(exit: DsmExitName): Need {
+  return need(`a profile with ${exit}`, ({ profile }) =>
+    profile.exits[exit] ? null : `profile ${profile.name} has no ${exit}`,
+  );
+}
+
+/** A profile whose notice of a write has the destination. */
+export const destination = need('a profile with dest_id', ({ profile }) =>
+  'destId' in profile.exits.KVM_EXIT_DSM_SEND_IRQ.payload.fields
+    ? null
+    : `the exit of profile ${profile.name} has no dest_id`,
+);
+
+/** A kernel of this profile: what is asked is its own documentation's claim. */
+export function ofProfile(name: string): Need {
+  return need(`profile ${name}`, ({ profile }) =>
+    profile.name === name ? null : `that is a claim of profile ${name}, and not of ${profile.name}`,
+  );
+}
+
 /** A profile whose VMs ask for the exits. */
 export const optIn = need('a profile with an opt-in', ({ profile }) =>
   profile.optIn ? null : `profile ${profile.name} has no opt-in: every VM makes the exits`,

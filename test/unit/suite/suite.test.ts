@@ -91,6 +91,9 @@ test('a shortfall counts under the profiles that it names, each has its own, and
   assert.deepEqual(verdictOf('third', failed), ['fail', 'no exit']);
   assert.deepEqual(verdictOf('third', { kind: 'pass' }), ['pass', null]);
   assert.equal(verdictOf('rfc-v2', { kind: 'pass' })[0], 'xpass');
+  const built = { ...good, shortfall: { reason: 'lost', source: 'abi.md', sometimes: true } };
+  assert.equal(judge(built, { kind: 'pass' }, { profile: 'rfc-v2', strict: false }).verdict, 'pass', 'as it was built');
+  assert.equal(judge(built, failed, { profile: 'rfc-v2', strict: false }).verdict, 'xfail');
   const made = (wrong: Check['shortfall']) => () => subject('word', 'a title', [{ ...good, shortfall: wrong! }]);
   assert.throws(made(shortfall), /profiles\[0\] "other" is none of/, 'a profile that there is not');
   assert.throws(made([{ reason: 'lost', source: 'abi.md' }, shortfall[0]!]), /two shortfalls for profile rfc-v2/);

@@ -1,5 +1,6 @@
 /** What a program can find out before it runs a guest, and whether that agrees with what guests then do. */
 import { subject } from '../../check.ts';
+import { documentedChecks } from './documented.ts';
 import { extensionChecks } from './extensions.ts';
 import { kernelChecks, vcpuChecks } from './forwarding.ts';
 import { ioctlChecks } from './ioctls.ts';
@@ -13,4 +14,5 @@ export const capability = subject('capability', 'what the kernel says of itself 
   ...ioctlChecks,
   ...extensionChecks,
   ...vcpuChecks,
+  ...documentedChecks,
 ]);

@@ -6,7 +6,7 @@ import type { Check } from '../../check.ts';
 import { CheckError } from '../../errors.ts';
 import { Driver } from '../../kit/drive.ts';
 import { at, DONE_PORT } from '../../kit/guests.ts';
-import { reservedExits } from '../../kit/needs.ts';
+import { has, reservedExits } from '../../kit/needs.ts';
 import { sameRows } from '../../kit/rows.ts';
 import { ACTOR, ALL, EXTENSION, exitsOf, machineWith, named, names } from './guest.ts';
 
@@ -17,7 +17,7 @@ export const dapicChecks: Check[] = [
     id: 'exits.dapic.reads',
     claim: 'Exit 44 tells the vcpu_id and the offset of each read of the APIC page, ICR and ICR2 included',
     source: EXTENSION,
-    needs: [reservedExits],
+    needs: [has('KVM_EXIT_DAPIC'), reservedExits],
     async run(ctx) {
       const machine = await machineWith(ctx, ['KVM_EXIT_DAPIC'], { apic: 'xapic' });
       const seen = named(
@@ -39,7 +39,7 @@ export const dapicChecks: Check[] = [
     id: 'exits.dapic.writes',
     claim: 'Exit 44 tells of each write of the APIC page that is no ICR or ICR2 write: EOI, wrong widths, wrong places',
     source: EXTENSION,
-    needs: [reservedExits],
+    needs: [has('KVM_EXIT_DAPIC'), reservedExits],
     async run(ctx) {
       const machine = await machineWith(ctx, ['KVM_EXIT_DAPIC'], { apic: 'xapic' });
       const code = [
@@ -63,7 +63,7 @@ export const dapicChecks: Check[] = [
     id: 'exits.dapic.behind',
     claim: 'At exit 44 RIP is behind the access, the register has the value, and the rest of the union is zero',
     source: EXTENSION,
-    needs: [reservedExits],
+    needs: [has('KVM_EXIT_DAPIC'), reservedExits],
     async run(ctx) {
       const machine = await machineWith(ctx, ['KVM_EXIT_DAPIC'], { apic: 'xapic' });
       const write = write32(at('LDR'), 0x0400_0000);
@@ -86,7 +86,7 @@ export const dapicChecks: Check[] = [
     id: 'exits.dapic.icr',
     claim: 'ICR and ICR2 writes, which have an exit of their own, make no exit 44',
     source: `patch 2/3; ${EXTENSION}`,
-    needs: [reservedExits],
+    needs: [has('KVM_EXIT_DAPIC'), reservedExits],
     async run(ctx) {
       const machine = await machineWith(ctx, ALL, { apic: 'xapic' });
       const code = [

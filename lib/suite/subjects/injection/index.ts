@@ -1,5 +1,6 @@
 /** The injection ioctls: a write of another machine, replayed on a vCPU's LAPIC. */
 import { subject } from '../../check.ts';
+import { answerChecks } from './answers.ts';
 import { baseChecks } from './base.ts';
 import { ipiChecks } from './ipi.ts';
 import { vcpuIdChecks } from './vcpu-id.ts';
@@ -10,4 +11,5 @@ export const injection = subject('injection', 'what the ioctls of patch 3/3 repl
   ...x2apicChecks,
   ...baseChecks,
   ...vcpuIdChecks,
+  ...answerChecks,
 ]);

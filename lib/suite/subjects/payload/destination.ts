@@ -5,7 +5,7 @@ import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
 import { forwardedExits } from '../../kit/forwarded-writes.ts';
 import { icr2, lapicWriter } from '../../kit/guests.ts';
-import { forwarding } from '../../kit/needs.ts';
+import { destination, forwarding } from '../../kit/needs.ts';
 import { sameRows, withoutRepeats } from '../../kit/rows.ts';
 import { HOOK } from '../../kit/sources.ts';
 import { range } from '../../kit/writers.ts';
@@ -50,7 +50,7 @@ export const destinationChecks: Check[] = [
     claim: 'dest_id of an ICR write is bits 31:24 of ICR2, for each of the 256',
     source: ICR_FIELDS,
     deadline: TABLE,
-    needs: [forwarding],
+    needs: [forwarding, destination],
     async run(ctx) {
       const exits = await forwarded(
         ctx,
@@ -72,7 +72,7 @@ export const destinationChecks: Check[] = [
     id: 'payload.icr.dest-id.kept',
     claim: 'dest_id of a second ICR write is still that of the ICR2 write before the first',
     source: ICR_FIELDS,
-    needs: [forwarding],
+    needs: [forwarding, destination],
     async run(ctx) {
       const exits = await forwarded(ctx, [toAbsent, send({ vector: VECTOR }), send({ vector: VECTOR + 1 })]);
       ctx.equal(
@@ -86,7 +86,7 @@ export const destinationChecks: Check[] = [
     id: 'payload.icr.dest-id.initial',
     claim: 'dest_id of an ICR write is 0 as long as ICR2 is 0',
     source: `${ICR_FIELDS}; SDM vol. 3 11.4.7.1: ICR2 is 0 after reset`,
-    needs: [forwarding],
+    needs: [forwarding, destination],
     async run(ctx) {
       const machine = await ctx.machine({ apic: 'xapic' });
       const logical = { destinationMode: 'logical' } as const;

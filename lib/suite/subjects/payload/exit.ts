@@ -8,19 +8,22 @@ import { forwarding } from '../../kit/needs.ts';
 import { HOOK } from '../../kit/sources.ts';
 import { ABSENT, forwarded, of, PRIME, send, toAbsent, VECTOR } from './forwarded.ts';
 
+/** Written by hand: a claim does not come from the table under test. */
+const reasonsByHand: Readonly<Record<string, number>> = { 'gvm-old': 41 };
+
 const HEADER = 'patch 1/3, include/uapi/linux/kvm.h: lapic_irq';
 
 export const exitChecks: Check[] = [
   {
     id: 'payload.reason',
-    claim: 'The exit has the reason 45, KVM_EXIT_DSM_SEND_IRQ',
-    source: 'patch 1/3, include/uapi/linux/kvm.h',
+    claim: 'The exit has the reason that the profile gives KVM_EXIT_DSM_SEND_IRQ, which is 45 in the series',
+    source: 'patch 1/3, include/uapi/linux/kvm.h; that of the profile',
     needs: [forwarding],
     async run(ctx) {
       const machine = await ctx.machine({ apic: 'xapic' });
       machine.vcpu(0).program(lapicWriter([icr2(PRIME), toAbsent, send({ vector: VECTOR })]));
       const reasons = new Driver(ctx, machine).untilDone().map(({ reason }) => reason);
-      ctx.equal('the set of reasons before the end', [...new Set(reasons)], [45]);
+      ctx.equal('the set of reasons before the end', [...new Set(reasons)], [reasonsByHand[ctx.profile.name] ?? 45]);
     },
   },
   {

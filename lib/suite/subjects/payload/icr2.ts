@@ -2,7 +2,7 @@
 import { encodeIcr2 } from '../../../abi/apic/icr.ts';
 import type { Check } from '../../check.ts';
 import { icr2 } from '../../kit/guests.ts';
-import { forwarding } from '../../kit/needs.ts';
+import { destination, forwarding } from '../../kit/needs.ts';
 import { sameRows } from '../../kit/rows.ts';
 import { HOOK } from '../../kit/sources.ts';
 import { range } from '../../kit/writers.ts';
@@ -45,7 +45,7 @@ export const icr2Checks: Check[] = [
     claim: 'dest_id is bits 31:24 of the value that was written to ICR2, for each of the 256',
     source: ICR_FIELDS,
     deadline: TABLE,
-    needs: [forwarding],
+    needs: [forwarding, destination],
     async run(ctx) {
       const exits = await forwarded(
         ctx,
@@ -62,7 +62,7 @@ export const icr2Checks: Check[] = [
     id: 'payload.icr2.destination.only',
     claim: 'dest_id of an ICR2 write has nothing of the reserved bits 23:0',
     source: ICR_FIELDS,
-    needs: [forwarding],
+    needs: [forwarding, destination],
     async run(ctx) {
       // The first write gives the register its destination: what is asked is not which write dest_id is of. The ICR
       // writes, to nobody, tell one from the next.

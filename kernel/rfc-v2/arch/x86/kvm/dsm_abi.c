@@ -8,6 +8,9 @@
  * as well; a replay answers a value that nothing has set; KVM_DSM_APIC_BASE
  * hands the address of the value on, where the value is expected.
  *
+ * "gvm-main-irq", the same with CONFIG_KVM_DSM_IRQ_FORWARD and without
+ * CONFIG_KVM_DSM: the exits are made, and no ioctl is there.
+ *
  * "gvm-old", what GiantVM's user space of 2025 speaks: exits 41 to 43, and no
  * dest_id in a write's notice or in its replay's argument.
  *
@@ -25,6 +28,7 @@ static const char * const names[] = {
 	[DSM_ABI_RFC_V2] = "rfc-v2",
 	[DSM_ABI_GVM_MAIN] = "gvm-main",
 	[DSM_ABI_GVM_OLD] = "gvm-old",
+	[DSM_ABI_GVM_MAIN_IRQ] = "gvm-main-irq",
 };
 
 unsigned int kvm_dsm_abi;
@@ -51,7 +55,7 @@ static const struct kernel_param_ops abi_ops = {
 };
 
 module_param_cb(dsm_abi, &abi_ops, NULL, 0644);
-MODULE_PARM_DESC(dsm_abi, "Whose numbers and layouts the DSM interrupt forwarding has: rfc-v2, gvm-main or gvm-old");
+MODULE_PARM_DESC(dsm_abi, "Whose numbers and layouts the DSM interrupt forwarding has: rfc-v2, gvm-main, gvm-main-irq or gvm-old");
 
 unsigned int __kvm_dsm_abi_request(unsigned int ioctl)
 {

@@ -15,6 +15,7 @@ enum kvm_dsm_abi {
 	DSM_ABI_RFC_V2,
 	DSM_ABI_GVM_MAIN,
 	DSM_ABI_GVM_OLD,
+	DSM_ABI_GVM_MAIN_IRQ,
 };
 
 extern unsigned int kvm_dsm_abi;
@@ -48,6 +49,9 @@ static inline size_t kvm_dsm_abi_size(void)
 /* The request of the RFC series that @ioctl stands for; 0 for none. */
 static inline unsigned int kvm_dsm_abi_request(unsigned int ioctl)
 {
+	if (kvm_dsm_abi_is(DSM_ABI_GVM_MAIN_IRQ))
+		return 0;
+
 	return kvm_dsm_abi_is(DSM_ABI_GVM_OLD) ? __kvm_dsm_abi_request(ioctl) :
 						 ioctl;
 }
@@ -55,8 +59,10 @@ static inline unsigned int kvm_dsm_abi_request(unsigned int ioctl)
 /* What becomes of a request that the RFC series does not have. */
 static inline int kvm_dsm_abi_ioctl(unsigned int ioctl, void __user *argp)
 {
-	return kvm_dsm_abi_is(DSM_ABI_RFC_V2) ? -ENOTTY :
-						__kvm_dsm_abi_ioctl(ioctl, argp);
+	if (kvm_dsm_abi_is(DSM_ABI_GVM_MAIN) || kvm_dsm_abi_is(DSM_ABI_GVM_OLD))
+		return __kvm_dsm_abi_ioctl(ioctl, argp);
+
+	return -ENOTTY;
 }
 
 /* What user space gets for the answer @r to a replay. */
