@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { fixedV1, pvIpi } from '../../../lib/abi/dsm/fixed-v1.ts';
+import { profiles } from '../../../lib/abi/dsm/profiles.ts';
 import { rfcV2 } from '../../../lib/abi/dsm/rfc-v2.ts';
 import { RUN_UNION_OFFSET } from '../../../lib/abi/kvm/kvm-run.ts';
+import type { Layout } from '../../../lib/abi/layout.ts';
 import { decodeExit } from '../../../lib/exit/decode.ts';
 import type { Exit } from '../../../lib/exit/exit.ts';
 import { runIo } from '../../../lib/exit/io.ts';
@@ -93,5 +95,27 @@ test('a mapping that ends with the union is enough', () => {
     fc.property(reasons, unions, (reason, union) => {
       everything(decodeExit(page(reason, union, RUN_UNION_OFFSET + 256)));
     }),
+  );
+});
+
+test("each profile's own exits decode by its numbers and layouts, whatever the bytes are", () => {
+  const all = [...profiles.values()].flatMap((profile) =>
+    Object.entries(profile.exits).map(([name, { reason, payload }]) => ({ profile, name, reason, payload })),
+  );
+  // What it decodes to has other words than its layout.
+  const worded = 'KVM_EXIT_DSM_PV_IPI';
+  fc.assert(
+    fc.property(fc.nat(all.length - 1), unions, (index, union) => {
+      const { profile, name, reason, payload } = all[index]!;
+      const exit = decodeExit(page(reason, union), profile);
+      assert.equal(exit.name, name);
+      const fields = (payload as Layout<Record<string, unknown>>).decode(union);
+      const decoded = exit as unknown as Record<string, unknown>;
+      if (name !== worded)
+        for (const [field, value] of Object.entries(fields)) assert.deepEqual(decoded[field], value, field);
+      if (exit.name === 'KVM_EXIT_DSM_SEND_IRQ') assert.equal(exit.destId === null, !('destId' in fields));
+      everything(exit);
+    }),
+    { numRuns: 1000 },
   );
 });
