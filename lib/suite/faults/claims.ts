@@ -19,6 +19,7 @@ export const ONCE = [
   'once.kicks.*',
   'once.race.*',
   'once.storm.*',
+  'once.nodes.hashed.*',
   'matrix.*',
   'long.*',
 ];
@@ -37,6 +38,7 @@ export const VALUES = [
   'payload.icr2.value',
   'payload.icr2.reserved',
   'state.pending.value',
+  'once.nodes.hashed.*',
 ];
 
 /** Claims about the exits of plain writes of vCPU 0, on the full irqchip. */
@@ -61,6 +63,8 @@ export const DELIVERY = [
   'transparency.eoi.*',
   'once.delivery.*',
   'once.both.delivered',
+  'once.nodes.hashed.*',
+  'state.pending.init',
   'modes.*.delivers',
   'modes.software-disabled.sends',
   'modes.software-disabled.takes-nmi',

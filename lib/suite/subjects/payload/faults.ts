@@ -62,7 +62,7 @@ export const payloadFaults: readonly Fault[] = [
     name: 'only-fixed',
     number: 32,
     what: 'ICR writes of another delivery mode than fixed make no exit',
-    breaks: ['matrix.*', 'long.*', 'payload.icr.delivery-mode.*', 'payload.icr.fields'],
+    breaks: ['matrix.*', 'long.*', 'payload.icr.delivery-mode.*', 'payload.icr.fields', 'once.nodes.hashed.*'],
   },
   {
     name: 'no-shorthand',
@@ -74,6 +74,13 @@ export const payloadFaults: readonly Fault[] = [
     name: 'only-absent',
     number: 34,
     what: 'ICR writes with a destination in this VM make no exit',
-    breaks: ['matrix.*', 'long.*', 'payload.icr.destination.*', 'payload.icr.shorthand.*', 'payload.icr.dest-id'],
+    breaks: [
+      'matrix.*',
+      'long.*',
+      'payload.icr.destination.*',
+      'payload.icr.shorthand.*',
+      'payload.icr.dest-id',
+      'once.nodes.hashed.*',
+    ],
   },
 ];
