@@ -7,6 +7,7 @@ import { reportError } from '../target/report-error.ts';
 import { version } from '../target/version.ts';
 import { addAbiCommand } from './abi.ts';
 import { addDoctorCommand } from './doctor.ts';
+import { addReviewCommand } from './review.ts';
 import { addRunCommand } from './run.ts';
 import type { Ends } from './subcommand.ts';
 import { addTestCommand } from './test.ts';
@@ -30,6 +31,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   addRunCommand(program, ends);
   addTestCommand(program, ends);
   addAbiCommand(program, ends);
+  addReviewCommand(program, ends);
   if (argv.includes('lab')) {
     const { addLabCommand } = await import('./lab.ts');
     addLabCommand(program, ends);

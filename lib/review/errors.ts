@@ -6,3 +6,9 @@ export class SeriesError extends KvmDsmError {
   readonly code = 'ERR_REVIEW_SERIES';
   override readonly exitCode = 2;
 }
+
+/** The kernel that the series stands on does not build: nothing can be said of the series. */
+export class ReviewBaseError extends KvmDsmError {
+  readonly code = 'ERR_REVIEW_BASE';
+  override readonly exitCode = 3;
+}

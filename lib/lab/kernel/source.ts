@@ -32,6 +32,15 @@ function sources(dir: string): string[] {
   return [`drivers/${dir}/*.[ch]`];
 }
 
+/** Unpacks Debian's source as it is, but for what no lab kernel is made of. */
+export async function extractSource(tree: string, progress: Progress, abort: AbortSignal | undefined): Promise<void> {
+  progress.stage('extract', kernelSourceTarball);
+  mkdirSync(tree);
+  const excludes = unused.map((pattern) => `--exclude=linux-source-*/${pattern}`);
+  const tar = ['-xf', kernelSourceTarball, '-C', tree, '--strip-components=1', ...excludes];
+  await must('tar', tar, abort);
+}
+
 /** Unpacks Debian's source and patches it with a series. */
 export async function prepareSource(
   tree: string,
@@ -39,11 +48,7 @@ export async function prepareSource(
   progress: Progress,
   abort: AbortSignal | undefined,
 ): Promise<void> {
-  progress.stage('extract', kernelSourceTarball);
-  mkdirSync(tree);
-  const excludes = unused.map((pattern) => `--exclude=linux-source-*/${pattern}`);
-  const tar = ['-xf', kernelSourceTarball, '-C', tree, '--strip-components=1', ...excludes];
-  await must('tar', tar, abort);
+  await extractSource(tree, progress, abort);
   progress.stage('patch', series);
   for (const patch of patchesOf(kernelInputsDir, series)) {
     await must('patch', ['-p1', '--batch', '--fuzz=0', '-d', tree, '-i', patch], abort);

@@ -1,6 +1,6 @@
 /** Applies a series to the files that it touches: no tree is written to. */
-import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { copyFile, writeFile } from 'node:fs/promises';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import { runBound } from '../../lab/process.ts';
 import { SeriesError } from '../errors.ts';
@@ -24,18 +24,18 @@ export type Applied =
   | { ok: true; changed: string[]; removed: string[]; fuzz: string[] }
   | { ok: false; failure: ApplyFailure };
 
-/**
- * Applies a series in order, without fuzz, to copies of the files that it touches, taken from `tree` into `work`, which
- * holds the new files afterwards.
- */
-export async function applySeries(series: Series, tree: string, work: string, abort?: AbortSignal): Promise<Applied> {
+/** A file of the tree as it is without the series; null if it is not there. */
+export type ReadFile = (path: string) => Uint8Array | null;
+
+/** Applies a series in order, without fuzz, to copies of the files that it touches; `work` holds the new ones afterwards. */
+export async function applySeries(series: Series, read: ReadFile, work: string, abort?: AbortSignal): Promise<Applied> {
   const touched = touchedFiles(series);
   for (const path of touched) {
     checkInside(path);
-    const from = join(tree, path);
-    if (!existsSync(from)) continue;
+    const content = read(path);
+    if (content === null) continue;
     mkdirSync(dirname(join(work, path)), { recursive: true });
-    await copyFile(from, join(work, path));
+    await writeFile(join(work, path), content);
   }
   const fuzz: string[] = [];
   for (const patch of series.patches) {
@@ -114,10 +114,4 @@ function malformedFailure(patch: Patch, line: number, text: string): ApplyFailur
   const hunk = lines.slice(top, at + 1).filter((one) => one.startsWith('@@ ')).length;
   const excerpt = [lines[at]!, text];
   return { patch: patch.title, file, hunk: hunk || null, excerpt, reason: 'the patch is damaged, as a mailer does it' };
-}
-
-/** A folder's file as text; null if it is not there. */
-export function textOf(folder: string, path: string): string | null {
-  const file = join(folder, path);
-  return lstatSync(file, { throwIfNoEntry: false })?.isFile() ? readFileSync(file, 'utf8') : null;
 }

@@ -27,7 +27,7 @@ const rooms: Record<string, readonly string[]> = {
   inspect: ['base', 'host', 'abi', 'exit', 'kvm', 'hyperv', 'guest', 'probe', 'target'],
   doctor: ['base', 'host', 'abi', 'exit', 'kvm', 'probe', 'lab', 'target'],
   runner: ['base', 'host', 'abi', 'exit', 'kvm', 'probe', 'trace', 'script', 'suite', 'lab', 'target'],
-  review: ['base', 'host', 'suite', 'lab', 'target', 'runner'],
+  review: ['base', 'host', 'abi', 'suite', 'lab', 'target', 'runner'],
 };
 /** What may import every room: the command line, and what programs import. */
 const top = ['cli', 'faces', 'index.ts'];

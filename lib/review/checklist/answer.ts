@@ -1,0 +1,74 @@
+/** What a question of the checklist is answered with, and from what. */
+import type { TreeLook } from '../look/tree.ts';
+import type { AddedLine } from '../series/diff.ts';
+import type { Series } from '../series/series.ts';
+import type { Judged, SuiteRun } from '../suite.ts';
+
+/** `person`: a machine cannot say. */
+export type RuleVerdict = 'kept' | 'broken' | 'not applicable' | 'person';
+
+/** The answer to one question. */
+export interface RuleAnswer {
+  /** A rule's number in the tree's own list, or a name such as `uapi.layout`. */
+  id: string;
+  /** The rule in our words. */
+  rule: string;
+  /** What was looked at. */
+  looked: string;
+  /** What was seen there. */
+  seen: string[];
+  verdict: RuleVerdict;
+  /** Shows it again; empty where there is nothing to run. */
+  again: string;
+}
+
+/** What answers are made of. */
+export interface Evidence {
+  series: Series;
+  added: readonly AddedLine[];
+  /** The tree with the series, and without; null if it was not come to. */
+  after: TreeLook | null;
+  before: TreeLook | null;
+  /** The suite on the kernel with the series. */
+  runs: readonly SuiteRun[];
+  /** The symbols that its Kconfig adds. */
+  symbols: readonly string[];
+  /** What it was applied to. */
+  base: string;
+  /** Hunks that did not stand where the patch says. */
+  offsets: number;
+  /** The profile has a way to ask for the exits. */
+  optIn: boolean;
+}
+
+export type Found = Pick<RuleAnswer, 'seen' | 'verdict'> & { again?: string };
+
+/** What the suite says of some checks, in all lanes together. */
+export function suiteSays(
+  { runs }: Evidence,
+  ids: RegExp,
+): { verdict: 'kept' | 'broken' | null; seen: string[]; worst: Judged | undefined } {
+  const found = runs.flatMap(({ lane, checks }) =>
+    checks.filter(({ id, verdict }) => ids.test(id) && verdict !== 'skip').map((check) => ({ lane, check })),
+  );
+  const bad = found.filter(({ check }) => check.verdict === 'fail' || check.verdict === 'xfail');
+  const words = bad.slice(0, 4).map(({ lane, check }) => `${check.id} on ${lane}: ${check.reason}`);
+  if (found.length === 0) return { verdict: null, seen: [], worst: undefined };
+  if (bad.length > 0) return { verdict: 'broken', seen: words, worst: bad[0]!.check };
+  return {
+    verdict: 'kept',
+    seen: [`${found.length} checks of the suite passed (${ids.source.replaceAll('\\', '')})`],
+    worst: undefined,
+  };
+}
+
+/** Added lines of some files. */
+export function addedIn({ added }: Evidence, path: RegExp): AddedLine[] {
+  return added.filter((line) => path.test(line.path));
+}
+
+/** `include/uapi/linux/kvm.h:198: #ifdef CONFIG_X`, at most five of them. */
+export function places(lines: readonly AddedLine[]): string[] {
+  const shown = lines.slice(0, 5).map(({ path, line, text }) => `${path}:${line}: ${text.trim()}`);
+  return lines.length > 5 ? [...shown, `and ${lines.length - 5} more`] : shown;
+}

@@ -1,0 +1,134 @@
+/** The tree that a series stands on, with the objects of its last build: what changes later is compiled, and nothing else. */
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { installedVersions } from '../../lab/kernel/debian.ts';
+import { treeKernelKey } from '../../lab/kernel/key.ts';
+import { must } from '../../lab/kernel/make.ts';
+import { kernelSourcePackage, kernelSourceTarball } from '../../lab/kernel/packages.ts';
+import { extractSource } from '../../lab/kernel/source.ts';
+import { runBound } from '../../lab/process.ts';
+import type { Progress } from '../../lab/progress.ts';
+import { keyOf, reviewsDir } from '../stages.ts';
+
+/** A source tree that reviews work in. It is one folder for all: objects know the path that they were made at. */
+export interface BaseTree {
+  path: string;
+  /** What its sources are, as they are without a series. */
+  key: string;
+  /** For a person. */
+  title: string;
+}
+
+const recipe = '1';
+
+/** Finds the tree, or makes it: Debian's source, or a copy of the user's tree. */
+export async function prepareBase(
+  base: string | undefined,
+  progress: Progress,
+  abort: AbortSignal | undefined,
+): Promise<BaseTree> {
+  const version = installedVersions([kernelSourcePackage]).get(kernelSourcePackage) ?? 'unknown';
+  const key = base === undefined ? keyOf(recipe, 'debian', version) : keyOf(recipe, treeKernelKey(base, ''));
+  const home = join(reviewsDir(), `tree-${key}`);
+  const path = join(home, 'tree');
+  const title = base === undefined ? `Debian's ${kernelSourcePackage} ${version}` : realpathSync(base);
+  if (!existsSync(path)) {
+    mkdirSync(home, { recursive: true });
+    const half = join(home, 'half');
+    rmSync(half, { recursive: true, force: true });
+    if (base === undefined) await extractSource(half, progress, abort);
+    else await copyTree(base, half, progress, abort);
+    renameSync(half, path);
+  }
+  return { path, key, title };
+}
+
+async function copyTree(from: string, to: string, progress: Progress, abort: AbortSignal | undefined): Promise<void> {
+  progress.stage('copy', from);
+  mkdirSync(to);
+  for (const name of readdirSync(from))
+    if (name !== '.git') cpSync(join(from, name), join(to, name), { recursive: true, verbatimSymlinks: true });
+  if (existsSync(join(to, '.config')) || existsSync(join(to, 'include/config')))
+    await must('make', ['-C', to, 'ARCH=x86', 'mrproper'], abort);
+}
+
+/** Fetches files that a patch changes and that were left out of the tree as no kernel is made of them. */
+export async function completeBase(
+  { path }: BaseTree,
+  base: string | undefined,
+  files: readonly string[],
+): Promise<void> {
+  const missing = files.filter((file) => !existsSync(join(path, file)));
+  if (base !== undefined || missing.length === 0) return;
+  const top = 'linux-source-6.12';
+  const names = missing.map((file) => `${top}/${file}`);
+  // It ends with an error for those that Debian's source has not either: `patch` tells of these.
+  await runBound('tar', ['-xf', kernelSourceTarball, '-C', path, '--strip-components=1', ...names]);
+}
+
+/** Files that a series makes, and those that it removes: below `from`. */
+export interface Overlay {
+  from: string;
+  changed: readonly string[];
+  removed: readonly string[];
+}
+
+/** No series: the tree as it was. */
+export const noOverlay: Overlay = { from: '', changed: [], removed: [] };
+
+/**
+ * Puts a series' files into the tree, and takes the last one's out. Files that have their content already keep their
+ * times, so that make leaves their objects alone.
+ */
+export async function putOverlay({ path }: BaseTree, overlay: Overlay): Promise<void> {
+  const originals = join(dirname(path), 'originals');
+  const listFile = join(dirname(path), 'overlaid.json');
+  const before: string[] = existsSync(listFile) ? JSON.parse(readFileSync(listFile, 'utf8')) : [];
+  const now = [...overlay.changed, ...overlay.removed];
+  // First what was there is kept and written down: whoever is killed meanwhile leaves a tree that can be restored.
+  for (const file of now) {
+    const original = join(originals, file);
+    if (before.includes(file) || existsSync(original) || !existsSync(join(path, file))) continue;
+    mkdirSync(dirname(original), { recursive: true });
+    await copyFile(join(path, file), original);
+  }
+  const all = [...new Set([...before, ...now])];
+  writeFileSync(listFile, JSON.stringify(all));
+  for (const file of all) {
+    const source = overlay.changed.includes(file) ? join(overlay.from, file) : join(originals, file);
+    const isGone = overlay.removed.includes(file) || !existsSync(source);
+    putFile(join(path, file), isGone ? null : readFileSync(source));
+  }
+  writeFileSync(listFile, JSON.stringify(now));
+}
+
+function putFile(path: string, content: Buffer | null): void {
+  if (content === null) {
+    rmSync(path, { force: true });
+    return;
+  }
+  if (existsSync(path) && readFileSync(path).equals(content)) return;
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, content);
+}
+
+/** A file as it is without any series; null if it is not there. */
+export function originalOf({ path }: BaseTree, file: string): Uint8Array | null {
+  const original = join(dirname(path), 'originals', file);
+  const listFile = join(dirname(path), 'overlaid.json');
+  const overlaid: string[] = existsSync(listFile) ? JSON.parse(readFileSync(listFile, 'utf8')) : [];
+  if (existsSync(original)) return readFileSync(original);
+  const isMade = overlaid.includes(file);
+  return isMade || !existsSync(join(path, file)) ? null : readFileSync(join(path, file));
+}

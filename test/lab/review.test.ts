@@ -1,0 +1,153 @@
+/** `kvm-dsm review` of small trees: what does not apply, build or boot is told by name; a second review builds nothing. */
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { buildLab } from '../../lib/lab/index.ts';
+import { type CommandResult, kvmDsm } from '../support/command.ts';
+import { labMissing } from '../support/lab.ts';
+
+const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
+after(() => rmSync(work, { recursive: true, force: true }));
+
+const on = ['KVM_INTEL', 'KVM_AMD', 'BLK_DEV_INITRD', 'SERIAL_8250_CONSOLE', 'ISO9660_FS', 'BLK_DEV_SD'];
+const config = [...on, 'VIRTIO_BLK', 'DEVTMPFS'].map((symbol) => `CONFIG_${symbol}=y\n`).join('');
+const image = join(work, 'kernel');
+
+/** A tree whose kernel is a copy, once its one source file compiles. */
+function tree(name: string, source: string): string {
+  const files = {
+    Kbuild: '',
+    'arch/x86/kvm/Kconfig': 'config KVM\n\tbool\n',
+    'virt/kvm/one.c': source,
+    config: `\n${config}`,
+    Makefile:
+      'allnoconfig:\n\tcp config .config\nbzImage:\n\tgcc -c -o one.o virt/kvm/one.c\n' +
+      `\tmkdir -p arch/x86/boot\n\tcp ${image} arch/x86/boot/bzImage\n`,
+  };
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(work, name, path)), { recursive: true });
+    writeFileSync(join(work, name, path), text);
+  }
+  return join(work, name);
+}
+
+function patch(name: string, from: string, to: string): string {
+  const path = join(work, name);
+  const head = `From: A <a@example.org>\nSubject: [PATCH] KVM: ${name}\n\nSigned-off-by: A <a@example.org>\n---\n`;
+  writeFileSync(path, `${head}--- a/virt/kvm/one.c\n+++ b/virt/kvm/one.c\n@@ -1 +1 @@\n-${from}\n+${to}\n`);
+  return path;
+}
+
+const cache = ['env', `XDG_CACHE_HOME=${join(work, 'cache')}`];
+const review = (args: readonly string[], seconds = 280): CommandResult => kvmDsm(['review', ...args], seconds, cache);
+const narrow = (text: string) =>
+  assert.ok(
+    text.split('\n').every((line) => line.length <= 72 || !line.includes(' ', 4)),
+    text,
+  );
+
+describe('kvm-dsm review', { skip: labMissing(), timeout: 900_000 }, () => {
+  let good: string;
+  before(async () => {
+    copyFileSync((await buildLab({})).kernel, image);
+    good = tree('good', 'int a;\n');
+  });
+
+  test('a series that does not apply: patch, file, hunk', () => {
+    const { code, stdout, stderr } = review([patch('away.patch', 'int b;', 'int c;'), '--base', good, '--on', 'svm']);
+    assert.equal(code, 1, stderr);
+    assert.match(
+      stdout,
+      /DOES NOT APPLY[\s\S]*patch: +KVM: away\.patch\n[\s\S]*file: +virt\/kvm\/one\.c, hunk 1\n[\s\S]*\| -int b;/,
+    );
+    narrow(stdout);
+  });
+
+  test('a series that does not build: the first error of the compiler, with its place', () => {
+    const args = [patch('broken.patch', 'int a;', 'int a = nothing;'), '--base', good, '--on', 'svm'];
+    const { code, stdout, stderr } = review(args);
+    assert.equal(code, 1, stderr);
+    assert.match(stdout, /DOES NOT BUILD[\s\S]*virt\/kvm\/one\.c:1:9: error:/);
+    narrow(stdout);
+    const json = JSON.parse(review([...args, '--json']).stdout);
+    assert.deepEqual([json.verdict, json.build.first.split(':')[0]], ['does not build', 'virt/kvm/one.c']);
+  });
+
+  test('a base that does not build says nothing of the series', () => {
+    const bad = tree('bad', 'int a = nothing;\n');
+    const { code, stderr } = review([patch('mends.patch', 'int a = nothing;', 'int a;'), '--base', bad, '--on', 'svm']);
+    assert.equal(code, 3);
+    assert.match(stderr, /does not build without the series: virt\/kvm\/one\.c:1:9: error: [\s\S]*\[ERR_REVIEW_BASE\]/);
+  });
+
+  test('a kernel that does not boot: the lane, and the last lines of its console', () => {
+    const args = [
+      patch('boots.patch', 'int a;', 'int b;'),
+      '--base',
+      good,
+      '--on',
+      'svm',
+      '--only',
+      'capability.api-version',
+    ];
+    const { code, stdout, stderr } = review([...args, '--cmdline', 'rdinit=/nothing root=/dev/nothing panic=-1']);
+    assert.equal(code, 1, stderr);
+    assert.match(stdout, /DOES NOT BOOT on svm\.[\s\S]*last lines of its console:\n {2}\| /);
+    narrow(stdout);
+  });
+
+  test('one that boots is judged on both sides, and judged again without a build or a boot', () => {
+    const out = join(work, 'out');
+    const args = [
+      patch('fine.patch', 'int a;', 'int c;'),
+      '--base',
+      good,
+      '--on',
+      'svm',
+      '--only',
+      'capability.api-version',
+    ];
+    const first = review([...args, '--out', out]);
+    // There is no selftest, and the kernel is the lab's on both sides: it forwards without being asked.
+    assert.equal(first.code, 1, first.stderr);
+    assert.match(
+      first.stdout,
+      /it builds and boots[\s\S]*review-checklist\.rst[\s\S]*before: 1 pass[\s\S]*with: +1 pass/,
+    );
+    assert.match(first.stderr, /build with the series[\s\S]*suite on svm[\s\S]*left/);
+    narrow(first.stdout);
+    assert.equal(readFileSync(join(out, 'reply.txt'), 'utf8'), first.stdout);
+    assert.match(readFileSync(join(out, 'child-svm.ktap'), 'utf8'), /^KTAP version 1\n/);
+    const again = review([...args, '--reporter', 'ktap']);
+    assert.doesNotMatch(again.stderr, /build|suite/);
+    assert.match(again.stdout, /^KTAP version 1\n[\s\S]*^ok 1 apply\nok 2 build\nok 3 boot\.svm\nok 4 suite\.svm$/m);
+    const json = JSON.parse(readFileSync(join(out, 'review.json'), 'utf8'));
+    assert.deepEqual(
+      json.findings.map(({ id }: { id: string }) => id),
+      ['checklist 5', 'test.selftest'],
+    );
+  });
+
+  for (const [what, args, message] of [
+    ['no such file', ['nothing.mbox'], /nothing\.mbox does not exist.*\[ERR_REVIEW_SERIES\]/],
+    ['the host', ['x.patch', '--on', 'host'], /a review boots kernels.*\[ERR_ARGUMENT\]/],
+    [
+      'a check that there is not',
+      ['x.patch', '--only', 'nothing.such'],
+      /No check is named by nothing\.such.*\[ERR_ARGUMENT\]/,
+    ],
+    ['a kernel of its own', ['x.patch', '--kernel', 'x'], /builds its kernels itself.*\[ERR_ARGUMENT\]/],
+    [
+      'a base that is no tree',
+      ['kernel/mails/rfc-v2.mbox', '--base', 'docs'],
+      /no Linux source tree.*\[ERR_REVIEW_SERIES\]/,
+    ],
+  ] as const)
+    test(`${what} is refused`, () => {
+      const { code, stderr } = review(args, 60);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, message);
+    });
+});
