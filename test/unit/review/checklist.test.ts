@@ -79,18 +79,18 @@ test('numbers: of headers alone, with those that the tree or another series has'
   const added = apiNumbers([
     line('#define KVM_EXIT_DAPIC            44'),
     line('#define KVM_CAP_X86_NEW 240 /* words */'),
-    line('#define KVM_DSM_IPI\t\t_IOW(KVMIO, 0xf3, struct kvm_dsm_ipi)'),
+    line('#define KVM_DSM_IPI\t\t_IOW(KVMIO, 0xf0, struct kvm_dsm_ipi)'),
     line('#define KVM_EXIT_OTHER 7', 'arch/x86/kvm/x86.c'),
   ]);
   assert.deepEqual(added, [
     { name: 'KVM_EXIT_DAPIC', kind: 'exit', number: 44 },
     { name: 'KVM_CAP_X86_NEW', kind: 'capability', number: 240 },
-    { name: 'KVM_DSM_IPI', kind: 'ioctl', number: 0xf3 },
+    { name: 'KVM_DSM_IPI', kind: 'ioctl', number: 0xf0 },
   ]);
   const clashes = numberClashes(added, '#define KVM_CAP_OLD 240\n#define KVM_CAP_X86_NEW 240\n');
   assert.deepEqual(
     clashes.map((text) => text.split(':')[0]),
-    ['KVM_EXIT_DAPIC 44', 'KVM_CAP_X86_NEW 240', 'KVM_DSM_IPI 0xf3'],
+    ['KVM_EXIT_DAPIC 44', 'KVM_CAP_X86_NEW 240', 'KVM_DSM_IPI 0xf0'],
   );
 });
 
