@@ -139,10 +139,16 @@ the delivery can mend this: user space would have to deliver, which the series d
     text: `
 KVM_DSM_X2APIC and KVM_DSM_APIC_BASE of patch 3/3 ignore what the functions behind them return. A node that replays a write
 is told that all is well, and the IPI is lost, or the two nodes disagree about the mode of a LAPIC from then on: for a vCPU in
-the other mode, for reserved bits, for a base that the vCPU cannot take. \`vm.dsmX2apic\` and \`vm.dsmApicBase\` look first,
+the other mode, for reserved bits, for a base that the vCPU cannot take. An argument that cannot be read is answered by 0 as
+well, and not by EFAULT: nothing was replayed. \`vm.dsmX2apic\` and \`vm.dsmApicBase\` look first,
 or read back.`,
     rules: [],
-    checks: ['injection.x2apic.xapic-mode', 'injection.x2apic.reserved-bits', 'injection.base.refusal-told'],
+    checks: [
+      'injection.x2apic.xapic-mode',
+      'injection.x2apic.reserved-bits',
+      'injection.base.refusal-told',
+      'injection.unreadable.*',
+    ],
   },
   {
     title: 'A replayed x2APIC IPI to everyone is lost',
@@ -151,7 +157,28 @@ KVM_DSM_X2APIC takes the path that KVM keeps for IPIs that its map of LAPICs res
 shorthands for all and for all others, are none; the path returns that it did nothing, and the ioctl answers 0. The same
 IPI of a local guest falls back to the slow path and arrives.`,
     rules: [],
-    checks: ['injection.x2apic.broadcast', 'injection.x2apic.others'],
+    checks: ['injection.x2apic.broadcast', 'injection.x2apic.others', 'injection.twin.x2.everyone'],
+  },
+  {
+    title: 'A replay sends for a vCPU whose local APIC is off',
+    text: `
+KVM_DSM_IPI writes the registers of a local APIC that IA32_APIC_BASE has switched off, and the IPI goes out. The vCPU's own
+guest has no such registers then: its write goes to user space, or nowhere. \`vm.dsmIpi\` refuses it.`,
+    rules: [],
+    checks: ['injection.twin.source-off'],
+  },
+  {
+    title: "A replay in one VM changes another VM's VMCS",
+    text: `
+KVM_DSM_APIC_BASE calls \`kvm_apic_set_base()\` without \`vcpu_load()\`. On Intel a change of the LAPIC's mode ends in
+\`vmx_set_virtual_apic_mode()\`, which writes the secondary execution controls of the vCPU that it was called for into whatever
+VMCS is loaded on that CPU: that of the vCPU which was asked for something last, of another VM, of another process. The next
+RDTSCP of that VM, which had just worked, raises #UD, since the VM of the replay has none in its CPUID. With APICv the
+controls decide who handles a write of the ICR, and the other VM loses its next IPI (seen on a newer Bochs with the authors'
+kernel; the lab's has no APICv). Whoever may open /dev/kvm can do that to every VM of the host. \`vm.dsmApicBase\` asks for the
+vCPU's registers first, which loads its own VMCS; a process that moves to another CPU in between is not safe from it.`,
+    rules: [],
+    checks: ['injection.isolation.*'],
   },
   {
     title: 'The vcpu_id of an injection ioctl is an index, and not checked',

@@ -66,6 +66,7 @@ export {
   type IrqLineStatus,
   type MappedSlot,
   type MemorySlot,
+  smmSlot,
   Vm,
   type VmSetup,
 } from '../kvm/vm/vm.ts';

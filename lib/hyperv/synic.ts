@@ -22,6 +22,7 @@ import type { Exit } from '../exit/exit.ts';
 import { NoIrqchipError } from '../kvm/errors.ts';
 import { PAGE_SIZE } from '../kvm/guest-memory.ts';
 import { Vcpu } from '../kvm/vcpu/vcpu.ts';
+import { isUsualSlot } from '../kvm/vm/memory.ts';
 import { Vm } from '../kvm/vm/vm.ts';
 
 /** What becomes of a page when the guest enables it: `zero` is KVM_CAP_HYPERV_SYNIC, `keep` is KVM_CAP_HYPERV_SYNIC2. */
@@ -216,7 +217,7 @@ export class Synic {
   /** A SINT's part of a page, live. */
   #words(page: bigint | null, sint: number): Uint32Array<ArrayBuffer> | null {
     if (!this.#enabled || page === null) return null;
-    for (const { guestPhysAddr, memory, offset, size } of this.#vm.slots.values()) {
+    for (const { guestPhysAddr, memory, offset, size } of [...this.#vm.slots.values()].filter(isUsualSlot)) {
       const at = page - guestPhysAddr;
       if (at < 0n || at + BigInt(PAGE_SIZE) > BigInt(size)) continue;
       const { buffer } = memory.bytes;

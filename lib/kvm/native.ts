@@ -21,6 +21,8 @@ export interface NativeSystem extends NativeHandle {
 }
 
 export interface NativeVm extends NativeHandle {
+  /** With the address of a page that nobody may read, for a request that only reads its argument. */
+  ioctlUnreadable(request: number): number;
   createVcpu(vcpuId: number): NativeVcpu;
   setUserMemoryRegion(
     slot: number,

@@ -89,7 +89,7 @@ function slotConfig(fields: Fields, memories: number): SlotConfig {
     return bytes;
   };
   return {
-    slot: integer(fields, 'slot', 0x7fff),
+    slot: integer(fields, 'slot', 0x1_7fff),
     guestPhysAddr: bigint(fields.guestPhysAddr),
     memory: integer(fields, 'memory', memories - 1),
     offset: pages('offset'),

@@ -3,6 +3,7 @@
 
 #include <linux/ioctl.h>
 #include <linux/kvm.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -95,6 +96,21 @@ std::optional<Refusal> IoctlWithBuffer(int fd, uint32_t request, uint8_t* data, 
   result = UndisturbedIoctl(fd, request, copy.data());
   if (result == -1) result = -errno;
   memcpy(data, copy.data(), size);
+  return std::nullopt;
+}
+
+std::optional<Refusal> IoctlUnreadable(int fd, uint32_t request, int& result) {
+  if (auto refusal = CheckNumber(request)) return refusal;
+  if (_IOC_DIR(request) != _IOC_WRITE || _IOC_SIZE(request) == 0)
+    return Refused(request, "its number does not say that it reads a buffer, and nothing else");
+  // Never unmapped: nothing else can come to lie there.
+  static void* const page = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) {
+    result = -ENOMEM;
+    return std::nullopt;
+  }
+  result = UndisturbedIoctl(fd, request, page);
+  if (result < 0) result = -errno;
   return std::nullopt;
 }
 

@@ -20,5 +20,9 @@ struct Refusal {
 // negated.
 std::optional<Refusal> IoctlWithBuffer(int fd, uint32_t request, uint8_t* data, size_t size, int& result);
 
+// ioctl(fd, request, the address of a page that nobody may read), for a request that only reads its argument. `result` as
+// above.
+std::optional<Refusal> IoctlUnreadable(int fd, uint32_t request, int& result);
+
 // Whether the request takes an integer or nothing.
 std::optional<Refusal> CheckNoBuffer(uint32_t request);

@@ -40,3 +40,11 @@ Napi::Value CheckedIoctl(const Napi::CallbackInfo& info, int fd) {
   unsigned long argument = info[1].IsUndefined() ? 0 : IntegerArgument(info, 1, "argument", MAX_SAFE_INTEGER);
   return Answer(env, UndisturbedIoctl(fd, request, argument));
 }
+
+Napi::Value CheckedUnreadable(const Napi::CallbackInfo& info, int fd) {
+  Napi::Env env = info.Env();
+  auto request = static_cast<uint32_t>(IntegerArgument(info, 0, "request", UINT32_MAX));
+  int result;
+  ThrowIf(env, IoctlUnreadable(fd, request, result));
+  return Napi::Number::New(env, result);
+}

@@ -10,3 +10,6 @@ int FdOf(const Napi::Value& handle);
 // ioctl(request, argument) on `fd`, called from JavaScript as handle.ioctl(request, buffer | integer): the result, or
 // the errno negated. What is not to reach the kernel (core/request.h) throws.
 Napi::Value CheckedIoctl(const Napi::CallbackInfo& info, int fd);
+
+// (request): the same with an argument that cannot be read.
+Napi::Value CheckedUnreadable(const Napi::CallbackInfo& info, int fd);

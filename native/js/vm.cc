@@ -17,7 +17,8 @@
 Napi::Function Vm::Define(Napi::Env env) {
   return DefineClass(
       env, "Vm",
-      {InstanceMethod<&Vm::Ioctl>("ioctl"), InstanceMethod<&Vm::CreateVcpu>("createVcpu"),
+      {InstanceMethod<&Vm::Ioctl>("ioctl"), InstanceMethod<&Vm::IoctlUnreadable>("ioctlUnreadable"),
+       InstanceMethod<&Vm::CreateVcpu>("createVcpu"),
        InstanceMethod<&Vm::SetUserMemoryRegion>("setUserMemoryRegion"),
        InstanceMethod<&Vm::GetDirtyLog>("getDirtyLog"), InstanceMethod<&Vm::ClearDirtyLog>("clearDirtyLog"),
        InstanceMethod<&Vm::SetMsrFilter>("setMsrFilter"), InstanceMethod<&Vm::Irqfd>("irqfd"),
@@ -41,6 +42,10 @@ VmState& Vm::state(Napi::Env env) const {
 }
 
 Napi::Value Vm::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(info, state(info.Env()).fd.get()); }
+
+Napi::Value Vm::IoctlUnreadable(const Napi::CallbackInfo& info) {
+  return CheckedUnreadable(info, state(info.Env()).fd.get());
+}
 
 Napi::Value Vm::CreateVcpu(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();

@@ -24,6 +24,7 @@ class Vm : public Tagged<Vm> {
 
  private:
   Napi::Value Ioctl(const Napi::CallbackInfo& info);
+  Napi::Value IoctlUnreadable(const Napi::CallbackInfo& info);
   Napi::Value CreateVcpu(const Napi::CallbackInfo& info);
   Napi::Value SetUserMemoryRegion(const Napi::CallbackInfo& info);
   Napi::Value GetDirtyLog(const Napi::CallbackInfo& info);

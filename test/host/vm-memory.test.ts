@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { GuestMemory, type IoctlError, out8, read32, store32, type Vm, write32 } from '../../lib/index.ts';
+import { GuestMemory, type IoctlError, out8, read32, smmSlot, store32, type Vm, write32 } from '../../lib/index.ts';
 import { DONE, type Guest, lacks, withGuest } from '../support/guest32.ts';
 import { errorOf, noKvm } from '../support/host.ts';
 
@@ -132,4 +132,32 @@ test('KVM_SET_TSS_ADDR and KVM_SET_IDENTITY_MAP_ADDR', {
       assert.deepEqual([late.ioctl, late.errnoName], ['KVM_SET_IDENTITY_MAP_ADDR', 'EINVAL']);
     },
   );
+});
+
+test('a slot of SMM lies beside one of the same addresses, and the guest does not see it outside of SMM', {
+  skip: noKvm,
+}, (t) => {
+  withFar({}, (g, far) => {
+    if (g.vm.checkExtension('KVM_CAP_MULTI_ADDRESS_SPACE') < 2) return t.skip('this KVM has one address space');
+    using smm = GuestMemory.allocate(4096);
+    smm.view.setUint32(8, 0x5555_5555, true);
+    g.vm.setMemory({ slot: smmSlot(0), guestPhysAddr: FAR, memory: smm });
+    assert.equal(g.vm.slots.get(0x1_0000)?.guestPhysAddr, BigInt(FAR));
+    const overlap = errorOf(() => g.vm.setMemory({ slot: smmSlot(1), guestPhysAddr: FAR, memory: smm }));
+    assert.equal(overlap.code, 'ERR_MEMORY_OVERLAP');
+    g.load([write32(FAR + 8, 0x1234_5678), out8(DONE)]);
+    runToEnd(g);
+    assert.equal(far.view.getUint32(8, true), 0x1234_5678);
+    assert.equal(smm.view.getUint32(8, true), 0x5555_5555);
+    g.vm.removeMemory(smmSlot(0));
+    assert.equal(g.vm.slots.has(smmSlot(0)), false);
+  });
+});
+
+test('a slot of another number, or of a third address space, is refused', { skip: noKvm }, () => {
+  withFar({}, ({ vm }, far) => {
+    for (const slot of [-1, 0x8000, 0xffff, 0x1_8000, 0x2_0000])
+      assert.equal(errorOf(() => vm.setMemory({ slot, guestPhysAddr: FAR, memory: far })).code, 'ERR_ARGUMENT');
+    assert.equal(errorOf(() => smmSlot(0x8000)).code, 'ERR_ARGUMENT');
+  });
 });

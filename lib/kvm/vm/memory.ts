@@ -12,7 +12,10 @@ import type { IrqchipKind, VmCalls } from './host.ts';
 
 /** A range of guest physical memory and what is there: KVM_SET_USER_MEMORY_REGION. */
 export interface MemorySlot {
-  /** 0 to KVM_CAP_NR_MEMSLOTS - 1. */
+  /**
+   * Bits 15:0: 0 to KVM_CAP_NR_MEMSLOTS - 1. Bits 31:16: the address space, 0, or 1 for what a guest in SMM sees
+   * (KVM_CAP_MULTI_ADDRESS_SPACE): `smmSlot(n)`. A guest in SMM sees no slot of address space 0.
+   */
   slot: number;
   /** Where the guest sees it; a multiple of 4096. */
   guestPhysAddr: number | bigint;
@@ -129,7 +132,7 @@ export class MemorySlots {
 
   #checkOverlap(slot: number, start: bigint, size: bigint): void {
     for (const [number, other] of this.#slots) {
-      if (number === slot) continue;
+      if (number === slot || addressSpaceOf(number) !== addressSpaceOf(slot)) continue;
       if (start < other.guestPhysAddr + BigInt(other.size) && other.guestPhysAddr < start + size)
         throw new MemoryOverlapError(slot, number, `${hex(start)}..${hex(start + size - 1n)}`);
     }
@@ -195,11 +198,23 @@ function bytesNumber(what: string, value: unknown): number {
   return value;
 }
 
+/** Of a slot's number, the bits that say which of a VM's address spaces it is in. */
+const ADDRESS_SPACE = 16;
+const addressSpaceOf = (slot: number) => slot >>> ADDRESS_SPACE;
+
+/** The number of a slot that a guest in system management mode sees, and no other. `n`: 0 to 32767. */
+export function smmSlot(n: number): number {
+  return (1 << ADDRESS_SPACE) | checkInteger('n', n, 0, 0x7fff);
+}
+
+/** False for a slot that a guest sees in system management mode alone. */
+export const isUsualSlot = ({ slot }: Pick<MappedSlot, 'slot'>): boolean => addressSpaceOf(slot) === 0;
+
 function checkSlotNumber(slot: number): number {
-  if (Number.isInteger(slot) && slot >= 0 && slot <= 0x7fff) return slot;
+  if (Number.isInteger(slot) && slot >= 0 && (slot & 0xffff) <= 0x7fff && slot <= 0x1_7fff) return slot;
   throw new ArgumentError(
     'slot',
-    `slot ${show(slot)} is not an integer from 0 to 32767`,
+    `slot ${show(slot)} is not an integer from 0 to 32767, nor a smmSlot()`,
     'Number memory slots from 0.',
   );
 }

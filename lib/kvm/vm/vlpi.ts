@@ -1,3 +1,4 @@
+import { _IOW } from '../../abi/kvm/request-number.ts';
 import { VLPI_ARCHITECTURE, type VlpiIoctlName, vlpiIoctls, vlpiVcpuId } from '../../abi/vlpi.ts';
 import { checkInteger } from '../../base/check.ts';
 import { IoctlError, UnsupportedError } from '../../base/errors.ts';
@@ -12,6 +13,8 @@ type VcpuVlpiIoctl = Exclude<VlpiIoctlName, 'KVM_DEBUG_GIC_MSI_SETUP'>;
 const disableOptions = shape<{ insist?: boolean }>('disableVcpuVlpi() takes', { insist: optional(boolean) });
 
 const MAX_S32 = 0x7fff_ffff;
+/** An ioctl number of KVM's type that no kernel uses. */
+const NOBODYS = _IOW(0xff, vlpiVcpuId.size);
 
 /**
  * arm64's GICv4 vLPIs, switched for one vCPU at a time. On another architecture every call is refused before the ioctl,
@@ -52,12 +55,23 @@ export class Vlpi {
       return this.#calls.ioctl(request, vlpiVcpuId.encode({ vcpuId }));
     } catch (error) {
       if (!(error instanceof IoctlError)) throw error;
-      if (error.errnoName === 'ENOTTY')
+      if (error.errnoName === 'ENOTTY' || error.errnoName === this.#answerToUnknown())
         throw new UnsupportedError(ioctl, 'vLPIs of one vCPU', 'CONFIG_ARM_GIC_V3_PER_VCPU_VLPI');
       throw new IoctlError(ioctl, error.errno, {
         what: `of vCPU ${vcpuId}`,
         advice: 'EINVAL: the host has no GICv4, or the VM has no vGICv3 with an ITS.',
       });
+    }
+  }
+
+  /** KVM on arm64 answers EINVAL to an ioctl of a VM that it does not know, others ENOTTY. */
+  #answerToUnknown(): string | null {
+    try {
+      this.#calls.ioctl(NOBODYS, new Uint8Array(vlpiVcpuId.size));
+      return null;
+    } catch (error) {
+      if (error instanceof IoctlError) return error.errnoName;
+      throw error;
     }
   }
 }

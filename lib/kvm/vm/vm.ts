@@ -13,6 +13,7 @@ import {
 } from '../../abi/kvm/index.ts';
 import { ioctlName } from '../../abi/kvm/ioctl.ts';
 import type { RunBudget } from '../../base/budget.ts';
+import { checkInteger } from '../../base/check.ts';
 import { type Device, type DeviceAttr, handleHasAttr } from '../device.ts';
 import type { EnabledCap } from '../enable-cap.ts';
 import type { EventFd } from '../eventfd.ts';
@@ -40,7 +41,7 @@ import { Vlpi } from './vlpi.ts';
 export type { EnabledCap } from '../enable-cap.ts';
 export type { IrqLineStatus } from './acts.ts';
 export type { IrqchipKind } from './host.ts';
-export type { MappedSlot, MemorySlot } from './memory.ts';
+export { type MappedSlot, type MemorySlot, smmSlot } from './memory.ts';
 export type { VmSetup } from './setup.ts';
 
 /** What a VM has of the KVM device that it was made with. */
@@ -548,6 +549,19 @@ export class Vm extends KvmHandle<NativeVm> {
    */
   dsmApicBase(write: ApicBaseReplay, options: ReplayOptions = {}): void {
     this.#injection.dsmApicBase(write, options);
+  }
+
+  /**
+   * An ioctl whose argument cannot be read: its address is that of a page which nobody may read. A kernel that is right answers
+   * EFAULT, whatever the ioctl. For tests of kernels.
+   *
+   * @param request one that only reads its argument (`_IOW`)
+   * @returns the kernel's answer, 0 or more
+   * @throws ArgumentError; RefusedIoctlError for another sort of request, and for what `ioctlRaw` refuses; IoctlError; ClosedError
+   */
+  ioctlUnreadable(request: number): number {
+    checkInteger('request', request, 0, 0xffff_ffff);
+    return this.call(request, (native) => native.ioctlUnreadable(request));
   }
 
   // vLPIs of arm64

@@ -9,6 +9,7 @@ import type { GuestMemory } from '../../kvm/guest-memory.ts';
 import type { Kvm } from '../../kvm/kvm.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from '../../kvm/vm/injection.ts';
+import { isUsualSlot } from '../../kvm/vm/memory.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
 import { injection } from '../../trace/act.ts';
 import type { TraceExit } from '../../trace/event.ts';
@@ -227,7 +228,13 @@ export class Machine implements AsyncDisposable, Disposable {
     return {
       vcpus: this.#vcpus.map((one) => {
         const own = fault?.vcpu === one.id ? fault.fault : undefined;
-        return snapshotVcpu(one, this.memory, [...this.vm.slots.values()], this.#samples.of(one.id), own);
+        return snapshotVcpu(
+          one,
+          this.memory,
+          [...this.vm.slots.values()].filter(isUsualSlot),
+          this.#samples.of(one.id),
+          own,
+        );
       }),
       events: [...events],
       during: { from: born, to: process.hrtime.bigint() },

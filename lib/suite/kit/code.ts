@@ -17,8 +17,12 @@ export const encodings: Encoding[] = [];
 
 /** The same bytes each time. */
 function plain(text: string, ...bytes: readonly number[]): Instruction {
+  return plainIn('flat32', text, ...bytes);
+}
+
+function plainIn(mode: Encoding['mode'], text: string, ...bytes: readonly number[]): Instruction {
   const instruction = Uint8Array.from(bytes);
-  encodings.push({ mode: 'flat32', text, bytes: instruction });
+  encodings.push({ mode, text, bytes: instruction });
   return instruction;
 }
 
@@ -51,6 +55,7 @@ export const pushad = plain('pushad', 0x60);
 export const pushEax = plain('push eax', 0x50);
 export const vmcall = plain('vmcall', 0x0f, 0x01, 0xc1);
 export const vmmcall = plain('vmmcall', 0x0f, 0x01, 0xd9);
+export const rdtscp = plain('rdtscp', 0x0f, 0x01, 0xf9);
 
 export const movEaxEdx = plain('mov eax, edx', 0x89, 0xd0);
 export const movEbxEsp = plain('mov ebx, esp', 0x89, 0xe3);
@@ -171,4 +176,19 @@ export const write32Real16 = withOperands(
   (address: number, value: number) => [0x66, 0x67, 0xc7, 0x05, ...le32(address), ...le32(value)],
   [ADDRESS, VALUE],
   'real16',
+);
+
+/** Of a handler of SMIs, which begins in 16-bit code and reaches 4 GiB: writes ICR2 = 0x77000000, leaves by port 0x12, and goes on. */
+export const smmHandler = plainIn(
+  'real16',
+  `mov eax, 0x77000000
+    mov ebx, 0xfee00310
+    mov [ebx], eax
+    out 0x12, al
+    rsm`,
+  ...[0x66, 0xb8, 0x00, 0x00, 0x00, 0x77],
+  ...[0x66, 0xbb, 0x10, 0x03, 0xe0, 0xfe],
+  ...[0x66, 0x67, 0x89, 0x03],
+  ...[0xe6, 0x12],
+  ...[0x0f, 0xaa],
 );

@@ -3,6 +3,9 @@ import { subject } from '../../check.ts';
 import { answerChecks } from './answers.ts';
 import { baseChecks } from './base.ts';
 import { ipiChecks } from './ipi.ts';
+import { isolationChecks } from './isolation.ts';
+import { twinChecks } from './twins.ts';
+import { unreadableChecks } from './unreadable.ts';
 import { vcpuIdChecks } from './vcpu-id.ts';
 import { x2apicChecks } from './x2apic.ts';
 
@@ -12,4 +15,7 @@ export const injection = subject('injection', 'what the ioctls of patch 3/3 repl
   ...baseChecks,
   ...vcpuIdChecks,
   ...answerChecks,
+  ...unreadableChecks,
+  ...isolationChecks,
+  ...twinChecks,
 ]);
