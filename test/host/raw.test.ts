@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { _IO, _IOR, _IOW, _IOWR, GuestMemory, type IoctlError, ioctls, type Kvm } from '../../lib/index.ts';
+import { _IO, _IOR, _IOW, _IOWR, GuestMemory, type IoctlError, ioctls, Kvm } from '../../lib/index.ts';
 import { type Guest, withGuest } from '../support/guest32.ts';
 import { errorOf, noKvm } from '../support/host.ts';
 
@@ -143,4 +143,17 @@ test('on a closed object', { skip: noKvm }, () => {
     for (const handle of [kvm, vm, vcpu] as Pick<Kvm, 'ioctlRaw'>[])
       assert.equal(errorOf(() => handle.ioctlRaw(ioctls.KVM_CHECK_EXTENSION, 0)).code, 'ERR_CLOSED');
   });
+});
+
+test('an argument that cannot be read: EFAULT, and only for a request that reads its argument', { skip: noKvm }, () => {
+  using kvm = Kvm.open();
+  using vm = kvm.createVm();
+  vm.createIrqchip();
+  const error = errorOf(() => vm.ioctlUnreadable(ioctls.KVM_IRQ_LINE)) as IoctlError;
+  assert.deepEqual([error.code, error.errnoName, error.ioctl], ['ERR_IOCTL', 'EFAULT', 'KVM_IRQ_LINE']);
+  for (const request of [ioctls.KVM_CHECK_EXTENSION, ioctls.KVM_GET_CLOCK, ioctls.KVM_SET_USER_MEMORY_REGION, 0x5401])
+    assert.equal(errorOf(() => vm.ioctlUnreadable(request)).code, 'ERR_IOCTL_REFUSED');
+  assert.equal(errorOf(() => vm.ioctlUnreadable(-1)).code, 'ERR_ARGUMENT');
+  vm.close();
+  assert.equal(errorOf(() => vm.ioctlUnreadable(ioctls.KVM_IRQ_LINE)).code, 'ERR_CLOSED');
 });
