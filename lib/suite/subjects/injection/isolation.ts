@@ -10,7 +10,6 @@ import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
 import { DONE_PORT, icr, icr2, writeInstruction } from '../../kit/guests.ts';
 import { baseInjection, parameterOn, vmx, x2apic } from '../../kit/needs.ts';
-import { asPosted } from '../../kit/profiles.ts';
 import { OTHER_PORT } from '../../kit/writers.ts';
 import { PATCH } from './replay.ts';
 
@@ -44,7 +43,7 @@ export const isolationChecks: Check[] = [
     source: SOURCE,
     needs: [baseInjection, x2apic, vmx, parameterOn('kvm_intel.flexpriority')],
     shortfall: {
-      profiles: asPosted,
+      profiles: ['rfc-v2'],
       reason: "KVM_DSM_APIC_BASE writes one VM's controls into the VMCS of another, whose RDTSCP is #UD from then on",
       source: SOURCE,
       // What the machine's handler of #UD tells.
@@ -73,7 +72,7 @@ export const isolationChecks: Check[] = [
     source: SOURCE,
     needs: [baseInjection, x2apic, vmx, parameterOn('kvm_intel.enable_apicv')],
     shortfall: {
-      profiles: asPosted,
+      profiles: ['rfc-v2'],
       reason: "KVM_DSM_APIC_BASE writes one VM's controls into the VMCS of another, which loses an IPI with APICv",
       source: SOURCE,
       cause: /the vectors in the IRR/,
