@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Check, shortfallsOf } from '../lib/suite/check.ts';
 import { subjects } from '../lib/suite/subjects/index.ts';
+import { axes, leftOut } from '../lib/suite/subjects/matrix/index.ts';
 import { root } from '../test/support/command.ts';
 
 export const suiteDocument = join(root, 'docs/suite.md');
@@ -21,7 +22,7 @@ export function suiteText(): string {
     ...checks.map(row),
     '',
   ]);
-  return [intro(count), ...sections].join('\n');
+  return [intro(count), ...sections, ...stateList()].join('\n');
 }
 
 function row(check: Check): string {
@@ -31,6 +32,28 @@ function row(check: Check): string {
   );
   const cells = [`\`${id}\``, claim, source, needs.map(({ name }) => name).join('; '), known.join('; ')];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+}
+
+/** What the subject `matrix` varies, of its tables. */
+function stateList(): string[] {
+  const rows = axes.flatMap(({ name: axis, rows }) =>
+    rows.map(({ name, what, source }) => `| \`${axis}.${name}\` | ${what} | ${source} |`),
+  );
+  return [
+    '## The state that matrix varies',
+    '',
+    'A row is one piece of state; `matrix.drawn.*` puts rows of several axes together, as the seed says. On vmx, where a',
+    'row takes a quarter of a second, a run plays a fifth of each axis; `--thorough` plays all.',
+    '',
+    '| row | state | source |',
+    '|---|---|---|',
+    ...rows,
+    '',
+    'Left out:',
+    '',
+    ...leftOut.map((line) => `- ${line}`),
+    '',
+  ];
 }
 
 function intro(count: number): string {
