@@ -3,12 +3,16 @@ import { Command } from 'commander';
 import { ArgumentError } from '../../lib/base/errors.ts';
 import type { LaneName } from '../../lib/lab/index.ts';
 import { checksById } from '../../lib/suite/check.ts';
+import { drawFaults } from '../../lib/suite/faults/drawn/draw.ts';
+import { type DrawnFault, isSpec, readSpec } from '../../lib/suite/faults/drawn/spec.ts';
 import { faults } from '../../lib/suite/faults/table.ts';
 import { select } from '../../lib/suite/run/plan.ts';
 import { subjects } from '../../lib/suite/subjects/index.ts';
 import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../../lib/target/options.ts';
 import { reportError } from '../../lib/target/report-error.ts';
 import { judgeFault, judgementsOf, leaveOneOut, unsound } from './judge.ts';
+import { runRandom } from './random.ts';
+import { randomTable, saveRandom, shareOf } from './random-record.ts';
 import { added, loadRecord, type MutantRecord, recordFile, saveRecord } from './record.ts';
 import { runMutants } from './run.ts';
 import { closestOf, leaveOneOutTable, tableOf } from './table.ts';
@@ -19,6 +23,7 @@ interface MutantOptions extends GlobalOptions {
   like?: string;
   recorded: boolean;
   leaveOneOut: boolean;
+  random?: string;
   seed: string;
 }
 
@@ -34,6 +39,8 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
   const lane: LaneName = options.on === 'vmx' ? 'vmx' : 'svm';
   if (options.leaveOneOut) return showLeaveOneOut(recorded(lane, '--leave-one-out'), options.json);
   if (options.recorded) return show(recorded(lane, '--recorded'), recordFile(lane), options.json);
+  const drawn = drawnBy(options);
+  if (drawn) return tryDrawn(drawn, lane, patterns, options);
   const chosen = select(
     faults.map(({ name }) => name),
     options.fault,
@@ -75,6 +82,43 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
   const record = added(before, run);
   const path = saveRecord(record);
   return show(record, path, options.json);
+}
+
+/** The drawn faults that the options ask for; `null`: none. */
+function drawnBy({ fault, random, seed }: MutantOptions): DrawnFault[] | null {
+  if (random !== undefined) return drawFaults(Number(random), Number(seed));
+  return fault.some(isSpec) ? fault.map(readSpec) : null;
+}
+
+async function tryDrawn(
+  drawn: readonly DrawnFault[],
+  lane: LaneName,
+  patterns: readonly string[],
+  options: MutantOptions,
+): Promise<number> {
+  const checks = checksById(subjects);
+  const bearable = [...checks.values()].filter(({ destructive }) => !destructive).map(({ id }) => id);
+  const record = await runRandom({
+    lane,
+    faults: drawn,
+    ids: select(bearable, patterns),
+    checks,
+    module: null,
+    seed: Number(options.seed),
+    options,
+    onProgress(soFar) {
+      saveRandom(soFar);
+      const { noticed, of } = shareOf(soFar);
+      note(`${noticed} of ${of} noticed so far`);
+    },
+    note,
+  });
+  const path = saveRandom(record);
+  process.stdout.write(
+    options.json ? `${JSON.stringify(record, null, 1)}\n` : `${randomTable(record)}every fault: ${path}\n`,
+  );
+  const { noticed, of } = shareOf(record);
+  return noticed === of ? 0 : 1;
 }
 
 /** By fault: the first checks that the table of another lane names. */
@@ -131,7 +175,8 @@ let exitCode = 0;
 const program = withGlobalOptions(new Command('mutants'), TIMEOUT)
   .description("run the conformance suite against each fault of the lab's kernel (--on svm, or vmx)")
   .argument('[pattern...]', 'parts of the names of checks, or globs')
-  .option('--fault <pattern>', 'only such faults; may be given several times', collect, [])
+  .option('--fault <pattern>', 'only such faults, or a drawn one by its spec; may be given several times', collect, [])
+  .option('--random <n>', 'that many drawn faults instead, each until a check notices it')
   .option('--add', 'keep what the last run recorded of other faults and checks', false)
   .option('--like <lane>', "under each fault only the two checks that another lane's table names first")
   .option('--seed <n>', 'what random choices depend on', '1')

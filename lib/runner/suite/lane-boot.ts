@@ -22,6 +22,8 @@ export interface LaneOptions {
   strict: boolean;
   bail: boolean;
   module: string | null;
+  /** Drawn faults of the lab's kernel, to be watched. */
+  watch?: readonly string[] | undefined;
 }
 
 /** One machine of a lane, from its start to its end, and the items that it runs. */
@@ -56,11 +58,15 @@ export class LaneBoot {
     this.#sink = sink;
   }
 
-  async run(lane: LaneName, { global, seed, strict, bail, module }: LaneOptions, timeout: number): Promise<void> {
+  async run(
+    lane: LaneName,
+    { global, seed, strict, bail, module, watch }: LaneOptions,
+    timeout: number,
+  ): Promise<void> {
     const { device, profile } = global;
     const inside = module === null ? null : `${GUEST_DIR}/checks.mjs`;
     const failedProbes = this.#failedProbes;
-    const common = { module: inside, seed, device, profile, timeout, strict, bail, failedProbes };
+    const common = { module: inside, seed, device, profile, timeout, strict, bail, watch, failedProbes };
     const part: LanePart = { ...common, items: this.left, secret: this.#secret };
     const partFile = `${GUEST_DIR}/part.json`;
     const files = [{ path: partFile, data: JSON.stringify(part) }];
@@ -116,11 +122,11 @@ export class LaneBoot {
         this.#sink.facts(event.facts);
         break;
       case 'outcome': {
-        const { n, outcome, ms, exits } = event;
+        const { n, outcome, ms, exits, met } = event;
         const item = this.#items.get(n);
         if (!item) return void this.#refuse(`there is no check of number ${n}`);
         if (!this.left.includes(item)) return void this.#refuse(`a second outcome of ${item.id}`);
-        this.#outcome(item, outcome, ms, exits);
+        this.#outcome(item, outcome, ms, exits, met);
         break;
       }
       case 'note':

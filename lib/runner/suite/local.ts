@@ -12,7 +12,7 @@ export function runItemsLocally(
   mark: string | null,
   sink: Sink,
 ): Promise<RunEnd> {
-  const { module, seed, device, profile, timeout, failedProbes = {} } = part;
+  const { module, seed, device, profile, timeout, watch, failedProbes = {} } = part;
   const worker = { command: process.execPath, args: [...process.execArgv, process.argv[1]!, SUITE_WORKER] };
   const options = {
     worker,
@@ -21,6 +21,7 @@ export function runItemsLocally(
     seed,
     device,
     profile,
+    watch,
     timeoutMs: timeout * 1000,
     mark,
     endWhenBroken: mark !== null,

@@ -25,6 +25,8 @@ export interface PartOptions {
   profile: string;
   /** Seconds. */
   timeout: number;
+  /** Drawn faults of the lab's kernel, to be watched. */
+  watch?: readonly string[] | undefined;
   /** Probes that took the machine with them. */
   failedProbes?: FailedProbes;
 }
@@ -41,6 +43,6 @@ export interface LanePart extends PartOptions {
 /** What it tells, as lines of JSON behind the secret on its standard output. */
 export type LaneEvent =
   | { type: 'facts'; facts: Facts }
-  | { type: 'outcome'; n: number; outcome: Outcome; ms: number; exits: number }
+  | { type: 'outcome'; n: number; outcome: Outcome; ms: number; exits: number; met?: readonly number[] }
   | { type: 'note'; text: string }
   | { type: 'end'; end: RunEnd };

@@ -15,3 +15,12 @@ export interface Fault {
  * as every name in the order of the numbers, the chosen one in brackets. To be written while no VM is there.
  */
 export const FAULT_PARAMETER = '/sys/module/kvm/parameters/dsm_fault';
+
+/**
+ * Takes drawn faults, one with each write, `reset` and `none`. Reads as the numbers, from 0, of those that could have struck
+ * since: `0,3-5`.
+ */
+export const WATCH_PARAMETER = '/sys/module/kvm/parameters/dsm_fault_watch';
+
+/** The reason of a check that does not run since another one has noticed the fault. */
+export const NOTICED = 'the fault has been noticed';

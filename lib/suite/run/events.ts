@@ -34,10 +34,11 @@ export function readWorkerEvent(line: string): WorkerEvent | null {
 
 /** The event of a check that has ended; `null` if it is none. */
 export function readOutcomeEvent(event: Record<string, unknown>): (WorkerEvent & { type: 'outcome' }) | null {
-  const { n, outcome, ms, exits } = event;
+  const { n, outcome, ms, exits, met } = event;
   if (!(isCount(n) && isCount(ms) && isCount(exits) && isObject(outcome))) return null;
   const told = readOutcome(outcome);
-  return told && { type: 'outcome', n, outcome: told, ms, exits };
+  if (met !== undefined && !(Array.isArray(met) && met.every(isCount))) return null;
+  return told && { type: 'outcome', n, outcome: told, ms, exits, ...(met === undefined ? {} : { met }) };
 }
 
 function readOutcome({ kind, cause, reason, detail }: Record<string, unknown>): Outcome | null {

@@ -13,6 +13,8 @@ export interface Item {
   thorough?: boolean;
   /** What the lab's kernel does wrong meanwhile, the name of a fault or `none`; without it, what it did before. */
   fault?: string;
+  /** Its verdict without a fault: when another one has come out, the other items of the fault do not run. */
+  expected?: string;
   /** What its mark in the kernel's log ends with: nobody else knows it before. */
   secret?: string;
 }
@@ -37,6 +39,8 @@ export interface Job {
   profile: string;
   /** A module of checks instead of the suite's own. */
   module: string | null;
+  /** Drawn faults of the lab's kernel: which of them a check could notice is told with its outcome. */
+  watch?: readonly string[] | undefined;
   /** What is written to the kernel's log before the number and the secret of each check that begins. */
   mark: string | null;
   /** What another worker of this run has found out. */
@@ -54,7 +58,7 @@ export type WorkerEvent =
   | { type: 'probe'; name: ProbeName }
   | { type: 'facts'; facts: Facts }
   | { type: 'start'; n: number }
-  | { type: 'outcome'; n: number; outcome: Outcome; ms: number; exits: number }
+  | { type: 'outcome'; n: number; outcome: Outcome; ms: number; exits: number; met?: number[] }
   /** The process ends here by itself: the next check belongs into a new one. */
   | { type: 'retire' };
 
@@ -63,7 +67,7 @@ export interface Sink {
   facts(facts: Facts): void;
   start(item: Item): void;
   /** Returns false if no other check shall run. */
-  outcome(item: Item, outcome: Outcome, ms: number, exits: number): boolean;
+  outcome(item: Item, outcome: Outcome, ms: number, exits: number, met?: readonly number[]): boolean;
   /** Something that a person should know. */
   note(text: string): void;
 }

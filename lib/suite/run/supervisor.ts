@@ -20,6 +20,8 @@ export interface SupervisorOptions {
   seed: number;
   device: string;
   profile: string;
+  /** Drawn faults of the lab's kernel. */
+  watch?: readonly string[] | undefined;
   /** For all checks. */
   timeoutMs: number;
   /** What is written to the kernel's log before the number of each check that begins: a panic loses all else. */
@@ -91,7 +93,7 @@ class Supervisor {
           this.#early ??= this.#report();
         },
         start: (item) => this.#sink.start(item),
-        outcome: (item, outcome, ms, exits) => this.#outcome(item, outcome, ms, exits),
+        outcome: (item, ...told) => this.#outcome(item, ...told),
         timeout: () => {
           this.#end ??= 'timeout';
         },
@@ -124,7 +126,7 @@ class Supervisor {
   }
 
   /** Returns false if the worker is to end. */
-  #outcome(item: Item, outcome: Outcome, ms: number, exits: number): boolean {
+  #outcome(item: Item, outcome: Outcome, ms: number, exits: number, met?: readonly number[]): boolean {
     this.#left = this.#left.filter(({ n }) => n !== item.n);
     const report = this.#report();
     const early = this.#early;
@@ -134,7 +136,7 @@ class Supervisor {
       : early
         ? reported('before this check began, the kernel said', early, outcome)
         : outcome;
-    if (!this.#sink.outcome(item, judged, ms, exits)) this.#end = 'stopped';
+    if (!this.#sink.outcome(item, judged, ms, exits, met)) this.#end = 'stopped';
     // One that reports before any check would do so after each boot.
     if (report && this.#options.endWhenBroken) this.#end ??= 'broken';
     else if (report || early)
@@ -153,7 +155,7 @@ function reported(who: string, { lines: [first = '', ...rest] }: LoggedReport, o
 interface WorkerSink {
   facts(facts: Facts): void;
   start(item: Item): void;
-  outcome(item: Item, outcome: Outcome, ms: number, exits: number): boolean;
+  outcome: Sink['outcome'];
   timeout(): void;
 }
 
@@ -186,8 +188,8 @@ class SupervisedWorker {
     this.#options = options;
     this.#sink = sink;
     this.#ends = ends;
-    const { worker, module, mark, seed, device, profile } = options;
-    const job = { items: [...items], module, mark, seed, device, profile, ...known };
+    const { worker, module, mark, seed, device, profile, watch } = options;
+    const job = { items: [...items], module, mark, seed, device, profile, watch, ...known };
     this.#process = new WorkerProcess(worker, job, (event, line) => this.#hear(event, line));
     this.#limit(IDLE, `it was silent for ${IDLE / 1000} s`);
   }
@@ -231,12 +233,12 @@ class SupervisedWorker {
         break;
       }
       case 'outcome': {
-        const { n, outcome, ms, exits } = event;
+        const { n, outcome, ms, exits, met } = event;
         if (this.#current?.item.n !== n) return void this.#refuse(line);
         const { item } = this.#current;
         this.#current = null;
         this.#limit(IDLE, `it was silent for ${IDLE / 1000} s`);
-        if (this.#sink.outcome(item, outcome, ms, exits)) this.#process.go();
+        if (this.#sink.outcome(item, outcome, ms, exits, met)) this.#process.go();
         else this.#process.kill();
         break;
       }

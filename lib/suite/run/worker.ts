@@ -3,9 +3,11 @@ import { readSync, writeFileSync, writeSync } from 'node:fs';
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { Kvm } from '../../kvm/kvm.ts';
 import { checksById, type Subject } from '../check.ts';
-import { FAULT_PARAMETER } from '../faults/fault.ts';
+import { FAULT_PARAMETER, NOTICED } from '../faults/fault.ts';
+import { metFaults, watchFaults } from '../faults/watch.ts';
 import type { TestedHost } from '../kit/needs.ts';
 import { gatherFacts } from './facts.ts';
+import { judge } from './judge.ts';
 import { checkOf } from './plan.ts';
 import { PROBE_WORD, type ProbeName } from './probes.ts';
 import type { Job, Outcome, WorkerEvent } from './protocol.ts';
@@ -39,21 +41,35 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
   tell({ type: 'facts', facts });
   waitForGo();
   const world: TestedHost = { facts, profile, capability: (cap) => kvm.checkExtension(cap) };
+  /** Faults that a check has noticed. */
+  const noticed = new Set<string>();
+  watchFaults(job.watch);
   for (const item of job.items) {
     tell({ type: 'start', n: item.n });
+    if (item.expected !== undefined && noticed.has(item.fault!)) {
+      tell({ type: 'outcome', n: item.n, outcome: { kind: 'skip', reason: NOTICED }, ms: 0, exits: 0 });
+      waitForGo();
+      continue;
+    }
     if (job.mark !== null) writeFileSync('/dev/kmsg', `<0>${job.mark} ${item.n} ${item.secret ?? ''}\n`);
     // After what gathered the facts, and between two checks: no VM is there.
     if (item.fault !== undefined) writeFileSync(FAULT_PARAMETER, `${item.fault}\n`);
     const stray = failOnStray(item.n);
     const seed = seedOf(item.id, job.seed + item.round - 1);
-    const { outcome, ms, exits, over } = await runCheck(checkOf(checks, item), world, {
+    const check = checkOf(checks, item);
+    const { outcome, ms, exits, over } = await runCheck(check, world, {
       device: job.device,
       profile,
       seed,
       thorough: item.thorough ?? false,
     });
     stray.done();
-    tell({ type: 'outcome', n: item.n, outcome, ms, exits });
+    if (
+      item.expected !== undefined &&
+      judge(check, outcome, { profile: facts.profile, strict: false }).verdict !== item.expected
+    )
+      noticed.add(item.fault!);
+    tell({ type: 'outcome', n: item.n, outcome, ms, exits, ...metFaults(job.watch) });
     if (!over) return tell({ type: 'retire' });
     waitForGo();
   }

@@ -9,6 +9,12 @@
  * Each is a mistake that an implementer could make. None of them endangers the
  * host: what goes wrong stays within the virtual machine and its kvm_run pages.
  *
+ * Beside these there are drawn faults, written as a site, a condition and an
+ * action: see dsm_fault_drawn.h. kvm.dsm_fault_watch takes such a fault too, and
+ * tells which of those that it was given could have struck since "reset" was
+ * written to it; "none" forgets them all. They are watched under drawn faults
+ * alone, such as "icr:always:watch", which does nothing else.
+ *
  * A fault is to be chosen before the virtual machine that it is tried on is
  * created: what a vCPU remembers for one fault is forgotten with the next choice.
  */
@@ -21,6 +27,7 @@
 
 #include "dsm.h"
 #include "dsm_fault.h"
+#include "dsm_fault_drawn.h"
 #include "irq.h"
 #include "lapic.h"
 #include "x86.h"
@@ -73,6 +80,7 @@ enum {
 	FAULT_VLPI_ANSWERS,
 	FAULT_FORWARD_SIGNALED,
 	FAULT_FORWARD_INCOMPLETE,
+	FAULT_DRAWN,		/* not by this name */
 };
 
 static const char * const fault_names[] = {
@@ -136,15 +144,29 @@ unsigned int kvm_dsm_fault __read_mostly;
 /* How often a fault has been chosen */
 static unsigned int fault_choice = 1;
 
+/* What FAULT_DRAWN was written as */
+static char drawn_spec[96];
+
 /* FAULT_LOSE_ON_RACE: whose notice the one slot of all vCPUs holds; never followed */
 static struct kvm_vcpu *fault_slot_owner;
 
 static int fault_set(const char *buf, const struct kernel_param *kp)
 {
+	struct dsm_fault_drawn drawn;
 	unsigned int fault;
 	int r = sysfs_match_string(fault_names, buf);
 
-	if (r >= 0) {
+	if (strchr(buf, ':')) {
+		if (strlen(buf) >= sizeof(drawn_spec))
+			return -EINVAL;
+		r = kvm_dsm_drawn_parse(buf, &drawn);
+		if (r)
+			return r;
+		kvm_dsm_drawn_choose(&drawn);
+		strscpy(drawn_spec, buf, sizeof(drawn_spec));
+		strim(drawn_spec);
+		fault = FAULT_DRAWN;
+	} else if (r >= 0) {
 		fault = r;
 	} else {
 		r = kstrtouint(buf, 10, &fault);
@@ -167,6 +189,8 @@ static int fault_get(char *buf, const struct kernel_param *kp)
 	for (i = 0; i < ARRAY_SIZE(fault_names); i++)
 		len += sysfs_emit_at(buf, len, i == chosen ? "%s[%s]" : "%s%s",
 				     i ? " " : "", fault_names[i]);
+	if (chosen == FAULT_DRAWN)
+		len += sysfs_emit_at(buf, len, " [%s]", drawn_spec);
 	return len + sysfs_emit_at(buf, len, "\n");
 }
 
@@ -178,8 +202,38 @@ static const struct kernel_param_ops fault_ops = {
 module_param_cb(dsm_fault, &fault_ops, NULL, 0644);
 MODULE_PARM_DESC(dsm_fault, "Fault in the DSM interrupt forwarding, for testing its tests");
 
+static int watch_set(const char *buf, const struct kernel_param *kp)
+{
+	struct dsm_fault_drawn drawn;
+	int r;
+
+	if (sysfs_streq(buf, "none")) {
+		kvm_dsm_drawn_watch_none();
+		return 0;
+	}
+	if (sysfs_streq(buf, "reset")) {
+		kvm_dsm_drawn_forget();
+		return 0;
+	}
+	r = kvm_dsm_drawn_parse(buf, &drawn);
+	return r ? r : kvm_dsm_drawn_watch(&drawn);
+}
+
+static int watch_get(char *buf, const struct kernel_param *kp)
+{
+	return kvm_dsm_drawn_met(buf);
+}
+
+static const struct kernel_param_ops watch_ops = {
+	.set = watch_set,
+	.get = watch_get,
+};
+
+module_param_cb(dsm_fault_watch, &watch_ops, NULL, 0644);
+MODULE_PARM_DESC(dsm_fault_watch, "Drawn faults that could have struck");
+
 /* Of the vCPU whose KVM_RUN this is: nothing else looks at it. */
-static struct kvm_dsm_fault_state *state_of(struct kvm_vcpu *vcpu)
+struct kvm_dsm_fault_state *kvm_dsm_fault_state_of(struct kvm_vcpu *vcpu)
 {
 	struct kvm_dsm_fault_state *state = &vcpu->arch.dsm_fault;
 	unsigned int choice = READ_ONCE(fault_choice);
@@ -191,7 +245,19 @@ static struct kvm_dsm_fault_state *state_of(struct kvm_vcpu *vcpu)
 	return state;
 }
 
-static void note(struct kvm_vcpu *vcpu, u32 reg, u32 val)
+struct kvm_dsm_fault_vm *kvm_dsm_fault_vm_of(struct kvm *kvm)
+{
+	struct kvm_dsm_fault_vm *vm = &kvm->arch.dsm_fault;
+	unsigned int choice = READ_ONCE(fault_choice);
+
+	if (vm->choice != choice) {
+		memset(vm, 0, sizeof(*vm));
+		vm->choice = choice;
+	}
+	return vm;
+}
+
+void kvm_dsm_fault_note(struct kvm_vcpu *vcpu, u32 reg, u32 val)
 {
 	u32 icr2 = kvm_lapic_get_reg(vcpu->arch.apic, APIC_ICR2);
 
@@ -202,7 +268,8 @@ static void note(struct kvm_vcpu *vcpu, u32 reg, u32 val)
 }
 
 /* The notice of this write never was; one that had been there before still is. */
-static void take_back(struct kvm_vcpu *vcpu, struct kvm_dsm_fault_state *state)
+void kvm_dsm_fault_take_back(struct kvm_vcpu *vcpu,
+			     struct kvm_dsm_fault_state *state)
 {
 	vcpu->arch.dsm_forward = state->before;
 	if (!state->was_pending)
@@ -215,7 +282,8 @@ static void set_register(struct kvm_lapic *apic, u32 reg, u32 val)
 }
 
 /* What the local APIC does on a write of ICR or ICR2 */
-static void write_locally(struct kvm_lapic *apic, u32 reg, u32 val, bool send)
+void kvm_dsm_fault_write_locally(struct kvm_lapic *apic, u32 reg, u32 val,
+				 bool send)
 {
 	if (reg == APIC_ICR2) {
 		set_register(apic, APIC_ICR2, val & 0xff000000);
@@ -237,17 +305,18 @@ static void do_deferred(struct kvm_vcpu *vcpu, struct kvm_dsm_fault_state *state
 		return;
 
 	state->deferred = false;
-	if (READ_ONCE(kvm_dsm_fault) == FAULT_DELIVER_TWICE)
+	if (READ_ONCE(kvm_dsm_fault) == FAULT_DELIVER_TWICE ||
+	    READ_ONCE(kvm_dsm_fault) == FAULT_DRAWN)
 		kvm_apic_send_ipi(apic, state->val & ~APIC_ICR_BUSY, state->icr2);
 	else
-		write_locally(apic, state->reg, state->val, true);
+		kvm_dsm_fault_write_locally(apic, state->reg, state->val, true);
 }
 
 bool __kvm_dsm_fault_write(struct kvm_lapic *apic, u32 offset, int len,
 			   const void *data)
 {
 	struct kvm_vcpu *vcpu = apic->vcpu;
-	struct kvm_dsm_fault_state *state = state_of(vcpu);
+	struct kvm_dsm_fault_state *state = kvm_dsm_fault_state_of(vcpu);
 	u32 reg = offset & 0xff0;
 	u32 val = 0;
 
@@ -263,7 +332,7 @@ bool __kvm_dsm_fault_write(struct kvm_lapic *apic, u32 offset, int len,
 	if (len != 4 || (offset & 0xf)) {
 		if (READ_ONCE(kvm_dsm_fault) == FAULT_ANY_WIDTH) {
 			memcpy(&val, data, min_t(int, len, sizeof(val)));
-			note(vcpu, reg, val);
+			kvm_dsm_fault_note(vcpu, reg, val);
 		}
 		return false;
 	}
@@ -280,9 +349,11 @@ bool __kvm_dsm_fault_write(struct kvm_lapic *apic, u32 offset, int len,
 		state->deferred = true;
 		return true;
 	case FAULT_SKIP_LOCAL:
-		write_locally(apic, reg, val, false);
+		kvm_dsm_fault_write_locally(apic, reg, val, false);
 		kvm_dsm_note_write(apic, reg, val);
 		return true;
+	case FAULT_DRAWN:
+		return kvm_dsm_drawn_write(vcpu, reg, val);
 	default:
 		return false;
 	}
@@ -343,11 +414,14 @@ static void other_register(struct kvm_vcpu *vcpu, u32 reg, u32 val)
 	switch (READ_ONCE(kvm_dsm_fault)) {
 	case FAULT_FORWARD_EOI_TPR:
 		if (reg == APIC_EOI || reg == APIC_TASKPRI)
-			note(vcpu, reg, val);
+			kvm_dsm_fault_note(vcpu, reg, val);
 		break;
 	case FAULT_FORWARD_ABOVE:
 		if (reg > APIC_ICR2)
-			note(vcpu, reg, val);
+			kvm_dsm_fault_note(vcpu, reg, val);
+		break;
+	case FAULT_DRAWN:
+		kvm_dsm_drawn_other(vcpu, reg, val);
 		break;
 	}
 }
@@ -355,7 +429,7 @@ static void other_register(struct kvm_vcpu *vcpu, u32 reg, u32 val)
 void __kvm_dsm_fault_noted(struct kvm_lapic *apic, u32 reg, u32 val)
 {
 	struct kvm_vcpu *vcpu = apic->vcpu;
-	struct kvm_dsm_fault_state *state = state_of(vcpu);
+	struct kvm_dsm_fault_state *state = kvm_dsm_fault_state_of(vcpu);
 	struct kvm_dsm_lapic_irq *notice = &vcpu->arch.dsm_forward;
 
 	if (reg != APIC_ICR && reg != APIC_ICR2) {
@@ -369,7 +443,7 @@ void __kvm_dsm_fault_noted(struct kvm_lapic *apic, u32 reg, u32 val)
 	state->writing = false;
 
 	if (is_lost(apic, state, reg, val)) {
-		take_back(vcpu, state);
+		kvm_dsm_fault_take_back(vcpu, state);
 		return;
 	}
 
@@ -402,7 +476,10 @@ void __kvm_dsm_fault_noted(struct kvm_lapic *apic, u32 reg, u32 val)
 	case FAULT_LATE:
 		state->again = *notice;
 		state->tell_again = true;
-		take_back(vcpu, state);
+		kvm_dsm_fault_take_back(vcpu, state);
+		break;
+	case FAULT_DRAWN:
+		kvm_dsm_drawn_noted(vcpu, reg, val);
 		break;
 	}
 }
@@ -415,7 +492,7 @@ void __kvm_dsm_fault_read(struct kvm_lapic *apic, u32 offset, int len)
 		return;
 
 	if (len == 4 && !(offset & 0xf) && (reg == APIC_ICR || reg == APIC_ICR2))
-		note(apic->vcpu, reg, kvm_lapic_get_reg(apic, reg));
+		kvm_dsm_fault_note(apic->vcpu, reg, kvm_lapic_get_reg(apic, reg));
 }
 
 /* Tells another vCPU of the machine what only this one is to be told. */
@@ -431,7 +508,7 @@ static void leak(struct kvm_vcpu *vcpu)
 
 bool __kvm_dsm_fault_exit(struct kvm_vcpu *vcpu)
 {
-	struct kvm_dsm_fault_state *state = state_of(vcpu);
+	struct kvm_dsm_fault_state *state = kvm_dsm_fault_state_of(vcpu);
 	struct kvm_run *run = vcpu->run;
 	bool lost = false;
 
@@ -472,6 +549,9 @@ bool __kvm_dsm_fault_exit(struct kvm_vcpu *vcpu)
 	case FAULT_LOSE_ON_SIGNAL:
 		lost = signal_pending(current);
 		break;
+	case FAULT_DRAWN:
+		kvm_dsm_drawn_exit(vcpu);
+		break;
 	case FAULT_LOSE_ON_RACE:
 		lost = READ_ONCE(fault_slot_owner) != vcpu;
 		break;
@@ -484,7 +564,10 @@ bool __kvm_dsm_fault_exit(struct kvm_vcpu *vcpu)
 
 void __kvm_dsm_fault_run(struct kvm_vcpu *vcpu)
 {
-	struct kvm_dsm_fault_state *state = state_of(vcpu);
+	struct kvm_dsm_fault_state *state = kvm_dsm_fault_state_of(vcpu);
+
+	if (READ_ONCE(kvm_dsm_fault) == FAULT_DRAWN)
+		kvm_dsm_drawn_run(vcpu);
 
 	/* User space may have set RIP itself meanwhile. */
 	if (state->behind && kvm_rip_read(vcpu) == state->rip)
@@ -505,7 +588,7 @@ void __kvm_dsm_fault_run(struct kvm_vcpu *vcpu)
 
 void __kvm_dsm_fault_return(struct kvm_vcpu *vcpu, int r)
 {
-	struct kvm_dsm_fault_state *state = state_of(vcpu);
+	struct kvm_dsm_fault_state *state = kvm_dsm_fault_state_of(vcpu);
 
 	switch (READ_ONCE(kvm_dsm_fault)) {
 	case FAULT_LOSE_ON_SIGNAL:
@@ -524,24 +607,31 @@ void __kvm_dsm_fault_return(struct kvm_vcpu *vcpu, int r)
 			state->tell_again = true;
 		}
 		break;
+	case FAULT_DRAWN:
+		kvm_dsm_drawn_return(vcpu, r);
+		break;
 	}
 }
 
-bool __kvm_dsm_fault_replay(struct kvm *kvm, unsigned int ioctl, void *arg)
+bool __kvm_dsm_fault_replay(struct kvm *kvm, unsigned int ioctl, void *arg,
+			    int *answer)
 {
 	struct kvm_dsm_apic_base_arg *base = arg;
 	struct kvm_dsm_x2apic_arg *x2apic = arg;
 	struct kvm_dsm_ipi_arg *ipi = arg;
 	struct kvm_vcpu *vcpu;
 
+	*answer = 0;
 	switch (READ_ONCE(kvm_dsm_fault)) {
+	case FAULT_DRAWN:
+		return kvm_dsm_drawn_replay(kvm, ioctl, arg, answer);
 	case FAULT_REPLAY_UNSENT:
 		if (ioctl != KVM_DSM_IPI || ipi->val != APIC_ICR)
 			return false;
 		vcpu = kvm_get_vcpu(kvm, ipi->vcpu_id);
 		if (!vcpu || !lapic_in_kernel(vcpu))
 			return false;
-		write_locally(vcpu->arch.apic, ipi->val, ipi->val2, false);
+		kvm_dsm_fault_write_locally(vcpu->arch.apic, ipi->val, ipi->val2, false);
 		return true;
 	case FAULT_REPLAY_VCPU0:
 		/* It comes first in all three. */
@@ -558,6 +648,13 @@ bool __kvm_dsm_fault_replay(struct kvm *kvm, unsigned int ioctl, void *arg)
 	default:
 		return false;
 	}
+}
+
+int __kvm_dsm_fault_replayed(struct kvm *kvm, unsigned int ioctl, void *arg)
+{
+	if (READ_ONCE(kvm_dsm_fault) == FAULT_DRAWN)
+		return kvm_dsm_drawn_replayed(kvm, ioctl, arg);
+	return 0;
 }
 
 void __kvm_dsm_fault_extra(struct kvm_vcpu *vcpu)

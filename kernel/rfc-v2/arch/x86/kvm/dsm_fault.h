@@ -23,7 +23,9 @@ void __kvm_dsm_fault_read(struct kvm_lapic *apic, u32 offset, int len);
 bool __kvm_dsm_fault_exit(struct kvm_vcpu *vcpu);
 void __kvm_dsm_fault_run(struct kvm_vcpu *vcpu);
 void __kvm_dsm_fault_return(struct kvm_vcpu *vcpu, int r);
-bool __kvm_dsm_fault_replay(struct kvm *kvm, unsigned int ioctl, void *arg);
+bool __kvm_dsm_fault_replay(struct kvm *kvm, unsigned int ioctl, void *arg,
+			    int *answer);
+int __kvm_dsm_fault_replayed(struct kvm *kvm, unsigned int ioctl, void *arg);
 void __kvm_dsm_fault_extra(struct kvm_vcpu *vcpu);
 u32 __kvm_dsm_fault_sint(u32 vpidx);
 bool __kvm_dsm_fault_acked(void);
@@ -74,9 +76,15 @@ static inline void __kvm_dsm_fault_return(struct kvm_vcpu *vcpu, int r)
 }
 
 static inline bool __kvm_dsm_fault_replay(struct kvm *kvm, unsigned int ioctl,
-					  void *arg)
+					  void *arg, int *answer)
 {
 	return false;
+}
+
+static inline int __kvm_dsm_fault_replayed(struct kvm *kvm, unsigned int ioctl,
+					   void *arg)
+{
+	return 0;
 }
 
 static inline void __kvm_dsm_fault_extra(struct kvm_vcpu *vcpu)
@@ -147,18 +155,30 @@ static inline void kvm_dsm_fault_run(struct kvm_vcpu *vcpu)
 		__kvm_dsm_fault_run(vcpu);
 }
 
-/* Before KVM_RUN returns @r. */
+/* Before KVM_RUN returns @r, when kvm_run is complete. */
 static inline void kvm_dsm_fault_return(struct kvm_vcpu *vcpu, int r)
 {
 	if (kvm_dsm_fault_chosen())
 		__kvm_dsm_fault_return(vcpu, r);
 }
 
-/* Before an injection ioctl acts on its argument. True: it has been dealt with. */
+/*
+ * Before an injection ioctl acts on its argument. True: it has been dealt with,
+ * and what it answers is in @answer.
+ */
 static inline bool kvm_dsm_fault_replay(struct kvm *kvm, unsigned int ioctl,
-					void *arg)
+					void *arg, int *answer)
 {
-	return kvm_dsm_fault_chosen() && __kvm_dsm_fault_replay(kvm, ioctl, arg);
+	return kvm_dsm_fault_chosen() &&
+	       __kvm_dsm_fault_replay(kvm, ioctl, arg, answer);
+}
+
+/* After it has acted. Returns what it answers. */
+static inline int kvm_dsm_fault_replayed(struct kvm *kvm, unsigned int ioctl,
+					 void *arg)
+{
+	return kvm_dsm_fault_chosen() ?
+	       __kvm_dsm_fault_replayed(kvm, ioctl, arg) : 0;
 }
 
 /* When kvm_run holds an exit of dsm_exit.c. */

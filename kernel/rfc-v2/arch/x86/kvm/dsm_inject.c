@@ -23,15 +23,16 @@ static int replay_ipi(struct kvm *kvm, void __user *argp)
 {
 	struct kvm_dsm_ipi_arg arg = {};
 	struct kvm_vcpu *vcpu;
+	int answer;
 
 	if (copy_from_user(&arg, argp, kvm_dsm_abi_size()))
 		return 0;
-	if (kvm_dsm_fault_replay(kvm, KVM_DSM_IPI, &arg))
-		return 0;
+	if (kvm_dsm_fault_replay(kvm, KVM_DSM_IPI, &arg, &answer))
+		return answer;
 
 	vcpu = kvm_get_vcpu(kvm, arg.vcpu_id);
 	kvm_lapic_reg_write(vcpu->arch.apic, arg.val, arg.val2);
-	return 0;
+	return kvm_dsm_fault_replayed(kvm, KVM_DSM_IPI, &arg);
 }
 
 /*
@@ -72,32 +73,34 @@ static int replay_x2apic(struct kvm *kvm, void __user *argp)
 {
 	struct kvm_dsm_x2apic_arg arg;
 	struct kvm_vcpu *vcpu;
+	int answer;
 
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return 0;
-	if (kvm_dsm_fault_replay(kvm, KVM_DSM_X2APIC, &arg))
-		return 0;
+	if (kvm_dsm_fault_replay(kvm, KVM_DSM_X2APIC, &arg, &answer))
+		return answer;
 
 	vcpu = kvm_get_vcpu(kvm, arg.vcpu_id);
 	write_x2apic_icr(vcpu->arch.apic, arg.data);
-	return 0;
+	return kvm_dsm_fault_replayed(kvm, KVM_DSM_X2APIC, &arg);
 }
 
 static int replay_apic_base(struct kvm *kvm, void __user *argp)
 {
 	struct kvm_dsm_apic_base_arg arg;
 	struct msr_data msr = { .index = MSR_IA32_APICBASE };
+	int answer;
 
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return 0;
-	if (kvm_dsm_fault_replay(kvm, KVM_DSM_APIC_BASE, &arg))
-		return 0;
+	if (kvm_dsm_fault_replay(kvm, KVM_DSM_APIC_BASE, &arg, &answer))
+		return answer;
 
 	msr.data = arg.data;
 	msr.host_initiated = arg.host;
 	kvm_dsm_abi_base(&msr, &arg.data);
 	kvm_apic_set_base(kvm_get_vcpu(kvm, arg.vcpu_id), &msr);
-	return 0;
+	return kvm_dsm_fault_replayed(kvm, KVM_DSM_APIC_BASE, &arg);
 }
 
 int kvm_dsm_vm_ioctl(struct kvm *kvm, unsigned int ioctl, void __user *argp)
