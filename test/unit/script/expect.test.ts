@@ -4,6 +4,7 @@ import { decodeX2Icr } from '../../../lib/abi/apic/icr.ts';
 import {
   ArgumentError,
   decodeIcr,
+  decodeIcr2,
   type Exit,
   ExpectationError,
   type GuestWord,
@@ -13,7 +14,7 @@ import {
 import { type DeliveryTarget, expectExactlyOnce } from '../../../lib/script/expect/deliveries.ts';
 
 function write(seq: number, val: number, val2: number): Exit {
-  const icr = val === 0x300 ? { icr: decodeIcr(val2) } : {};
+  const icr = val === 0x300 ? { icr: decodeIcr(val2) } : { icr2: decodeIcr2(val2) };
   const register = val === 0x300 ? 'ICR' : 'ICR2';
   return {
     name: 'KVM_EXIT_DSM_SEND_IRQ',
