@@ -106,6 +106,13 @@ export const reservedExits = need('the extension for exits 44, 46 and 47', ({ fa
     : 'this kernel makes none of the exits that the series reserves: it has no kvm.dsm_exit_* parameters',
 );
 
+/** An exit that rfc-v2 reserves: the profile's kernels make it, or the lab kernel's extension does. */
+export function madeExit(exit: DsmExitName): Need {
+  return need(`a kernel that makes ${exit}`, (world) =>
+    emits(exit).missing(world) === null ? null : reservedExits.missing(world),
+  );
+}
+
 /** The lab kernel's extension of KVM's VFIO device. The checks switch it on for their own devices. */
 export const irqForwarding = need('the extension for IRQ forwarding', ({ facts }) =>
   `kvm.${irqForwardingParameter}` in facts.parameters

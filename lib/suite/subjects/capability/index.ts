@@ -4,6 +4,7 @@ import { documentedChecks } from './documented.ts';
 import { extensionChecks } from './extensions.ts';
 import { kernelChecks, vcpuChecks } from './forwarding.ts';
 import { ioctlChecks } from './ioctls.ts';
+import { optInChecks } from './opt-in.ts';
 import { probeChecks } from './probe.ts';
 import { versionChecks } from './version.ts';
 
@@ -15,4 +16,5 @@ export const capability = subject('capability', 'what the kernel says of itself 
   ...extensionChecks,
   ...vcpuChecks,
   ...documentedChecks,
+  ...optInChecks,
 ]);

@@ -4,7 +4,7 @@ import { flat32, out8 } from '../../../guest/bytes.ts';
 import type { Check } from '../../check.ts';
 import { Driver } from '../../kit/drive.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
-import { reservedExits, x2apic } from '../../kit/needs.ts';
+import { madeExit, x2apic } from '../../kit/needs.ts';
 import { sameRows } from '../../kit/rows.ts';
 import {
   ACTOR,
@@ -22,12 +22,14 @@ import {
 const BASE_HEADER = `patch 1/3, include/uapi/linux/kvm.h: x2msr_base; ${EXTENSION}`;
 const MOVED = 0xfed0_0000n;
 
+const made = madeExit('KVM_EXIT_DSM_APIC_BASE');
+
 export const apicBaseChecks: Check[] = [
   {
     id: 'exits.apic-base.fields',
     claim: "Exit 47 tells vcpu_id, host 0, MSR 0x1b and the value of each of the guest's writes, once",
     source: BASE_HEADER,
-    needs: [reservedExits, x2apic],
+    needs: [made, x2apic],
     async run(ctx) {
       const machine = await machineWith(ctx, ['KVM_EXIT_DSM_APIC_BASE'], { apic: 'xapic' });
       const { apicBase } = machine.vcpu(ACTOR).vcpu.getSregs();
@@ -45,7 +47,7 @@ export const apicBaseChecks: Check[] = [
     id: 'exits.apic-base.behind',
     claim: 'At exit 47 RIP is behind the WRMSR, and IA32_APIC_BASE has the value',
     source: EXTENSION,
-    needs: [reservedExits],
+    needs: [made],
     async run(ctx) {
       const machine = await machineWith(ctx, ['KVM_EXIT_DSM_APIC_BASE'], { apic: 'xapic' });
       const code = writeMsr(IA32_APIC_BASE, MOVED | APIC_BASE_ENABLE);
@@ -60,7 +62,7 @@ export const apicBaseChecks: Check[] = [
     id: 'exits.apic-base.fault',
     claim: 'A write of IA32_APIC_BASE that ends in a general protection fault makes no exit 47',
     source: `${EXTENSION}; SDM vol. 3 11.4.4`,
-    needs: [reservedExits],
+    needs: [made],
     async run(ctx) {
       const machine = await machineWith(ctx, ALL, { apic: 'xapic' });
       ctx.equal('exits', names(exitsOfFault(ctx, machine, IA32_APIC_BASE, MOVED | APIC_BASE_ENABLE | 1n)), []);
@@ -70,7 +72,7 @@ export const apicBaseChecks: Check[] = [
     id: 'exits.apic-base.host',
     claim: 'A write of IA32_APIC_BASE by KVM_SET_MSRS or KVM_SET_SREGS makes no exit 47',
     source: EXTENSION,
-    needs: [reservedExits],
+    needs: [made],
     async run(ctx) {
       const machine = await machineWith(ctx, ALL, { apic: 'xapic' });
       const { vcpu } = machine.vcpu(ACTOR);

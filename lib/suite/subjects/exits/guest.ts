@@ -14,12 +14,22 @@ export const ALL = ['KVM_EXIT_DAPIC', 'KVM_EXIT_DSM_X2_ICR', 'KVM_EXIT_DSM_APIC_
 /** The vCPU whose guest acts. Not 0, which is what a mistake makes of much. */
 export const ACTOR = 1;
 
-/** A machine whose VM makes these exits. */
+/** The bit of an opt-in that an exit needs. */
+const optInOf: Readonly<Partial<Record<ReservedExitName, string>>> = {
+  KVM_EXIT_DSM_X2_ICR: 'ICR',
+  KVM_EXIT_DSM_APIC_BASE: 'BASE',
+};
+
+/** A machine whose VM makes these exits: by the profile's opt-in, or by the lab kernel's extension. */
 export async function machineWith(
   ctx: CheckContext,
   which: readonly ReservedExitName[],
   options: MachineOptions,
 ): Promise<Machine> {
+  if (ctx.profile.optIn) {
+    const optIn = which.flatMap((name) => optInOf[name] ?? []);
+    return await ctx.machine({ vcpus: 3, ...options, optIn });
+  }
   using _ = enableReservedExits(which);
   return await ctx.machine({ vcpus: 3, ...options });
 }

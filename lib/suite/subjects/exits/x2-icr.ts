@@ -4,7 +4,7 @@ import { flat32, out8 } from '../../../guest/bytes.ts';
 import type { Check } from '../../check.ts';
 import { Driver } from '../../kit/drive.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
-import { reservedExits, x2apic } from '../../kit/needs.ts';
+import { madeExit, x2apic } from '../../kit/needs.ts';
 import { writeX2Icr } from '../../kit/replay.ts';
 import { sameRows } from '../../kit/rows.ts';
 import {
@@ -23,12 +23,14 @@ import {
 
 const X2_HEADER = `patch 1/3, include/uapi/linux/kvm.h: x2apic; ${EXTENSION}`;
 
+const made = madeExit('KVM_EXIT_DSM_X2_ICR');
+
 export const x2IcrChecks: Check[] = [
   {
     id: 'exits.x2-icr.fields',
     claim: "Exit 46 tells the vcpu_id and the 64 bits of each of the guest's ICR writes, once",
     source: X2_HEADER,
-    needs: [reservedExits, x2apic],
+    needs: [made, x2apic],
     async run(ctx) {
       const machine = await machineWith(ctx, ['KVM_EXIT_DSM_X2_ICR'], { apic: 'x2apic' });
       const seen = named(exitsOf(ctx, machine, icrs.flatMap(writeX2Icr)), 'KVM_EXIT_DSM_X2_ICR');
@@ -43,7 +45,7 @@ export const x2IcrChecks: Check[] = [
     id: 'exits.x2-icr.behind',
     claim: 'At exit 46 RIP is behind the WRMSR, and the IPI has arrived',
     source: EXTENSION,
-    needs: [reservedExits, x2apic],
+    needs: [made, x2apic],
     async run(ctx) {
       const machine = await machineWith(ctx, ['KVM_EXIT_DSM_X2_ICR'], { apic: 'x2apic' });
       const code = writeX2Icr(icrs[0]!);
@@ -58,7 +60,7 @@ export const x2IcrChecks: Check[] = [
     id: 'exits.x2-icr.fault',
     claim: 'An ICR write that ends in a general protection fault makes no exit 46',
     source: `${EXTENSION}; SDM vol. 3 11.12.9`,
-    needs: [reservedExits, x2apic],
+    needs: [made, x2apic],
     async run(ctx) {
       const machine = await machineWith(ctx, ALL, { apic: 'x2apic' });
       ctx.equal('exits', names(exitsOfFault(ctx, machine, X2APIC_ICR, icrs[0]! | (1n << 13n))), []);
@@ -68,7 +70,7 @@ export const x2IcrChecks: Check[] = [
     id: 'exits.x2-icr.others',
     claim: 'Neither a write of SELF IPI nor one by KVM_SET_MSRS makes exit 46',
     source: EXTENSION,
-    needs: [reservedExits, x2apic],
+    needs: [made, x2apic],
     async run(ctx) {
       const machine = await machineWith(ctx, ALL, { apic: 'x2apic' });
       machine.vcpu(ACTOR).vcpu.setMsr(X2APIC_ICR, icrs[0]!);
