@@ -135,6 +135,15 @@ the delivery can mend this: user space would have to deliver, which the series d
     variant: { cmdline: 'kvm.vector_hashing=0', lanes: ['svm', 'vmx'] },
   },
   {
+    title: 'Every VM of such a kernel makes the exits',
+    text: `
+There is no capability and no switch per VM: what the kernel was built with decides. A VMM that does not know exit 45 stops at
+its guest's first IPI: QEMU, crosvm and KVM's own selftests, on any machine that boots such a kernel. What is new in the ABI
+has to be asked for (KVM_ENABLE_CAP), as \`KVM_CAP_X86_USER_SPACE_MSR\` and others do. Profile fixed-v1 has an opt-in.`,
+    rules: [],
+    checks: ['capability.opt-in'],
+  },
+  {
     title: 'An injection ioctl answers 0 for a write that it did not carry out',
     text: `
 KVM_DSM_X2APIC and KVM_DSM_APIC_BASE of patch 3/3 ignore what the functions behind them return. A node that replays a write

@@ -98,14 +98,28 @@ export class NoLapicError extends KvmDsmError {
   }
 }
 
-/** A write to replay that the kernel would lose, or deliver elsewhere, without a word: it was not asked to. */
+/**
+ * A write to replay that the kernel would lose, or deliver elsewhere, without a word: it was not asked to. Or one that the
+ * kernel refused by EINVAL.
+ */
 export class ReplayRefusedError extends KvmDsmError {
   readonly code = 'ERR_REPLAY_REFUSED';
   readonly ioctl: string;
 
-  constructor(ioctl: string, what: string, advice: string) {
-    super(`${ioctl} would go wrong: ${what}`, { advice });
+  constructor(ioctl: string, what: string, advice: string, options: { says?: string; cause?: unknown } = {}) {
+    const { says = 'would go wrong', cause } = options;
+    super(`${ioctl} ${says}: ${what}`, { advice, cause });
     this.ioctl = ioctl;
+  }
+
+  /** The kernel looked, and said EINVAL. */
+  static byKernel(ioctl: string, cause: unknown): ReplayRefusedError {
+    return new ReplayRefusedError(
+      ioctl,
+      "no guest of this vCPU could write that now, or the VM has not asked for the series' exits",
+      'Replay the write in the mode that the vCPU is in, with no reserved bit; make the VM with its usual opt-in.',
+      { says: 'was refused by the kernel', cause },
+    );
   }
 }
 

@@ -7,6 +7,7 @@ import { type ApicMode, apicMode } from '../../apic/mode.ts';
 import { ArgumentError, IoctlError, UnsupportedError } from '../../base/errors.ts';
 import { boolean, integer, optional, orNull, shape, u64 } from '../../base/shape.ts';
 import { hex } from '../../base/text.ts';
+import { VcpuBusyError } from '../vcpu/errors.ts';
 import { NoLapicError, NoVcpuError, ReplayLostError, ReplayRefusedError } from './errors.ts';
 import type { VmCalls, VmHost, VmVcpu } from './host.ts';
 
@@ -21,7 +22,8 @@ export interface ReplayOptions {
   profile?: DsmProfile;
   /**
    * Do what the caller is otherwise kept from: a write of another register than ICR and ICR2 (or another MSR), and one
-   * that the kernel is known to lose or to misplace. Default false. A vCPU that is not there, and one without LAPIC, are
+   * that the kernel is known to lose or to misplace. Default false. Where the profile's ioctls check, nobody is kept from
+   * anything: the kernel refuses. A vCPU that is not there, and one without LAPIC, are
    * refused all the same: the kernel would crash.
    */
   insist?: boolean;
@@ -83,8 +85,8 @@ export class Injection {
   dsmIpi(write: IpiReplay, options: ReplayOptions): void {
     const { vcpuId, val, val2, destId } = ipiReplay.take(handedOn(write, 'KVM_EXIT_DSM_SEND_IRQ'), 'write');
     const { profile = this.#vm.profile, insist = false } = replayOptions.take(options);
-    const vcpu = this.#target('KVM_DSM_IPI', vcpuId, insist);
-    if (!insist) {
+    const vcpu = this.#target('KVM_DSM_IPI', vcpuId, profile, insist);
+    if (vcpu && !insist) {
       if (val !== lapicRegisters.ICR && val !== lapicRegisters.ICR2)
         throw new ArgumentError(
           'val',
@@ -101,7 +103,7 @@ export class Injection {
     }
     const { argument } = profile.ioctls.KVM_DSM_IPI;
     const taken = { vcpuId, val, val2, destId: destId ?? 0 };
-    this.#replay('KVM_DSM_IPI', profile, argument.encode(taken));
+    this.#replay('KVM_DSM_IPI', profile, vcpuId, argument.encode(taken));
     this.#vm.acted({ ioctl: 'KVM_DSM_IPI', write: taken });
   }
 
@@ -109,10 +111,10 @@ export class Injection {
     const { vcpuId, data: value } = x2apicReplay.take(handedOn(write, 'KVM_EXIT_DSM_X2_ICR'), 'write');
     const { profile = this.#vm.profile, insist = false } = replayOptions.take(options);
     const data = BigInt(value);
-    const vcpu = this.#target('KVM_DSM_X2APIC', vcpuId, insist);
-    if (!insist) checkX2apic(vcpu, data);
+    const vcpu = this.#target('KVM_DSM_X2APIC', vcpuId, profile, insist);
+    if (vcpu && !insist) checkX2apic(vcpu, data);
     const { argument } = profile.ioctls.KVM_DSM_X2APIC;
-    this.#replay('KVM_DSM_X2APIC', profile, argument.encode({ vcpuId, data }));
+    this.#replay('KVM_DSM_X2APIC', profile, vcpuId, argument.encode({ vcpuId, data }));
     this.#vm.acted({ ioctl: 'KVM_DSM_X2APIC', write: { vcpuId, data } });
   }
 
@@ -125,18 +127,18 @@ export class Injection {
     } = apicBaseReplay.take(handedOn(write, 'KVM_EXIT_DSM_APIC_BASE'), 'write');
     const { profile = this.#vm.profile, insist = false } = replayOptions.take(options);
     const data = BigInt(value);
-    if (index !== IA32_APIC_BASE && !insist)
+    if (index !== IA32_APIC_BASE && !insist && !profile.injectionChecks)
       throw new ArgumentError(
         'index',
         `index ${hex(index)} is not IA32_APIC_BASE (0x1b), and the kernel writes no other`,
         'Leave it out.',
       );
-    const vcpu = this.#target('KVM_DSM_APIC_BASE', vcpuId, insist);
+    const vcpu = this.#target('KVM_DSM_APIC_BASE', vcpuId, profile, insist);
     // Also for the kernel's sake: on Intel it writes to the VMCS that was loaded last, and this loads the vCPU's.
-    vcpu.getSregs();
+    vcpu?.getSregs();
     const { argument } = profile.ioctls.KVM_DSM_APIC_BASE;
-    this.#replay('KVM_DSM_APIC_BASE', profile, argument.encode({ vcpuId, host, index, data }));
-    const { apicBase } = vcpu.getSregs();
+    this.#replay('KVM_DSM_APIC_BASE', profile, vcpuId, argument.encode({ vcpuId, host, index, data }));
+    const apicBase = vcpu?.getSregs().apicBase ?? data;
     if (apicBase !== data)
       throw new ReplayLostError(
         'KVM_DSM_APIC_BASE',
@@ -145,9 +147,10 @@ export class Injection {
     this.#vm.acted({ ioctl: 'KVM_DSM_APIC_BASE', write: { vcpuId, host, index, data } });
   }
 
-  /** The vCPU, if the kernel can be asked to write to its LAPIC. */
-  #target(ioctl: DsmIoctlName, vcpuId: number, insist: boolean): VmVcpu {
+  /** The vCPU, if the kernel can be asked to write to its LAPIC; `null` where the kernel looks for itself. */
+  #target(ioctl: DsmIoctlName, vcpuId: number, profile: DsmProfile, insist: boolean): VmVcpu | null {
     void this.#calls.native;
+    if (profile.injectionChecks) return null;
     const { vcpus } = this.#vm;
     const vcpu = vcpus.get(vcpuId);
     if (!vcpu) throw new NoVcpuError(vcpuId, [...vcpus.keys()]);
@@ -159,14 +162,30 @@ export class Injection {
     return vcpu;
   }
 
-  #replay(ioctl: DsmIoctlName, profile: DsmProfile, argument: Uint8Array): void {
+  #replay(ioctl: DsmIoctlName, profile: DsmProfile, vcpuId: number, argument: Uint8Array): void {
     try {
       this.#calls.ioctl(profile.ioctls[ioctl].request, argument);
     } catch (error) {
       if (error instanceof IoctlError && error.errnoName === 'ENOTTY')
         throw new UnsupportedError(`${ioctl} (CONFIG_KVM_DSM_IRQ_FORWARD with patch 3/3)`, 'Injection');
       if (error instanceof IoctlError && profile.injectionAnswers === false) return;
-      throw error;
+      throw error instanceof IoctlError && profile.injectionChecks ? this.#refusal(ioctl, vcpuId, error) : error;
+    }
+  }
+
+  /** What a kernel that checks means with an errno. */
+  #refusal(ioctl: DsmIoctlName, vcpuId: number, error: IoctlError): Error {
+    switch (error.errnoName) {
+      case 'ENOENT':
+        return new NoVcpuError(vcpuId, [...this.#vm.vcpus.keys()]);
+      case 'ENXIO':
+        return new NoLapicError(vcpuId);
+      case 'EBUSY':
+        return new VcpuBusyError(vcpuId, 'runs, and writes to its LAPIC itself');
+      case 'EINVAL':
+        return ReplayRefusedError.byKernel(ioctl, error);
+      default:
+        return error;
     }
   }
 }

@@ -2,6 +2,7 @@
 import { subject } from '../../check.ts';
 import { answerChecks } from './answers.ts';
 import { baseChecks } from './base.ts';
+import { errnoChecks } from './errno.ts';
 import { ipiChecks } from './ipi.ts';
 import { isolationChecks } from './isolation.ts';
 import { twinChecks } from './twins.ts';
@@ -18,4 +19,5 @@ export const injection = subject('injection', 'what the ioctls of patch 3/3 repl
   ...unreadableChecks,
   ...isolationChecks,
   ...twinChecks,
+  ...errnoChecks,
 ]);
