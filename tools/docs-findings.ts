@@ -140,7 +140,7 @@ the delivery can mend this: user space would have to deliver, which the series d
 There is no capability and no switch per VM: what the kernel was built with decides. A VMM that does not know exit 45 stops at
 its guest's first IPI: QEMU, crosvm and KVM's own selftests, on any machine that boots such a kernel. What is new in the ABI
 has to be asked for (KVM_ENABLE_CAP), as \`KVM_CAP_X86_USER_SPACE_MSR\` and others do. Profile fixed-v1 has an opt-in.`,
-    rules: [],
+    rules: [3],
     checks: ['capability.opt-in'],
   },
   {

@@ -195,7 +195,7 @@ export const pendingChecks: Check[] = [
   },
   {
     id: 'state.pending.restored',
-    claim: 'An exit that is pending before a vCPU is saved comes once: while it is drained, or of what gets its state',
+    claim: 'A vCPU that gets all the state of one with a pending exit makes that exit',
     source: 'Documentation/virt/kvm/api.rst 5: pending operations are complete before the state is saved',
     needs: [forwarding],
     shortfall: {
