@@ -59,8 +59,9 @@ export const stretchChecks: Check[] = [
     async run(ctx) {
       const driver = await stretched(ctx, [stretchWrite(nth(0)), hlt]);
       try {
-        const { name } = driver.vcpu.run({ deadline: ENOUGH, profile: ctx.profile });
-        ctx.equal('the first exit', name, 'KVM_EXIT_DSM_SEND_IRQ');
+        const exit = driver.vcpu.run({ deadline: ENOUGH, profile: ctx.profile });
+        ctx.exit(driver.vcpu.vcpuId, exit);
+        ctx.equal('the first exit', exit.name, 'KVM_EXIT_DSM_SEND_IRQ');
       } catch (error) {
         if (!(error instanceof DeadlineError)) throw error;
         driver.vcpu.nmi();
