@@ -1,25 +1,15 @@
 /** Two VMs that are alike: in one a guest makes a write, in the other it is replayed; everything of all vCPUs is compared. */
 import { isDeepStrictEqual } from 'node:util';
-import { KVM_APIC_REG_SIZE, lapicRegisterName, lapicRegisters } from '../../abi/apic/lapic.ts';
-import { IA32_APIC_BASE, X2APIC_ICR } from '../../abi/apic/msr.ts';
 import { IoctlError } from '../../base/errors.ts';
-import { hex } from '../../base/text.ts';
-import { flat32, out8, wrmsr } from '../../guest/bytes.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { Machine, MachineOptions } from '../../script/machine/machine.ts';
 import { CheckError } from '../errors.ts';
-import { movAtEdiEax } from './code.ts';
 import type { CheckContext } from './context.ts';
 import { Driver, isPort } from './drive.ts';
 import { DONE_PORT } from './guests.ts';
 import { SOURCE } from './replay.ts';
-
-/** A write of the source's guest, or what a replay is asked for. */
-export type TwinWrite =
-  | { register: 'ICR'; value: number; destId?: number }
-  | { register: 'ICR2'; value: number; destId?: number }
-  | { register: 'x2'; value: bigint }
-  | { register: 'base'; value: bigint; host: boolean };
+import { differences, lapicDifferences } from './twin-differences.ts';
+import { askedFor, pointAt, type TwinWrite, writer } from './twin-writes.ts';
 
 /** Writes, one after the other, and what they are called. */
 export interface TwinRow {
@@ -65,40 +55,6 @@ function restore(vcpu: Vcpu, now: VcpuState, state: VcpuState): void {
   vcpu.setRegs(state.regs);
 }
 
-/** Of two values, what differs: bits where there are some. */
-function differences(what: string, got: unknown, wanted: unknown): string[] {
-  if (isDeepStrictEqual(got, wanted)) return [];
-  if (typeof got === 'object' && typeof wanted === 'object' && got !== null && wanted !== null)
-    return Object.keys(wanted).flatMap((key) =>
-      differences(
-        what === '' ? key : `${what}.${key}`,
-        (got as Record<string, unknown>)[key],
-        (wanted as Record<string, unknown>)[key],
-      ),
-    );
-  const numbers = [got, wanted].every((value) => typeof value === 'number' || typeof value === 'bigint');
-  if (!numbers) return [`${what} is ${String(got)}, not ${String(wanted)}`];
-  return [`${what} is ${hex(got as number)}, not ${hex(wanted as number)}: ${bitsOf(got, wanted)}`];
-}
-
-function bitsOf(got: unknown, wanted: unknown): string {
-  const differing = BigInt(got as bigint) ^ BigInt(wanted as bigint);
-  const bits = [...differing.toString(2)].reverse().flatMap((bit, at) => (bit === '1' ? at : []));
-  return bits.length === 1 ? `bit ${bits[0]}` : `bits ${bits.slice(0, 6).join(', ')}${bits.length > 6 ? ', ...' : ''}`;
-}
-
-function lapicDifferences(got: Uint8Array, wanted: Uint8Array): string[] {
-  if (isDeepStrictEqual(got, wanted)) return [];
-  const [one, other] = [got, wanted].map((page) => new DataView(page.buffer, page.byteOffset, page.byteLength));
-  return Array.from({ length: KVM_APIC_REG_SIZE / 4 }, (_, at) => at * 4).flatMap((offset) =>
-    differences(
-      `LAPIC ${lapicRegisterName(offset) ?? hex(offset)}`,
-      one!.getUint32(offset, true),
-      other!.getUint32(offset, true),
-    ),
-  );
-}
-
 const MAX_TOLD = 8;
 
 /** Both VMs of a check: made once, and brought back to where they were before each row. */
@@ -120,7 +76,7 @@ export class Twins {
     this.#ctx = ctx;
     this.#live = live;
     this.#replica = replica;
-    for (const { vcpus } of [live, replica]) vcpus[SOURCE]!.program(program, { interrupts: false });
+    for (const { vcpus } of [live, replica]) vcpus[SOURCE]!.program(writer, { interrupts: false });
     this.#driver = new Driver(ctx, live, SOURCE);
     this.#first = this.#look();
     this.#before = this.#first;
@@ -216,20 +172,7 @@ export class Twins {
   /** The guest's, to the exit that tells of it, or to the end of the program. */
   #write(write: TwinWrite): void {
     const { vcpu } = this.#driver;
-    const { entry } = this.#live.vcpus[SOURCE]!;
-    if (write.register === 'base' && write.host) {
-      vcpu.setMsr(IA32_APIC_BASE, write.value);
-      return;
-    }
-    if (write.register === 'ICR' || write.register === 'ICR2') {
-      const page = vcpu.getSregs().apicBase & ~0xfffn;
-      const rdi = page + BigInt(lapicRegisters[write.register]);
-      vcpu.setRegs({ rip: BigInt(entry), rdi, rax: BigInt(write.value) });
-    } else {
-      const rcx = BigInt(write.register === 'x2' ? X2APIC_ICR : IA32_APIC_BASE);
-      const rip = BigInt(entry + MSR_PART);
-      vcpu.setRegs({ rip, rcx, rax: BigInt.asUintN(32, write.value), rdx: write.value >> 32n });
-    }
+    if (!pointAt(vcpu, this.#live.vcpus[SOURCE]!.entry, write)) return;
     for (;;) {
       const exit = this.#driver.next();
       if (isPort(exit, DONE_PORT) || Object.hasOwn(this.#ctx.profile.exits, exit.name)) return;
@@ -238,7 +181,7 @@ export class Twins {
 
   /** What it answers is the claim of others: here it counts what it does. */
   #replay(write: TwinWrite): void {
-    const { request, argument } = this.#askedFor(write);
+    const { request, argument } = askedFor(this.#ctx.profile, SOURCE, write);
     // On Intel KVM_DSM_APIC_BASE writes to the VMCS that was loaded last: asking for the registers loads the vCPU's.
     this.#replica.vcpus[SOURCE]!.vcpu.getRegs();
     try {
@@ -247,29 +190,4 @@ export class Twins {
       if (!(error instanceof IoctlError)) throw error;
     }
   }
-
-  #askedFor(write: TwinWrite): { request: number; argument: Uint8Array } {
-    const { KVM_DSM_IPI, KVM_DSM_X2APIC, KVM_DSM_APIC_BASE } = this.#ctx.profile.ioctls;
-    const vcpuId = SOURCE;
-    switch (write.register) {
-      case 'ICR':
-      case 'ICR2': {
-        const { value: val2, destId = 0 } = write;
-        const argument = { vcpuId, val: lapicRegisters[write.register], val2, destId };
-        return { request: KVM_DSM_IPI.request, argument: KVM_DSM_IPI.argument.encode(argument) };
-      }
-      case 'x2': {
-        const argument = { vcpuId, data: write.value };
-        return { request: KVM_DSM_X2APIC.request, argument: KVM_DSM_X2APIC.argument.encode(argument) };
-      }
-      case 'base': {
-        const argument = { vcpuId, host: write.host, index: IA32_APIC_BASE, data: write.value };
-        return { request: KVM_DSM_APIC_BASE.request, argument: KVM_DSM_APIC_BASE.argument.encode(argument) };
-      }
-    }
-  }
 }
-
-const mmioPart = [movAtEdiEax, out8(DONE_PORT)];
-const MSR_PART = mmioPart.reduce((sum, { length }) => sum + length, 0);
-const program = flat32(...mmioPart, wrmsr, out8(DONE_PORT));

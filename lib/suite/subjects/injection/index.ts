@@ -5,6 +5,7 @@ import { baseChecks } from './base.ts';
 import { errnoChecks } from './errno.ts';
 import { ipiChecks } from './ipi.ts';
 import { isolationChecks } from './isolation.ts';
+import { stateChecks } from './states/checks.ts';
 import { twinChecks } from './twins.ts';
 import { unreadableChecks } from './unreadable.ts';
 import { vcpuIdChecks } from './vcpu-id.ts';
@@ -19,5 +20,6 @@ export const injection = subject('injection', 'what the ioctls of patch 3/3 repl
   ...unreadableChecks,
   ...isolationChecks,
   ...twinChecks,
+  ...stateChecks,
   ...errnoChecks,
 ]);

@@ -5,6 +5,7 @@ import type { CheckContext } from '../../kit/context.ts';
 import { baseInjection, forwarding, ipiInjection, type Need, x2apic, x2apicInjection } from '../../kit/needs.ts';
 import { asPosted } from '../../kit/profiles.ts';
 import { type TwinRow, Twins } from '../../kit/twins.ts';
+import { BASE_ADDRESS } from './base-address.ts';
 import { IPI, PATCH } from './replay.ts';
 import * as rows from './twin-rows.ts';
 
@@ -38,14 +39,6 @@ function drawn(ctx: CheckContext, rows: readonly TwinRow[]): TwinRow[] {
 }
 
 const as = (what: string) => `${what} leaves all that KVM tells of every vCPU as a guest's write does`;
-
-/** GiantVM's main branch hands on the address of the value, which no vCPU takes. */
-const ADDRESS: Shortfall = {
-  profiles: ['gvm-main'],
-  reason: 'KVM_DSM_APIC_BASE writes the address of the value to IA32_APIC_BASE, and no vCPU takes that',
-  source: 'GiantVM/GVM-kernel, branch main, arch/x86/kvm/dsm.c: kvm_apic_set_base(vcpu, &msr_info.data, ...)',
-  cause: /after the replay/,
-};
 
 const groups: Group[] = [
   {
@@ -150,14 +143,14 @@ const groups: Group[] = [
     claim: as('A replayed write of IA32_APIC_BASE, of the guest and of the host, whatever bit is another,'),
     rows: rows.baseBits,
     ...OF_BASE,
-    shortfall: ADDRESS,
+    shortfall: BASE_ADDRESS,
   },
   {
     word: 'base.from-x2apic',
     claim: as('A replayed write of IA32_APIC_BASE in x2APIC mode, of the guest and of the host,'),
     rows: rows.baseFromX2,
     ...OF_BASE,
-    shortfall: ADDRESS,
+    shortfall: BASE_ADDRESS,
     apic: 'x2apic',
   },
   {

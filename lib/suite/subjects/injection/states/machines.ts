@@ -1,0 +1,113 @@
+/** VMs that writes are replayed in: each has many fields that are not as in the plainest one. */
+import { EventFd } from '../../../../kvm/eventfd.ts';
+import { GuestMemory } from '../../../../kvm/guest-memory.ts';
+import type { Vcpu } from '../../../../kvm/vcpu/vcpu.ts';
+import type { Vm } from '../../../../kvm/vm/vm.ts';
+import type { CheckContext } from '../../../kit/context.ts';
+import { SPARE, type StandOptions } from './stand.ts';
+import { allOff, busyScene, lastScenes, plainScene, type Scene, scenes } from './states.ts';
+
+export interface MachineRow {
+  /** As a check's id has it. */
+  word: string;
+  what: string;
+  options: StandOptions;
+  scenes: readonly Scene[];
+}
+
+const ids = (count: number) => Array.from({ length: count }, (_, n) => n);
+
+/** Documentation/virt/kvm/x86/msr.rst */
+const MSR_KVM = { clock: 0x4b56_4d01, asyncPf: 0x4b56_4d02, stealTime: 0x4b56_4d03, pvEoi: 0x4b56_4d04 };
+const IA32_TSC_ADJUST = 0x3b;
+
+function paravirtual(vcpu: Vcpu): void {
+  vcpu.setMsr(MSR_KVM.clock, BigInt(SPARE) | 1n);
+  vcpu.setMsr(MSR_KVM.stealTime, BigInt(SPARE + 0x100) | 1n);
+  vcpu.setMsr(MSR_KVM.pvEoi, BigInt(SPARE + 0x200) | 1n);
+  vcpu.setMsr(MSR_KVM.asyncPf, BigInt(SPARE + 0x400) | 1n);
+  vcpu.setMsr(IA32_TSC_ADJUST, 0x1000n);
+}
+
+function slots(ctx: CheckContext, vm: Vm): void {
+  for (let slot = 1; slot < 5; slot++) {
+    const memory = ctx.own(GuestMemory.allocate(4 << 20));
+    vm.setMemory({ slot, guestPhysAddr: 0x1000_0000 * slot, memory, readonly: slot === 4 });
+  }
+}
+
+function devices(ctx: CheckContext, vm: Vm): void {
+  vm.assignIoeventfd(ctx.own(EventFd.create()), { address: 0xc000_0000, length: 4 });
+  vm.registerCoalesced({ address: 0xc100_0000, size: 4096 });
+}
+
+function hostsActs(vm: Vm): void {
+  vm.enableX2apicApi(3);
+  vm.enableUserSpaceMsr(7);
+  vm.enableCap('KVM_CAP_DISABLE_QUIRKS2', [1n << 0n]);
+  vm.enableCap('KVM_CAP_X86_DISABLE_EXITS', [BigInt(vm.checkExtension('KVM_CAP_X86_DISABLE_EXITS') & 6)]);
+  vm.setMsrFilter({ ranges: [{ base: 0x1_0000, count: 8 }] });
+}
+
+function routes(ctx: CheckContext, vm: Vm): void {
+  const message = { type: 'msi', addressLo: 0xfee0_0000, data: 0x4071 } as const;
+  vm.setGsiRouting(ids(30).map((gsi) => ({ ...message, gsi })));
+  vm.assignIrqfd(ctx.own(EventFd.create()), 5);
+  vm.createPit2();
+}
+
+export const machineRows: readonly MachineRow[] = [
+  {
+    word: 'lapic',
+    what: 'whatever state its vCPU is in',
+    options: { ids: ids(4), source: 1 },
+    scenes: [...scenes, ...lastScenes],
+  },
+  {
+    word: 'split',
+    what: 'with the split irqchip, a dirty log, more slots, devices, and every act of the host',
+    options: {
+      ids: ids(4),
+      source: 3,
+      irqchip: 'split',
+      logDirtyPages: true,
+      early: hostsActs,
+      made(ctx, vm) {
+        slots(ctx, vm);
+        devices(ctx, vm);
+      },
+    },
+    scenes: [plainScene, busyScene],
+  },
+  {
+    word: 'paravirtual',
+    what: "with KVM's pages for guests, routes, irqfds and a PIT",
+    options: { ids: ids(3), source: 2, made: routes, vcpu: paravirtual },
+    scenes: [plainScene, allOff],
+  },
+  {
+    word: 'hyperv',
+    what: "with Hyper-V's interface",
+    options: { ids: ids(2), source: 0, cpuid: 'hyperv' },
+    scenes: [plainScene],
+  },
+  {
+    word: 'bare',
+    what: 'without CPUID, of the only vCPU or of one of two',
+    options: { ids: ids(2), source: 1, cpuid: 'none' },
+    scenes: [plainScene],
+  },
+  { word: 'one', what: 'of the only vCPU', options: { ids: ids(1), source: 0 }, scenes: [plainScene, allOff] },
+  {
+    word: 'many',
+    what: 'of the tenth of 34 vCPUs',
+    options: { ids: ids(34), source: 9, cpuid: 'bare' },
+    scenes: [plainScene],
+  },
+  {
+    word: 'sparse',
+    what: 'of a boot processor whose vcpu_id is not its place',
+    options: { ids: [201, 70, 17, 3], source: 1, early: (vm) => vm.setBootCpuId(70) },
+    scenes: [plainScene],
+  },
+];

@@ -1,0 +1,144 @@
+/** States of vCPUs in which a write is replayed: each has many fields that are not as after reset. */
+import type { LapicRegisterName } from '../../../../abi/apic/lapic.ts';
+import { kvmVapicAddr, mpStates } from '../../../../abi/kvm/index.ts';
+import { ioctls } from '../../../../abi/kvm/ioctl.ts';
+import type { StateRow } from './row.ts';
+import { SPARE, type Stand } from './stand.ts';
+
+type Registers = Partial<Record<LapicRegisterName, number>>;
+
+/** KVM_SET_LAPIC makes PPR of the vectors that were in service before it. */
+function lapic(name: string, registers: Registers): StateRow {
+  return {
+    name,
+    set({ source }) {
+      for (let twice = 0; twice < 2; twice++) source.setLapicRegisters(registers);
+      const { cr8, ...sregs } = source.getSregs();
+      const tpr = BigInt((registers.TPR ?? Number(cr8) << 4) >> 4);
+      if (tpr !== cr8) source.setSregs({ ...sregs, cr8: tpr });
+      if (registers.TPR !== undefined) source.setLapicRegisters({ TPR: registers.TPR });
+    },
+  };
+}
+
+/** Each vCPU has a logical id of its own, the source another one. */
+const logical = (name: string, ids: (place: number, isSource: boolean) => number, DFR: number): StateRow => ({
+  name,
+  set({ vcpus, source }) {
+    vcpus.forEach((vcpu, place) => {
+      vcpu.setLapicRegisters({ DFR, LDR: (ids(place, vcpu === source) << 24) >>> 0 });
+    });
+  },
+});
+
+const bit = (vector: number) => (1 << (vector & 31)) >>> 0;
+const FLAT = 0xffff_ffff;
+const CLUSTER = 0x0fff_ffff;
+const FAR = 0x7fff_ffff;
+
+const flat = logical('flat logical ids', (place, isSource) => (isSource ? 0x83 : 4 << (place % 5)), FLAT);
+const clusters = logical('clusters', (place) => (((place >> 1) + 1) << 4) | (1 << (place & 1)), CLUSTER);
+
+const mp = (name: string, mpState: number): StateRow => ({
+  name,
+  frozen: true,
+  set({ source }) {
+    source.setMpState(mpState);
+  },
+});
+
+const busy: Registers = {
+  SVR: 0x137f,
+  TPR: 0xf3,
+  ISR2: bit(0x4a),
+  ISR6: bit(0xc5),
+  IRR2: bit(0x47),
+  IRR6: bit(0xc6),
+  LVT_TIMER: 0x2_00d1,
+  TMICT: FAR,
+  TDCR: 0xa,
+  LVT_LINT0: 0x8700,
+  LVT_LINT1: 0x400,
+  LVT_ERROR: 0xd1,
+  LVT_PMC: 0xd1,
+  LVT_THERMAL: 0xd1,
+  ESR: 0x40,
+  ICR: 0xc_cfc5,
+  ICR2: 0xa500_0000,
+};
+
+const served: Registers = {
+  TPR: 0x25,
+  ISR3: bit(0x65),
+  IRR0: bit(0x15),
+  LVT_TIMER: 0x5_005a,
+  LVT_LINT0: 0x1_005a,
+  LVT_ERROR: 0x1_005a,
+  ICR: 0x4131,
+  ICR2: 0x0100_0000,
+};
+
+const movedPage = (stand: Stand, registers: Registers) => {
+  const { apicBase, ...sregs } = stand.source.getSregs();
+  stand.source.setSregs({ ...sregs, apicBase: (apicBase & 0xfffn) | 0xfed4_0000n });
+  stand.source.setLapicRegisters(registers);
+};
+
+/** A list of states that hold together. */
+export type Scene = readonly StateRow[];
+
+export const scenes: readonly Scene[] = [
+  [flat, lapic('with all that a local APIC can have', busy)],
+  [flat, lapic('with a vector in service and one pending', served)],
+  [clusters, lapic('with ICR2 all ones', { ICR2: 0xff00_0000, ICR: 0 })],
+  [flat, lapic('off by SVR', { SVR: 0xff, TPR: 0x80, IRR5: bit(0xb5), ISR1: bit(0x2a), ICR2: 0x8000_0000 })],
+  [
+    flat,
+    {
+      name: 'with its page moved',
+      set: (stand) => movedPage(stand, { ICR2: 0x0200_0000, SVR: 0x100, TDCR: 3 }),
+    },
+  ],
+  [
+    flat,
+    {
+      name: 'with a page for its TPR',
+      set({ source }) {
+        source.ioctlRaw(ioctls.KVM_SET_VAPIC_ADDR, kvmVapicAddr.encode({ vapicAddr: BigInt(SPARE) }));
+      },
+    },
+  ],
+  [flat, mp('halted', mpStates.KVM_MP_STATE_HALTED)],
+  [flat, mp('uninitialized', mpStates.KVM_MP_STATE_UNINITIALIZED)],
+  [flat, mp('waiting for SIPI', mpStates.KVM_MP_STATE_INIT_RECEIVED)],
+];
+
+/** In xAPIC mode alone: an id of its own. */
+export const xapicScenes: readonly Scene[] = [[flat, lapic('with another APIC id', { ID: 9 << 24 })]];
+
+/** No local APIC takes anything. */
+export const allOff: Scene = [
+  {
+    name: 'every local APIC off by SVR',
+    set({ vcpus }) {
+      for (const vcpu of vcpus) vcpu.setLapicRegisters({ SVR: 0xff });
+    },
+  },
+];
+
+/** What no ioctl takes back: it comes last on its pair. */
+export const lastScenes: readonly Scene[] = [
+  [
+    flat,
+    {
+      name: 'in SMM, with an INIT that waits',
+      frozen: true,
+      set({ source }) {
+        const { smi } = source.getVcpuEvents();
+        source.setVcpuEvents({ smi: { ...smi, smm: 1, latchedInit: 1 } });
+      },
+    },
+  ],
+];
+export const plainScene: Scene = [flat];
+export const busyScene: Scene = scenes[0]!;
