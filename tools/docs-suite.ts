@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Check, shortfallsOf } from '../lib/suite/check.ts';
 import { subjects } from '../lib/suite/subjects/index.ts';
+import { leftOut as leftOutOfStates, standRows } from '../lib/suite/subjects/injection/states/machines.ts';
 import { axes, leftOut } from '../lib/suite/subjects/matrix/index.ts';
 import { root } from '../test/support/command.ts';
 
@@ -22,7 +23,7 @@ export function suiteText(): string {
     ...checks.map(row),
     '',
   ]);
-  return [intro(count), ...sections, ...stateList()].join('\n');
+  return [intro(count), ...sections, ...stateList(), ...replayList()].join('\n');
 }
 
 function row(check: Check): string {
@@ -52,6 +53,30 @@ function stateList(): string[] {
     'Left out:',
     '',
     ...leftOut.map((line) => `- ${line}`),
+    '',
+  ];
+}
+
+/** What `injection.states` varies, of its tables. */
+function replayList(): string[] {
+  const rows = standRows.map(({ word, what, scenes }) => {
+    const names = scenes.map((scene) => scene.map(({ name }) => name).join(' and '));
+    return `| \`${word}\` | ${what} | ${names.join('; ')} |`;
+  });
+  return [
+    '## The states that injection replays in',
+    '',
+    '`injection.states.*` makes the same writes in each of them: in one VM a guest makes them, in its twin they are replayed,',
+    'and after each all that KVM tells of the vCPU is compared, and at the end that of every vCPU. The writes of an ioctl set',
+    'each bit of its value and name each kind of destination.',
+    '',
+    '| word | the VM | the states of its vCPUs |',
+    '|---|---|---|',
+    ...rows,
+    '',
+    'Left out:',
+    '',
+    ...leftOutOfStates.map((line) => `- ${line}`),
     '',
   ];
 }

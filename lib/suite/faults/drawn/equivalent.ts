@@ -114,6 +114,14 @@ export const equivalents: readonly Equivalent[] = [
         (fault.field.name === 'base-value' && fault.op === 'lacks' && fault.value === 2 ** fault.param!)),
   },
   {
+    why: 'in x2APIC mode, in which alone a guest writes its ICR, LDR and DFR cannot be written',
+    is: (fault) => fault.site === 'x2apic' && does(fault, 'poke-ldr', 'poke-dfr'),
+  },
+  {
+    why: 'in x2APIC mode bits 31:24 of the LDR are 0 for every vcpu_id that KVM takes',
+    is: ({ site, field, op }) => site === 'x2apic' && field.name === 'ldr' && (op === 'ne' || op === 'has'),
+  },
+  {
     why: 'the LVT of a local APIC that is disabled by software stays masked',
     is: (fault) =>
       holds(fault, 'sw-enabled', 0) &&

@@ -3,13 +3,13 @@ import { type Check, type Shortfall, table } from '../../../check.ts';
 import { CheckError } from '../../../errors.ts';
 import type { CheckContext } from '../../../kit/context.ts';
 import { baseInjection, forwarding, ipiInjection, type Need, x2apic, x2apicInjection } from '../../../kit/needs.ts';
-import type { TwinWrite } from '../../../kit/twin-writes.ts';
 import { BASE_ADDRESS } from '../base-address.ts';
 import { PATCH } from '../replay.ts';
-import { type MachineRow, machineRows } from './machines.ts';
+import { type StandRow, standRows } from './machines.ts';
 import { describeWrite, Pair } from './pair.ts';
-import { bases, ipis, x2Ipis } from './programs.ts';
-import { type Scene, xapicScenes } from './states.ts';
+import { bases, ipis, ipiVectors, type ReplayProgram, x2Ipis, x2Vectors } from './programs.ts';
+import type { StandOptions } from './stand.ts';
+import { plainScene, type StandScene, xapicScenes } from './states.ts';
 
 interface Ioctl {
   word: string;
@@ -17,7 +17,9 @@ interface Ioctl {
   source: string;
   needs: readonly Need[];
   x2apic: boolean;
-  program(pair: Pair): TwinWrite[];
+  program(pair: Pair): ReplayProgram;
+  /** An IPI of each of these vectors. */
+  vectors?(pair: Pair, vectors: readonly number[]): ReplayProgram;
   shortfall?: Shortfall;
 }
 
@@ -29,6 +31,7 @@ const ioctls: readonly Ioctl[] = [
     needs: [ipiInjection, forwarding],
     x2apic: false,
     program: ipis,
+    vectors: ipiVectors,
   },
   {
     word: 'x2',
@@ -37,6 +40,7 @@ const ioctls: readonly Ioctl[] = [
     needs: [x2apicInjection, x2apic],
     x2apic: true,
     program: x2Ipis,
+    vectors: x2Vectors,
   },
   {
     word: 'base',
@@ -51,19 +55,27 @@ const ioctls: readonly Ioctl[] = [
 
 const MOST_TOLD = 8;
 
-/** x2APIC mode needs CPUID, and takes the APIC id from the vcpu_id. */
-const scenesOf = ({ word, scenes }: MachineRow, { x2apic: x2 }: Ioctl): readonly Scene[] =>
+/** In x2APIC mode the APIC id is the vcpu_id. */
+const scenesOf = ({ word, scenes }: StandRow, { x2apic: x2 }: Ioctl): readonly StandScene[] =>
   word === 'lapic' && !x2 ? [...xapicScenes, ...scenes] : scenes;
 
-function run(ctx: CheckContext, machine: MachineRow, { x2apic: x2, program }: Ioctl): void {
-  const pair = new Pair(ctx, machine.options);
+/** Plays each scene on one pair of VMs. Throws CheckError, with what differs after which write. */
+function play(
+  ctx: CheckContext,
+  options: StandOptions,
+  scenes: readonly StandScene[],
+  x2: boolean,
+  program: (pair: Pair) => ReplayProgram,
+): void {
+  const pair = new Pair(ctx, options);
   let writes = 0;
-  for (const scene of scenesOf(machine, { x2apic: x2 } as Ioctl)) {
+  for (const scene of scenes) {
     const name = scene.map((state) => state.name).join(', ');
     pair.bring(scene, x2);
-    for (const write of program(pair)) {
-      pair.write(`${name}: ${describeWrite(write)}`, write);
-      writes += 1;
+    for (const group of program(pair)) {
+      for (const write of group) pair.write(`${name}: ${describeWrite(write)}`, write);
+      writes += group.length;
+      pair.lookAround(`${name}: after ${describeWrite(group.at(-1)!)}`);
     }
     pair.end(`${name}: at the end`);
   }
@@ -76,9 +88,9 @@ function run(ctx: CheckContext, machine: MachineRow, { x2apic: x2, program }: Io
   );
 }
 
-const rows = ioctls.flatMap((ioctl) => machineRows.map((machine) => ({ ioctl, machine })));
+const rows = ioctls.flatMap((ioctl) => standRows.map((machine) => ({ ioctl, machine })));
 
-export const stateChecks: Check[] = table(rows, ({ ioctl, machine }) => ({
+const machineChecks: Check[] = table(rows, ({ ioctl, machine }) => ({
   id: `injection.states.${ioctl.word}.${machine.word}`,
   claim: `${ioctl.what} leave all that KVM tells of every vCPU as a guest's own do, and are answered 0: ${machine.what}`,
   source: ioctl.source,
@@ -86,6 +98,27 @@ export const stateChecks: Check[] = table(rows, ({ ioctl, machine }) => ({
   deadline: '60s' as const,
   ...(ioctl.shortfall && { shortfall: ioctl.shortfall }),
   async run(ctx: CheckContext) {
-    run(ctx, machine, ioctl);
+    play(ctx, machine.options, scenesOf(machine, ioctl), ioctl.x2apic, ioctl.program);
   },
 }));
+
+/** So many of the 256 in a run that is not thorough. */
+const VECTORS = 32;
+
+const vectorChecks: Check[] = table(
+  ioctls.filter(({ vectors }) => vectors),
+  ({ word, what, source, needs, x2apic: x2, vectors }) => ({
+    id: `injection.states.${word}.vectors`,
+    claim: `${what} leave all that KVM tells of every vCPU as a guest's own do, and are answered 0: each vector`,
+    source,
+    needs,
+    deadline: '60s' as const,
+    async run(ctx: CheckContext) {
+      const all = ctx.random.shuffle(Array.from({ length: 256 }, (_, vector) => vector));
+      const some = ctx.thorough ? all : all.slice(0, VECTORS);
+      play(ctx, { ids: [0, 1, 2], source: 1 }, [plainScene], x2, (pair) => vectors!(pair, some));
+    },
+  }),
+);
+
+export const stateChecks: Check[] = [...machineChecks, ...vectorChecks];

@@ -9,7 +9,7 @@ import { DONE_PORT } from '../../../kit/guests.ts';
 import { asPosted } from '../../../kit/profiles.ts';
 import { differences, lapicDifferences } from '../../../kit/twin-differences.ts';
 import { askedFor, pointAt, type TwinWrite } from '../../../kit/twin-writes.ts';
-import type { StateRow } from './row.ts';
+import type { SceneState } from './row.ts';
 import {
   type Aside,
   asideOf,
@@ -18,9 +18,9 @@ import {
   parts,
   Stand,
   type StandOptions,
+  type StandState,
   setState,
   stateOf,
-  type VcpuState,
 } from './stand.ts';
 
 /** Time passes in both, by turns. */
@@ -28,7 +28,7 @@ const UNJUDGED: readonly LapicRegisterName[] = ['TMCCT'];
 /** The guest's entry into its vCPU rounds them on AMD; no write of a program is about them. */
 const KEPT: readonly LapicRegisterName[] = ['TPR', 'PPR'];
 
-function told(got: VcpuState, wanted: VcpuState): string[] {
+function told(got: StandState, wanted: StandState): string[] {
   return partNames.flatMap((part) => {
     if (got[part].equals(wanted[part])) return [];
     const { layout } = parts[part];
@@ -43,8 +43,8 @@ export class Pair {
   readonly replica: Stand;
   readonly #ctx: CheckContext;
   /** As they came, and as a scene begins. */
-  readonly #first: { live: VcpuState[]; replica: VcpuState[] };
-  #before: { source: VcpuState; asides: Aside[] };
+  readonly #first: { live: StandState[]; replica: StandState[] };
+  #before: { source: StandState; asides: Aside[] };
   #frozen = false;
   readonly wrong: string[] = [];
 
@@ -63,7 +63,7 @@ export class Pair {
   }
 
   /** Brings both into states, with every local APIC in one mode. */
-  bring(states: readonly StateRow[], x2apic: boolean): void {
+  bring(states: readonly SceneState[], x2apic: boolean): void {
     this.#frozen = states.some(({ frozen }) => frozen);
     for (const which of ['live', 'replica'] as const) {
       const stand = this[which];
@@ -93,7 +93,7 @@ export class Pair {
   }
 
   /** Looks at everything of every vCPU. */
-  end(what: string): void {
+  lookAround(what: string): void {
     this.replica.vcpus.forEach((vcpu, place) => {
       const live = stateOf(this.live.vcpus[place]!);
       const got = this.#judged(stateOf(vcpu));
@@ -110,12 +110,16 @@ export class Pair {
         changed.map((part) => `vCPU ${vcpu.vcpuId}: its ${part} changed`),
       );
     });
+  }
+
+  /** When all writes are made. */
+  end(what: string): void {
     // What a replay has told a vCPU comes out when it enters its guest next. One that waits does not.
     if (!this.#frozen && this.replica.source.settle())
       this.#tell(what, [`the vCPU of the replay has an exit: ${this.replica.source.exit(this.#ctx.profile).name}`]);
   }
 
-  #look(): { source: VcpuState; asides: Aside[] } {
+  #look(): { source: StandState; asides: Aside[] } {
     const { source, vcpus } = this.replica;
     return { source: stateOf(source), asides: vcpus.map(asideOf) };
   }
@@ -124,13 +128,13 @@ export class Pair {
     if (lines.length > 0) this.wrong.push(`${what}: ${lines.slice(0, 3).join('; ')}`);
   }
 
-  #judged(state: VcpuState): VcpuState {
+  #judged(state: StandState): StandState {
     for (const name of UNJUDGED) state.lapic.writeUInt32LE(0, lapicRegisters[name]);
     return state;
   }
 
   /** Of what the live guest's vCPU is like now: its own code has changed what no write is about. */
-  #wanted(live: VcpuState): VcpuState {
+  #wanted(live: StandState): StandState {
     const { source: before } = this.#before;
     const wanted = this.#judged({ ...live, regs: before.regs });
     for (const name of KEPT)

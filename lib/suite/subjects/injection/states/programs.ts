@@ -59,10 +59,11 @@ const IPIS = (to: Named): readonly (readonly [destination: number, icr: number])
   [0xff, 0x40f3],
   [0xff, 0x487b],
   [to.one, 0x4343],
+  [to.one, 0x5097],
   [to.one, 0x0073],
 ];
 
-/** A guest that is itself the only one would end by them. */
+/** A guest that is itself the only one would end by them. An INIT forgets what came before it. */
 const EVENTS = (to: Named): readonly (readonly [destination: number, icr: number])[] => [
   [to.logical, 0x4c00],
   [to.another, 0x4200],
@@ -73,14 +74,19 @@ const EVENTS = (to: Named): readonly (readonly [destination: number, icr: number
 
 const alone = (pair: Pair) => pair.options.ids.length === 1;
 
-export function ipis(pair: Pair): TwinWrite[] {
-  const names = xapicNames(pair);
-  const rows = alone(pair) ? IPIS(names) : [...IPIS(names), ...EVENTS(names)];
-  return rows.flatMap(([destination, value], n) => [
+/** Everything of every vCPU is looked at after each of these groups. */
+export type ReplayProgram = readonly (readonly TwinWrite[])[];
+
+const both = (rows: ReturnType<typeof IPIS>): TwinWrite[] =>
+  rows.flatMap(([destination, value], n) => [
     // The register does not keep the rest.
     { register: 'ICR2', value: ((destination << 24) | (n % 2 ? 0xa5_0f3c : 0)) >>> 0, destId: destination },
     { register: 'ICR', value, destId: destination },
   ]);
+
+export function ipis(pair: Pair): ReplayProgram {
+  const names = xapicNames(pair);
+  return alone(pair) ? [both(IPIS(names))] : [both(IPIS(names)), both(EVENTS(names))];
 }
 
 const x2 = (destination: number, icr: number): TwinWrite => ({
@@ -89,7 +95,7 @@ const x2 = (destination: number, icr: number): TwinWrite => ({
 });
 
 /** What goes to everyone is lost in the series as posted, which another check says: none of these does. */
-export function x2Ipis(pair: Pair): TwinWrite[] {
+export function x2Ipis(pair: Pair): ReplayProgram {
   const to = x2Names(pair);
   const rows: TwinWrite[] = [
     x2(to.one, 0x4093),
@@ -99,11 +105,23 @@ export function x2Ipis(pair: Pair): TwinWrite[] {
     x2(to.self, 0x4067),
     x2(0x8300_0003, 0x40e3),
     x2(to.one, 0x4343),
+    x2(to.one, 0x5097),
     x2(to.one, 0x0073),
   ];
-  if (alone(pair)) return rows;
-  return [...rows, x2(to.logical, 0x4c00), x2(to.another, 0x4200), x2(to.another, 0xc500), x2(to.another, 0x4612)];
+  if (alone(pair)) return [rows];
+  return [rows, [x2(to.logical, 0x4c00), x2(to.another, 0x4200), x2(to.another, 0xc500), x2(to.another, 0x4612)]];
 }
+
+/** Each vector once: a bit of one that is wrong makes two of another. */
+export const ipiVectors = (pair: Pair, vectors: readonly number[]): ReplayProgram => {
+  const { one, another } = xapicNames(pair);
+  return [both(vectors.map((vector) => [vector & 1 ? one : another, 0x4000 | vector]))];
+};
+
+export const x2Vectors = (pair: Pair, vectors: readonly number[]): ReplayProgram => {
+  const { one, another } = x2Names(pair);
+  return [vectors.map((vector) => x2(vector & 1 ? one : another, 0x4000 | vector))];
+};
 
 const PAGE = BigInt(APIC_DEFAULT_PHYS_BASE);
 const MOVED = 0xfed1_1000n;
@@ -112,12 +130,11 @@ const [EN, EXTD, BSP] = [APIC_BASE_ENABLE, APIC_BASE_EXTD, 1n << 8n];
 const base = (value: bigint, host = false): TwinWrite => ({ register: 'base', value, host });
 
 /** From xAPIC mode. What the host alone can write is there as well as what a guest can. */
-export function bases(pair: Pair): TwinWrite[] {
+export function bases(pair: Pair): ReplayProgram {
   const moves = [base(MOVED | EN | BSP), base(PAGE | EN, true), base(MOVED | EN | BSP, true), base(PAGE | EN | BSP)];
   // Without CPUID there is no such mode.
-  if (pair.options.cpuid === 'none') return [...moves, base(MOVED), base(PAGE | EN | BSP)];
-  return [
-    ...moves,
+  if (pair.options.cpuid === 'none') return [[...moves, base(MOVED), base(PAGE | EN | BSP)]];
+  const modes = [
     base(MOVED | EN | EXTD | BSP),
     base(PAGE | EN | BSP, true),
     base(MOVED | EN | EXTD, true),
@@ -125,4 +142,5 @@ export function bases(pair: Pair): TwinWrite[] {
     base(MOVED | EN | EXTD | BSP, true),
     base(PAGE | EN, true),
   ];
+  return [[...moves, ...modes]];
 }

@@ -2,7 +2,7 @@
 import type { Stand } from './stand.ts';
 
 /** A state of the vCPU that is replayed on, or of all. */
-export interface StateRow {
+export interface SceneState {
   name: string;
   /** No guest can write in it: the guest that is compared with does without it. */
   frozen?: boolean;

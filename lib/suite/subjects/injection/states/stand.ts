@@ -53,9 +53,9 @@ export const parts = {
   events: { get: ioctls.KVM_GET_VCPU_EVENTS, set: ioctls.KVM_SET_VCPU_EVENTS, layout: kvmVcpuEvents },
   regs: { get: ioctls.KVM_GET_REGS, set: ioctls.KVM_SET_REGS, layout: kvmRegs },
 } as const;
-export type Part = keyof typeof parts;
-export const partNames = Object.keys(parts) as Part[];
-export type VcpuState = Record<Part, Buffer>;
+export type StandPart = keyof typeof parts;
+export const partNames = Object.keys(parts) as StandPart[];
+export type StandState = Record<StandPart, Buffer>;
 /** What is looked at beside: a replay has nothing to do with it. */
 export type Aside = Record<'debugregs' | 'xcrs' | 'kvm_run', Buffer>;
 
@@ -70,15 +70,15 @@ function ask(vcpu: Vcpu, request: number, size: number): Buffer {
 }
 
 /** The first may have the vCPU take an INIT, which changes the others. */
-export function stateOf(vcpu: Vcpu): VcpuState {
+export function stateOf(vcpu: Vcpu): StandState {
   const entries = partNames.map((part) => {
     const { get, layout } = parts[part];
     return [part, ask(vcpu, get, layout?.size ?? LAPIC_SIZE)] as const;
   });
-  return Object.fromEntries(entries) as VcpuState;
+  return Object.fromEntries(entries) as StandState;
 }
 
-export function setState(vcpu: Vcpu, state: VcpuState): void {
+export function setState(vcpu: Vcpu, state: StandState): void {
   for (const part of partNames) vcpu.ioctlRaw(parts[part].set, Buffer.from(state[part]));
 }
 

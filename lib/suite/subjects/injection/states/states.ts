@@ -2,13 +2,13 @@
 import type { LapicRegisterName } from '../../../../abi/apic/lapic.ts';
 import { kvmVapicAddr, mpStates } from '../../../../abi/kvm/index.ts';
 import { ioctls } from '../../../../abi/kvm/ioctl.ts';
-import type { StateRow } from './row.ts';
+import type { SceneState } from './row.ts';
 import { SPARE, type Stand } from './stand.ts';
 
 type Registers = Partial<Record<LapicRegisterName, number>>;
 
 /** KVM_SET_LAPIC makes PPR of the vectors that were in service before it. */
-function lapic(name: string, registers: Registers): StateRow {
+function lapic(name: string, registers: Registers): SceneState {
   return {
     name,
     set({ source }) {
@@ -22,7 +22,7 @@ function lapic(name: string, registers: Registers): StateRow {
 }
 
 /** Each vCPU has a logical id of its own, the source another one. */
-const logical = (name: string, ids: (place: number, isSource: boolean) => number, DFR: number): StateRow => ({
+const logical = (name: string, ids: (place: number, isSource: boolean) => number, DFR: number): SceneState => ({
   name,
   set({ vcpus, source }) {
     vcpus.forEach((vcpu, place) => {
@@ -39,7 +39,7 @@ const FAR = 0x7fff_ffff;
 const flat = logical('flat logical ids', (place, isSource) => (isSource ? 0x83 : 4 << (place % 5)), FLAT);
 const clusters = logical('clusters', (place) => (((place >> 1) + 1) << 4) | (1 << (place & 1)), CLUSTER);
 
-const mp = (name: string, mpState: number): StateRow => ({
+const mp = (name: string, mpState: number): SceneState => ({
   name,
   frozen: true,
   set({ source }) {
@@ -85,9 +85,9 @@ const movedPage = (stand: Stand, registers: Registers) => {
 };
 
 /** A list of states that hold together. */
-export type Scene = readonly StateRow[];
+export type StandScene = readonly SceneState[];
 
-export const scenes: readonly Scene[] = [
+export const scenes: readonly StandScene[] = [
   [flat, lapic('with all that a local APIC can have', busy)],
   [flat, lapic('with a vector in service and one pending', served)],
   [clusters, lapic('with ICR2 all ones', { ICR2: 0xff00_0000, ICR: 0 })],
@@ -114,10 +114,10 @@ export const scenes: readonly Scene[] = [
 ];
 
 /** In xAPIC mode alone: an id of its own. */
-export const xapicScenes: readonly Scene[] = [[flat, lapic('with another APIC id', { ID: 9 << 24 })]];
+export const xapicScenes: readonly StandScene[] = [[flat, lapic('with another APIC id', { ID: 9 << 24 })]];
 
 /** No local APIC takes anything. */
-export const allOff: Scene = [
+export const allOff: StandScene = [
   {
     name: 'every local APIC off by SVR',
     set({ vcpus }) {
@@ -127,7 +127,7 @@ export const allOff: Scene = [
 ];
 
 /** What no ioctl takes back: it comes last on its pair. */
-export const lastScenes: readonly Scene[] = [
+export const lastScenes: readonly StandScene[] = [
   [
     flat,
     {
@@ -140,5 +140,5 @@ export const lastScenes: readonly Scene[] = [
     },
   ],
 ];
-export const plainScene: Scene = [flat];
-export const busyScene: Scene = scenes[0]!;
+export const plainScene: StandScene = [flat];
+export const busyScene: StandScene = scenes[0]!;

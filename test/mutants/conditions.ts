@@ -1,0 +1,82 @@
+/** Which conditions of drawn faults hold in no check: what a suite has not set up it cannot notice. */
+import { Command } from 'commander';
+import { laneExecutor } from '../../lib/runner/suite/in-lane.ts';
+import { checksById } from '../../lib/suite/check.ts';
+import { type Site, sites } from '../../lib/suite/faults/drawn/field.ts';
+import { fields } from '../../lib/suite/faults/drawn/fields.ts';
+import { select } from '../../lib/suite/run/plan.ts';
+import type { Item, Sink } from '../../lib/suite/run/protocol.ts';
+import { subjects } from '../../lib/suite/subjects/index.ts';
+import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../../lib/target/options.ts';
+import { reportError } from '../../lib/target/report-error.ts';
+
+interface ConditionOptions extends GlobalOptions {
+  site: string[];
+  seed: string;
+}
+
+/** Seconds for everything. */
+const TIMEOUT = 7200;
+/** A fault that does nothing: what is watched is only looked at under a drawn one. */
+const WATCHING = 'icr:always.eq.1:watch';
+/** As many as the kernel watches at once. */
+const MOST = 512;
+
+/** `ipi-icr:irr.ge.0x80`, each that can be drawn. */
+function conditionsOf(site: Site): string[] {
+  return (
+    fields
+      // Of 256 vectors a run draws some.
+      .filter(({ name, sites: where }) => where.includes(site) && name !== 'vector')
+      .flatMap(({ name, tests }) =>
+        tests.flatMap(([op, ...values]) => values.map((value) => `${site}:${name}.${op}.${value}`)),
+      )
+  );
+}
+
+async function conditions(patterns: readonly string[], options: ConditionOptions): Promise<number> {
+  const wanted = sites.filter((site) => options.site.length === 0 || options.site.includes(site));
+  const all = wanted.flatMap(conditionsOf);
+  const checks = checksById(subjects);
+  const bearable = [...checks.values()].filter(({ destructive }) => !destructive).map(({ id }) => id);
+  const ids = select(bearable, patterns);
+  const held = new Set<string>();
+  for (let from = 0; from < all.length; from += MOST) {
+    const some = all.slice(from, from + MOST);
+    const left: Item[] = ids.map((id, n) => ({ n, id, round: 1, fault: WATCHING }));
+    const sink: Sink = {
+      facts() {},
+      start() {},
+      outcome(_item, _outcome, _ms, _exits, met = []) {
+        for (const n of met) held.add(some[n]!);
+        return true;
+      },
+      note: (text) => process.stderr.write(`${text}\n`),
+    };
+    const watch = some.map((condition) => `${condition}:watch`);
+    const lane = options.on === 'vmx' ? 'vmx' : 'svm';
+    const request = { global: options, seed: Number(options.seed), strict: false, bail: false, module: null, watch };
+    const why = await laneExecutor(lane, request)(left, sink);
+    if (why !== null) throw new Error(`not every check ran: ${why}`);
+  }
+  const never = all.filter((condition) => !held.has(condition));
+  process.stdout.write(`${never.map((line) => `${line}\n`).join('')}${held.size} of ${all.length} conditions held\n`);
+  return never.length === 0 ? 0 : 1;
+}
+
+const collect = (value: string, before: string[]) => [...before, value];
+let exitCode = 0;
+const program = withGlobalOptions(new Command('conditions'), TIMEOUT)
+  .description('tell which conditions of drawn faults hold in no check (--on svm, or vmx)')
+  .argument('[pattern...]', 'parts of the names of checks, or globs')
+  .option('--site <site>', 'only of this site; may be given several times', collect, [])
+  .option('--seed <n>', 'what random choices depend on', '1')
+  .action(async (patterns: string[], _options, command: Command) => {
+    exitCode = await conditions(patterns, globalOptionsOf<ConditionOptions>(command));
+  });
+try {
+  await program.parseAsync();
+} catch (error) {
+  exitCode = reportError(error, process.argv.includes('--json'));
+}
+process.exit(exitCode);
