@@ -118,5 +118,8 @@ export const leftOut: readonly string[] = [
   'x2APIC IPIs to everyone or to all but self: lost in the series as posted, and a check of their own (`injection.twin.x2.everyone`).',
   'x2APIC ICR writes of a vCPU in xAPIC mode, or with another logical model than that of x2APIC mode: no guest can make them.',
   'Reserved bits of the x2APIC ICR, a local APIC that is off: `injection.twin.x2.refused`, `injection.twin.source-off`.',
+  'A map of local APICs whose highest id is 0: KVM makes each for 256 ids at least.',
+  'xAPIC ICR writes where every local APIC is in x2APIC mode: no guest can make them.',
+  'In x2APIC mode bits 31:24 of the ID and the LDR: 0 for every vcpu_id that KVM takes.',
   'Each of the 256 vectors: a run draws 32, `--thorough` takes all.',
 ];

@@ -28,6 +28,11 @@ const UNJUDGED: readonly LapicRegisterName[] = ['TMCCT'];
 /** The guest's entry into its vCPU rounds them on AMD; no write of a program is about them. */
 const KEPT: readonly LapicRegisterName[] = ['TPR', 'PPR'];
 
+/** Of struct kvm_sregs: it is found here, since a decoder takes an emulated CPU long. */
+const APIC_BASE_AT = Buffer.from(kvmSregs.encode({ apicBase: 2n ** 64n - 1n })).indexOf(0xff);
+
+const scratch = Buffer.alloc(parts.regs.layout.size);
+
 function told(got: StandState, wanted: StandState): string[] {
   return partNames.flatMap((part) => {
     if (got[part].equals(wanted[part])) return [];
@@ -139,8 +144,8 @@ export class Pair {
     const wanted = this.#judged({ ...live, regs: before.regs });
     for (const name of KEPT)
       wanted.lapic.writeUInt32LE(before.lapic.readUInt32LE(lapicRegisters[name]), lapicRegisters[name]);
-    const { apicBase } = kvmSregs.decode(live.sregs);
-    wanted.sregs = Buffer.from(kvmSregs.encode({ ...kvmSregs.decode(before.sregs), apicBase }));
+    wanted.sregs = Buffer.from(before.sregs);
+    live.sregs.copy(wanted.sregs, APIC_BASE_AT, APIC_BASE_AT, APIC_BASE_AT + 8);
     return this.#frozen ? { ...wanted, mp: before.mp, events: before.events } : wanted;
   }
 
@@ -164,7 +169,7 @@ export class Pair {
       write,
     );
     // On Intel KVM_DSM_APIC_BASE writes to the VMCS that was loaded last: asking for the registers loads the vCPU's.
-    source.getRegs();
+    source.ioctlRaw(parts.regs.get, scratch);
     try {
       this.replica.vm.ioctlRaw(request, argument);
       return '0';

@@ -104,6 +104,7 @@ export function x2Ipis(pair: Pair): ReplayProgram {
     x2(0x0300_00a5, 0x4_40cb),
     x2(to.self, 0x4067),
     x2(0x8300_0003, 0x40e3),
+    x2(0xff, 0x40f3),
     x2(to.one, 0x4343),
     x2(to.one, 0x5097),
     x2(to.one, 0x0073),

@@ -88,6 +88,10 @@ export const asideOf = (vcpu: Vcpu): Aside => ({
   kvm_run: Buffer.from(Buffer.from(vcpu.kvmRun.buffer, vcpu.kvmRun.byteOffset, RUN_BYTES)),
 });
 
+/** KVM_GET_SUPPORTED_CPUID leaves it to user space, and KVM-AMD and KVM-Intel have it wherever the TSC is good enough. */
+const withDeadlineTimer = (cpuid: Cpuid): Cpuid =>
+  cpuid.map((leaf) => (leaf.function === 1 ? { ...leaf, ecx: (leaf.ecx | (1 << 24)) >>> 0 } : leaf));
+
 const isHypervisors = (leaf: number) => leaf >= 0x4000_0000 && leaf < 0x5000_0000;
 
 export class Stand {
@@ -100,7 +104,7 @@ export class Stand {
   constructor(ctx: CheckContext, options: StandOptions) {
     const { ids, source, irqchip = 'full', cpuid = 'all', logDirtyPages, early, made, vcpu } = options;
     const kvm = ctx.kvm();
-    const supported = kvm.supportedCpuid();
+    const supported = withDeadlineTimer(kvm.supportedCpuid());
     const shown: Record<'all' | 'bare' | 'hyperv', () => Cpuid> = {
       all: () => supported,
       bare: () => supported.filter((leaf) => !isHypervisors(leaf.function)),
