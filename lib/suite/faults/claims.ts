@@ -24,6 +24,9 @@ export const ONCE = [
   'long.*',
 ];
 
+/** That a replay leaves what the guest's own write leaves, which is what it is compared with. */
+export const TWINS = ['injection.twin.*', 'injection.states.*'];
+
 /** What val2 says. */
 export const VALUES = [
   'payload.icr.vector',

@@ -1,5 +1,5 @@
 /** How a kernel can lose a write, or tell of it twice. */
-import { ONCE } from '../../faults/claims.ts';
+import { ONCE, TWINS } from '../../faults/claims.ts';
 import type { Fault } from '../../faults/fault.ts';
 
 export const onceFaults: readonly Fault[] = [
@@ -13,7 +13,7 @@ export const onceFaults: readonly Fault[] = [
     name: 'duplicate',
     number: 2,
     what: 'KVM_RUN returns twice for each write',
-    breaks: [...ONCE, 'bypass.instruction.*', 'state.resume.reset', 'state.resume.restored'],
+    breaks: [...ONCE, ...TWINS, 'bypass.instruction.*', 'state.resume.reset', 'state.resume.restored'],
   },
   {
     name: 'lose-on-signal',

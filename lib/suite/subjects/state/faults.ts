@@ -1,5 +1,5 @@
 /** How an exit can go wrong in kvm_run, or in its time. */
-import { EXITS } from '../../faults/claims.ts';
+import { EXITS, TWINS } from '../../faults/claims.ts';
 import type { Fault } from '../../faults/fault.ts';
 
 export const stateFaults: readonly Fault[] = [
@@ -16,5 +16,5 @@ export const stateFaults: readonly Fault[] = [
       'stock.sipi.runs',
     ],
   },
-  { name: 'late', number: 29, what: 'the exit waits for the next KVM_RUN', breaks: EXITS },
+  { name: 'late', number: 29, what: 'the exit waits for the next KVM_RUN', breaks: [...EXITS, ...TWINS] },
 ];

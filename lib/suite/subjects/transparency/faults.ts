@@ -1,5 +1,5 @@
 /** How a kernel can let the guest feel that it forwards. */
-import { DELIVERY } from '../../faults/claims.ts';
+import { DELIVERY, TWINS } from '../../faults/claims.ts';
 import type { Fault } from '../../faults/fault.ts';
 
 export const transparencyFaults: readonly Fault[] = [
@@ -7,13 +7,13 @@ export const transparencyFaults: readonly Fault[] = [
     name: 'before-write',
     number: 9,
     what: 'the exit comes before the local APIC has acted, which it does on resume',
-    breaks: ['matrix.*', 'long.*', 'transparency.exit.written', 'transparency.exit.delivered'],
+    breaks: ['matrix.*', 'long.*', 'transparency.exit.written', 'transparency.exit.delivered', ...TWINS],
   },
   {
     name: 'skip-local',
     number: 10,
     what: 'an ICR write delivers nothing in this kernel',
-    breaks: [...DELIVERY, 'transparency.exit.delivered', 'injection.ipi.*'],
+    breaks: [...DELIVERY, 'transparency.exit.delivered', 'injection.ipi.*', ...TWINS],
   },
   {
     name: 'deliver-twice',
@@ -27,6 +27,7 @@ export const transparencyFaults: readonly Fault[] = [
       'once.delivery.*',
       'modes.software-disabled.takes-nmi',
       'injection.ipi.*',
+      ...TWINS,
     ],
   },
   {
