@@ -24,8 +24,10 @@ export interface BedOptions {
   irqchip?: 'full' | 'split';
   /** Of a new VM, before its first vCPU. */
   vm?: (vm: Vm) => void;
-  /** Of a new vCPU. */
-  vcpu?: (vcpu: Vcpu) => void;
+  /** Of the VM, when it has its interrupt controllers and its memory, and no vCPU. */
+  made?: (ctx: CheckContext, vm: Vm) => void;
+  /** What its vCPUs show: all that KVM can do, that without KVM's own leaves, or nothing. Default `all`. */
+  cpuid?: 'all' | 'bare' | 'none';
   /** Of the memory's slot. */
   logDirtyPages?: boolean;
 }
@@ -47,6 +49,8 @@ const PARKED = 254;
 /** Of kvm_run, what an exit may write: its head and its union. */
 const RUN_BYTES = 288;
 
+const isHypervisors = (leaf: number) => leaf >= 0x4000_0000 && leaf < 0x5000_0000;
+
 export class Bed {
   readonly vm: Vm;
   readonly memory: GuestMemory;
@@ -57,11 +61,12 @@ export class Bed {
   /** Of each vCPU: what it has now. */
   readonly now: VcpuState[];
 
-  constructor(ctx: CheckContext, { ids = [0, 1, 2, 3], irqchip = 'full', vm, vcpu, logDirtyPages }: BedOptions = {}) {
+  constructor(ctx: CheckContext, options: BedOptions = {}) {
+    const { ids = [0, 1, 2, 3], irqchip = 'full', vm, made, cpuid = 'all', logDirtyPages } = options;
     this.irqchip = irqchip;
     this.memory = ctx.own(GuestMemory.allocate(MEMORY_SIZE));
     const kvm = ctx.kvm();
-    const cpuid = kvm.supportedCpuid();
+    const leaves = kvm.supportedCpuid().filter((leaf) => cpuid === 'all' || !isHypervisors(leaf.function));
     this.vm = ctx.own(kvm.createVm());
     if (this.vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) this.vm.setTssAddr(TSS_ADDRESS);
     vm?.(this.vm);
@@ -69,14 +74,14 @@ export class Bed {
     else this.vm.enableSplitIrqchip();
     for (const { at, bytes } of tables()) this.memory.write(at, bytes);
     this.vm.setMemory({ slot: 0, guestPhysAddr: 0, memory: this.memory, ...(logDirtyPages ? { logDirtyPages } : {}) });
+    made?.(ctx, this.vm);
     this.vcpus = ids.map((id) => {
-      const made = this.vm.createVcpu(id);
+      const one = this.vm.createVcpu(id);
       // Without it there is no 64-bit mode.
-      made.setCpuid2(cpuid);
-      made.setLapicRegisters({ SVR: 0x1ff });
-      made.setMpState(mpStates.KVM_MP_STATE_RUNNABLE);
-      vcpu?.(made);
-      return made;
+      if (cpuid !== 'none') one.setCpuid2(leaves);
+      one.setLapicRegisters({ SVR: 0x1ff });
+      one.setMpState(mpStates.KVM_MP_STATE_RUNNABLE);
+      return one;
     });
     if (apicvParameter()?.enabled && !ids.includes(PARKED)) inhibitApicv(this.vm, PARKED);
     this.plain = this.vcpus.map((one) => this.#read(one));

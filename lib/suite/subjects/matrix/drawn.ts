@@ -6,6 +6,7 @@ import { HOOK } from '../../kit/sources.ts';
 import { Findings, playRows, shareOf } from './axis-checks.ts';
 import { Bed, type BedOptions } from './bed.ts';
 import { type Axis, type NamedStateRow, namedRows } from './row.ts';
+import type { MachineRow } from './tables/machines.ts';
 
 /** Of ten axes, how many give a row to a scene. */
 const TENTHS = 4;
@@ -43,6 +44,41 @@ function fewest(ctx: CheckContext, bed: Bed, rows: readonly NamedStateRow[]): re
 const named = (rows: readonly NamedStateRow[]) =>
   rows.map(({ axis, name }) => `${axis}.${name}`).join(' and ') || 'plain';
 
+/** Plays scenes up to the first in which something is wrong. */
+function playDrawn(ctx: CheckContext, bed: Bed, count: number, axes: readonly Axis[], findings: Findings): void {
+  for (let n = 0; n < count; n++) {
+    const rows = drawRows(ctx, axes);
+    const wrong = playRows(ctx, bed, rows);
+    if (wrong.length === 0) {
+      findings.add('', []);
+      continue;
+    }
+    const least = fewest(ctx, bed, rows);
+    const again = playRows(ctx, bed, least);
+    const [shown, what] = again.length > 0 ? [least, again] : [rows, wrong];
+    findings.add(`scene ${n + 1} of ${count}, ${named(shown)}`, what);
+    return;
+  }
+}
+
+/** A VM of its own: the plain scene, and some that are drawn. */
+export function machineCheck({ name, what, source, options, drawn }: MachineRow, axes: readonly Axis[]): Check {
+  return {
+    id: `matrix.vm.${name}`,
+    claim: `ICR2 and ICR come out once each with the right payload, and leave all vCPUs as without forwarding: ${what}`,
+    source: `${HOOK}; ${source}`,
+    deadline: '60s',
+    needs: [forwarding],
+    run(ctx) {
+      const bed = new Bed(ctx, options);
+      const findings = new Findings();
+      findings.add('plain', playRows(ctx, bed, []));
+      playDrawn(ctx, bed, shareOf(ctx, drawn), axes, findings);
+      findings.check();
+    },
+  };
+}
+
 export function drawnCheck(
   name: string,
   title: string,
@@ -57,24 +93,8 @@ export function drawnCheck(
     deadline: '120s',
     needs: [forwarding],
     run(ctx) {
-      const bed = new Bed(ctx, options);
       const findings = new Findings();
-      const here = shareOf(ctx, count * (ctx.thorough ? THOROUGH_TIMES : 1));
-      for (let n = 0; n < here; n++) {
-        const rows = drawRows(ctx, axes);
-        const wrong = playRows(ctx, bed, rows);
-        if (wrong.length === 0) {
-          findings.add('', []);
-          continue;
-        }
-        const least = fewest(ctx, bed, rows);
-        const again = playRows(ctx, bed, least);
-        findings.add(
-          `scene ${n + 1} of ${here}, ${named(again.length > 0 ? least : rows)}`,
-          again.length > 0 ? again : wrong,
-        );
-        break;
-      }
+      playDrawn(ctx, new Bed(ctx, options), shareOf(ctx, count * (ctx.thorough ? THOROUGH_TIMES : 1)), axes, findings);
       findings.check();
     },
   };

@@ -1,0 +1,97 @@
+/** What the VM is like: each row is a VM of its own, with the plain scene and some that the seed draws. */
+import { EventFd } from '../../../../kvm/eventfd.ts';
+import { GuestMemory } from '../../../../kvm/guest-memory.ts';
+import type { CheckContext } from '../../../kit/context.ts';
+import type { BedOptions } from '../bed.ts';
+
+export interface MachineRow {
+  name: string;
+  what: string;
+  source: string;
+  options: BedOptions;
+  /** Scenes that are drawn beside the plain one. */
+  drawn: number;
+}
+
+const ids = (count: number) => Array.from({ length: count }, (_, n) => n);
+const COUNT = 'struct kvm: created_vcpus, online_vcpus; kvm_apic_map';
+const VM = 'struct kvm, struct kvm_arch';
+
+const extraMemory = (ctx: CheckContext, bytes: number) => ctx.own(GuestMemory.allocate(bytes));
+
+export const machineRows: readonly MachineRow[] = [
+  { name: 'one', what: 'it has one vCPU', source: COUNT, options: { ids: ids(1) }, drawn: 10 },
+  { name: 'two', what: 'it has two vCPUs', source: COUNT, options: { ids: ids(2) }, drawn: 10 },
+  { name: 'three', what: 'it has three vCPUs', source: COUNT, options: { ids: ids(3) }, drawn: 5 },
+  { name: 'eight', what: 'it has eight vCPUs', source: COUNT, options: { ids: ids(8) }, drawn: 10 },
+  { name: 'many', what: 'it has 40 vCPUs', source: COUNT, options: { ids: ids(40) }, drawn: 3 },
+  { name: 'sparse', what: 'its vcpu_ids have gaps', source: COUNT, options: { ids: [3, 9, 40, 130, 201] }, drawn: 10 },
+  { name: 'descending', what: 'its vcpu_ids go down', source: COUNT, options: { ids: [6, 4, 2, 0] }, drawn: 5 },
+  {
+    name: 'boot-processor',
+    what: 'vCPU 2 is the boot processor',
+    source: `${VM}: bsp_vcpu_id`,
+    options: { vm: (vm) => vm.setBootCpuId(2) },
+    drawn: 5,
+  },
+  { name: 'dirty-log', what: 'its memory logs dirty pages', source: VM, options: { logDirtyPages: true }, drawn: 5 },
+  { name: 'pit', what: 'it has a PIT', source: `${VM}: vpit`, options: { made: (_, vm) => vm.createPit2() }, drawn: 5 },
+  {
+    name: 'slots',
+    what: 'it has five slots of memory, one of them read-only, and 16 MiB',
+    source: `${VM}: memslots`,
+    options: {
+      made(ctx, vm) {
+        for (let slot = 1; slot < 5; slot++)
+          vm.setMemory({
+            slot,
+            guestPhysAddr: 0x1000_0000 * slot,
+            memory: extraMemory(ctx, 16 << 20),
+            readonly: slot === 4,
+          });
+      },
+    },
+    drawn: 5,
+  },
+  {
+    name: 'devices',
+    what: 'it has an ioeventfd, an irqfd and a zone of coalesced MMIO',
+    source: `${VM}: ioeventfds, irqfds, coalesced_zones`,
+    options: {
+      made(ctx, vm) {
+        vm.assignIoeventfd(ctx.own(EventFd.create()), { address: 0xc000_0000, length: 4 });
+        vm.assignIrqfd(ctx.own(EventFd.create()), 5);
+        vm.registerCoalesced({ address: 0xc100_0000, size: 4096 });
+      },
+    },
+    drawn: 5,
+  },
+  {
+    name: 'user-space-msr',
+    what: 'unknown MSRs go to user space',
+    source: `${VM}: user_space_msr_mask`,
+    options: { made: (_, vm) => vm.enableUserSpaceMsr(7) },
+    drawn: 5,
+  },
+  {
+    name: 'x2apic-api',
+    what: 'KVM_CAP_X2APIC_API is on',
+    source: `${VM}: x2apic_format, x2apic_broadcast_quirk_disabled`,
+    options: { made: (_, vm) => vm.enableX2apicApi(3) },
+    drawn: 5,
+  },
+  {
+    name: 'no-cpuid',
+    what: 'its vCPUs have no CPUID',
+    source: 'struct kvm_vcpu_arch: cpuid_nent',
+    options: { cpuid: 'none' },
+    drawn: 0,
+  },
+  {
+    name: 'no-hypervisor',
+    what: 'its CPUID shows no hypervisor',
+    source: 'struct kvm_vcpu_arch: kvm_cpuid, pv_cpuid',
+    options: { cpuid: 'bare' },
+    drawn: 5,
+  },
+];
