@@ -125,7 +125,7 @@ const acts: readonly Act[] = [
     name: 'interrupt',
     what: 'it took INT 0x61',
     code: () => [0xcd, 0x61],
-    alone: [...privileged, 'isr', 'irr', 'registers', 'events', 'apic-base'],
+    alone: [...privileged, 'instruction', 'isr', 'irr', 'registers', 'events', 'apic-base'],
   },
 ];
 
