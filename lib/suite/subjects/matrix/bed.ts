@@ -16,7 +16,7 @@ import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
 import { TSS_ADDRESS, type Vm } from '../../../kvm/vm/vm.ts';
 import { inhibitApicv } from '../../../probe/inhibit-apicv.ts';
 import type { CheckContext } from '../../kit/context.ts';
-import { COUNTERS, MEMORY_SIZE, tables } from './layout.ts';
+import { COUNTERS, MEMORY_SIZE, pdpt, tables } from './layout.ts';
 
 export interface BedOptions {
   /** vcpu_id of each vCPU. Default 0 to 3. */
@@ -104,6 +104,14 @@ export class Bed {
 
   events(state: VcpuState): KvmVcpuEvents {
     return kvmVcpuEvents.decode(state.events);
+  }
+
+  /** Memory as a scene begins with it, with `code` at `at`. */
+  load(at: number, code: Uint8Array): void {
+    const entries = pdpt();
+    this.memory.write(entries.at, entries.bytes);
+    this.memory.write(at, code);
+    this.clearHandled();
   }
 
   /** Brings a vCPU into a state; what the kernel makes of it is its state now. */

@@ -40,7 +40,7 @@ export function tables(): { at: number; bytes: Uint8Array }[] {
     { at: IDT, bytes: idt() },
     { at: HANDLERS, bytes: handlers() },
     { at: PAGE_DIRECTORY, bytes: words(1024, (n) => (BigInt(n) << 22n) | LARGE | ENTRY) },
-    { at: PDPT, bytes: quads(4, (n) => BigInt(DIRECTORIES + n * 0x1000) | 1n) },
+    pdpt(),
     { at: PML4, bytes: quads(1, () => BigInt(LONG_PDPT) | ENTRY) },
     { at: LONG_PDPT, bytes: quads(4, (n) => BigInt(DIRECTORIES + n * 0x1000) | ENTRY) },
     { at: DIRECTORIES, bytes: quads(4 * 512, (n) => (BigInt(n) << 21n) | LARGE | ENTRY) },
@@ -48,6 +48,12 @@ export function tables(): { at: number; bytes: Uint8Array }[] {
     { at: V86_TABLE, bytes: words(1024, (n) => BigInt(lowPage(n << 12)) | ENTRY) },
   ];
 }
+
+/**
+ * What PAE paging begins with. A CPU of QEMU sets the accessed bit in it, which is reserved there: KVM then refuses it
+ * to the next vCPU, which is why every scene has it written again.
+ */
+export const pdpt = () => ({ at: PDPT, bytes: quads(4, (n) => BigInt(DIRECTORIES + n * 0x1000) | 1n) });
 
 function lowPage(linear: number): number {
   if (linear === layout.lowApic) return layout.apic;

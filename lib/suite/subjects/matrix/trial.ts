@@ -41,11 +41,10 @@ function playPart(ctx: CheckContext, scene: Scene): Wrong[] {
     icr((sent.icr | scene.vector) >>> 0),
   );
   const { code, behind } = assemble(scene, writes);
-  bed.memory.write(CODE, code);
+  bed.load(CODE, code);
   bed.vcpus.forEach((_, place) => {
     bed.set(place, wanted(scene, place));
   });
-  bed.clearHandled();
   for (const ready of scene.ready) ready();
   const before = [...bed.now];
   const runs = bed.runs();
