@@ -71,6 +71,46 @@ export function playRows(ctx: CheckContext, bed: Bed, rows: readonly NamedStateR
   }
 }
 
+/** What is in the slots of the others must never come out: another vCPU has written what no row writes. */
+const others: NamedStateRow = {
+  axis: 'bed',
+  name: 'others',
+  what: 'another vCPU writes',
+  source: HOOK,
+  apply(scene) {
+    const count = scene.bed.vcpus.length;
+    scene.sender = 0;
+    scene.target = count - 1;
+    scene.vector = 0x2e;
+    scene.noise = 0x5a_5a5a;
+    scene.send = { icr: 0x48ee_4700, destination: 0x6d, addressees: [], leaves: 'nothing' };
+  },
+};
+
+/** Pairs that one scene writes of those that wear a vCPU. */
+const PAIRS = 64;
+
+const worn: NamedStateRow = {
+  axis: 'bed',
+  name: 'worn',
+  what: 'it writes often',
+  source: HOOK,
+  apply(scene) {
+    scene.brief = true;
+    scene.send = { icr: 0x4000, destination: 0x6d, addressees: [], leaves: 'nothing' };
+    scene.sequence = (icr2, icr) => Array.from({ length: PAIRS }, () => [icr2, icr]).flat();
+  },
+};
+
+/** A VM as a check begins with it. */
+export function makeBed(ctx: CheckContext, options: BedOptions = {}): Bed {
+  const bed = new Bed(ctx, options);
+  if (!isSlow(ctx) && bed.vcpus.length > 1) playRows(ctx, bed, [others]);
+  const { worn: pairs = 0 } = options;
+  for (let n = 0; n < (isSlow(ctx) ? pairs / 4 : pairs); n += PAIRS) playRows(ctx, bed, [worn]);
+  return bed;
+}
+
 const claimOf = (title: string) =>
   `ICR2 and ICR come out once each with the right payload, and leave all vCPUs as without forwarding, whatever ${title}`;
 
@@ -79,7 +119,7 @@ export function axisChecks(axis: Axis, options: BedOptions = {}): Check[] {
   const plain = rows.filter(({ needs = [] }) => needs.length === 0);
   const choosy = rows.filter(({ needs = [] }) => needs.length > 0);
   const run = (ctx: CheckContext, some: readonly NamedStateRow[]) => {
-    const bed = new Bed(ctx, options);
+    const bed = makeBed(ctx, options);
     const findings = new Findings();
     for (const row of share(ctx, some)) findings.add(`${axis.name}.${row.name}`, playRows(ctx, bed, [row]));
     findings.check();

@@ -11,9 +11,10 @@ import {
 } from '../../../abi/kvm/index.ts';
 import { ioctls } from '../../../abi/kvm/ioctl.ts';
 import { apicvParameter } from '../../../host/apicv-parameter.ts';
+import type { Cpuid } from '../../../kvm/cpuid.ts';
 import { GuestMemory } from '../../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
-import { TSS_ADDRESS, type Vm } from '../../../kvm/vm/vm.ts';
+import { smmSlot, TSS_ADDRESS, type Vm } from '../../../kvm/vm/vm.ts';
 import { inhibitApicv } from '../../../probe/inhibit-apicv.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { COUNTERS, MEMORY_SIZE, pdpt, tables } from './layout.ts';
@@ -26,8 +27,10 @@ export interface BedOptions {
   vm?: (vm: Vm) => void;
   /** Of the VM, when it has its interrupt controllers and its memory, and no vCPU. */
   made?: (ctx: CheckContext, vm: Vm) => void;
-  /** What its vCPUs show: all that KVM can do, that without KVM's own leaves, or nothing. Default `all`. */
-  cpuid?: 'all' | 'bare' | 'none';
+  /** What its vCPUs show: all that KVM can do, that without KVM's own leaves or with Hyper-V's, or nothing. Default `all`. */
+  cpuid?: 'all' | 'bare' | 'none' | 'hyperv';
+  /** So many times its second vCPU has written ICR2 and ICR before the first scene; a quarter where guests are slow. */
+  worn?: number;
   /** Of the memory's slot. */
   logDirtyPages?: boolean;
 }
@@ -49,6 +52,10 @@ const PARKED = 254;
 /** Of kvm_run, what an exit may write: its head and its union. */
 const RUN_BYTES = 288;
 
+/** The leaf of the hypervisor's interface, and what Hyper-V's says. Source: Hyper-V TLFS, 2.4 */
+const INTERFACE = 0x4000_0001;
+const HYPERV = 0x3123_7648;
+
 const isHypervisors = (leaf: number) => leaf >= 0x4000_0000 && leaf < 0x5000_0000;
 
 export class Bed {
@@ -60,13 +67,18 @@ export class Bed {
   readonly plain: readonly VcpuState[];
   /** Of each vCPU: what it has now. */
   readonly now: VcpuState[];
+  readonly #leaves: Cpuid;
 
   constructor(ctx: CheckContext, options: BedOptions = {}) {
     const { ids = [0, 1, 2, 3], irqchip = 'full', vm, made, cpuid = 'all', logDirtyPages } = options;
     this.irqchip = irqchip;
     this.memory = ctx.own(GuestMemory.allocate(MEMORY_SIZE));
     const kvm = ctx.kvm();
-    const leaves = kvm.supportedCpuid().filter((leaf) => cpuid === 'all' || !isHypervisors(leaf.function));
+    this.#leaves = kvm
+      .supportedCpuid()
+      .filter((leaf) => cpuid !== 'bare' || !isHypervisors(leaf.function))
+      .map((leaf) => (cpuid === 'hyperv' && leaf.function === INTERFACE ? { ...leaf, eax: HYPERV } : leaf));
+    if (cpuid === 'none') this.#leaves = [];
     this.vm = ctx.own(kvm.createVm());
     if (this.vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) this.vm.setTssAddr(TSS_ADDRESS);
     vm?.(this.vm);
@@ -74,11 +86,14 @@ export class Bed {
     else this.vm.enableSplitIrqchip();
     for (const { at, bytes } of tables()) this.memory.write(at, bytes);
     this.vm.setMemory({ slot: 0, guestPhysAddr: 0, memory: this.memory, ...(logDirtyPages ? { logDirtyPages } : {}) });
+    // System management mode sees the same, if it has a memory of its own.
+    if (this.vm.checkExtension('KVM_CAP_MULTI_ADDRESS_SPACE') > 1)
+      this.vm.setMemory({ slot: smmSlot(0), guestPhysAddr: 0, memory: this.memory });
     made?.(ctx, this.vm);
     this.vcpus = ids.map((id) => {
       const one = this.vm.createVcpu(id);
       // Without it there is no 64-bit mode.
-      if (cpuid !== 'none') one.setCpuid2(leaves);
+      if (cpuid !== 'none') one.setCpuid2(this.#leaves);
       one.setLapicRegisters({ SVR: 0x1ff });
       one.setMpState(mpStates.KVM_MP_STATE_RUNNABLE);
       return one;
@@ -86,6 +101,11 @@ export class Bed {
     if (apicvParameter()?.enabled && !ids.includes(PARKED)) inhibitApicv(this.vm, PARKED);
     this.plain = this.vcpus.map((one) => this.#read(one));
     this.now = this.plain.map((state) => ({ ...state }));
+  }
+
+  /** Whether its guests' CPUID has a bit. */
+  offers(leaf: number, register: 'ebx' | 'ecx' | 'edx', bit: number): boolean {
+    return this.#leaves.some((one) => one.function === leaf && one.index === 0 && ((one[register] >>> bit) & 1) === 1);
   }
 
   /** The APIC id of a vCPU in xAPIC mode, if its LAPIC is changed like this. */
@@ -129,6 +149,11 @@ export class Bed {
     const state = this.#read(this.vcpus[place]!);
     this.now[place] = state;
     return state;
+  }
+
+  /** What it is like in the middle of a scene: its state of the scene's beginning stays that. */
+  glance(place: number): VcpuState {
+    return this.#read(this.vcpus[place]!);
   }
 
   #read(vcpu: Vcpu): VcpuState {

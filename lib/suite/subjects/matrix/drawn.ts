@@ -3,10 +3,11 @@ import type { Check } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { forwarding } from '../../kit/needs.ts';
 import { HOOK } from '../../kit/sources.ts';
-import { Findings, playRows, shareOf } from './axis-checks.ts';
-import { Bed, type BedOptions } from './bed.ts';
+import { Findings, makeBed, playRows, shareOf } from './axis-checks.ts';
+import type { Bed, BedOptions } from './bed.ts';
 import { type Axis, type NamedStateRow, namedRows } from './row.ts';
 import type { MachineRow } from './tables/machines.ts';
+import { placeAxis } from './tables/others.ts';
 
 /** Of ten axes, how many give a row to a scene. */
 const TENTHS = 4;
@@ -61,6 +62,9 @@ function playDrawn(ctx: CheckContext, bed: Bed, count: number, axes: readonly Ax
   }
 }
 
+/** The first and the last vCPU write as well. */
+const places = namedRows(placeAxis).filter(({ name }) => ['first-to-last', 'last-to-first'].includes(name));
+
 /** A VM of its own: the plain scene, and some that are drawn. */
 export function machineCheck({ name, what, source, options, drawn }: MachineRow, axes: readonly Axis[]): Check {
   return {
@@ -70,9 +74,10 @@ export function machineCheck({ name, what, source, options, drawn }: MachineRow,
     deadline: '60s',
     needs: [forwarding],
     run(ctx) {
-      const bed = new Bed(ctx, options);
+      const bed = makeBed(ctx, options);
       const findings = new Findings();
       findings.add('plain', playRows(ctx, bed, []));
+      for (const row of places) findings.add(`${row.axis}.${row.name}`, playRows(ctx, bed, [row]));
       playDrawn(ctx, bed, shareOf(ctx, drawn), axes, findings);
       findings.check();
     },
@@ -94,7 +99,7 @@ export function drawnCheck(
     needs: [forwarding],
     run(ctx) {
       const findings = new Findings();
-      playDrawn(ctx, new Bed(ctx, options), shareOf(ctx, count * (ctx.thorough ? THOROUGH_TIMES : 1)), axes, findings);
+      playDrawn(ctx, makeBed(ctx, options), shareOf(ctx, count * (ctx.thorough ? THOROUGH_TIMES : 1)), axes, findings);
       findings.check();
     },
   };

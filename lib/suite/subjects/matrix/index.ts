@@ -1,6 +1,7 @@
 import { subject } from '../../check.ts';
 import { axisChecks } from './axis-checks.ts';
 import { drawnCheck, machineCheck } from './drawn.ts';
+import { replayChecks } from './replay-checks.ts';
 import { formAxis } from './tables/forms.ts';
 import { guestAxes } from './tables/guest.ts';
 import { historyAxis, hostAxis, waitAxis } from './tables/history.ts';
@@ -8,6 +9,7 @@ import { lapicAxes } from './tables/lapic.ts';
 import { machineRows } from './tables/machines.ts';
 import { modeAxis } from './tables/modes.ts';
 import { baseAxis, placeAxis, targetAxis } from './tables/others.ts';
+import { paravirtAxis } from './tables/paravirt.ts';
 import { reservedAxis, sendAxis, vectorAxis } from './tables/sends.ts';
 import { sequenceAxis } from './tables/sequences.ts';
 
@@ -26,6 +28,7 @@ export const axes = [
   historyAxis,
   hostAxis,
   waitAxis,
+  paravirtAxis,
 ];
 
 export const matrix = subject(
@@ -36,6 +39,7 @@ export const matrix = subject(
     ...machineRows.map((row) => machineCheck(row, axes)),
     drawnCheck('full', 'on four vCPUs and the full irqchip', 150, axes),
     drawnCheck('split', 'on four vCPUs and the split irqchip', 100, axes, { irqchip: 'split' }),
+    ...replayChecks(axes),
   ],
 );
 
@@ -45,6 +49,5 @@ export const leftOut: readonly string[] = [
   'An exception on its way into the guest (KVM_SET_VCPU_EVENTS): VMX refuses the entry, and QEMU returns elsewhere from it.',
   'mp_state of the vCPU that writes: one that executes is runnable.',
   'FPU, vector registers, PMU, MTRR, MCE banks, the number of the physical CPU: nothing from the hook to the exit looks at them.',
-  'System management mode, nested guests, x2APIC mode, a disabled local APIC: other subjects say what a write does there.',
-  "Not varied yet: the target's state, the base of the APIC page, what the guest did just before, what user space does meanwhile, the VM.",
+  'Nested guests, x2APIC mode, a disabled local APIC: other subjects say what a write does there.',
 ];

@@ -33,6 +33,8 @@ export interface ExpectedWrites {
   end: bigint;
   /** What ICR2 held before. */
   icr2: number;
+  /** The sender has been in its guest. Default true. */
+  entered?: boolean;
 }
 
 interface Payload {
@@ -116,7 +118,7 @@ export function judgeStates(
     const whose = `vCPU ${scene.bed.vcpus[place]!.vcpuId}${role(scene, place)}`;
     const texts = [
       ...lapicDifferences(scene, place, expectedLapic(scene, place, expected, state), after[place]!.lapic),
-      ...eventDifferences(scene, place, state, after[place]!),
+      ...eventDifferences(scene, place, expected, state, after[place]!),
       ...registerDifferences(scene, place, expected, state, after[place]!),
     ];
     return texts.map(([register, text]): Wrong => ({ register, claim: 'state', text: `${whose}: ${text}` }));
@@ -184,20 +186,38 @@ function processorPriority(page: Buffer): number {
   return tpr;
 }
 
-function eventDifferences(scene: Scene, place: number, before: VcpuState, after: VcpuState): Difference[] {
+function eventDifferences(
+  scene: Scene,
+  place: number,
+  { writes, entered = true }: ExpectedWrites,
+  before: VcpuState,
+  after: VcpuState,
+): Difference[] {
   const found: Difference[] = [];
   if (!before.mp.equals(after.mp))
     found.push(['ICR', `mp_state is ${after.mp.readUInt32LE()}, expected ${before.mp.readUInt32LE()}`]);
   const wanted = withoutLeftovers(scene.bed.events(before));
   const got = withoutLeftovers(scene.bed.events(after));
-  if (takes(scene, place, before)) {
+  if (writes.some(({ register }) => register === 'ICR') && takes(scene, place, before)) {
     if (scene.sent.leaves === 'nmi') wanted.nmi.pending = 1;
     if (scene.sent.leaves === 'smi') wanted.smi.pending = 1;
   }
   // What kept interrupts away for one instruction is over.
-  if (place === scene.sender) wanted.interrupt.shadow = 0;
-  if (place === scene.sender && scene.unjudgedEvents) return found;
+  if (place === scene.sender && entered) wanted.interrupt.shadow = 0;
+  if (place === scene.sender && entered && scene.unjudgedEvents) return found;
   return [...found, ...fieldDifferences(wanted, got)];
+}
+
+/** What of the sender is not as it was before its instruction, at the exit that the instruction made. */
+export function atExitDifferences(scene: Scene, before: VcpuState, now: VcpuState): string[] {
+  if (scene.unjudgedEvents || scene.steps) return [];
+  const wanted = withoutLeftovers(scene.bed.events(before));
+  // An instruction has run that is none of those that keep interrupts away.
+  wanted.interrupt.shadow = 0;
+  const found = fieldDifferences(wanted, withoutLeftovers(scene.bed.events(now)));
+  if (!before.sregs.equals(now.sregs))
+    found.push(...fieldDifferences(kvmSregs.decode(before.sregs), kvmSregs.decode(now.sregs)));
+  return found.map(([, text]) => text);
 }
 
 /** The number of an event that is not there means nothing. */
@@ -222,7 +242,8 @@ function registerDifferences(
   if (!before.sregs.equals(after.sregs)) {
     const special = kvmSregs.decode(before.sregs);
     // An interrupt that was on its way has come.
-    if (place === scene.sender && scene.unjudgedEvents) special.interruptBitmap = [0n, 0n, 0n, 0n];
+    if (place === scene.sender && expected.entered !== false && scene.unjudgedEvents)
+      special.interruptBitmap = [0n, 0n, 0n, 0n];
     found.push(...fieldDifferences(special, kvmSregs.decode(after.sregs)));
   }
   const wanted: Record<string, bigint> = kvmRegs.decode(before.regs);

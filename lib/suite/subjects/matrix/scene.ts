@@ -72,6 +72,8 @@ export class Scene {
   unjudgedEvents = false;
   /** Something comes between a write and the instruction after it: RIP at its exit may be there already. */
   steps = false;
+  /** What the vCPU is like at each exit is not looked at: it would take long. */
+  brief = false;
   readonly unjudgedRegs = new Set<string>();
 
   constructor(bed: Bed, vector: number, noise: number) {

@@ -1,5 +1,6 @@
 /** One scene played: the sender writes, and each of the three claims is judged for each of its writes. */
 import { lapicRegisters } from '../../../abi/apic/lapic.ts';
+import { KVM_RUN_X86_SMM } from '../../../abi/kvm/exit-reason.ts';
 import { kvmRegs, kvmSregs, kvmVcpuEvents, RFLAGS_FIXED } from '../../../abi/kvm/index.ts';
 import { kvmRun } from '../../../abi/kvm/kvm-run.ts';
 import { hex } from '../../../base/text.ts';
@@ -10,7 +11,7 @@ import { isPort, saw } from '../../kit/drive.ts';
 import { DONE_PORT, icr, icr2, type LapicWrite } from '../../kit/guests.ts';
 import type { VcpuState } from './bed.ts';
 import { out, storeByte } from './code.ts';
-import { type ExpectedWrites, judgeExits, judgeStates, type Seen, type Wrong } from './judge.ts';
+import { atExitDifferences, type ExpectedWrites, judgeExits, judgeStates, type Seen, type Wrong } from './judge.ts';
 import { CODE, CODE_SIZE, STACK } from './layout.ts';
 import type { Piece, Scene } from './scene.ts';
 
@@ -42,9 +43,7 @@ function playPart(ctx: CheckContext, scene: Scene): Wrong[] {
   );
   const { code, behind } = assemble(scene, writes);
   bed.load(CODE, code);
-  bed.vcpus.forEach((_, place) => {
-    bed.set(place, wanted(scene, place));
-  });
+  bring(scene);
   for (const ready of scene.ready) ready();
   const before = [...bed.now];
   const runs = bed.runs();
@@ -100,6 +99,13 @@ function assemble(scene: Scene, writes: readonly LapicWrite[]): { code: Uint8Arr
   code.push(...(mode.noPorts ? storeByte(mode, mode.device, DONE_PORT) : out(DONE_PORT)));
   if (code.length > CODE_SIZE) throw new RangeError(`${code.length} bytes of code`);
   return { code: Uint8Array.from(code), behind };
+}
+
+/** Brings all vCPUs into the state with which the scene begins. */
+export function bring(scene: Scene): void {
+  scene.bed.vcpus.forEach((_, place) => {
+    scene.bed.set(place, wanted(scene, place));
+  });
 }
 
 /** What a vCPU has to be like when the scene begins. */
@@ -159,13 +165,14 @@ function atExit(scene: Scene, register: number, value: number): string[] {
   const state = bed.now[sender]!;
   const sregs = bed.sregs(state);
   const interrupts = (flags >> 9n) & 1n;
-  const page = Buffer.from(vcpu.getLapic());
+  const now = bed.glance(sender);
+  const page = now.lapic;
   const tpr = page.readUInt32LE(lapicRegisters.TPR);
   const rows: [string, bigint | number, bigint | number][] = [
     ['request_interrupt_window', run.requestInterruptWindow, scene.window],
     ['immediate_exit', run.immediateExit, 0],
     ['if_flag', run.ifFlag, Number(interrupts)],
-    ['flags', run.flags, 0],
+    ['flags', run.flags, bed.events(state).smi.smm === 1 ? KVM_RUN_X86_SMM : 0],
     ['cr8', run.cr8, BigInt(tpr >> 4)],
     ['apic_base', run.apicBase, sregs.apicBase],
   ];
@@ -173,14 +180,17 @@ function atExit(scene: Scene, register: number, value: number): string[] {
     rows.push(['ready_for_interrupt_injection', run.readyForInterruptInjection, bed.irqchip === 'full' ? 1 : 0]);
   if (register === lapicRegisters.ICR) rows.push(['ICR', page.readUInt32LE(register), (value & ~(1 << 12)) >>> 0]);
   if (register === lapicRegisters.ICR2) rows.push(['ICR2', page.readUInt32LE(register), (value & 0xff00_0000) >>> 0]);
-  return rows.flatMap(([name, got, wanted]) =>
-    got === wanted ? [] : [`${name} is ${hex(got)}, expected ${hex(wanted)}`],
-  );
+  return [
+    ...rows.flatMap(([name, got, wanted]) =>
+      got === wanted ? [] : [`${name} is ${hex(got)}, expected ${hex(wanted)}`],
+    ),
+    ...atExitDifferences(scene, state, now),
+  ];
 }
 
 function note(scene: Scene, exit: Exit, seen: Seen[], others: Exit[]): void {
   if (exit.name !== 'KVM_EXIT_DSM_SEND_IRQ') return void others.push(exit);
   const { vcpu } = scene;
-  seen.push({ exit, rip: vcpu.getRegs().rip, texts: atExit(scene, exit.val, exit.val2) });
+  seen.push({ exit, rip: vcpu.getRegs().rip, texts: scene.brief ? [] : atExit(scene, exit.val, exit.val2) });
   for (const look of scene.atWrite) look(vcpu);
 }

@@ -76,6 +76,38 @@ const segment = (name: 'ds' | 'es' | 'fs' | 'gs' | 'ss', base: bigint): StateRow
 const cr0 = (bit: number) => (sregs: KvmSregs) => ({ cr0: sregs.cr0 | (1n << BigInt(bit)) });
 const cr4 = (bit: number) => (sregs: KvmSregs) => ({ cr4: sregs.cr4 | (1n << BigInt(bit)) });
 
+/** Where the guest's CPUID has the bit; elsewhere CR4 stays. */
+const featured = (
+  name: string,
+  what: string,
+  bit: number,
+  leaf: number,
+  register: 'ebx' | 'ecx' | 'edx',
+  feature: number,
+): StateRow => ({
+  ...control(name, `${what}, if it can`, cr4(bit)),
+  apply(scene) {
+    if (scene.bed.offers(leaf, register, feature)) scene.sregs.push((sregs) => ({ ...sregs, ...cr4(bit)(sregs) }));
+  },
+});
+
+const XSAVE = [1, 'ecx', 26] as const;
+
+/** What of its state XSAVE knows. */
+const xcr0 = (name: string, what: string, value: bigint, alone: readonly string[]): StateRow => ({
+  name,
+  what: `XCR0 has ${what}, if it can`,
+  source: 'struct kvm_vcpu_arch: xcr0; SDM vol. 1 13.3',
+  alone,
+  apply(scene) {
+    const { vcpu, bed } = scene;
+    if (!bed.offers(...XSAVE)) return;
+    const had = vcpu.getXcrs();
+    scene.ready.push(() => vcpu.setXcrs([{ xcr: 0, value }]));
+    scene.undo.push(() => vcpu.setXcrs(had));
+  },
+});
+
 export const controlAxis: Axis = {
   name: 'control',
   title: 'control registers and segments the sender has',
@@ -93,6 +125,11 @@ export const controlAxis: Axis = {
     control('cr4-mce', 'CR4.MCE', cr4(6)),
     control('cr4-pge', 'CR4.PGE', cr4(7)),
     control('cr4-osfxsr', 'CR4.OSFXSR and OSXMMEXCPT', (sregs) => ({ cr4: sregs.cr4 | (3n << 9n) })),
+    featured('cr4-vme', 'CR4.VME', 0, 1, 'edx', 1),
+    featured('cr4-pvi', 'CR4.PVI', 1, 1, 'edx', 1),
+    featured('cr4-fsgsbase', 'CR4.FSGSBASE', 16, 7, 'ebx', 0),
+    featured('cr4-osxsave', 'CR4.OSXSAVE', 18, ...XSAVE),
+    xcr0('xcr0-sse', 'the SSE registers', 3n, []),
     control('efer-sce', 'EFER.SCE', (sregs) => ({ efer: sregs.efer | 1n })),
     control('efer-nxe', 'EFER.NXE', (sregs) => ({ efer: sregs.efer | (1n << 11n) })),
     segment('ds', 0x1000_0000n),
@@ -162,7 +199,7 @@ const events = (
   alone,
   apply(scene) {
     scene.events.set(scene.sender, (old) => ({ ...old, ...change(old) }));
-    if (alone === HANDLED) scene.unjudgedEvents = true;
+    if (handles.length > 0) scene.unjudgedEvents = true;
     for (const vector of handles) scene.handles.add(vector);
     // STI has set it; and without it no interrupt comes.
     if (name === 'shadow-sti' || name === 'interrupt-injected') scene.flags |= 1n << 9n;
@@ -203,6 +240,13 @@ export const eventsAxis: Axis = {
     events('shadow-ss', 'the instruction before loaded SS', ({ interrupt }) => ({
       interrupt: { ...interrupt, shadow: 1 },
     })),
+    events('smm', 'it is in system management mode', ({ smi }) => ({ smi: { ...smi, smm: 1 } }), HANDLED),
+    events(
+      'smm-init',
+      'it is in system management mode, and an INIT waits',
+      ({ smi }) => ({ smi: { ...smi, smm: 1, latchedInit: 1 } }),
+      HANDLED,
+    ),
     events('sipi-vector', 'its last SIPI had the vector 0x9a', () => ({ sipiVector: 0x9a })),
   ],
 };

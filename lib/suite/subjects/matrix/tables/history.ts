@@ -122,12 +122,25 @@ const acts: readonly Act[] = [
     alone: ['control', 'apic-base'],
   },
   {
+    name: 'hlt',
+    what: 'it ran HLT, and an interrupt was there',
+    // STI; HLT; CLI
+    code: () => [0xfb, 0xf4, 0xfa],
+    alone: [
+      ...[...privileged, 'instruction', 'isr', 'irr', 'registers', 'events', 'apic-base', 'tpr', 'svr', 'send'],
+      ...['target', 'lvt', 'timer', 'host', 'window', 'place', 'sequence'],
+    ],
+  },
+  {
     name: 'interrupt',
     what: 'it took INT 0x61',
     code: () => [0xcd, 0x61],
     alone: [...privileged, 'instruction', 'isr', 'irr', 'registers', 'events', 'apic-base'],
   },
 ];
+
+/** The interrupt that ends a HLT. */
+const HALTED = 0x62;
 
 const act = (
   when: 'before' | 'between',
@@ -142,6 +155,11 @@ const act = (
     for (const exit of exits) scene.exits.add(exit);
     for (const register of changes) scene.unjudgedRegs.add(register);
     if (name === 'interrupt') scene.handles.add(0x61);
+    if (name === 'hlt') {
+      scene.lapicVector('IRR', HALTED);
+      scene.handles.add(HALTED);
+      scene.unjudged.add(lapicRegisters.IRR0 + (HALTED >> 5) * 16);
+    }
   },
 });
 
@@ -228,11 +246,20 @@ export const hostAxis: Axis = {
       // To an APIC id that nobody has.
       scene.atWrite.push(() => vm.signalMsi({ addressLo: 0xfee7_6000, addressHi: 0, data: 0x41 }));
     }),
-    host('late', 'user space waits 20 ms at each exit', (scene) => {
-      scene.atWrite.push(() => wait(20));
-    }),
+    host(
+      'late',
+      'user space waits 110 ms before the first write and at each exit',
+      (scene) => {
+        scene.ready.push(() => wait(LATE));
+        scene.atWrite.push(() => wait(LATE));
+      },
+      ['sequence'],
+    ),
   ],
 };
+
+/** ms */
+const LATE = 110;
 
 /** The guest's clock goes on; nobody waits for anything. */
 function wait(ms: number): void {
@@ -250,6 +277,15 @@ export const waitAxis: Axis = {
   name: 'window',
   title: 'user space asks for',
   rows: [
+    {
+      ...others('requested', 'user space asks for the interrupt window, which the guest does not open', (scene) => {
+        const { vcpu } = scene;
+        scene.window = 1;
+        scene.ready.push(() => vcpu.requestInterruptWindow(true));
+        scene.undo.push(() => vcpu.requestInterruptWindow(false));
+      }),
+      alone: ['flags', 'events', 'before', 'host'],
+    },
     others('kvmclock-ctrl', 'KVM_KVMCLOCK_CTRL was asked for', (scene) => {
       const { vcpu } = scene;
       scene.ready.push(() => {

@@ -25,6 +25,7 @@ export const machineRows: readonly MachineRow[] = [
   { name: 'three', what: 'it has three vCPUs', source: COUNT, options: { ids: ids(3) }, drawn: 5 },
   { name: 'eight', what: 'it has eight vCPUs', source: COUNT, options: { ids: ids(8) }, drawn: 10 },
   { name: 'many', what: 'it has 40 vCPUs', source: COUNT, options: { ids: ids(40) }, drawn: 3 },
+  { name: 'crowd', what: 'it has 64 vCPUs', source: COUNT, options: { ids: ids(64) }, drawn: 1 },
   { name: 'sparse', what: 'its vcpu_ids have gaps', source: COUNT, options: { ids: [3, 9, 40, 130, 201] }, drawn: 10 },
   { name: 'descending', what: 'its vcpu_ids go down', source: COUNT, options: { ids: [6, 4, 2, 0] }, drawn: 5 },
   {
@@ -92,6 +93,37 @@ export const machineRows: readonly MachineRow[] = [
     what: 'its CPUID shows no hypervisor',
     source: 'struct kvm_vcpu_arch: kvm_cpuid, pv_cpuid',
     options: { cpuid: 'bare' },
+    drawn: 5,
+  },
+  {
+    name: 'hyperv',
+    what: 'its CPUID shows Hyper-V',
+    source: 'struct kvm_vcpu_arch: hyperv_enabled, hyperv; Hyper-V TLFS, 2.4',
+    options: { cpuid: 'hyperv' },
+    drawn: 5,
+  },
+  {
+    name: 'msr-filter',
+    what: 'it has an MSR filter',
+    source: `${VM}: msr_filter`,
+    options: { made: (_, vm) => vm.setMsrFilter({ ranges: [{ base: 0xc000_0200, count: 8 }] }) },
+    drawn: 5,
+  },
+  {
+    name: 'no-exits',
+    what: 'HLT and PAUSE do not leave the guest',
+    source: `${VM}: hlt_in_guest, pause_in_guest`,
+    options: {
+      vm: (vm) =>
+        vm.enableCap('KVM_CAP_X86_DISABLE_EXITS', [BigInt(vm.checkExtension('KVM_CAP_X86_DISABLE_EXITS') & 6)]),
+    },
+    drawn: 0,
+  },
+  {
+    name: 'worn',
+    what: 'its second vCPU has written 1028 times before',
+    source: 'vcpu->arch: whatever a series counts in it',
+    options: { worn: 514 },
     drawn: 5,
   },
 ];
