@@ -8,6 +8,7 @@ import type { Bed, BedOptions } from './bed.ts';
 import { type Axis, type NamedStateRow, namedRows } from './row.ts';
 import type { MachineRow } from './tables/machines.ts';
 import { placeAxis } from './tables/others.ts';
+import { sequenceAxis } from './tables/sequences.ts';
 
 /** Of ten axes, how many give a row to a scene. */
 const TENTHS = 4;
@@ -62,8 +63,10 @@ function playDrawn(ctx: CheckContext, bed: Bed, count: number, axes: readonly Ax
   }
 }
 
-/** The first and the last vCPU write as well. */
-const places = namedRows(placeAxis).filter(({ name }) => ['first-to-last', 'last-to-first'].includes(name));
+/** The first and the last vCPU write as well; and one writes ICR alone. */
+const places = [...namedRows(placeAxis), ...namedRows(sequenceAxis)].filter(({ name }) =>
+  ['first-to-last', 'last-to-first', 'icr'].includes(name),
+);
 
 /** A VM of its own: the plain scene, and some that are drawn. */
 export function machineCheck({ name, what, source, options, drawn }: MachineRow, axes: readonly Axis[]): Check {

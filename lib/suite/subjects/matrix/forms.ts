@@ -1,5 +1,4 @@
 /** The instructions by which a guest can write 32 bits to a register of its APIC. */
-import { lapicRegisters } from '../../../abi/apic/lapic.ts';
 import { type CodeWidth, indirect, memoryOp, move, op32, store } from './code.ts';
 
 export const generalRegisters = [
@@ -14,8 +13,6 @@ export interface WriteForm {
   /** The instructions, the last of which writes `value` to `where`; and the registers that they change. */
   code(width: CodeWidth, where: number, value: number): number[];
   changes: readonly RegisterName[];
-  /** One instruction that writes ICR2 and ICR, in the place of two. */
-  pair?(width: CodeWidth, apic: number, icr2: number, icr: number): number[];
   /** It changes the arithmetic flags. */
   flags?: boolean;
   /** It writes its value over what was there by an operation with it: the register has to be 0. */
@@ -161,24 +158,5 @@ export const forms: readonly WriteForm[] = [
   },
 ];
 
-/** Words of the guest's memory. */
+/** A word of the guest's memory. */
 const SCRATCH = 0x2_0ff0;
-const PAIR = 0x2_0f00;
-
-/** `rep movsd` downwards over ICR2, what is between them, and ICR. */
-export const downwards: WriteForm = {
-  name: 'rep-movsd-down',
-  code: store,
-  pair: (width, apic, icr2, icr) => [
-    ...store(width, PAIR + 0x10, icr2),
-    ...store(width, PAIR, icr),
-    ...move(width, ESI, PAIR + 0x10),
-    ...move(width, EDI, apic + lapicRegisters.ICR2),
-    ...move(width, 1, 5),
-    // STD; REP MOVSD; CLD
-    ...[0xfd, 0xf3, ...indirect(width, 0xa5), 0xfc],
-  ],
-  changes: ['rcx', 'rsi', 'rdi'],
-  repeats: true,
-  wide: true,
-};

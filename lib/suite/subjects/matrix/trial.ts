@@ -91,11 +91,7 @@ function assemble(scene: Scene, writes: readonly LapicWrite[]): { code: Uint8Arr
   };
   add(scene.before);
   const apic = mode.apic + (scene.apicBase === null ? 0 : Number(scene.apicBase) - mode.apic);
-  if (form.pair) {
-    code.push(...form.pair(mode, apic, writes[0]!.value, writes[1]!.value));
-    behind.push(code.length, code.length);
-  }
-  (form.pair ? [] : writes).forEach(({ register, value }, at) => {
+  writes.forEach(({ register, value }, at) => {
     if (at > 0) add(scene.between);
     code.push(...form.code(mode, apic + lapicRegisters[register], value));
     behind.push(code.length);

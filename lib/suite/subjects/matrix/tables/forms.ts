@@ -1,5 +1,5 @@
 /** The instruction that writes. */
-import { downwards, forms } from '../forms.ts';
+import { forms } from '../forms.ts';
 import { flat32, modes } from '../modes.ts';
 import type { Axis, StateRow } from '../row.ts';
 
@@ -19,12 +19,5 @@ const row = (form: (typeof forms)[number], name = form.name): StateRow => ({
 export const formAxis: Axis = {
   name: 'instruction',
   title: 'instruction writes',
-  rows: [
-    ...forms.map((form) => row(form)),
-    {
-      ...row(downwards),
-      what: 'one instruction writes both: rep movsd downwards',
-      alone: ['sequence', 'before', 'flags', 'mode', 'control'],
-    },
-  ],
+  rows: forms.map((form) => row(form)),
 };

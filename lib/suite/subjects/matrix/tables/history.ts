@@ -3,7 +3,6 @@
 import { lapicRegisters } from '../../../../abi/apic/lapic.ts';
 import { KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_USE_HW_BP, KVM_GUESTDBG_USE_SW_BP } from '../../../../abi/kvm/index.ts';
 import { input, load, memoryOp, move, out, store } from '../code.ts';
-import { downwards } from '../forms.ts';
 import type { Mode } from '../modes.ts';
 import type { Axis, StateRow } from '../row.ts';
 import type { Piece, Scene } from '../scene.ts';
@@ -178,16 +177,6 @@ const host = (name: string, what: string, apply: (scene: Scene) => void, alone: 
   apply,
 });
 
-/** KVM_RUN with immediate_exit goes on with what the last one left, and makes the next exit of that. */
-function immediately(scene: Scene): void {
-  scene.interrupt = (vcpu) => {
-    vcpu.kvmRun.setUint8(IMMEDIATE_EXIT, 1);
-    const outcome = vcpu.runRaw();
-    vcpu.kvmRun.setUint8(IMMEDIATE_EXIT, 0);
-    return outcome.kind === 'exit' ? vcpu.exit(vcpu.profile) : null;
-  };
-}
-
 /** struct kvm_run */
 const VALID_REGS = 288;
 const IMMEDIATE_EXIT = 1;
@@ -199,16 +188,14 @@ export const hostAxis: Axis = {
     host('signal', 'each KVM_RUN has one before it with a signal pending', (scene) => {
       scene.interrupt = (vcpu) => (vcpu.settle() ? vcpu.exit(vcpu.profile) : null);
     }),
-    host('immediate-exit', 'each KVM_RUN has one before it with immediate_exit set', immediately),
-    host(
-      'immediate-exit-pair',
-      'each KVM_RUN has one before it with immediate_exit set, and one instruction writes both',
-      (scene) => {
-        immediately(scene);
-        scene.form = downwards;
-      },
-      ['instruction', 'sequence', 'before', 'flags', 'mode', 'control'],
-    ),
+    host('immediate-exit', 'each KVM_RUN has one before it with immediate_exit set', (scene) => {
+      scene.interrupt = (vcpu) => {
+        vcpu.kvmRun.setUint8(IMMEDIATE_EXIT, 1);
+        const outcome = vcpu.runRaw();
+        vcpu.kvmRun.setUint8(IMMEDIATE_EXIT, 0);
+        return outcome.kind === 'exit' ? vcpu.exit(vcpu.profile) : null;
+      };
+    }),
     ...[1, 2, 4, 7].map((groups) =>
       host(`sync-${groups}`, `kvm_valid_regs is ${groups}`, (scene) => {
         const { vcpu } = scene;

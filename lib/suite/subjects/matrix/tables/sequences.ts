@@ -22,11 +22,23 @@ const varied = (write: LapicWrite, n: number): LapicWrite => ({
   value: ((write.value & 0xff00_0000) | ((write.value + n * 0x1_0041) & 0xff_ffff)) >>> 0,
 });
 
+/** Of no vCPU of any bed, and of no other row. */
+const ABSENT = 0x5c;
+
 export const sequenceAxis: Axis = {
   name: 'sequence',
   title: 'writes came before',
   rows: [
     sequence('icr2', 'ICR2 alone', (icr2) => [icr2]),
+    {
+      ...sequence('icr', 'ICR alone, for nobody, to whom ICR2 pointed before', (_, icr) => [icr]),
+      alone: ['previous', 'send', 'target'],
+      apply(scene) {
+        scene.sequence = (_, icr) => [icr];
+        scene.send = { icr: 0x4000, destination: ABSENT, addressees: [], leaves: 'nothing' };
+        scene.lapic({ ICR2: (ABSENT << 24) >>> 0 });
+      },
+    },
     sequence('icr2-twice', 'ICR2 twice, the same', (icr2) => [icr2, icr2]),
     sequence('icr2-thrice', 'ICR2 three times, the same', (icr2) => [icr2, icr2, icr2]),
     sequence('icr2-again', 'ICR2, ICR and ICR2 again', (icr2, icr) => [icr2, icr, icr2]),
