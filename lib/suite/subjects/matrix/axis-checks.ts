@@ -107,7 +107,8 @@ export function makeBed(ctx: CheckContext, options: BedOptions = {}): Bed {
   const bed = new Bed(ctx, options);
   if (!isSlow(ctx) && bed.vcpus.length > 1) playRows(ctx, bed, [others]);
   const { worn: pairs = 0 } = options;
-  for (let n = 0; n < (isSlow(ctx) ? pairs / 4 : pairs); n += PAIRS) playRows(ctx, bed, [worn]);
+  const often = ctx.thorough ? 2 * pairs : pairs;
+  for (let n = 0; n < (isSlow(ctx) ? pairs / 4 : often); n += PAIRS) playRows(ctx, bed, [worn]);
   return bed;
 }
 

@@ -121,9 +121,9 @@ export const machineRows: readonly MachineRow[] = [
   },
   {
     name: 'worn',
-    what: 'its second vCPU has written each register 1024 times before',
+    what: 'its second vCPU has written more than 1000 times before',
     source: 'vcpu->arch: whatever a series counts in it',
-    options: { worn: 1024 },
+    options: { worn: 512 },
     drawn: 5,
   },
 ];
