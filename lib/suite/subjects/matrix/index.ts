@@ -1,7 +1,6 @@
 import { subject } from '../../check.ts';
 import { axisChecks } from './axis-checks.ts';
 import { drawnCheck, machineCheck } from './drawn.ts';
-import { replayChecks } from './replay-checks.ts';
 import { formAxis } from './tables/forms.ts';
 import { guestAxes } from './tables/guest.ts';
 import { historyAxis, hostAxis, waitAxis } from './tables/history.ts';
@@ -39,7 +38,6 @@ export const matrix = subject(
     ...machineRows.map((row) => machineCheck(row, axes)),
     drawnCheck('full', 'on four vCPUs and the full irqchip', 150, axes),
     drawnCheck('split', 'on four vCPUs and the split irqchip', 100, axes, { irqchip: 'split' }),
-    ...replayChecks(axes),
   ],
 );
 
