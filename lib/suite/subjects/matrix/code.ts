@@ -30,12 +30,20 @@ export function memoryOp(
   opcode: readonly number[],
   register: number,
   where: number,
-  { before = [], behind = [] }: { before?: readonly number[]; behind?: readonly number[] } = {},
+  {
+    before = [],
+    behind = [],
+    sized = false,
+  }: {
+    before?: readonly number[];
+    behind?: readonly number[] /** The opcode alone says 32 bits. */;
+    sized?: boolean;
+  } = {},
 ): number[] {
   const rex = register > 7 ? [0x44] : [];
   return [
     ...before,
-    ...operand(width),
+    ...(sized ? [] : operand(width)),
     ...address(width),
     ...rex,
     ...opcode,

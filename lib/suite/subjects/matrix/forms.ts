@@ -96,7 +96,15 @@ export const forms: readonly WriteForm[] = [
     ] as const
   ).map(([name, prefix]) => prefixed(name, prefix)),
   withEax('xchg', [0x87]),
-  withEax('movnti', [0x0f, 0xc3]),
+  {
+    name: 'movnti',
+    // With a prefix for the size of its operand it is another opcode, which no CPU has: SDM vol. 2, MOVNTI.
+    code: (width, where, value) => [
+      ...move(width, 0, value),
+      ...memoryOp(width, [0x0f, 0xc3], 0, where, { sized: true }),
+    ],
+    changes: ['rax'],
+  },
   withEax('or', [0x09], { flags: true, onZero: true }),
   withEax('add', [0x01], { flags: true, onZero: true }),
   withEax('xor', [0x31], { flags: true, onZero: true }),
