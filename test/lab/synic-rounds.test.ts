@@ -1,6 +1,6 @@
 /**
- * The round trips of test/host/synic-rounds.test.ts: all on svm, on vmx as many as `KVM_DSM_TEST_COUNTS` asks for (1 is
- * all). On svm this is also what shows that nobody else writes to the state of a CPU that runs a guest.
+ * The round trips of test/host/synic-rounds.test.ts: a quarter on svm, none on vmx, or as many as `KVM_DSM_TEST_COUNTS`
+ * asks for (1 is all). On svm this is also what shows that nobody else writes to the state of a CPU that runs a guest.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -10,7 +10,7 @@ import { runTestsInside } from '../support/tests-inside.ts';
 const asked = process.env.KVM_DSM_TEST_COUNTS;
 
 for (const [lane, part] of [
-  ['svm', asked ?? '1'],
+  ['svm', asked ?? '0.25'],
   ['vmx', asked],
 ] as const) {
   const skip =
