@@ -135,8 +135,8 @@ const rows = below.map(
 );
 const text = `# Coverage
 
-\`npm run coverage\` writes this page. It runs \`test/unit\` and \`test/abi\` here, \`test/host\` and \`test/internal\` in the svm lane, all with V8's counters and with an addon that counts for gcov. What other tests run is not counted: \`test/cli\`, \`test/lab\`,
-\`test/package\` and \`test/fuzz\` start the built command, in processes of its own.
+\`npm run coverage\` writes this page. It runs \`test/unit\` and \`test/abi\` here, \`test/host\` and \`test/internal\` in the svm lane, all with V8's
+counters and with an addon that counts for gcov. What other tests run is not counted: \`test/cli\`, \`test/lab\`, \`test/package\` and \`test/fuzz\` start the built command, in processes of its own.
 
 | | lines |
 |---|---|

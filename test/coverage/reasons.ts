@@ -31,8 +31,12 @@ export const reasons: readonly Reason[] = [
     why: 'the command uses it: `test/cli` and `test/lab` start that, in processes of its own',
   },
   {
-    files: /^lib\/script\/machine\/delivery-target\.ts$/,
-    why: 'sources of a vector beside IPIs: `test/lab/injection.test.ts` and the examples that have them run as scripts of the command',
+    files: /^lib\/review\//,
+    why: 'a review builds kernels and boots them: `test/lab/review.test.ts` runs the command on small trees, `test/full/review.test.ts` on whole ones',
+  },
+  {
+    files: /^lib\/suite\/faults\/watch\.ts$/,
+    why: 'what the kernel watches while checks run: `npm run mutants -- --random` asks it',
   },
   {
     files: /^native\/core\/(alarm\.cc|undisturbed\.h|deadline\.h|signals\.cc)$/,
