@@ -1,5 +1,6 @@
 /** The modes in which a vCPU can write: segments, paging, privilege. */
 import type { KvmSegment, KvmSregs } from '../../../abi/kvm/index.ts';
+import { dataSegment } from '../../../guest/gdt.ts';
 import type { CodeWidth } from './code.ts';
 import { CODE, GDT, IDT, layout, PAGE_DIRECTORY, PDPT, PML4, V86_DIRECTORY } from './layout.ts';
 
@@ -28,21 +29,7 @@ const EFER_LONG = (1n << 8n) | (1n << 10n);
 const IOPL3 = 3n << 12n;
 const VM = 1n << 17n;
 
-const segment = (given: Partial<KvmSegment>): KvmSegment => ({
-  base: 0n,
-  limit: 0xffff_ffff,
-  selector: 0x10,
-  type: 3,
-  present: 1,
-  dpl: 0,
-  db: 1,
-  s: 1,
-  l: 0,
-  g: 1,
-  avl: 0,
-  unusable: 0,
-  ...given,
-});
+const segment = (given: Partial<KvmSegment>): KvmSegment => ({ ...dataSegment(), selector: 0x10, ...given });
 
 interface Segments {
   cs?: Partial<KvmSegment>;
