@@ -54,24 +54,62 @@ export type IoExits = IoExit | MmioExit;
 /** No exit has more data than a page. */
 const PAGE = 4096;
 
+const io = runIo.fields;
+const mmio = runMmio.fields;
+/** Where KVM has its page for port I/O; no BigInt is made for it at each exit. */
+const [USUAL_OFFSET, usualOffset] = [PAGE, BigInt(PAGE)];
+
+/**
+ * A KVM_EXIT_IO, from wherever its payload lies: in kvm_run, or in a record of one.
+ *
+ * @param payload where in the view, in bytes
+ * @param dataAt where its data lie; default: where the payload says
+ */
+export function decodeIo(view: DataView, reason: number, payload: number, dataAt?: number): IoExit {
+  const size = view.getUint8(payload + io.size.offset);
+  const count = view.getUint32(payload + io.count.offset, true);
+  const offset = view.getUint32(payload + io.dataOffset.offset, true);
+  const isUsual = offset === USUAL_OFFSET && view.getUint32(payload + io.dataOffset.offset + 4, true) === 0;
+  const dataOffset = isUsual ? usualOffset : view.getBigUint64(payload + io.dataOffset.offset, true);
+  const start = dataAt ?? (isUsual || dataOffset < BigInt(view.byteLength) ? Number(dataOffset) : view.byteLength);
+  return {
+    name: 'KVM_EXIT_IO',
+    reason,
+    direction: view.getUint8(payload + io.direction.offset) === KVM_EXIT_IO_IN ? 'in' : 'out',
+    size,
+    port: view.getUint16(payload + io.port.offset, true),
+    count,
+    dataOffset,
+    data: copyOf(view, start, size * count),
+  };
+}
+
+/** A KVM_EXIT_MMIO likewise. */
+export function decodeMmio(view: DataView, reason: number, payload: number): MmioExit {
+  const len = view.getUint32(payload + mmio.len.offset, true);
+  return {
+    name: 'KVM_EXIT_MMIO',
+    reason,
+    physAddr: view.getBigUint64(payload + mmio.physAddr.offset, true),
+    len,
+    isWrite: view.getUint8(payload + mmio.isWrite.offset) !== 0,
+    data: copyOf(view, payload + mmio.data.offset, Math.min(len, 8)),
+  };
+}
+
+/** As many of the bytes as the view has. A few are copied one by one: to make a view of them costs more. */
+function copyOf(view: DataView, start: number, bytes: number): Uint8Array {
+  const length = Math.max(0, Math.min(bytes, view.byteLength - start));
+  if (length > 16) return new Uint8Array(view.buffer, view.byteOffset + start, length).slice();
+  const copy = new Uint8Array(length);
+  for (let at = 0; at < length; at++) copy[at] = view.getUint8(start + at);
+  return copy;
+}
+
 export const ioExits: Kinds<IoExits> = {
   KVM_EXIT_IO: {
     fields: { ...fieldChecks(runIo), direction: oneOf(['in', 'out']), data: bytesField(0, PAGE) },
-    decode(view, reason) {
-      const { direction, size, port, count, dataOffset } = runIo.read(view, RUN_UNION_OFFSET);
-      const start = dataOffset < BigInt(view.byteLength) ? Number(dataOffset) : view.byteLength;
-      const length = Math.min(size * count, view.byteLength - start);
-      return {
-        name: 'KVM_EXIT_IO',
-        reason,
-        direction: direction === KVM_EXIT_IO_IN ? 'in' : 'out',
-        size,
-        port,
-        count,
-        dataOffset,
-        data: new Uint8Array(view.buffer, view.byteOffset + start, length).slice(),
-      };
-    },
+    decode: (view, reason) => decodeIo(view, reason, RUN_UNION_OFFSET),
     text({ direction, size, port, count, data }) {
       const what = `${direction} ${plural(size, 'byte')} ${direction === 'out' ? 'to' : 'from'} port ${hex(port)}`;
       const times = count === 1 ? '' : `, ${count} times`;
@@ -82,10 +120,7 @@ export const ioExits: Kinds<IoExits> = {
   },
   KVM_EXIT_MMIO: {
     fields: { ...fieldChecks(runMmio), isWrite: boolean },
-    decode(view, reason) {
-      const { physAddr, data, len, isWrite } = runMmio.read(view, RUN_UNION_OFFSET);
-      return { name: 'KVM_EXIT_MMIO', reason, physAddr, len, isWrite: isWrite !== 0, data: data.subarray(0, len) };
-    },
+    decode: (view, reason) => decodeMmio(view, reason, RUN_UNION_OFFSET),
     text: ({ isWrite, len, physAddr, data }) =>
       isWrite
         ? `wrote ${plural(len, 'byte')} to ${hex(physAddr)}: ${hexBytes(data)}`

@@ -11,6 +11,8 @@
 
 // The bytes of kvm_run's union, whatever the exit has of them.
 constexpr size_t kRunUnionBytes = 256;
+// As many of them as those exits have that are looked into: KVM_EXIT_IO, KVM_EXIT_MMIO, KVM_EXIT_HYPERV.
+constexpr size_t kDecidingBytes = 24;
 
 // Which exits the thread puts into a ring by itself.
 struct RecordPlan {
@@ -30,7 +32,9 @@ struct TakenExit {
   size_t data_offset = 0;
   uint16_t io_bytes = 0;
   uint64_t rip = 0;
-  alignas(8) uint8_t bytes[kRunUnionBytes];
+  // How many of its payload's bytes are here; the rest of the union decides nothing, and stays in the page.
+  size_t taken = 0;
+  alignas(8) uint8_t bytes[kDecidingBytes];
 };
 
 // Reads the exit that lies in kvm_run, and tells whether the plan has it. An access that waits for an answer is not for the

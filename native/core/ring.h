@@ -29,7 +29,11 @@ class RecordRing {
   // Producer: the next free slot, or null if the ring is full; then Publish makes it the consumer's.
   uint8_t* Reserve() {
     uint64_t head = head_.load(std::memory_order_relaxed);
-    if (head - tail_.load(std::memory_order_acquire) == capacity_) return nullptr;
+    // The consumer's line is looked at again only when there seems to be no room.
+    if (head - known_tail_ == capacity_) {
+      known_tail_ = tail_.load(std::memory_order_acquire);
+      if (head - known_tail_ == capacity_) return nullptr;
+    }
     return memory_ + (head & (capacity_ - 1)) * record_size_;
   }
   void Publish() { head_.store(head_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
@@ -57,5 +61,6 @@ class RecordRing {
   size_t record_size_;
   // A cache line each: the two sides do not slow each other down.
   alignas(64) std::atomic<uint64_t> head_{0};
+  uint64_t known_tail_ = 0;  // the producer's
   alignas(64) std::atomic<uint64_t> tail_{0};
 };

@@ -141,10 +141,15 @@ void VcpuThread::Main() {
 
 void VcpuThread::Loop() {
   const bool records = setup_.plan.ring != nullptr;
+  // After a recorded exit nobody has cleared a request: it is there still, if there is one.
+  bool clear = true;
   for (;;) {
-    SetImmediateExit(0);
-    // A request that came meanwhile still goes through KVM_RUN: it completes the last exit, and no guest code runs.
-    if (asked_.load() != handled_) SetImmediateExit(1);
+    if (clear) {
+      SetImmediateExit(0);
+      // A request that came meanwhile still goes through KVM_RUN: it completes the last exit, and no guest code runs.
+      if (asked_.load() != handled_) SetImmediateExit(1);
+    }
+    clear = true;
     Count(counters_.entries);
     int result = setup_.enter();
     if (result == -EINTR) {
@@ -160,7 +165,10 @@ void VcpuThread::Loop() {
       DefineUnanswered(setup_.run, setup_.run_size);
       TakenExit exit;
       if (records && Take(setup_.run, setup_.run_size, setup_.plan, exit)) {
-        if (!Record(exit, seq, ns) && !RecordLater(exit, seq, ns)) return;
+        if (Record(exit, seq, ns))
+          clear = false;
+        else if (!RecordLater(exit, seq, ns))
+          return;
       } else {
         Hold(seq, ns);
         if (!Park(Phase::kExit)) return;

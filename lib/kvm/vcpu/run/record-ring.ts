@@ -5,7 +5,7 @@ import { RUN_UNION_OFFSET, RUN_UNION_SIZE } from '../../../abi/kvm/kvm-run.ts';
 import { ArgumentError } from '../../../base/errors.ts';
 import { decodeExit } from '../../../exit/decode.ts';
 import type { Exit } from '../../../exit/exit.ts';
-import { runIo } from '../../../exit/io.ts';
+import { decodeIo, decodeMmio, runMmio } from '../../../exit/io.ts';
 import type { NativeRecordPlan } from '../../native.ts';
 
 /** One stored exit. */
@@ -34,9 +34,10 @@ export class RecordReader {
   readonly #plan: NativeRecordPlan;
   readonly #profile: DsmProfile;
   readonly #stride: number;
-  /** kvm_run as decodeExit wants it, made again for each record that is decoded: reason, union, then the IO data. */
+  readonly #words: Int32Array;
+  /** kvm_run as decodeExit wants it, made again for each record that is decoded: reason and union. */
   readonly #run: DataView;
-  readonly #bytes: Uint8Array;
+  readonly #runWords: Int32Array;
   #next = 0;
 
   constructor(memory: ArrayBuffer, plan: NativeRecordPlan, profile: DsmProfile) {
@@ -44,8 +45,9 @@ export class RecordReader {
     this.#plan = plan;
     this.#profile = profile;
     this.#stride = recordSize(plan);
-    this.#bytes = new Uint8Array(RUN_UNION_OFFSET + RUN_UNION_SIZE + plan.ioBytes);
-    this.#run = new DataView(this.#bytes.buffer);
+    this.#words = new Int32Array(memory);
+    this.#runWords = new Int32Array((RUN_UNION_OFFSET + RUN_UNION_SIZE) / 4);
+    this.#run = new DataView(this.#runWords.buffer);
   }
 
   get capacity(): number {
@@ -87,16 +89,23 @@ export class RecordReader {
   }
 
   exit(slot: number): Exit {
-    const reason = this.reason(slot);
-    const union = new Uint8Array(this.#view.buffer, slot * this.#stride + HEADER_SIZE, this.#plan.unionBytes);
+    const at = slot * this.#stride;
+    const reason = this.#view.getUint32(at + 24, true);
+    const payload = at + HEADER_SIZE;
+    // By far the most frequent ones need no kvm_run around them.
+    if (reason === exitReasons.KVM_EXIT_IO)
+      return decodeIo(this.#view, reason, payload, payload + this.#plan.unionBytes);
+    if (reason === exitReasons.KVM_EXIT_MMIO && this.#plan.unionBytes >= runMmio.size)
+      return decodeMmio(this.#view, reason, payload);
     this.#run.setUint32(8, reason, true);
-    this.#bytes.set(union, RUN_UNION_OFFSET);
-    if (reason !== exitReasons.KVM_EXIT_IO) return decodeExit(this.#run, this.#profile);
-    const dataOffset = runIo.fields.dataOffset.read(this.#run, RUN_UNION_OFFSET);
-    const here = RUN_UNION_OFFSET + RUN_UNION_SIZE;
-    this.#bytes.set(this.data(slot), here);
-    runIo.write(this.#run, { dataOffset: BigInt(here) }, RUN_UNION_OFFSET);
-    return { ...decodeExit(this.#run, this.#profile), dataOffset } as Exit;
+    // Both begin at multiples of 4, and a loop costs less than a view of each record would.
+    const words = this.#plan.unionBytes >> 2;
+    const to = RUN_UNION_OFFSET >> 2;
+    const from = payload >> 2;
+    for (let word = 0; word < words; word++) this.#runWords[to + word] = this.#words[from + word]!;
+    for (let byte = words << 2; byte < this.#plan.unionBytes; byte++)
+      this.#run.setUint8(RUN_UNION_OFFSET + byte, this.#view.getUint8(payload + byte));
+    return decodeExit(this.#run, this.#profile);
   }
 
   #u64(at: number): number {
