@@ -4,6 +4,7 @@
  */
 
 import { internalCommand } from '../runner/internal-command.ts';
+import { phaseEnded } from '../runner/phase-inside.ts';
 import { PARSED_TEST } from '../runner/suite/protocol.ts';
 import { outputSent } from '../target/output.ts';
 import { followParent } from '../target/own-process.ts';
@@ -16,6 +17,7 @@ export { publicModules };
 
 /** Runs the command with `argv` as in `process.argv`; returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
+  phaseEnded('node');
   followParent();
   const code = await run(argv);
   await outputSent();

@@ -16,4 +16,6 @@ export {
   labStatus,
   runInLab,
   type SeriesName,
+  Timings,
+  type TimingsReport,
 } from '../lab/index.ts';

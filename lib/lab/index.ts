@@ -11,3 +11,4 @@ export { type SeriesName, seriesNames, seriesOfProfile } from './kernel/own-seri
 export { type LaneName, laneNamed } from './lanes/index.ts';
 export { type ImageStatus, type LabStatus, labStatus } from './status.ts';
 export { describeLabStatus } from './status-text.ts';
+export { describeTimings, type Phase, Timings, type TimingsReport } from './timings.ts';

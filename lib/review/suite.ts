@@ -78,6 +78,7 @@ export async function runSuite({ lane, kernel, global, ...options }: SuiteOption
     list: false,
     strict: false,
     bail: false,
+    timings: false,
     destructive,
     shuffle: false,
     repeat: 1,

@@ -1,7 +1,9 @@
 /** Runs a user's script inside a machine of the lab. */
 import { readFileSync, statSync } from 'node:fs';
-import { type LaneName, mainInside, nodeInside } from '../lab/index.ts';
+import { jsonText } from '../base/text.ts';
+import { describeTimings, type LaneName, mainInside, nodeInside, Timings } from '../lab/index.ts';
 import { type LaneWork, runInLane } from '../target/in-lane.ts';
+import { print } from '../target/output.ts';
 import { bundleScript } from './bundle/bundle.ts';
 import type { PublicModules } from './bundle/public-modules.ts';
 import { ScriptLostError } from './errors.ts';
@@ -37,18 +39,24 @@ export async function runScriptInLane(
     work.env = testEnvironment;
     work.program = [nodeInside, ...testFlags(options.json), mainInside];
   }
+  const timings = run.options.timings ? new Timings() : undefined;
   const judge = new Judge(parsed);
   // The lab catches the same signals, and ends its machine.
   judge.catchSignals(() => {});
   let exitCode = 0;
   let error: unknown;
   try {
-    exitCode = await runInLane(lane, work, run.options, { stdout: judge.output });
+    exitCode = await runInLane(lane, work, run.options, { stdout: judge.output, timings });
   } catch (thrown) {
     error = thrown;
   }
   await new Promise<void>((done) => judge.output.end(done));
-  return judge.end(error, () => new ScriptLostError(`exit code ${exitCode} in the lab`));
+  // In JSON the result is the last line.
+  if (timings && options.json) print(`${jsonText({ type: 'timings', ...timings.report() })}\n`);
+  const ended = judge.end(error, () => new ScriptLostError(`exit code ${exitCode} in the lab`));
+  timings?.ended('answer');
+  if (timings && !options.json) process.stderr.write(describeTimings(timings.report()));
+  return ended;
 }
 
 function readAssets(assets: readonly string[]): { path: string; data: Uint8Array }[] {

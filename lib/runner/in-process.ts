@@ -14,6 +14,7 @@ import { findingsOf } from './findings.ts';
 import { explainMissingFile } from './lab-files.ts';
 import { TestFeed } from './node-test.ts';
 import { failureOf } from './outcome.ts';
+import { phaseEnded } from './phase-inside.ts';
 import { GRACE, type ParsedRun, type ScriptFailure, type ScriptOutcome } from './protocol.ts';
 import { repeatRuns } from './repeat.ts';
 import { type ScriptReporter, scriptReporter } from './report.ts';
@@ -93,6 +94,7 @@ function prepare(
     };
     process.once('exit', onExit);
     let failure: ScriptFailure | undefined;
+    phaseEnded('questions');
     try {
       await end.wait(async () => {
         await session.run(async () =>
@@ -105,6 +107,7 @@ function prepare(
     } catch (thrown) {
       failure ??= judgeThrown(thrown);
     }
+    phaseEnded('script');
     process.off('exit', onExit);
     process.exitCode = undefined;
     // After a failure there is no other run, and what comes now is no news.

@@ -11,6 +11,8 @@ export interface RunCommandOptions extends GlobalOptions {
   seed?: number;
   /** Run again whenever the script or something that it imports changes. */
   watch: boolean;
+  /** In the lab: tell how long each phase took. */
+  timings: boolean;
 }
 
 /** What some of them are if they are not given. */
@@ -22,8 +24,12 @@ export function withRunOptions(command: Command): Command {
   return command
     .addOption(repeat.default(runDefaults.repeat).argParser(runs))
     .addOption(new Option('--seed <s>', "seed of the script's random choices").argParser(seedNumber))
-    .addOption(new Option('--watch', 'run again when the script or what it imports changes').default(false));
+    .addOption(new Option('--watch', 'run again when the script or what it imports changes').default(false))
+    .addOption(timingsOption());
 }
+
+/** `--timings`, of `run` and of `test`. */
+export const timingsOption = () => new Option('--timings', 'in the lab: tell where the seconds went').default(false);
 
 function runs(text: string): number {
   if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 1_000_000) return Number(text);

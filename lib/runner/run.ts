@@ -9,7 +9,7 @@ import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
 import { checkProfileName } from '../target/profile.ts';
 import { errorToJson } from '../target/report-error.ts';
-import { chooseTarget, currentTarget } from '../target/target.ts';
+import { chooseTarget, currentTarget, timingsOnHost } from '../target/target.ts';
 import type { PublicModules } from './bundle/public-modules.ts';
 import { hearsTests } from './node-test.ts';
 import type { RunCommandOptions } from './options.ts';
@@ -47,6 +47,7 @@ async function run(
   if (options.watch && options.json)
     throw new ArgumentError('--watch', 'A watch has no end, and --json ends with a result', 'Leave one of them out.');
   const target = chooseTarget(options);
+  if (options.timings && target === 'host') throw timingsOnHost();
   if (options.watch) {
     const { watch } = await import('./watch.ts');
     return watch(path, script, args, options, modules);

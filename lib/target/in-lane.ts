@@ -1,5 +1,5 @@
 /** Runs this command inside a machine of the lab. */
-import { type LaneName, runInLab, seriesOfProfile } from '../lab/index.ts';
+import { type LabRunOptions, type LaneName, runInLab, seriesOfProfile, type Timings } from '../lab/index.ts';
 import type { GlobalOptions } from './options.ts';
 import { printingStream } from './output.ts';
 
@@ -18,6 +18,8 @@ export interface LaneOutput {
   stdout: NodeJS.WritableStream;
   /** Takes what the command writes into the kernel's log behind the lab's marker; false if it is not the command's. */
   onMark?: (text: string) => boolean;
+  /** Is told when each phase ends. */
+  timings?: Timings | undefined;
 }
 
 /** Runs this command with other arguments inside a lab machine, and returns its exit code. */
@@ -25,9 +27,10 @@ export async function runInLane(
   lane: LaneName,
   work: LaneWork,
   options: GlobalOptions,
-  output: LaneOutput = { stdout: printingStream() },
+  { timings, onMark, ...output }: LaneOutput = { stdout: printingStream() },
 ): Promise<number> {
-  const { exitCode } = await runInLab({
+  timings?.ended('command');
+  const given: LabRunOptions = {
     lane,
     ...work,
     ...(options.kernel === undefined ? { series: seriesOfProfile(options.profile) } : { kernel: options.kernel }),
@@ -35,9 +38,11 @@ export async function runInLane(
     ...(options.emulator === undefined ? {} : { emulator: options.emulator }),
     timeoutSeconds: options.timeout,
     ...output,
+    onMark: (text) => timings?.take(text) || (onMark?.(text) ?? false),
     stderr: process.stderr,
     report: (line) => process.stderr.write(`${line}\n`),
-  });
+  };
+  const { exitCode } = await runInLab(given, timings);
   return exitCode;
 }
 

@@ -30,6 +30,10 @@ export function refuseLabOptions(options: GlobalOptions): void {
     throw new ArgumentError(`--${forLab}`, `--${forLab} is for the lab, not for the host`, `Add ${ON_LANES}.`);
 }
 
+/** `--timings` tells of the lab's phases. */
+export const timingsOnHost = () =>
+  new ArgumentError('--timings', '--timings is for the lab, not for the host', `Add ${ON_LANES}.`);
+
 /** One that says how the lab is to boot. */
 function labOption(options: GlobalOptions): string | undefined {
   return (['kernel', 'cmdline', 'emulator'] as const).find((name) => options[name] !== undefined);

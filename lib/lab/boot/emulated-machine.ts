@@ -10,6 +10,7 @@ import type { KernelReport } from '../../host/kernel-reports.ts';
 import type { Emulator, Invocation } from '../lanes/lane.ts';
 import { spawnBound } from '../process.ts';
 import type { Report } from '../progress.ts';
+import type { Timings } from '../timings.ts';
 import { type ConsoleEvent, ConsoleReader } from './console.ts';
 import { type LabFailure, noLine, noMedium, panicked, readerGone, wrongMark } from './failures.ts';
 import { judgeRun } from './judgement.ts';
@@ -39,6 +40,8 @@ export interface EmulatedMachineOptions {
   marks: Marks;
   /** Takes the marks that are not init's; false if one is nobody's. */
   onMark?: ((text: string) => boolean) | undefined;
+  timings?: Timings | undefined;
+  clockIsReal: boolean;
   limits: Limits;
   /** The command's own limit; none for a person at a terminal. */
   timeoutSeconds: number | undefined;
@@ -59,6 +62,7 @@ export class EmulatedMachine {
   #reported: KernelReport | undefined;
   #exitCode: number | undefined;
   #screen: { close(): void } | undefined;
+  #heard = false;
 
   constructor(options: EmulatedMachineOptions) {
     this.#options = options;
@@ -94,6 +98,7 @@ export class EmulatedMachine {
       // An emulator that ends early may never connect.
       const socket = await Promise.race([line.connected, ended.then(() => undefined)]);
       if (!socket) return;
+      if (index === 0) this.#options.timings?.ended('emulator');
       this.#connected = true;
       const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
       if (index === 0) socket.on('data', (bytes) => this.#listen(bytes));
@@ -108,6 +113,7 @@ export class EmulatedMachine {
       for (const line of lines) line.connected.then((socket) => socket.resume());
       await Promise.all(drained);
       await Promise.all(outputs.map(flushed));
+      this.#options.timings?.ended('off');
       return judgeRun({
         how,
         failure: this.#failure,
@@ -135,7 +141,19 @@ export class EmulatedMachine {
   };
 
   #listen(bytes: Buffer): void {
+    if (!this.#heard) {
+      this.#heard = true;
+      this.#hearFirst(bytes);
+    }
     for (const event of this.#console.feed(bytes)) this.#handle(event);
+  }
+
+  /** The boot loader has spoken; or the kernel, if there is none that speaks, and told how long it has run. */
+  #hearFirst(bytes: Buffer): void {
+    const { timings, clockIsReal } = this.#options;
+    const up = /^\[ *(\d+\.\d{6})\]/m.exec(bytes.toString('latin1'))?.[1];
+    if (up === undefined) timings?.ended('firmware');
+    else if (clockIsReal) timings?.ended('firmware', performance.now() - Number(up) * 1000);
   }
 
   #handle(event: ConsoleEvent): void {
@@ -169,6 +187,7 @@ export class EmulatedMachine {
       case 'boot':
         // It has its terminal by now.
         if (this.#child.pid !== undefined) this.#screen = dropScreen(this.#child.pid);
+        this.#options.timings?.ended('kernel');
         this.#watch.enter('starting');
         break;
       case 'alive':
@@ -187,15 +206,18 @@ export class EmulatedMachine {
         this.#fail(noLine(rest));
         break;
       case 'ready':
+        this.#options.timings?.ended('init');
         this.#watch.enter('running');
         this.#onReady();
         break;
       case 'exit':
         this.#exitCode = Number(rest);
+        this.#options.timings?.ended('end');
         this.#watch.enter('ending');
         break;
       case 'bye':
         // All output has left the machine: the rest of its shutdown is of no use.
+        this.#options.timings?.ended('output');
         this.#watch.enter('over');
         this.kill();
         break;

@@ -13,6 +13,7 @@ import { buildKernel } from '../kernel/build.ts';
 import { readKernelImage } from '../kernel/bzimage.ts';
 import { findEmulator } from '../lanes/find-emulator.ts';
 import { laneNamed } from '../lanes/index.ts';
+import { TELL_PHASES, type Timings } from '../timings.ts';
 import { makeWorkFolder } from '../work-folder.ts';
 import { EmulatedMachine } from './emulated-machine.ts';
 import { Interruption } from './interruption.ts';
@@ -23,8 +24,12 @@ import { Marks } from './marks.ts';
 import { type LabOptions, type LabRunOptions, runOptions, shellOptions } from './options.ts';
 import { fillRunFolder } from './run-folder.ts';
 
-/** Boots a lane, runs `kvm-dsm` with the given arguments in it and answers with its exit code. */
-export async function runInLab(options: LabRunOptions): Promise<{ exitCode: number }> {
+/**
+ * Boots a lane, runs `kvm-dsm` with the given arguments in it and answers with its exit code.
+ *
+ * @param timings is told when each phase ends
+ */
+export async function runInLab(options: LabRunOptions, timings?: Timings): Promise<{ exitCode: number }> {
   const given = runOptions.take(options);
   const program = given.program ?? [nodeInside, mainInside];
   const command: Inside = {
@@ -34,7 +39,7 @@ export async function runInLab(options: LabRunOptions): Promise<{ exitCode: numb
     input: 'none',
     watchesLog: given.watchesLog ?? false,
   };
-  return onDisk(() => boot(given, command, given.timeoutSeconds ?? defaultTimeoutSeconds));
+  return onDisk(() => boot(given, command, given.timeoutSeconds ?? defaultTimeoutSeconds, { timings }));
 }
 
 /** Boots a lane and gives a shell in it to this process's standard input and output. */
@@ -49,7 +54,7 @@ export async function labShell(options: LabOptions & { stdin: InputStream }): Pr
     input: terminal ? { rows: process.stdout.rows || 24, columns: process.stdout.columns || 80 } : 'pipe',
     watchesLog: false,
   };
-  return onDisk(() => boot(given, command, undefined, (line) => connectInput(stdin, line, terminal)));
+  return onDisk(() => boot(given, command, undefined, { onReady: (line) => connectInput(stdin, line, terminal) }));
 }
 
 type Inside = Omit<InsideCommand, 'links'> & { watchesLog: boolean };
@@ -72,7 +77,7 @@ async function boot(
   options: LabOptions,
   input: Inside,
   timeoutSeconds: number | undefined,
-  onReady?: (line: Socket) => void,
+  { timings, onReady }: { timings?: Timings | undefined; onReady?: (line: Socket) => void },
 ): Promise<{ exitCode: number }> {
   const report = options.report ?? (() => {});
   // What is wrong with the arguments is told before anything is built.
@@ -90,8 +95,10 @@ async function boot(
       : { kernel: resolve(options.kernel) };
   const emulator = findEmulator(lane, options.emulator);
   const medium = await prepareMedium(report);
+  timings?.ended('lookup');
   // OpenSSL's configuration is not inside, and looking for it takes time.
-  const env = { ...laneEnvironment(lane), OPENSSL_CONF: '/dev/null', ...input.env };
+  const telling = timings ? { [TELL_PHASES]: '1' } : {};
+  const env = { ...laneEnvironment(lane), OPENSSL_CONF: '/dev/null', ...telling, ...input.env };
   const bootOnce = async (verbose: boolean): Promise<{ exitCode: number }> => {
     const marks = new Marks();
     const initramfs = makeInitramfs({ ...input, env, links: medium.links }, marks.file);
@@ -105,6 +112,7 @@ async function boot(
       const cmdline = kernelCommandLine(lane, emulator, options.cmdline, verbose);
       const invocation = await lane.layOut(emulator, { dir, kernel, cmdline }, lines);
       interruption.check();
+      timings?.ended('layout');
       const machine = new EmulatedMachine({
         emulator,
         invocation,
@@ -118,6 +126,8 @@ async function boot(
         watchesLog: input.watchesLog,
         marks,
         onMark: options.onMark,
+        timings,
+        clockIsReal: lane.clockIsReal,
         limits: { ...defaultLimits, ...options.limits },
         timeoutSeconds,
       });

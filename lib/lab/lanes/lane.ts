@@ -67,6 +67,8 @@ export interface Lane<E extends Emulator = Emulator> extends LaneFacts {
   readonly cpus: number;
   /** Those of them that processes may run on, as a mask; `null`: all. */
   readonly initCpus: number | null;
+  /** The machine's clock goes as the host's does. */
+  readonly clockIsReal: boolean;
   /** What the emulator can connect a serial line to. */
   readonly lineKind: 'tcp' | 'unix';
   /** The kernel options by which the kernel reads its disks. */

@@ -35,6 +35,7 @@ export const svmQemu = {
    * the others, and with it every process.
    */
   initCpus: 0b110,
+  clockIsReal: true,
   lineKind: 'unix',
   diskOptions: 'CONFIG_VIRTIO_PCI with CONFIG_VIRTIO_BLK',
   /** The e1000e: an 82574L. */

@@ -40,6 +40,7 @@ export const vmxBochs = {
   packages: ['bochs', 'bochs-term', 'bochsbios', 'vgabios', 'isolinux', 'syslinux-common'],
   cpus: 1,
   initCpus: null,
+  clockIsReal: false,
   lineKind: 'tcp',
   diskOptions: 'CONFIG_ATA_PIIX with CONFIG_BLK_DEV_SD',
   /** The e1000: an 82540EM. */

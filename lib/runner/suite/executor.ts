@@ -1,5 +1,6 @@
 /** Who runs the suite's checks: this machine, or a lane. */
 import { Kvm } from '../../kvm/kvm.ts';
+import type { Timings } from '../../lab/timings.ts';
 import type { Check } from '../../suite/check.ts';
 import type { Executor } from '../../suite/run/protocol.ts';
 import { sparing } from '../../suite/run/run.ts';
@@ -19,6 +20,8 @@ export interface ExecutorOptions {
   seed: number;
   own: TestOptions;
   global: GlobalOptions;
+  /** Is told when each phase of a lane ends. */
+  timings?: Timings | undefined;
 }
 
 /** Runs checks on the target; those that may take its kernel down only in the lab, and only with `--destructive`. */
@@ -29,14 +32,14 @@ export async function executorFor(target: Target, options: ExecutorOptions): Pro
 }
 
 async function laneExecutorFor(lane: Exclude<Target, 'host'>, options: ExecutorOptions): Promise<Executor> {
-  const { seed, own, global } = options;
+  const { seed, own, global, timings } = options;
   const [{ laneExecutor }, { packageInside }] = await Promise.all([
     import('./in-lane.ts'),
     import('../../lab/index.ts'),
   ]);
   const { strict, bail, checks } = own;
   const module = checks === undefined ? null : await bundleModule(findScript(checks), `${packageInside}/dist/index.js`);
-  return laneExecutor(lane, { global, seed, strict, bail, module });
+  return laneExecutor(lane, { global, seed, strict, bail, module, timings });
 }
 
 /** Throws what `Kvm.open` throws if there is no KVM. */

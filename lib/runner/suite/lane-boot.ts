@@ -1,7 +1,7 @@
 /** One boot of a lab machine for the suite, heard from outside. */
 import { randomBytes } from 'node:crypto';
 import { printable } from '../../base/text.ts';
-import { LabFrozenError, type LabMachineError, type LaneName } from '../../lab/index.ts';
+import { LabFrozenError, type LabMachineError, type LaneName, type Timings } from '../../lab/index.ts';
 import { SuiteProtocolError, SuiteWorkerError } from '../../suite/errors.ts';
 import { type FailedProbes, isProbeName, PROBE_WORD, type ProbeName, probes } from '../../suite/run/probes.ts';
 import type { Item, Sink } from '../../suite/run/protocol.ts';
@@ -24,6 +24,8 @@ export interface LaneOptions {
   module: string | null;
   /** Drawn faults of the lab's kernel, to be watched. */
   watch?: readonly string[] | undefined;
+  /** Is told when each phase ends. */
+  timings?: Timings | undefined;
 }
 
 /** One machine of a lane, from its start to its end, and the items that it runs. */
@@ -47,6 +49,7 @@ export class LaneBoot {
   /** What the kernel is asked, before any check. */
   #probe: ProbeName | null = null;
   #probing = true;
+  #timings: Timings | undefined;
   readonly #failedProbes: FailedProbes;
 
   /** @param failedProbes is added to if the machine dies of one */
@@ -60,10 +63,11 @@ export class LaneBoot {
 
   async run(
     lane: LaneName,
-    { global, seed, strict, bail, module, watch }: LaneOptions,
+    { global, seed, strict, bail, module, watch, timings }: LaneOptions,
     timeout: number,
   ): Promise<void> {
     const { device, profile } = global;
+    this.#timings = timings;
     const inside = module === null ? null : `${GUEST_DIR}/checks.mjs`;
     const failedProbes = this.#failedProbes;
     const common = { module: inside, seed, device, profile, timeout, strict, bail, watch, failedProbes };
@@ -84,7 +88,7 @@ export class LaneBoot {
       lane,
       { argv: [PARSED_TEST, partFile], files },
       { ...global, timeout: Math.ceil(timeout) },
-      { stdout, onMark },
+      { stdout, onMark, timings },
     );
     if (this.#fault !== null) throw new SuiteProtocolError(`the ${lane} machine`, this.#fault);
     if (this.end === null)
@@ -119,6 +123,7 @@ export class LaneBoot {
     switch (event.type) {
       case 'facts':
         this.#probing = false;
+        this.#timings?.ended('questions');
         this.#sink.facts(event.facts);
         break;
       case 'outcome': {
@@ -134,6 +139,7 @@ export class LaneBoot {
         break;
       case 'end':
         if (this.end !== null) return void this.#refuse('a second end');
+        this.#timings?.ended('script');
         this.end = event.end;
         break;
     }

@@ -1,6 +1,7 @@
 /** The options of `kvm-dsm test`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ReporterName, reporterNames } from '../../suite/report/index.ts';
+import { timingsOption } from '../options.ts';
 
 /** Seconds that `kvm-dsm test` may take if `--timeout` does not say otherwise. */
 export const SUITE_TIMEOUT = 1200;
@@ -16,6 +17,8 @@ export interface TestOptions {
   shuffle: boolean;
   repeat: number;
   seed?: number;
+  /** In the lab: tell how long each phase took. */
+  timings: boolean;
   /** Rows of the report: names of the lane's variants, `default`, or `all`; none: the lane as it is. */
   variant: string[];
   /** A script whose checks run instead of the suite's. */
@@ -42,6 +45,7 @@ function testOptions(): Option[] {
     new Option('--variant <name>', "in the lab: one of the lane's variants, `default`, or `all`; may be repeated")
       .default([])
       .argParser((name: string, names: string[]) => [...names, name]),
+    timingsOption(),
     new Option('--checks <file>', 'run the checks of this script instead (.ts or .js)'),
   ];
 }

@@ -1,5 +1,6 @@
 import { defaultProfile } from '../../abi/dsm/profiles.ts';
 import { LabInterruptedError } from '../../lab/errors.ts';
+import { describeTimings, Timings } from '../../lab/timings.ts';
 import { checksById, type Subject } from '../../suite/check.ts';
 import { reporterNamed, rowsReporterNamed } from '../../suite/report/index.ts';
 import { unknownFacts } from '../../suite/run/facts.ts';
@@ -11,7 +12,7 @@ import type { GlobalOptions } from '../../target/options.ts';
 import { isTerminal, print } from '../../target/output.ts';
 import { paint } from '../../target/paint.ts';
 import { AUTO_PROFILE, checkProfileName, profileFor, tellOnStderr } from '../../target/profile.ts';
-import { chooseTarget } from '../../target/target.ts';
+import { chooseTarget, timingsOnHost } from '../../target/target.ts';
 import { version } from '../../target/version.ts';
 import { checksModule } from './checks-module.ts';
 import { executorFor } from './executor.ts';
@@ -51,6 +52,8 @@ async function runSubjects(
   if (items.length === 0) throw noSuchCheck(patterns);
   const checks = checksById(subjects);
   const target = chooseTarget(given);
+  if (own.timings && target === 'host') throw timingsOnHost();
+  const timings = own.timings ? new Timings() : undefined;
   const rows = await rowsOf(target, own.variant);
   // In a lane it is found out there.
   const global = target === 'host' ? { ...given, profile: profileFor(given, tellOnStderr).name } : given;
@@ -59,20 +62,31 @@ async function runSubjects(
   const unknown = unknownFacts(target, global.device, global.profile);
   const plan = { items, checks, seed, repeat, shuffle, strict, bail, thorough, unknown, package: version() };
   if (rows.length === 0) {
-    const executor = await executorFor(target, { checks, module, seed, own, global });
-    return exitCodeOfRuns([await runPlan({ ...plan, executor, reporter: await reporterNamed(reporterName, screen) })]);
+    const executor = await executorFor(target, { checks, module, seed, own, global, timings });
+    const summary = await runPlan({ ...plan, executor, reporter: await reporterNamed(reporterName, screen) });
+    tellTimings(timings, global.json);
+    return exitCodeOfRuns([summary]);
   }
   const reporter = await rowsReporterNamed(reporterName, screen, rows.length);
   const summaries: Summary[] = [];
   for (const row of rows) {
-    const executor = await executorFor(target, { checks, module, seed, own, global: optionsOf(row, global) });
+    const executor = await executorFor(target, { checks, module, seed, own, global: optionsOf(row, global), timings });
     const run = { ...plan, variant: row, executor: forOneRow(executor, unknown), reporter: reporter.row(row) };
     const summary = await runPlan(run);
     summaries.push(summary);
     if (summary.error instanceof LabInterruptedError) throw summary.error;
   }
   reporter.done(summaries);
+  tellTimings(timings, global.json);
   return exitCodeOfRuns(summaries);
+}
+
+/** On standard error: a report is one document of its own. */
+function tellTimings(timings: Timings | undefined, json: boolean): void {
+  if (!timings) return;
+  timings.ended('answer');
+  const report = timings.report();
+  process.stderr.write(json ? `${JSON.stringify({ type: 'timings', ...report })}\n` : describeTimings(report));
 }
 
 function exitCodeOfRuns(summaries: readonly Summary[]): number {
