@@ -39,9 +39,12 @@ export interface BoundRunOptions {
 
 const kept = 64 * 1024;
 
+/** Milliseconds for a command to put away what is half done, once it was told to end. */
+const graceMs = 5000;
+
 /**
  * Runs a command to its end in a process group of its own, so that an abort ends the command together with everything
- * that it started.
+ * that it started. They are asked first: make removes the objects that are half written.
  */
 export function runBound(command: string, args: readonly string[], options: BoundRunOptions = {}): Promise<Finished> {
   return new Promise((resolve, reject) => {
@@ -66,24 +69,30 @@ export function runBound(command: string, args: readonly string[], options: Boun
     };
     child.stdout?.setEncoding('utf8').on('data', take);
     child.stderr?.setEncoding('utf8').on('data', take);
-    const stop = () => killGroup(child);
+    let kill: NodeJS.Timeout | undefined;
+    const stop = () => {
+      signalGroup(child, 'SIGTERM');
+      kill = setTimeout(() => signalGroup(child, 'SIGKILL'), graceMs);
+    };
     options.abort?.addEventListener('abort', stop, { once: true });
     if (options.abort?.aborted) stop();
     child.on('error', (error) => {
+      clearTimeout(kill);
       options.abort?.removeEventListener('abort', stop);
       reject(error);
     });
     child.on('close', (code, signal) => {
+      clearTimeout(kill);
       options.abort?.removeEventListener('abort', stop);
       resolve({ code, signal, output });
     });
   });
 }
 
-function killGroup(child: ChildProcess): void {
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   if (child.pid === undefined) return;
   try {
-    process.kill(-child.pid, 'SIGKILL');
+    process.kill(-child.pid, signal);
   } catch {
     // It has ended by itself.
   }

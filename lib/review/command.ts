@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../base/errors.ts';
 import { jsonText } from '../base/text.ts';
+import { LabInterruptedError } from '../lab/errors.ts';
 import { onDisk } from '../lab/file-errors.ts';
 import { laneNames } from '../lab/lanes/index.ts';
 import { laneOf } from '../target/lanes.ts';
@@ -11,10 +12,11 @@ import { print } from '../target/output.ts';
 import { progressLine } from '../target/progress-line.ts';
 import { withSignals } from '../target/signals.ts';
 import { version } from '../target/version.ts';
+import { type Review, verdictOf } from './found.ts';
 import { findingsOf } from './report/findings.ts';
 import { ktapOf } from './report/ktap.ts';
 import { replyOf, sidesOf } from './report/reply.ts';
-import { type Review, review, verdictOf } from './review.ts';
+import { review } from './review.ts';
 
 /** The options that `review` alone takes. */
 export interface ReviewCommandOptions {
@@ -22,6 +24,7 @@ export interface ReviewCommandOptions {
   config: string[];
   only: string[];
   destructive: boolean;
+  checklist: boolean;
   reporter: 'reply' | 'ktap';
   out?: string;
 }
@@ -57,21 +60,30 @@ export async function runReview(
         profile,
         patterns: own.only,
         destructive: own.destructive,
+        looksOnly: own.checklist,
         global,
         ...progress,
         signal,
       }),
     ).finally(end),
-  );
+  ).catch((error: unknown) => {
+    throw error instanceof LabInterruptedError ? resumable(error) : error;
+  });
   if (own.out !== undefined) writeFiles(own.out, found);
   print(global.json ? `${documentOf(found)}\n` : own.reporter === 'ktap' ? ktapOf(found) : replyOf(found, version()));
   return exitCodeOf(found);
 }
 
+/** Each stage that has ended is kept, and so are objects. */
+function resumable(cause: LabInterruptedError): LabInterruptedError {
+  const advice = 'Run the same command again: it goes on where it was.';
+  return new LabInterruptedError('the review was interrupted', { advice, cause });
+}
+
 /** 0 nothing was found, 1 something is wrong, 4 not one check ran. */
 export function exitCodeOf(found: Review): number {
   if (verdictOf(found) !== 'no finding') return 1;
-  return found.child.runs.every(({ totals }) => totals.pass + totals.xpass === 0) ? 4 : 0;
+  return !found.looksOnly && found.child.runs.every(({ totals }) => totals.pass + totals.xpass === 0) ? 4 : 0;
 }
 
 function documentOf(found: Review): string {
@@ -79,7 +91,18 @@ function documentOf(found: Review): string {
     sidesOf(found).map(([name, { kernel, runs }]) => [name, { kernel, runs: runs.map(({ ktap: _, ...run }) => run) }]),
   );
   const { title, version: tags, patches, notes, base, profile, symbols, apply, build, answers, seconds } = found;
-  const head = { version: 1, verdict: verdictOf(found), title, tags, patches, notes, base, profile, symbols };
+  const head = {
+    version: 1,
+    verdict: verdictOf(found),
+    given: found.given,
+    title,
+    tags,
+    patches,
+    notes,
+    base,
+    profile,
+    symbols,
+  };
   return jsonText({ ...head, apply, build, findings: findingsOf(found), checklist: answers, ...sides, seconds }, 2);
 }
 

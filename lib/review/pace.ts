@@ -9,17 +9,18 @@ const usual: Readonly<Record<string, number>> = {
   source: 60,
   'build the parent': 560,
   'build with the series': 150,
-  'suite on svm': 100,
-  'suite on vmx': 300,
+  'suite on svm': 110,
+  'suite on vmx': 290,
   'suite of the parent on svm': 40,
   'suite of the parent on vmx': 120,
 };
 
-/** Tells stages and the time that is left. */
+/** Tells stages, of which two may go on at a time, and the time that is left. */
 export class Pace implements Disposable {
   readonly #progress: Progress;
   readonly #known: Record<string, number>;
-  readonly #begun = new Map<string, number>();
+  /** What goes on: since when, and how far it is. */
+  readonly #now = new Map<string, { began: number; words: string }>();
   #left: string[];
 
   /** @param stages what is to come, by the names that `begin` and `end` take */
@@ -34,25 +35,30 @@ export class Pace implements Disposable {
     return this.#progress;
   }
 
+  /** A stage begins, unless it has. */
   begin(stage: string): void {
-    this.#begun.set(stage, performance.now());
-    this.#progress.stage(stage, this.#remaining());
+    if (this.#now.has(stage)) return;
+    this.#now.set(stage, { began: performance.now(), words: '' });
+    this.#tell();
   }
 
   /** How far a stage has come. */
   step(stage: string, words: string): void {
-    this.#progress.step(`${words}; ${this.#remaining()}`);
-    void stage;
+    const now = this.#now.get(stage);
+    if (!now) return;
+    now.words = words;
+    this.#progress.step(this.#words());
   }
 
   /** It was done before: nothing of it is to come. */
   skip(stage: string): void {
     this.#left = this.#left.filter((one) => one !== stage);
+    if (this.#now.delete(stage) && this.#now.size > 0) this.#tell();
   }
 
   end(stage: string): void {
-    const began = this.#begun.get(stage);
-    if (began !== undefined) this.#known[stage] = Math.round((performance.now() - began) / 1000);
+    const now = this.#now.get(stage);
+    if (now) this.#known[stage] = Math.round((performance.now() - now.began) / 1000);
     this.skip(stage);
     try {
       writeFileSync(join(reviewsDir(), 'durations.json'), JSON.stringify(this.#known));
@@ -65,10 +71,19 @@ export class Pace implements Disposable {
     this.#progress[Symbol.dispose]();
   }
 
+  #tell(): void {
+    this.#progress.stage([...this.#now.keys()].join(', '), this.#words());
+  }
+
+  #words(): string {
+    const steps = [...this.#now.values()].map(({ words }) => words).filter(Boolean);
+    return `${steps.length > 0 ? `${steps.join(', ')}; ` : ''}${this.#remaining()}`;
+  }
+
   /** Two lanes run at a time. */
   #remaining(): string {
     const seconds = this.#left.reduce((sum, stage) => {
-      const began = this.#begun.get(stage);
+      const began = this.#now.get(stage)?.began;
       const gone = began === undefined ? 0 : (performance.now() - began) / 1000;
       const rest = Math.max((this.#known[stage] ?? 60) - gone, 5);
       return sum + (stage.startsWith('suite') ? rest / 2 : rest);

@@ -1,10 +1,11 @@
 /** The suite on one kernel in one lane, as a review keeps it. */
 import { createHash } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../base/package.ts';
 import { LabMachineError, type LaneName } from '../lab/index.ts';
 import { listFiles } from '../lab/kernel/key.ts';
+import { runsFromSource } from '../lab/paths.ts';
 import { executorFor } from '../runner/suite/executor.ts';
 import { noSuchCheck } from '../runner/suite/no-such-check.ts';
 import type { TestOptions } from '../runner/suite/options.ts';
@@ -14,6 +15,7 @@ import { ktapReporter } from '../suite/report/ktap.ts';
 import { type Facts, unknownFacts } from '../suite/run/facts.ts';
 import type { Totals, Verdict } from '../suite/run/judge.ts';
 import { checkOf, planOf } from '../suite/run/plan.ts';
+import type { FailureKind } from '../suite/run/protocol.ts';
 import type { Reporter } from '../suite/run/reporter.ts';
 import { runPlan } from '../suite/run/run.ts';
 import type { GlobalOptions } from '../target/options.ts';
@@ -28,6 +30,7 @@ export interface Judged {
   reason: string | null;
   detail: string;
   destructive: boolean;
+  cause: FailureKind | null;
 }
 
 /** The suite on one kernel in one lane. */
@@ -126,8 +129,8 @@ export async function runSuite({ lane, kernel, global, ...options }: SuiteOption
     run.error = summary.error === undefined ? null : messageOf(summary.error);
     run.checks = summary.results.map(({ item, result }) => {
       const { claim, source, destructive: mayCrash = false } = checkOf(checks, item);
-      const { verdict, reason, detail } = result;
-      return { id: item.id, claim, source, verdict, reason, detail, destructive: mayCrash };
+      const { verdict, reason, detail, cause } = result;
+      return { id: item.id, claim, source, verdict, reason, detail, destructive: mayCrash, cause };
     });
   } catch (error) {
     if (!(error instanceof LabMachineError)) throw error;
@@ -142,14 +145,14 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Names the suite: this package's code. */
+/** Names the suite: what this package's code says. */
 export function suiteKey(): string {
   const hash = createHash('sha256');
-  const code = join(packageRoot, 'dist');
+  const code = join(packageRoot, runsFromSource ? 'lib' : 'dist');
   for (const file of listFiles(code)) {
-    if (/\.(map|d\.ts)$/.test(file) || file.startsWith('review/') || file.startsWith('cli/')) continue;
-    const { size, mtimeMs } = statSync(join(code, file));
-    hash.update(`${file} ${size} ${mtimeMs}\n`);
+    if (/\.(map|d\.c?ts)$/.test(file) || /^(review|cli|faces)\//.test(file)) continue;
+    const text = readFileSync(join(code, file));
+    hash.update(`${file} ${text.length}\n`).update(text);
   }
   return hash.digest('hex').slice(0, 16);
 }

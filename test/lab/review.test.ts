@@ -1,11 +1,22 @@
 /** `kvm-dsm review` of small trees: what does not apply, build or boot is told by name; a second review builds nothing. */
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildLab } from '../../lib/lab/index.ts';
-import { type CommandResult, kvmDsm } from '../support/command.ts';
+import { type CommandResult, kvmDsm, root } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
@@ -24,7 +35,11 @@ function tree(name: string, source: string): string {
     config: `\n${config}`,
     Makefile:
       'allnoconfig:\n\tcp config .config\nbzImage:\n\tgcc -c -o one.o virt/kvm/one.c\n' +
-      `\tmkdir -p arch/x86/boot\n\tcp ${image} arch/x86/boot/bzImage\n`,
+      `\tmkdir -p arch/x86/boot\n\tcp ${image} arch/x86/boot/bzImage\n` +
+      // It is at work until it is told to end, and then puts away what is half done.
+      `\t@if grep -q slow virt/kvm/one.c && ! test -e ${work}/quick; then \\\n` +
+      `\t\ttrap 'echo x > ${work}/put-away; exit 1' TERM; echo '  CC one.o'; while :; do sleep 0.05; done; fi\n` +
+      'clean:\n\ttouch cleaned\n',
   };
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(work, name, path)), { recursive: true });
@@ -43,10 +58,25 @@ function patch(name: string, from: string, to: string): string {
 const cache = ['env', `XDG_CACHE_HOME=${join(work, 'cache')}`];
 const review = (args: readonly string[], seconds = 280): CommandResult => kvmDsm(['review', ...args], seconds, cache);
 const narrow = (text: string) =>
-  assert.ok(
-    text.split('\n').every((line) => line.length <= 72 || !line.includes(' ', 4)),
-    text,
+  assert.deepEqual(
+    text.split('\n').filter((line) => line.length > 72),
+    [],
   );
+
+/** Ctrl-C, once standard error says something; what it said until the end. */
+async function interrupted(args: readonly string[], when: RegExp): Promise<string> {
+  const env = { ...process.env, NODE_OPTIONS: '', XDG_CACHE_HOME: join(work, 'cache') };
+  const child = spawn(process.execPath, [`${root}dist/cli/main.js`, 'review', ...args], { cwd: root, env });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    const isNew = !when.test(said);
+    said += text;
+    if (isNew && when.test(said)) child.kill('SIGINT');
+  });
+  const [code] = await once(child, 'close');
+  assert.notEqual(code, 0, said);
+  return said;
+}
 
 describe('kvm-dsm review', { skip: labMissing(), timeout: 900_000 }, () => {
   let good: string;
@@ -128,6 +158,42 @@ describe('kvm-dsm review', { skip: labMissing(), timeout: 900_000 }, () => {
       json.findings.map(({ id }: { id: string }) => id),
       ['checklist 5', 'test.selftest'],
     );
+  });
+
+  test('an interrupted review goes on where it was', async () => {
+    const args = [patch('slow.patch', 'int a;', 'int slow;'), '--base', good, '--on', 'svm', '--only', 'capability'];
+    const first = await interrupted(args, /build with the series: 1 files compiled/);
+    assert.match(first, /the review was interrupted[\s\S]*Run the same command again: it goes on where it was/);
+    assert.ok(existsSync(join(work, 'put-away')), 'make was not asked to end');
+    writeFileSync(join(work, 'quick'), '');
+    const second = await interrupted(args, /suite on svm/);
+    assert.match(second, /build with the series[\s\S]*the review was interrupted/);
+    assert.doesNotMatch(second, /build the parent/);
+    const third = review(args);
+    assert.equal(third.code, 1, third.stderr);
+    assert.doesNotMatch(third.stderr, /build/);
+    assert.match(third.stdout, /before: \d+ pass, 0 fail/);
+  });
+
+  test('objects of a make that was killed are not believed', () => {
+    const home = readdirSync(join(work, 'cache/kvm-dsm/reviews')).filter((name) => name.startsWith('tree-'));
+    const trees = home.map((name) => join(work, 'cache/kvm-dsm/reviews', name));
+    for (const tree of trees) writeFileSync(join(tree, 'building'), '');
+    const args = [patch('killed.patch', 'int a;', 'int a = other;'), '--base', good, '--on', 'svm'];
+    assert.match(review(args).stdout, /DOES NOT BUILD/);
+    assert.equal(trees.filter((tree) => existsSync(join(tree, 'tree/cleaned'))).length, 1);
+    assert.equal(trees.filter((tree) => existsSync(join(tree, 'building'))).length, trees.length - 1);
+  });
+
+  test('the checklist alone builds and boots nothing', () => {
+    const args = [patch('listed.patch', 'int a;', 'int a = nothing;'), '--base', good, '--checklist'];
+    const { code, stdout, stderr } = review(args, 120);
+    assert.equal(code, 1, stderr);
+    assert.match(stdout, /it applies, and was not built[\s\S]*review-checklist\.rst/);
+    assert.doesNotMatch(stderr, /suite|compiled/);
+    const { again } = JSON.parse(review([...args, '--json']).stdout).findings[0];
+    assert.equal(again, `npx kvm-dsm review ${work}/listed.patch --base ${good} --checklist`);
+    narrow(stdout);
   });
 
   for (const [what, args, message] of [

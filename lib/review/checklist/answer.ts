@@ -1,4 +1,5 @@
 /** What a question of the checklist is answered with, and from what. */
+import type { LaneName } from '../../lab/lanes/index.ts';
 import type { TreeLook } from '../look/tree.ts';
 import type { AddedLine } from '../series/diff.ts';
 import type { Series } from '../series/series.ts';
@@ -39,22 +40,43 @@ export interface Evidence {
   offsets: number;
   /** The profile has a way to ask for the exits. */
   optIn: boolean;
+  /** Shows again what is seen without a boot. */
+  again: string;
+  /** Shows again what one check of the suite says; `null`: what the kernel is asked before any. */
+  againOn(lane: LaneName, check: Judged | null): string;
 }
 
-export type Found = Pick<RuleAnswer, 'seen' | 'verdict'> & { again?: string };
+export type Found = Pick<RuleAnswer, 'seen' | 'verdict'> & { worst?: LaneCheck | undefined };
+
+/** A check of the suite, and the lane that it was judged on. */
+export interface LaneCheck {
+  lane: LaneName;
+  /** `null`: what the kernel is asked before any. */
+  check: Judged | null;
+}
+
+/** What was found, with what shows it again. */
+export function answered(
+  { again, againOn }: Evidence,
+  question: Pick<RuleAnswer, 'id' | 'rule' | 'looked'>,
+  { seen, verdict, worst }: Found,
+): RuleAnswer {
+  const shows = verdict !== 'broken' ? '' : worst ? againOn(worst.lane, worst.check) : again;
+  return { ...question, seen, verdict, again: shows };
+}
 
 /** What the suite says of some checks, in all lanes together. */
 export function suiteSays(
   { runs }: Evidence,
   ids: RegExp,
-): { verdict: 'kept' | 'broken' | null; seen: string[]; worst: Judged | undefined } {
+): { verdict: 'kept' | 'broken' | null; seen: string[]; worst: LaneCheck | undefined } {
   const found = runs.flatMap(({ lane, checks }) =>
     checks.filter(({ id, verdict }) => ids.test(id) && verdict !== 'skip').map((check) => ({ lane, check })),
   );
   const bad = found.filter(({ check }) => check.verdict === 'fail' || check.verdict === 'xfail');
   const words = bad.slice(0, 4).map(({ lane, check }) => `${check.id} on ${lane}: ${check.reason}`);
   if (found.length === 0) return { verdict: null, seen: [], worst: undefined };
-  if (bad.length > 0) return { verdict: 'broken', seen: words, worst: bad[0]!.check };
+  if (bad.length > 0) return { verdict: 'broken', seen: words, worst: bad[0]! };
   return {
     verdict: 'kept',
     seen: [`${found.length} checks of the suite passed (${ids.source.replaceAll('\\', '')})`],

@@ -1,6 +1,6 @@
 /** What a maintainer asks beside the checklist: of the header for user space, of tests, of the host. */
 import { movedMembers } from '../look/layouts.ts';
-import { addedIn, type Evidence, type Found, places, type RuleAnswer, suiteSays } from './answer.ts';
+import { addedIn, answered, type Evidence, type Found, places, type RuleAnswer, suiteSays } from './answer.ts';
 import { apiNumbers, numberClashes } from './numbers.ts';
 
 interface Question {
@@ -42,7 +42,7 @@ const questions: readonly Question[] = [
     find({ after }) {
       if (!after) return { verdict: 'person', seen: ['the tree was not come to'] };
       if (after.headersInstall === null) return kept('it does');
-      return { verdict: 'broken', seen: after.headersInstall.split('\n').slice(0, 4), again: 'make headers_install' };
+      return { verdict: 'broken', seen: after.headersInstall.split('\n').slice(0, 4) };
     },
   },
   {
@@ -84,11 +84,11 @@ const questions: readonly Question[] = [
     rule: 'User space cannot take the host down',
     looked: 'the suite: checks that may crash the kernel, and what else ended with its report',
     find(evidence) {
-      const { verdict, seen } = suiteSays(evidence, /\.crash\./);
+      const { verdict, seen, worst } = suiteSays(evidence, /\.crash\./);
       const reports = evidence.runs.flatMap(({ lane, notes }) =>
         notes.filter((text) => /BUG|WARN|[Oo]ops|panic/.test(text)).map((text) => `${lane}: ${text}`),
       );
-      if (verdict === 'broken') return { verdict, seen };
+      if (verdict === 'broken') return { verdict, seen, worst };
       if (verdict === null) return { verdict: 'person', seen: ['no check of the suite could say', ...reports] };
       return reports.length > 0 ? { verdict: 'broken', seen: reports } : kept(...seen);
     },
@@ -98,7 +98,6 @@ const questions: readonly Question[] = [
 /** The answers to all of them. */
 export function answerQuestions(evidence: Evidence): RuleAnswer[] {
   return questions.map(({ id, rule, looked, find }) => {
-    const { seen, verdict, again = '' } = find(evidence);
-    return { id, rule, looked, seen, verdict, again };
+    return answered(evidence, { id, rule, looked }, find(evidence));
   });
 }

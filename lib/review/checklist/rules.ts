@@ -1,6 +1,6 @@
 /** The rules of Documentation/virt/kvm/review-checklist.rst, and how far a machine can see whether a series keeps them. */
 import { layoutDifferences } from '../look/layouts.ts';
-import { addedIn, type Evidence, type Found, places, type RuleAnswer, suiteSays } from './answer.ts';
+import { addedIn, answered, type Evidence, type Found, places, type RuleAnswer, suiteSays } from './answer.ts';
 import { apiNumbers } from './numbers.ts';
 
 interface Rule {
@@ -23,7 +23,7 @@ const rules: readonly Rule[] = [
     rule: 'Coding style, and how a patch is sent',
     looked: 'scripts/checkpatch.pl --strict of the tree, on each patch; tags and subjects',
     find({ after, series }) {
-      const unsigned = series.patches.filter(({ text }) => !/^Signed-off-by: .+@/m.test(text));
+      const unsigned = series.patches.filter(({ text }) => !series.isCompared && !/^Signed-off-by: .+@/m.test(text));
       const tags = unsigned.map(({ title }) => `${title}: no Signed-off-by`);
       if (!after?.style)
         return tags.length > 0 ? { verdict: 'broken', seen: tags } : person('checkpatch.pl was not run');
@@ -35,7 +35,6 @@ const rules: readonly Rule[] = [
       return {
         verdict: bad ? 'broken' : 'kept',
         seen: [...tags, ...seen],
-        again: 'scripts/checkpatch.pl --strict *.patch',
       };
     },
   },
@@ -68,7 +67,7 @@ const rules: readonly Rule[] = [
         ...(caps.length === 0 ? ['no KVM_CAP_ is added: user space cannot ask for it'] : []),
         ...unanswered.map((name) => `no code answers KVM_CHECK_EXTENSION for ${name}`),
       ];
-      if (seen.length > 0) return { verdict: 'broken', seen, again: 'grep -n KVM_ Documentation/virt/kvm/api.rst' };
+      if (seen.length > 0) return { verdict: 'broken', seen };
       return { verdict: 'kept', seen: [`api.rst has all ${api.length} names; ${caps.join(', ')} is answered`] };
     },
   },
@@ -79,9 +78,9 @@ const rules: readonly Rule[] = [
     looked: 'members that kvm_host.h gets; the suite: state.*',
     find(evidence) {
       const members = addedIn(evidence, /kvm_host\.h$/).filter(({ text }) => /^\s+[\w\s*]+\b\w+(\[.*\])?;/.test(text));
-      const { verdict, seen } = suiteSays(evidence, /^state\./);
+      const { verdict, seen, worst } = suiteSays(evidence, /^state\./);
       if (members.length === 0) return none('no state is added to a vCPU or a VM', ...seen);
-      return { verdict: verdict ?? 'person', seen: [...places(members), ...seen] };
+      return { verdict: verdict ?? 'person', seen: [...places(members), ...seen], worst };
     },
   },
   {
@@ -90,8 +89,8 @@ const rules: readonly Rule[] = [
     rule: 'A new feature is off until user space asks for it',
     looked: 'a VM that asks for nothing, in each lane; the suite: capability.opt-in*',
     find(evidence) {
-      const { verdict, seen } = suiteSays(evidence, /opt-in/);
-      if (verdict) return { verdict, seen };
+      const { verdict, seen, worst } = suiteSays(evidence, /opt-in/);
+      if (verdict) return { verdict, seen, worst };
       const forced = evidence.runs.filter(({ facts }) => facts?.forwards && !evidence.optIn);
       if (forced.length > 0)
         return {
@@ -99,6 +98,7 @@ const rules: readonly Rule[] = [
           seen: forced.map(
             ({ lane }) => `${lane}: a VM without any KVM_ENABLE_CAP makes an exit at its first ICR write`,
           ),
+          worst: { lane: forced[0]!.lane, check: null },
         };
       return person('what user space asks for was not seen to matter');
     },
@@ -165,7 +165,7 @@ const rules: readonly Rule[] = [
       const unlike = layoutDifferences(after.layouts, before?.layouts ?? null);
       const seen = unlike.map(({ name, bits64, bits32 }) => `${name}: ${bits64} for 64 bits, ${bits32} for 32`);
       if (seen.length === 0) return { verdict: 'kept', seen: ['no member of the series differs'] };
-      return { verdict: 'broken', seen, again: 'gcc -m32 and gcc -m64, offsetof()' };
+      return { verdict: 'broken', seen };
     },
   },
   {
@@ -175,8 +175,8 @@ const rules: readonly Rule[] = [
     looked: 'MSRs, CPUID leaves and hypercalls in arch/x86/include; the suite: transparency.*, stock.*',
     find(evidence) {
       const lines = addedIn(evidence, /arch\/x86\/include\/(uapi\/)?asm\/(kvm_para|msr-index|hyperv)/);
-      const { verdict, seen } = suiteSays(evidence, /^(transparency|stock)\./);
-      if (verdict === 'broken') return { verdict, seen };
+      const { verdict, seen, worst } = suiteSays(evidence, /^(transparency|stock)\./);
+      if (verdict === 'broken') return { verdict, seen, worst };
       return lines.length === 0
         ? none('nothing is added that a guest could ask for', ...seen)
         : person(...places(lines), ...seen);
@@ -188,8 +188,8 @@ const rules: readonly Rule[] = [
     rule: 'Robust against reset and kexec of a guest',
     looked: 'the suite: a vCPU that gets INIT, or halts, with an exit left',
     find(evidence) {
-      const { verdict, seen } = suiteSays(evidence, /pending\.(init|halted|reset)/);
-      return verdict ? { verdict, seen } : person('no check of the suite could say');
+      const { verdict, seen, worst } = suiteSays(evidence, /pending\.(init|halted|reset)/);
+      return verdict ? { verdict, seen, worst } : person('no check of the suite could say');
     },
   },
 ];
@@ -216,7 +216,6 @@ export function answerRules(evidence: Evidence): RuleAnswer[] {
     const rule = rules.find((one) => (text === '' ? one.number === number : one.words.test(text)));
     if (!rule)
       return { id: number, rule: text, looked: 'nothing', seen: ['not known here'], verdict: 'person', again: '' };
-    const { seen, verdict, again = '' } = rule.find(evidence);
-    return { id: number, rule: rule.rule, looked: rule.looked, seen, verdict, again };
+    return answered(evidence, { id: number, rule: rule.rule, looked: rule.looked }, rule.find(evidence));
   });
 }

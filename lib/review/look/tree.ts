@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findProgram } from '../../host/programs.ts';
 import { runBound } from '../../lab/process.ts';
-import type { Patch, Series } from '../series/series.ts';
+import type { Series } from '../series/series.ts';
 import { textAt } from '../tree/build.ts';
 import { type HeaderLayouts, headerLayouts } from './layouts.ts';
 
@@ -37,7 +37,7 @@ const header = 'include/uapi/linux/kvm.h';
 /** Looks at a tree; without a series, at what there was before. */
 export async function lookAtTree(tree: string, series: Series | null, symbols: readonly string[]): Promise<TreeLook> {
   return {
-    style: series && (await styleOf(tree, series.patches)),
+    style: series && (await styleOf(tree, series)),
     headersInstall: await installHeaders(tree),
     layouts: await headerLayouts(tree, 'linux/kvm.h', symbols),
     rules: readRules(textAt(join(tree, 'Documentation/virt/kvm/review-checklist.rst'))),
@@ -46,7 +46,12 @@ export async function lookAtTree(tree: string, series: Series | null, symbols: r
   };
 }
 
-async function styleOf(tree: string, patches: readonly Patch[]): Promise<StyleReport[] | null> {
+/** Makes the headers that others include and no tree has from the start. One that cannot make them is told by who needs them. */
+export async function prepareHeaders(tree: string, abort: AbortSignal | undefined): Promise<void> {
+  await runBound('make', ['-C', tree, 'ARCH=x86', 'headers'], { abort, env: { ...process.env, LC_ALL: 'C' } });
+}
+
+async function styleOf(tree: string, { patches, isCompared }: Series): Promise<StyleReport[] | null> {
   if (!findProgram('perl') || !existsSync(join(tree, 'scripts/checkpatch.pl'))) return null;
   const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-style-'));
   try {
@@ -55,7 +60,8 @@ async function styleOf(tree: string, patches: readonly Patch[]): Promise<StyleRe
       const file = join(work, `${index + 1}.patch`);
       writeFileSync(file, patch.text);
       // MAINTAINERS names KVM's folders, and not its files: a new one there needs no line.
-      const ignored = ['--ignore', 'FILE_PATH_CHANGES'];
+      const ignored = ['--ignore', isCompared ? 'FILE_PATH_CHANGES,COMMIT_MESSAGE' : 'FILE_PATH_CHANGES'];
+      if (isCompared) ignored.push('--no-signoff');
       const args = ['scripts/checkpatch.pl', '--strict', '--terse', '--show-types', '--no-tree', ...ignored, file];
       const { output } = await runBound('perl', args, { cwd: tree });
       reports.push(readStyle(patch.title, output));
@@ -82,12 +88,9 @@ export function readStyle(patch: string, output: string): StyleReport {
 /** Only the header's own step: all of them take a minute, and the script is what looks for Kconfig symbols. */
 async function installHeaders(tree: string): Promise<string | null> {
   const script = join(tree, 'scripts/headers_install.sh');
-  if (!existsSync(script)) return null;
+  if (!existsSync(script) || !existsSync(join(tree, 'scripts/unifdef'))) return null;
   const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-headers-'));
   try {
-    // What `make headers_install` builds for the script first.
-    if (!existsSync(join(tree, 'scripts/unifdef')))
-      await runBound('gcc', ['-O1', '-o', 'scripts/unifdef', 'scripts/unifdef.c'], { cwd: tree });
     const { code, output } = await runBound('sh', ['scripts/headers_install.sh', header, join(work, 'kvm.h')], {
       cwd: tree,
     });

@@ -1,5 +1,5 @@
 /** A review as KTAP version 1: how far the series came, the checklist, and the suite's verdicts with it. */
-import { type Review, verdictOf } from '../review.ts';
+import { type Review, verdictOf } from '../found.ts';
 
 const plain = (text: string) => text.replace(/[#\n\r]/g, ' ').trim();
 

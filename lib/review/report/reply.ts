@@ -3,24 +3,26 @@ import { printable } from '../../base/text.ts';
 import { elapsed } from '../../lab/progress.ts';
 import type { Totals } from '../../suite/run/judge.ts';
 import type { RuleAnswer } from '../checklist/answer.ts';
-import { type Review, type Side, verdictOf } from '../review.ts';
+import { type Review, type Side, verdictOf } from '../found.ts';
 import type { SuiteRun } from '../suite.ts';
-import { findingsOf, type ReviewFinding } from './findings.ts';
+import { findingsOf, type ReviewFinding, severities } from './findings.ts';
 import { logged, wrapped, wrappedCommand } from './wrap.ts';
 
 const marks: Record<RuleAnswer['verdict'], string> = {
-  kept: '[kept]',
-  broken: '[BROKEN]',
-  'not applicable': '[n/a]',
-  person: '[by a person]',
+  kept: 'kept',
+  broken: 'BROKEN',
+  'not applicable': 'not applicable',
+  person: 'left to a person',
 };
+
+/** Other checks that a finding names; the JSON has all of them. */
+const ALSO = 3;
 
 /** The reply; `version` is this package's. */
 export function replyOf(review: Review, version: string): string {
   const findings = findingsOf(review);
-  const lines = [...headLines(review, version), '', ...verdictLines(review, findings)];
-  if (findings.length > 0) lines.push('', ...findings.flatMap(findingLines));
-  if (review.answers.length > 0) lines.push('', ...checklistLines(review.answers));
+  const lines = [...headLines(review, version), '', ...verdictLines(review, findings), ...findingsLines(findings)];
+  if (review.answers.length > 0) lines.push('', ...checklistLines(review.answers, findings));
   if (review.child.runs.length > 0) lines.push('', ...suiteLines(review));
   return `${lines.map(printable).join('\n')}\n`;
 }
@@ -28,8 +30,9 @@ export function replyOf(review: Review, version: string): string {
 function headLines(review: Review, version: string): string[] {
   const { title, version: tags, patches, base, profile, symbols, notes, seconds } = review;
   const count = patches.length === 1 ? '1 patch' : `${patches.length} patches`;
+  const told = patches.length === 0 ? '' : `, ${count}`;
   return [
-    ...wrapped(`${title}${tags ? ` [${tags}]` : ''}, ${count}`, 'Series:  '),
+    ...wrapped(`${title}${tags ? ` [${tags}]` : ''}${told}`, 'Series:  '),
     ...wrapped(base, 'Base:    '),
     ...(symbols.length > 0 ? wrapped(symbols.map((symbol) => `CONFIG_${symbol}=y`).join(' '), 'Config:  ') : []),
     ...(profile ? [`Profile: ${profile}`] : []),
@@ -39,8 +42,7 @@ function headLines(review: Review, version: string): string[] {
 }
 
 function verdictLines(review: Review, findings: readonly ReviewFinding[]): string[] {
-  const verdict = verdictOf(review);
-  const { apply, build, child } = review;
+  const { apply, build, child, looksOnly } = review;
   if (apply) {
     const where = apply.hunk === null ? apply.file : `${apply.file}, hunk ${apply.hunk}`;
     return [
@@ -59,7 +61,7 @@ function verdictLines(review: Review, findings: readonly ReviewFinding[]): strin
       ...wrapped(build.first, '  first error: '),
       ...build.lines.flatMap(logged),
     ];
-  if (verdict === 'does not boot')
+  if (verdictOf(review) === 'does not boot')
     return child.runs.flatMap(({ lane, boot }) =>
       boot
         ? [
@@ -71,45 +73,61 @@ function verdictLines(review: Review, findings: readonly ReviewFinding[]): strin
           ]
         : [`It boots on ${lane}.`],
     );
-  if (verdict === 'no finding') return ['Verdict: it builds and boots; nothing was found.'];
+  const builds = looksOnly ? 'it applies, and was not built' : 'it builds and boots';
+  if (findings.length === 0) return [`Verdict: ${builds}; nothing was found.`];
+  const died = child.runs.filter(({ facts }) => Object.keys(facts?.failedProbes ?? {}).length > 0);
+  const fate = died.length > 0 ? ` IT DIES ON ${died.map(({ lane }) => lane).join(' and ')} WHEN IT IS PROBED.` : '';
   const forwards = child.runs.filter(({ facts }) => facts?.forwards).map(({ lane }) => lane);
   const works = forwards.length > 0 ? ` ICR writes come out on ${forwards.join(' and ')}.` : '';
   const count = findings.length === 1 ? '1 finding' : `${findings.length} findings`;
-  return wrapped(`Verdict: it builds and boots.${works} ${count}.`);
+  return wrapped(`Verdict: ${builds}.${fate}${works} ${count}, the worst first.`);
 }
 
-function findingLines({ id, what, also, lanes, source, again, log, isOld }: ReviewFinding, index: number): string[] {
+/** Each kind of finding below its words. */
+function findingsLines(findings: readonly ReviewFinding[]): string[] {
+  return findings.flatMap((finding, index) => {
+    const isFirst = findings[index - 1]?.severity !== finding.severity;
+    return ['', ...(isFirst ? [`== ${severities[finding.severity]}`, ''] : []), ...findingLines(finding, index + 1)];
+  });
+}
+
+function findingLines(finding: ReviewFinding, number: number): string[] {
+  const { id, what, also, lanes, source, again, log, isOld } = finding;
   const where = lanes.length > 0 ? ` (${lanes.join(', ')})` : '';
-  const old = isOld ? ' It was so before.' : '';
+  const more = also.length > ALSO ? `, and ${also.length - ALSO} more` : '';
   return [
-    ...(index > 0 ? [''] : []),
-    ...wrapped(`${id}${where}: ${what}.${old}`, `${index + 1}. `),
-    ...(also.length > 0 ? wrapped(also.join(', '), '  as well: ') : []),
-    ...wrapped(source, '  source: '),
+    ...wrapped(`${id}${where}: ${what}.${isOld ? ' It was so before.' : ''}`, `${number}. `),
+    ...(also.length > 0 ? wrapped(`${also.slice(0, ALSO).join(', ')}${more}`, '   also: ') : []),
+    ...wrapped(source, '   source: '),
     ...(again ? wrappedCommand(again) : []),
     ...log.flatMap(logged),
   ];
 }
 
-function checklistLines(answers: readonly RuleAnswer[]): string[] {
-  const lines = ['Documentation/virt/kvm/review-checklist.rst, and what else is asked', ''];
+/** Each rule; of one that is broken the finding tells what was seen. */
+function checklistLines(answers: readonly RuleAnswer[], findings: readonly ReviewFinding[]): string[] {
+  const lines = ['== Documentation/virt/kvm/review-checklist.rst, and what else is asked', ''];
   for (const { id, rule, looked, seen, verdict } of answers) {
-    lines.push(...wrapped(`${id.padEnd(3)} ${rule} ${marks[verdict]}`));
-    lines.push(...wrapped(looked, '      looked at: '));
-    for (const line of seen.slice(0, 4)) lines.push(...wrapped(line, '      seen: '));
-    if (seen.length > 4) lines.push(`      seen: and ${seen.length - 4} lines more`);
+    const at = findings.findIndex((finding) => finding.id === id || finding.id === `checklist ${id}`);
+    const where = at < 0 ? '' : `: finding ${at + 1}`;
+    lines.push(...wrapped(`${rule}: ${marks[verdict]}${where}`, /^\d/.test(id) ? id.padEnd(4) : `${id}: `));
+    lines.push(...wrapped(looked, '    looked at: '));
+    if (at >= 0) continue;
+    for (const line of seen.slice(0, 4)) lines.push(...wrapped(line, '    seen: '));
+    if (seen.length > 4) lines.push(`    seen: and ${seen.length - 4} more`);
   }
   return lines;
 }
 
 function suiteLines({ parent, child }: Review): string[] {
-  const lines = ['The suite, before and with the series', ''];
+  const lines = ['== The suite, before and with the series', ''];
   for (const run of child.runs) {
     const before = parent?.runs.find(({ lane }) => lane === run.lane);
     lines.push(...wrapped(`${run.lane}: ${run.facts ? `${run.facts.cpu}, Linux ${run.facts.kernel}` : 'not booted'}`));
     if (before) lines.push(...wrapped(totalsText(before), '  before: '));
     lines.push(...wrapped(totalsText(run), '  with:   '));
     if (before) lines.push(...changedLines(before, run));
+    if (run.error) lines.push(...wrapped(run.error, '  NOT AS IT SHOULD: '));
   }
   return lines;
 }
@@ -124,16 +142,13 @@ function totalsText({ totals, boot, seconds }: SuiteRun): string {
 function changedLines(before: SuiteRun, now: SuiteRun): string[] {
   const old = new Map(before.checks.map(({ id, verdict }) => [id, verdict]));
   const changes = new Map<string, number>();
-  const broken: string[] = [];
   for (const { id, verdict } of now.checks) {
     const was = old.get(id);
     if (was === undefined || was === verdict) continue;
     changes.set(`${was} -> ${verdict}`, (changes.get(`${was} -> ${verdict}`) ?? 0) + 1);
-    if (was === 'pass' && verdict !== 'skip') broken.push(id);
   }
   const words = [...changes].map(([change, count]) => `${change}: ${count}`).join(', ');
-  const lost = broken.length > 0 ? wrapped(broken.join(', '), '  BROKEN BY THE SERIES: ') : [];
-  return [...wrapped(words || 'nothing', '  changed: '), ...lost];
+  return wrapped(words || 'nothing', '  changed: ');
 }
 
 /** The sides of a review that have a kernel, by what they are called. */

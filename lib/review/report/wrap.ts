@@ -19,12 +19,27 @@ export function wrapped(text: string, first = ''): string[] {
   return lines.flatMap((one, index) => cut(`${index === 0 ? first : indent}${one}`, indent));
 }
 
-/** A command over several lines, as a shell takes it. */
+/** A command over several lines, as a shell takes it: an option stands with its value, and what is too long is cut by a backslash. */
 export function wrappedCommand(command: string): string[] {
-  const lines = wrapped(command.replaceAll(/ (--\S+) (?!--)/g, ' $1\u00a0'), '  $ ');
-  return lines.map((line, index) =>
-    (index < lines.length - 1 ? `${line.trimEnd()} \\` : line).replaceAll('\u00a0', ' '),
-  );
+  const parts = command.split(/ (?=-)/);
+  const [first = '', ...options] = parts;
+  const lines: string[] = [];
+  let line = `  $ ${first}`;
+  for (const part of options) {
+    // Two columns for the backslash.
+    if (line.length + 1 + part.length > COLUMNS - 2) {
+      lines.push(line);
+      line = `    ${part}`;
+    } else line = `${line} ${part}`;
+  }
+  lines.push(line);
+  return lines.flatMap((one, index) => cutWord(index < lines.length - 1 ? `${one} \\` : one));
+}
+
+/** The shell joins what goes on at the first column. */
+function cutWord(line: string): string[] {
+  if (line.length <= COLUMNS) return [line];
+  return [`${line.slice(0, COLUMNS - 1)}\\`, ...cutWord(line.slice(COLUMNS - 1))];
 }
 
 /** A line of a log: it keeps its blanks, and what does not fit goes on below. */

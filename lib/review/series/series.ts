@@ -26,6 +26,8 @@ export interface Series {
   patches: Patch[];
   /** Of what was left out, and why. */
   notes: string[];
+  /** It was compared here: nobody has written a mail. */
+  isCompared?: boolean;
 }
 
 const give = 'Give a mailbox, mails or patches as `git format-patch` makes them, or a folder of those.';

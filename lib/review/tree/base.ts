@@ -1,6 +1,5 @@
 /** The tree that a series stands on, with the objects of its last build: what changes later is compiled, and nothing else. */
 import {
-  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -10,7 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { copyFile } from 'node:fs/promises';
+import { copyFile, cp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { installedVersions } from '../../lab/kernel/debian.ts';
 import { treeKernelKey } from '../../lab/kernel/key.ts';
@@ -19,6 +18,8 @@ import { kernelSourcePackage, kernelSourceTarball } from '../../lab/kernel/packa
 import { extractSource } from '../../lab/kernel/source.ts';
 import { runBound } from '../../lab/process.ts';
 import type { Progress } from '../../lab/progress.ts';
+import type { BaseSource } from '../given.ts';
+import { unpackCommit } from '../series/git.ts';
 import { keyOf, reviewsDir } from '../stages.ts';
 
 /** A source tree that reviews work in. It is one folder for all: objects know the path that they were made at. */
@@ -32,45 +33,58 @@ export interface BaseTree {
 
 const recipe = '1';
 
-/** Finds the tree, or makes it: Debian's source, or a copy of the user's tree. */
+/** Finds the tree, or makes it: Debian's source, a copy of the user's tree, or the files of a commit. */
 export async function prepareBase(
-  base: string | undefined,
+  source: BaseSource,
   progress: Progress,
   abort: AbortSignal | undefined,
 ): Promise<BaseTree> {
-  const version = installedVersions([kernelSourcePackage]).get(kernelSourcePackage) ?? 'unknown';
-  const key = base === undefined ? keyOf(recipe, 'debian', version) : keyOf(recipe, treeKernelKey(base, ''));
+  const { key, title } = nameOf(source);
   const home = join(reviewsDir(), `tree-${key}`);
   const path = join(home, 'tree');
-  const title = base === undefined ? `Debian's ${kernelSourcePackage} ${version}` : realpathSync(base);
   if (!existsSync(path)) {
     mkdirSync(home, { recursive: true });
     const half = join(home, 'half');
     rmSync(half, { recursive: true, force: true });
-    if (base === undefined) await extractSource(half, progress, abort);
-    else await copyTree(base, half, progress, abort);
+    if (source.kind === 'debian') await extractSource(half, progress, abort);
+    else if (source.kind === 'tree') await copyTree(source.path, half, progress, abort);
+    else {
+      progress.stage('unpack', title);
+      mkdirSync(half);
+      await unpackCommit(source.commit, half, abort);
+    }
+    abort?.throwIfAborted();
     renameSync(half, path);
   }
   return { path, key, title };
 }
 
+function nameOf(source: BaseSource): { key: string; title: string } {
+  if (source.kind === 'tree')
+    return { key: keyOf(recipe, treeKernelKey(source.path, '')), title: realpathSync(source.path) };
+  if (source.kind === 'commit') {
+    const { name, tree, repository } = source.commit;
+    return { key: keyOf(recipe, 'commit', tree), title: `${name} of ${realpathSync(repository)}` };
+  }
+  const version = installedVersions([kernelSourcePackage]).get(kernelSourcePackage) ?? 'unknown';
+  return { key: keyOf(recipe, 'debian', version), title: `Debian's ${kernelSourcePackage} ${version}` };
+}
+
 async function copyTree(from: string, to: string, progress: Progress, abort: AbortSignal | undefined): Promise<void> {
   progress.stage('copy', from);
   mkdirSync(to);
-  for (const name of readdirSync(from))
-    if (name !== '.git') cpSync(join(from, name), join(to, name), { recursive: true, verbatimSymlinks: true });
+  for (const name of readdirSync(from)) {
+    abort?.throwIfAborted();
+    if (name !== '.git') await cp(join(from, name), join(to, name), { recursive: true, verbatimSymlinks: true });
+  }
   if (existsSync(join(to, '.config')) || existsSync(join(to, 'include/config')))
     await must('make', ['-C', to, 'ARCH=x86', 'mrproper'], abort);
 }
 
 /** Fetches files that a patch changes and that were left out of the tree as no kernel is made of them. */
-export async function completeBase(
-  { path }: BaseTree,
-  base: string | undefined,
-  files: readonly string[],
-): Promise<void> {
+export async function completeBase({ path }: BaseTree, source: BaseSource, files: readonly string[]): Promise<void> {
   const missing = files.filter((file) => !existsSync(join(path, file)));
-  if (base !== undefined || missing.length === 0) return;
+  if (source.kind !== 'debian' || missing.length === 0) return;
   const top = 'linux-source-6.12';
   const names = missing.map((file) => `${top}/${file}`);
   // It ends with an error for those that Debian's source has not either: `patch` tells of these.

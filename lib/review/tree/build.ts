@@ -1,7 +1,7 @@
 /** Builds the kernel of a tree in it; a compiler's error is told with its place. */
-import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { LabBuildError, LabConfigError, LabKernelSourceError } from '../../lab/errors.ts';
 import { readKernelImage } from '../../lab/kernel/bzimage.ts';
 import { checksum } from '../../lab/kernel/cache.ts';
@@ -56,6 +56,8 @@ export async function buildTree(
   try {
     const config = join(reviewsDir(), `config-${name}`);
     writeFileSync(config, configInput(tree, added));
+    await undoKilled(tree, abort, onLine);
+    writeFileSync(building(tree), '');
     await make(tree, tree, ['allnoconfig', `KCONFIG_ALLCONFIG=${config}`], abort, onLine);
     checkConfig(join(tree, '.config'), tree, added);
     await make(tree, tree, ['-j', String(availableParallelism()), 'bzImage'], abort, onLine);
@@ -65,6 +67,8 @@ export async function buildTree(
       return { ok: false, first: shortened(errors[0] ?? error.message.split('\n')[0]!, tree), lines: said.slice(-6) };
     }
     throw error;
+  } finally {
+    rmSync(building(tree), { force: true });
   }
   const half = `${out}.half`;
   rmSync(half, { recursive: true, force: true });
@@ -76,6 +80,14 @@ export async function buildTree(
   const image = join(out, 'bzImage');
   const seconds = Math.round((performance.now() - started) / 1000);
   return { ok: true, image, sha256: checksum(image), release: readKernelImage(image).release, seconds };
+}
+
+/** Lies beside a tree while make is at work in it. */
+const building = (tree: string) => join(dirname(tree), 'building');
+
+/** What a make wrote that was killed may be half of a file, and look new: nothing of that tree's objects is believed. */
+async function undoKilled(tree: string, abort: AbortSignal | undefined, onLine: (line: string) => void): Promise<void> {
+  if (existsSync(building(tree))) await make(tree, tree, ['clean'], abort, onLine);
 }
 
 /** Of the compiler, the linker, Kconfig or objtool; make's own lines only tell that there was one. */

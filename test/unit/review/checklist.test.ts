@@ -139,6 +139,7 @@ function run(verdicts: Record<string, Verdict>, forwards = true): SuiteRun {
     reason: verdict === 'pass' ? null : 'it is not',
     detail: '',
     destructive: false,
+    cause: null,
   }));
   const totals = { pass: 0, fail: 0, skip: 0, xfail: 0, xpass: 0 };
   for (const { verdict } of checks) totals[verdict] += 1;
@@ -149,7 +150,8 @@ function run(verdicts: Record<string, Verdict>, forwards = true): SuiteRun {
 function evidence(series: typeof rfc, more: Partial<Evidence> = {}): Evidence {
   const added = addedLines(series.patches.flatMap(({ files }) => files));
   const base = { after: look, before: look, runs: [], symbols: [], base: 'a tree', offsets: 0, optIn: false };
-  return { series, added, ...base, ...more };
+  const commands = { again: 'npx kvm-dsm review x --checklist', againOn: () => 'npx kvm-dsm doctor' };
+  return { series, added, ...base, ...commands, ...more };
 }
 
 const verdicts = (answers: readonly RuleAnswer[]) =>
