@@ -1,9 +1,10 @@
 /** The suite on the kernels of a review: what is kept is not run again. */
 import type { LaneName } from '../lab/lanes/index.ts';
+import { suiteKey } from './code.ts';
 import type { Review, ReviewOptions, Side } from './found.ts';
 import type { Pace } from './pace.ts';
 import { keep, kept, keyOf } from './stages.ts';
-import { runSuite, type SuiteRun, suiteKey } from './suite.ts';
+import { runSuite, type SuiteRun } from './suite.ts';
 import type { BuiltKernel } from './tree/build.ts';
 
 interface Job {

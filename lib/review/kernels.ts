@@ -6,6 +6,7 @@ import { type AddedConfig, readConfig } from '../lab/kernel/config.ts';
 import { lock } from '../lab/lock.ts';
 import { kernelInputsDir } from '../lab/paths.ts';
 import type { Evidence } from './checklist/answer.ts';
+import { lookKey } from './code.ts';
 import { ReviewBaseError } from './errors.ts';
 import type { Review } from './found.ts';
 import type { Given } from './given.ts';
@@ -13,6 +14,7 @@ import { lookAtTree, prepareHeaders, type TreeLook } from './look/tree.ts';
 import type { Pace } from './pace.ts';
 import { profileOf } from './profile.ts';
 import { type Applied, applySeries } from './series/apply.ts';
+import { oldFiles } from './series/series.ts';
 import { keep, kept, keyOf, reviewsDir } from './stages.ts';
 import {
   type BaseTree,
@@ -26,7 +28,12 @@ import {
 import { addedSymbols, type BuildFailure, type BuiltKernel, buildTree, isWhole, textAt } from './tree/build.ts';
 
 /** What a review calls its builds. */
-export const buildStages = { source: 'source', parent: 'build the parent', child: 'build with the series' } as const;
+export const buildStages = {
+  source: 'source',
+  look: 'look at the tree',
+  parent: 'build the parent',
+  child: 'build with the series',
+} as const;
 
 /** What kernels are made of. */
 export interface Work {
@@ -52,8 +59,7 @@ export async function kernelsOf(found: Review, work: Work): Promise<Looks> {
     pace.begin(buildStages.source);
     const tree = await prepareBase(base, pace.progress, signal);
     found.base = tree.title;
-    const old = series.patches.flatMap((patch) => patch.files.flatMap(({ oldPath }) => oldPath ?? []));
-    await completeBase(tree, base, [...new Set(old)]);
+    await completeBase(tree, base, oldFiles(series));
     const applied = await applySeries(series, (path) => originalOf(tree, path), files, signal);
     signal?.throwIfAborted();
     pace.end(buildStages.source);
@@ -125,18 +131,19 @@ interface SideOfTree {
 /** What a tree looks like, from the cache if it was looked at before. */
 async function lookOnce(
   { tree, pace, signal }: Desk,
-  { key: sources, overlay, stage }: SideOfTree,
+  { key: sources, overlay }: SideOfTree,
   look: () => Promise<TreeLook>,
 ): Promise<TreeLook> {
-  const key = keyOf('look', sources);
+  const key = keyOf(lookKey(), sources);
   const old = kept<TreeLook>('look', key);
   if (old) return old;
-  pace.begin(stage);
+  pace.begin(buildStages.look);
   await putOverlay(tree, overlay);
   await prepareHeaders(tree.path, signal);
   const fresh = await look();
   signal?.throwIfAborted();
   keep('look', key, fresh);
+  pace.end(buildStages.look);
   return fresh;
 }
 

@@ -7,6 +7,7 @@ import { reviewsDir } from './stages.ts';
 /** Seconds on two idle cores, where nothing is known yet. */
 const usual: Readonly<Record<string, number>> = {
   source: 60,
+  'look at the tree': 10,
   'build the parent': 560,
   'build with the series': 150,
   'suite on svm': 110,
@@ -76,7 +77,10 @@ export class Pace implements Disposable {
   }
 
   #words(): string {
-    const steps = [...this.#now.values()].map(({ words }) => words).filter(Boolean);
+    const isAlone = this.#now.size === 1;
+    const steps = [...this.#now].flatMap(([stage, { words }]) =>
+      words ? [isAlone ? words : `${stage} ${words}`] : [],
+    );
     return `${steps.length > 0 ? `${steps.join(', ')}; ` : ''}${this.#remaining()}`;
   }
 

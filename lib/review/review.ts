@@ -72,11 +72,11 @@ function packagesFor({ base }: Given, { lanes, looksOnly }: ReviewOptions): stri
 }
 
 function stagesOf({ isAlone }: Given, { lanes, looksOnly }: ReviewOptions): string[] {
-  const { source, parent, child } = buildStages;
-  if (looksOnly) return [source];
+  const { source, look, parent, child } = buildStages;
+  if (looksOnly) return [source, look];
   const sides = isAlone ? (['child'] as const) : (['child', 'parent'] as const);
   const suites = lanes.flatMap((lane) => sides.map((side) => suiteStages(lane)[side]));
-  return [source, ...(isAlone ? [] : [parent]), child, ...suites];
+  return [source, look, ...(isAlone ? [] : [parent]), child, ...suites];
 }
 
 function givenWords({ paths, base, config }: ReviewOptions): string {

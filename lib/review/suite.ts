@@ -1,11 +1,5 @@
 /** The suite on one kernel in one lane, as a review keeps it. */
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { packageRoot } from '../base/package.ts';
 import { LabMachineError, type LaneName } from '../lab/index.ts';
-import { listFiles } from '../lab/kernel/key.ts';
-import { runsFromSource } from '../lab/paths.ts';
 import { executorFor } from '../runner/suite/executor.ts';
 import { noSuchCheck } from '../runner/suite/no-such-check.ts';
 import type { TestOptions } from '../runner/suite/options.ts';
@@ -143,16 +137,4 @@ export async function runSuite({ lane, kernel, global, ...options }: SuiteOption
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** Names the suite: what this package's code says. */
-export function suiteKey(): string {
-  const hash = createHash('sha256');
-  const code = join(packageRoot, runsFromSource ? 'lib' : 'dist');
-  for (const file of listFiles(code)) {
-    if (/\.(map|d\.c?ts)$/.test(file) || /^(review|cli|faces)\//.test(file)) continue;
-    const text = readFileSync(join(code, file));
-    hash.update(`${file} ${text.length}\n`).update(text);
-  }
-  return hash.digest('hex').slice(0, 16);
 }

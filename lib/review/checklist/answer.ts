@@ -94,3 +94,11 @@ export function places(lines: readonly AddedLine[]): string[] {
   const shown = lines.slice(0, 5).map(({ path, line, text }) => `${path}:${line}: ${text.trim()}`);
   return lines.length > 5 ? [...shown, `and ${lines.length - 5} more`] : shown;
 }
+
+const loose =
+  /^\s+(?:unsigned\s+|signed\s+)?(bool|int|long|short|char|size_t|u8|u16|u32|u64|s32|s64|enum \w+)\s+\*?\w+(\[.*\])?;/;
+
+/** Added members of the headers for user space whose types are not of one size for all. An array of char is. */
+export function looseTypes(evidence: Evidence): AddedLine[] {
+  return addedIn(evidence, /(^|\/)uapi\//).filter(({ text }) => loose.test(text) && !/^\s+char \w+\[/.test(text));
+}

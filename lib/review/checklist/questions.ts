@@ -1,6 +1,15 @@
 /** What a maintainer asks beside the checklist: of the header for user space, of tests, of the host. */
 import { movedMembers } from '../look/layouts.ts';
-import { addedIn, answered, type Evidence, type Found, places, type RuleAnswer, suiteSays } from './answer.ts';
+import {
+  addedIn,
+  answered,
+  type Evidence,
+  type Found,
+  looseTypes,
+  places,
+  type RuleAnswer,
+  suiteSays,
+} from './answer.ts';
 import { apiNumbers, numberClashes } from './numbers.ts';
 
 interface Question {
@@ -28,10 +37,7 @@ const questions: readonly Question[] = [
     rule: 'A header for user space has __u32 and its like: no bool, int, long or size_t',
     looked: 'added lines of include/uapi',
     find(evidence) {
-      const type =
-        /^\s+(?:unsigned\s+|signed\s+)?(bool|int|long|short|char|size_t|u8|u16|u32|u64|s32|s64|enum \w+)\s+\*?\w+(\[.*\])?;/;
-      // An array of char is bytes for everybody.
-      const lines = addedIn(evidence, uapi).filter(({ text }) => type.test(text) && !/^\s+char \w+\[/.test(text));
+      const lines = looseTypes(evidence);
       return lines.length === 0 ? kept('none other') : { verdict: 'broken', seen: places(lines) };
     },
   },

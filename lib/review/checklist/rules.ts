@@ -1,6 +1,15 @@
 /** The rules of Documentation/virt/kvm/review-checklist.rst, and how far a machine can see whether a series keeps them. */
 import { layoutDifferences } from '../look/layouts.ts';
-import { addedIn, answered, type Evidence, type Found, places, type RuleAnswer, suiteSays } from './answer.ts';
+import {
+  addedIn,
+  answered,
+  type Evidence,
+  type Found,
+  looseTypes,
+  places,
+  type RuleAnswer,
+  suiteSays,
+} from './answer.ts';
 import { apiNumbers } from './numbers.ts';
 
 interface Rule {
@@ -27,10 +36,12 @@ const rules: readonly Rule[] = [
       const tags = unsigned.map(({ title }) => `${title}: no Signed-off-by`);
       if (!after?.style)
         return tags.length > 0 ? { verdict: 'broken', seen: tags } : person('checkpatch.pl was not run');
-      const seen = after.style.flatMap(({ patch, errors, warnings, checks, lines }) => [
+      const told = after.style.filter(({ errors, warnings, checks }) => errors + warnings + checks > 0);
+      const seen = told.flatMap(({ patch, errors, warnings, checks, lines }) => [
         `${patch}: ${errors} errors, ${warnings} warnings, ${checks} checks`,
         ...lines,
       ]);
+      if (told.length === 0) seen.push(`${after.style.length} patches: no error, no warning, no check`);
       const bad = tags.length > 0 || after.style.some(({ errors, warnings }) => errors + warnings > 0);
       return {
         verdict: bad ? 'broken' : 'kept',
@@ -63,7 +74,7 @@ const rules: readonly Rule[] = [
         (name) => !evidence.added.some(({ text }) => new RegExp(`\\bcase ${name}\\b`).test(text)),
       );
       const seen = [
-        ...undocumented.map((name) => `${name} is not in api.rst`),
+        ...(undocumented.length > 0 ? [`not in api.rst: ${undocumented.join(', ')}`] : []),
         ...(caps.length === 0 ? ['no KVM_CAP_ is added: user space cannot ask for it'] : []),
         ...unanswered.map((name) => `no code answers KVM_CHECK_EXTENSION for ${name}`),
       ];
@@ -157,15 +168,20 @@ const rules: readonly Rule[] = [
   {
     number: '10',
     words: /64-bit clean/,
-    rule: 'Interfaces are the same for programs of 32 and of 64 bits',
-    looked: '<linux/kvm.h> compiled for both, each struct member by member',
-    find({ after, before }) {
-      if (!after) return person('the tree was not come to');
-      if (!after.layouts.ok) return person(`the header does not compile: ${after.layouts.error}`);
-      const unlike = layoutDifferences(after.layouts, before?.layouts ?? null);
+    rule: 'Interfaces are 64-bit clean: the same for programs of 32 and of 64 bits, with types of a size',
+    looked: '<linux/kvm.h> compiled for both, each struct member by member; the types of members that it gets',
+    find(evidence) {
+      const { after, before } = evidence;
+      const members = looseTypes(evidence).length;
+      const types = members > 0 ? [`${members} members that are added have no type of a size: uapi.types`] : [];
+      const isLoose: Found = { verdict: 'broken', seen: types };
+      if (!after) return types.length > 0 ? isLoose : person('the tree was not come to');
+      const { layouts } = after;
+      const unlike = layoutDifferences(layouts, before?.layouts ?? null);
       const seen = unlike.map(({ name, bits64, bits32 }) => `${name}: ${bits64} for 64 bits, ${bits32} for 32`);
-      if (seen.length === 0) return { verdict: 'kept', seen: ['no member of the series differs'] };
-      return { verdict: 'broken', seen };
+      if (seen.length + types.length > 0) return { verdict: 'broken', seen: [...seen, ...types] };
+      if (!layouts.ok) return person(`the header does not compile: ${layouts.error}`);
+      return { verdict: 'kept', seen: ['no member of the series differs, and each has a type of a size'] };
     },
   },
   {

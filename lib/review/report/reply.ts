@@ -86,8 +86,11 @@ function verdictLines(review: Review, findings: readonly ReviewFinding[]): strin
 /** Each kind of finding below its words. */
 function findingsLines(findings: readonly ReviewFinding[]): string[] {
   return findings.flatMap((finding, index) => {
-    const isFirst = findings[index - 1]?.severity !== finding.severity;
-    return ['', ...(isFirst ? [`== ${severities[finding.severity]}`, ''] : []), ...findingLines(finding, index + 1)];
+    const before = findings[index - 1];
+    const head = before?.severity === finding.severity ? [] : [`== ${severities[finding.severity]}`, ''];
+    // One command may show several: it stands below the first.
+    const again = before?.again === finding.again ? '' : finding.again;
+    return ['', ...head, ...findingLines({ ...finding, again }, index + 1)];
   });
 }
 

@@ -47,8 +47,10 @@ export function logged(text: string): string[] {
   return cut(`  | ${text.replaceAll('\t', '  ')}`, '  |   ');
 }
 
+/** At a blank, unless a line would be left half empty. */
 function cut(line: string, indent: string): string[] {
   if (line.length <= COLUMNS) return [line];
-  const rest = cut(`${indent}${line.slice(COLUMNS)}`, indent);
-  return [line.slice(0, COLUMNS), ...rest];
+  const blank = line.lastIndexOf(' ', COLUMNS);
+  const at = blank > COLUMNS / 2 ? blank : COLUMNS;
+  return [line.slice(0, at).trimEnd(), ...cut(`${indent}${line.slice(at).trimStart()}`, indent)];
 }

@@ -138,3 +138,14 @@ export function touchedFiles({ patches }: Series): string[] {
   const paths = patches.flatMap(({ files }) => files.flatMap(({ path, oldPath }) => [path, oldPath ?? path]));
   return [...new Set(paths)].sort();
 }
+
+/** The paths that the tree has to have before a series: not those that an earlier patch of it makes. */
+export function oldFiles({ patches }: Series): string[] {
+  const made = new Set<string>();
+  const old = new Set<string>();
+  for (const { path, oldPath } of patches.flatMap(({ files }) => files)) {
+    if (oldPath === null) made.add(path);
+    else if (!made.has(oldPath)) old.add(oldPath);
+  }
+  return [...old];
+}

@@ -166,7 +166,7 @@ describe('the mails of RFC v2', () => {
   test('break what they break', () => {
     const { 3: api, 4: state, 5: off, 8: vendor } = verdicts(rules);
     assert.deepEqual([api, state, off, vendor], ['broken', 'broken', 'broken', 'broken']);
-    assert.match(of('3').seen.join('\n'), /KVM_EXIT_DSM_SEND_IRQ is not in api\.rst[\s\S]*no KVM_CAP_ is added/);
+    assert.match(of('3').seen.join('\n'), /not in api\.rst: .*KVM_EXIT_DSM_SEND_IRQ[\s\S]*no KVM_CAP_ is added/);
     assert.match(of('5').seen.join(), /svm: a VM without any KVM_ENABLE_CAP makes an exit/);
     assert.match(of('8').seen.join(), /Kconfig:\d+: depends on KVM && KVM_INTEL/);
   });
@@ -190,6 +190,9 @@ describe('the mails of RFC v2', () => {
     assert.deepEqual([config, type, numbers, selftest], ['broken', 'broken', 'broken', 'broken']);
     const types = found.find(({ id }) => id === 'uapi.types')!.seen.join('\n');
     assert.match(types, /kvm\.h:\d+: bool host;[\s\S]*: int vcpu_id;/);
+    // The layouts are alike here: the types break the rule by themselves.
+    assert.match(of('10').seen.join('\n'), /5 members that are added have no type of a size/);
+    assert.equal(of('10').verdict, 'broken');
   });
 });
 
@@ -202,7 +205,8 @@ describe('the corrected series', () => {
 
   test('keeps the rules that the first one breaks', () => {
     const found = verdicts(answerRules(given));
-    assert.deepEqual([found[3], found[4], found[5], found[8]], ['kept', 'kept', 'kept', 'kept']);
+    const { 3: api, 4: state, 5: off, 8: vendor, 10: clean } = found;
+    assert.deepEqual([api, state, off, vendor, clean], ['kept', 'kept', 'kept', 'kept', 'kept']);
   });
 
   test('has a header for user space, and a test', () => {

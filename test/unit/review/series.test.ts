@@ -7,7 +7,7 @@ import { after, describe, test } from 'node:test';
 import { applySeries } from '../../../lib/review/series/apply.ts';
 import { addedLines, parseDiff } from '../../../lib/review/series/diff.ts';
 import { readMail, splitMailbox } from '../../../lib/review/series/mail.ts';
-import { readSeries, readSubject, touchedFiles } from '../../../lib/review/series/series.ts';
+import { oldFiles, readSeries, readSubject, touchedFiles } from '../../../lib/review/series/series.ts';
 import { root } from '../../support/command.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
@@ -157,6 +157,12 @@ describe('a series is read', () => {
         return true;
       });
     });
+
+  test('a file that an earlier patch makes is none that the tree has to have', async () => {
+    const more = '--- a/virt/new.h\n+++ b/virt/new.h\n@@ -1,2 +1,3 @@\n int a;\n int b;\n+int c;\n';
+    const series = await given(folder({ '1.patch': one, '2.patch': fresh, '3.patch': more }));
+    assert.deepEqual(oldFiles(series), ['virt/one.c']);
+  });
 
   test("the project's own mails of RFC v2", async () => {
     const series = await given(join(root, 'kernel/mails/rfc-v2.mbox'));
