@@ -4,7 +4,7 @@ import { globalOptionsOf, withGlobalOptions } from '../target/options.ts';
 import type { Ends } from './subcommand.ts';
 
 /** Seconds that the suite may take in each lane. */
-const TIMEOUT = 1800;
+const TIMEOUT = 3600;
 
 /** Adds `kvm-dsm review`. */
 export function addReviewCommand(program: Command, ends: Ends): void {

@@ -29,7 +29,7 @@ export interface ReviewCommandOptions {
   out?: string;
 }
 
-/** Reviews, and writes; the exit code: 0 nothing was found, 1 something is wrong with the series, 4 no check ran. */
+/** Reviews, and writes; the exit code: 0 nothing was found, 1 something is wrong with the series, 3 the suite was cut short, 4 no check ran. */
 export async function runReview(
   paths: string[],
   own: ReviewCommandOptions,
@@ -80,9 +80,11 @@ function resumable(cause: LabInterruptedError): LabInterruptedError {
   return new LabInterruptedError('the review was interrupted', { advice, cause });
 }
 
-/** 0 nothing was found, 1 something is wrong, 4 not one check ran. */
+/** 0 nothing was found, 1 something is wrong, 3 not every check had its turn, 4 not one check ran. */
 export function exitCodeOf(found: Review): number {
-  if (verdictOf(found) !== 'no finding') return 1;
+  const verdict = verdictOf(found);
+  if (verdict === 'not finished') return 3;
+  if (verdict !== 'no finding') return 1;
   return !found.looksOnly && found.child.runs.every(({ totals }) => totals.pass + totals.xpass === 0) ? 4 : 0;
 }
 

@@ -34,7 +34,13 @@ export interface Side {
 }
 
 /** How far a series came. */
-export type ReviewVerdict = 'does not apply' | 'does not build' | 'does not boot' | 'findings' | 'no finding';
+export type ReviewVerdict =
+  | 'does not apply'
+  | 'does not build'
+  | 'does not boot'
+  | 'findings'
+  | 'not finished'
+  | 'no finding';
 
 /** What a review found out. */
 export interface Review {
@@ -63,6 +69,13 @@ export function verdictOf({ apply, build, child, answers }: Review): ReviewVerdi
   if (apply) return 'does not apply';
   if (build) return 'does not build';
   if (child.runs.some(({ boot }) => boot)) return 'does not boot';
-  const bad = child.runs.some(({ totals, error }) => totals.fail + totals.xfail > 0 || error !== null);
-  return bad || answers.some(({ verdict }) => verdict === 'broken') ? 'findings' : 'no finding';
+  const checks = child.runs.flatMap((run) => run.checks);
+  const isBad = checks.some(({ verdict, cause }) => /fail$/.test(verdict) && cause !== 'not-run');
+  if (isBad || answers.some(({ verdict }) => verdict === 'broken')) return 'findings';
+  return child.runs.some(isCutShort) ? 'not finished' : 'no finding';
+}
+
+/** This machine, or the time that was given, did not let every check have its turn. */
+export function isCutShort({ checks, error }: SuiteRun): boolean {
+  return error !== null || checks.some(({ cause }) => cause === 'not-run');
 }

@@ -1,7 +1,7 @@
 /** The suite on the kernels of a review: what is kept is not run again. */
 import type { LaneName } from '../lab/lanes/index.ts';
 import { suiteKey } from './code.ts';
-import type { Review, ReviewOptions, Side } from './found.ts';
+import { isCutShort, type Review, type ReviewOptions, type Side } from './found.ts';
 import type { Pace } from './pace.ts';
 import { keep, kept, keyOf } from './stages.ts';
 import { runSuite, type SuiteRun } from './suite.ts';
@@ -64,7 +64,7 @@ async function suiteOnce(
   // Its machine was ended with this command: what it did not come to has not failed.
   signal?.throwIfAborted();
   // What this machine may be to blame for is tried again.
-  if (run.boot === null && run.error === null) keep('suite', key, run);
+  if (run.boot === null && !isCutShort(run)) keep('suite', key, run);
   pace.end(stage);
   return run;
 }

@@ -73,8 +73,10 @@ function suiteFindings(review: Review): ReviewFinding[] {
   for (const run of review.child.runs)
     for (const check of run.checks) {
       if ((check.verdict !== 'fail' && check.verdict !== 'xfail') || isProbes(check, run)) continue;
-      // A known shortfall is one finding, however many checks show it; so is what kept checks from being run.
-      const name = check.verdict === 'xfail' || check.cause === 'not-run' ? check.reason! : check.id;
+      // What had no turn says nothing of the series.
+      if (check.cause === 'not-run') continue;
+      // A known shortfall is one finding, however many checks show it.
+      const name = check.verdict === 'xfail' ? check.reason! : check.id;
       const group = groups.get(name) ?? { check, lanes: new Set(), ids: new Set(), run };
       group.lanes.add(run.lane);
       group.ids.add(check.id);

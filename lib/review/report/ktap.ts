@@ -1,5 +1,5 @@
 /** A review as KTAP version 1: how far the series came, the checklist, and the suite's verdicts with it. */
-import { type Review, verdictOf } from '../found.ts';
+import { isCutShort, type Review, verdictOf } from '../found.ts';
 
 const plain = (text: string) => text.replace(/[#\n\r]/g, ' ').trim();
 
@@ -11,11 +11,12 @@ export function ktapOf(review: Review): string {
     rows.push(`${isOk ? 'ok' : 'not ok'} ${rows.length + 1} ${plain(name)}${directive}`);
   say(apply === null, 'apply', apply ? ` # ${plain(`${apply.patch}: ${apply.file}: ${apply.reason}`)}` : '');
   if (!apply) say(build === null, 'build', build ? ` # ${plain(build.first)}` : '');
-  for (const { lane, boot, totals, error } of child.runs) {
+  for (const run of child.runs) {
+    const { lane, boot, totals } = run;
     say(boot === null, `boot.${lane}`, boot ? ` # ${plain(boot.reason)}` : '');
     if (boot) continue;
     const bad = totals.fail + totals.xfail;
-    say(bad === 0 && error === null, `suite.${lane}`, bad > 0 ? ` # ${bad} of ${totals.pass + bad} do not hold` : '');
+    say(bad === 0 && !isCutShort(run), `suite.${lane}`, bad > 0 ? ` # ${bad} of ${totals.pass + bad} do not hold` : '');
   }
   for (const { id, rule, verdict } of answers) {
     const name = `checklist.${id} ${rule}`;

@@ -3,7 +3,7 @@ import { printable } from '../../base/text.ts';
 import { elapsed } from '../../lab/progress.ts';
 import type { Totals } from '../../suite/run/judge.ts';
 import type { RuleAnswer } from '../checklist/answer.ts';
-import { type Review, type Side, verdictOf } from '../found.ts';
+import { isCutShort, type Review, type Side, verdictOf } from '../found.ts';
 import type { SuiteRun } from '../suite.ts';
 import { findingsOf, type ReviewFinding, severities } from './findings.ts';
 import { logged, wrapped, wrappedCommand } from './wrap.ts';
@@ -74,13 +74,19 @@ function verdictLines(review: Review, findings: readonly ReviewFinding[]): strin
         : [`It boots on ${lane}.`],
     );
   const builds = looksOnly ? 'it applies, and was not built' : 'it builds and boots';
-  if (findings.length === 0) return [`Verdict: ${builds}; nothing was found.`];
+  const cut = child.runs.filter(isCutShort).flatMap(({ lane, checks, error }) => {
+    const left = checks.filter(({ cause }) => cause === 'not-run');
+    const why = error ?? left[0]!.reason!;
+    return wrapped(`On ${lane} ${left.length} of ${checks.length} checks HAD NO TURN: ${why}`);
+  });
+  if (findings.length === 0)
+    return [`Verdict: ${builds}; nothing was found${cut.length > 0 ? ' in what was run' : ''}.`, ...cut];
   const died = child.runs.filter(({ facts }) => Object.keys(facts?.failedProbes ?? {}).length > 0);
   const fate = died.length > 0 ? ` IT DIES ON ${died.map(({ lane }) => lane).join(' and ')} WHEN IT IS PROBED.` : '';
   const forwards = child.runs.filter(({ facts }) => facts?.forwards).map(({ lane }) => lane);
   const works = forwards.length > 0 ? ` ICR writes come out on ${forwards.join(' and ')}.` : '';
   const count = findings.length === 1 ? '1 finding' : `${findings.length} findings`;
-  return wrapped(`Verdict: ${builds}.${fate}${works} ${count}, the worst first.`);
+  return [...wrapped(`Verdict: ${builds}.${fate}${works} ${count}, the worst first.`), ...cut];
 }
 
 /** Each kind of finding below its words. */
@@ -130,7 +136,6 @@ function suiteLines({ parent, child }: Review): string[] {
     if (before) lines.push(...wrapped(totalsText(before), '  before: '));
     lines.push(...wrapped(totalsText(run), '  with:   '));
     if (before) lines.push(...changedLines(before, run));
-    if (run.error) lines.push(...wrapped(run.error, '  NOT AS IT SHOULD: '));
   }
   return lines;
 }

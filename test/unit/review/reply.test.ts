@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import type { RuleAnswer } from '../../../lib/review/checklist/answer.ts';
-import type { Review } from '../../../lib/review/found.ts';
+import { exitCodeOf } from '../../../lib/review/command.ts';
+import { type Review, verdictOf } from '../../../lib/review/found.ts';
 import { profileOf } from '../../../lib/review/profile.ts';
 import { findingsOf } from '../../../lib/review/report/findings.ts';
 import { ktapOf } from '../../../lib/review/report/ktap.ts';
@@ -101,6 +102,16 @@ describe('the findings of a review', () => {
     assert.match(replyOf(dead, '1'), /^Verdict: it builds and boots\.\s+IT DIES ON svm WHEN IT IS PROBED\./m);
     assert.match(replyOf(dead, '1'), /whether\s+KVM_DSM_IPI is known[\s\S]*Kernel panic/);
   });
+});
+
+test('checks that had no turn are no finding, and no pass either', () => {
+  const left = check('matrix.a', { verdict: 'fail', cause: 'not-run', reason: 'not run: the time is over' });
+  const short = found([runOf([check('once.lost'), left])], []);
+  assert.deepEqual([findingsOf(short), verdictOf(short), exitCodeOf(short)], [[], 'not finished', 3]);
+  const words =
+    /^Verdict: .*nothing was found in what was run\.\nOn svm 1 of 2 checks HAD NO TURN: not run: the time is\s+over$/m;
+  assert.match(replyOf(short, '1'), words);
+  assert.match(ktapOf(short), /^not ok \d+ suite\.svm/m);
 });
 
 describe('the reply', () => {
