@@ -3,8 +3,6 @@
     {
       "target_name": "kvm_dsm",
       "sources": [
-        "native/core/alarm.cc",
-        "native/core/deadline.cc",
         "native/core/mapped_range.cc",
         "native/core/news.cc",
         "native/core/owned_fd.cc",
@@ -16,8 +14,10 @@
         "native/core/signals.cc",
         "native/core/vcpu_thread.cc",
         "native/core/waits.cc",
+        "native/core/watchdog.cc",
         "native/js/addon.cc",
         "native/js/arguments.cc",
+        "native/js/desk.cc",
         "native/js/device.cc",
         "native/js/errors.cc",
         "native/js/eventfd.cc",

@@ -6,20 +6,18 @@ import { AsyncLocalStorage } from 'node:async_hooks';
  */
 export class RunBudget {
   readonly #ends: number;
+  /** When it is over: CLOCK_MONOTONIC in nanoseconds; infinite if nobody set a limit. */
+  readonly endsNs: number;
 
   /** @param ms from now on; default: no limit */
   constructor(ms = Number.POSITIVE_INFINITY) {
     this.#ends = performance.now() + ms;
+    this.endsNs = Number(process.hrtime.bigint()) + ms * 1e6;
   }
 
   /** Milliseconds that are left: 0 when the time is over, infinite if nobody set a limit. */
   get left(): number {
     return Math.max(0, this.#ends - performance.now());
-  }
-
-  /** Seconds for one KVM_RUN that may take `ms` milliseconds at most. */
-  seconds(ms: number): number {
-    return Math.max(1e-6, Math.min(ms, this.left) / 1000);
   }
 
   /** Does work, and what follows of it, within this budget. */

@@ -24,13 +24,6 @@ const limits: readonly { calls?: readonly string[]; errno: string; limit: string
     advice: 'End threads and processes of this user, or raise the limit: `ulimit -u`, or pids.max of the cgroup.',
   },
   {
-    calls: ['timer_create'],
-    errno: 'EAGAIN',
-    limit: 'RLIMIT_SIGPENDING',
-    what: "the user's timers and waiting signals are as many as they may, and a thread to do without cannot be made",
-    advice: 'Raise the limit: `ulimit -i`.',
-  },
-  {
     calls: ['mmap', 'malloc', 'pthread_create'],
     errno: 'ENOMEM',
     limit: 'RLIMIT_AS',

@@ -20,7 +20,28 @@ export interface NativeSystem extends NativeHandle {
   createVm(type: number): NativeVm;
 }
 
-export interface NativeVm extends NativeHandle {
+/**
+ * Where `enter` and `ask` have their arguments: one buffer for a handle's whole life, also after `close`. In doubles.
+ * `stampNs`: CLOCK_MONOTONIC of the last exit that `enter` came back with, read right after KVM_RUN; 0 before the first.
+ * `seconds`, `endsNs`: how long KVM_RUN may take, and the CLOCK_MONOTONIC time that ends it at the latest. `again`: not 0 if the
+ * guest goes on after KVM_RUN's EAGAIN.
+ */
+export const deskNumbers = { stampNs: 0, seconds: 1, endsNs: 2, again: 3 } as const;
+/** Where the argument of `ask` starts, in bytes, and how many it may have. */
+export const DESK_ARGUMENT = 64;
+export const DESK_ROOM = 1024;
+
+/** A handle that takes ioctls by its desk. */
+export interface NativeDesk {
+  readonly desk: ArrayBuffer;
+  /**
+   * The ioctl whose argument lies on the desk: its result, or the errno negated. For requests of a struct that has a size of
+   * its own. A function by itself: `this` does not matter.
+   */
+  readonly ask: (request: number) => number;
+}
+
+export interface NativeVm extends NativeHandle, NativeDesk {
   /** With the address of a page that nobody may read, for a request that only reads its argument. */
   ioctlUnreadable(request: number): number;
   createVcpu(vcpuId: number): NativeVcpu;
@@ -91,18 +112,16 @@ export interface NativeStats {
   close(): void;
 }
 
-export interface NativeVcpu extends NativeHandle {
+export interface NativeVcpu extends NativeHandle, NativeDesk {
   /** The mapped struct kvm_run and the pages behind it; detached by `close`. A new buffer when the last was moved away. */
   readonly kvmRun: ArrayBuffer;
   /** The same in a buffer that users never see, so that none of them can move it away. */
   readonly ownKvmRun: ArrayBuffer;
   /**
-   * `[0]`: the CLOCK_MONOTONIC time in ns of the last exit that `run` came back with, read right after KVM_RUN; 0 before the
-   * first. One array for the vCPU's whole life, also after `close`. What a thread sees has its time in `NativeNews`.
+   * Enters the guest, until the limits that lie on the desk. 0: kvm_run holds an exit, whose time went to the desk; -ETIME: a
+   * limit came first; else the errno of KVM_RUN, negated. A function by itself: `this` does not matter.
    */
-  readonly stamp: Float64Array;
-  /** 0: kvm_run holds an exit; -ETIME: the deadline came first; else the errno of KVM_RUN, negated. */
-  run(seconds: number): number;
+  readonly enter: () => number;
   /**
    * Makes KVM finish what the last exit left to do and act on its pending requests, without running the guest: 0 if that
    * made an exit, which lies in kvm_run; -EINTR if it made none; else the errno of KVM_RUN, negated.
@@ -241,7 +260,8 @@ export function translated<T>(call: () => T): T {
   }
 }
 
-function translate(error: unknown): unknown {
+/** What the addon threw, as this package's error. */
+export function translate(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { errno, syscall, code } = error as NodeJS.ErrnoException;
   if (typeof errno === 'number' && syscall) return systemCallError(syscall, errno);

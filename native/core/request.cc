@@ -121,3 +121,11 @@ std::optional<Refusal> CheckNoBuffer(uint32_t request) {
                    "the request needs a buffer of " + std::to_string(_IOC_SIZE(request)) + " bytes"};
   return std::nullopt;
 }
+
+std::optional<Refusal> CheckWhole(uint32_t request, size_t room) {
+  if (auto refusal = CheckNumber(request)) return refusal;
+  const size_t size = _IOC_SIZE(request);
+  if (size == 0 || size > room || ArrayOf(request) || Has(kXsaveRequests, request) || request == KVM_ENABLE_CAP)
+    return Refused(request, "it does not take just the bytes that its number says, or more than there is room for");
+  return std::nullopt;
+}

@@ -24,5 +24,9 @@ std::optional<Refusal> IoctlWithBuffer(int fd, uint32_t request, uint8_t* data, 
 // above.
 std::optional<Refusal> IoctlUnreadable(int fd, uint32_t request, int& result);
 
+// Whether the request takes exactly the bytes that its number says, at most `room`, and nothing in them says that there are
+// more.
+std::optional<Refusal> CheckWhole(uint32_t request, size_t room);
+
 // Whether the request takes an integer or nothing.
 std::optional<Refusal> CheckNoBuffer(uint32_t request);

@@ -5,19 +5,26 @@
 
 #include <cerrno>
 
-#include "clock.h"
 #include "unanswered.h"
 
-int RunUntil(int fd, kvm_run* run, size_t run_size, const RunDeadline& deadline, double* stamp) {
+namespace {
+
+int EnterUntil(const Run& run, const Watch& watch) {
   for (;;) {
-    if (ioctl(fd, KVM_RUN, 0) >= 0) {
-      *stamp = static_cast<double>(MonotonicNs());
-      DefineUnanswered(run, run_size);
-      return 0;
-    }
+    if (ioctl(run.fd, KVM_RUN, 0) >= 0) return 0;
     int error = errno;
-    if (error != EINTR) return -error;
-    if (deadline.expired()) return -ETIME;
-    if (reinterpret_cast<volatile kvm_run*>(run)->immediate_exit) return -EINTR;
+    if (error != EINTR && !(error == EAGAIN && run.again)) return -error;
+    if (watch.expired()) return -ETIME;
+    if (error == EINTR && reinterpret_cast<volatile kvm_run*>(run.page)->immediate_exit) return -EINTR;
   }
+}
+
+}  // namespace
+
+int RunUntil(const Run& run, Watch& watch) {
+  watch.Begin(run.page, run.limit);
+  int result = EnterUntil(run, watch);
+  watch.End();
+  if (result == 0) DefineUnanswered(run.page, run.page_size);
+  return result;
 }

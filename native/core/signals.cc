@@ -26,6 +26,8 @@ int Install(int signal, void (*handler)(int)) {
   return sigaction(signal, &action, nullptr) == 0 ? 0 : errno;
 }
 
+void Interrupt(int) {}
+
 int Send(pid_t tid, int signal) { return syscall(SYS_tgkill, getpid(), tid, signal) == 0 ? 0 : errno; }
 
 }  // namespace
@@ -34,12 +36,12 @@ int Send(pid_t tid, int signal) { return syscall(SYS_tgkill, getpid(), tid, sign
 // SIGRTMIN.
 int RunSignal() { return SIGRTMAX - 7; }
 
-int InstallRunSignal(void (*handler)(int)) {
+int InstallRunSignal() {
   static std::once_flag once;
   static int result = 0;
-  std::call_once(once, [handler] {
+  std::call_once(once, [] {
     Pin();
-    result = Install(RunSignal(), handler);
+    result = Install(RunSignal(), Interrupt);
   });
   return result;
 }
@@ -51,7 +53,7 @@ int InstallSpareSignal() {
   struct sigaction now;
   if (sigaction(kSpareSignal, nullptr, &now) != 0) return errno;
   if (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN) return 0;
-  return Install(kSpareSignal, [](int) {});
+  return Install(kSpareSignal, Interrupt);
 }
 
 int InterruptThread(pid_t tid) {

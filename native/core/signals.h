@@ -5,8 +5,8 @@
 
 #include <csignal>
 
-// The real-time signal that ends a KVM_RUN: a deadline's timer sends it, and so does a kick of a vCPU's thread. A program that
-// handles signals by itself has no use for this one.
+// The real-time signal that ends a KVM_RUN: the watchdog sends it at a deadline, and so does a kick of a vCPU's thread. A
+// program that handles signals by itself has no use for this one.
 int RunSignal();
 
 // Its stand-in: the kernel refuses a real-time signal, but no standard one, where the user's signals that wait have reached
@@ -15,8 +15,8 @@ int RunSignal();
 constexpr int kSpareSignal = SIGURG;
 
 // Each gives 0, or an errno.
-// `handler` for the run signal. Once per process.
-int InstallRunSignal(void (*handler)(int));
+// A handler for the run signal that does nothing: that it comes is all. Once per process.
+int InstallRunSignal();
 // A handler that does nothing, so that the stand-in interrupts. One that the program has installed stays: it interrupts as well.
 int InstallSpareSignal();
 // Interrupts the system call of a thread of this process.

@@ -10,7 +10,6 @@
 #include <csignal>
 
 #include "clock.h"
-#include "deadline.h"
 #include "signals.h"
 #include "unanswered.h"
 
@@ -40,7 +39,7 @@ class ThreadSignals {
 }  // namespace
 
 std::shared_ptr<VcpuThread> VcpuThread::Start(Setup setup) {
-  if (int error = InstallDeadlineHandler()) throw std::system_error(error, std::generic_category(), "sigaction");
+  if (int error = InstallRunSignal()) throw std::system_error(error, std::generic_category(), "sigaction");
   std::shared_ptr<VcpuThread> self(new VcpuThread(std::move(setup)));
   ThreadSignals signals;
   self->thread_ = std::thread([self] { self->Main(); });

@@ -1,6 +1,8 @@
 // Ioctls that JavaScript names by their number.
 #include "handle.h"
 
+#include <cerrno>
+
 #include "../core/request.h"
 #include "../core/undisturbed.h"
 #include "arguments.h"
@@ -47,4 +49,16 @@ Napi::Value CheckedUnreadable(const Napi::CallbackInfo& info, int fd) {
   int result;
   ThrowIf(env, IoctlUnreadable(fd, request, result));
   return Napi::Number::New(env, result);
+}
+
+Napi::Value AskIoctl(const Napi::CallbackInfo& info, int fd, const Desk& desk, uint32_t& asked) {
+  Napi::Env env = info.Env();
+  uint32_t request = 0;
+  if (napi_get_value_uint32(env, info[0], &request) != napi_ok) throw ArgumentError(env, "request is not a number");
+  if (request != asked) {
+    ThrowIf(env, CheckWhole(request, Desk::kArgumentRoom));
+    asked = request;
+  }
+  int result = UndisturbedIoctl(fd, request, desk.argument());
+  return Napi::Number::New(env, result == -1 ? -errno : result);
 }

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "../core/clock.h"
 #include "../core/run.h"
 #include "../core/settle.h"
 #include "arguments.h"
@@ -13,22 +14,13 @@
 #include "handle.h"
 #include "wake.h"
 
-namespace {
-
-double Seconds(const Napi::CallbackInfo& info) {
-  double seconds = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
-  if (!(seconds > 0 && seconds <= 1e9)) throw ArgumentError(info.Env(), "seconds is not a number in (0, 1e9]");
-  return seconds;
-}
-
-}  // namespace
-
 Napi::Function Vcpu::Define(Napi::Env env) {
   return DefineClass(
       env, "Vcpu",
       {InstanceAccessor<&Vcpu::KvmRun>("kvmRun"), InstanceAccessor<&Vcpu::OwnKvmRun>("ownKvmRun"),
-       InstanceAccessor<&Vcpu::StampView>("stamp"), InstanceMethod<&Vcpu::Ioctl>("ioctl"),
-       InstanceMethod<&Vcpu::Run>("run"), InstanceMethod<&Vcpu::Settle>("settle"), InstanceMethod<&Vcpu::Start>("start"), InstanceMethod<&Vcpu::Resume>("resume"),
+       InstanceAccessor<&Vcpu::DeskBuffer>("desk"), InstanceAccessor<&Vcpu::EnterFunction>("enter"),
+       InstanceAccessor<&Vcpu::AskFunction>("ask"), InstanceMethod<&Vcpu::Ioctl>("ioctl"),
+       InstanceMethod<&Vcpu::Settle>("settle"), InstanceMethod<&Vcpu::Start>("start"), InstanceMethod<&Vcpu::Resume>("resume"),
        InstanceMethod<&Vcpu::Kick>("kick"), InstanceMethod<&Vcpu::Pause>("pause"), InstanceMethod<&Vcpu::Halt>("halt"),
        InstanceMethod<&Vcpu::RecordsReady>("recordsReady"),
        InstanceMethod<&Vcpu::Consume>("consume"), InstanceMethod<&Vcpu::Counters>("counters"),
@@ -44,10 +36,6 @@ Vcpu::Vcpu(const Napi::CallbackInfo& info) : Tagged<Vcpu>(info) {
   if (!parts) throw ArgumentError(info.Env(), "a Vcpu comes from Vm.createVcpu");
   parts_ = std::make_shared<VcpuParts>(std::move(*parts));
   own_kvm_run_.Open(info.Env(), parts_->run);
-  using Held = std::shared_ptr<double>;
-  auto bytes = Napi::ArrayBuffer::New(
-      info.Env(), stamp_.get(), sizeof(double), [](Napi::Env, void*, Held* hint) { delete hint; }, new Held(stamp_));
-  stamp_view_ = Napi::Persistent(Napi::Float64Array::New(info.Env(), 1, bytes, 0));
 }
 
 // The garbage collector has it, or the environment ends. A running vCPU is not collected: this one waits for somebody
@@ -75,22 +63,39 @@ Napi::Value Vcpu::OwnKvmRun(const Napi::CallbackInfo& info) {
   return own_kvm_run_.buffer();
 }
 
-Napi::Value Vcpu::StampView(const Napi::CallbackInfo&) { return stamp_view_.Value(); }
+Napi::Value Vcpu::DeskBuffer(const Napi::CallbackInfo& info) { return desk_.Buffer(info.Env()); }
+
+Napi::Value Vcpu::EnterFunction(const Napi::CallbackInfo& info) {
+  return bound_.Get<&Vcpu::Enter>(info.Env(), "enter", enter_);
+}
+
+Napi::Value Vcpu::AskFunction(const Napi::CallbackInfo& info) { return bound_.Get<&Vcpu::Ask>(info.Env(), "ask", ask_); }
 
 Napi::Value Vcpu::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(info, parts(info.Env()).fd.get()); }
 
-// (seconds > 0): core/run.h.
-Napi::Value Vcpu::Run(const Napi::CallbackInfo& info) {
+// (): core/run.h, with the limits that lie on the desk; an exit's time goes there.
+Napi::Value Vcpu::Enter(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  double seconds = Seconds(info);
   VcpuParts& vcpu = parts(env);
   if (!ended_) throw CodedError(env, "ERR_VCPU_BUSY", "the vCPU has a thread of its own");
-
-  auto* run = static_cast<kvm_run*>(vcpu.run->data());
-  RunDeadline deadline(run, seconds);
-  if (deadline.failed()) throw ErrnoError(env, deadline.failed(), deadline.error());
-  return Napi::Number::New(env, RunUntil(vcpu.fd.get(), run, vcpu.run->size(), deadline, stamp_.get()));
+  Run run;
+  run.fd = vcpu.fd.get();
+  run.page = static_cast<kvm_run*>(vcpu.run->data());
+  run.page_size = vcpu.run->size();
+  run.limit = {desk_.number(Desk::kSeconds), desk_.number(Desk::kEndsNs)};
+  run.again = desk_.number(Desk::kAgain) != 0;
+  if (!(run.limit.seconds > 0 && run.limit.seconds <= 1e9)) throw ArgumentError(env, "seconds is not a number in (0, 1e9]");
+  const char* failed = nullptr;
+  int error = 0;
+  Watch* watch = Watch::Mine(failed, error);
+  if (!watch) throw ErrnoError(env, failed, error);
+  int result = RunUntil(run, *watch);
+  if (result == 0) desk_.number(Desk::kStampNs) = static_cast<double>(MonotonicNs());
+  return Napi::Number::New(env, result);
 }
+
+// (request): handle.h.
+Napi::Value Vcpu::Ask(const Napi::CallbackInfo& info) { return AskIoctl(info, parts(info.Env()).fd.get(), desk_, asked_); }
 
 // core/settle.h. 0 if it made an exit, -EINTR if there was none; else the errno negated.
 Napi::Value Vcpu::Settle(const Napi::CallbackInfo& info) {

@@ -9,6 +9,7 @@
 #include "../core/owned_fd.h"
 #include "../core/vcpu_thread.h"
 #include "../core/vm_state.h"
+#include "desk.h"
 #include "tagged.h"
 #include "view.h"
 
@@ -20,8 +21,8 @@ struct VcpuParts {
 
 class Wake;
 
-// A vCPU: `kvmRun` (the mapped struct kvm_run, for anybody) and `ownKvmRun` (the same, for the library alone), `stamp`, `ioctl`,
-// `run(seconds)`, `settle`, `close`; and on a thread of its own: `start`, `resume`, `kick`, `pause`, `halt`, `recordsReady`,
+// A vCPU: `kvmRun` (the mapped struct kvm_run, for anybody) and `ownKvmRun` (the same, for the library alone), `desk`, `enter`,
+// `ask`, `ioctl`, `settle`, `close`; and on a thread of its own: `start`, `resume`, `kick`, `pause`, `halt`, `recordsReady`,
 // `consume`, `counters`.
 class Vcpu : public Tagged<Vcpu> {
  public:
@@ -42,10 +43,13 @@ class Vcpu : public Tagged<Vcpu> {
  private:
   Napi::Value KvmRun(const Napi::CallbackInfo& info);
   Napi::Value OwnKvmRun(const Napi::CallbackInfo& info);
-  Napi::Value StampView(const Napi::CallbackInfo& info);
+  Napi::Value DeskBuffer(const Napi::CallbackInfo& info);
+  Napi::Value EnterFunction(const Napi::CallbackInfo& info);
+  Napi::Value AskFunction(const Napi::CallbackInfo& info);
+  Napi::Value Enter(const Napi::CallbackInfo& info);
+  Napi::Value Ask(const Napi::CallbackInfo& info);
   Napi::Value Ioctl(const Napi::CallbackInfo& info);
   Napi::Value Settle(const Napi::CallbackInfo& info);
-  Napi::Value Run(const Napi::CallbackInfo& info);
   Napi::Value Start(const Napi::CallbackInfo& info);
   void Resume(const Napi::CallbackInfo& info);
   Napi::Value Kick(const Napi::CallbackInfo& info);
@@ -66,9 +70,11 @@ class Vcpu : public Tagged<Vcpu> {
   std::shared_ptr<VcpuParts> parts_;
   MappedView kvm_run_;
   OwnView own_kvm_run_;
-  // When the last exit of Run() came. JavaScript's view holds it too, and may outlive the vCPU.
-  std::shared_ptr<double> stamp_ = std::make_shared<double>(0);
-  Napi::Reference<Napi::Float64Array> stamp_view_;
+  Desk desk_;
+  uint32_t asked_ = 0;
+  BoundFunctions<Vcpu> bound_{this};
+  Napi::FunctionReference enter_;
+  Napi::FunctionReference ask_;
 
   // The last one that was started. When it has ended, its counters and its records can still be read.
   std::shared_ptr<VcpuThread> thread_;

@@ -17,7 +17,8 @@
 Napi::Function Vm::Define(Napi::Env env) {
   return DefineClass(
       env, "Vm",
-      {InstanceMethod<&Vm::Ioctl>("ioctl"), InstanceMethod<&Vm::IoctlUnreadable>("ioctlUnreadable"),
+      {InstanceAccessor<&Vm::DeskBuffer>("desk"), InstanceAccessor<&Vm::AskFunction>("ask"),
+       InstanceMethod<&Vm::Ioctl>("ioctl"), InstanceMethod<&Vm::IoctlUnreadable>("ioctlUnreadable"),
        InstanceMethod<&Vm::CreateVcpu>("createVcpu"),
        InstanceMethod<&Vm::SetUserMemoryRegion>("setUserMemoryRegion"),
        InstanceMethod<&Vm::GetDirtyLog>("getDirtyLog"), InstanceMethod<&Vm::ClearDirtyLog>("clearDirtyLog"),
@@ -40,6 +41,13 @@ VmState& Vm::state(Napi::Env env) const {
   if (!state_) throw ClosedError(env, "the VM");
   return *state_;
 }
+
+Napi::Value Vm::DeskBuffer(const Napi::CallbackInfo& info) { return desk_.Buffer(info.Env()); }
+
+Napi::Value Vm::AskFunction(const Napi::CallbackInfo& info) { return bound_.Get<&Vm::Ask>(info.Env(), "ask", ask_); }
+
+// (request): handle.h.
+Napi::Value Vm::Ask(const Napi::CallbackInfo& info) { return AskIoctl(info, state(info.Env()).fd.get(), desk_, asked_); }
 
 Napi::Value Vm::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(info, state(info.Env()).fd.get()); }
 

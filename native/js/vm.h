@@ -6,9 +6,10 @@
 #include <memory>
 
 #include "../core/vm_state.h"
+#include "desk.h"
 #include "tagged.h"
 
-// A VM: `ioctl`, `createVcpu(id)`, what takes an address or a file descriptor (memory slots, dirty logs, MSR filters,
+// A VM: `desk`, `ask`, `ioctl`, `createVcpu(id)`, what takes an address or a file descriptor (memory slots, dirty logs, MSR filters,
 // irqfds, ioeventfds, devices), `close`.
 class Vm : public Tagged<Vm> {
  public:
@@ -23,6 +24,9 @@ class Vm : public Tagged<Vm> {
   int fd(Napi::Env env) const { return state(env).fd.get(); }
 
  private:
+  Napi::Value DeskBuffer(const Napi::CallbackInfo& info);
+  Napi::Value AskFunction(const Napi::CallbackInfo& info);
+  Napi::Value Ask(const Napi::CallbackInfo& info);
   Napi::Value Ioctl(const Napi::CallbackInfo& info);
   Napi::Value IoctlUnreadable(const Napi::CallbackInfo& info);
   Napi::Value CreateVcpu(const Napi::CallbackInfo& info);
@@ -38,4 +42,8 @@ class Vm : public Tagged<Vm> {
   VmState& state(Napi::Env env) const;
 
   std::shared_ptr<VmState> state_;
+  Desk desk_;
+  uint32_t asked_ = 0;
+  BoundFunctions<Vm> bound_{this};
+  Napi::FunctionReference ask_;
 };

@@ -39,7 +39,7 @@ export const reasons: readonly Reason[] = [
     why: 'what the kernel watches while checks run: `npm run mutants -- --random` asks it',
   },
   {
-    files: /^native\/core\/(alarm\.cc|undisturbed\.h|deadline\.h|signals\.cc)$/,
+    files: /^native\/core\/(undisturbed\.h|signals\.cc)$/,
     why: 'what a process at its limits falls back to: `test/teardown/limits.test.ts` puts processes there, and the harness of `npm run test:asan` runs it',
   },
   {

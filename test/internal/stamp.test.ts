@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hlt, spin, type Vcpu } from '../../lib/index.ts';
-import type { NativeVcpu } from '../../lib/kvm/native.ts';
+import { deskNumbers, type NativeVcpu } from '../../lib/kvm/native.ts';
 import { withGuest } from '../support/guest32.ts';
 import { noKvm } from '../support/host.ts';
 
@@ -11,24 +11,29 @@ const now = () => Number(process.hrtime.bigint());
 const ETIME = 62;
 
 test('it lies between the call and its return, and stays until the next exit', { skip: noKvm }, () => {
-  let stamp: Float64Array = new Float64Array();
+  let desk = new Float64Array();
   let last = 0;
   withGuest({ irqchip: 'none' }, (guest) => {
     const native = nativeOf(guest.vcpu);
-    stamp = native.stamp;
-    assert.equal(stamp, native.stamp, 'one array');
-    assert.deepEqual([...stamp], [0]);
+    assert.equal(native.desk, native.desk, 'one buffer');
+    desk = new Float64Array(native.desk, 0, 4);
+    const { enter } = native;
+    const run = (seconds: number) => {
+      desk[deskNumbers.seconds] = seconds;
+      return enter();
+    };
+    assert.equal(desk[deskNumbers.stampNs], 0);
     for (let round = 0; round < 3; round++) {
       guest.load([hlt]);
       const before = now();
-      assert.equal(native.run(1), 0);
+      assert.equal(run(1), 0);
       const after = now();
-      last = stamp[0] as number;
+      last = desk[deskNumbers.stampNs]!;
       assert.ok(before <= last && last <= after, `${before} <= ${last} <= ${after}`);
     }
     guest.load([spin]);
-    assert.equal(native.run(0.001), -ETIME);
-    assert.equal(stamp[0], last, 'a deadline is no exit');
+    assert.equal(run(0.001), -ETIME);
+    assert.equal(desk[deskNumbers.stampNs], last, 'a deadline is no exit');
   });
-  assert.equal(stamp[0], last, 'the vCPU is closed, the array is not');
+  assert.equal(desk[deskNumbers.stampNs], last, 'the vCPU is closed, the buffer is not');
 });

@@ -6,7 +6,7 @@
 //   harness writes          a thread that records while others write what KVM has said of the exit
 //   harness waits           threads that wait for eventfds, write them, cancel and close them
 //   harness news            threads whose news are taken by one that is called for them
-//   harness alarm           deadlines without a timer of the kernel's
+//   harness deadlines       the deadlines of several threads, which end while others begin
 //   harness kvm <device>    threads on a real KVM
 //
 // Ends with 0 and "ok", or with 1 and what is wrong.
@@ -27,18 +27,19 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <random>
 #include <thread>
 #include <vector>
 
-#include "../../native/core/alarm.h"
 #include "../../native/core/news.h"
 #include "../../native/core/ring.h"
 #include "../../native/core/signals.h"
 #include "../../native/core/vcpu_thread.h"
 #include "../../native/core/waits.h"
+#include "../../native/core/watchdog.h"
 
 namespace {
 
@@ -479,31 +480,67 @@ void TestNews(std::vector<std::unique_ptr<Subject>>& subjects) {
   if (!closed) Fail("the queue is not closed");
 }
 
-// Each deadline that nobody takes back ends the wait of its own thread, and none of another.
-void TestAlarm() {
-  constexpr int kThreads = 4, kRounds = 300;
-  std::vector<std::thread> threads;
-  for (unsigned id = 0; id < kThreads; id++)
-    threads.emplace_back([id] {
-      std::mt19937 random(kSeed + id);
-      std::vector<uint64_t> page(4096 / sizeof(uint64_t));
-      auto* run = reinterpret_cast<kvm_run*>(page.data());
-      Deadline deadline;
-      for (int round = 0; round < kRounds; round++) {
-        Alarm alarm;
-        bool late = random() % 2 == 0;
-        if (int error = alarm.Arm(run, late ? 0.001 : 100)) Fail("Arm", static_cast<uint64_t>(error));
-        while (late && !__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST)) {
-          deadline.Check("a deadline was lost");
-          timespec limit = {0, 500000};
-          ppoll(nullptr, 0, &limit, nullptr);
+// What a KVM_RUN does of a deadline: it comes back when immediate_exit is set, or its thread is interrupted.
+void AwaitEnd(kvm_run* run, const Deadline& deadline) {
+  while (!__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST)) {
+    deadline.Check("a deadline was lost");
+    timespec limit = {0, 500000};
+    ppoll(nullptr, 0, &limit, nullptr);
+  }
+}
+
+void RunWithDeadlines(unsigned seed, int rounds) {
+  std::mt19937 random(seed);
+  std::vector<uint64_t> page(4096 / sizeof(uint64_t));
+  auto* run = reinterpret_cast<kvm_run*>(page.data());
+  Deadline deadline;
+  const char* failed = nullptr;
+  int error = 0;
+  Watch* watch = Watch::Mine(failed, error);
+  if (!watch) Fail(failed, static_cast<uint64_t>(error));
+  if (watch != Watch::Mine(failed, error)) Fail("a thread has two watches");
+  const double never = std::numeric_limits<double>::infinity();
+  for (int round = 0; round < rounds; round++) {
+    bool late = true;
+    switch (random() % 4) {
+      case 0:
+        watch->Begin(run, {0.001, never});
+        AwaitEnd(run, deadline);
+        break;
+      case 1:
+        // An end that lies in the past.
+        watch->Begin(run, {100, 1});
+        AwaitEnd(run, deadline);
+        break;
+      case 2:
+        late = false;
+        watch->Begin(run, {100, never});
+        if (random() % 8 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(random() % 12));
+        break;
+      default:
+        // So short that either may come first.
+        for (int i = 0; i < 200; i++) {
+          watch->Begin(run, {1e-6, never});
+          if (i % 20 == 0) std::this_thread::yield();
+          watch->End();
+          if (run->immediate_exit) Fail("a run that was over was ended");
         }
-        alarm.Disarm();
-        if (alarm.expired() != late) Fail("expired", alarm.expired(), late);
-        if (!late && run->immediate_exit) Fail("a deadline that was taken back came");
-        __atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-      }
-    });
+        continue;
+    }
+    if (watch->expired() != late) Fail("expired", watch->expired(), late);
+    watch->End();
+    if (watch->expired()) Fail("expired after the end", 1);
+    if (run->immediate_exit) Fail("immediate_exit is left over", 1);
+  }
+}
+
+// Each deadline ends the run of its own thread, and none of another; threads come and go meanwhile.
+void TestDeadlines() {
+  constexpr unsigned kThreads = 4;
+  constexpr int kRounds = 300;
+  std::vector<std::thread> threads;
+  for (unsigned id = 0; id < kThreads; id++) threads.emplace_back([id] { RunWithDeadlines(kSeed + id, kRounds); });
+  for (unsigned id = 0; id < 50; id++) std::thread([id] { RunWithDeadlines(kSeed + 100 + id, 5); }).join();
   for (std::thread& thread : threads) thread.join();
 }
 
@@ -518,8 +555,8 @@ int main(int argc, char** argv) {
     TestWrites();
   } else if (strcmp(what, "waits") == 0) {
     TestWaits();
-  } else if (strcmp(what, "alarm") == 0) {
-    TestAlarm();
+  } else if (strcmp(what, "deadlines") == 0) {
+    TestDeadlines();
   } else if (strcmp(what, "news") == 0) {
     for (unsigned i = 0; i < 4; i++) subjects.push_back(std::make_unique<FakeSubject>(kSeed + i));
     TestNews(subjects);
@@ -532,7 +569,7 @@ int main(int argc, char** argv) {
     Exercise(subjects, 20, 500);
     subjects.clear();
   } else {
-    fprintf(stderr, "usage: harness ring | writes | waits | news | alarm | fake | kvm <device>\n");
+    fprintf(stderr, "usage: harness ring | writes | waits | news | deadlines | fake | kvm <device>\n");
     return 2;
   }
   puts("ok");

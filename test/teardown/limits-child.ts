@@ -88,7 +88,7 @@ async function senders(count: number): Promise<ChildProcess[]> {
 }
 
 const cases: Record<string, () => Promise<void> | void> = {
-  /** Started with no room for a timer or a real-time signal. */
+  /** Started with no room for a real-time signal. */
   async sigpending() {
     using guest = makeGuest();
     const vcpu = guest.program(0, countOut(0x42));
@@ -124,8 +124,8 @@ const cases: Record<string, () => Promise<void> | void> = {
     assert.equal(errorOf(() => vcpu.run({ deadline: 10 })).code, 'ERR_DEADLINE');
   },
 
-  /** No timer, and no thread in its place. */
-  neither() {
+  /** The first run of the process finds no thread that could keep its deadline. */
+  deadline() {
     using guest = makeGuest();
     const vcpu = guest.program(0, countOut(0x42));
     becomeNobody();
@@ -133,7 +133,7 @@ const cases: Record<string, () => Promise<void> | void> = {
     limits.set('nproc', 1);
     assert.equal(
       limitOf(() => vcpu.run()),
-      'ERR_LIMIT RLIMIT_SIGPENDING timer_create EAGAIN',
+      'ERR_LIMIT RLIMIT_NPROC pthread_create EAGAIN',
     );
     assert.equal(vcpu.settle(), false);
     limits.set('nproc', null);

@@ -17,7 +17,7 @@ const noTightMemory =
 const cases: Record<string, { what: string; under?: string; skip?: string | false; kvm?: false }> = {
   sigpending: { what: 'run, settle, kick, pause, stop and close need no signal that waits', under: '--sigpending=0:' },
   listener: { what: 'the same while the program listens to SIGURG', under: '--sigpending=0:' },
-  neither: { what: 'a deadline without a timer or a thread for it is refused', under: '--sigpending=0:' },
+  deadline: { what: 'a run without a thread that keeps its deadline is refused' },
   nproc: { what: 'no thread can be made' },
   nofile: { what: 'no file can be opened, at each step' },
   waits: { what: 'there are more waits than files may be open', under: '--nofile=200', kvm: false },

@@ -7,7 +7,7 @@ import { DeadlineError, IoctlError } from '../../base/errors.ts';
 import { duration, optional, shape } from '../../base/shape.ts';
 import { decodeExit } from '../../exit/decode.ts';
 import type { Exit } from '../../exit/exit.ts';
-import { translated } from '../native.ts';
+import { deskNumbers, translate, translated } from '../native.ts';
 import type { Entries, OpenVcpu, VcpuHost } from './host.ts';
 
 /** What one KVM_RUN came to: an exit in kvm_run, the deadline, or an errno (EAGAIN after an INIT, EINTR, EFAULT...). */
@@ -22,50 +22,71 @@ export interface RunOptions {
 
 const runOptions = shape<RunOptions>('run() takes', { deadline: optional(duration), profile: optional(profileCheck) });
 
+const EXIT: RunOutcome = Object.freeze({ kind: 'exit' });
+const DEADLINE: RunOutcome = Object.freeze({ kind: 'deadline' });
+const DEFAULT_MS = milliseconds(DEFAULT_DEADLINE);
+
 /** A vCPU's entries into its guest on this thread. */
 export class Entry {
   readonly #vcpu: OpenVcpu;
   readonly #host: VcpuHost;
   readonly #entries: Entries;
-  readonly #stamp: Float64Array;
+  readonly #desk: Float64Array;
   readonly #report: () => string;
+  #enter: (() => number) | null = null;
 
   /**
-   * @param stamp where the addon puts the time of an exit
+   * @param desk the addon's
    * @param report where the vCPU is, for a person
    */
-  constructor(vcpu: OpenVcpu, host: VcpuHost, entries: Entries, stamp: Float64Array, report: () => string) {
+  constructor(vcpu: OpenVcpu, host: VcpuHost, entries: Entries, desk: Float64Array, report: () => string) {
     this.#vcpu = vcpu;
     this.#host = host;
     this.#entries = entries;
-    this.#stamp = stamp;
+    this.#desk = desk;
     this.#report = report;
+    desk[deskNumbers.endsNs] = host.budget.endsNs;
   }
 
   runRaw(deadline: Duration): RunOutcome {
-    const native = this.#vcpu.runnable();
-    const seconds = this.#host.budget.seconds(milliseconds(deadline));
-    this.#entries.entering();
-    const result = translated(() => native.run(seconds));
-    if (result === 0) {
-      this.#entries.exited(this.#stamp[0]!);
-      return { kind: 'exit' };
-    }
-    if (result === -ETIME) return { kind: 'deadline' };
+    const result = this.#run(milliseconds(deadline), 0);
+    if (result === 0) return EXIT;
+    if (result === -ETIME) return DEADLINE;
     return { kind: 'errno', errno: -result, name: errnoName(-result) };
   }
 
-  run(options: RunOptions): Exit {
-    const { deadline = DEFAULT_DEADLINE, profile = this.#host.profile } = runOptions.take(options);
-    const ends = performance.now() + milliseconds(deadline);
-    for (;;) {
-      const left = ends - performance.now();
-      const outcome: RunOutcome = left > 0 ? this.runRaw(left) : { kind: 'deadline' };
-      if (outcome.kind === 'exit') return decodeExit(this.#vcpu.run(), profile);
-      if (outcome.kind === 'deadline')
-        throw new DeadlineError(`vCPU ${this.#vcpu.vcpuId} did not exit by its deadline`, this.#report());
-      if (outcome.name !== 'EAGAIN') throw new IoctlError('KVM_RUN', outcome.errno);
+  run(options?: RunOptions): Exit {
+    let ms = DEFAULT_MS;
+    let { profile } = this.#host;
+    if (options !== undefined) {
+      const given = runOptions.take(options);
+      if (given.deadline !== undefined) ms = milliseconds(given.deadline);
+      if (given.profile !== undefined) profile = given.profile;
     }
+    const result = this.#run(ms, 1);
+    if (result === 0) return decodeExit(this.#vcpu.run(), profile);
+    if (result === -ETIME)
+      throw new DeadlineError(`vCPU ${this.#vcpu.vcpuId} did not exit by its deadline`, this.#report());
+    throw new IoctlError('KVM_RUN', -result);
+  }
+
+  /** What the addon's `enter` gives. On the way of every exit: no call here makes an object. */
+  #run(ms: number, again: 0 | 1): number {
+    const native = this.#vcpu.runnable();
+    const desk = this.#desk;
+    desk[deskNumbers.seconds] = ms / 1000;
+    desk[deskNumbers.again] = again;
+    this.#entries.entering();
+    this.#enter ??= native.enter;
+    const enter = this.#enter;
+    let result: number;
+    try {
+      result = enter();
+    } catch (error) {
+      throw translate(error);
+    }
+    if (result === 0) this.#entries.exited(desk[deskNumbers.stampNs]!);
+    return result;
   }
 
   settle(): boolean {

@@ -25,7 +25,7 @@ import type { Cpuid } from '../cpuid.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr, handleSetAttr } from '../device.ts';
 import type { EnabledCap } from '../enable-cap.ts';
 import { KvmHandle } from '../handle.ts';
-import type { NativeVcpu } from '../native.ts';
+import { DESK_ARGUMENT, type NativeVcpu } from '../native.ts';
 import { readStats, type Stat } from '../stats.ts';
 import {
   completeHypervHcall,
@@ -102,7 +102,9 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
     });
     this.#vcpu = vcpu;
     this.#lastExit = new LastExit(vcpu, this.#run.view);
-    this.#entry = new Entry(vcpu, host, this.#lastExit, native.stamp, () => this.registerReport());
+    this.#entry = new Entry(vcpu, host, this.#lastExit, new Float64Array(native.desk, 0, DESK_ARGUMENT / 8), () =>
+      this.registerReport(),
+    );
     this.#registers = new Registers(vcpu);
     this.#msrs = new Msrs(vcpu);
     this.#features = new Features(vcpu);
@@ -203,7 +205,7 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
    *
    * @throws DeadlineError when the guest does not exit in time; IoctlError (KVM_RUN: EFAULT, EINVAL...); NoMemoryError
    */
-  run(options: RunOptions = {}): Exit {
+  run(options?: RunOptions): Exit {
     return this.#entry.run(options);
   }
 
