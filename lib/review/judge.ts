@@ -58,7 +58,7 @@ async function suiteOnce(
     return old;
   }
   pace.begin(stage);
-  const onCheck = (ended: number, all: number) => pace.step(stage, `${ended} of ${all} checks`);
+  const onCheck = (ended: number, all: number) => pace.step(stage, `${ended} of ${all} checks`, ended / all);
   const common = { lane, kernel: image, global: { ...global, profile }, patterns, destructive, seed: 1 };
   const run = await runSuite({ ...common, onCheck });
   // Its machine was ended with this command: what it did not come to has not failed.

@@ -21,7 +21,7 @@ export class Pace implements Disposable {
   readonly #progress: Progress;
   readonly #known: Record<string, number>;
   /** What goes on: since when, and how far it is. */
-  readonly #now = new Map<string, { began: number; words: string }>();
+  readonly #now = new Map<string, { began: number; words: string; share: number }>();
   #left: string[];
 
   /** @param stages what is to come, by the names that `begin` and `end` take */
@@ -39,15 +39,16 @@ export class Pace implements Disposable {
   /** A stage begins, unless it has. */
   begin(stage: string): void {
     if (this.#now.has(stage)) return;
-    this.#now.set(stage, { began: performance.now(), words: '' });
+    this.#now.set(stage, { began: performance.now(), words: '', share: 0 });
     this.#tell();
   }
 
-  /** How far a stage has come. */
-  step(stage: string, words: string): void {
+  /** How far a stage has come; `share` from 0 to 1, where it is known. */
+  step(stage: string, words: string, share = 0): void {
     const now = this.#now.get(stage);
     if (!now) return;
     now.words = words;
+    now.share = share;
     this.#progress.step(this.#words());
   }
 
@@ -84,15 +85,21 @@ export class Pace implements Disposable {
     return `${steps.length > 0 ? `${steps.join(', ')}; ` : ''}${this.#remaining()}`;
   }
 
-  /** Two lanes run at a time. */
+  /** Two lanes run at a time: as long as the longer one, at least. */
   #remaining(): string {
-    const seconds = this.#left.reduce((sum, stage) => {
-      const began = this.#now.get(stage)?.began;
-      const gone = began === undefined ? 0 : (performance.now() - began) / 1000;
-      const rest = Math.max((this.#known[stage] ?? 60) - gone, 5);
-      return sum + (stage.startsWith('suite') ? rest / 2 : rest);
-    }, 0);
-    return `about ${elapsed(seconds * 1000)} left`;
+    const rests = this.#left.map((stage) => ({ isSuite: stage.startsWith('suite'), seconds: this.#rest(stage) }));
+    const sum = (isSuite: boolean) =>
+      rests.filter((rest) => rest.isSuite === isSuite).reduce((all, { seconds }) => all + seconds, 0);
+    const longest = Math.max(0, ...rests.filter(({ isSuite }) => isSuite).map(({ seconds }) => seconds));
+    return `about ${elapsed((sum(false) + Math.max(sum(true) / 2, longest)) * 1000)} left`;
+  }
+
+  /** By its own pace, once it has one; else by what it took before. */
+  #rest(stage: string): number {
+    const now = this.#now.get(stage);
+    const gone = now === undefined ? 0 : (performance.now() - now.began) / 1000;
+    if (now && now.share > 0.1) return (gone * (1 - now.share)) / now.share;
+    return Math.max((this.#known[stage] ?? 60) - gone, 5);
   }
 }
 

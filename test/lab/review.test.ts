@@ -1,6 +1,6 @@
 /** `kvm-dsm review` of small trees: what does not apply, build or boot is told by name; a second review builds nothing. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   copyFileSync,
@@ -103,6 +103,24 @@ describe('kvm-dsm review', { skip: labMissing(), timeout: 900_000 }, () => {
     narrow(stdout);
     const json = JSON.parse(review([...args, '--json']).stdout);
     assert.deepEqual([json.verdict, json.build.first.split(':')[0]], ['does not build', 'virt/kvm/one.c']);
+  });
+
+  test('a tree against a tree, and a git tree against its tag', () => {
+    const broken = tree('broken', 'int a = nothing;\n');
+    const two = review([broken, '--base', good, '--on', 'svm']);
+    assert.equal(two.code, 1, two.stderr);
+    assert.match(two.stdout, /DOES NOT BUILD[\s\S]*virt\/kvm\/one\.c:1:9: error:/);
+    const history = tree('history', 'int a;\n');
+    const who = ['-c', 'user.name=A', '-c', 'user.email=a@example.org'];
+    const git = (...args: string[]) => execFileSync('git', ['-C', history, ...who, ...args], { stdio: 'pipe' });
+    for (const args of [['init'], ['add', '.'], ['commit', '-m', 'Linux'], ['tag', 'v6.12']]) git(...args);
+    tree('history', 'int a = nothing;\n');
+    git('commit', '-a', '-m', 'KVM: Break it');
+    const { code, stdout, stderr } = review([history, '--on', 'svm']);
+    assert.equal(code, 1, stderr);
+    assert.match(stdout, /^Series: {2}KVM: Break it, 1 patch\nBase: {4}v6\.12 of /);
+    assert.match(stdout, /DOES NOT BUILD[\s\S]*virt\/kvm\/one\.c:1:9: error:/);
+    narrow(stdout);
   });
 
   test('a base that does not build says nothing of the series', () => {
