@@ -41,6 +41,8 @@ export interface SuiteRun {
   notes: string[];
   ktap: string;
   seconds: number;
+  /** Checks that ran out of their deadline have had their second turn. */
+  isSecond?: boolean;
 }
 
 /** What a run of the suite depends on. */
@@ -51,6 +53,8 @@ export interface SuiteOptions {
   patterns: readonly string[];
   destructive: boolean;
   seed: number;
+  /** Only these, by their full names, each so many times. */
+  only?: { ids: ReadonlySet<string>; times: number };
   /** Hears how many of how many checks have ended. */
   onCheck(ended: number, all: number): void;
 }
@@ -65,11 +69,12 @@ export async function checkPatterns(patterns: readonly string[]): Promise<void> 
 
 /** Runs the suite in a lane. A kernel that does not boot is a result, and no error. */
 export async function runSuite({ lane, kernel, global, ...options }: SuiteOptions): Promise<SuiteRun> {
-  const { patterns, destructive, seed, onCheck } = options;
+  const { patterns, destructive, seed, only, onCheck } = options;
   const started = performance.now();
   const subjects = await loadSubjects(null);
   const checks = checksById(subjects);
-  const items = planOf(subjects, { patterns, repeat: 1, shuffle: false, seed });
+  const all = planOf(subjects, { patterns, repeat: only?.times ?? 1, shuffle: false, seed });
+  const items = only ? all.filter(({ id }) => only.ids.has(id)) : all;
   const own: TestOptions = {
     reporter: 'json',
     list: false,

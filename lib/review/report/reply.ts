@@ -136,6 +136,7 @@ function suiteLines({ parent, child }: Review): string[] {
     if (before) lines.push(...wrapped(totalsText(before), '  before: '));
     lines.push(...wrapped(totalsText(run), '  with:   '));
     if (before) lines.push(...changedLines(before, run));
+    for (const note of run.notes) lines.push(...wrapped(note, '  note:    '));
   }
   return lines;
 }

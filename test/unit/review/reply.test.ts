@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import type { RuleAnswer } from '../../../lib/review/checklist/answer.ts';
 import { exitCodeOf } from '../../../lib/review/command.ts';
 import { type Review, verdictOf } from '../../../lib/review/found.ts';
+import { lateChecks, withSecond } from '../../../lib/review/judge.ts';
 import { profileOf } from '../../../lib/review/profile.ts';
 import { findingsOf } from '../../../lib/review/report/findings.ts';
 import { ktapOf } from '../../../lib/review/report/ktap.ts';
@@ -102,6 +103,24 @@ describe('the findings of a review', () => {
     assert.match(replyOf(dead, '1'), /^Verdict: it builds and boots\.\s+IT DIES ON svm WHEN IT IS PROBED\./m);
     assert.match(replyOf(dead, '1'), /whether\s+KVM_DSM_IPI is known[\s\S]*Kernel panic/);
   });
+});
+
+test('a check that ran out of its deadline passes by three further turns alone, and that is told', () => {
+  const late = ['a', 'b', 'c'].map((id) => check(id, { verdict: 'fail', cause: 'deadline', reason: 'no exit' }));
+  const wrong = check('d', { verdict: 'fail', cause: 'check' as Judged['cause'], reason: 'another' });
+  const run = runOf([...late, wrong]);
+  assert.deepEqual(
+    lateChecks(run).map(({ id }) => id),
+    ['a', 'b', 'c'],
+  );
+  const turns = ['a', 'a', 'a', 'b', 'b'].map((id) => check(id));
+  const again = withSecond(run, runOf([...turns, check('b', { verdict: 'fail' }), check('c')]));
+  assert.deepEqual(
+    again.checks.map(({ id, verdict }) => `${id} ${verdict}`),
+    ['a pass', 'b fail', 'c fail', 'd fail'],
+  );
+  assert.deepEqual([again.totals.pass, again.totals.fail, lateChecks(again)], [1, 3, []]);
+  assert.match(replyOf(found([again], []), '1'), /note: {4}a ran out of its deadline, and then passed 3 times/);
 });
 
 test('checks that had no turn are no finding, and no pass either', () => {
