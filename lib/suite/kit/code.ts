@@ -3,7 +3,7 @@
  * the assembler takes an emulated CPU seconds, so it is not loaded in the lab; a test assembles each text, and holds both
  * equal.
  */
-import type { Instruction } from '../../guest/bytes.ts';
+import { type Instruction, wrmsr } from '../../guest/bytes.ts';
 
 /** What a text has to assemble to. */
 export interface Encoding {
@@ -55,6 +55,7 @@ export const pushad = plain('pushad', 0x60);
 export const pushEax = plain('push eax', 0x50);
 export const vmcall = plain('vmcall', 0x0f, 0x01, 0xc1);
 export const vmmcall = plain('vmmcall', 0x0f, 0x01, 0xd9);
+export const vmrun = plain('vmrun', 0x0f, 0x01, 0xd8);
 export const rdtscp = plain('rdtscp', 0x0f, 0x01, 0xf9);
 
 export const movEaxEdx = plain('mov eax, edx', 0x89, 0xd0);
@@ -192,3 +193,27 @@ export const smmHandler = plainIn(
   ...[0xe6, 0x12],
   ...[0x0f, 0xaa],
 );
+
+/** `read32` where `write32Real16` is. */
+export const read32Real16 = withOperands(
+  (address) => `mov eax, [dword ${address}]`,
+  (address: number) => [0x66, 0x67, 0xa1, ...le32(address)],
+  [ADDRESS],
+  'real16',
+);
+
+const inMsrs = ['eax', 'ecx', 'edx'] as const;
+
+/** In real mode: 32 bits of a register that WRMSR takes. */
+export const mov32Real16 = withOperands(
+  (register, value) => `mov ${inMsrs[register]}, ${value}`,
+  (register: 0 | 1 | 2, value: number) => [0x66, 0xb8 + register, ...le32(value)],
+  [1, VALUE],
+  'real16',
+);
+
+/** In 16-bit code as in any other. */
+export function wrmsrReal16(index: number, value: bigint): Instruction[] {
+  const low = Number(value & 0xffff_ffffn);
+  return [mov32Real16(1, index), mov32Real16(0, low), mov32Real16(2, Number(value >> 32n)), wrmsr];
+}

@@ -4,13 +4,15 @@
  */
 import { hlt, type Instruction, out8 } from '../../guest/bytes.ts';
 import type { GuestCode } from '../../guest/code.ts';
+import type { Machine } from '../../script/machine/machine.ts';
 import { write32Real16 } from './code.ts';
 import type { CheckContext } from './context.ts';
 import { Driver } from './drive.ts';
 import { at, DONE_PORT, type LapicWrite } from './guests.ts';
 import { forwarding, parameterOff } from './needs.ts';
 
-export const stretchNeeds = [forwarding, parameterOff('kvm_intel.unrestricted_guest')];
+export const stretches = parameterOff('kvm_intel.unrestricted_guest');
+export const stretchNeeds = [forwarding, stretches];
 export const STRETCH_SOURCE = 'arch/x86/kvm/vmx/vmx.c: handle_invalid_guest_state';
 
 /** `mov dword [register], value`. */
@@ -20,8 +22,8 @@ export const stretchWrite = ({ register, value }: LapicWrite): Instruction => wr
 export const stretchEnd: Instruction = out8(DONE_PORT);
 
 /** A vCPU that is about to run instructions in real mode, its data segments from 0 to 4 GiB. */
-export async function stretched(ctx: CheckContext, code: readonly Instruction[]): Promise<Driver> {
-  const machine = await ctx.machine({ vcpus: 1, apic: 'xapic' });
+export async function stretched(ctx: CheckContext, code: readonly Instruction[], on?: Machine): Promise<Driver> {
+  const machine = on ?? (await ctx.machine({ vcpus: 1, apic: 'xapic' }));
   const bytes = Uint8Array.from([...code, stretchEnd, hlt].flatMap((one) => [...one]));
   const program: GuestCode = { mode: 'real16', bytes };
   machine.vcpu(0).program(program, { interrupts: false });

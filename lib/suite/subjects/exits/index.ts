@@ -5,6 +5,7 @@
 import { subject } from '../../check.ts';
 import { apicBaseChecks } from './apic-base.ts';
 import { dapicChecks } from './dapic.ts';
+import { severalNoticesChecks } from './several.ts';
 import { switchChecks } from './switches.ts';
 import { x2IcrChecks } from './x2-icr.ts';
 
@@ -12,5 +13,6 @@ export const exits = subject('exits', 'the exits that the series reserves, as th
   ...x2IcrChecks,
   ...apicBaseChecks,
   ...dapicChecks,
+  ...severalNoticesChecks,
   ...switchChecks,
 ]);

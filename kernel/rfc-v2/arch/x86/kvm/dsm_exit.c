@@ -8,8 +8,12 @@
  * Like KVM_EXIT_DSM_SEND_IRQ each is a notice: the local APIC has acted, and RIP
  * is behind the instruction. Only what the guest does is told, nothing that user
  * space does by ioctl; nor what the CPU handles by itself (APICv, AVIC, the TPR
- * shadow); nor a write that ended in an exception. An instruction that accesses
- * the APIC page several times makes one KVM_EXIT_DAPIC, of the last access.
+ * shadow); nor a write that ended in an exception. Each access, and each write,
+ * makes an exit of its own, and they come in the order in which they were made.
+ *
+ * Notices wait in a queue of the vCPU. KVM stops emulating where there is one, be
+ * it in the middle of a REP or of a stretch of instructions that the CPU cannot
+ * run, so that it has to hold what one iteration of one instruction can do.
  */
 #include <linux/kvm_host.h>
 #include <linux/moduleparam.h>
@@ -21,7 +25,6 @@
 #include "dsm_exit.h"
 #include "dsm_fault.h"
 
-/* In the order in which KVM_RUN returns with them */
 enum kvm_dsm_exit {
 	DSM_EXIT_DAPIC,
 	DSM_EXIT_X2_ICR,
@@ -51,78 +54,88 @@ void kvm_dsm_exit_init_vm(struct kvm *kvm)
 		__set_bit(DSM_EXIT_APIC_BASE, &kvm->arch.dsm_exits);
 }
 
-/* Only the vCPU's own thread notes, and returns with, its exits. */
-static void note(struct kvm_vcpu *vcpu, enum kvm_dsm_exit exit)
-{
-	__set_bit(exit, &vcpu->arch.dsm_exits.pending);
-	kvm_make_request(KVM_REQ_DSM_EXIT, vcpu);
-}
-
 static bool wanted(struct kvm_vcpu *vcpu, enum kvm_dsm_exit exit)
 {
 	return test_bit(exit, &vcpu->kvm->arch.dsm_exits);
 }
 
-void __kvm_dsm_exit_access(struct kvm_vcpu *vcpu, u32 offset)
+/*
+ * Only the vCPU's own thread notes, and returns with, its exits. KVM_REQ_EVENT
+ * ends VMX' stretches of emulated instructions, which look for nothing else.
+ */
+static void note(struct kvm_vcpu *vcpu, enum kvm_dsm_exit exit, u32 where,
+		 u64 data)
 {
-	if (!wanted(vcpu, DSM_EXIT_DAPIC))
+	struct kvm_dsm_exits *exits = &vcpu->arch.dsm_exits;
+	struct kvm_dsm_notice *notice;
+
+	if (!wanted(vcpu, exit))
 		return;
 
-	vcpu->arch.dsm_exits.dapic_offset = offset;
-	note(vcpu, DSM_EXIT_DAPIC);
+	kvm_make_request(KVM_REQ_DSM_EXIT, vcpu);
+	kvm_make_request(KVM_REQ_EVENT, vcpu);
+
+	if (WARN_ON_ONCE(exits->count == KVM_NR_DSM_NOTICES))
+		return;
+
+	notice = &exits->notices[(exits->first + exits->count++) %
+				 KVM_NR_DSM_NOTICES];
+	notice->exit = exit;
+	notice->where = where;
+	notice->data = data;
+}
+
+void __kvm_dsm_exit_access(struct kvm_vcpu *vcpu, u32 offset)
+{
+	note(vcpu, DSM_EXIT_DAPIC, offset, 0);
 }
 
 void __kvm_dsm_exit_x2_icr(struct kvm_vcpu *vcpu, u64 data)
 {
-	if (!wanted(vcpu, DSM_EXIT_X2_ICR))
-		return;
-
-	vcpu->arch.dsm_exits.x2_icr = data;
-	note(vcpu, DSM_EXIT_X2_ICR);
+	note(vcpu, DSM_EXIT_X2_ICR, 0, data);
 }
 
 void __kvm_dsm_exit_apic_base(struct kvm_vcpu *vcpu, u32 index, u64 data)
 {
-	if (!wanted(vcpu, DSM_EXIT_APIC_BASE))
-		return;
-
-	vcpu->arch.dsm_exits.base_index = index;
-	vcpu->arch.dsm_exits.base_data = data;
-	note(vcpu, DSM_EXIT_APIC_BASE);
+	note(vcpu, DSM_EXIT_APIC_BASE, index, data);
 }
 
-void __kvm_dsm_exit_next(struct kvm_vcpu *vcpu)
+bool __kvm_dsm_exit_next(struct kvm_vcpu *vcpu)
 {
 	struct kvm_dsm_exits *exits = &vcpu->arch.dsm_exits;
+	struct kvm_dsm_notice *notice = &exits->notices[exits->first];
 	struct kvm_run *run = vcpu->run;
-	enum kvm_dsm_exit exit = __ffs(exits->pending);
 	struct kvm_dsm_dapic dapic;
 
-	__clear_bit(exit, &exits->pending);
-	if (exits->pending)
+	if (!exits->count)
+		return false;
+
+	exits->first = (exits->first + 1) % KVM_NR_DSM_NOTICES;
+	if (--exits->count)
 		kvm_make_request(KVM_REQ_DSM_EXIT, vcpu);
 
 	memset(run->padding, 0, sizeof(run->padding));
-	switch (exit) {
+	switch (notice->exit) {
 	case DSM_EXIT_DAPIC:
 		dapic.local_cpuid = vcpu->vcpu_id;
-		dapic.offset = exits->dapic_offset;
+		dapic.offset = notice->where;
 		memcpy(run->padding, &dapic, sizeof(dapic));
 		run->exit_reason = KVM_EXIT_DAPIC;
 		break;
 	case DSM_EXIT_X2_ICR:
 		run->x2apic.id = vcpu->vcpu_id;
-		run->x2apic.data = exits->x2_icr;
+		run->x2apic.data = notice->data;
 		run->exit_reason = KVM_EXIT_DSM_X2_ICR;
 		break;
 	case DSM_EXIT_APIC_BASE:
 		run->x2msr_base.id = vcpu->vcpu_id;
 		run->x2msr_base.host = false;
-		run->x2msr_base.index = exits->base_index;
-		run->x2msr_base.data = exits->base_data;
+		run->x2msr_base.index = notice->where;
+		run->x2msr_base.data = notice->data;
 		run->exit_reason = KVM_EXIT_DSM_APIC_BASE;
 		break;
 	}
 	run->exit_reason = kvm_dsm_abi_reason(run->exit_reason);
 	kvm_dsm_fault_extra(vcpu);
+	return true;
 }

@@ -18,21 +18,24 @@ void kvm_dsm_exit_init_vm(struct kvm *kvm);
 void __kvm_dsm_exit_access(struct kvm_vcpu *vcpu, u32 offset);
 void __kvm_dsm_exit_x2_icr(struct kvm_vcpu *vcpu, u64 data);
 void __kvm_dsm_exit_apic_base(struct kvm_vcpu *vcpu, u32 index, u64 data);
-void __kvm_dsm_exit_next(struct kvm_vcpu *vcpu);
+bool __kvm_dsm_exit_next(struct kvm_vcpu *vcpu);
 
 static inline bool kvm_dsm_exit_wanted(struct kvm_vcpu *vcpu)
 {
 	return unlikely(vcpu->kvm->arch.dsm_exits);
 }
 
+/* There is a notice: no further iteration of a REP is to be emulated. */
+static inline bool kvm_dsm_exit_noted(struct kvm_vcpu *vcpu)
+{
+	return unlikely(vcpu->arch.dsm_exits.count);
+}
+
 /* True if kvm_run now holds an exit that KVM_RUN has to return with. */
 static inline bool kvm_dsm_exit_next(struct kvm_vcpu *vcpu)
 {
-	if (!kvm_check_request(KVM_REQ_DSM_EXIT, vcpu))
-		return false;
-
-	__kvm_dsm_exit_next(vcpu);
-	return true;
+	return kvm_check_request(KVM_REQ_DSM_EXIT, vcpu) &&
+	       __kvm_dsm_exit_next(vcpu);
 }
 
 #else
@@ -55,6 +58,11 @@ static inline void __kvm_dsm_exit_apic_base(struct kvm_vcpu *vcpu, u32 index,
 }
 
 static inline bool kvm_dsm_exit_wanted(struct kvm_vcpu *vcpu)
+{
+	return false;
+}
+
+static inline bool kvm_dsm_exit_noted(struct kvm_vcpu *vcpu)
 {
 	return false;
 }
