@@ -1,13 +1,18 @@
 /** The suite against faults of the lab's kernel. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { bundleModule, packageEntry } from '../../lib/runner/bundle/module.ts';
-import { type Check, checksById } from '../../lib/suite/check.ts';
+import { type Check, checksById, type Subject as SuiteSubject } from '../../lib/suite/check.ts';
+import { readSpec } from '../../lib/suite/faults/drawn/spec.ts';
 import { judgeFault } from '../mutants/judge.ts';
+import { runRandom } from '../mutants/random.ts';
+import { randomTable, shareOf } from '../mutants/random-record.ts';
 import type { Verdicts } from '../mutants/record.ts';
 import { runMutants } from '../mutants/run.ts';
 import { labMissing } from '../support/lab.ts';
 import { subjects } from './scripts/mutant-checks.ts';
+import { subjects as randomSubjects } from './scripts/random-checks.ts';
 
 const verdicts = (seen: Verdicts) => Object.fromEntries(Object.entries(seen).map(([id, { verdict }]) => [id, verdict]));
 
@@ -40,4 +45,50 @@ describe('mutants', { skip: labMissing(), timeout: 300_000 }, () => {
     const judgement = judgeFault({ name: 'late', number: 29, what: '', breaks: ['mutant.none'] }, record);
     assert.deepEqual([judgement.withoutCause, judgement.wedged], [['mutant.dies'], 'mutant.dies']);
   });
+
+  test('a drawn fault is noticed where its conditions hold and a check looks; the others are told as not noticed', async () => {
+    const module = await bundleModule('test/lab/scripts/random-checks.ts', packageEntry);
+    const checks = checksById(randomSubjects as unknown as SuiteSubject[]);
+    const specs = [
+      'icr:vcpus.eq.1:lose',
+      'icr:vcpus.eq.1&shorthand.eq.1:lose',
+      'icr:vcpus.eq.2:lose',
+      'icr:tpr.ge.0x20:lose',
+      'icr:vcpus.eq.1&shorthand.eq.0:lose',
+    ];
+    const record = await runRandom({
+      lane: 'svm',
+      faults: specs.map(readSpec),
+      ids: [...checks.keys()],
+      checks,
+      module,
+      seed: 1,
+      options: { on: 'svm', json: false, profile: 'rfc-v2', device: '/dev/kvm', timeout: 240 },
+      onProgress() {},
+      note() {},
+    });
+    const seen = specs.map((spec) => [record.faults[spec]!.could, record.faults[spec]!.by?.check ?? null]);
+    assert.deepEqual(seen, [
+      [['random.one'], 'random.one'],
+      [['random.one'], 'random.one'],
+      [['random.blind'], null],
+      [[], null],
+      [[], null],
+    ]);
+    assert.deepEqual(shareOf(record), { noticed: 2, of: 5 });
+    assert.match(randomTable(record), /its condition holds in no check/);
+  });
+});
+
+test('what is no number of faults is refused, before anything runs', () => {
+  for (const [option, value] of [
+    ['--random', 'many'],
+    ['--random', '0'],
+    ['--seed', '1.5'],
+  ] as const) {
+    const args = ['--import', 'tsx', 'test/mutants/main.ts', '--on', 'svm', '--random', '1', option, value];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    assert.notEqual(status, 0, stderr);
+    assert.match(stderr, /Give an integer/);
+  }
 });

@@ -1,9 +1,12 @@
 /** Which conditions of drawn faults hold in no check: what a suite has not set up it cannot notice. */
 import { Command } from 'commander';
 import { laneExecutor } from '../../lib/runner/suite/in-lane.ts';
+import { integer } from '../../lib/runner/suite/options.ts';
 import { checksById } from '../../lib/suite/check.ts';
+import { drawFaults } from '../../lib/suite/faults/drawn/draw.ts';
 import { type Site, sites } from '../../lib/suite/faults/drawn/field.ts';
 import { fields } from '../../lib/suite/faults/drawn/fields.ts';
+import { writeCondition } from '../../lib/suite/faults/drawn/spec.ts';
 import { select } from '../../lib/suite/run/plan.ts';
 import type { Item, Sink } from '../../lib/suite/run/protocol.ts';
 import { subjects } from '../../lib/suite/subjects/index.ts';
@@ -12,7 +15,8 @@ import { reportError } from '../../lib/target/report-error.ts';
 
 interface ConditionOptions extends GlobalOptions {
   site: string[];
-  seed: string;
+  pairs?: number;
+  seed: number;
 }
 
 /** Seconds for everything. */
@@ -34,9 +38,22 @@ function conditionsOf(site: Site): string[] {
   );
 }
 
+/** Of faults that this seed draws: pairs of conditions. */
+function drawnPairs(wanted: readonly Site[], count: number, seed: number): string[] {
+  const pairs = new Set<string>();
+  for (let drawn = count; pairs.size < count; drawn *= 2) {
+    for (const fault of drawFaults(drawn, seed)) {
+      if (fault.conditions.length < 2 || !wanted.includes(fault.site) || pairs.size === count) continue;
+      pairs.add(`${fault.site}:${fault.conditions.map(writeCondition).join('&')}`);
+    }
+  }
+  return [...pairs];
+}
+
 async function conditions(patterns: readonly string[], options: ConditionOptions): Promise<number> {
   const wanted = sites.filter((site) => options.site.length === 0 || options.site.includes(site));
-  const all = wanted.flatMap(conditionsOf);
+  const { pairs } = options;
+  const all = pairs === undefined ? wanted.flatMap(conditionsOf) : drawnPairs(wanted, pairs, options.seed);
   const checks = checksById(subjects);
   const bearable = [...checks.values()].filter(({ destructive }) => !destructive).map(({ id }) => id);
   const ids = select(bearable, patterns);
@@ -55,7 +72,7 @@ async function conditions(patterns: readonly string[], options: ConditionOptions
     };
     const watch = some.map((condition) => `${condition}:watch`);
     const lane = options.on === 'vmx' ? 'vmx' : 'svm';
-    const request = { global: options, seed: Number(options.seed), strict: false, bail: false, module: null, watch };
+    const request = { global: options, seed: options.seed, strict: false, bail: false, module: null, watch };
     const why = await laneExecutor(lane, request)(left, sink);
     if (why !== null) throw new Error(`not every check ran: ${why}`);
   }
@@ -70,7 +87,8 @@ const program = withGlobalOptions(new Command('conditions'), TIMEOUT)
   .description('tell which conditions of drawn faults hold in no check (--on svm, or vmx)')
   .argument('[pattern...]', 'parts of the names of checks, or globs')
   .option('--site <site>', 'only of this site; may be given several times', collect, [])
-  .option('--seed <n>', 'what random choices depend on', '1')
+  .option('--pairs <n>', 'so many pairs of conditions that the seed draws instead', integer(1, 5000))
+  .option('--seed <n>', 'what random choices depend on', integer(0, 0xffff_ffff), 1)
   .action(async (patterns: string[], _options, command: Command) => {
     exitCode = await conditions(patterns, globalOptionsOf<ConditionOptions>(command));
   });

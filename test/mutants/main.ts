@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { ArgumentError } from '../../lib/base/errors.ts';
 import type { LaneName } from '../../lib/lab/index.ts';
+import { integer } from '../../lib/runner/suite/options.ts';
 import { checksById } from '../../lib/suite/check.ts';
 import { drawFaults } from '../../lib/suite/faults/drawn/draw.ts';
 import { type DrawnFault, isSpec, readSpec } from '../../lib/suite/faults/drawn/spec.ts';
@@ -23,8 +24,8 @@ interface MutantOptions extends GlobalOptions {
   like?: string;
   recorded: boolean;
   leaveOneOut: boolean;
-  random?: string;
-  seed: string;
+  random?: number;
+  seed: number;
 }
 
 /** Seconds for everything. */
@@ -68,7 +69,7 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
     only,
     checks,
     module: null,
-    seed: Number(options.seed),
+    seed: options.seed,
     options,
     onFault(name, soFar, seconds) {
       const fault = faults.find((one) => one.name === name);
@@ -86,7 +87,7 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
 
 /** The drawn faults that the options ask for; `null`: none. */
 function drawnBy({ fault, random, seed }: MutantOptions): DrawnFault[] | null {
-  if (random !== undefined) return drawFaults(Number(random), Number(seed));
+  if (random !== undefined) return drawFaults(random, seed);
   return fault.some(isSpec) ? fault.map(readSpec) : null;
 }
 
@@ -104,7 +105,7 @@ async function tryDrawn(
     ids: select(bearable, patterns),
     checks,
     module: null,
-    seed: Number(options.seed),
+    seed: options.seed,
     options,
     onProgress(soFar) {
       saveRandom(soFar);
@@ -176,10 +177,10 @@ const program = withGlobalOptions(new Command('mutants'), TIMEOUT)
   .description("run the conformance suite against each fault of the lab's kernel (--on svm, or vmx)")
   .argument('[pattern...]', 'parts of the names of checks, or globs')
   .option('--fault <pattern>', 'only such faults, or a drawn one by its spec; may be given several times', collect, [])
-  .option('--random <n>', 'that many drawn faults instead, each until a check notices it')
+  .option('--random <n>', 'that many drawn faults instead, each until a check notices it', integer(1, 10_000))
   .option('--add', 'keep what the last run recorded of other faults and checks', false)
   .option('--like <lane>', "under each fault only the two checks that another lane's table names first")
-  .option('--seed <n>', 'what random choices depend on', '1')
+  .option('--seed <n>', 'what random choices depend on', integer(0, 0xffff_ffff), 1)
   .option('--recorded', 'run nothing: judge what the last run recorded', false)
   .option('--leave-one-out', 'of the last run: what would not be caught without one check', false)
   .action(async (patterns: string[], _options, command: Command) => {

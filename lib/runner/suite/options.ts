@@ -50,7 +50,8 @@ function testOptions(): Option[] {
   ];
 }
 
-function integer(low: number, high: number): (text: string) => number {
+/** What reads an integer of a command line. */
+export function integer(low: number, high: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (/^\d+$/.test(text) && value >= low && value <= high) return value;

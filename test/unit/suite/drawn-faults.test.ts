@@ -68,15 +68,25 @@ describe('drawing', () => {
     for (const fault of drawFaults(2000, 3)) {
       assert.deepEqual(readSpec(writeSpec(fault)), fault);
       assert.equal(whyEquivalent(fault), null);
-      assert.ok(writeSpec(fault).length < 96, 'the parameter takes no more');
+      assert.ok(writeSpec(fault).length < 127, 'the parameter takes no more');
     }
   });
 
   test('every site, field and action comes up', () => {
     const drawn = drawFaults(8000, 5);
     assert.deepEqual(unique(drawn.map(({ site }) => site)), [...sites].toSorted());
-    assert.deepEqual(unique(drawn.map(({ field }) => field.name)), unique(fields.map(({ name }) => name)));
+    const asked = drawn.flatMap(({ conditions: all }) => all.map(({ field }) => field.name));
+    assert.deepEqual(unique(asked), unique(fields.map(({ name }) => name)));
     assert.deepEqual(unique(drawn.map(({ action }) => action.name)), unique(actions.map(({ name }) => name)));
+  });
+
+  test('one in six has two conditions, of different groups; in most the second is about what is written, or when', () => {
+    const two = drawFaults(3000, 9).filter(({ conditions: all }) => all.length === 2);
+    assert.ok(two.length > 400 && two.length < 600, `${two.length}`);
+    const groups = two.map(({ conditions: all }) => all.map(({ field }) => field.group));
+    assert.ok(groups.every(([one, other]) => one !== other));
+    const ofWrites = groups.filter(([, group]) => group === 'write' || group === 'history');
+    assert.ok(ofWrites.length * 3 > two.length * 2 && ofWrites.length < two.length, `${ofWrites.length}`);
   });
 
   test('each reason to leave one out is one, and not for every fault', () => {
@@ -97,6 +107,8 @@ describe('drawing', () => {
       'icr:sw-enabled.eq.0:poke-lvtt=16',
       'x2apic:pit.eq.1:poke-ldr=24',
       'x2apic:ldr.ne.0:ignore',
+      'icr:tpr.ge.0x10&shorthand.eq.0:no-shorthand',
+      'icr:to-tpr.eq.0x20&dest-count.eq.0:lose',
     ])
       assert.notEqual(whyEquivalent(readSpec(spec)), null, spec);
     for (const spec of [
@@ -106,7 +118,7 @@ describe('drawing', () => {
       'ipi-icr:pit.eq.1:poke-ldr=24',
     ])
       assert.equal(whyEquivalent(readSpec(spec)), null, spec);
-    assert.equal(equivalents.length, 16);
+    assert.equal(equivalents.length, 17);
   });
 });
 
@@ -118,6 +130,10 @@ describe('specs', () => {
     assert.equal(
       inWords(readSpec('icr2:signal.eq.1:late=2')),
       'an ICR2 write makes its exit after the next write with a pending signal',
+    );
+    assert.equal(
+      inWords(readSpec('icr:smm.eq.1&vector.lt.0x20:lose')),
+      'an ICR write makes no exit with system management mode and if the vector is below 0x20',
     );
   });
 
@@ -131,6 +147,9 @@ describe('specs', () => {
       'icr:tpr.ge.1:flip-val2',
       'icr:tpr.ge.1:lose=1',
       'icr:tpr:lose',
+      'icr:tpr.ge.1&:lose',
+      'icr:tpr.ge.1&irr.ge.1&isr.ge.1:lose',
+      'ipi-icr:tpr.ge.1&cpl.eq.3:ignore',
     ])
       assert.throws(() => readSpec(spec), ArgumentError, spec);
   });

@@ -1,4 +1,5 @@
 /** Drawn faults that by their construction change nothing that anybody could observe: they are never drawn. */
+import type { Op } from './field.ts';
 import type { DrawnFault } from './spec.ts';
 
 export interface Equivalent {
@@ -6,9 +7,13 @@ export interface Equivalent {
   is(fault: DrawnFault): boolean;
 }
 
-/** Whether the condition is that a field is one of these. */
-const holds = ({ field, op, value }: DrawnFault, name: string, ...values: readonly number[]) =>
-  field.name === name && op === 'eq' && values.includes(value);
+/** Whether a condition is that a field is one of these. */
+const holds = ({ conditions }: DrawnFault, name: string, ...values: readonly number[]) =>
+  conditions.some(({ field, op, value }) => field.name === name && op === 'eq' && values.includes(value));
+
+/** Whether a condition is about this field. */
+const asks = ({ conditions }: DrawnFault, name: string, ...as: readonly Op[]) =>
+  conditions.some(({ field, op }) => field.name === name && (as.length === 0 || as.includes(op)));
 
 /** Whether the action is one of these. */
 const does = ({ action }: DrawnFault, ...names: readonly string[]) => names.includes(action.name);
@@ -29,12 +34,9 @@ const icrFields = Object.entries({
 const isClear = (fault: DrawnFault) =>
   icrFields.some(([name, low]) => {
     const width = { vector: 8, 'delivery-mode': 3, shorthand: 2 }[name] ?? 1;
-    const { field, op, value } = fault;
-    return (
-      field.name === name &&
-      op === 'eq' &&
-      withBit(fault, low, low + width - 1) &&
-      ((value >> (fault.param! - low)) & 1) === 0
+    if (!withBit(fault, low, low + width - 1)) return false;
+    return fault.conditions.some(
+      ({ field, op, value }) => field.name === name && op === 'eq' && ((value >> (fault.param! - low)) & 1) === 0,
     );
   });
 
@@ -90,7 +92,7 @@ export const equivalents: readonly Equivalent[] = [
   },
   {
     why: 'the value of the last write of this vCPU, where that was of the same register and value, is not stale',
-    is: (fault) => does(fault, 'stale-val2') && fault.field.name === 'same-value',
+    is: (fault) => does(fault, 'stale-val2') && asks(fault, 'same-value'),
   },
   {
     why: 'the destination is 0 already',
@@ -101,7 +103,7 @@ export const equivalents: readonly Equivalent[] = [
   {
     why: 'the register has that value already',
     is: (fault) =>
-      (fault.field.name === 'unchanged' &&
+      (asks(fault, 'unchanged') &&
         (does(fault, 'read-back') || (does(fault, 'skip-local') && fault.site === 'icr2'))) ||
       (does(fault, 'read-back') && holds(fault, 'value', 0)),
   },
@@ -111,7 +113,9 @@ export const equivalents: readonly Equivalent[] = [
       does(fault, 'clear-bit') &&
       (isClear(fault) ||
         holds(fault, 'value', 0) ||
-        (fault.field.name === 'base-value' && fault.op === 'lacks' && fault.value === 2 ** fault.param!)),
+        fault.conditions.some(
+          ({ field, op, value }) => field.name === 'base-value' && op === 'lacks' && value === 2 ** fault.param!,
+        )),
   },
   {
     why: 'in x2APIC mode, in which alone a guest writes its ICR, LDR and DFR cannot be written',
@@ -119,7 +123,7 @@ export const equivalents: readonly Equivalent[] = [
   },
   {
     why: 'in x2APIC mode bits 31:24 of the LDR are 0 for every vcpu_id that KVM takes',
-    is: ({ site, field, op }) => site === 'x2apic' && field.name === 'ldr' && (op === 'ne' || op === 'has'),
+    is: (fault) => fault.site === 'x2apic' && asks(fault, 'ldr', 'ne', 'has'),
   },
   {
     why: 'the LVT of a local APIC that is disabled by software stays masked',
@@ -127,6 +131,12 @@ export const equivalents: readonly Equivalent[] = [
       holds(fault, 'sw-enabled', 0) &&
       does(fault, 'poke-lvtt', 'poke-lvt0', 'poke-lvt1', 'poke-lvterr') &&
       withBit(fault, 16, 16),
+  },
+  {
+    why: 'an IPI that no other vCPU takes has no target whose state could be asked for',
+    is: (fault) =>
+      (holds(fault, 'dest-count', 0) || holds(fault, 'shorthand', 1) || holds(fault, 'vcpus', 1)) &&
+      fault.conditions.some(({ field }) => field.name.startsWith('to-')),
   },
 ];
 

@@ -7,7 +7,7 @@ export type Site = (typeof sites)[number];
 export const WRITES: readonly Site[] = ['icr', 'icr2'];
 export const REPLAYS: readonly Site[] = ['ipi-icr', 'ipi-icr2', 'x2apic', 'base'];
 
-export const groups = ['vcpu', 'cpu', 'instruction', 'lapic', 'vm', 'history', 'write'] as const;
+export const groups = ['vcpu', 'cpu', 'instruction', 'lapic', 'vm', 'history', 'target', 'write'] as const;
 export type Group = (typeof groups)[number];
 
 /** How a field is compared: `has` is any of the bits, `mod` a multiple. */

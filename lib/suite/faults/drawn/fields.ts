@@ -130,6 +130,11 @@ const vcpuFields = [
   anyVcpu('steal-time', 'kvm_vcpu_arch.st', 'steal time', FLAG),
   anyVcpu('kvmclock', 'kvm_vcpu_arch.time', 'kvmclock', FLAG),
   anyVcpu('tsc-adjust', 'kvm_vcpu_arch.ia32_tsc_adjust_msr', 'IA32_TSC_ADJUST', ['ne', 0]),
+  anyVcpu('hv-os-id', 'kvm_hv.hv_guest_os_id', "Hyper-V's guest OS id", FLAG),
+  anyVcpu('hv-hypercall', 'kvm_hv.hv_hypercall', "Hyper-V's hypercall page", FLAG),
+  anyVcpu('hv-tsc', 'kvm_hv.hv_tsc_page', "Hyper-V's reference TSC", FLAG),
+  anyVcpu('hv-assist', 'kvm_vcpu_hv.hv_vapic', "Hyper-V's VP assist page", FLAG),
+  anyVcpu('hv-synic', 'kvm_vcpu_hv_synic.active', "Hyper-V's SynIC", FLAG),
   of('vcpu', REPLAYS)('mp-state', 'kvm_vcpu_arch.mp_state', "the vCPU's mp_state", ['eq', 0, 1, 2, 3]),
   of('vcpu', REPLAYS)('in-guest', 'kvm_vcpu.mode', 'a vCPU that is in the guest', FLAG),
 ];
@@ -235,6 +240,23 @@ const historyFields = [
 
 const IPIS: readonly Site[] = ['icr', 'ipi-icr', 'x2apic'];
 const ipi = of('write', IPIS);
+const target = of('target', IPIS);
+
+/** Of the first other vCPU that the IPI names. */
+const targetFields = [
+  target('to-mp-state', 'kvm_vcpu_arch.mp_state', "the target's mp_state", ['eq', 0, 1, 3]),
+  target('to-sw-enabled', 'kvm_lapic.sw_enabled', "the software enable of the target's local APIC", ['eq', 0]),
+  target('to-tpr', 'TPR', "the target's TPR", ['eq', 0x20], ['has', 0x80, 0x40]),
+  target('to-irr', 'IRR', "the target's highest pending vector", ['eq', 0, 0xfe]),
+  target('to-isr', 'ISR', "the target's highest vector in service", ['eq', 0x41, 0xfe]),
+  target('to-timer-mode', 'kvm_timer.timer_mode', "the target's timer mode (one-shot, periodic, deadline)", [
+    'eq',
+    1,
+    2,
+  ]),
+  target('to-nmi-pending', 'kvm_vcpu_arch.nmi_pending', "the target's pending NMIs", ['eq', 1]),
+];
+
 const writeFields = [
   ipi('vector', 'ICR 7:0', 'the vector', range('eq', 0, 255), ['lt', 16, 32], ['ge', 0x80, 0xf0]),
   ipi('delivery-mode', 'ICR 10:8', 'the delivery mode', range('eq', 0, 7)),
@@ -312,6 +334,7 @@ export const fields: readonly StateField[] = [
   ...lapicFields,
   ...vmFields,
   ...historyFields,
+  ...targetFields,
   ...writeFields,
   ...otherFields,
 ];

@@ -9,8 +9,8 @@
  * Each is a mistake that an implementer could make. None of them endangers the
  * host: what goes wrong stays within the virtual machine and its kvm_run pages.
  *
- * Beside these there are drawn faults, written as a site, a condition and an
- * action: see dsm_fault_drawn.h. kvm.dsm_fault_watch takes such a fault too, and
+ * Beside these there are drawn faults, written as a site, one condition or two, and
+ * an action: see dsm_fault_drawn.h. kvm.dsm_fault_watch takes such a fault too, and
  * tells which of those that it was given could have struck since "reset" was
  * written to it; "none" forgets them all. They are watched under drawn faults
  * alone, such as "icr:always:watch", which does nothing else.
@@ -145,7 +145,7 @@ unsigned int kvm_dsm_fault __read_mostly;
 static unsigned int fault_choice = 1;
 
 /* What FAULT_DRAWN was written as */
-static char drawn_spec[96];
+static char drawn_spec[128];
 
 /* FAULT_LOSE_ON_RACE: whose notice the one slot of all vCPUs holds; never followed */
 static struct kvm_vcpu *fault_slot_owner;

@@ -92,6 +92,11 @@
 	X(STEAL_TIME, "steal-time")		\
 	X(KVMCLOCK, "kvmclock")			\
 	X(TSC_ADJUST, "tsc-adjust")		\
+	X(HV_OS_ID, "hv-os-id")			\
+	X(HV_HYPERCALL, "hv-hypercall")		\
+	X(HV_TSC, "hv-tsc")			\
+	X(HV_ASSIST, "hv-assist")		\
+	X(HV_SYNIC, "hv-synic")			\
 	X(MP_STATE, "mp-state")			\
 	X(IN_GUEST, "in-guest")			\
 	X(SW_ENABLED, "sw-enabled")		\
@@ -154,6 +159,13 @@
 	X(DEST_SELF, "dest-self")		\
 	X(DEST_COUNT, "dest-count")		\
 	X(VALUE, "value")			\
+	X(TO_MP_STATE, "to-mp-state")		\
+	X(TO_SW_ENABLED, "to-sw-enabled")	\
+	X(TO_TPR, "to-tpr")			\
+	X(TO_IRR, "to-irr")			\
+	X(TO_ISR, "to-isr")			\
+	X(TO_TIMER_MODE, "to-timer-mode")	\
+	X(TO_NMI_PENDING, "to-nmi-pending")	\
 	X(UNCHANGED, "unchanged")		\
 	X(ARG_DEST, "arg-dest")			\
 	X(HOST, "host")				\
@@ -225,39 +237,57 @@ static int number(const char *start, size_t len, u32 *value)
 	return kstrtou32(buf, 0, value);
 }
 
+/* One condition, up to the "&" or ":" behind it; *@spec is there then. */
+static int parse_condition(const char **spec, bool guest,
+			   struct dsm_fault_condition *condition)
+{
+	int field, op = OP_EQ;
+	const char *start;
+	size_t len;
+
+	len = word(spec, ".&:", &start);
+	field = lookup(field_names, ARRAY_SIZE(field_names), start, len);
+	if (field < 0 || (field <= LAST_WRITE_FIELD && !guest))
+		return -EINVAL;
+
+	condition->value = 1;
+	if (**spec == '.') {
+		(*spec)++;
+		len = word(spec, ".", &start);
+		op = lookup(op_names, ARRAY_SIZE(op_names), start, len);
+		if (op < 0 || *(*spec)++ != '.')
+			return -EINVAL;
+		len = word(spec, "&:", &start);
+		if (number(start, len, &condition->value) ||
+		    (op == OP_MOD && !condition->value))
+			return -EINVAL;
+	}
+	condition->field = field;
+	condition->op = op;
+	return 0;
+}
+
 int kvm_dsm_drawn_parse(const char *spec, struct dsm_fault_drawn *fault)
 {
-	int site, field, op, action;
 	const char *start;
+	int site, action;
 	size_t len;
 
 	memset(fault, 0, sizeof(*fault));
 
 	len = word(&spec, ":", &start);
 	site = lookup(site_names, ARRAY_SIZE(site_names), start, len);
-	if (site < 0 || *spec++ != ':')
+	if (site < 0 || !*spec)
 		return -EINVAL;
 
-	len = word(&spec, ".:", &start);
-	field = lookup(field_names, ARRAY_SIZE(field_names), start, len);
-	if (field < 0)
-		return -EINVAL;
-	if (field <= LAST_WRITE_FIELD && site != SITE_ICR && site != SITE_ICR2)
-		return -EINVAL;
-
-	op = OP_EQ;
-	fault->value = 1;
-	if (*spec == '.') {
+	/* *spec is the ":" or the "&" before a condition. */
+	do {
 		spec++;
-		len = word(&spec, ".", &start);
-		op = lookup(op_names, ARRAY_SIZE(op_names), start, len);
-		if (op < 0 || *spec++ != '.')
+		if (fault->count == DSM_FAULT_CONDITIONS ||
+		    parse_condition(&spec, site == SITE_ICR || site == SITE_ICR2,
+				    &fault->conditions[fault->count++]))
 			return -EINVAL;
-		len = word(&spec, ":", &start);
-		if (number(start, len, &fault->value) ||
-		    (op == OP_MOD && !fault->value))
-			return -EINVAL;
-	}
+	} while (*spec == '&');
 	if (*spec++ != ':')
 		return -EINVAL;
 
@@ -273,8 +303,6 @@ int kvm_dsm_drawn_parse(const char *spec, struct dsm_fault_drawn *fault)
 	}
 
 	fault->site = site;
-	fault->field = field;
-	fault->op = op;
 	fault->action = action;
 	return 0;
 }
@@ -374,6 +402,65 @@ static u64 count_dests(const struct dsm_fault_event *event, bool self)
 						     event->val & APIC_DEST_MASK);
 	}
 	return count;
+}
+
+/* Of the first other vCPU that the IPI names; U32_MAX if there is none. */
+static u64 target_field(const struct dsm_fault_event *event,
+			enum dsm_fault_field field)
+{
+	struct kvm_lapic *source = event->vcpu->arch.apic;
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, event->vcpu->kvm) {
+		if (vcpu == event->vcpu || !lapic_in_kernel(vcpu) ||
+		    !kvm_apic_match_dest(vcpu, source,
+					 event->val & APIC_SHORT_MASK,
+					 event->dest, event->val & APIC_DEST_MASK))
+			continue;
+
+		switch (field) {
+		case FIELD_TO_MP_STATE:
+			return vcpu->arch.mp_state;
+		case FIELD_TO_SW_ENABLED:
+			return vcpu->arch.apic->sw_enabled;
+		case FIELD_TO_TPR:
+			return kvm_lapic_get_reg(vcpu->arch.apic, APIC_TASKPRI);
+		case FIELD_TO_IRR:
+			return highest(vcpu->arch.apic, APIC_IRR);
+		case FIELD_TO_ISR:
+			return highest(vcpu->arch.apic, APIC_ISR);
+		case FIELD_TO_TIMER_MODE:
+			return vcpu->arch.apic->lapic_timer.timer_mode >> 17;
+		default:
+			return vcpu->arch.nmi_pending +
+			       atomic_read(&vcpu->arch.nmi_queued);
+		}
+	}
+	return U32_MAX;
+}
+
+static u64 hyperv_field(struct kvm_vcpu *vcpu, enum dsm_fault_field field)
+{
+#ifdef CONFIG_KVM_HYPERV
+	struct kvm_hv *hv = &vcpu->kvm->arch.hyperv;
+	struct kvm_vcpu_hv *hv_vcpu = vcpu->arch.hyperv;
+
+	switch (field) {
+	case FIELD_HV_OS_ID:
+		return !!hv->hv_guest_os_id;
+	case FIELD_HV_HYPERCALL:
+		return hv->hv_hypercall & HV_X64_MSR_HYPERCALL_ENABLE;
+	case FIELD_HV_TSC:
+		return hv->hv_tsc_page & HV_X64_MSR_TSC_REFERENCE_ENABLE;
+	case FIELD_HV_ASSIST:
+		return hv_vcpu ? hv_vcpu->hv_vapic & HV_X64_MSR_VP_ASSIST_PAGE_ENABLE : 0;
+	default:
+		return hv_vcpu ? hv_vcpu->synic.active : 0;
+	}
+#else
+	return 0;
+#endif
 }
 
 static u64 us_since(u64 ns)
@@ -658,6 +745,10 @@ static u64 any_field(const struct dsm_fault_event *event,
 		return vcpu->arch.time & 1;
 	case FIELD_TSC_ADJUST:
 		return vcpu->arch.ia32_tsc_adjust_msr;
+	case FIELD_HV_OS_ID ... FIELD_HV_SYNIC:
+		return hyperv_field(vcpu, field);
+	case FIELD_TO_MP_STATE ... FIELD_TO_NMI_PENDING:
+		return target_field(event, field);
 	case FIELD_MP_STATE:
 		return vcpu->arch.mp_state;
 	case FIELD_IN_GUEST:
@@ -701,34 +792,44 @@ static u64 any_field(const struct dsm_fault_event *event,
 	}
 }
 
+static bool condition_holds(const struct dsm_fault_condition *condition,
+			    const struct dsm_fault_event *event)
+{
+	u64 value = condition->field <= LAST_WRITE_FIELD ?
+		    write_field(event, condition->field) :
+		    any_field(event, condition->field);
+
+	switch (condition->op) {
+	case OP_EQ:
+		return value == condition->value;
+	case OP_NE:
+		return value != condition->value;
+	case OP_GE:
+		return value >= condition->value;
+	case OP_LT:
+		return value < condition->value;
+	case OP_HAS:
+		return value & condition->value;
+	case OP_LACKS:
+		return !(value & condition->value);
+	case OP_MOD:
+		return (u32)value % condition->value == 0;
+	default:
+		return false;
+	}
+}
+
 bool kvm_dsm_drawn_holds(const struct dsm_fault_drawn *fault,
 			 const struct dsm_fault_event *event)
 {
-	u64 value;
+	int i;
 
 	if (fault->site != event->site)
 		return false;
 
-	value = fault->field <= LAST_WRITE_FIELD ?
-		write_field(event, fault->field) :
-		any_field(event, fault->field);
-
-	switch (fault->op) {
-	case OP_EQ:
-		return value == fault->value;
-	case OP_NE:
-		return value != fault->value;
-	case OP_GE:
-		return value >= fault->value;
-	case OP_LT:
-		return value < fault->value;
-	case OP_HAS:
-		return value & fault->value;
-	case OP_LACKS:
-		return !(value & fault->value);
-	case OP_MOD:
-		return (u32)value % fault->value == 0;
-	default:
-		return false;
+	for (i = 0; i < fault->count; i++) {
+		if (!condition_holds(&fault->conditions[i], event))
+			return false;
 	}
+	return true;
 }

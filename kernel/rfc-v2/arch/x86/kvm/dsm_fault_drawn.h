@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Drawn faults: a site, a condition and an action, written as
+ * Drawn faults: a site, one condition or two, and an action, written as
  *
  *	icr:tpr.ge.0x20:lose
  *	icr2:writes.mod.7:flip-val2=24
+ *	icr:smm.eq.1&shorthand.ne.0:no-shorthand
  *
- * The condition is asked of the state before the write. The names of fields are in
+ * The conditions are asked of the state before the write. The names of fields are in
  * dsm_fault_cond.c and those of actions in dsm_fault_act.c.
  */
 #ifndef __KVM_X86_DSM_FAULT_DRAWN_H
@@ -36,12 +37,19 @@ struct dsm_fault_event {
 	bool host;
 };
 
-struct dsm_fault_drawn {
-	u8 site;
+#define DSM_FAULT_CONDITIONS	2
+
+struct dsm_fault_condition {
 	u8 field;
 	u8 op;
-	u8 action;
 	u32 value;
+};
+
+struct dsm_fault_drawn {
+	u8 site;
+	u8 action;
+	u8 count;	/* of conditions, all of which have to hold */
+	struct dsm_fault_condition conditions[DSM_FAULT_CONDITIONS];
 	u32 param;
 };
 
