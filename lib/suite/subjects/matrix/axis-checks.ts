@@ -8,6 +8,8 @@ import { Bed, type BedOptions } from './bed.ts';
 import type { Wrong } from './judge.ts';
 import { type Axis, type NamedStateRow, namedRows } from './row.ts';
 import { Scene } from './scene.ts';
+import { eventsAxis } from './tables/guest.ts';
+import { historyAxis, hostAxis } from './tables/history.ts';
 import { play } from './trial.ts';
 
 const MOST_TOLD = 12;
@@ -44,9 +46,11 @@ export class Findings {
 
 /** What runs where an entry into a guest takes long: a part of the rows, which the seed decides. */
 const SLOW_SHARE = 5;
+/** And in one scene of so many another vCPU writes meanwhile. */
+const SLOW_BUSY = 3;
 
 /** Bochs takes a quarter of a second for a row. */
-const isSlow = ({ facts, thorough }: CheckContext) => facts.on === 'vmx' && !thorough;
+export const isSlow = ({ facts, thorough }: CheckContext) => facts.on === 'vmx' && !thorough;
 
 /** How many scenes run here of so many. */
 export const shareOf = (ctx: CheckContext, count: number) => (isSlow(ctx) ? Math.ceil(count / SLOW_SHARE) : count);
@@ -60,6 +64,7 @@ function share(ctx: CheckContext, rows: readonly NamedStateRow[]): readonly Name
 /** Plays rows together. Throws CheckError if the guest cannot go on. */
 export function playRows(ctx: CheckContext, bed: Bed, rows: readonly NamedStateRow[]): Wrong[] {
   const scene = new Scene(bed, ctx.random.integer(0x30, 0xef), ctx.random.integer(0, 0xff_ffff));
+  scene.busy = !isSlow(ctx) || ctx.random.integer(1, SLOW_BUSY) === 1;
   for (const row of rows) row.apply(scene);
   try {
     return play(ctx, scene);
@@ -79,6 +84,8 @@ const others: NamedStateRow = {
   source: HOOK,
   apply(scene) {
     const count = scene.bed.vcpus.length;
+    scene.prelude = 'none';
+    scene.busy = false;
     scene.sender = 0;
     scene.target = count - 1;
     scene.vector = 0x2e;
@@ -97,6 +104,8 @@ const worn: NamedStateRow = {
   source: HOOK,
   apply(scene) {
     scene.brief = true;
+    scene.prelude = 'none';
+    scene.busy = false;
     scene.send = { icr: 0x4000, destination: 0x6d, addressees: [], leaves: 'nothing' };
     scene.sequence = (icr2, icr) => Array.from({ length: PAIRS }, () => [icr2, icr]).flat();
   },
@@ -109,7 +118,21 @@ export function makeBed(ctx: CheckContext, options: BedOptions = {}): Bed {
   const { worn: pairs = 0 } = options;
   const often = ctx.thorough ? 2 * pairs : pairs;
   for (let n = 0; n < (isSlow(ctx) ? pairs / 4 : often); n += PAIRS) playRows(ctx, bed, [worn]);
+  if (options.lived) for (const row of life()) playRows(ctx, bed, [row]);
   return bed;
+}
+
+/** What a vCPU has been through that has lived: what KVM counts of it, and what a series could. */
+function life(): NamedStateRow[] {
+  const rows = [eventsAxis, historyAxis, hostAxis].flatMap((axis) => namedRows(axis));
+  const some = (axis: string, name: string, count: number) =>
+    Array.from({ length: count }, () => rows.find((row) => row.axis === axis && row.name === name)!);
+  return [
+    ...some('events', 'interrupt-injected', 12),
+    ...some('events', 'nmi-pending', 2),
+    ...some('before', 'hlt-before', 3),
+    ...some('host', 'signal', 1),
+  ];
 }
 
 const claimOf = (title: string) =>

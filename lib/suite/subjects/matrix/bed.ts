@@ -17,7 +17,8 @@ import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
 import { smmSlot, TSS_ADDRESS, type Vm } from '../../../kvm/vm/vm.ts';
 import { inhibitApicv } from '../../../probe/inhibit-apicv.ts';
 import type { CheckContext } from '../../kit/context.ts';
-import { COUNTERS, MEMORY_SIZE, pdpt, tables } from './layout.ts';
+import { intruderCode } from './intruder-code.ts';
+import { COUNTERS, INTRUDER, MEMORY_SIZE, pdpt, tables } from './layout.ts';
 
 export interface BedOptions {
   /** vcpu_id of each vCPU. Default 0 to 3. */
@@ -31,6 +32,10 @@ export interface BedOptions {
   cpuid?: 'all' | 'bare' | 'none' | 'hyperv';
   /** So many times its second vCPU has written ICR2 and ICR before the first scene; a quarter where guests are slow, and twice as many with `--thorough`. */
   worn?: number;
+  /** Of each vCPU, when it is there. */
+  vcpu?: (vcpu: Vcpu) => void;
+  /** Its second vCPU has taken interrupts, NMIs and signals, and has halted, before the first scene. */
+  lived?: boolean;
   /** Of the memory's slot. */
   logDirtyPages?: boolean;
 }
@@ -52,6 +57,9 @@ const PARKED = 254;
 /** Of kvm_run, what an exit may write: its head and its union. */
 const RUN_BYTES = 288;
 
+/** What ICR2 holds before the first write, and no write brings. */
+const FIRST_ICR2 = 0x6b00_0000;
+
 /** The leaf of the hypervisor's interface, and what Hyper-V's says. Source: Hyper-V TLFS, 2.4 */
 const INTERFACE = 0x4000_0001;
 const HYPERV = 0x3123_7648;
@@ -70,7 +78,7 @@ export class Bed {
   readonly #leaves: Cpuid;
 
   constructor(ctx: CheckContext, options: BedOptions = {}) {
-    const { ids = [0, 1, 2, 3], irqchip = 'full', vm, made, cpuid = 'all', logDirtyPages } = options;
+    const { ids = [0, 1, 2, 3], irqchip = 'full', vm, made, cpuid = 'all', logDirtyPages, vcpu } = options;
     this.irqchip = irqchip;
     this.memory = ctx.own(GuestMemory.allocate(MEMORY_SIZE));
     const kvm = ctx.kvm();
@@ -85,6 +93,7 @@ export class Bed {
     if (irqchip === 'full') this.vm.createIrqchip();
     else this.vm.enableSplitIrqchip();
     for (const { at, bytes } of tables()) this.memory.write(at, bytes);
+    this.memory.write(INTRUDER, intruderCode);
     this.vm.setMemory({ slot: 0, guestPhysAddr: 0, memory: this.memory, ...(logDirtyPages ? { logDirtyPages } : {}) });
     // System management mode sees the same, if it has a memory of its own.
     if (this.vm.checkExtension('KVM_CAP_MULTI_ADDRESS_SPACE') > 1)
@@ -94,8 +103,9 @@ export class Bed {
       const one = this.vm.createVcpu(id);
       // Without it there is no 64-bit mode.
       if (cpuid !== 'none') one.setCpuid2(this.#leaves);
-      one.setLapicRegisters({ SVR: 0x1ff });
+      one.setLapicRegisters({ SVR: 0x1ff, ICR2: FIRST_ICR2 });
       one.setMpState(mpStates.KVM_MP_STATE_RUNNABLE);
+      vcpu?.(one);
       return one;
     });
     if (apicvParameter()?.enabled && !ids.includes(PARKED)) inhibitApicv(this.vm, PARKED);

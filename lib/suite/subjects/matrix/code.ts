@@ -59,6 +59,14 @@ export const store = (width: CodeWidth, where: number, value: number): number[] 
 /** `mov eax, [where]` */
 export const load = (width: CodeWidth, where: number): number[] => memoryOp(width, [0x8b], 0, where);
 
+/** `mov [where], eax` by the short form, which has no ModR/M. */
+export const storeAccumulator = (width: CodeWidth, where: number): number[] => [
+  ...operand(width),
+  ...address(width),
+  0xa3,
+  ...(width.small ? le16(where) : le32(where)),
+];
+
 /** `mov byte [where], value` */
 export function storeByte(width: CodeWidth, where: number, value: number): number[] {
   return [...address(width), 0xc6, ...atAddress(width, 0, where), value];

@@ -1,5 +1,5 @@
 /** The instructions by which a guest can write 32 bits to a register of its APIC. */
-import { type CodeWidth, indirect, memoryOp, move, op32, store } from './code.ts';
+import { type CodeWidth, indirect, memoryOp, move, op32, store, storeAccumulator } from './code.ts';
 
 export const generalRegisters = [
   ...['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'],
@@ -7,22 +7,31 @@ export const generalRegisters = [
 ] as const;
 type RegisterName = string;
 
+/** A word of the guest's memory. */
+const SCRATCH = 0x2_0ff0;
+
 /** One way to write. */
 export interface WriteForm {
   name: string;
   /** The instructions, the last of which writes `value` to `where`; and the registers that they change. */
   code(width: CodeWidth, where: number, value: number): number[];
   changes: readonly RegisterName[];
-  /** It changes the arithmetic flags. */
-  flags?: boolean;
+  /** What these are afterwards, where it is known. */
+  leaves?(where: number, value: number, width: CodeWidth): Readonly<Record<RegisterName, number>>;
+  /** It changes the arithmetic flags: as an addition to 0, a logical operation, a comparison of 0 with 0. */
+  flags?: 'add' | 'logic' | 'compare';
   /** It writes its value over what was there by an operation with it: the register has to be 0. */
   onZero?: boolean;
+  /** The same, where the register has to be all ones. */
+  onOnes?: boolean;
   /** In 64-bit code alone. */
   only64?: boolean;
   /** RIP may still be at it at its exit: it looks whether it is done when it is entered again. */
   repeats?: boolean;
   /** It takes an address of 32 bits from a register. */
   wide?: boolean;
+  /** With DF set RSI and RDI are eight bytes less afterwards. */
+  string?: boolean;
 }
 
 /** `mov dword [address], value`: the plain one. */
@@ -32,6 +41,7 @@ const from = (number: number): WriteForm => ({
   name: `mov-${generalRegisters[number]}`,
   code: (width, where, value) => [...move(width, number, value), ...memoryOp(width, [0x89], number, where)],
   changes: [generalRegisters[number]!],
+  leaves: (_, value) => ({ [generalRegisters[number]!]: value }),
   only64: number > 7,
 });
 
@@ -47,9 +57,39 @@ const through = (number: number): WriteForm => ({
     ...bytes(value),
   ],
   changes: [generalRegisters[number]!],
+  leaves: (where) => ({ [generalRegisters[number]!]: where }),
   only64: number > 7,
   wide: true,
 });
+
+/** Another way to come to the address: ModR/M's mod 1 and 2, an index. */
+const addressed = (
+  name: string,
+  parts: (where: number) => { base: number; index?: number; modrm: number[] },
+): WriteForm => ({
+  name,
+  code(width, where, value) {
+    const { base, index, modrm } = parts(where);
+    const indexed = index === undefined ? [] : move(width, 1, index);
+    return [...move(width, 3, base >>> 0), ...indexed, ...indirect(width), 0xc7, ...modrm, ...bytes(value)];
+  },
+  changes: ['rbx', 'rcx'],
+  leaves(where) {
+    const { base, index } = parts(where);
+    return { rbx: base, ...(index === undefined ? {} : { rcx: index }) };
+  },
+  wide: true,
+});
+
+const FAR = 0xf000_0000;
+/** What PUSH and ENTER write by the stack pointer; in 64-bit code they write 64 bits, and in 16-bit code SP has 16. */
+const byStack = (name: string, code: (where: number, value: number) => number[], rbp = false): WriteForm => ({
+  name,
+  code: (width, where, value) => (width.bits === 32 ? code(where, value) : store(width, where, value)),
+  changes: rbp ? ['rsp', 'rbp'] : ['rsp'],
+  leaves: (where, _, { bits }) => (bits === 32 ? { rsp: where, ...(rbp ? { rbp: where } : {}) } : {}),
+});
+const flat = { bits: 32 } as const;
 
 const bytes = (value: number) => [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24];
 
@@ -62,6 +102,7 @@ const withEax = (
   name,
   code: (width, where, value) => [...move(width, 0, value), ...memoryOp(width, opcode, 0, where, { before })],
   changes: ['rax'],
+  leaves: (_, value) => ({ rax: value }),
   ...more,
 });
 
@@ -69,7 +110,7 @@ const byImmediate = (name: string, digit: number, before: number[] = []): WriteF
   name,
   code: (width, where, value) => memoryOp(width, [0x81], digit, where, { before, behind: bytes(value) }),
   changes: [],
-  flags: true,
+  flags: digit === 0 ? 'add' : 'logic',
   onZero: true,
 });
 
@@ -95,7 +136,8 @@ export const forms: readonly WriteForm[] = [
       ['gs', 0x65],
     ] as const
   ).map(([name, prefix]) => prefixed(name, prefix)),
-  withEax('xchg', [0x87]),
+  // What was in the register depends on the one.
+  { ...withEax('xchg', [0x87]), leaves: () => ({}) },
   {
     name: 'movnti',
     // With a prefix for the size of its operand it is another opcode, which no CPU has: SDM vol. 2, MOVNTI.
@@ -104,12 +146,31 @@ export const forms: readonly WriteForm[] = [
       ...memoryOp(width, [0x0f, 0xc3], 0, where, { sized: true }),
     ],
     changes: ['rax'],
+    leaves: (_, value) => ({ rax: value }),
   },
-  withEax('or', [0x09], { flags: true, onZero: true }),
-  withEax('add', [0x01], { flags: true, onZero: true }),
-  withEax('xor', [0x31], { flags: true, onZero: true }),
-  withEax('xadd', [0x0f, 0xc1], { flags: true, onZero: true }),
-  withEax('lock-or', [0x09], { flags: true, onZero: true }, [0xf0]),
+  addressed('displaced', (where) => ({ base: where - 0x10, modrm: [0x43, 0x10] })),
+  addressed('displaced-far', (where) => ({ base: FAR, modrm: [0x83, ...bytes((where - FAR) >>> 0)] })),
+  addressed('indexed', (where) => ({ base: where - 0x40, index: 0x10, modrm: [0x04, 0x8b] })),
+  {
+    name: 'accumulator',
+    code: (width, where, value) => [...move(width, 0, value), ...storeAccumulator(width, where)],
+    changes: ['rax'],
+    leaves: (_, value) => ({ rax: value }),
+  },
+  byStack('push', (where, value) => [
+    ...store(flat, SCRATCH, value),
+    ...move(flat, 4, where + 4),
+    ...memoryOp(flat, [0xff], 6, SCRATCH),
+  ]),
+  byStack('push-immediate', (where, value) => [...move(flat, 4, where + 4), 0x68, ...bytes(value)]),
+  byStack('enter', (where, value) => [...move(flat, 5, value), ...move(flat, 4, where + 4), 0xc8, 0, 0, 0], true),
+  { ...withEax('and', [0x21], { flags: 'logic' }), onOnes: true },
+  { ...byImmediate('and-immediate', 4), onZero: false, onOnes: true },
+  withEax('or', [0x09], { flags: 'logic', onZero: true }),
+  withEax('add', [0x01], { flags: 'add', onZero: true }),
+  withEax('xor', [0x31], { flags: 'logic', onZero: true }),
+  withEax('xadd', [0x0f, 0xc1], { flags: 'add', onZero: true, leaves: () => ({ rax: 0 }) }),
+  withEax('lock-or', [0x09], { flags: 'logic', onZero: true }, [0xf0]),
   byImmediate('add-immediate', 0),
   byImmediate('or-immediate', 1),
   byImmediate('xor-immediate', 6),
@@ -122,13 +183,16 @@ export const forms: readonly WriteForm[] = [
       ...memoryOp(width, [0x0f, 0xb1], 2, where),
     ],
     changes: ['rax', 'rdx'],
-    flags: true,
+    leaves: (_, value) => ({ rax: 0, rdx: value }),
+    flags: 'compare',
     onZero: true,
   },
   {
     name: 'stosd',
     code: (width, where, value) => [...move(width, EDI, where), ...move(width, 0, value), ...indirect(width, 0xab)],
     changes: ['rax', 'rdi'],
+    leaves: (where, value) => ({ rax: value, rdi: where + 4 }),
+    string: true,
     wide: true,
   },
   {
@@ -141,6 +205,8 @@ export const forms: readonly WriteForm[] = [
       ...indirect(width, 0xab),
     ],
     changes: ['rax', 'rcx', 'rdi'],
+    leaves: (where, value) => ({ rax: value, rcx: 0, rdi: where + 4 }),
+    string: true,
     wide: true,
     repeats: true,
   },
@@ -153,6 +219,8 @@ export const forms: readonly WriteForm[] = [
       ...indirect(width, 0xa5),
     ],
     changes: ['rsi', 'rdi'],
+    leaves: (where) => ({ rsi: SCRATCH + 4, rdi: where + 4 }),
+    string: true,
     wide: true,
   },
   {
@@ -165,6 +233,3 @@ export const forms: readonly WriteForm[] = [
     changes: [],
   },
 ];
-
-/** A word of the guest's memory. */
-const SCRATCH = 0x2_0ff0;

@@ -47,5 +47,5 @@ export const leftOut: readonly string[] = [
   'An exception on its way into the guest (KVM_SET_VCPU_EVENTS): VMX refuses the entry, and QEMU returns elsewhere from it.',
   'mp_state of the vCPU that writes: one that executes is runnable.',
   'FPU, vector registers, PMU, MTRR, MCE banks, the number of the physical CPU: nothing from the hook to the exit looks at them.',
-  'Nested guests, x2APIC mode, a disabled local APIC: other subjects say what a write does there.',
+  'Nested guests (`modes.nested.forwarded`), x2APIC mode, a disabled local APIC: other subjects say what a write does there.',
 ];

@@ -7,7 +7,7 @@ import { describeExit } from '../../../exit/text.ts';
 import type { ForwardedExit } from '../../kit/forwarded-writes.ts';
 import type { LapicWrite } from '../../kit/guests.ts';
 import type { VcpuState } from './bed.ts';
-import type { Scene } from './scene.ts';
+import type { Scene, Send } from './scene.ts';
 
 /** An exit that tells of a write, and what could be seen then. */
 export interface Seen {
@@ -24,17 +24,34 @@ export interface Wrong {
   text: string;
 }
 
+/** Another vCPU that has written meanwhile. */
+export interface Meanwhile {
+  place: number;
+  /** What it has written, and where it goes on. */
+  left: { registers: readonly LapicWrite[]; rip: bigint };
+}
+
+/** One IPI. */
+export interface Sent {
+  send: Send;
+  vector: number;
+}
+
 export interface ExpectedWrites {
   vcpuId: number;
   writes: readonly LapicWrite[];
+  /** What the ICR writes among them send. */
+  sends: readonly Sent[];
   /** RIP behind each write's instruction; `null`: it says nothing. */
   rips: readonly bigint[] | null;
   /** RIP behind the last instruction. */
   end: bigint;
   /** What ICR2 held before. */
   icr2: number;
-  /** The sender has been in its guest. Default true. */
-  entered?: boolean;
+  /** Who wrote meanwhile. */
+  intruder: Meanwhile | null;
+  /** The linear address of the last write's register, and its value. */
+  last: { where: number; value: number };
 }
 
 interface Payload {
@@ -105,21 +122,30 @@ export function judgeExits(expected: ExpectedWrites, seen: readonly Seen[], stra
 
 const BUSY = 1 << 12;
 const ARITHMETIC = 0x8d5n;
+const [PF, AF, ZF, SF, DF] = [1n << 2n, 1n << 4n, 1n << 6n, 1n << 7n, 1n << 10n];
+
+/** The arithmetic flags of what comes out of it. Source: Intel SDM volume 1, 3.4.3.1 */
+function flagsOf(kind: 'add' | 'logic' | 'compare', value: number): bigint {
+  const result = kind === 'compare' ? 0 : value;
+  const ones = [0, 1, 2, 3, 4, 5, 6, 7].filter((bit) => (result >> bit) & 1).length;
+  return (ones % 2 === 0 ? PF : 0n) | (result === 0 ? ZF : 0n) | (result >>> 31 ? SF : 0n);
+}
 const TIME = new Set<number>([lapicRegisters.TMCCT]);
 
-/** What every vCPU is like afterwards. */
+/** What vCPUs are like afterwards; `after` has those that are judged. */
 export function judgeStates(
   scene: Scene,
   expected: ExpectedWrites,
   before: readonly VcpuState[],
-  after: readonly VcpuState[],
+  after: ReadonlyMap<number, VcpuState>,
 ): Wrong[] {
-  return before.flatMap((state, place) => {
+  return [...after].flatMap(([place, now]) => {
+    const state = before[place]!;
     const whose = `vCPU ${scene.bed.vcpus[place]!.vcpuId}${role(scene, place)}`;
     const texts = [
-      ...lapicDifferences(scene, place, expectedLapic(scene, place, expected, state), after[place]!.lapic),
-      ...eventDifferences(scene, place, expected, state, after[place]!),
-      ...registerDifferences(scene, place, expected, state, after[place]!),
+      ...lapicDifferences(scene, place, expectedLapic(scene, place, expected, state), now.lapic),
+      ...eventDifferences(scene, place, expected, state, now),
+      ...registerDifferences(scene, place, expected, state, now),
     ];
     return texts.map(([register, text]): Wrong => ({ register, claim: 'state', text: `${whose}: ${text}` }));
   });
@@ -133,29 +159,30 @@ function role({ sender, target }: Scene, place: number): string {
 }
 
 /** Whether a vCPU's LAPIC takes what is sent to it. */
-function takes(scene: Scene, place: number, state: VcpuState): boolean {
-  const { sent, bed } = scene;
-  if (!sent.addressees.includes(place)) return false;
+function takes(scene: Scene, { send }: Sent, place: number, state: VcpuState): boolean {
+  const { bed } = scene;
+  if (!send.addressees.includes(place)) return false;
   if ((bed.sregs(state).apicBase & 0x800n) === 0n) return false;
-  return sent.leaves === 'nmi' || sent.leaves === 'smi' || (bed.register(state, 'SVR') & 0x100) !== 0;
+  return send.leaves === 'nmi' || send.leaves === 'smi' || (bed.register(state, 'SVR') & 0x100) !== 0;
 }
 
-function expectedLapic(scene: Scene, place: number, { writes }: ExpectedWrites, state: VcpuState): Buffer {
+function expectedLapic(scene: Scene, place: number, expected: ExpectedWrites, state: VcpuState): Buffer {
+  const { writes, sends, intruder } = expected;
   const page = Buffer.from(state.lapic);
-  if (place === scene.sender) {
-    for (const { register, value } of writes)
-      page.writeUInt32LE((register === 'ICR' ? value & ~BUSY : value & 0xff00_0000) >>> 0, lapicRegisters[register]);
-  }
-  const sends = writes.some(({ register }) => register === 'ICR');
-  if (sends && takes(scene, place, state) && scene.sent.leaves.startsWith('irr')) {
-    const word = (scene.vector >> 5) * 16;
-    const bit = 1 << (scene.vector & 31);
+  const own = place === scene.sender ? writes : place === intruder?.place ? intruder.left.registers : [];
+  for (const { register, value } of own)
+    page.writeUInt32LE((register === 'ICR' ? value & ~BUSY : value & 0xff00_0000) >>> 0, lapicRegisters[register]);
+  for (const sent of sends) {
+    const { send, vector } = sent;
+    if (!send.leaves.startsWith('irr') || !takes(scene, sent, place, state)) continue;
+    const word = (vector >> 5) * 16;
+    const bit = 1 << (vector & 31);
     const set = (at: number, on: boolean) => {
       const old = page.readUInt32LE(at);
       page.writeUInt32LE((on ? old | bit : old & ~bit) >>> 0, at);
     };
     set(lapicRegisters.IRR0 + word, true);
-    set(lapicRegisters.TMR0 + word, scene.sent.leaves === 'irr-level');
+    set(lapicRegisters.TMR0 + word, send.leaves === 'irr-level');
   }
   return page;
 }
@@ -189,7 +216,7 @@ function processorPriority(page: Buffer): number {
 function eventDifferences(
   scene: Scene,
   place: number,
-  { writes, entered = true }: ExpectedWrites,
+  { sends }: ExpectedWrites,
   before: VcpuState,
   after: VcpuState,
 ): Difference[] {
@@ -198,13 +225,14 @@ function eventDifferences(
     found.push(['ICR', `mp_state is ${after.mp.readUInt32LE()}, expected ${before.mp.readUInt32LE()}`]);
   const wanted = withoutLeftovers(scene.bed.events(before));
   const got = withoutLeftovers(scene.bed.events(after));
-  if (writes.some(({ register }) => register === 'ICR') && takes(scene, place, before)) {
-    if (scene.sent.leaves === 'nmi') wanted.nmi.pending = 1;
-    if (scene.sent.leaves === 'smi') wanted.smi.pending = 1;
+  for (const sent of sends) {
+    if (!takes(scene, sent, place, before)) continue;
+    if (sent.send.leaves === 'nmi') wanted.nmi.pending = 1;
+    if (sent.send.leaves === 'smi') wanted.smi.pending = 1;
   }
   // What kept interrupts away for one instruction is over.
-  if (place === scene.sender && entered) wanted.interrupt.shadow = 0;
-  if (place === scene.sender && entered && scene.unjudgedEvents) return found;
+  if (place === scene.sender) wanted.interrupt.shadow = 0;
+  if (place === scene.sender && scene.unjudgedEvents) return found;
   return [...found, ...fieldDifferences(wanted, got)];
 }
 
@@ -242,18 +270,25 @@ function registerDifferences(
   if (!before.sregs.equals(after.sregs)) {
     const special = kvmSregs.decode(before.sregs);
     // An interrupt that was on its way has come.
-    if (place === scene.sender && expected.entered !== false && scene.unjudgedEvents)
-      special.interruptBitmap = [0n, 0n, 0n, 0n];
+    if (place === scene.sender && scene.unjudgedEvents) special.interruptBitmap = [0n, 0n, 0n, 0n];
     found.push(...fieldDifferences(special, kvmSregs.decode(after.sregs)));
   }
   const wanted: Record<string, bigint> = kvmRegs.decode(before.regs);
   const got: Record<string, bigint> = kvmRegs.decode(after.regs);
   if (place === scene.sender) {
+    const { form } = scene;
+    const { where, value } = expected.last;
     wanted.rip = expected.end;
-    const free = scene.unjudgedFlags | (scene.form.flags ? ARITHMETIC : 0n);
+    if (form.flags) wanted.rflags = (wanted.rflags! & ~ARITHMETIC) | flagsOf(form.flags, value);
+    const free = scene.unjudgedFlags | (form.flags === 'logic' ? AF : 0n);
     wanted.rflags = (wanted.rflags! & ~free) | (got.rflags! & free);
-    for (const name of [...scene.form.changes, ...scene.unjudgedRegs]) wanted[name] = got[name]!;
+    const left: Record<string, number> = { ...form.leaves?.(where, value, scene.mode) };
+    if (form.string && (scene.flags & DF) !== 0n)
+      for (const name of ['rsi', 'rdi']) if (left[name] !== undefined) left[name] -= 8;
+    for (const name of [...form.changes, ...scene.unjudgedRegs])
+      wanted[name] = left[name] === undefined ? got[name]! : BigInt(left[name] >>> 0);
   }
+  if (place === expected.intruder?.place) wanted.rip = expected.intruder.left.rip;
   return [...found, ...fieldDifferences(wanted, got)];
 }
 

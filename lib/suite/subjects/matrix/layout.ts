@@ -13,6 +13,8 @@ export const V86_DIRECTORY = 0xb000;
 export const V86_TABLE = 0xc000;
 export const CODE = 0x1_0000;
 export const CODE_SIZE = 0x4000;
+/** Of the vCPU that writes between the sender's writes. */
+export const INTRUDER = 0x1_6000;
 export const STACK = 0x1_f000;
 /** A byte for each vector that a handler counts in. */
 export const COUNTERS = 0x2_1000;

@@ -8,6 +8,11 @@ import type { Bed } from './bed.ts';
 import { immediate, type WriteForm } from './forms.ts';
 import { flat32, type Mode } from './modes.ts';
 
+const OTHERS = 3 << 18;
+const ASSERT = 1 << 14;
+/** The register does not keep it. */
+const BUSY = 1 << 12;
+
 /** Whom an IPI names: each by its place among the bed's vCPUs. */
 export interface Send {
   /** ICR without the vector. */
@@ -44,8 +49,17 @@ export class Scene {
   /** Code before the first write, and between every two. */
   readonly before: Piece[] = [];
   readonly between: Piece[] = [];
+  /** Code just before each write. */
+  readonly each: Piece[] = [];
   /** Reasons of exits that this code makes. */
   readonly exits = new Set<string>();
+  /**
+   * What comes before the scene's own writes, so that every scene has an IPI with a shorthand: ICR, for all others, or
+   * ICR2 and ICR, or nothing.
+   */
+  prelude: 'icr' | 'both' | 'none' = 'icr';
+  /** Another vCPU writes before each of the first writes; and who is sent to takes what it has got at the last one's exit. */
+  busy = true;
   /** Which writes there are, of ICR2's value and ICR's. */
   sequence: (icr2: LapicWrite, icr: LapicWrite) => readonly LapicWrite[] = (icr2, icr) => [icr2, icr];
   vector: number;
@@ -100,6 +114,27 @@ export class Scene {
     const name = `${where}${vector >> 5}` as LapicRegisterName;
     const old = this.lapics.get(whose)?.get(lapicRegisters[name]) ?? 0;
     this.lapic({ [name]: (old | (1 << (vector & 31))) >>> 0 }, whose);
+  }
+
+  /** The vCPU that writes between the sender's writes: one that no row is about. */
+  get intruder(): number | null {
+    if (!this.busy) return null;
+    const free = this.bed.vcpus.flatMap((_, place) => {
+      const named = place === this.sender || place === this.target || this.sent.addressees.includes(place);
+      return named || this.events.has(place) || this.mpStates.has(place) || this.ownSregs.has(place) ? [] : place;
+    });
+    return free.at(-1) ?? null;
+  }
+
+  /** What the prelude sends. Its destination, which ICR2 has by then, means nothing beside the shorthand. */
+  get preludeSend(): Send {
+    const addressees = this.bed.vcpus.flatMap((_, place) => (place === this.sender ? [] : place));
+    return { icr: OTHERS | ASSERT | BUSY, destination: 0x5d, addressees, leaves: 'irr' };
+  }
+
+  /** Another one than the scene's. */
+  get preludeVector(): number {
+    return 0x30 + ((this.vector - 0x30 + 97) % 0xc0);
   }
 
   /** To the target, if there is another vCPU: fixed, edge, by its APIC id. */

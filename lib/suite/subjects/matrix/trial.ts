@@ -11,9 +11,19 @@ import { isPort, saw } from '../../kit/drive.ts';
 import { DONE_PORT, icr, icr2, type LapicWrite } from '../../kit/guests.ts';
 import type { VcpuState } from './bed.ts';
 import { out, storeByte } from './code.ts';
-import { atExitDifferences, type ExpectedWrites, judgeExits, judgeStates, type Seen, type Wrong } from './judge.ts';
-import { CODE, CODE_SIZE, STACK } from './layout.ts';
-import type { Piece, Scene } from './scene.ts';
+import { Intruder } from './intruder.ts';
+import {
+  atExitDifferences,
+  type ExpectedWrites,
+  judgeExits,
+  judgeStates,
+  type Seen,
+  type Sent,
+  type Wrong,
+} from './judge.ts';
+import { CODE, CODE_SIZE, INTRUDER, STACK } from './layout.ts';
+import { flat32 } from './modes.ts';
+import type { Piece, Scene, Send } from './scene.ts';
 
 /** More than any scene makes. */
 const MAX_EXITS = 1024;
@@ -34,37 +44,88 @@ export function play(ctx: CheckContext, scene: Scene): Wrong[] {
   }
 }
 
+/** The most vCPUs that are looked at in the middle of a scene as well. */
+const FEW = 8;
+
+/** What a scene writes: first its prelude. */
+function writesOf(scene: Scene): { prelude: LapicWrite[]; own: readonly LapicWrite[]; sends: Sent[] } {
+  const { sent, vector, preludeSend: first, preludeVector } = scene;
+  const pair = ({ destination, icr: bits }: Send, number: number, noise: number): [LapicWrite, LapicWrite] => [
+    icr2(((destination << 24) | noise) >>> 0),
+    icr((bits | number) >>> 0),
+  ];
+  const own = scene.sequence(...pair(sent, vector, scene.noise));
+  // Each register is written once by what has to find a certain value there.
+  const kind = scene.form.onZero || scene.form.onOnes ? 'none' : scene.prelude;
+  const prelude = pair(first, preludeVector, scene.noise ^ 0xff).slice({ icr: 1, both: 0, none: 2 }[kind]);
+  const sends = [
+    ...(prelude.length > 0 ? [{ send: first, vector: preludeVector }] : []),
+    ...(own.some(({ register }) => register === 'ICR') ? [{ send: sent, vector }] : []),
+  ];
+  return { prelude, own, sends };
+}
+
 function playPart(ctx: CheckContext, scene: Scene): Wrong[] {
   const { bed, vcpu, mode, form, sender } = scene;
-  const { sent } = scene;
-  const writes = scene.sequence(
-    icr2(((sent.destination << 24) | scene.noise) >>> 0),
-    icr((sent.icr | scene.vector) >>> 0),
-  );
-  const { code, behind } = assemble(scene, writes);
+  if (form.onZero) scene.lapic({ ICR2: 0 });
+  if (form.onOnes) scene.lapic({ ICR2: 0xffff_ffff, ICR: 0xffff_ffff });
+  const { prelude, own, sends } = writesOf(scene);
+  const writes = [...prelude, ...own];
+  const place = scene.intruder;
+  const intruder = place === null ? null : new Intruder(ctx, bed, place);
+  const { code, behind } = assemble(scene, writes, prelude.length);
   bed.load(CODE, code);
   bring(scene);
   for (const ready of scene.ready) ready();
   const before = [...bed.now];
   const runs = bed.runs();
-
-  const { seen, others } = run(ctx, scene);
-  // What the last exit left to do is done without the guest; an exit that comes of it is one too many.
-  if (vcpu.settle()) note(scene, vcpu.exit(ctx.profile), seen, others);
-  const after = bed.vcpus.map((_, place) => bed.read(place));
-
+  const others = bed.vcpus.flatMap((_, at) => (at === sender ? [] : at));
+  const read = (places: readonly number[]) => new Map(places.map((at) => [at, bed.read(at)] as const));
+  const last = writes.at(-1)!;
   const expected: ExpectedWrites = {
     vcpuId: vcpu.vcpuId,
     writes,
+    sends,
     rips: form.repeats || scene.steps ? null : behind.map((offset) => BigInt(mode.rip + offset)),
     end: BigInt(mode.rip + code.length),
     icr2: bed.register(before[sender]!, 'ICR2'),
+    intruder,
+    last: { where: apicOf(scene) + lapicRegisters[last.register], value: last.value },
   };
+
+  const wrong: Wrong[] = [];
+  let taken = false;
+  const intrude = () => {
+    if (!intruder) return;
+    intruder.write();
+    runs[intruder.place] = bed.runs()[intruder.place]!;
+  };
+  /** Between the sender's writes, of which there have been so many. */
+  const between = (count: number) => {
+    if (count < prelude.length + 2 && count < writes.length) intrude();
+    if (count !== writes.length || !scene.busy || bed.vcpus.length > FEW) return;
+    // Who has got something takes it now: what comes once more would be seen.
+    wrong.push(...judgeStates(scene, expected, before, read(others)));
+    for (const at of others) bed.set(at, before[at]!);
+    taken = true;
+  };
+  intrude();
+  const { seen, strange } = run(ctx, scene, between);
+  // What the last exit left to do is done without the guest; an exit that comes of it is one too many.
+  if (vcpu.settle()) note(scene, vcpu.exit(ctx.profile), seen, strange);
+
   const handled = bed.handled().filter((vector) => !scene.handles.has(vector));
-  const strange = others.filter(({ name }) => !scene.exits.has(name));
+  const quiet = { ...expected, sends: [], intruder: null };
   return [
-    ...judgeExits(expected, seen, strange),
-    ...judgeStates(scene, expected, before, after),
+    ...judgeExits(
+      expected,
+      seen,
+      strange.filter(({ name }) => !scene.exits.has(name)),
+    ),
+    ...wrong,
+    ...(intruder?.wrong ?? []),
+    ...judgeStates(scene, expected, before, read([sender])),
+    ...judgeStates(scene, taken ? quiet : expected, before, read(others)),
     ...handled.map(
       (vector): Wrong => ({
         register: 'both',
@@ -72,17 +133,22 @@ function playPart(ctx: CheckContext, scene: Scene): Wrong[] {
         text: `the sender handled vector ${hex(vector)}, which nothing brought`,
       }),
     ),
-    ...bed.runs().flatMap((bytes, place) => {
-      if (place === sender || bytes.equals(runs[place]!)) return [];
-      return [
-        { register: 'both', claim: 'state', text: `kvm_run of vCPU ${bed.vcpus[place]!.vcpuId} changed` } as const,
-      ];
+    ...bed.runs().flatMap((bytes, at) => {
+      if (at === sender || bytes.equals(runs[at]!)) return [];
+      return [{ register: 'both', claim: 'state', text: `kvm_run of vCPU ${bed.vcpus[at]!.vcpuId} changed` } as const];
     }),
   ];
 }
 
-/** The guest's code; `behind`: where each write's instruction ends. */
-function assemble(scene: Scene, writes: readonly LapicWrite[]): { code: Uint8Array; behind: number[] } {
+/** Where the sender's APIC page is for its code. */
+const apicOf = ({ mode, apicBase }: Scene) => mode.apic + (apicBase === null ? 0 : Number(apicBase) - mode.apic);
+
+/** The guest's code, of which the first writes are the prelude; `behind`: where each write's instruction ends. */
+function assemble(
+  scene: Scene,
+  writes: readonly LapicWrite[],
+  prelude: number,
+): { code: Uint8Array; behind: number[] } {
   const { mode, form } = scene;
   const code: number[] = [];
   const behind: number[] = [];
@@ -90,10 +156,10 @@ function assemble(scene: Scene, writes: readonly LapicWrite[]): { code: Uint8Arr
     for (const piece of pieces) code.push(...piece(mode));
   };
   add(scene.before);
-  const apic = mode.apic + (scene.apicBase === null ? 0 : Number(scene.apicBase) - mode.apic);
   writes.forEach(({ register, value }, at) => {
-    if (at > 0) add(scene.between);
-    code.push(...form.code(mode, apic + lapicRegisters[register], value));
+    if (at > prelude) add(scene.between);
+    add(scene.each);
+    code.push(...form.code(mode, apicOf(scene) + lapicRegisters[register], value));
     behind.push(code.length);
   });
   code.push(...(mode.noPorts ? storeByte(mode, mode.device, DONE_PORT) : out(DONE_PORT)));
@@ -127,6 +193,11 @@ function wanted(scene: Scene, place: number): VcpuState {
   }
   const tpr = lapic?.get(lapicRegisters.TPR) ?? 0;
   const own = scene.ownSregs.get(place);
+  if (place === scene.intruder) {
+    state.sregs = Buffer.from(kvmSregs.encode(flat32.sregs(bed.sregs(plain))));
+    state.regs = Buffer.from(kvmRegs.encode({ ...junk, rip: BigInt(INTRUDER), rflags: RFLAGS_FIXED }));
+    return state;
+  }
   if (place !== sender) {
     const sregs = { ...bed.sregs(plain), cr8: BigInt(tpr >> 4) };
     if (tpr !== 0 || own) state.sregs = Buffer.from(kvmSregs.encode(own ? own(sregs) : sregs));
@@ -142,19 +213,20 @@ function wanted(scene: Scene, place: number): VcpuState {
   return state;
 }
 
-function run(ctx: CheckContext, scene: Scene): { seen: Seen[]; others: Exit[] } {
+/** `between` is told after the exit of each write how many there have been. */
+function run(ctx: CheckContext, scene: Scene, between: (count: number) => void): { seen: Seen[]; strange: Exit[] } {
   const { vcpu, mode } = scene;
   const seen: Seen[] = [];
-  const others: Exit[] = [];
+  const strange: Exit[] = [];
   const isEnd = (exit: Exit) =>
     mode.noPorts
       ? exit.name === 'KVM_EXIT_MMIO' && exit.isWrite && exit.data[0] === DONE_PORT
       : isPort(exit, DONE_PORT);
   for (;;) {
     const exit = saw(ctx, vcpu, scene.interrupt?.(vcpu) ?? vcpu.run({ profile: ctx.profile }));
-    if (isEnd(exit)) return { seen, others };
-    note(scene, exit, seen, others);
-    if (seen.length + others.length > MAX_EXITS) throw new CheckError(`${MAX_EXITS} exits, and the guest goes on`);
+    if (isEnd(exit)) return { seen, strange };
+    if (note(scene, exit, seen, strange)) between(seen.length);
+    if (seen.length + strange.length > MAX_EXITS) throw new CheckError(`${MAX_EXITS} exits, and the guest goes on`);
   }
 }
 
@@ -176,7 +248,8 @@ function atExit(scene: Scene, register: number, value: number): string[] {
     ['cr8', run.cr8, BigInt(tpr >> 4)],
     ['apic_base', run.apicBase, sregs.apicBase],
   ];
-  if (interrupts === 0n)
+  // With the full irqchip nobody needs to ask.
+  if (interrupts === 0n || bed.irqchip === 'full')
     rows.push(['ready_for_interrupt_injection', run.readyForInterruptInjection, bed.irqchip === 'full' ? 1 : 0]);
   if (register === lapicRegisters.ICR) rows.push(['ICR', page.readUInt32LE(register), (value & ~(1 << 12)) >>> 0]);
   if (register === lapicRegisters.ICR2) rows.push(['ICR2', page.readUInt32LE(register), (value & 0xff00_0000) >>> 0]);
@@ -188,9 +261,14 @@ function atExit(scene: Scene, register: number, value: number): string[] {
   ];
 }
 
-function note(scene: Scene, exit: Exit, seen: Seen[], others: Exit[]): void {
-  if (exit.name !== 'KVM_EXIT_DSM_SEND_IRQ') return void others.push(exit);
+/** False: the exit is not of a write. */
+function note(scene: Scene, exit: Exit, seen: Seen[], strange: Exit[]): boolean {
+  if (exit.name !== 'KVM_EXIT_DSM_SEND_IRQ') {
+    strange.push(exit);
+    return false;
+  }
   const { vcpu } = scene;
   seen.push({ exit, rip: vcpu.getRegs().rip, texts: scene.brief ? [] : atExit(scene, exit.val, exit.val2) });
   for (const look of scene.atWrite) look(vcpu);
+  return true;
 }

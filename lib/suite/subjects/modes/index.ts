@@ -3,6 +3,7 @@ import { subject } from '../../check.ts';
 import { baseChecks } from './base.ts';
 import { disabledChecks } from './disabled.ts';
 import { irqchipChecks } from './irqchip.ts';
+import { nestedChecks } from './nested.ts';
 import { smmChecks } from './smm.ts';
 import { x2apicChecks } from './x2apic.ts';
 
@@ -12,4 +13,5 @@ export const modes = subject('modes', 'where the local APIC is, and in which sta
   ...disabledChecks,
   ...x2apicChecks,
   ...smmChecks,
+  ...nestedChecks,
 ]);

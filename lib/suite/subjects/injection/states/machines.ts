@@ -1,6 +1,6 @@
 /** VMs that writes are replayed in: each has many fields that are not as in the plainest one. */
 import { EventFd } from '../../../../kvm/eventfd.ts';
-import { GuestMemory } from '../../../../kvm/guest-memory.ts';
+import { GuestMemory, PAGE_SIZE } from '../../../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../../../kvm/vcpu/vcpu.ts';
 import type { Vm } from '../../../../kvm/vm/vm.ts';
 import type { CheckContext } from '../../../kit/context.ts';
@@ -27,6 +27,14 @@ function paravirtual(vcpu: Vcpu): void {
   vcpu.setMsr(MSR_KVM.pvEoi, BigInt(SPARE + 0x200) | 1n);
   vcpu.setMsr(MSR_KVM.asyncPf, BigInt(SPARE + 0x400) | 1n);
   vcpu.setMsr(IA32_TSC_ADJUST, 0x1000n);
+}
+
+/** Hyper-V TLFS, 2.4, 3.5, 7.8.7, 11.3 and 12.4: guest OS id, hypercall page, reference TSC, VP assist page, SynIC. */
+function hyperv(vcpu: Vcpu): void {
+  vcpu.setMsr(0x4000_0000, 0x8100_0000_0001_0000n);
+  for (const [page, msr] of [0x4000_0001, 0x4000_0021, 0x4000_0073].entries())
+    vcpu.setMsr(msr, BigInt(SPARE + (page + 1) * PAGE_SIZE) | 1n);
+  vcpu.enableCap('KVM_CAP_HYPERV_SYNIC2');
 }
 
 function slots(ctx: CheckContext, vm: Vm): void {
@@ -87,8 +95,8 @@ export const standRows: readonly StandRow[] = [
   },
   {
     word: 'hyperv',
-    what: "with Hyper-V's interface",
-    options: { ids: ids(2), source: 0, cpuid: 'hyperv' },
+    what: "with Hyper-V's interface, and guests that use it",
+    options: { ids: ids(2), source: 0, cpuid: 'hyperv', vcpu: hyperv },
     scenes: [plainScene],
   },
   {

@@ -67,6 +67,24 @@ const busy: Registers = {
   ICR2: 0xa500_0000,
 };
 
+/** The vectors of the programs' IPIs are none of these. */
+const besieged: Registers = {
+  TPR: 0x20,
+  ISR2: bit(0x41),
+  ISR7: bit(0xfe),
+  IRR1: bit(0x21),
+  IRR7: bit(0xfc),
+  TMR1: bit(0x21),
+  LVT_TIMER: 0x2_00d1,
+  TMICT: FAR,
+  TDCR: 0xb,
+  LVT_LINT0: 0x700,
+  LVT_LINT1: 0x400,
+  ESR: 0x20,
+  ICR: 0x8c5,
+  ICR2: 0x1500_0000,
+};
+
 const served: Registers = {
   TPR: 0x25,
   ISR3: bit(0x65),
@@ -83,6 +101,16 @@ const movedPage = (stand: Stand, registers: Registers) => {
   stand.source.setSregs({ ...sregs, apicBase: (apicBase & 0xfffn) | 0xfed4_0000n });
   stand.source.setLapicRegisters(registers);
 };
+
+/** Of every vCPU but the source. */
+const others = (name: string, set: (vcpu: Stand['source'], place: number) => void): SceneState => ({
+  name,
+  set({ vcpus, source }) {
+    vcpus.forEach((vcpu, place) => {
+      if (vcpu !== source) set(vcpu, place);
+    });
+  },
+});
 
 /** A list of states that hold together. */
 export type StandScene = readonly SceneState[];
@@ -107,6 +135,19 @@ export const scenes: readonly StandScene[] = [
         source.ioctlRaw(ioctls.KVM_SET_VAPIC_ADDR, kvmVapicAddr.encode({ vapicAddr: BigInt(SPARE) }));
       },
     },
+  ],
+  [flat, others('the others with all that a local APIC can have', (vcpu) => vcpu.setLapicRegisters(besieged))],
+  [
+    flat,
+    others(
+      'the others in TSC-deadline mode, with NMIs masked and one pending, halted or waiting for SIPI',
+      (vcpu, place) => {
+        vcpu.setLapicRegisters({ LVT_TIMER: 0x4_00d1 });
+        const { nmi } = vcpu.getVcpuEvents();
+        vcpu.setVcpuEvents({ nmi: { ...nmi, masked: 1, pending: 1 } });
+        vcpu.setMpState(place & 1 ? mpStates.KVM_MP_STATE_HALTED : mpStates.KVM_MP_STATE_UNINITIALIZED);
+      },
+    ),
   ],
   [flat, mp('halted', mpStates.KVM_MP_STATE_HALTED)],
   [flat, mp('uninitialized', mpStates.KVM_MP_STATE_UNINITIALIZED)],

@@ -119,6 +119,7 @@ export const controlAxis: Axis = {
     control('cr0-wp', 'CR0.WP', cr0(16)),
     control('cr0-am', 'CR0.AM', cr0(18)),
     control('cr0-cd', 'CR0.CD', cr0(30)),
+    control('cr0-nw', 'CR0.CD and CR0.NW', (sregs) => ({ cr0: sregs.cr0 | (3n << 29n) })),
     control('cr2', 'an address in CR2', () => ({ cr2: 0xfee0_0300n })),
     control('cr4-tsd', 'CR4.TSD', cr4(2)),
     control('cr4-de', 'CR4.DE', cr4(3)),
@@ -240,6 +241,22 @@ export const eventsAxis: Axis = {
     events('shadow-ss', 'the instruction before loaded SS', ({ interrupt }) => ({
       interrupt: { ...interrupt, shadow: 1 },
     })),
+    {
+      ...events('sti-each', 'the instruction before each write is STI', () => ({}), [...INTERRUPTED, 'flags']),
+      apply(scene) {
+        scene.flags |= 1n << 9n;
+        // CLI; STI
+        scene.each.push(() => [0xfa, 0xfb]);
+      },
+    },
+    {
+      ...events('ss-each', 'the instruction before each write loads SS', () => ({}), [...HANDLED, 'control']),
+      apply(scene) {
+        // MOV EAX, 0x10; MOV SS, AX
+        scene.each.push(() => [0xb8, 0x10, 0, 0, 0, 0x8e, 0xd0]);
+        scene.unjudgedRegs.add('rax');
+      },
+    },
     events('smm', 'it is in system management mode', ({ smi }) => ({ smi: { ...smi, smm: 1 } }), HANDLED),
     events(
       'smm-init',

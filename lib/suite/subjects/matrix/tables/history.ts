@@ -2,7 +2,7 @@
 
 import { lapicRegisters } from '../../../../abi/apic/lapic.ts';
 import { KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_USE_HW_BP, KVM_GUESTDBG_USE_SW_BP } from '../../../../abi/kvm/index.ts';
-import { input, load, memoryOp, move, out, store } from '../code.ts';
+import { input, le32, load, memoryOp, move, out, store } from '../code.ts';
 import type { Mode } from '../modes.ts';
 import type { Axis, StateRow } from '../row.ts';
 import type { Piece, Scene } from '../scene.ts';
@@ -255,6 +255,17 @@ export const hostAxis: Axis = {
       },
       ['sequence'],
     ),
+    {
+      ...host('long', 'the guest runs for 110 ms before each write', (scene) => {
+        const ticks = scene.vcpu.getTscKhz() * LATE;
+        // RDTSC; MOV EBX, EAX; and until it is over RDTSC; SUB EAX, EBX; CMP EAX, ticks; JB
+        const loop = [0x0f, 0x31, 0x29, 0xd8, 0x3d, ...le32(ticks), 0x72];
+        scene.each.push(() => [0x0f, 0x31, 0x89, 0xc3, ...loop, 0x100 - loop.length - 1]);
+        for (const name of ['rax', 'rbx', 'rdx']) scene.unjudgedRegs.add(name);
+        scene.unjudgedFlags |= 0x8d5n;
+      }),
+      alone: ['mode', 'control', 'sequence', 'before', 'instruction', 'events', 'timer', 'flags'],
+    },
   ],
 };
 

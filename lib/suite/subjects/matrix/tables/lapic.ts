@@ -59,7 +59,17 @@ export const tprAxis: Axis = {
 export const isrAxis: Axis = {
   name: 'isr',
   title: 'is in service at the sender',
-  rows: [...[0x10, 0x1f, 0x20, 0x40, 0x41, 0x7f, 0x80, 0xc0, 0xe0, 0xfe, 0xff].map(inService)],
+  rows: [
+    ...[0x10, 0x1f, 0x20, 0x40, 0x41, 0x7f, 0x80, 0xc0, 0xe0, 0xfe, 0xff].map(inService),
+    {
+      name: 'three',
+      what: 'three of its vectors are in service',
+      source: 'struct kvm_lapic: isr_count, highest_isr_cache; SDM vol. 3 11.8.4',
+      apply(scene) {
+        for (const vector of [0x22, 0x54, 0x96]) scene.lapicVector('ISR', vector);
+      },
+    },
+  ],
 };
 
 export const irrAxis: Axis = {
@@ -111,6 +121,7 @@ export const logicalAxis: Axis = {
         DFR: 0x0fff_ffff,
       }),
     ),
+    holds('moved-id', 'APIC id is 0x5b', { ID: 0x5b00_0000 }),
   ],
 };
 
@@ -137,6 +148,20 @@ export const lvtAxis: Axis = {
 };
 
 const LONG = 0x7fff_ffff;
+const IA32_TSC_DEADLINE = 0x6e0;
+
+/** The timer in TSC-deadline mode, and whether it runs. */
+const deadline = (name: string, what: string, lvt: number, at: bigint): StateRow => ({
+  name,
+  what: `its timer is in TSC-deadline mode, ${what}`,
+  source: 'struct kvm_timer: timer_mode, tscdeadline; SDM vol. 3 11.5.4.1',
+  apply(scene) {
+    const { vcpu } = scene;
+    scene.lapic({ LVT_TIMER: lvt });
+    scene.ready.push(() => vcpu.setMsr(IA32_TSC_DEADLINE, at));
+    scene.undo.push(() => vcpu.setMsr(IA32_TSC_DEADLINE, 0n));
+  },
+});
 
 export const timerAxis: Axis = {
   name: 'timer',
@@ -156,27 +181,39 @@ export const timerAxis: Axis = {
       TMCCT: LONG,
       TDCR: 0xa,
     }),
+    deadline('deadline', 'armed', 0x4_00d1, 1n << 62n),
+    deadline('deadline-masked', 'armed and masked', MASKED | 0x4_00d1, 1n << 62n),
+    deadline('deadline-idle', 'not armed', 0x4_00d1, 0n),
     ...[0x0, 0x1, 0x2, 0x3, 0x8, 0x9, 0xb].map((divide) =>
       holds(`divide-${divide.toString(16)}`, `timer's divider is ${divide}`, { TDCR: divide }),
     ),
   ],
 };
 
+/** The first write of each register finds it. */
+const held: typeof holds = (name, what, registers) => ({
+  ...holds(name, what, registers),
+  apply(scene) {
+    scene.prelude = 'both';
+    scene.lapic(registers);
+  },
+});
+
 export const previousAxis: Axis = {
   name: 'previous',
   title: 'its ICR2 and ICR held before',
   rows: [
-    holds('icr2', 'ICR2 held a destination', { ICR2: 0xa500_0000 }),
-    holds('icr2-low', 'ICR2 held 1', { ICR2: 0x0100_0000 }),
-    holds('icr2-broadcast', 'ICR2 held 0xff', { ICR2: 0xff00_0000 }),
-    holds('icr', 'ICR held a vector', { ICR: 0x40c5 }),
-    holds('icr-nmi', 'ICR held an NMI', { ICR: 0x4400 }),
-    holds('icr-init', 'ICR held an INIT', { ICR: 0x4500 }),
-    holds('icr-logical', 'ICR held a logical destination', { ICR: 0x48c5 }),
-    holds('icr-self', 'ICR held the shorthand self', { ICR: 0x4_40c5 }),
-    holds('icr-others', 'ICR held the shorthand others', { ICR: 0xc_40c5 }),
-    holds('icr-level', 'ICR held a level-triggered IPI', { ICR: 0xc0c5 }),
-    holds('both', 'ICR and ICR2 held something', { ICR: 0x40c5, ICR2: 0xa500_0000 }),
+    held('icr2', 'ICR2 held a destination', { ICR2: 0xa500_0000 }),
+    held('icr2-low', 'ICR2 held 1', { ICR2: 0x0100_0000 }),
+    held('icr2-broadcast', 'ICR2 held 0xff', { ICR2: 0xff00_0000 }),
+    held('icr', 'ICR held a vector', { ICR: 0x40c5 }),
+    held('icr-nmi', 'ICR held an NMI', { ICR: 0x4400 }),
+    held('icr-init', 'ICR held an INIT', { ICR: 0x4500 }),
+    held('icr-logical', 'ICR held a logical destination', { ICR: 0x48c5 }),
+    held('icr-self', 'ICR held the shorthand self', { ICR: 0x4_40c5 }),
+    held('icr-others', 'ICR held the shorthand others', { ICR: 0xc_40c5 }),
+    held('icr-level', 'ICR held a level-triggered IPI', { ICR: 0xc0c5 }),
+    held('both', 'ICR and ICR2 held something', { ICR: 0x40c5, ICR2: 0xa500_0000 }),
     {
       name: 'same-icr2',
       what: 'its ICR2 held the destination that it writes',
@@ -190,6 +227,7 @@ export const previousAxis: Axis = {
       what: 'its ICR held what it writes',
       source: REGISTERS,
       apply(scene) {
+        scene.prelude = 'none';
         scene.lapic({ ICR: (scene.sent.icr | scene.vector) >>> 0 });
       },
     },

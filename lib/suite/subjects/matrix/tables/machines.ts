@@ -9,6 +9,8 @@ export interface MachineRow {
   what: string;
   source: string;
   options: BedOptions;
+  /** Where guests are slow it has 64 vCPUs. */
+  large?: boolean;
   /** Scenes that are drawn beside the plain one. */
   drawn: number;
 }
@@ -16,6 +18,15 @@ export interface MachineRow {
 const ids = (count: number) => Array.from({ length: count }, (_, n) => n);
 const COUNT = 'struct kvm: created_vcpus, online_vcpus; kvm_apic_map';
 const VM = 'struct kvm, struct kvm_arch';
+
+/** Where no guest of the matrix has anything. */
+const PAGES = 0x3_0000n;
+const hypervUse: readonly [msr: number, value: bigint][] = [
+  [0x4000_0000, 0x8100_0000_0001_0000n], // HV_X64_MSR_GUEST_OS_ID
+  [0x4000_0001, (PAGES + 0x1000n) | 1n], // HV_X64_MSR_HYPERCALL
+  [0x4000_0021, (PAGES + 0x2000n) | 1n], // HV_X64_MSR_REFERENCE_TSC
+  [0x4000_0073, (PAGES + 0x3000n) | 1n], // HV_X64_MSR_VP_ASSIST_PAGE
+];
 
 const extraMemory = (ctx: CheckContext, bytes: number) => ctx.own(GuestMemory.allocate(bytes));
 
@@ -26,6 +37,14 @@ export const machineRows: readonly MachineRow[] = [
   { name: 'eight', what: 'it has eight vCPUs', source: COUNT, options: { ids: ids(8) }, drawn: 10 },
   { name: 'many', what: 'it has 40 vCPUs', source: COUNT, options: { ids: ids(40) }, drawn: 3 },
   { name: 'crowd', what: 'it has 64 vCPUs', source: COUNT, options: { ids: ids(64) }, drawn: 1 },
+  {
+    name: 'full',
+    what: 'it has 255 vCPUs',
+    source: COUNT,
+    options: { ids: ids(255), cpuid: 'bare' },
+    large: true,
+    drawn: 0,
+  },
   { name: 'sparse', what: 'its vcpu_ids have gaps', source: COUNT, options: { ids: [3, 9, 40, 130, 201] }, drawn: 10 },
   { name: 'descending', what: 'its vcpu_ids go down', source: COUNT, options: { ids: [6, 4, 2, 0] }, drawn: 5 },
   {
@@ -101,6 +120,26 @@ export const machineRows: readonly MachineRow[] = [
     source: 'struct kvm_vcpu_arch: hyperv_enabled, hyperv; Hyper-V TLFS, 2.4',
     options: { cpuid: 'hyperv' },
     drawn: 5,
+  },
+  {
+    name: 'hyperv-used',
+    what: 'its guests use what Hyper-V offers: hypercalls, the reference TSC, the VP assist page, SynIC',
+    source: 'struct kvm_hv; struct kvm_vcpu_hv; Hyper-V TLFS, 2.4, 3.5, 7.8.7, 11.3 and 12.4',
+    options: {
+      cpuid: 'hyperv',
+      vcpu(vcpu) {
+        for (const [msr, value] of hypervUse) vcpu.setMsr(msr, value);
+        vcpu.enableCap('KVM_CAP_HYPERV_SYNIC2');
+      },
+    },
+    drawn: 10,
+  },
+  {
+    name: 'lived',
+    what: 'its second vCPU has taken interrupts, NMIs and signals, and has halted, more than once',
+    source: 'struct kvm_vcpu_stat: irq_injections, nmi_injections, signal_exits, halt_exits',
+    options: { lived: true },
+    drawn: 15,
   },
   {
     name: 'msr-filter',

@@ -54,6 +54,17 @@ export const targetAxis: Axis = {
     holds('flat', 'logical id is 0x02', { LDR: 0x0200_0000, DFR: 0xffff_ffff }),
     holds('cluster', 'logical id is 0x21 in the cluster model', { LDR: 0x2100_0000, DFR: 0x0fff_ffff }),
     holds('timer', 'timer is armed', { LVT_TIMER: 0x2_00d1, TMICT: 0x7fff_ffff, TMCCT: 0x7fff_ffff, TDCR: 0xa }),
+    holds('deadline', 'timer is in TSC-deadline mode', { LVT_TIMER: 0x4_00d1 }),
+    holds('lvt', 'LVT is open', { LVT_LINT0: 0x700, LVT_LINT1: 0x400, LVT_ERROR: 0xd2, LVT_PMC: 0x400, ESR: 0x20 }),
+    target('irr-all', 'every vector waits', (scene) => {
+      for (let vector = 16; vector < 256; vector++) scene.lapicVector('IRR', vector, scene.target);
+    }),
+    target('sipi-vector', 'last SIPI had the vector 0x9a', (scene) => {
+      scene.events.set(scene.target, (events) => ({ ...events, sipiVector: 0x9a }));
+    }),
+    target('smm', 'in system management mode, where an INIT waits', (scene) => {
+      scene.events.set(scene.target, (events) => ({ ...events, smi: { ...events.smi, smm: 1, latchedInit: 1 } }));
+    }),
     holds('icr', 'ICR and ICR2 held something', { ICR: 0x40c5, ICR2: 0xa500_0000 }),
     holds('moved-id', 'APIC id is 0x5b', { ID: 0x5b00_0000 }),
     mp('halted', mpStates.KVM_MP_STATE_HALTED),

@@ -37,6 +37,7 @@ export const paravirtAxis: Axis = {
         scene.unjudged.add(lapicRegisters.IRR0);
       },
     },
+    msr('steal-time', 'steal time', 0x4b56_4d03, (SHARED + 0x300n) | 1n),
     msr('pv-eoi', 'the PV EOI', 0x4b56_4d04, (SHARED + 0x200n) | 1n),
     msr(
       'tsc-adjust',

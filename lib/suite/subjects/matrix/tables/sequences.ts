@@ -22,7 +22,7 @@ const varied = (write: LapicWrite, n: number): LapicWrite => ({
   value: ((write.value & 0xff00_0000) | ((write.value + n * 0x1_0041) & 0xff_ffff)) >>> 0,
 });
 
-/** Of no vCPU of any bed, and of no other row. */
+/** Of a vCPU in the largest bed alone, and of no other row. */
 const ABSENT = 0x5c;
 
 export const sequenceAxis: Axis = {
@@ -35,7 +35,10 @@ export const sequenceAxis: Axis = {
       alone: ['previous', 'send', 'target'],
       apply(scene) {
         scene.sequence = (_, icr) => [icr];
-        scene.send = { icr: 0x4000, destination: ABSENT, addressees: [], leaves: 'nothing' };
+        scene.prelude = 'none';
+        const { bed } = scene;
+        const addressees = bed.vcpus.flatMap((_, place) => (bed.apicId(place) === ABSENT ? [place] : []));
+        scene.send = { icr: 0x4000, destination: ABSENT, addressees, leaves: 'irr' };
         scene.lapic({ ICR2: (ABSENT << 24) >>> 0 });
       },
     },
