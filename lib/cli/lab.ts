@@ -1,15 +1,21 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { ArgumentError } from '../base/errors.ts';
 import {
   buildLab,
   cleanLab,
+  DEFAULT_IDLE_MINUTES,
   describeLabStatus,
+  type LaneName,
   labShell,
   labStatus,
+  lowerMachines,
+  raiseMachine,
   type SeriesName,
   seriesNames,
   seriesOfProfile,
 } from '../lab/index.ts';
 import { autoLane } from '../lab/lanes/index.ts';
+import { runInLane } from '../target/in-lane.ts';
 import { laneOf, ON_LANES } from '../target/lanes.ts';
 import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../target/options.ts';
 import { print, printingStream } from '../target/output.ts';
@@ -17,13 +23,11 @@ import { progressLine } from '../target/progress-line.ts';
 import { withSignals } from '../target/signals.ts';
 import type { Ends } from './subcommand.ts';
 
-const USAGE = 2;
-
 const repeated = (value: string, before: string[]) => [...before, value];
 
-/** Adds `kvm-dsm lab build|status|shell|clean`. */
+/** Adds `kvm-dsm lab build|status|up|down|exec|shell|clean`. */
 export function addLabCommand(program: Command, ends: Ends): void {
-  const lab = program.command('lab').description('build, inspect, enter or remove the lab');
+  const lab = program.command('lab').description('build, inspect, bring up, enter or remove the lab');
   withGlobalOptions(lab.command('build'))
     .description('install what is missing and build the lab kernel; prints its path')
     .addOption(new Option('--series <name>', 'patch the source with this series').choices(seriesNames))
@@ -44,6 +48,42 @@ export function addLabCommand(program: Command, ends: Ends): void {
       const status = await labStatus();
       print(globalOptionsOf(command).json ? `${JSON.stringify(status)}\n` : describeLabStatus(status));
     });
+  withGlobalOptions(lab.command('up'))
+    .description('boot a machine that stays: run and test are answered in it')
+    .addOption(
+      new Option('--idle <minutes>', 'end it after so long without a command')
+        .default(DEFAULT_IDLE_MINUTES)
+        .argParser(minutes),
+    )
+    .action(async ({ idle }: { idle: number }, command: Command) => {
+      const options = globalOptionsOf(command);
+      const lane = laneFor(options);
+      const { end, ...progress } = progressLine();
+      const { status, wasUp } = await withSignals((signal) =>
+        raiseMachine({ ...bootOptions(options, lane), idleMinutes: idle, report: progress.report, signal }).finally(
+          end,
+        ),
+      );
+      const words = `the ${lane} machine ${wasUp ? 'was up already' : 'is up'}: process ${status.pid}, ends after ${idle} idle minutes\n`;
+      print(options.json ? `${JSON.stringify({ lane, wasUp, ...status })}\n` : words);
+    });
+  withGlobalOptions(lab.command('down'))
+    .description('end the machines that stay, or with --on that of one lane')
+    .action(async (_options, command: Command) => {
+      const { on, json } = globalOptionsOf(command);
+      const lane = laneOf(on);
+      const ended = await lowerMachines(lane === null ? undefined : [lane]);
+      const words = ended.length > 0 ? `ended: ${ended.join(', ')}\n` : 'no machine was up\n';
+      print(json ? `${JSON.stringify({ ended })}\n` : words);
+    });
+  withGlobalOptions(lab.command('exec'))
+    .description('run a command inside, such as: lab exec --on svm -- cat /proc/cmdline')
+    .argument('<command...>')
+    .action(async (words: string[], _options, command: Command) => {
+      const options = globalOptionsOf(command);
+      const work = { argv: words, program: ['/bin/busybox', 'sh', '-c', APPLETS, 'sh'] };
+      ends(await runInLane(laneFor(options), work, options));
+    });
   withGlobalOptions(lab.command('shell'))
     .description('a shell inside')
     .action(async (_options, command: Command) => {
@@ -58,17 +98,33 @@ export function addLabCommand(program: Command, ends: Ends): void {
     });
 }
 
-async function shell(options: GlobalOptions): Promise<number> {
-  if (options.on === 'host') {
-    process.stderr.write(`error: a lab shell needs ${ON_LANES}\n`);
-    return USAGE;
-  }
-  const { kernel, cmdline, emulator, profile } = options;
-  const { exitCode } = await labShell({
-    lane: laneOf(options.on) ?? autoLane,
+/** Every program of busybox by its name, for whoever types one. */
+const APPLETS = '[ -e /bin/ls ] || busybox --install -s /bin; exec "$@"';
+
+function minutes(text: string): number {
+  const value = Number(text);
+  if (value > 0 && value <= 1440) return value;
+  throw new InvalidArgumentError('Give minutes, more than 0 and at most 1440.');
+}
+
+/** The lane that is asked for, or the usual one. */
+function laneFor({ on }: GlobalOptions): LaneName {
+  if (on === 'host') throw new ArgumentError('--on', 'the lab is not the host', `Give ${ON_LANES}.`);
+  return laneOf(on) ?? autoLane;
+}
+
+function bootOptions({ kernel, cmdline, emulator, profile }: GlobalOptions, lane: LaneName) {
+  return {
+    lane,
     ...(kernel === undefined ? { series: seriesOfProfile(profile) } : { kernel }),
     ...(cmdline === undefined ? {} : { cmdline }),
     ...(emulator === undefined ? {} : { emulator }),
+  };
+}
+
+async function shell(options: GlobalOptions): Promise<number> {
+  const { exitCode } = await labShell({
+    ...bootOptions(options, laneFor(options)),
     stdin: process.stdin,
     stdout: printingStream(),
     stderr: process.stderr,

@@ -36,7 +36,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     const { addLabCommand } = await import('./lab.ts');
     addLabCommand(program, ends);
   } else {
-    program.command('lab').description('build, inspect, enter or remove the lab');
+    program.command('lab').description('build, inspect, bring up, enter or remove the lab');
   }
 
   try {

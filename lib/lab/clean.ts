@@ -5,6 +5,7 @@ import { LabBusyError } from './errors.ts';
 import { onDisk } from './file-errors.ts';
 import { tryLock } from './lock.ts';
 import { cacheDir, lockFile } from './paths.ts';
+import { lowerMachines } from './warm/raise.ts';
 import { clearRuns, runs } from './work-folder.ts';
 
 /** Removes everything that the lab keeps. Throws a LabBusyError while a build is going on. */
@@ -15,6 +16,7 @@ export function cleanLab(): Promise<{ cacheDir: string; removed: string[] }> {
 async function clean(): Promise<{ cacheDir: string; removed: string[] }> {
   const dir = cacheDir();
   if (!existsSync(dir)) return { cacheDir: dir, removed: [] };
+  await lowerMachines();
   const lock = await tryLock(lockFile());
   if (!lock) {
     throw new LabBusyError('a lab build is going on', { advice: 'Wait for its end, or end it, then clean again.' });

@@ -10,5 +10,7 @@ export type { CachedKernel } from './kernel/cache.ts';
 export { type SeriesName, seriesNames, seriesOfProfile } from './kernel/own-series.ts';
 export { type LaneName, laneNamed } from './lanes/index.ts';
 export { type ImageStatus, type LabStatus, labStatus } from './status.ts';
-export { describeLabStatus } from './status-text.ts';
+export { describeLabStatus, describeWarm } from './status-text.ts';
 export { describeTimings, type Phase, Timings, type TimingsReport } from './timings.ts';
+export type { WarmStatus } from './warm/protocol.ts';
+export { DEFAULT_IDLE_MINUTES, lowerMachines, raiseMachine } from './warm/raise.ts';

@@ -1,9 +1,10 @@
 import { defaultSeries } from './kernel/own-series.ts';
 import type { LabStatus } from './status.ts';
+import type { WarmStatus } from './warm/protocol.ts';
 
 /** What `lab status` says to a person. */
 export function describeLabStatus(status: LabStatus): string {
-  const { packages, lanes } = status;
+  const { packages, lanes, warm } = status;
   const mib = (bytes: number) => `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
   const images = Object.entries(status.series).flatMap(([series, { state, kernel }]) => {
     const which = kernel ? ` ${kernel.release}, ${mib(kernel.bytes)}, ${kernel.kernel}` : '';
@@ -22,6 +23,13 @@ export function describeLabStatus(status: LabStatus): string {
       const emulator = lane.emulator ? ` (${lane.emulator.kind} ${lane.emulator.version}, ${lane.emulator.path})` : '';
       return `${name.padEnd(9)} ${lane.usable ? 'usable' : `not usable: ${lane.reasons.join('; ')}`}${emulator}`;
     }),
+    ...Object.entries(warm).flatMap(([name, up]) => (up ? [describeWarm(name, up)] : [])),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** A machine that is up, in one line. */
+export function describeWarm(lane: string, { state, commands, boots, booted, pid, idleMinutes }: WarmStatus): string {
+  const ran = `${commands} ${commands === 1 ? 'command' : 'commands'}, ${boots} ${boots === 1 ? 'boot' : 'boots'}`;
+  return `warm      ${lane}: ${state}, up since ${booted} (${ran}), process ${pid}, ends after ${idleMinutes} idle minutes`;
 }

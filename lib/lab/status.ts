@@ -8,10 +8,12 @@ import { listFiles } from './kernel/key.ts';
 import { defaultSeries, type SeriesName, seriesNames } from './kernel/own-series.ts';
 import { allPackages, kernelSourcePackage, lanePackages } from './kernel/packages.ts';
 import { findEmulator } from './lanes/find-emulator.ts';
-import { type LaneName, lanes } from './lanes/index.ts';
+import { type LaneName, laneNames, lanes } from './lanes/index.ts';
 import type { Lane } from './lanes/lane.ts';
 import { isLocked } from './lock.ts';
 import { cacheDir, lockFile } from './paths.ts';
+import type { WarmStatus } from './warm/protocol.ts';
+import { warmStatus } from './warm/raise.ts';
 
 /** What is known of a lane. */
 export interface LaneStatus {
@@ -45,6 +47,8 @@ export interface LabStatus {
   treeKernels: CachedKernel[];
   packages: { debian: boolean; missing: string[] };
   lanes: Record<LaneName, LaneStatus>;
+  /** The machine that each lane has up; null: none. */
+  warm: Record<LaneName, WarmStatus | null>;
 }
 
 /** Looks at the lab without changing it. */
@@ -52,7 +56,7 @@ export function labStatus(): Promise<LabStatus> {
   return onDisk(look);
 }
 
-function look(): LabStatus {
+async function look(): Promise<LabStatus> {
   const debian = isDebian();
   const version = debian ? installedVersions([kernelSourcePackage]).get(kernelSourcePackage) : undefined;
   const kernels = cachedKernels();
@@ -69,6 +73,9 @@ function look(): LabStatus {
     treeKernels: kernels.filter((kernel) => kernel.key.startsWith('tree-')),
     packages: { debian, missing: debian ? missingPackages(allPackages) : [] },
     lanes: Object.fromEntries(lanes.map((lane) => [lane.name, laneStatus(lane, debian)])) as LabStatus['lanes'],
+    warm: Object.fromEntries(
+      await Promise.all(laneNames.map(async (name) => [name, await warmStatus(name)])),
+    ) as LabStatus['warm'],
   };
 }
 

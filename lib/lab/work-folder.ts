@@ -62,9 +62,9 @@ export async function makeWorkFolder(): Promise<WorkFolder> {
 }
 
 /** Removes the folders of processes that are gone; those that are worked in stay. */
-async function removeLeftovers(base: string): Promise<void> {
+async function removeLeftovers(base: string, prefixes = [prefix]): Promise<void> {
   for (const name of readdirSync(base)) {
-    const free = name.startsWith(prefix) && (await tryLock(join(base, name)));
+    const free = prefixes.some((one) => name.startsWith(one)) && (await tryLock(join(base, name)));
     if (!free) continue;
     rmSync(join(base, name), { recursive: true, force: true });
     await free.release();
@@ -76,7 +76,7 @@ export async function clearRuns(): Promise<boolean> {
   const base = join(cacheDir(), runs);
   if (!existsSync(base)) return true;
   checkPrivate(base);
-  await removeLeftovers(base);
+  await removeLeftovers(base, [prefix, warm]);
   if (readdirSync(base).length > 0) return false;
   rmSync(base, { recursive: true });
   return true;
@@ -94,6 +94,20 @@ function workFolders(): string | undefined {
   if (session && isAbsolute(session) && isPrivate(session)) return privateFolder(join(session, 'kvm-dsm'));
   return canKeep(cacheDir()) ? privateFolder(join(cacheDir(), runs)) : undefined;
 }
+
+/** The folder of the machine that a lane has up; undefined where there is no safe place for one. */
+export function warmFolder(lane: string): string | undefined {
+  const base = workFolders();
+  return base === undefined ? undefined : join(base, `${warm}${lane}`);
+}
+
+/** Makes it, for one who brings a machine up. */
+export function makeWarmFolder(lane: string): string | undefined {
+  const path = warmFolder(lane);
+  return path === undefined ? undefined : privateFolder(path);
+}
+
+const warm = 'warm-';
 
 function privateFolder(path: string): string {
   mkdirSync(path, { recursive: true, mode: 0o700 });

@@ -1,4 +1,6 @@
 /** The words by which a process of this command starts another one. */
+
+import { KEEP_MACHINE } from '../lab/warm/words.ts';
 import type { PublicModules } from './bundle/public-modules.ts';
 import { PARSED_RUN } from './protocol.ts';
 import { SUITE_WORKER } from './suite/protocol.ts';
@@ -13,6 +15,8 @@ export function internalCommand(argv: readonly string[], modules: PublicModules)
       return import('./run.ts').then(({ runParsed }) => runParsed(argv[3]!, modules));
     case SUITE_WORKER:
       return import('./suite/worker.ts').then(({ suiteWorker }) => suiteWorker());
+    case KEEP_MACHINE:
+      return import('../lab/warm/keeper.ts').then(({ keepMachine }) => keepMachine(argv[3]!));
     default:
       return undefined;
   }

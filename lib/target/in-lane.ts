@@ -37,6 +37,7 @@ export async function runInLane(
     ...(options.cmdline === undefined ? {} : { cmdline: options.cmdline }),
     ...(options.emulator === undefined ? {} : { emulator: options.emulator }),
     timeoutSeconds: options.timeout,
+    warm: true,
     ...output,
     onMark: (text) => timings?.take(text) || (onMark?.(text) ?? false),
     stderr: process.stderr,

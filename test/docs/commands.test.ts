@@ -1,13 +1,22 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { type CommandResult, kvmDsm, root } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
 import { longCommands } from '../support/long-commands.ts';
 
 const documents = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => join('docs', name))];
+
+/** A machine that a document brings up is nobody else's. */
+const session = mkdtempSync(join(tmpdir(), 'kvm-dsm-docs-'));
+process.env.XDG_RUNTIME_DIR = session;
+after(() => {
+  kvmDsm(['lab', 'down']);
+  rmSync(session, { recursive: true, force: true });
+});
 
 /** The lines of the shell blocks of a document. */
 function commandsOf(document: string): string[] {

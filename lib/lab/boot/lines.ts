@@ -2,18 +2,17 @@
 
 import { closeSync, constants, openSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { OutputStream } from '../../base/node-shapes.ts';
 import type { LineAddress } from '../lanes/lane.ts';
 import type { Report } from '../progress.ts';
 import { peerSocket, socketsOf } from './loopback-peer.ts';
+import type { MachineLine } from './machine.ts';
 
 /** One line. */
-export interface Line extends LineAddress {
-  /** Called once, when the emulator has connected. */
-  connected: Promise<Socket>;
+export interface Line extends LineAddress, MachineLine {
   /** Says which process the emulator is. A TCP line takes nobody else, and nobody before it is known. */
   expect(pid: number): void;
-  close(): void;
 }
 
 /**
@@ -75,7 +74,7 @@ export function openLine(dir: string, name: string, kind: 'unix' | 'tcp', report
 }
 
 /** Passes on what comes by a line, and tells when bytes `came` and when the reader of `output` has `gone`. */
-export function passOn(socket: Socket, output: OutputStream, reading: { came(): void; gone(): void }): void {
+export function passOn(socket: Duplex, output: OutputStream, reading: { came(): void; gone(): void }): void {
   // Nobody reads any more: what is still to come has no use, and waiting for room would never end.
   let isGone = false;
   const gone = () => {

@@ -21,6 +21,7 @@ const forms: Record<InitWord, RegExp> = {
   note: /^.+$/,
   no_medium: /^.*$/,
   no_line: /^\w+$/,
+  idle: /^\d+ \d+ [0-9a-f]*(?: .*)?$/,
   ready: /^$/,
   // What a shell's $? can be.
   exit: /^(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])$/,
@@ -28,7 +29,7 @@ const forms: Record<InitWord, RegExp> = {
 };
 
 /** What init may say any number of times. */
-const repeated: readonly InitWord[] = ['alive', 'note'];
+const repeated: readonly InitWord[] = ['alive', 'note', 'idle'];
 
 /** What has to have been said before. */
 const after: Partial<Record<InitWord, InitWord>> = { ready: 'boot', exit: 'ready', bye: 'exit' };
@@ -38,8 +39,19 @@ const after: Partial<Record<InitWord, InitWord>> = { ready: 'boot', exit: 'ready
  * its own, which the log shows when init says the word, and not before. Whoever repeats it then says it twice.
  */
 export class Marks {
-  readonly #secrets = new Map<InitWord, string>(initWords.map((word) => [word, randomBytes(8).toString('hex')]));
+  readonly #secrets: ReadonlyMap<InitWord, string>;
   readonly #said = new Set<InitWord>();
+
+  /** @param known secrets of a machine that has booted already, and has said so */
+  constructor(known?: Partial<Record<InitWord, string>>) {
+    this.#secrets = new Map(initWords.map((word) => [word, known?.[word] ?? randomBytes(8).toString('hex')]));
+    if (known) this.#said.add('boot');
+  }
+
+  /** Of a word. */
+  secret(word: InitWord): string {
+    return this.#secrets.get(word)!;
+  }
 
   /** What init reads and removes before anything else runs: a word and its secret on each line. */
   get file(): string {

@@ -45,6 +45,8 @@ export interface LabRunOptions extends LabOptions {
   timeoutSeconds?: number;
   /** The command reads the kernel's log itself: if it fails, a report of the kernel's is no news. Default false. */
   watchesLog?: boolean;
+  /** Uses the machine that `lab up` keeps, if one is up that is what would be booted. Default false. */
+  warm?: boolean;
   /** Runs this instead of the `kvm-dsm` command. */
   program?: readonly string[];
 }
@@ -97,6 +99,7 @@ export const runOptions = shape<LabRunOptions>('runInLab() takes', {
   files: optional(listOf(insideFile)),
   timeoutSeconds: seconds,
   watchesLog: optional(boolean),
+  warm: optional(boolean),
   program: optional(listOf(text)),
 });
 

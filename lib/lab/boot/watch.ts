@@ -27,11 +27,23 @@ export class Watch {
   #uptime = 0;
   #readyUptime = 0;
 
-  /** @param pid the emulator's; undefined if it could not be started */
-  constructor(pid: number | undefined, limits: Limits, timeoutSeconds: number | undefined) {
+  /**
+   * @param pid the emulator's; undefined if it could not be started
+   * @param uptime the machine's own clock, if it has booted already
+   */
+  constructor(
+    pid: number | undefined,
+    limits: Limits,
+    timeoutSeconds: number | undefined,
+    uptime: number | null = null,
+  ) {
     this.#pid = pid;
     this.#limits = limits;
     this.#timeoutSeconds = timeoutSeconds;
+    if (uptime === null) return;
+    this.#uptime = uptime;
+    this.#alive = this.#since = this.#now();
+    this.#stage = 'starting';
   }
 
   get stage(): Stage {

@@ -5,9 +5,21 @@ export const marker = '@kvm-dsm';
 
 /**
  * What init says behind that, with the word's secret between. boot: user space is reached. alive: the machine's clock.
- * ready: the command begins. exit: it has ended. bye: all of its output is out.
+ * ready: the command begins. exit: it has ended. bye: all of its output is out. idle, where it runs one command after the
+ * other: none runs, and what is left of the last one.
  */
-export const initWords = ['boot', 'alive', 'kvm', 'note', 'no_medium', 'no_line', 'ready', 'exit', 'bye'] as const;
+export const initWords = [
+  'boot',
+  'alive',
+  'kvm',
+  'note',
+  'no_medium',
+  'no_line',
+  'idle',
+  'ready',
+  'exit',
+  'bye',
+] as const;
 export type InitWord = (typeof initWords)[number];
 
 /** Where init finds the secrets of its words. */
@@ -30,6 +42,14 @@ export const mediumStamp = 'kvm-dsm-medium';
 
 /** Where init finds what to run. */
 export const commandPath = 'lab/command';
+
+/**
+ * Where init finds that it is to run one command after the other: the name of the disk that has a command's files.
+ */
+export const servePath = 'lab/serve';
+
+/** The job disk's unit, in bytes. */
+export const jobUnit = 65536;
 
 /** On the kernel's command line, which hands it to init: the CPUs of every process, as a hexadecimal mask. Default: all. */
 export const initCpus = 'lab_cpus';
@@ -78,6 +98,7 @@ busybox mkfifo /lab/never
     read -t 1 nothing <&8
   done
 ) &
+alive=$!
 
 if [ -c /dev/kvm ]; then
   mark kvm yes
@@ -112,7 +133,52 @@ for line in 1 2; do
   busybox stty -F /dev/ttyS$line raw -echo 115200 2>/dev/null || give_up no_line ttyS$line
 done
 
-if [ -e /lab/terminal ]; then
+# What a machine that has run a command is left with: flags of a broken kernel, memory in KiB, the modules' parameters as one
+# number, and the names of processes that nobody has ended.
+tell_idle() {
+  read tainted </proc/sys/kernel/tainted
+  while read name available unit; do [ "$name" = MemAvailable: ] && break; done </proc/meminfo
+  set -- $(busybox cat /sys/module/kvm*/parameters/* 2>/dev/null | busybox md5sum)
+  settings=$1
+  strays=
+  for dir in /proc/[0-9]*; do
+    case $dir in /proc/1 | /proc/$alive) continue ;; esac
+    # A thread of the kernel's has no program.
+    [ -e "$dir/exe" ] && read name <"$dir/comm" && strays="$strays $name"
+  done 2>/dev/null
+  mark idle "$tainted $available $settings$strays"
+}
+
+# One command after the other, each with secrets of its own. What the host sends by the second line tells of it: where its
+# files stand on the disk, and how many units they take; and the secrets.
+serve() {
+  read disk </${servePath}
+  busybox mkfifo /lab/out /lab/err
+  exec 7<>/dev/ttyS1
+  while :; do
+    tell_idle
+    read skip units secret_ready secret_exit secret_bye end <&7
+    busybox dd if="$disk" bs=${jobUnit} skip="$skip" count="$units" iflag=direct 2>/dev/null |
+      (cd / && busybox cpio -idu 2>/dev/null)
+    busybox cat /lab/out >/dev/ttyS1 &
+    out=$!
+    busybox cat /lab/err >/dev/ttyS2 &
+    err=$!
+    mark ready
+    busybox sh /${commandPath} </dev/null >/lab/out 2>/lab/err 7<&-
+    code=$?
+    mark exit "$code"
+    wait "$out" "$err"
+    printf '\\036%s' "$end" >/dev/ttyS1
+    printf '\\036%s' "$end" >/dev/ttyS2
+    mark bye
+    busybox rm -rf /run/kvm-dsm /tmp/* /dev/shm/* /${commandPath}
+  done
+}
+
+if [ -e /${servePath} ]; then
+  serve
+elif [ -e /lab/terminal ]; then
   # A person sits at the second line.
   busybox --install -s /bin
   exec 7<>/dev/ttyS1

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { LabEmulatorError } from '../errors.ts';
 import { type CpioEntry, cpioDirectory, cpioFile, cpioLink, packCpio } from './cpio.ts';
-import { commandPath, initScript, mainInside, nodeInside, packageInside, secretsPath } from './init.ts';
+import { commandPath, initScript, mainInside, nodeInside, packageInside, secretsPath, servePath } from './init.ts';
 import type { InsideFile } from './inside-file.ts';
 
 /** What a machine runs. */
@@ -10,20 +10,24 @@ export interface InsideCommand {
   argv: readonly string[];
   env: Readonly<Record<string, string>>;
   files: readonly InsideFile[];
-  /** Links that have to exist, from path to target. */
-  links: readonly { path: string; target: string }[];
   /** What the command reads: nothing, what the host sends, or a terminal of that size; the second line brings both. */
   input: 'none' | 'pipe' | { rows: number; columns: number };
 }
 
 const busybox = ['/usr/bin/busybox', '/bin/busybox'];
 
-/**
- * The initramfs of one run: busybox and init, and what this run is about.
- *
- * @param secrets of init's words
- */
-export function makeInitramfs(command: InsideCommand, secrets: string): Buffer {
+/** What a machine begins with. */
+export interface InitramfsParts {
+  /** Links that have to exist, from path to target. */
+  links: readonly { path: string; target: string }[];
+  /** Of init's words. */
+  secrets: string;
+  /** What it runs; if it is to run one command after the other, the disk that brings their files. */
+  command: InsideCommand | { serve: string };
+}
+
+/** The initramfs of one machine: busybox and init, and what this machine is for. */
+export function makeInitramfs({ links, secrets, command }: InitramfsParts): Buffer {
   const entries: CpioEntry[] = [
     ...['dev', 'proc', 'sys', 'tmp', 'media', 'root', 'run', 'etc'].map(cpioDirectory),
     cpioFile('bin/busybox', readBusybox(), true),
@@ -36,16 +40,29 @@ export function makeInitramfs(command: InsideCommand, secrets: string): Buffer {
     cpioFile('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\n'),
     cpioFile('etc/hosts', '127.0.0.1 localhost\n'),
     cpioFile(secretsPath, secrets),
+    ...links.map(({ path, target }) => cpioLink(relative(path), target)),
+  ];
+  if ('serve' in command) entries.push(cpioFile(servePath, `${command.serve}\n`));
+  else entries.push(...commandFiles(command));
+  // Not compressed: an emulated CPU takes longer to unpack it than an emulated disk to read the rest.
+  return packCpio(entries);
+}
+
+/** What a command takes that a machine unpacks while it runs. */
+export function makeJob(command: InsideCommand): Buffer {
+  return packCpio(commandFiles(command));
+}
+
+function commandFiles(command: InsideCommand): CpioEntry[] {
+  const entries = [
     cpioFile(commandPath, shellScript(command)),
-    ...command.links.map(({ path, target }) => cpioLink(relative(path), target)),
     ...command.files.map(({ path, data, executable }) => cpioFile(relative(path), data, executable)),
   ];
   if (command.input === 'pipe') entries.push(cpioFile('lab/input', ''));
   else if (command.input !== 'none') {
     entries.push(cpioFile('lab/terminal', `rows ${command.input.rows} cols ${command.input.columns}`));
   }
-  // Not compressed: an emulated CPU takes longer to unpack it than an emulated disk to read the rest.
-  return packCpio(entries);
+  return entries;
 }
 
 function readBusybox(): Buffer {

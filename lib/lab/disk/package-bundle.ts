@@ -89,7 +89,7 @@ export async function bundlePackage(outdir: string, inside: string): Promise<voi
         name: 'own-place',
         setup(on) {
           // Inside a lab there is no lab: what is left out need not be read.
-          on.onLoad({ filter: /\/(?:lab\/index|review\/command)\.[jt]s$/ }, () => ({
+          on.onLoad({ filter: /\/(?:lab\/index|lab\/warm\/keeper|review\/command)\.[jt]s$/ }, () => ({
             contents: `throw new Error('${outside}');`,
           }));
           on.onLoad({ filter: /\/faces\/lab\.[jt]s$/ }, async ({ path }) => ({

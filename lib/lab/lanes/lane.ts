@@ -37,6 +37,8 @@ export interface MachineParts {
   dir: string;
   kernel: string;
   cmdline: string;
+  /** It runs one command after the other, and takes their files while it runs. */
+  serves: boolean;
 }
 
 /** Where a line's socket listens: in the run's folder, as `line1` and so on, or on a TCP port of 127.0.0.1. */
@@ -44,8 +46,21 @@ export interface LineAddress {
   port: number;
 }
 
+/** How many bytes a job disk has room for behind its offset: a command's files. */
+export const JOB_BYTES = 40 << 20;
+
+/** A file of the host's that the machine reads as a disk, afresh each time: how files get into a machine that runs. */
+export interface JobDisk {
+  /** On the host. */
+  path: string;
+  /** From where on it is free, in bytes: a multiple of 64 KiB. */
+  offset: number;
+}
+
 /** How the emulator is called; its working directory is the run's folder. */
 export interface Invocation {
+  /** How files get into the machine while it runs, if it `serves`. */
+  jobDisk?: JobDisk;
   args: string[];
   env: Environment;
 }
@@ -69,6 +84,8 @@ export interface Lane<E extends Emulator = Emulator> extends LaneFacts {
   readonly initCpus: number | null;
   /** The machine's clock goes as the host's does. */
   readonly clockIsReal: boolean;
+  /** The disk, inside, that brings the files of commands to a machine that serves. */
+  readonly jobDevice: string;
   /** What the emulator can connect a serial line to. */
   readonly lineKind: 'tcp' | 'unix';
   /** The kernel options by which the kernel reads its disks. */

@@ -1,7 +1,8 @@
 /** The svm lane: KVM-AMD on the AMD CPUs that QEMU's TCG emulates. */
-import { symlinkSync } from 'node:fs';
+import { symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Emulator, EmulatorKind, Invocation, Lane, LineAddress, MachineParts } from './lane.ts';
+import type { MachineParts } from './lane.ts';
+import { type Emulator, type EmulatorKind, type Invocation, JOB_BYTES, type Lane, type LineAddress } from './lane.ts';
 
 /** A QEMU binary. */
 export interface Qemu extends Emulator {
@@ -36,6 +37,7 @@ export const svmQemu = {
    */
   initCpus: 0b110,
   clockIsReal: true,
+  jobDevice: '/dev/vdb',
   lineKind: 'unix',
   diskOptions: 'CONFIG_VIRTIO_PCI with CONFIG_VIRTIO_BLK',
   /** The e1000e: an 82574L. */
@@ -59,7 +61,11 @@ export const svmQemu = {
   layOut,
 } satisfies Lane<Qemu>;
 
-function layOut(_qemu: Qemu, { dir, kernel, cmdline }: MachineParts, lines: readonly LineAddress[]): Invocation {
+function layOut(
+  _qemu: Qemu,
+  { dir, kernel, cmdline, serves }: MachineParts,
+  lines: readonly LineAddress[],
+): Invocation {
   symlinkSync(kernel, join(dir, 'vmlinuz'));
   const serial = lines.flatMap((_line, index) => [
     '-chardev',
@@ -67,16 +73,25 @@ function layOut(_qemu: Qemu, { dir, kernel, cmdline }: MachineParts, lines: read
     '-serial',
     `chardev:line${index + 1}`,
   ]);
+  const jobDisk = serves ? { path: makeJobDisk(dir), offset: 0 } : undefined;
   const args = [
     ...['-no-user-config', '-nodefaults', '-display', 'none', '-nic', 'none', '-no-reboot'],
     ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', String(cpus), '-m', '512'],
     ...['-kernel', 'vmlinuz', '-initrd', 'initrd', '-append', cmdline],
     ...['-drive', 'file=medium.iso,format=raw,if=virtio,readonly=on'],
+    ...(jobDisk ? ['-drive', 'file=job.img,format=raw,if=virtio,readonly=on'] : []),
     // For a kernel without virtio.
     ...['-drive', 'file=medium.iso,format=raw,if=ide,media=cdrom,readonly=on'],
     // The function for VFIO: no network is behind it.
     ...['-device', 'e1000e,romfile='],
     ...serial,
   ];
-  return { args, env: process.env };
+  return { args, env: process.env, ...(jobDisk ? { jobDisk } : {}) };
+}
+
+function makeJobDisk(dir: string): string {
+  const path = join(dir, 'job.img');
+  writeFileSync(path, '');
+  truncateSync(path, JOB_BYTES);
+  return path;
 }

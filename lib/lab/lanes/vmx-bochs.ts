@@ -1,10 +1,11 @@
 /** The vmx lane: KVM-Intel on the Intel CPU that Bochs emulates. */
-import { copyFileSync, existsSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { makeIso } from '../disk/iso.ts';
 import { LabEmulatorError } from '../errors.ts';
 import { ask } from './ask.ts';
-import type { Emulator, EmulatorKind, Invocation, Lane, LineAddress, MachineParts } from './lane.ts';
+import type { Emulator, EmulatorKind, Invocation, JobDisk, Lane, LineAddress, MachineParts } from './lane.ts';
+import { JOB_BYTES } from './lane.ts';
 
 /** A Bochs binary. */
 export interface Bochs extends Emulator {
@@ -41,6 +42,7 @@ export const vmxBochs = {
   cpus: 1,
   initCpus: null,
   clockIsReal: false,
+  jobDevice: '/dev/sda',
   lineKind: 'tcp',
   diskOptions: 'CONFIG_ATA_PIIX with CONFIG_BLK_DEV_SD',
   /** The e1000: an 82540EM. */
@@ -140,6 +142,7 @@ function findBios(path: string): { bios: string; vgaBios: string } {
 async function layOut(bochs: Bochs, parts: MachineParts, lines: readonly LineAddress[]): Promise<Invocation> {
   const { dir } = parts;
   await makeBootDisc(parts);
+  const jobDisk = parts.serves ? makeJobDisk(join(dir, 'boot.iso')) : undefined;
   // Links have names without spaces and commas, which the configuration's syntax could not hold.
   symlinkSync(bochs.bios, join(dir, 'bios'));
   symlinkSync(bochs.vgaBios, join(dir, 'vgabios'));
@@ -176,7 +179,19 @@ async function layOut(bochs: Bochs, parts: MachineParts, lines: readonly LineAdd
     args.push('-rc', 'go');
   }
   // The text display wants to know a terminal, though its output goes nowhere.
-  return { args, env: { ...process.env, TERM: 'xterm' } };
+  return { args, env: { ...process.env, TERM: 'xterm' }, ...(jobDisk ? { jobDisk } : {}) };
+}
+
+/**
+ * Behind the disc that the machine boots from: a disk more would be looked for by firmware and kernel. Bochs reads its file
+ * whenever the machine does, and wants whole cylinders.
+ */
+function makeJobDisk(path: string): JobDisk {
+  const unit = 1 << 20;
+  const cylinders = 63 * unit;
+  const offset = Math.ceil(statSync(path).size / unit) * unit;
+  truncateSync(path, Math.ceil((offset + JOB_BYTES) / cylinders) * cylinders);
+  return { path, offset };
 }
 
 const isolinux = '/usr/lib/ISOLINUX/isolinux.bin';

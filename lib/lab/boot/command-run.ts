@@ -1,36 +1,27 @@
-/** One emulated machine from its start to its end: the emulator's process, what comes by its lines, and its watch. */
+/** One run of a command in a machine, to its end: what comes by the machine's lines, and the watch. */
 
-import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
-import type { Socket } from 'node:net';
-import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import type { OutputStream } from '../../base/node-shapes.ts';
 import { printable } from '../../base/text.ts';
 import type { KernelReport } from '../../host/kernel-reports.ts';
-import type { Emulator, Invocation } from '../lanes/lane.ts';
-import { spawnBound } from '../process.ts';
 import type { Report } from '../progress.ts';
 import type { Timings } from '../timings.ts';
 import { type ConsoleEvent, ConsoleReader } from './console.ts';
 import { type LabFailure, noLine, noMedium, panicked, readerGone, wrongMark } from './failures.ts';
 import { judgeRun } from './judgement.ts';
 import type { Limits } from './limits.ts';
-import { flushed, type Line, passOn } from './lines.ts';
+import { flushed, passOn } from './lines.ts';
+import type { LabMachine } from './machine.ts';
 import type { Mark, Marks } from './marks.ts';
-import { dropScreen } from './screen.ts';
 import { Watch } from './watch.ts';
 
-/** What a machine is started and watched with. */
-export interface EmulatedMachineOptions {
-  emulator: Emulator;
-  invocation: Invocation;
-  dir: string;
-  /** Kernel log and marks; standard output (and input); standard error. */
-  lines: [Line, Line, Line];
+/** What a run of a command is told, and watched with. */
+export interface CommandRunOptions {
+  machine: LabMachine;
   stdout: OutputStream;
   stderr: OutputStream;
   /** Called when the command begins, with the line that carries its input. */
-  onReady?: ((line: Socket) => void) | undefined;
+  onReady?: ((line: Duplex) => void) | undefined;
   report: Report;
   /** Words of a report while it boots that is no news. */
   bootReport: string | null;
@@ -50,10 +41,10 @@ export interface EmulatedMachineOptions {
 /** How often the watch looks. */
 const WATCH_MS = 250;
 
-export class EmulatedMachine {
-  readonly #options: EmulatedMachineOptions;
+export class CommandRun {
+  readonly #options: CommandRunOptions;
+  readonly #machine: LabMachine;
   readonly #console: ConsoleReader;
-  readonly #child: ChildProcess;
   readonly #watch: Watch;
   /** The emulator has come as far as its serial lines. */
   #connected = false;
@@ -61,38 +52,19 @@ export class EmulatedMachine {
   /** The kernel's first report that counts. */
   #reported: KernelReport | undefined;
   #exitCode: number | undefined;
-  #screen: { close(): void } | undefined;
   #heard = false;
 
-  constructor(options: EmulatedMachineOptions) {
+  constructor(options: CommandRunOptions) {
     this.#options = options;
+    this.#machine = options.machine;
     this.#console = new ConsoleReader(options.marks, options.onMark);
-    const { emulator, invocation, dir } = options;
-    const log = openSync(join(dir, 'output.log'), 'w');
-    this.#child = spawnBound(emulator.path, invocation.args, {
-      cwd: dir,
-      env: invocation.env,
-      stdio: ['ignore', 'ignore', log],
-      // Ctrl-C at the terminal is for us alone.
-      detached: true,
-    });
-    closeSync(log);
-    if (this.#child.pid !== undefined) for (const line of options.lines) line.expect(this.#child.pid);
-    this.#watch = new Watch(this.#child.pid, options.limits, options.timeoutSeconds);
-  }
-
-  /** Ends the machine at once. */
-  kill(): void {
-    this.#child.kill('SIGKILL');
+    this.#watch = new Watch(this.#machine.pid, options.limits, options.timeoutSeconds, this.#machine.uptime);
   }
 
   /** Waits for the machine's end; answers the command's exit code, or throws what went wrong. */
   async run(): Promise<number> {
-    const { lines, stdout, stderr, onReady, emulator, dir } = this.#options;
-    const ended = new Promise<string>((resolve) => {
-      this.#child.once('error', (error) => resolve(error.message));
-      this.#child.once('exit', (code, signal) => resolve(signal ? `signal ${signal}` : `exit code ${code}`));
-    });
+    const { stdout, stderr, onReady } = this.#options;
+    const { lines, ended, emulator, dir } = this.#machine;
     const outputs = [stdout, stderr];
     const drained = lines.map(async (line, index) => {
       // An emulator that ends early may never connect.
@@ -128,7 +100,6 @@ export class EmulatedMachine {
       });
     } finally {
       clearInterval(watch);
-      this.#screen?.close();
       for (const line of lines) line.close();
     }
   }
@@ -185,8 +156,7 @@ export class EmulatedMachine {
     this.#watch.signOfLife();
     switch (word) {
       case 'boot':
-        // It has its terminal by now.
-        if (this.#child.pid !== undefined) this.#screen = dropScreen(this.#child.pid);
+        this.#machine.booted();
         this.#options.timings?.ended('kernel');
         this.#watch.enter('starting');
         break;
@@ -216,10 +186,9 @@ export class EmulatedMachine {
         this.#watch.enter('ending');
         break;
       case 'bye':
-        // All output has left the machine: the rest of its shutdown is of no use.
         this.#options.timings?.ended('output');
         this.#watch.enter('over');
-        this.kill();
+        this.#machine.finish();
         break;
     }
   }
@@ -232,7 +201,7 @@ export class EmulatedMachine {
   #look(): void {
     if (this.#failure) return;
     const verdict = this.#watch.check();
-    if (verdict === 'end') this.kill();
+    if (verdict === 'end') this.#machine.kill();
     else if (verdict) this.#fail(verdict);
   }
 
@@ -240,6 +209,6 @@ export class EmulatedMachine {
   #fail(failure: LabFailure, afterMs = 0): void {
     if (this.#failure) return;
     this.#failure = failure;
-    setTimeout(() => this.kill(), afterMs).unref();
+    setTimeout(() => this.#machine.kill(), afterMs).unref();
   }
 }

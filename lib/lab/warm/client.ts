@@ -1,0 +1,158 @@
+/** Runs a command in the machine that `lab up` keeps, if one is up that fits. */
+import { randomBytes } from 'node:crypto';
+import { CommandRun } from '../boot/command-run.ts';
+import { Interruption } from '../boot/interruption.ts';
+import { defaultLimits } from '../boot/limits.ts';
+import { Marks } from '../boot/marks.ts';
+import type { LabRunOptions } from '../boot/options.ts';
+import type { Parts } from '../boot/prepare.ts';
+import { jobUnit } from '../disk/init.ts';
+import { type InsideCommand, makeJob } from '../disk/initramfs.ts';
+import { LabBootError } from '../errors.ts';
+import type { LaneName } from '../lanes/index.ts';
+import { JOB_BYTES } from '../lanes/lane.ts';
+import type { Report } from '../progress.ts';
+import type { Timings } from '../timings.ts';
+import { connectKeeper, type KeeperConnection } from './connection.ts';
+import { describeMisfits, misfits } from './fit.ts';
+import { KeptMachine } from './kept-machine.ts';
+import { ask, fitOf, readAnswer, type Turn, type WarmStatus } from './protocol.ts';
+import { lowerMachine, startKeeper } from './raise.ts';
+
+/** How long a command waits for its turn, in ms: about what a machine of its own would take to boot. */
+const TURN = 5000;
+/** How long for a machine that boots. */
+const BOOT = 120_000;
+
+/** The exit code of the command; `null` if there is no machine for it. */
+export async function runWarm(
+  parts: Parts,
+  options: LabRunOptions,
+  command: InsideCommand & { watchesLog: boolean },
+  timeoutSeconds: number,
+  timings: Timings | undefined,
+): Promise<number | null> {
+  const report = options.report ?? (() => {});
+  const job = makeJob(command);
+  if (job.length > JOB_BYTES) return null;
+  const given = await takeTurn(options.lane, parts, options.cmdline, report);
+  timings?.ended('turn');
+  if (given === null) return null;
+  const { connection, turn } = given;
+  const { lane, emulator } = parts;
+  for (const note of turn.notes) report(note);
+  const marks = new Marks(turn.secrets);
+  const end = randomBytes(8).toString('hex');
+  const machine = new KeptMachine(emulator, connection, turn, end);
+  const interruption = new Interruption(options.signal);
+  try {
+    interruption.check();
+    const run = new CommandRun({
+      machine,
+      stdout: options.stdout,
+      stderr: options.stderr,
+      report,
+      bootReport: lane.quirks.bootReport,
+      watchesLog: command.watchesLog,
+      marks,
+      onMark: options.onMark,
+      timings,
+      clockIsReal: false,
+      limits: { ...defaultLimits, ...options.limits },
+      timeoutSeconds,
+    });
+    interruption.watch(machine);
+    connection.send('archive', job);
+    const words = [
+      Math.ceil(job.length / jobUnit),
+      marks.secret('ready'),
+      marks.secret('exit'),
+      marks.secret('bye'),
+      end,
+    ];
+    connection.send('begin', `${words.join(' ')}\n`);
+    const exitCode = await run.run();
+    connection.send('done');
+    return exitCode;
+  } catch (error) {
+    interruption.check();
+    // The command has not begun.
+    if (!(error instanceof LabBootError)) throw error;
+    report(`the warm ${lane.name} machine is lost (${firstLine(error)}): this command boots its own`);
+    return null;
+  } finally {
+    connection.end();
+    interruption.done();
+  }
+}
+
+interface Given {
+  connection: KeeperConnection;
+  turn: Turn;
+}
+
+/** Waits for a turn on the machine; `null` if there is none, or none to be had. */
+async function takeTurn(
+  name: LaneName,
+  parts: Parts,
+  cmdline: string | undefined,
+  report: Report,
+): Promise<Given | null> {
+  const own = (why: string) => {
+    report(`the warm ${name} machine ${why}: this command boots its own`);
+    return null;
+  };
+  const wanted = fitOf(parts, cmdline);
+  for (let replaced = false; ; replaced = true) {
+    const connection = await connectKeeper(name);
+    if (connection === null) return replaced ? own('did not come up') : null;
+    const answer = await askForTurn(connection, ask('run', wanted));
+    if (answer.type === 'turn') return { connection, turn: answer.turn };
+    connection.destroy();
+    if (answer.type !== 'misfit') return own(answer.why);
+    const names = misfits(answer.fit, wanted);
+    const { status } = answer;
+    if (names.join() !== 'package' || replaced || status.state === 'busy') return own(`has ${describeMisfits(names)}`);
+    report(`${describeMisfits(names)} is here now: the warm ${name} machine is booted again with it`);
+    await lowerMachine(name);
+    await startKeeper({
+      lane: name,
+      kernel: parts.kernel,
+      cmdline,
+      emulator: parts.emulator.path,
+      idleMinutes: status.idleMinutes,
+    });
+  }
+}
+
+type TurnAnswer =
+  | { type: 'turn'; turn: Turn }
+  | { type: 'misfit'; fit: ReturnType<typeof fitOf>; status: WarmStatus }
+  | { type: 'none'; why: string };
+
+function askForTurn(connection: KeeperConnection, question: string): Promise<TurnAnswer> {
+  return new Promise((resolve) => {
+    let timer: NodeJS.Timeout;
+    const over = (answer: TurnAnswer) => {
+      clearTimeout(timer);
+      resolve(answer);
+    };
+    const wait = (ms: number, why: string) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => over({ type: 'none', why }), ms);
+    };
+    wait(TURN, 'does not answer');
+    connection.closed.then(() => over({ type: 'none', why: 'has just ended' }));
+    connection.listen(({ kind, data }) => {
+      const answer = kind === 'answer' ? readAnswer(data) : null;
+      if (answer?.type === 'turn' || answer?.type === 'misfit') over(answer);
+      else if (answer?.type === 'queued' && answer.state === 'booting') wait(BOOT, 'still boots');
+      else if (answer?.type === 'queued') wait(TURN, 'runs another command');
+      else if (answer?.type === 'failed') over({ type: 'none', why: `did not boot (${answer.message})` });
+      else if (answer?.type === 'refused') over({ type: 'none', why: `refuses (${answer.why})` });
+    });
+    connection.send('ask', question);
+  });
+}
+
+const firstLine = (error: Error) => error.message.split('\n', 1)[0];
