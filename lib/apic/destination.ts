@@ -51,7 +51,8 @@ export function resolve(ipi: Ipi, apics: readonly ApicView[]): readonly ApicView
 
 /** Whether the destination names this APIC, be it one that is off. */
 export function isNamed(ipi: Ipi, apic: ApicView): boolean {
-  const { command, destination, from } = ipi;
+  const { command, destination, from, named } = ipi;
+  if (named) return named.ids.includes(named.by === 'vcpu' ? apic.vcpu : apic.apicId);
   if (command.shorthand === 'self') return apic.vcpu === from;
   if (command.shorthand === 'allExcludingSelf') return apic.vcpu !== from;
   if (isForEveryone(ipi)) return true;
@@ -59,7 +60,8 @@ export function isNamed(ipi: Ipi, apic: ApicView): boolean {
 }
 
 /** Whether it is a broadcast: what an APIC that is off is named by, too, although nobody means it. */
-export function isForEveryone({ command, destination, mode }: Ipi): boolean {
+export function isForEveryone({ command, destination, mode, named }: Ipi): boolean {
+  if (named) return false;
   if (command.shorthand !== 'none') return command.shorthand !== 'self';
   return destination === (mode === 'x2apic' ? X2APIC_BROADCAST : XAPIC_BROADCAST);
 }

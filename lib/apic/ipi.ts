@@ -1,6 +1,7 @@
 /** An interrupt that was sent, by a vCPU or by the host, whatever way it was seen. */
 import { decodeIcr, decodeX2Icr, type IcrCommand } from '../abi/apic/icr.ts';
 import type { MsiMessage } from '../abi/kvm/gsi-route.ts';
+import { type DsmPvIpiExit, maskMembers } from '../exit/dsm.ts';
 import type { Exit } from '../exit/exit.ts';
 
 export interface Ipi {
@@ -11,6 +12,8 @@ export interface Ipi {
   readonly destination: number;
   /** How it was sent: it says how wide the destination is. */
   readonly mode: 'xapic' | 'x2apic';
+  /** A paravirtual one names whom it is for one by one, instead of by a destination: by APIC id, or by vcpu_id. */
+  readonly named?: { readonly by: 'apicId' | 'vcpu'; readonly ids: readonly number[] };
   /** Its place in a trace; `null` if it is not from one. */
   readonly seq: number | null;
 }
@@ -19,7 +22,7 @@ export interface Ipi {
 const X2_ICR_SELF = 1n << 18n;
 
 /**
- * The IPI that a forwarded ICR write sends; `undefined` for every other exit.
+ * The IPI that a forwarded ICR write or a paravirtual interface sends; `undefined` for every other exit.
  *
  * @param icr2Destination what bits 31:24 of the vCPU's ICR2 are, for an exit that does not tell
  */
@@ -32,7 +35,23 @@ export function ipiOf(exit: Exit, seq: number | null = null, icr2Destination = 0
   }
   if (exit.name === 'KVM_EXIT_DSM_X2_ICR')
     return { from: exit.id, command: exit.icr, destination: exit.icr.destination, mode: 'x2apic', seq };
-  return undefined;
+  return exit.name === 'KVM_EXIT_DSM_PV_IPI' ? ipiOfPv(exit, seq) : undefined;
+}
+
+/**
+ * The IPI of a paravirtual interface; `undefined` for a kick, which sends none. A VP index is taken for the vcpu_id: that is
+ * so unless user space has written HV_X64_MSR_VP_INDEX, or has made vCPUs in another order.
+ */
+function ipiOfPv({ id, icr, target, base, mask }: DsmPvIpiExit, seq: number | null): Ipi | undefined {
+  const sent = { from: id, destination: base, mode: 'xapic', seq } as const;
+  if (target === 'icr') return { ...sent, command: icr };
+  // KVM gives it to each that is named, whatever the mode of delivery.
+  const deliveryMode = icr.deliveryMode === 'lowestPriority' ? 'fixed' : icr.deliveryMode;
+  const command = { ...icr, deliveryMode, shorthand: 'none' } as const;
+  if (target === 'all') return { ...sent, command: { ...command, shorthand: 'allIncludingSelf' } };
+  if (target !== 'apicIds' && target !== 'vpIndices') return undefined;
+  const ids = maskMembers(base, mask);
+  return { ...sent, command, named: { by: target === 'apicIds' ? 'apicId' : 'vcpu', ids } };
 }
 
 /** Reads exits in their order: where one does not tell its destination, the same vCPU's last write of ICR2 did. */

@@ -243,6 +243,9 @@ export function isDsmExit(exit: Named<string>): boolean {
 /** The exits that are a guest's write of its ICR: the xAPIC's (ICR or ICR2), and the x2APIC's. */
 export const icrWriteExits = ['KVM_EXIT_DSM_SEND_IRQ', 'KVM_EXIT_DSM_X2_ICR'] as const satisfies readonly DsmExitName[];
 
+/** The exits that an IPI can come out by. */
+export const ipiExits = [...icrWriteExits, 'KVM_EXIT_DSM_PV_IPI'] as const satisfies readonly DsmExitName[];
+
 /** True for the name of an exit that is an ICR write. */
 export function isIcrWriteName(name: unknown): boolean {
   return (icrWriteExits as readonly unknown[]).includes(name);

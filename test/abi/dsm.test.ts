@@ -1,5 +1,8 @@
 /** The profiles against the user space headers of this repository's kernel part. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { fixedV1 } from '../../lib/abi/dsm/fixed-v1.ts';
@@ -8,6 +11,7 @@ import * as gvmOldModule from '../../lib/abi/dsm/gvm-old.ts';
 import * as rfcV2Module from '../../lib/abi/dsm/rfc-v2.ts';
 import { isLayout, type Layout } from '../../lib/abi/layout.ts';
 import { ask, layoutProbes, noCompiler, type Probe } from './c.ts';
+import { uapiOf } from './uapi.ts';
 
 const include = fileURLToPath(new URL('../../kernel/rfc-v2/include/uapi', import.meta.url));
 
@@ -53,7 +57,7 @@ test('profiles gvm-main and gvm-old are <linux/kvm_dsm_abi.h>, and <linux/kvm_ds
   assert.equal(layouts.length, 2);
 });
 
-test('profile fixed-v1 is what the corrected series puts into <linux/kvm.h>', { skip: noCompiler }, () => {
+test('profile fixed-v1 is what the corrected series puts into <linux/kvm.h>', { skip: noCompiler }, (t) => {
   const { exits, ioctls, optIn } = fixedV1;
   const layouts = [
     ...Object.values(exits).map(({ payload }) => payload),
@@ -67,7 +71,15 @@ test('profile fixed-v1 is what the corrected series puts into <linux/kvm.h>', { 
     [optIn.name]: optIn.capability,
   };
   for (const [name, expected] of Object.entries(numbers)) probes.push({ label: name, expression: name, expected });
-  const answers = ask(['kvm_dsm_fixed.h'], probes, [fileURLToPath(new URL('.', import.meta.url))]);
+  const header = uapiOf(fileURLToPath(new URL('../../kernel/fixed', import.meta.url)));
+  const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-uapi-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  writeFileSync(join(directory, 'kvm_dsm_fixed.h'), header);
+  const answers = ask(['kvm_dsm_fixed.h'], probes, [directory]);
   assert.deepEqual(answers.wrong, []);
+  assert.deepEqual(
+    [...header.matchAll(/^#define KVM_X86_APIC_EXIT_(\w+)/gm)].map(([, bit]) => bit).sort(),
+    Object.keys(optIn.bits).sort(),
+  );
   assert.equal(answers.right.length, probes.length);
 });

@@ -47,8 +47,8 @@ export const fixedV1 = {
   optIn: {
     name: 'KVM_CAP_X86_APIC_EXIT',
     capability: 0x4453,
-    bits: { ICR: 1, BASE: 2, PV: 4 },
-    // BASE is for who replays it: a guest's own start-up would exit for it.
+    bits: { ICR: 1, BASE: 2, PV: 4, DEFER: 8 },
+    // BASE is for who replays it: a guest's own start-up would exit for it. DEFER is for who delivers what is told.
     usual: ['ICR', 'PV'],
     source: patches.optIn,
   },

@@ -1,11 +1,11 @@
-/** Whether the fixed and lowest-priority IPIs of a trace were handled: the forwarded ICR writes against the counters. */
+/** Whether the fixed and lowest-priority IPIs of a trace were handled: the forwarded writes and calls against the counters. */
 import { lapicRegisters } from '../../abi/apic/lapic.ts';
 import { type ApicView, accepts, isForEveryone, isNamed } from '../../apic/destination.ts';
 import { type Ipi, IpiReader, ipiOfMsi } from '../../apic/ipi.ts';
 import { checkInteger, checkList } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { hex } from '../../base/text.ts';
-import { icrWriteExits } from '../../exit/dsm.ts';
+import { ipiExits } from '../../exit/dsm.ts';
 import { isExit, type TraceEvent } from '../../trace/event.ts';
 import { shareOut } from './share-out.ts';
 import type { Trace } from './trace.ts';
@@ -70,7 +70,7 @@ export function expectExactlyOnce(trace: Trace, targets: readonly DeliveryTarget
   if (total === 0 && rows.length === 0)
     throw trace.mismatch(
       { text: 'no fixed IPI came out of the guest, and none was handled: nothing is shown' },
-      icrWriteExits,
+      ipiExits,
       0,
     );
   const wrong = rows.flatMap((row) => verdictOn(row) ?? []);
@@ -82,7 +82,7 @@ export function expectExactlyOnce(trace: Trace, targets: readonly DeliveryTarget
     const mark = wrong.some((one) => one.row === row) ? '!' : ' ';
     return `${mark} vCPU ${row.target.apic.vcpu}  vector ${hex(row.vector)}  sent ${row.sent}${acts}  handled ${row.handled}`;
   });
-  throw trace.mismatch({ text: [first.text, '', ...table].join('\n') }, icrWriteExits, total);
+  throw trace.mismatch({ text: [first.text, '', ...table].join('\n') }, ipiExits, total);
 }
 
 function checkVectors(vectors: readonly number[]): void {

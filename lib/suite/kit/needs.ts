@@ -13,7 +13,7 @@ export interface TestedHost {
   /** What the kernel is judged by. */
   profile: DsmProfile;
   /** KVM_CHECK_EXTENSION on the device. */
-  capability(cap: keyof typeof capabilities): number;
+  capability(cap: keyof typeof capabilities | number): number;
 }
 
 /** Something that a check cannot do without. */

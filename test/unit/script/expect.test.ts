@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decodeX2Icr } from '../../../lib/abi/apic/icr.ts';
+import { fixedV1 } from '../../../lib/abi/dsm/fixed-v1.ts';
+import { RUN_UNION_OFFSET } from '../../../lib/abi/kvm/kvm-run.ts';
+import { dsmExits } from '../../../lib/exit/dsm.ts';
 import {
   ArgumentError,
   decodeIcr,
@@ -230,6 +233,34 @@ test('exactly once: what was sent against what was handled', () => {
   const unsent = [target(0, { 80: 1, 153: 1 }), right[1]!, right[2]!];
   assert.match(failure(() => expectExactlyOnce(sent, unsent)).message, /^vCPU 0 handled vector 0x99 once, and 0 times/);
   expectExactlyOnce(sent, unsent, [0x50, 0x41, 0x46]);
+});
+
+test('exactly once: what a paravirtual interface sends', () => {
+  const pv = (icr: number, type: number, base = 0, mask = [0n, 0n]): Trace => {
+    const view = new DataView(new ArrayBuffer(288));
+    const { KVM_EXIT_DSM_PV_IPI: exit } = fixedV1.exits;
+    const fields = { id: 0, icr, type, base, mask };
+    new Uint8Array(view.buffer).set(exit.payload.encode(fields), RUN_UNION_OFFSET);
+    return traceOf(dsmExits.KVM_EXIT_DSM_PV_IPI.decoder(exit.payload)(view, exit.reason));
+  };
+  const [none, one] = [{}, { 65: 1 }];
+  const machine = (...handled: Record<number, number>[]) => handled.map((counts, id) => target(id, counts));
+  // APIC ids and VP indices that a mask has, counted from the base.
+  for (const type of [0, 1]) expectExactlyOnce(pv(0x41, type, 1, [0b11n, 0n]), machine(none, one, one));
+  expectExactlyOnce(pv(0x41, 0, 0, [0n, 1n]), [{ ...target(5, one), apic: { ...target(5, one).apic, apicId: 64 } }]);
+  // Lowest priority is no choice here: KVM gives it to each.
+  expectExactlyOnce(pv(0x141, 0, 0, [0b101n, 0n]), machine(one, none, one));
+  expectExactlyOnce(pv(0x41, 2), machine(one, one, one));
+  // Hyper-V's ICR: by destination, mode and shorthand as ever.
+  expectExactlyOnce(pv(0x841, 4, 0b110), machine(none, one, one));
+  expectExactlyOnce(pv(0xc_0041, 4), machine(none, one, one));
+  const lost = failure(() => expectExactlyOnce(pv(0x41, 0, 1, [0b11n, 0n]), machine(none, none, one)));
+  assert.match(lost.message, /^vCPU 1 .*0x41/);
+  const more = failure(() => expectExactlyOnce(pv(0x41, 1, 1, [0b10n, 0n]), machine(none, one, one)));
+  assert.match(more.message, /^vCPU 1 handled vector 0x41 once, and 0 times/);
+  // A kick is no interrupt.
+  const kick = failure(() => expectExactlyOnce(pv(0, 3, 1), machine(none, none)));
+  assert.match(kick.message, /nothing is shown/);
 });
 
 test('exactly once: every way to name a destination', () => {

@@ -7,7 +7,7 @@ import type { Check } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
-import { emits, forwarding, optIn } from '../../kit/needs.ts';
+import { emits, forwarding, ipiInjection, type Need, optIn } from '../../kit/needs.ts';
 import { asPosted } from '../../kit/profiles.ts';
 import { send, writeMsr } from '../../kit/senders.ts';
 
@@ -28,6 +28,16 @@ async function exitsOf(ctx: CheckContext, bits: readonly string[]): Promise<stri
 const wayOf = (ctx: CheckContext): DsmOptIn => ctx.profile.optIn!;
 const enable = (ctx: CheckContext, vm: Vm, args: bigint): string =>
   ctx.answer(`KVM_ENABLE_CAP with 0x${args.toString(16)}`, () => vm.enableCap(wayOf(ctx).capability, [args]));
+
+/** A bit that the profile knows and that the kernel offers: a series may be taken without it. */
+const offers = (bit: string): Need => ({
+  name: `an opt-in with ${bit}`,
+  missing({ profile: { optIn }, capability }) {
+    const known = optIn?.bits[bit];
+    if (!optIn || known === undefined) return `the opt-in has no ${bit}`;
+    return capability(optIn.capability) & known ? null : `${optIn.name} does not offer ${bit}`;
+  },
+});
 
 export const optInChecks: Check[] = [
   {
@@ -59,6 +69,30 @@ export const optInChecks: Check[] = [
       ctx.equal('the exits with ICR alone', await exitsOf(ctx, ['ICR']), [write, write]);
       ctx.equal('the exits with BASE alone', await exitsOf(ctx, ['BASE']), ['KVM_EXIT_DSM_APIC_BASE']);
       ctx.equal('the exits with PV alone', await exitsOf(ctx, ['PV']), []);
+    },
+  },
+  {
+    id: 'capability.opt-in.defer',
+    claim:
+      'With DEFER the writes come out and their IPI arrives when they are replayed, and DEFER alone is refused by EINVAL',
+    source: DESIGN,
+    needs: [optIn, offers('DEFER'), ipiInjection],
+    async run(ctx) {
+      const machine = await ctx.machine({ vcpus: 2, apic: 'xapic', optIn: ['ICR', 'DEFER'] });
+      const irr = () => machine.vcpu(1).vcpu.lapic().irr;
+      machine.vcpu(0).program(flat32(...send(1, 0x4000 | VECTOR), out8(DONE_PORT)));
+      const exits = new Driver(ctx, machine, 0).untilDone();
+      const writes = exits.flatMap((exit) => (exit.name === 'KVM_EXIT_DSM_SEND_IRQ' ? [exit] : []));
+      ctx.equal(
+        'the registers whose writes came out',
+        writes.map(({ register }) => register),
+        ['ICR2', 'ICR'],
+      );
+      ctx.equal('IRR of the destination before the replay', irr(), []);
+      for (const { id, val, val2 } of writes) machine.vm.dsmIpi({ vcpuId: id, val, val2 });
+      ctx.equal('IRR of the destination behind the replay', irr(), [VECTOR]);
+      const vm = ctx.own(ctx.kvm().createVm(0, { optIn: [] }));
+      ctx.equal('the answer', enable(ctx, vm, BigInt(wayOf(ctx).bits.DEFER!)), 'EINVAL');
     },
   },
   {
