@@ -1,4 +1,4 @@
-// Cases in turns: JavaScript and C, one block each, first one and then the other.
+// A case in turns: JavaScript and C, one block each, first one and then the other.
 import type { Case } from './cases/case.ts';
 import type { Side } from './side.ts';
 import { type Compared, compare } from './stats.ts';
@@ -18,32 +18,26 @@ export interface Effort {
   readonly share: number;
 }
 
-/** No block takes much longer, in nanoseconds: where an exit costs more there are fewer of them. */
-const LONGEST_BLOCK = 100e6;
-/** Turns before it counts, in which code is compiled. */
-const WARM = 3;
-const FEWEST = 4;
-
 /** Null if one of the sides does not have the case. */
-export async function takeTurns(one: Case, ours: Side, reference: Side, effort: Effort): Promise<Measured | null> {
-  const { turns, share } = effort;
-  let count = Math.max(FEWEST, Math.round(one.count * share));
-  const sides = [ours, reference].map((side) => ({ side, wall: [] as number[], cpu: [] as number[] }));
+export async function takeTurns(
+  one: Case,
+  ours: Side,
+  reference: Side,
+  { turns, share }: Effort,
+): Promise<Measured | null> {
+  const count = Math.max(4, Math.round(one.count * share));
+  const taken: { wall: number[]; cpu: number[] }[] = [ours, reference].map(() => ({ wall: [], cpu: [] }));
   for (let turn = -WARM; turn < turns; turn++) {
-    let slowest = 0;
-    // Who goes first changes, too. JavaScript knows what cannot be done here.
-    for (const which of turn > 0 && turn % 2 ? [1, 0] : [0, 1]) {
-      const { side, wall, cpu } = sides[which]!;
-      const block = await side.block(one.name, count);
+    // Who goes first changes, too.
+    for (const which of turn % 2 ? [1, 0] : [0, 1]) {
+      const block = await [ours, reference][which]!.block(one.name, count);
       if (!block) return null;
-      slowest = Math.max(slowest, block.wall);
       if (turn < 0) continue;
-      wall.push(block.wall / block.count);
-      cpu.push(block.cpu / block.count);
+      taken[which]!.wall.push(block.wall / block.count);
+      taken[which]!.cpu.push(block.cpu / block.count);
     }
-    if (turn === -WARM) count = Math.max(FEWEST, Math.round(count * Math.min(1, LONGEST_BLOCK / slowest)));
   }
-  const [js, c] = sides as [(typeof sides)[0], (typeof sides)[0]];
+  const [js, c] = taken as [(typeof taken)[0], (typeof taken)[0]];
   return {
     name: one.name,
     unit: one.unit,
@@ -52,3 +46,6 @@ export async function takeTurns(one: Case, ours: Side, reference: Side, effort: 
     cpu: compare(js.cpu, c.cpu),
   };
 }
+
+/** Turns before it counts, in which code is compiled. */
+const WARM = 2;

@@ -4,6 +4,7 @@ import { askInjection, injectionIoctls } from '../../../probe/injection.ts';
 import type { Check } from '../../check.ts';
 import { answerToUnknown, otherHandles } from '../../kit/foreign-ioctls.ts';
 import { ipiInjection } from '../../kit/needs.ts';
+import { skipIfAsked } from './other-opt-in.ts';
 
 export const ioctlChecks: Check[] = [
   {
@@ -29,6 +30,7 @@ export const ioctlChecks: Check[] = [
     needs: [ipiInjection],
     run(ctx) {
       ctx.effect('KVM_DSM_IPI is known', Number(askInjection(ctx.kvm(), 'KVM_DSM_IPI', ctx.profile).known));
+      if (!ctx.facts.forwards) skipIfAsked(ctx);
       ctx.ok(ctx.facts.forwards, 'KVM_DSM_IPI is known, and an ICR2 write does not come out');
     },
   },

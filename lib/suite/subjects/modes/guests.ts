@@ -3,6 +3,7 @@
 import { APIC_DEFAULT_PHYS_BASE, lapicRegisters } from '../../../abi/apic/lapic.ts';
 import { IA32_APIC_BASE } from '../../../abi/apic/msr.ts';
 import { KVM_X86_QUIRK_LAPIC_MMIO_HOLE } from '../../../abi/kvm/capability.ts';
+import { isDsmExit } from '../../../exit/dsm.ts';
 import type { Exit } from '../../../exit/exit.ts';
 import { flat32, type Instruction, mov32, out8, rdmsr, write32, wrmsr } from '../../../guest/bytes.ts';
 import type { Machine, MachineOptions } from '../../../script/machine/machine.ts';
@@ -49,7 +50,7 @@ export function expectForwarded(ctx: CheckContext, exits: readonly Exit[]): void
 }
 
 /** An exit without what a kernel with the series adds. */
-const isOther = ({ name }: Exit) => name !== 'KVM_EXIT_DSM_SEND_IRQ';
+const isOther = (exit: Exit) => !isDsmExit(exit);
 
 /** Memory accesses that came out, in words. */
 export function mmio(exits: readonly Exit[]): string[] {

@@ -46,7 +46,9 @@ export const x2apicChecks: Check[] = [
     needs: [x2apic],
     async run(ctx) {
       const machine = await ctx.machine({ vcpus: 2, apic: 'xapic' });
-      const exits = await runOn(machine, [...enterX2apic, ...ipi(1)]);
+      const all = await runOn(machine, [...enterX2apic, ...ipi(1)]);
+      // The way into the mode may have an exit of its own.
+      const exits = all.filter(({ name }) => name !== 'KVM_EXIT_DSM_APIC_BASE');
       ctx.equal('the exits and what waits in vCPU 1', [exits.map(({ name }) => name), waiting(machine, 1)], [[], []]);
     },
   },

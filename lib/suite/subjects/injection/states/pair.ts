@@ -6,7 +6,7 @@ import { hex } from '../../../../base/text.ts';
 import type { CheckContext } from '../../../kit/context.ts';
 import { isPort, saw } from '../../../kit/drive.ts';
 import { DONE_PORT } from '../../../kit/guests.ts';
-import { asPosted } from '../../../kit/profiles.ts';
+import { takesPlaces } from '../../../kit/replayed-vcpu.ts';
 import { differences, lapicDifferences } from '../../../kit/twin-differences.ts';
 import { askedFor, pointAt, type TwinWrite } from '../../../kit/twin-writes.ts';
 import type { SceneState } from './row.ts';
@@ -92,7 +92,7 @@ export class Pair {
     const answer = this.#replay(write);
     const { profile } = this.#ctx;
     // Nothing sets what GiantVM's main branch answers.
-    if (answer !== '0' && profile.name !== 'gvm-main') this.#tell(what, [`the ioctl answered ${answer}`]);
+    if (answer !== '0' && profile.injectionAnswers !== false) this.#tell(what, [`the ioctl answered ${answer}`]);
     const got = this.#judged(stateOf(this.replica.source));
     this.#tell(what, told(got, this.#wanted(stateOf(this.live.source))));
   }
@@ -164,8 +164,7 @@ export class Pair {
     const { source } = this.replica;
     const { request, argument } = askedFor(
       profile,
-      // The series as posted takes the vCPU's place for its id, which another check says.
-      asPosted.includes(profile.name) ? this.options.source : source.vcpuId,
+      takesPlaces(this.#ctx) ? this.options.source : source.vcpuId,
       write,
     );
     // On Intel KVM_DSM_APIC_BASE writes to the VMCS that was loaded last: asking for the registers loads the vCPU's.
