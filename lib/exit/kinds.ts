@@ -1,6 +1,6 @@
 /** The kinds of all families, by name and by number. */
 import { type DsmProfile, dsmExitName } from '../abi/dsm/profiles.ts';
-import { type ExitReasonName, exitReasonName } from '../abi/kvm/exit-reason.ts';
+import { type ExitReasonName, exitReasonName, exitReasons } from '../abi/kvm/exit-reason.ts';
 import { checkText } from '../base/check.ts';
 import { ArgumentError } from '../base/errors.ts';
 import { suggest } from '../base/nearest.ts';
@@ -59,6 +59,14 @@ export const exitName: ValueCheck<ExitName> = (argument, value) => {
     suggest(name, names, 'docs/kvm-api.md and `kvm-dsm abi` list the exits.'),
   );
 };
+
+/** The number by which an exit of that name comes, if every exit with it has that name. */
+export function reasonOf(name: ExitName, profile: DsmProfile): number | undefined {
+  const own: Partial<Record<string, { reason: number }>> = profile.exits;
+  const reason = own[name]?.reason ?? (exitReasons as Partial<Record<string, number>>)[name];
+  if (reason === undefined) return undefined;
+  return (dsmExitName(profile, reason) ?? exitReasonName(reason)) === name ? reason : undefined;
+}
 
 /** Whether a vCPU's thread may store the exit with this number and go on. What nobody knows is the caller's to judge. */
 export function goesOnByItself(reason: number, profile: DsmProfile): boolean {

@@ -75,6 +75,12 @@ export function numberOf(name: string): number {
   return number;
 }
 
+/** The number that no other name has: of a number that is a name itself; `undefined` if it may stand for another one. */
+export function ownNumberOf(name: string | number): number | undefined {
+  if (typeof name === 'string') return numberOf(name);
+  return name < FIRST_NUMBER ? name : undefined;
+}
+
 /** The name behind a number, or the number itself if no name has it. */
 export function nameOf(number: number): string | number {
   return names[number - FIRST_NUMBER] ?? number;

@@ -139,6 +139,13 @@ export interface NativeVcpu extends NativeHandle, NativeDesk {
     watermark: number,
     rip: boolean,
   ): ArrayBuffer;
+  /** Starts the vCPU's thread, its exits into the log. */
+  startInto(onNews: NativeNews, vcpuId: number, log: NativeExitLog): null;
+  /**
+   * Enters the guest again and again, its exits into the log. 0: kvm_run holds one that somebody is to look at; -ETIME: the
+   * limit on the desk came first, or `most` exits; else the errno of KVM_RUN, negated. The time of that exit goes to the desk.
+   */
+  runInto(log: NativeExitLog, vcpuId: number, most: number): number;
   /** Into the guest again; the last news were that it is out. */
   resume(): void;
   /** Out of KVM_RUN, once or to stay out: the number that `acked` will reach; 0: it is out now. */
@@ -151,6 +158,15 @@ export interface NativeVcpu extends NativeHandle, NativeDesk {
   consume(count: number): void;
   /** entries, exits, recorded, kicks, foreign, again, ringStops. */
   counters(): number[];
+}
+
+/** The log of a machine's exits: exit-log.ts knows its words and its slots. */
+export interface NativeExitLog {
+  readonly control: ArrayBuffer;
+  begin(reasons: Uint8Array, numbers: Uint32Array): void;
+  count(slot: number): boolean;
+  /** The slots of that part, live; `null` if none of them has been taken. */
+  part(index: number): ArrayBuffer | null;
 }
 
 /** Where a vCPU's thread is: `Phase` of the addon. */
@@ -186,6 +202,7 @@ interface Addon {
   System: new (path: string) => NativeSystem;
   Mapping: new (bytes: number) => NativeMapping;
   EventFd: new () => NativeEventFd;
+  ExitLog: new () => NativeExitLog;
   VfioFile: new (name: string) => NativeVfioFile;
   deviceAttr(
     handle: NativeHandle,
@@ -227,6 +244,12 @@ export function createMapping(bytes: number): NativeMapping {
 export function createEventFd(): NativeEventFd {
   const { EventFd } = addon();
   return translated(() => new EventFd());
+}
+
+/** A log without exits. */
+export function createExitLog(): NativeExitLog {
+  const { ExitLog } = addon();
+  return translated(() => new ExitLog());
 }
 
 /** Opens a file of /dev/vfio: `vfio`, or a group's. Throws what `open` answers. */

@@ -118,7 +118,7 @@ bool VcpuThread::Join(double seconds) {
 void VcpuThread::Main() {
   pthread_setname_np(pthread_self(), setup_.name);
   uint64_t valid_regs = setup_.run->kvm_valid_regs;
-  if (setup_.plan.rip) setup_.run->kvm_valid_regs |= KVM_SYNC_X86_REGS;
+  if (setup_.plan.rip || setup_.log) setup_.run->kvm_valid_regs |= KVM_SYNC_X86_REGS;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     tid_ = static_cast<pid_t>(syscall(SYS_gettid));
@@ -140,7 +140,7 @@ void VcpuThread::Main() {
 
 void VcpuThread::Loop() {
   const bool records = setup_.plan.ring != nullptr;
-  // After a recorded exit nobody has cleared a request: it is there still, if there is one.
+  // After an exit that was stored nobody has cleared a request: it is there still, if there is one.
   bool clear = true;
   for (;;) {
     if (clear) {
@@ -163,6 +163,21 @@ void VcpuThread::Loop() {
       Count(counters_.exits);
       DefineUnanswered(setup_.run, setup_.run_size);
       TakenExit exit;
+      if (ExitLog* log = setup_.log.get()) {
+        switch (log->Log(setup_.run, setup_.run_size, setup_.id, ns)) {
+          case ExitLog::Next::kGoesOn:
+            Count(counters_.recorded);
+            clear = false;
+            continue;
+          case ExitLog::Next::kNoMemory:
+            if (!Park(Phase::kFailed, ENOMEM)) return;
+            continue;
+          case ExitLog::Next::kParks:
+            Hold(seq, ns);
+            if (!Park(Phase::kExit)) return;
+            continue;
+        }
+      }
       if (records && Take(setup_.run, setup_.run_size, setup_.plan, exit)) {
         if (Record(exit, seq, ns))
           clear = false;

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <thread>
 
+#include "exit_log.h"
 #include "record.h"
 
 // Where a vCPU's thread is. From kExit on it is out of KVM_RUN and stays out until Resume() or Stop().
@@ -28,7 +29,7 @@ enum class Phase : int {
 struct ThreadCounters {
   std::atomic<uint64_t> entries{0};      // KVM_RUNs
   std::atomic<uint64_t> exits{0};        // of them, ended by an exit
-  std::atomic<uint64_t> recorded{0};     // of these, put into the ring
+  std::atomic<uint64_t> recorded{0};     // of these, put into the ring, or into the log for nobody to look at
   std::atomic<uint64_t> kicks{0};        // times that a kick or pause was noticed
   std::atomic<uint64_t> foreign{0};      // EINTR that nobody here asked for
   std::atomic<uint64_t> again{0};        // EAGAIN: INIT or SIPI taken
@@ -51,6 +52,8 @@ class VcpuThread : public std::enable_shared_from_this<VcpuThread> {
     std::function<void(std::shared_ptr<VcpuThread>)> notify;    // called on the thread when there is news
     std::shared_ptr<void> keep;                                 // what has to live until the thread has ended
     RecordPlan plan;
+    std::shared_ptr<ExitLog> log;  // where the exits go instead, if there is one
+    unsigned id = 0;               // vcpu_id
     char name[16] = "vcpu";
   };
   struct News {

@@ -3,6 +3,7 @@
 
 #include "device.h"
 #include "eventfd.h"
+#include "exit_log.h"
 #include "mapping.h"
 #include "stats.h"
 #include "system.h"
@@ -23,6 +24,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("System", system);
   Napi::Function event_fd = EventFd::Define(env);
   exports.Set("EventFd", event_fd);
+  exports.Set("ExitLog", ExitLogObject::Define(env));
   Napi::Function vfio_file = VfioFile::Define(env);
   constructors->vfio_file = Napi::Persistent(vfio_file);
   exports.Set("VfioFile", vfio_file);

@@ -20,7 +20,8 @@ Napi::Function Vcpu::Define(Napi::Env env) {
       {InstanceAccessor<&Vcpu::KvmRun>("kvmRun"), InstanceAccessor<&Vcpu::OwnKvmRun>("ownKvmRun"),
        InstanceAccessor<&Vcpu::DeskBuffer>("desk"), InstanceAccessor<&Vcpu::EnterFunction>("enter"),
        InstanceAccessor<&Vcpu::AskFunction>("ask"), InstanceMethod<&Vcpu::Ioctl>("ioctl"),
-       InstanceMethod<&Vcpu::Settle>("settle"), InstanceMethod<&Vcpu::Start>("start"), InstanceMethod<&Vcpu::Resume>("resume"),
+       InstanceMethod<&Vcpu::Settle>("settle"), InstanceMethod<&Vcpu::Start>("start"),
+       InstanceMethod<&Vcpu::RunInto>("runInto"), InstanceMethod<&Vcpu::StartInto>("startInto"), InstanceMethod<&Vcpu::Resume>("resume"),
        InstanceMethod<&Vcpu::Kick>("kick"), InstanceMethod<&Vcpu::Pause>("pause"), InstanceMethod<&Vcpu::Halt>("halt"),
        InstanceMethod<&Vcpu::RecordsReady>("recordsReady"),
        InstanceMethod<&Vcpu::Consume>("consume"), InstanceMethod<&Vcpu::Counters>("counters"),
@@ -73,9 +74,8 @@ Napi::Value Vcpu::AskFunction(const Napi::CallbackInfo& info) { return bound_.Ge
 
 Napi::Value Vcpu::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(info, parts(info.Env()).fd.get()); }
 
-// (): core/run.h, with the limits that lie on the desk; an exit's time goes there.
-Napi::Value Vcpu::Enter(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
+// With the limits that lie on the desk. Throws if it cannot be run on this thread.
+Run Vcpu::RunOf(Napi::Env env) {
   VcpuParts& vcpu = parts(env);
   if (!ended_) throw CodedError(env, "ERR_VCPU_BUSY", "the vCPU has a thread of its own");
   Run run;
@@ -85,6 +85,13 @@ Napi::Value Vcpu::Enter(const Napi::CallbackInfo& info) {
   run.limit = {desk_.number(Desk::kSeconds), desk_.number(Desk::kEndsNs)};
   run.again = desk_.number(Desk::kAgain) != 0;
   if (!(run.limit.seconds > 0 && run.limit.seconds <= 1e9)) throw ArgumentError(env, "seconds is not a number in (0, 1e9]");
+  return run;
+}
+
+// (): core/run.h; an exit's time goes to the desk.
+Napi::Value Vcpu::Enter(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Run run = RunOf(env);
   const char* failed = nullptr;
   int error = 0;
   Watch* watch = Watch::Mine(failed, error);

@@ -7,6 +7,7 @@
 
 #include "../core/mapped_range.h"
 #include "../core/owned_fd.h"
+#include "../core/run.h"
 #include "../core/vcpu_thread.h"
 #include "../core/vm_state.h"
 #include "desk.h"
@@ -47,10 +48,13 @@ class Vcpu : public Tagged<Vcpu> {
   Napi::Value EnterFunction(const Napi::CallbackInfo& info);
   Napi::Value AskFunction(const Napi::CallbackInfo& info);
   Napi::Value Enter(const Napi::CallbackInfo& info);
+  Run RunOf(Napi::Env env);
   Napi::Value Ask(const Napi::CallbackInfo& info);
   Napi::Value Ioctl(const Napi::CallbackInfo& info);
   Napi::Value Settle(const Napi::CallbackInfo& info);
+  Napi::Value RunInto(const Napi::CallbackInfo& info);
   Napi::Value Start(const Napi::CallbackInfo& info);
+  Napi::Value StartInto(const Napi::CallbackInfo& info);
   void Resume(const Napi::CallbackInfo& info);
   Napi::Value Kick(const Napi::CallbackInfo& info);
   Napi::Value Pause(const Napi::CallbackInfo& info);
@@ -64,6 +68,8 @@ class Vcpu : public Tagged<Vcpu> {
   // thread that has not said that it is out of the guest.
   VcpuParts& parts(Napi::Env env);
   VcpuThread& thread(Napi::Env env);
+  VcpuThread::Setup SetupOf(const Napi::CallbackInfo& info);
+  void StartThread(Napi::Env env, VcpuThread::Setup setup, Napi::Function on_news);
   void Hold(Napi::Env env);
   void Release(Napi::Env env);
 

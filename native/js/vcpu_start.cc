@@ -10,6 +10,7 @@
 
 #include "arguments.h"
 #include "errors.h"
+#include "exit_log.h"
 #include "vcpu.h"
 #include "wake.h"
 
@@ -29,15 +30,28 @@ VcpuThread& Vcpu::thread(Napi::Env env) {
   return *thread_;
 }
 
+// What a thread of this vCPU needs, whatever becomes of its exits: of the arguments (onNews, vcpuId).
+VcpuThread::Setup Vcpu::SetupOf(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!info[0].IsFunction()) throw ArgumentError(env, "onNews is not a function");
+  VcpuThread::Setup setup;
+  setup.id = static_cast<unsigned>(IntegerArgument(info, 1, "vcpuId", UINT32_MAX));
+  snprintf(setup.name, sizeof setup.name, "vcpu %u", setup.id);
+  parts(env);
+  if (!ended_) throw CodedError(env, "ERR_VCPU_BUSY", "the vCPU has a thread already");
+  setup.run = static_cast<kvm_run*>(parts_->run->data());
+  setup.run_size = parts_->run->size();
+  int fd = parts_->fd.get();
+  setup.enter = [fd] { return ioctl(fd, KVM_RUN, 0) < 0 ? -errno : 0; };
+  return setup;
+}
+
 // (onNews, vcpuId, reasons | null, capacity, unionBytes, ioBytes, watermark, rip): the memory of the ring into which exits
 // of these reasons go, a byte each, or null. onNews(phase, errno, acked, held, seq, ns) is called on this thread, once for
 // all that has happened since its last call, and must not throw.
 Napi::Value Vcpu::Start(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  if (!info[0].IsFunction()) throw ArgumentError(env, "onNews is not a function");
-  VcpuThread::Setup setup;
-  auto id = static_cast<unsigned>(IntegerArgument(info, 1, "vcpuId", UINT32_MAX));
-  snprintf(setup.name, sizeof setup.name, "vcpu %u", id);
+  VcpuThread::Setup setup = SetupOf(info);
   bool records = !info[2].IsNull();
   size_t capacity = 0;
   if (records) {
@@ -51,13 +65,6 @@ Napi::Value Vcpu::Start(const Napi::CallbackInfo& info) {
     plan.rip = info[7].ToBoolean();
     for (size_t i = 0; i < reasons.size; i++) plan.reasons.set(reasons.data[i]);
   }
-
-  parts(env);
-  if (!ended_) throw CodedError(env, "ERR_VCPU_BUSY", "the vCPU has a thread already");
-  setup.run = static_cast<kvm_run*>(parts_->run->data());
-  setup.run_size = parts_->run->size();
-  int fd = parts_->fd.get();
-  setup.enter = [fd] { return ioctl(fd, KVM_RUN, 0) < 0 ? -errno : 0; };
 
   Napi::Value memory = env.Null();
   std::shared_ptr<RecordRing> ring;
@@ -75,11 +82,31 @@ Napi::Value Vcpu::Start(const Napi::CallbackInfo& info) {
     std::shared_ptr<MappedRange> ring_memory;
   };
   setup.keep = std::make_shared<Kept>(Kept{parts_, ring, ring_memory});
+  StartThread(env, std::move(setup), info[0].As<Napi::Function>());
+  ring_ = ring;
+  ring_memory_ = ring_memory;
+  return memory;
+}
+
+// (onNews, vcpuId, log): its exits go into the log.
+Napi::Value Vcpu::StartInto(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  VcpuThread::Setup setup = SetupOf(info);
+  if (setup.id >= ExitLog::kMaxVcpus) throw ArgumentError(env, "vcpuId is not an integer in its range");
+  setup.log = ExitLogObject::Argument(info, 2);
+  setup.keep = parts_;
+  StartThread(env, std::move(setup), info[0].As<Napi::Function>());
+  ring_.reset();
+  ring_memory_.reset();
+  return env.Null();
+}
+
+void Vcpu::StartThread(Napi::Env env, VcpuThread::Setup setup, Napi::Function on_news) {
   wake_ = Wake::Of(env);
   wake_->Expect();
   setup.notify = [wake = wake_](std::shared_ptr<VcpuThread> thread) { wake->Post(std::move(thread)); };
 
-  on_news_ = Napi::Persistent(info[0].As<Napi::Function>());
+  on_news_ = Napi::Persistent(on_news);
   on_news_.Unref();
   try {
     thread_ = VcpuThread::Start(std::move(setup));
@@ -96,10 +123,7 @@ Napi::Value Vcpu::Start(const Napi::CallbackInfo& info) {
     throw;
   }
   ended_ = false;
-  ring_ = ring;
-  ring_memory_ = ring_memory;
   Hold(env);
-  return memory;
 }
 
 void Vcpu::Hold(Napi::Env env) {

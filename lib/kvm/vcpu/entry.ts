@@ -9,6 +9,7 @@ import { decodeExit } from '../../exit/decode.ts';
 import type { Exit } from '../../exit/exit.ts';
 import { deskNumbers, translate, translated } from '../native.ts';
 import type { Entries, OpenVcpu, VcpuHost } from './host.ts';
+import type { ExitLog } from './run/exit-log.ts';
 
 /** What one KVM_RUN came to: an exit in kvm_run, the deadline, or an errno (EAGAIN after an INIT, EINTR, EFAULT...). */
 export type RunOutcome = { kind: 'exit' } | { kind: 'deadline' } | { kind: 'errno'; errno: number; name: string };
@@ -51,6 +52,19 @@ export class Entry {
   runRaw(deadline: Duration): RunOutcome {
     const result = this.#run(milliseconds(deadline), 0);
     if (result === 0) return EXIT;
+    if (result === -ETIME) return DEADLINE;
+    return { kind: 'errno', errno: -result, name: errnoName(-result) };
+  }
+
+  runInto(log: ExitLog, deadline: Duration, most: number): RunOutcome {
+    const native = this.#vcpu.runnable();
+    this.#desk[deskNumbers.seconds] = milliseconds(deadline) / 1000;
+    this.#entries.entering(true);
+    const result = translated(() => native.runInto(log.native, this.#vcpu.vcpuId, most));
+    if (result === 0) {
+      this.#entries.exited(this.#desk[deskNumbers.stampNs]!);
+      return EXIT;
+    }
     if (result === -ETIME) return DEADLINE;
     return { kind: 'errno', errno: -result, name: errnoName(-result) };
   }

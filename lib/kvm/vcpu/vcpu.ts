@@ -41,11 +41,12 @@ import { Entry, type RunOptions, type RunOutcome } from './entry.ts';
 import { NoMemoryError, VcpuBusyError, VcpuStopError } from './errors.ts';
 import { Events } from './events.ts';
 import { Features } from './features.ts';
-import type { OpenVcpu, VcpuHost } from './host.ts';
+import type { OpenVcpu, RunContext, VcpuHost } from './host.ts';
 import { LocalApic } from './lapic.ts';
 import { type ExitRegs, LastExit } from './last-exit.ts';
 import { Msrs } from './msrs.ts';
 import { Registers } from './registers.ts';
+import type { ExitLog } from './run/exit-log.ts';
 import type { StartOptions as StartOptionsOf } from './run/options.ts';
 import { VcpuRun as VcpuRunOf } from './run/run.ts';
 import { type SyncGroups, SyncRegs } from './sync-regs.ts';
@@ -148,16 +149,40 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
    *   IoctlError (pthread_create: EAGAIN)
    */
   start(options: StartOptions = {}): VcpuRun {
+    return this.#start(options);
+  }
+
+  /**
+   * As `start()`; exits that nobody has to look at go into the log, and the others to `onExit`. It needs KVM_CAP_SYNC_REGS.
+   *
+   * @internal
+   */
+  startInto(log: ExitLog, onExit: NonNullable<StartOptions['onExit']>): VcpuRun {
+    return this.#start({ onExit }, log);
+  }
+
+  /**
+   * As `runRaw()`, for as long as nobody has to look at an exit: those go into the log. It needs KVM_CAP_SYNC_REGS.
+   *
+   * @param most exits that come before others get a turn
+   * @internal
+   */
+  runInto(log: ExitLog, deadline: Duration, most: number): RunOutcome {
+    return this.#entry.runInto(log, deadline, most);
+  }
+
+  #start(options: StartOptions, log?: ExitLog): VcpuRun {
     this.#refuseStarted();
     const native = this.#runnable();
     const rip = (this.#host.checkExtension('KVM_CAP_SYNC_REGS') & KVM_SYNC_X86_REGS) !== 0;
-    this.#thread = new VcpuRunOf<Vcpu>(this, native, options, {
+    const context: RunContext = {
       refuse: () => void this.#runnable(),
       budget: this.#host.budget,
       entries: this.#lastExit,
       kvmRun: this.#run.view,
       rip,
-    });
+    };
+    this.#thread = new VcpuRunOf<Vcpu>(this, native, options, context, log);
     return this.#thread;
   }
 

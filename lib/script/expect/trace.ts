@@ -3,18 +3,20 @@ import { ArgumentError } from '../../base/errors.ts';
 import { plural } from '../../base/text.ts';
 import type { Exit } from '../../exit/exit.ts';
 import { exitName } from '../../exit/kinds.ts';
-import { isExit, type TraceEvent, type TraceExit } from '../../trace/event.ts';
+import type { TraceEvent, TraceExit } from '../../trace/event.ts';
+import { type EventStore, MadeEvents } from '../../trace/store.ts';
 import { describeEvent } from '../../trace/text.ts';
 import { ExpectationError } from '../errors.ts';
 import { FailureReport } from '../failure/report.ts';
-import type { Snapshot } from '../failure/snapshot.ts';
+import { eventsOf, type Snapshot } from '../failure/snapshot.ts';
 import { checkExpected, describeExpected, type Expected, isOfKind, kindOf, matches } from './expected.ts';
 import { explainMismatch, fewOf, type Mismatch } from './side-by-side.ts';
 
 /** Every exit of a machine, in order: that is what iterating over it gives. `events` has the injections and kicks as well. */
 export class Trace implements Iterable<TraceExit> {
-  readonly #events: TraceEvent[] = [];
-  readonly #exits: TraceExit[] = [];
+  readonly #store: EventStore;
+  /** All of them, once somebody has asked for that. */
+  readonly #all: TraceEvent[] = [];
   readonly #snapshot: () => Snapshot | undefined;
   /**
    * When its machine was made, in nanoseconds of CLOCK_MONOTONIC: with it the `ns` of the events of two machines can be
@@ -25,36 +27,68 @@ export class Trace implements Iterable<TraceExit> {
   /**
    * @param snapshot what its machine is like now, for the report of an expectation that fails
    * @param born default: now
+   * @param store where its events lie; default: nowhere yet
    */
-  constructor(snapshot: () => Snapshot | undefined = () => undefined, born = process.hrtime.bigint()) {
+  constructor(
+    snapshot: () => Snapshot | undefined = () => undefined,
+    born = process.hrtime.bigint(),
+    store: EventStore = new MadeEvents(),
+  ) {
     this.#snapshot = snapshot;
     this.born = born;
+    this.#store = store;
   }
 
   /** Appends; for the machine. */
   record(event: TraceEvent): void {
-    this.#events.push(event);
-    if (isExit(event)) this.#exits.push(event);
+    this.#store.add(event);
   }
 
-  /** All that happened: exits, and what the script did to the machine. */
+  /** All that happened: exits, and what the script did to the machine. Of a long trace that is much: each is made an object. */
   get events(): readonly TraceEvent[] {
-    return this.#events;
+    const { length } = this.#store;
+    while (this.#all.length < length) this.#all.push(this.#store.at(this.#all.length));
+    return this.#all;
+  }
+
+  /**
+   * How many events, without making them.
+   *
+   * @internal
+   */
+  get size(): number {
+    return this.#store.length;
+  }
+
+  /**
+   * One event, without making the others.
+   *
+   * @internal
+   */
+  event(index: number): TraceEvent {
+    return this.#all[index] ?? this.#store.at(index);
   }
 
   /** How many exits. */
   get length(): number {
-    return this.#exits.length;
+    return this.#store.exits;
   }
 
-  [Symbol.iterator](): Iterator<TraceExit> {
-    return this.#exits[Symbol.iterator]();
+  *[Symbol.iterator](): Iterator<TraceExit, undefined> {
+    for (let index = 0; index < this.#store.length; index++)
+      if (this.#store.isExit(index)) yield this.event(index) as TraceExit;
+  }
+
+  #filter(wanted: (event: TraceExit) => boolean): TraceExit[] {
+    const found: TraceExit[] = [];
+    for (const event of this) if (wanted(event)) found.push(event);
+    return found;
   }
 
   /** The exits of one kind. */
   named<N extends Exit['name']>(name: N): (TraceExit & { exit: Extract<Exit, { name: N }> })[] {
     exitName('name', name);
-    return this.#exits.filter((event) => event.exit.name === name) as (TraceExit & {
+    return this.#filter((event) => event.exit.name === name) as (TraceExit & {
       exit: Extract<Exit, { name: N }>;
     })[];
   }
@@ -71,7 +105,7 @@ export class Trace implements Iterable<TraceExit> {
 
   #expect(expected: readonly Expected[]): void {
     const kinds = kindsOf(expected);
-    const actual = this.#exits.filter((event) => isOfKind(kinds, event));
+    const actual = this.#filter((event) => isOfKind(kinds, event));
     const same = actual.length === expected.length && expected.every((want, i) => matches(want, actual[i]!));
     if (same) return;
     const { text, seq } = explainMismatch(expected, actual);
@@ -80,7 +114,8 @@ export class Trace implements Iterable<TraceExit> {
 
   /** A list of what came is not taken for the whole trace. */
   #leftOut(kinds: ReadonlySet<string>): string[] {
-    const others = this.#exits.filter((event) => !isOfKind(kinds, event)).length;
+    let others = 0;
+    for (const event of this) if (!isOfKind(kinds, event)) others += 1;
     return others === 0 ? [] : [`  ${plural(others, 'exit')} of other kinds not shown`];
   }
 
@@ -95,12 +130,17 @@ export class Trace implements Iterable<TraceExit> {
 
   #expectInOrder(expected: readonly Expected[]): void {
     const kinds = kindsOf(expected);
+    let index = 0;
     let from = 0;
-    for (const [index, want] of expected.entries()) {
-      const found = this.#exits.findIndex((event, at) => at >= from && matches(want, event));
-      if (found < 0) throw this.#notInOrder(expected, index, from, kinds);
-      from = found + 1;
+    let at = 0;
+    for (const event of this) {
+      at += 1;
+      if (index === expected.length) return;
+      if (!matches(expected[index]!, event)) continue;
+      index += 1;
+      from = at;
     }
+    if (index < expected.length) throw this.#notInOrder(expected, index, from, kinds);
   }
 
   #notInOrder(
@@ -111,9 +151,9 @@ export class Trace implements Iterable<TraceExit> {
   ): ExpectationError {
     const want = expected[index]!;
     const before = expected[index - 1];
-    const early = this.#exits.slice(0, from).find((event) => matches(want, event));
+    const early = this.#earlier(from, want);
     const what = before ? `after ${describeExpected(before)}` : 'at all';
-    const actual = this.#exits.filter((event) => isOfKind(kinds, event));
+    const actual = this.#filter((event) => isOfKind(kinds, event));
     const lines = [
       `${index + 1} of ${expected.length}: ${describeExpected(want)} did not come ${what}${early ? `; it came before, as #${early.seq}` : ''}`,
       '',
@@ -129,6 +169,17 @@ export class Trace implements Iterable<TraceExit> {
     return this.mismatch({ text: lines.join('\n'), seq: early?.seq }, [...kinds], actual.length);
   }
 
+  /** The first such one among the first `count` exits. */
+  #earlier(count: number, want: Expected): TraceExit | undefined {
+    let left = count;
+    for (const event of this) {
+      if (left === 0) return undefined;
+      if (matches(want, event)) return event;
+      left -= 1;
+    }
+    return undefined;
+  }
+
   /**
    * Checks how many came of what `expected` describes: per vCPU and destination, say, by `vcpu` and `destId`.
    *
@@ -138,7 +189,7 @@ export class Trace implements Iterable<TraceExit> {
     const want = checkExpected(expected);
     const kinds = kindsOf([want]);
     checkInteger('count', count, 0, Number.MAX_SAFE_INTEGER);
-    const actual = this.#exits.filter((event) => matches(want, event));
+    const actual = this.#filter((event) => matches(want, event));
     if (actual.length === count) return;
     const message = `expected ${plural(count, 'exit')} of ${describeExpected(want)}, got ${actual.length}`;
     const lines = [message, '', ...fewOf(actual.map((event) => `  ${describeEvent(event)}`))];
@@ -150,7 +201,7 @@ export class Trace implements Iterable<TraceExit> {
     const isName = typeof unwanted !== 'object';
     const want = checkExpected(isName ? ({ name: exitName('name', unwanted) } as Expected) : unwanted, 'unwanted');
     const kinds = kindsOf([want]);
-    const actual = this.#exits.filter((event) => matches(want, event));
+    const actual = this.#filter((event) => matches(want, event));
     if (actual.length > 0)
       throw this.mismatch(explainMismatch([], actual, `no ${describeExpected(want)}`), [...kinds], actual.length);
   }
@@ -163,7 +214,7 @@ export class Trace implements Iterable<TraceExit> {
   mismatch({ text, seq }: Mismatch, kinds: readonly string[], seen: number): ExpectationError {
     const [headline = ''] = text.split('\n', 1);
     const ending = { kind: 'expectation', headline, kinds, seen } as const;
-    const snapshot = this.#snapshot() ?? { vcpus: [], events: [...this.#events] };
+    const snapshot = this.#snapshot() ?? { vcpus: [], ...eventsOf(this) };
     const failure = new FailureReport(snapshot, ending, seq);
     const [cause] = failure.causes;
     return new ExpectationError(cause === headline ? text : `${cause}\n${text}`, kinds, seen, failure);
@@ -171,7 +222,7 @@ export class Trace implements Iterable<TraceExit> {
 
   /** One line per event, for a person. */
   toString(): string {
-    return this.#events.map((event) => describeEvent(event)).join('\n');
+    return this.events.map((event) => describeEvent(event)).join('\n');
   }
 }
 

@@ -55,12 +55,12 @@ export class FailureReport implements Failure {
   }
 
   #lines(): string[] {
-    const { events, note } = this.#snapshot;
+    const { events, omitted, note } = this.#snapshot;
     const [full, brief] = this.#shown();
     const more = this.#snapshot.vcpus.length - full.length - brief.length;
     return [
       ...this.causes.slice(1).flatMap((text) => (text === this.#headline ? [] : [`also: ${text}`])),
-      ...describeTrace(events, this.#seq),
+      ...describeTrace(events, this.#seq, omitted),
       ...(note ? [note] : []),
       ...full.flatMap(describeVcpu),
       ...brief.map(describeVcpuBriefly),

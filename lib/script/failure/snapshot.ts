@@ -56,8 +56,27 @@ export interface Snapshot {
   readonly vcpus: readonly VcpuSnapshot[];
   readonly note?: string;
   readonly events: readonly TraceEvent[];
+  /** How many between its begin and its end are not among them. */
+  readonly omitted?: number;
   /** CLOCK_MONOTONIC in ns: when the machine was made, and when this was taken. */
   readonly during?: { readonly from: bigint; readonly to: bigint };
+}
+
+/** Of a trace that is longer than both together, its begin and its end. */
+const BEGIN = 10_000;
+const END = 190_000;
+
+/** What a trace has for a snapshot. */
+export function eventsOf(trace: {
+  readonly size: number;
+  event(index: number): TraceEvent;
+}): Pick<Snapshot, 'events' | 'omitted'> {
+  const { size } = trace;
+  const omitted = Math.max(0, size - BEGIN - END);
+  const events = Array.from({ length: size - omitted }, (_, at) =>
+    trace.event(omitted > 0 && at >= BEGIN ? at + omitted : at),
+  );
+  return omitted > 0 ? { events, omitted } : { events };
 }
 
 /** What there is to know of one vCPU. A vCPU that cannot be asked is no failure. */

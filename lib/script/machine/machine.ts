@@ -2,21 +2,24 @@
 import { readLapicRegister } from '../../abi/apic/lapic.ts';
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import type { MsiMessage } from '../../abi/kvm/gsi-route.ts';
+import { KVM_SYNC_X86_REGS } from '../../abi/kvm/kvm-run.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { show } from '../../base/text.ts';
 import type { GuestLayout } from '../../guest/layout.ts';
 import type { GuestMemory } from '../../kvm/guest-memory.ts';
 import type { Kvm } from '../../kvm/kvm.ts';
+import { ExitLog } from '../../kvm/vcpu/run/exit-log.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from '../../kvm/vm/injection.ts';
 import { isUsualSlot } from '../../kvm/vm/memory.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
 import { injection } from '../../trace/act.ts';
 import type { TraceExit } from '../../trace/event.ts';
+import { LoggedEvents } from '../../trace/store.ts';
 import { expectExactlyOnce } from '../expect/deliveries.ts';
 import { Trace } from '../expect/trace.ts';
 import { FailureReport } from '../failure/report.ts';
-import { type Snapshot, snapshotVcpu } from '../failure/snapshot.ts';
+import { eventsOf, type Snapshot, snapshotVcpu } from '../failure/snapshot.ts';
 import { Session } from '../session.ts';
 import { ApicHistory } from './apic-history.ts';
 import { build, closeParts } from './build.ts';
@@ -37,7 +40,7 @@ export class Machine implements AsyncDisposable, Disposable {
   readonly kvm: Kvm;
   readonly vm: Vm;
   readonly memory: GuestMemory;
-  readonly trace = new Trace(() => this.#snapshot());
+  readonly trace: Trace;
   readonly profile: DsmProfile;
   /** What the script asked for: true leaves APICv as the host has it. */
   readonly apicv: boolean;
@@ -47,6 +50,8 @@ export class Machine implements AsyncDisposable, Disposable {
   readonly #session: Session;
   readonly #vcpus: readonly MachineVcpu[];
   readonly #recorder: Recorder;
+  readonly #log: ExitLog;
+  readonly #events: LoggedEvents;
   readonly #samples = new RipSamples();
   readonly #apics = new ApicHistory();
   readonly #layout: GuestLayout;
@@ -64,7 +69,11 @@ export class Machine implements AsyncDisposable, Disposable {
     this.irqchip = setup.irqchip;
     this.#layout = setup.layout;
     this.shared = setup.layout.end;
-    const recorder = new Recorder(this.trace, session.observer);
+    const born = process.hrtime.bigint();
+    this.#log = new ExitLog(setup.profile);
+    this.#events = new LoggedEvents(this.#log, Number(born));
+    this.trace = new Trace(() => this.#snapshot(), born, this.#events);
+    const recorder = new Recorder(this.trace, this.#log, session.observer);
     this.#recorder = recorder;
     // The device that it opens keeps to the session's budget.
     const { kvm, vm, memory, vcpus } = session.run(() => build(setup, (act) => recorder.act(act)));
@@ -167,7 +176,7 @@ export class Machine implements AsyncDisposable, Disposable {
   #lookAtApics(): void {
     if (this.irqchip === 'none' || this.vm.closed) return;
     try {
-      this.#apics.take(this.#vcpus, this.trace.events.length);
+      this.#apics.take(this.#vcpus, this.trace.size);
     } catch {
       // A VM that KVM has given up answers nothing, and what the run ended by is what the script has to know.
     }
@@ -183,6 +192,13 @@ export class Machine implements AsyncDisposable, Disposable {
           trace,
           vcpus: this.#vcpus,
           samples: this.#samples,
+          profile: this.profile,
+          log: (this.vm.checkExtension('KVM_CAP_SYNC_REGS') & KVM_SYNC_X86_REGS) === 0 ? null : this.#log,
+          look: () => this.#recorder.tell(),
+          settle: () => {
+            this.#events.settle();
+            this.#recorder.tell();
+          },
           record: (vcpu, exit) => {
             const one = this.vcpu(vcpu.vcpuId);
             one.hypervisorSees(exit);
@@ -222,9 +238,9 @@ export class Machine implements AsyncDisposable, Disposable {
 
   /** What everything is like now. */
   #snapshot(fault?: TraceExit): Snapshot {
-    const { events, born } = this.trace;
+    const { born } = this.trace;
     if (this.vm.closed)
-      return { vcpus: [], events: [...events], note: 'vCPUs: the machine is closed, their state is gone' };
+      return { vcpus: [], ...eventsOf(this.trace), note: 'vCPUs: the machine is closed, their state is gone' };
     return {
       vcpus: this.#vcpus.map((one) => {
         const own = fault?.vcpu === one.id ? fault.fault : undefined;
@@ -236,7 +252,7 @@ export class Machine implements AsyncDisposable, Disposable {
           own,
         );
       }),
-      events: [...events],
+      ...eventsOf(this.trace),
       during: { from: born, to: process.hrtime.bigint() },
     };
   }

@@ -1,54 +1,66 @@
+/** Makes events of what happens to a machine: its trace gets them, and the observer of its session. */
 import type { Exit } from '../../exit/exit.ts';
 import { readFault } from '../../guest/fault.ts';
 import { readWord } from '../../guest/protocol.ts';
 import type { GuestMemory } from '../../kvm/guest-memory.ts';
+import type { ExitLog } from '../../kvm/vcpu/run/exit-log.ts';
 import { traceAct } from '../../trace/act.ts';
-import type { Act, Stamp, TraceEvent, TraceExit } from '../../trace/event.ts';
+import type { Act, TraceExit } from '../../trace/event.ts';
 import type { Trace } from '../expect/trace.ts';
 import type { Observer } from '../session.ts';
 import type { MachineVcpu } from './vcpu.ts';
 
-/** Makes events of what happens to a machine: its trace gets them, and the observer of its session. */
 export class Recorder {
   readonly #trace: Trace;
+  readonly #log: ExitLog;
   readonly #observer: Observer;
   readonly #born: number;
+  /** How many events the observer has been told of. */
+  #told = 0;
 
-  constructor(trace: Trace, observer: Observer) {
+  constructor(trace: Trace, log: ExitLog, observer: Observer) {
     this.#trace = trace;
+    this.#log = log;
     this.#observer = observer;
     this.#born = Number(trace.born);
   }
 
   act(act: Act): void {
-    this.#add(traceAct(this.#stamp(Number(process.hrtime.bigint())), act));
+    const ns = Number(process.hrtime.bigint()) - this.#born;
+    this.#trace.record(traceAct({ seq: this.#log.reserve(), ns }, act));
+    this.tell();
   }
 
-  /** The last exit of a vCPU that is out of the guest. Its time is what the addon read right after KVM_RUN. */
+  /**
+   * The last exit of a vCPU that is out of the guest. Its time is what the addon read right after KVM_RUN; its place is the one
+   * that the addon has taken for it then, or the next.
+   */
   exit(one: MachineVcpu, memory: GuestMemory, exit: Exit): TraceExit {
     const { id, vcpu } = one;
     const { rip, rcx } = vcpu.exitRegs();
     const said = readWord(exit, () => Number(rcx & 0xffff_ffffn));
     const word = said?.kind === 'end' && !one.isPastEnd(rip) ? undefined : said;
     const fault = word?.kind === 'fault' ? readFault(vcpu, memory, word.vector) : undefined;
+    const slot = this.#log.takeParked(id);
     const event: TraceExit = {
-      ...this.#stamp(vcpu.exitNs),
+      seq: slot < 0 ? this.#log.reserve() : slot,
+      ns: vcpu.exitNs - this.#born,
       vcpu: id,
       rip,
       exit,
       ...(word && { word }),
       ...(fault && { fault }),
     };
-    this.#add(event);
+    this.#trace.record(event);
+    this.tell();
     return event;
   }
 
-  #stamp(ns: number): Stamp {
-    return { seq: this.#trace.events.length, ns: ns - this.#born };
-  }
-
-  #add(event: TraceEvent): void {
-    this.#trace.record(event);
-    this.#observer.event?.(event);
+  /** Tells the observer of all that has come meanwhile, in order. */
+  tell(): void {
+    const { event } = this.#observer;
+    if (!event) return;
+    // It may do what makes an event.
+    for (const { size } = this.#trace; this.#told < size; ) event.call(this.#observer, this.#trace.event(this.#told++));
   }
 }

@@ -1,9 +1,12 @@
 /** What a run of vCPUs, on this thread or on theirs, asks of the machine that it belongs to. */
 import type { RunBudget } from '../../base/budget.ts';
 import type { Exit } from '../../exit/exit.ts';
+import type { ExitLog } from '../../kvm/vcpu/run/exit-log.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 
 export interface RunHooks {
+  /** Where the exits go that nobody has to look at; without it each is looked at. */
+  log?: ExitLog | undefined;
   /** What guests may take of the program's time. */
   budget: RunBudget;
   /** The run is over when all of these are idle in HLT. Empty: idle vCPUs end no run. */
@@ -16,6 +19,10 @@ export interface RunHooks {
   isLeft(vcpu: Vcpu, exit: Exit): boolean;
   /** An exit that came while the run was about to end. */
   onLateExit(vcpu: Vcpu, exit: Exit): void;
+  /** True if the run was over, by what the log says, before this exit. */
+  isLate?(vcpu: Vcpu): boolean;
+  /** Exits may lie in the log that nobody has told of. */
+  look?(): void;
   /** It is out of the guest for a moment: RIP can be read. */
   sample(vcpu: Vcpu): void;
 }

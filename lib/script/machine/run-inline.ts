@@ -10,6 +10,8 @@ const SLICE = 50;
 /** The last turns before the time is over, in ms, are short: the samples of RIP then tell what the guest does. */
 const LAST_SLICE = 1;
 const LAST_SLICES = 8;
+/** So many exits come at most before somebody may look at them. */
+const MOST = 65_536;
 
 /**
  * Runs one vCPU by turns on this thread, which costs least, until an exit ends the run, or it is idle, or the time is
@@ -27,6 +29,7 @@ export async function runInline(vcpu: Vcpu, hooks: RunHooks): Promise<boolean> {
     if (turn === 'over') return true;
     if (turn === 'left') left = true;
     else hooks.sample(vcpu);
+    hooks.look?.();
     if (hooks.idle.includes(vcpu) && (left || vcpu.getMpState() === mpStates.KVM_MP_STATE_HALTED)) return true;
     if (performance.now() >= ends || hooks.budget.left === 0) return false;
     await eventLoop();
@@ -45,7 +48,7 @@ function takeTurn(vcpu: Vcpu, ends: number, hooks: RunHooks): 'late' | 'left' | 
   for (;;) {
     const left = Math.min(ends - performance.now(), hooks.budget.left);
     if (left <= 0) return 'late';
-    const outcome = vcpu.runRaw(left);
+    const outcome = hooks.log ? vcpu.runInto(hooks.log, left, MOST) : vcpu.runRaw(left);
     if (outcome.kind === 'deadline') return 'late';
     if (outcome.kind === 'errno') {
       // EAGAIN: an AP has taken an INIT or a SIPI, and is to be entered again.

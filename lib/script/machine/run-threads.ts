@@ -9,6 +9,8 @@ import type { RunHooks } from './run-hooks.ts';
 /** How often a run that waits for all to be idle asks them, in ms: at first, and in the end. */
 const POLL_SOON = 1;
 const POLL_LATE = 20;
+/** How often those are told who want to hear of each exit, in ms. */
+const LOOK = 10;
 /** How many samples of RIP a run that comes to its deadline takes. */
 const SAMPLES = 5;
 
@@ -36,7 +38,7 @@ export async function runThreads(vcpus: readonly Vcpu[], hooks: RunHooks): Promi
   // Without an in-kernel LAPIC nothing but user space could wake a vCPU from HLT: it has left the guest.
   const left = new Set<Vcpu>();
   const onExit = (vcpu: Vcpu, exit: Exit, run: VcpuRun): void => {
-    if (isOver) {
+    if (isOver || hooks.isLate?.(vcpu)) {
       // It stays where it is: whatever comes after its exit belongs to the next run.
       void run.pause();
       hooks.onLateExit(vcpu, exit);
@@ -59,10 +61,12 @@ export async function runThreads(vcpus: readonly Vcpu[], hooks: RunHooks): Promi
     if (hooks.idle.length > 0) finish(false);
     else sampleAll(started, left, hooks, () => isOver).then(() => finish(false), fail);
   }, hooks.limit);
+  const looks = setInterval(() => hooks.look?.(), LOOK).unref();
   let inTime: boolean;
   try {
     for (const vcpu of vcpus) {
-      const run = vcpu.start({ onExit: (exit, of) => onExit(vcpu, exit, of) });
+      const take = (exit: Exit, of: VcpuRun) => onExit(vcpu, exit, of);
+      const run = hooks.log ? vcpu.startInto(hooks.log, take) : vcpu.start({ onExit: take });
       started.push({ vcpu, run });
       // Nobody waits longer for it than `hooks.limit`.
       run.ended({ deadline: '1440m' }).catch(fail);
@@ -75,6 +79,7 @@ export async function runThreads(vcpus: readonly Vcpu[], hooks: RunHooks): Promi
   } finally {
     isOver = true;
     clearTimeout(timer);
+    clearInterval(looks);
     for (const { run } of started) run.askToStop();
     await Promise.all(started.map(({ run }) => run.stop()));
     await Promise.allSettled(started.map(({ run }) => run.ended()));

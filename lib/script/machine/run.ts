@@ -1,10 +1,14 @@
 /** One run of a machine: its vCPUs go on until what the script waits for, and a run that fails says why. */
+import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../base/duration.ts';
 import { EIO } from '../../base/errno.ts';
 import { ArgumentError, DeadlineError, IoctlError, type KvmDsmError } from '../../base/errors.ts';
 import { duration, optional, shape } from '../../base/shape.ts';
 import { plural } from '../../base/text.ts';
 import type { Exit } from '../../exit/exit.ts';
+import { END_PORT } from '../../guest/end-guard.ts';
+import { guestPorts } from '../../guest/protocol.ts';
+import { type ExitLog, loggedReasons } from '../../kvm/vcpu/run/exit-log.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { TraceExit } from '../../trace/event.ts';
 import { GuestAssertionError, GuestFailureError, GuestFaultError, ProgramEndError } from '../errors.ts';
@@ -38,7 +42,14 @@ export interface Runnable {
   readonly trace: Trace;
   readonly vcpus: readonly MachineVcpu[];
   readonly samples: RipSamples;
+  /** Where exits go that nobody has to look at; `null`: this kernel cannot tell the registers without being asked. */
+  readonly log: ExitLog | null;
+  readonly profile: DsmProfile;
   record(vcpu: Vcpu, exit: Exit): TraceExit;
+  /** Tells of the exits that nobody had to look at. */
+  look(): void;
+  /** No vCPU runs any more. */
+  settle(): void;
   /** What the machine is like now, and what that says of an end like this. */
   report(ending: Ending): FailureReport;
 }
@@ -50,6 +61,7 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
   const goal = goalOf(
     until,
     running.map(({ id }) => id),
+    machine.profile,
   );
   const limit = milliseconds(deadline);
   if (running.length === 0)
@@ -57,10 +69,14 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
   const vcpus = running.map(({ vcpu }) => vcpu);
   const hooks = hooksOf(machine, vcpus, goal, limit);
   machine.samples.clear();
-  const from = machine.trace.events.length;
+  const { size: from, length: before } = machine.trace;
   let inTime: boolean;
   try {
-    inTime = await (vcpus.length === 1 ? runInline(vcpus[0]!, hooks) : runThreads(vcpus, hooks));
+    try {
+      inTime = await (vcpus.length === 1 ? runInline(vcpus[0]!, hooks) : runThreads(vcpus, hooks));
+    } finally {
+      machine.settle();
+    }
   } catch (error) {
     // Every vCPU is out of the guest by now: what each of them is like can be told.
     if (error instanceof FatalExit) throw failed(machine, error.event);
@@ -69,19 +85,31 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
     if (error.ioctl !== 'KVM_RUN') throw error;
     throw new IoctlError('KVM_RUN', error.errno, { failure: machine.report({ kind: 'ioctl' }) });
   }
-  if (!inTime) throw late(machine, goal, until, limit, from);
+  if (!inTime) throw late(machine, goal, until, limit, { from, before });
 }
 
 function hooksOf(machine: Runnable, vcpus: readonly Vcpu[], goal: Goal, limit: number): RunHooks {
   const { budget } = machine.session;
+  const log = goal.native === null ? null : machine.log;
+  log?.begin(loggedReasons(machine.profile), goal.native!, { ...guestPorts, end: END_PORT });
+  const isReached = (event: TraceExit): boolean => {
+    if (log === null || goal.native!.is === 'none') return goal.reached(event);
+    if (log.endedBy(event.seq)) return true;
+    // Whether this is the code behind a program is not for the addon to say.
+    const isUncounted = event.exit.name === 'KVM_EXIT_IO' && event.exit.port === END_PORT;
+    return isUncounted && goal.counts(event) && log.count(event.seq);
+  };
   return {
     budget,
+    log: log ?? undefined,
+    isLate: ({ vcpuId }) => log !== null && log.over >= 0 && log.parked(vcpuId) > log.over,
+    look: () => machine.look(),
     idle: vcpus.filter(({ vcpuId }) => goal.idle.includes(vcpuId)),
     limit: Math.min(limit, budget.left),
     onExit(vcpu, exit) {
       const event = machine.record(vcpu, exit);
       // Code that is not the program's own fulfils nothing that a script waits for.
-      const isOver = event.word?.kind !== 'end' && goal.reached(event);
+      const isOver = event.word?.kind !== 'end' && isReached(event);
       if (!isOver && isFatal(event)) throw new FatalExit(event);
       return isOver;
     },
@@ -120,11 +148,17 @@ function failed(machine: Runnable, event: TraceExit): KvmDsmError {
   return new GuestFailureError(message, failure);
 }
 
-function late(machine: Runnable, goal: Goal, until: Until, limit: number, from: number): DeadlineError {
+/** @param began what the trace had when the run began: `from` events, `before` of them exits */
+function late(
+  machine: Runnable,
+  goal: Goal,
+  until: Until,
+  limit: number,
+  { from, before }: { from: number; before: number },
+): DeadlineError {
   const spent = machine.session.budget.left === 0 ? 'the time that --timeout allows' : `${limit} ms`;
   const failure = machine.report({ kind: 'deadline', until, from });
-  const exits = [...machine.trace].filter(({ seq }) => seq >= from).length;
-  const before = machine.trace.length - exits;
+  const exits = machine.trace.length - before;
   const came = `${plural(exits, 'exit')} until then${before > 0 ? `, and ${before} before this run` : ''}`;
   const what = `The guest did not come to ${goal.description} within ${spent}; ${came}`;
   return new DeadlineError([...failure.causes.slice(0, 1), what].join('\n'), failure, goal.waitsForExits);

@@ -1,4 +1,5 @@
 /** When a run is over. */
+import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { vectorCheck, vectorIn, vectorName } from '../../abi/exceptions.ts';
 import { checkChoice, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
@@ -6,8 +7,9 @@ import { suggest } from '../../base/nearest.ts';
 import { integer, listOf, optional, shape } from '../../base/shape.ts';
 import { show } from '../../base/text.ts';
 import type { Exit } from '../../exit/exit.ts';
-import { exitName } from '../../exit/kinds.ts';
-import { wordName } from '../../guest/protocol.ts';
+import { exitName, reasonOf } from '../../exit/kinds.ts';
+import { guestPorts, ownNumberOf, wordName } from '../../guest/protocol.ts';
+import type { LogGoal } from '../../kvm/vcpu/run/exit-log.ts';
 import type { TraceExit } from '../../trace/event.ts';
 
 /**
@@ -32,6 +34,10 @@ export interface Goal {
   reached(event: TraceExit): boolean;
   /** The vCPUs that have to be idle in HLT for the run to be over; none: being idle ends no run. */
   readonly idle: readonly number[];
+  /** The same as the addon can tell it, but for how often; `null`: every exit has to be looked at. */
+  readonly native: LogGoal | null;
+  /** Whether an exit is one of those that `native` counts. */
+  counts(event: TraceExit): boolean;
   /** For a message. */
   readonly description: string;
   /** True if it waits for exits that KVM may or may not make, and not for the guest's own words. */
@@ -58,7 +64,7 @@ const forms = {
 };
 
 /** @param running the vcpu_ids that take part */
-export function goalOf(until: Until, running: readonly number[]): Goal {
+export function goalOf(until: Until, running: readonly number[], profile: DsmProfile): Goal {
   if (typeof until === 'function') return judgedGoal(until);
   if (typeof until !== 'object' || until === null) {
     if (checkChoice('until', until, ['halted', 'done']) === 'halted')
@@ -78,7 +84,7 @@ export function goalOf(until: Until, running: readonly number[]): Goal {
     );
   }
   const given = forms[kind]('until', until);
-  return 'halted' in given ? haltedGoal(given.halted, running) : exitsGoal(given);
+  return 'halted' in given ? haltedGoal(given.halted, running) : exitsGoal(given, profile);
 }
 
 function haltedGoal(halted: number | readonly number[], running: readonly number[]): Goal {
@@ -89,7 +95,7 @@ function haltedGoal(halted: number | readonly number[], running: readonly number
 }
 
 function judgedGoal(until: (event: TraceExit) => boolean): Goal {
-  return exitGoal('the exit that the script waits for', (event) => {
+  const judged = (event: TraceExit) => {
     const verdict: unknown = until(event);
     if (typeof verdict === 'boolean') return verdict;
     const what = verdict instanceof Promise ? 'a promise' : show(verdict);
@@ -98,57 +104,71 @@ function judgedGoal(until: (event: TraceExit) => boolean): Goal {
       `until answered ${what} for ${event.exit.name}, not true or false`,
       'Return true when the run is over, and false when it goes on; it is not waited for.',
     );
-  });
+  };
+  return goal('the exit that the script waits for', judged, null, true);
 }
 
-function exitsGoal(until: Exclude<Form, { halted: unknown }>): Goal {
+function exitsGoal(until: Exclude<Form, { halted: unknown }>, profile: DsmProfile): Goal {
   if ('exits' in until) {
-    const goal = countdown(until.exits, () => true);
-    return exitGoal(`${until.exits} exits`, goal);
+    const { exits: count } = until;
+    return goal(`${count} exits`, () => true, { is: 'exits', count }, true, count);
   }
   const { vcpu } = until;
   const from = vcpu === undefined ? '' : ` of vCPU ${vcpu}`;
+  const own = vcpu === undefined ? {} : { vcpu };
   const isFrom = (event: TraceExit) => vcpu === undefined || event.vcpu === vcpu;
   if ('port' in until) {
-    const uses = ({ exit }: TraceExit) => exit.name === 'KVM_EXIT_IO' && exit.port === until.port;
-    const goal = countdown(1, (event) => uses(event) && isFrom(event));
-    return wordGoal(`an access${from} to port 0x${until.port.toString(16)}`, goal);
+    const { port } = until;
+    const uses = (event: TraceExit) => event.exit.name === 'KVM_EXIT_IO' && event.exit.port === port && isFrom(event);
+    return goal(`an access${from} to port 0x${port.toString(16)}`, uses, { is: 'port', port, ...own }, false);
   }
   if ('sync' in until) {
     const { sync: name, count = 1 } = until;
-    const says = ({ word }: TraceExit) => word?.kind === 'sync' && word.name === name;
-    const goal = countdown(count, (event) => says(event) && isFrom(event));
-    return wordGoal(`${count === 1 ? '' : `${count} x `}sync point ${JSON.stringify(name)}${from}`, goal);
+    const says = (event: TraceExit) => event.word?.kind === 'sync' && event.word.name === name && isFrom(event);
+    const times = count === 1 ? '' : `${count} x `;
+    const value = ownNumberOf(name);
+    const native: LogGoal | null =
+      value === undefined ? null : { is: 'word', port: guestPorts.sync, value, count, ...own };
+    return goal(`${times}sync point ${JSON.stringify(name)}${from}`, says, native, false, count);
   }
   if ('fault' in until) {
     const vector = vectorIn('until.fault', until.fault);
     const faults = ({ word }: TraceExit) => word?.kind === 'fault' && word.vector === vector;
-    const goal = countdown(1, (event) => faults(event) && isFrom(event));
-    return wordGoal(`${vectorName(vector)}${from}`, goal);
+    // Each fault is looked at.
+    const description = `${vectorName(vector)}${from}`;
+    return goal(description, (event) => faults(event) && isFrom(event), { is: 'none' }, false);
   }
   const { exit: name, count = 1 } = until;
-  const goal = countdown(count, (event) => event.exit.name === name && isFrom(event));
-  return exitGoal(`${count} x ${name}${from}`, goal);
+  const reason = reasonOf(name, profile);
+  const native: LogGoal | null = reason === undefined ? null : { is: 'reason', reason, count, ...own };
+  return goal(`${count} x ${name}${from}`, (event) => event.exit.name === name && isFrom(event), native, true, count);
 }
 
-function exitGoal(description: string, reached: Goal['reached']): Goal {
-  return { description, reached, idle: [], waitsForExits: true };
-}
-
-function wordGoal(description: string, reached: Goal['reached']): Goal {
-  return { description, reached, idle: [], waitsForExits: false };
+function goal(
+  description: string,
+  counts: Goal['counts'],
+  native: LogGoal | null,
+  waitsForExits: boolean,
+  count = 1,
+): Goal {
+  return { description, reached: countdown(count, counts), counts, native, idle: [], waitsForExits };
 }
 
 function idleGoal(description: string, idle: readonly number[]): Goal {
-  return { description, idle, reached: () => false, waitsForExits: false };
+  return { ...goal(description, () => false, { is: 'none' }, false), idle };
 }
 
 function doneGoal(running: readonly number[]): Goal {
   const left = new Set(running);
-  return wordGoal('every vCPU done', ({ word, vcpu }) => {
+  const reached = ({ word, vcpu }: TraceExit) => {
     if (word?.kind === 'done') left.delete(vcpu);
     return left.size === 0;
-  });
+  };
+  // No other exit counts: the addon has seen all of them.
+  return {
+    ...goal('every vCPU done', () => false, { is: 'each', port: guestPorts.done, vcpus: running }, false),
+    reached,
+  };
 }
 
 function countdown(count: number, counts: (event: TraceExit) => boolean): (event: TraceExit) => boolean {

@@ -7,6 +7,7 @@ import type { Exit } from '../../../exit/exit.ts';
 import { type NativeNews, type NativeRecordPlan, type NativeVcpu, phases, translated } from '../../native.ts';
 import type { RunContext, RunningVcpu } from '../host.ts';
 import type { Controls } from './controls.ts';
+import type { ExitLog } from './exit-log.ts';
 import { Handlers } from './handlers.ts';
 import { RecordDrain } from './record-drain.ts';
 import { RecordReader } from './record-ring.ts';
@@ -39,6 +40,8 @@ export interface RunSetup {
   readonly deadline: Duration;
   readonly onExit: ((exit: Exit) => void | Promise<void>) | undefined;
   readonly record: RecordOptions | undefined;
+  /** Where exits go that nobody has to look at. */
+  readonly log: ExitLog | undefined;
 }
 
 export class RunDriver {
@@ -74,8 +77,13 @@ export class RunDriver {
     const { record, profile } = setup;
     const plan = record ? recordPlan(record, profile, context.rip) : null;
     context.refuse();
-    context.entries.entering();
-    const ring = translated(() => startThread(native, this.#onNews, vcpu.vcpuId, plan));
+    const { log } = setup;
+    context.entries.entering(log !== undefined);
+    const ring = translated(() =>
+      log
+        ? native.startInto(this.#onNews, vcpu.vcpuId, log.native)
+        : startThread(native, this.#onNews, vcpu.vcpuId, plan),
+    );
     if (record && plan && ring) {
       const reader = new RecordReader(ring, plan, profile);
       this.#records = new RecordDrain(native, reader, record.onRecords, this.#handlers, () => this.#turn());
@@ -118,7 +126,7 @@ export class RunDriver {
   #do(effect: RunEffect): void {
     switch (effect) {
       case 'enter':
-        this.#context.entries.entering(this.#records !== null && this.#context.rip);
+        this.#context.entries.entering(this.#setup.log !== undefined || (this.#records !== null && this.#context.rip));
         this.#native.resume();
         this.#armRecords();
         return;

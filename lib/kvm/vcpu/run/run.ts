@@ -10,6 +10,7 @@ import type { NativeVcpu } from '../../native.ts';
 import type { RunContext, RunningVcpu } from '../host.ts';
 import { Controls } from './controls.ts';
 import { RunDriver } from './driver.ts';
+import type { ExitLog } from './exit-log.ts';
 import type { StartOptions, VcpuCounters, VcpuRunState } from './options.ts';
 import { recordOptions } from './records.ts';
 import { isAlive, isInGuest } from './state.ts';
@@ -41,7 +42,7 @@ export class VcpuRun<V extends RunningVcpu> implements AsyncIterable<Exit>, Asyn
    *
    * @internal
    */
-  constructor(vcpu: V, native: NativeVcpu, options: StartOptions<VcpuRun<V>>, context: RunContext) {
+  constructor(vcpu: V, native: NativeVcpu, options: StartOptions<VcpuRun<V>>, context: RunContext, log?: ExitLog) {
     const { onExit, record, deadline = DEFAULT_DEADLINE, profile = vcpu.profile } = startOptions.take(options);
     this.vcpu = vcpu;
     this.#native = native;
@@ -52,6 +53,7 @@ export class VcpuRun<V extends RunningVcpu> implements AsyncIterable<Exit>, Asyn
       deadline,
       onExit: onExit && ((exit: Exit) => onExit(exit, this as VcpuRun<RunningVcpu>)),
       record,
+      log,
     };
     this.#driver = new RunDriver(vcpu, native, setup, context, this.#controls);
   }

@@ -1,0 +1,113 @@
+/** Where the events of a trace lie: those that somebody has made as they are, the others as the addon has stored them. */
+import { readWord } from '../guest/protocol.ts';
+import type { ExitLog } from '../kvm/vcpu/run/exit-log.ts';
+import { isExit, type TraceEvent } from './event.ts';
+
+export interface EventStore {
+  /** How many there are: all before the first one that is still on its way. */
+  readonly length: number;
+  /** How many of them are exits. */
+  readonly exits: number;
+  /** 0 to `length - 1`. */
+  at(index: number): TraceEvent;
+  isExit(index: number): boolean;
+  add(event: TraceEvent): void;
+}
+
+/** Events that were all made by somebody. */
+export class MadeEvents implements EventStore {
+  readonly #events: TraceEvent[] = [];
+  exits = 0;
+
+  get length(): number {
+    return this.#events.length;
+  }
+
+  at(index: number): TraceEvent {
+    return this.#events[index]!;
+  }
+
+  isExit(index: number): boolean {
+    return isExit(this.#events[index]!);
+  }
+
+  add(event: TraceEvent): void {
+    this.#events.push(event);
+    if (isExit(event)) this.exits += 1;
+  }
+}
+
+/** So many events are kept as objects once somebody has looked at them: a look at a longer trace makes them again. */
+const KEPT = 10_000;
+
+/** The events of a machine: each has its slot in the log, and most of them nobody ever looks at. */
+export class LoggedEvents implements EventStore {
+  readonly #log: ExitLog;
+  readonly #born: number;
+  readonly #made = new Map<number, TraceEvent>();
+  #length = 0;
+  #exits = 0;
+  /** Below that nobody will make events any more. */
+  #settled = 0;
+
+  /** @param born CLOCK_MONOTONIC in nanoseconds */
+  constructor(log: ExitLog, born: number) {
+    this.#log = log;
+    this.#born = born;
+  }
+
+  get length(): number {
+    this.#look();
+    return this.#length;
+  }
+
+  get exits(): number {
+    this.#look();
+    return this.#exits;
+  }
+
+  /** Goes on over what has been filled since. */
+  #look(): void {
+    const taken = this.#log.length;
+    while (this.#length < taken) {
+      const made = this.#made.get(this.#length);
+      if (made === undefined) {
+        const state = this.#log.state(this.#length);
+        if (state === 'empty' || (state === 'parked' && this.#length >= this.#settled)) return;
+      }
+      if (made === undefined || isExit(made)) this.#exits += 1;
+      this.#length += 1;
+    }
+  }
+
+  /** No vCPU runs now: an exit that nobody has looked at is what the log has of it. */
+  settle(): void {
+    this.#settled = this.#log.length;
+  }
+
+  at(index: number): TraceEvent {
+    const made = this.#made.get(index);
+    if (made !== undefined) return made;
+    const event = this.#make(index);
+    if (index < KEPT) this.#made.set(index, event);
+    return event;
+  }
+
+  isExit(index: number): boolean {
+    const made = this.#made.get(index);
+    return made === undefined || isExit(made);
+  }
+
+  #make(seq: number): TraceEvent {
+    const log = this.#log;
+    const exit = log.exit(seq);
+    const word = readWord(exit, () => log.rcx(seq));
+    const event = { seq, ns: log.ns(seq) - this.#born, vcpu: log.vcpu(seq), rip: log.rip(seq), exit };
+    return word ? { ...event, word } : event;
+  }
+
+  /** `seq` is the slot of the event. */
+  add(event: TraceEvent): void {
+    this.#made.set(event.seq, event);
+  }
+}
