@@ -25,6 +25,7 @@ export interface ObservedMachine {
 /** Who wants to hear what a session's machines do, as it happens. */
 export interface Observer {
   machine?(machine: ObservedMachine): void;
+  /** In order, each once; of exits that nobody has to look at some milliseconds late. */
   event?(event: TraceEvent): void;
 }
 

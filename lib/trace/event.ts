@@ -6,7 +6,7 @@ import type { VmAct } from '../kvm/vm/acts.ts';
 
 /** An event's place in a trace. */
 export interface Stamp {
-  /** Position in the machine's trace, from 0: the order in which the machine heard of them. */
+  /** Position in the machine's trace, from 0: the order in which they came. */
   readonly seq: number;
   /**
    * Nanoseconds since the machine was made, by CLOCK_MONOTONIC: of an exit, when KVM_RUN returned. Of several vCPUs, one

@@ -6,6 +6,7 @@
 //   harness writes          a thread that records while others write what KVM has said of the exit
 //   harness waits           threads that wait for eventfds, write them, cancel and close them
 //   harness news            threads whose news are taken by one that is called for them
+//   harness log             threads whose exits go into one log, until one of them ends the run
 //   harness deadlines       the deadlines of several threads, which end while others begin
 //   harness kvm <device>    threads on a real KVM
 //
@@ -34,6 +35,7 @@
 #include <thread>
 #include <vector>
 
+#include "../../native/core/exit_log.h"
 #include "../../native/core/news.h"
 #include "../../native/core/ring.h"
 #include "../../native/core/signals.h"
@@ -480,6 +482,73 @@ void TestNews(std::vector<std::unique_ptr<Subject>>& subjects) {
   if (!closed) Fail("the queue is not closed");
 }
 
+// Threads that store their exits side by side, until one of them is the last that counts. Whoever reads sees whole exits only.
+void TestLog() {
+  constexpr unsigned kThreads = 4;
+  constexpr uint16_t kPort = 0x42, kOther = 0x43;
+  ExitLog log;
+  uint32_t first = 0;
+  for (int round = 0; round < 40; round++) {
+    const uint64_t count = 1 + static_cast<uint64_t>(round) * 500;
+    LogGoal goal;
+    goal.kind = LogGoal::kPort;
+    goal.port = kPort;
+    goal.count = count;
+    std::bitset<256> reasons;
+    reasons.set(KVM_EXIT_IO);
+    log.Begin(reasons, goal, {0xe0, 0xdc, 0xe4});
+    std::vector<std::thread> threads;
+    for (unsigned id = 0; id < kThreads; id++)
+      threads.emplace_back([&log, id] {
+        std::vector<uint64_t> page(2 * 4096 / sizeof(uint64_t));
+        auto* run = reinterpret_cast<kvm_run*>(page.data());
+        run->exit_reason = KVM_EXIT_IO;
+        run->io.direction = KVM_EXIT_IO_OUT;
+        run->io.size = 4;
+        run->io.count = 1;
+        run->io.data_offset = 4096;
+        for (uint32_t value = 1;; value++) {
+          run->io.port = value % 3 == 0 ? kOther : kPort;
+          run->s.regs.regs.rip = value;
+          memcpy(reinterpret_cast<uint8_t*>(run) + 4096, &value, sizeof value);
+          if (log.Log(run, page.size() * sizeof(uint64_t), id, value) == ExitLog::Next::kParks) return;
+        }
+      });
+    uint32_t next = first, counted = 0, over = 0, late = 0;
+    uint32_t seen[kThreads] = {};
+    Deadline deadline;
+    unsigned parked = 0;
+    while (parked < kThreads) {
+      deadline.Check("the run does not end");
+      const uint32_t head = log.words()[ExitLog::kHead];
+      for (; next < head; next++) {
+        const uint64_t place = uint64_t{next} + 1024;
+        const auto part = static_cast<size_t>(63 - __builtin_clzll(place)) - 10;
+        LogRecord* records = log.part(part);
+        if (!records) break;
+        LogRecord& record = records[place - (uint64_t{1024} << part)];
+        const uint32_t state = __atomic_load_n(&record.state, __ATOMIC_ACQUIRE);
+        if (!(state & LogRecord::kFilled)) break;
+        const unsigned id = state >> 16 & 0xff;
+        if (id >= kThreads) Fail("vcpu", id, kThreads - 1);
+        uint32_t value;
+        memcpy(&value, record.payload + 16, sizeof value);
+        if (value != ++seen[id] || record.rip != value || record.ns != value) Fail("an exit", value, seen[id]);
+        if (over != 0) late += 1;
+        if (value % 3 != 0 && ++counted == count) over = next + 1;
+        if (state & LogRecord::kParked) parked += 1;
+      }
+      std::this_thread::yield();
+    }
+    for (std::thread& thread : threads) thread.join();
+    if (log.words()[ExitLog::kOver] != over) Fail("the exit that ends the run", log.words()[ExitLog::kOver], over);
+    if (log.words()[ExitLog::kHead] != next) Fail("slots", log.words()[ExitLog::kHead], next);
+    // Each other thread has had at most the exit that it was about to make, and the one before.
+    if (late > 2 * (kThreads - 1)) Fail("exits after the end", late, 2 * (kThreads - 1));
+    first = next;
+  }
+}
+
 // What a KVM_RUN does of a deadline: it comes back when immediate_exit is set, or its thread is interrupted.
 void AwaitEnd(kvm_run* run, const Deadline& deadline) {
   while (!__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST)) {
@@ -555,6 +624,8 @@ int main(int argc, char** argv) {
     TestWrites();
   } else if (strcmp(what, "waits") == 0) {
     TestWaits();
+  } else if (strcmp(what, "log") == 0) {
+    TestLog();
   } else if (strcmp(what, "deadlines") == 0) {
     TestDeadlines();
   } else if (strcmp(what, "news") == 0) {
@@ -569,7 +640,7 @@ int main(int argc, char** argv) {
     Exercise(subjects, 20, 500);
     subjects.clear();
   } else {
-    fprintf(stderr, "usage: harness ring | writes | waits | news | deadlines | fake | kvm <device>\n");
+    fprintf(stderr, "usage: harness ring | writes | waits | news | log | deadlines | fake | kvm <device>\n");
     return 2;
   }
   puts("ok");

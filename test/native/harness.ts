@@ -36,6 +36,7 @@ export function testHarness(sanitizer: string, library: string): void {
     ['a thread that records while others write kvm_run', ['writes'], missing],
     ['threads that wait for eventfds, cancel and close them', ['waits'], missing],
     ['threads whose news are taken', ['news'], missing],
+    ['threads whose exits go into one log', ['log'], missing],
     ['deadlines of several threads', ['deadlines'], missing],
     ['threads with an imitation of KVM_RUN', ['fake'], missing],
     ['threads on the real KVM', ['kvm', KVM_DEVICE], missing || noKvm],

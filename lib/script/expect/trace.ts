@@ -14,7 +14,7 @@ import { explainMismatch, fewOf, type Mismatch } from './side-by-side.ts';
 
 /** Every exit of a machine, in order: that is what iterating over it gives. `events` has the injections and kicks as well. */
 export class Trace implements Iterable<TraceExit> {
-  readonly #store: EventStore;
+  #store: EventStore = new MadeEvents();
   /** All of them, once somebody has asked for that. */
   readonly #all: TraceEvent[] = [];
   readonly #snapshot: () => Snapshot | undefined;
@@ -27,15 +27,18 @@ export class Trace implements Iterable<TraceExit> {
   /**
    * @param snapshot what its machine is like now, for the report of an expectation that fails
    * @param born default: now
-   * @param store where its events lie; default: nowhere yet
    */
-  constructor(
-    snapshot: () => Snapshot | undefined = () => undefined,
-    born = process.hrtime.bigint(),
-    store: EventStore = new MadeEvents(),
-  ) {
+  constructor(snapshot: () => Snapshot | undefined = () => undefined, born = process.hrtime.bigint()) {
     this.#snapshot = snapshot;
     this.born = born;
+  }
+
+  /**
+   * Its events lie there from now on; for the machine.
+   *
+   * @internal
+   */
+  keepIn(store: EventStore): void {
     this.#store = store;
   }
 

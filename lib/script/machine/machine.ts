@@ -72,7 +72,8 @@ export class Machine implements AsyncDisposable, Disposable {
     const born = process.hrtime.bigint();
     this.#log = new ExitLog(setup.profile);
     this.#events = new LoggedEvents(this.#log, Number(born));
-    this.trace = new Trace(() => this.#snapshot(), born, this.#events);
+    this.trace = new Trace(() => this.#snapshot(), born);
+    this.trace.keepIn(this.#events);
     const recorder = new Recorder(this.trace, this.#log, session.observer);
     this.#recorder = recorder;
     // The device that it opens keeps to the session's budget.
@@ -196,6 +197,7 @@ export class Machine implements AsyncDisposable, Disposable {
           log: (this.vm.checkExtension('KVM_CAP_SYNC_REGS') & KVM_SYNC_X86_REGS) === 0 ? null : this.#log,
           look: () => this.#recorder.tell(),
           settle: () => {
+            for (const { id } of this.#vcpus) this.#log.takeParked(id);
             this.#events.settle();
             this.#recorder.tell();
           },
