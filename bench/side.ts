@@ -3,6 +3,9 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Block } from './cases/case.ts';
 
+/** Of one block, in ms. */
+const DEADLINE = 120_000;
+
 export class Side implements Disposable {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #lines: AsyncIterator<string>;
@@ -23,7 +26,9 @@ export class Side implements Disposable {
   /** Null if this side has no such case. */
   async block(name: string, count: number): Promise<Block | null> {
     this.#child.stdin.write(`${name} ${count}\n`);
+    const late = setTimeout(() => this.#child.kill(), DEADLINE);
     const { value, done } = await this.#lines.next();
+    clearTimeout(late);
     if (done) throw new Error(`${this.#what} ended in ${name}:\n${this.#errors}`);
     if (value === '-') return null;
     const [wall, cpu, counted] = value.split(' ').map(Number) as [number, number, number];

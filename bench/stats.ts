@@ -23,6 +23,8 @@ export interface Compared {
   readonly ratio: number;
   /** Between which the middle half of those ratios lies. */
   readonly spread: readonly [number, number];
+  /** The ratio of the least of each: what is left where others disturb one turn and not the next. */
+  readonly least: number;
   readonly turns: number;
 }
 
@@ -36,6 +38,7 @@ export function compare(ours: readonly number[], reference: readonly number[]): 
     reference: median(reference),
     ratio: median(ratios),
     spread: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
+    least: Math.min(...ours) / Math.min(...reference),
     turns: ours.length,
   };
 }

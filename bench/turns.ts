@@ -1,4 +1,4 @@
-// A case in turns: JavaScript and C, one block each, first one and then the other.
+// Cases in turns: JavaScript and C, one block each, first one and then the other.
 import type { Case } from './cases/case.ts';
 import type { Side } from './side.ts';
 import { type Compared, compare } from './stats.ts';
@@ -18,26 +18,35 @@ export interface Effort {
   readonly share: number;
 }
 
+/** No block takes much longer, in nanoseconds: where an exit costs more there are fewer of them. */
+const LONGEST_BLOCK = 100e6;
+/** Turns before it counts, in which code is compiled. */
+const WARM = 3;
+const FEWEST = 4;
+/** Nor are there fewer than this part of what the case says: what a block takes by itself would be all that is seen. */
+const LEAST_SHARE = 0.1;
+
 /** Null if one of the sides does not have the case. */
-export async function takeTurns(
-  one: Case,
-  ours: Side,
-  reference: Side,
-  { turns, share }: Effort,
-): Promise<Measured | null> {
-  const count = Math.max(4, Math.round(one.count * share));
-  const taken: { wall: number[]; cpu: number[] }[] = [ours, reference].map(() => ({ wall: [], cpu: [] }));
+export async function takeTurns(one: Case, ours: Side, reference: Side, effort: Effort): Promise<Measured | null> {
+  const { turns, share } = effort;
+  let count = Math.max(FEWEST, Math.round(one.count * share));
+  const sides = [ours, reference].map((side) => ({ side, wall: [] as number[], cpu: [] as number[] }));
   for (let turn = -WARM; turn < turns; turn++) {
-    // Who goes first changes, too.
-    for (const which of turn % 2 ? [1, 0] : [0, 1]) {
-      const block = await [ours, reference][which]!.block(one.name, count);
+    let slowest = 0;
+    // Who goes first changes, too. JavaScript knows what cannot be done here.
+    for (const which of turn > 0 && turn % 2 ? [1, 0] : [0, 1]) {
+      const { side, wall, cpu } = sides[which]!;
+      const block = await side.block(one.name, count);
       if (!block) return null;
+      slowest = Math.max(slowest, block.wall);
       if (turn < 0) continue;
-      taken[which]!.wall.push(block.wall / block.count);
-      taken[which]!.cpu.push(block.cpu / block.count);
+      wall.push(block.wall / block.count);
+      cpu.push(block.cpu / block.count);
     }
+    const fitting = Math.min(1, Math.max(LEAST_SHARE, LONGEST_BLOCK / slowest));
+    if (turn === -WARM) count = Math.max(FEWEST, Math.round(count * fitting));
   }
-  const [js, c] = taken as [(typeof taken)[0], (typeof taken)[0]];
+  const [js, c] = sides as [(typeof sides)[0], (typeof sides)[0]];
   return {
     name: one.name,
     unit: one.unit,
@@ -46,6 +55,3 @@ export async function takeTurns(
     cpu: compare(js.cpu, c.cpu),
   };
 }
-
-/** Turns before it counts, in which code is compiled. */
-const WARM = 2;

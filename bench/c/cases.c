@@ -17,6 +17,8 @@ static const struct work works[] = {
     {"record-1", run_on_threads, "pio", 1},
     {"record-2", run_on_threads, "pio", 2},
     {"record-4", run_on_threads, "pio", 4},
+    {"record-16", run_on_threads, "pio", 16},
+    {"record-64", run_on_threads, "pio", 64},
     {"kick", kick_running, "spin", 1},
     {"pause-resume", pause_running, "spin", 1},
     {"get-regs", get_regs, "pio", 1},

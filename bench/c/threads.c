@@ -111,9 +111,9 @@ static void* run_and_attend(void* argument) {
     parked->acked = parked->asked;
     if (parked->pausing) become(parked, PAUSED);
     pthread_cond_broadcast(&parked->changed);
-    while (parked->pausing && !parked->ending) pthread_cond_wait(&parked->changed, &parked->mutex);
+    // The next pause may be asked for before this thread is awake: it ends when its own is taken back.
+    while (parked->state == PAUSED && !parked->ending) pthread_cond_wait(&parked->changed, &parked->mutex);
     int ending = parked->ending;
-    parked->state = IN_GUEST;
     pthread_mutex_unlock(&parked->mutex);
     if (ending) return 0;
   }
@@ -170,7 +170,6 @@ void pause_running(struct timer* timer, uint64_t pauses, const struct work* work
     take_out(&parked);
     while (parked.state != PAUSED) pthread_cond_wait(&parked.changed, &parked.mutex);
     parked.pausing = 0;
-    // Waits no longer than until the guest is entered: the next pause is one of a guest that runs.
     become(&parked, IN_GUEST);
     pthread_mutex_unlock(&parked.mutex);
   }

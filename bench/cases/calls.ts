@@ -53,6 +53,6 @@ export const callCases: Case[] = [
   { name: 'get-regs', unit: 'call', count: 10_000, aim: 1.5, block: getRegs },
   { name: 'signal-msi', unit: 'call', count: 10_000, aim: 1.3, block: signalMsi },
   { name: 'machine-signal-msi', unit: 'call', count: 10_000, aim: 1.3, block: machineSignalMsi },
-  { name: 'dsm-ipi', unit: 'pair', count: 5000, aim: 3, block: dsmIpi({}) },
-  { name: 'dsm-ipi-insist', unit: 'pair', count: 5000, block: dsmIpi({ insist: true }) },
+  { name: 'dsm-ipi', unit: 'pair', count: 5000, needs: 'series', aim: 3, block: dsmIpi({}) },
+  { name: 'dsm-ipi-insist', unit: 'pair', count: 5000, needs: 'series', block: dsmIpi({ insist: true }) },
 ];

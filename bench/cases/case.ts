@@ -13,8 +13,8 @@ export interface Case {
   readonly unit: 'exit' | 'call' | 'pair' | 'machine';
   /** How many of them in one block, where one costs a microsecond. */
   readonly count: number;
-  /** Only with a KVM that runs guests, or that has the ioctls of the series. */
-  readonly needs?: 'guest';
+  /** `guest`: only with a KVM that runs guests. `series`: only with one of the series. */
+  readonly needs?: 'guest' | 'series';
   /** What it is worth, at most, of C's time: the aim. */
   readonly aim?: number;
   /** One block of so many: makes what it needs, and times the rest. */

@@ -47,7 +47,7 @@ function raw(deadline?: '1s') {
 export const syncCases: Case[] = [
   { name: 'run-pio', unit: 'exit', count: 10_000, aim: 1.5, block: entries(guests.pio, runs()) },
   { name: 'run-mmio', unit: 'exit', count: 10_000, aim: 1.5, block: entries(guests.mmio, runs()) },
-  { name: 'run-dsm', unit: 'exit', count: 10_000, aim: 1.5, block: entries(guests.dsm, runs()) },
+  { name: 'run-dsm', unit: 'exit', count: 10_000, needs: 'series', aim: 1.5, block: entries(guests.dsm, runs()) },
   { name: 'run-raw', unit: 'exit', count: 10_000, aim: 1.15, block: entries(guests.pio, raw()) },
   { name: 'run-raw-deadline', unit: 'exit', count: 10_000, aim: 1.2, block: entries(guests.pio, raw('1s')) },
   { name: 'run-deadline', unit: 'exit', count: 10_000, aim: 1.5, block: entries(guests.pio, runs('1s')) },

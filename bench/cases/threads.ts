@@ -91,6 +91,8 @@ export const threadCases: Case[] = [
   { name: 'record-1', unit: 'exit', count: 20_000, aim: 1.15, block: record(1) },
   { name: 'record-2', unit: 'exit', count: 40_000, aim: 1.3, block: record(2) },
   { name: 'record-4', unit: 'exit', count: 40_000, aim: 1.3, block: record(4) },
+  { name: 'record-16', unit: 'exit', count: 40_000, block: record(16) },
+  { name: 'record-64', unit: 'exit', count: 40_000, block: record(64) },
   { name: 'kick', unit: 'call', count: 1000, needs: 'guest', block: spinning((run) => run.kick()) },
   { name: 'pause-resume', unit: 'pair', count: 1000, needs: 'guest', block: spinning(pauseAndResume) },
 ];

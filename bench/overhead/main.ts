@@ -1,15 +1,16 @@
 // User space's own share of an exit: C and JavaScript in turns, with KVM_RUN answered by a shim.
 //
-//   node --import tsx bench/overhead/main.ts [--turns N] [--share S] [--call-ns N] [--json] [case...]
-import { accessSync, constants } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+//   node --import tsx bench/overhead/main.ts [--turns N] [--share S] [--call-ns N] [--counts calls|instructions] [--json] [case...]
 import { parseArgs } from 'node:util';
-import { reference, shim } from '../build-c.ts';
-import { guestArguments } from '../cases/guest.ts';
 import { cases } from '../cases/index.ts';
+import { chooseCases } from '../choose.ts';
+import { countNames, countsOf, isCountName, missingTool } from '../counts.ts';
+import { missingKvm } from '../places.ts';
+import { reportOf } from '../report.ts';
 import { Side } from '../side.ts';
-import { table, time } from '../table.ts';
+import { table } from '../table.ts';
 import { type Measured, takeTurns } from '../turns.ts';
+import { shimmedSides } from './sides.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,6 +18,7 @@ const { values, positionals } = parseArgs({
     turns: { type: 'string', default: '15' },
     share: { type: 'string', default: '1' },
     'call-ns': { type: 'string', default: '1200' },
+    counts: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -25,51 +27,49 @@ const note =
   `${values['call-ns']} ns with an exit that was prepared, as are the ioctls that a case times. This serves for cost alone.`;
 console.log(values.json ? JSON.stringify({ note }) : note);
 
-const possible = cases.filter((one) => one.needs !== 'guest');
-for (const name of positionals)
-  if (!possible.some((one) => one.name === name))
-    throw new Error(`no case ${name}; there are ${possible.map((one) => one.name).join(', ')}`);
-const chosen = possible.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+const chosen = chooseCases(
+  positionals,
+  cases.filter((one) => one.needs !== 'guest'),
+);
+const effort = { turns: Number(values.turns), share: Number(values.share) };
 
+// The VM and its other ioctls are real.
 const missing = missingKvm();
 if (missing) console.log(values.json ? JSON.stringify({ skipped: missing }) : `skipped: ${missing}`);
+else if (values.counts !== undefined) count(values.counts);
 else await measure();
 
-/** The VM and its other ioctls are real. */
-function missingKvm(): string | null {
-  try {
-    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
-    return null;
-  } catch (error) {
-    return `/dev/kvm cannot be opened (${(error as NodeJS.ErrnoException).code})`;
-  }
-}
-
 async function measure(): Promise<void> {
-  const environment = { LD_PRELOAD: shim(), KVM_DSM_BENCH_CALL_NS: values['call-ns'] };
-  const worker = fileURLToPath(new URL('../cases/worker.ts', import.meta.url));
-  using ours = new Side([process.execPath, '--expose-gc', '--import', 'tsx', worker], environment);
-  using c = new Side([reference(), ...guestArguments], environment);
-  const effort = { turns: Number(values.turns), share: Number(values.share) };
-  const rows = [['CPU time of', 'C', 'JavaScript', 'ratio', 'middle half', 'by the clock', 'aim']];
+  using sides = shimmedSides(Number(values['call-ns']));
+  using ours = new Side(sides.ours.command, sides.ours.environment);
+  using reference = new Side(sides.reference.command, sides.reference.environment);
+  const done: Measured[] = [];
   for (const one of chosen) {
-    const measured = await takeTurns(one, ours, c, effort);
+    const measured = await takeTurns(one, ours, reference, effort);
     if (!measured) continue;
     if (values.json) console.log(JSON.stringify(measured));
-    else rows.push(row(measured));
+    else done.push(measured);
   }
-  if (!values.json) console.log(table(rows));
+  if (!values.json) console.log(reportOf(done, 'cpu'));
 }
 
-function row({ name, wall, cpu, aim, unit }: Measured): string[] {
-  const spread = cpu.spread.map((ratio) => ratio.toFixed(2)).join(' to ');
-  return [
-    `${name} (${unit})`,
-    time(cpu.reference),
-    time(cpu.ours),
-    cpu.ratio.toFixed(2),
-    spread,
-    wall.ratio.toFixed(2),
-    aim === undefined ? '' : `<= ${aim}`,
-  ];
+/** The call takes no time here: an instruction that waits for its end would be counted. */
+function count(name: string): void {
+  if (!isCountName(name)) throw new Error(`--counts ${name}: it is one of ${countNames.join(', ')}`);
+  const why = missingTool(name);
+  if (why) {
+    console.log(values.json ? JSON.stringify({ skipped: why }) : `skipped: ${why}`);
+    return;
+  }
+  // What the compiler does is then the same in each run.
+  using sides = shimmedSides(0, ['--single-threaded']);
+  const rows = [[`${name} of one`, 'C', 'JavaScript']];
+  for (const one of chosen) {
+    const times = Math.max(4, Math.round(one.count * effort.share));
+    const c = countsOf(name, sides.reference, one.name, times);
+    const js = countsOf(name, sides.ours, one.name, times);
+    if (values.json) console.log(JSON.stringify({ name: one.name, unit: one.unit, counted: name, c, js }));
+    rows.push([`${one.name} (${one.unit})`, ...[c, js].map((value) => value.toFixed(name === 'calls' ? 2 : 0))]);
+  }
+  if (!values.json) console.log(table(rows));
 }

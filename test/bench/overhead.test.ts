@@ -20,7 +20,7 @@ test('the overhead says first that KVM_RUN is not run', { skip }, () => {
   const { status, lines, stderr } = overhead('--turns', '1', '--share', '0.01', 'run-pio');
   assert.equal(status, 0, stderr);
   assert.match(lines[0]!, /^KVM_RUN is not run here: .* for cost alone\.$/);
-  assert.match(lines[1]!, /^CPU time of +C +JavaScript +ratio/);
+  assert.match(lines[1]!, /^CPU time +C +JavaScript +ratio/);
   assert.match(lines[2]!, /^run-pio \(exit\)( +[\d.]+ [num]s){2} /);
 });
 
@@ -42,4 +42,14 @@ test('a case that is not there is refused by name', { skip }, () => {
   const { status, stderr } = overhead('run-poi');
   assert.equal(status, 1);
   assert.match(stderr, /no case run-poi; there are run-pio, /);
+});
+
+const noStrace = skip || (spawnSync('strace', ['--version']).error ? 'no strace here' : false);
+
+test('system calls are counted per exit: C makes one', { skip: noStrace }, () => {
+  const { status, lines, stderr } = overhead('--share', '0.1', '--counts', 'calls', '--json', 'run-raw');
+  assert.equal(status, 0, stderr);
+  const { c, js } = JSON.parse(lines[1]!);
+  assert.equal(c, 1);
+  assert.ok(js >= 1, `${js}`);
 });

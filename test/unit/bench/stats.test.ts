@@ -18,7 +18,7 @@ test('quartiles', () => {
 test('a ratio is that of turns that were taken side by side, and not that of the medians', () => {
   // The machine got slower in the middle: for both, but not by as much at each turn.
   const compared = compare([2, 20, 30, 4], [1, 10, 10, 4]);
-  assert.deepEqual(compared, { ours: 12, reference: 7, ratio: 2, spread: [1.75, 2.25], turns: 4 });
+  assert.deepEqual(compared, { ours: 12, reference: 7, ratio: 2, spread: [1.75, 2.25], least: 2, turns: 4 });
   assert.throws(() => compare([1], [1, 2]), /1 turns of one, 2 of the other/);
 });
 
