@@ -11,7 +11,7 @@ if (missing.length > 0) {
   const packages = missing.map((tool) => tools[tool]);
   console.error(`The addon's build needs ${missing.join(', ')}.`);
   // Of the library, which `npm run build` builds before; where nothing is missing nothing of it is needed.
-  const { installPackages, isDebian, missingPackages } = await import('../dist/lab/kernel/debian.js');
+  const { installPackages, isDebian, missingPackages } = await import('../out/lab/kernel/debian.js');
   try {
     await installPackages(isDebian() ? missingPackages(packages) : packages, (line) => console.error(line));
   } catch (error) {

@@ -1,14 +1,9 @@
 #!/usr/bin/env node
 /** The command `kvm-dsm`, as a process. */
-import { internalCommand } from '../runner/internal-command.ts';
-import { exitCodeWithOutput, letReadersGo, outputSent } from '../target/output.ts';
-import { followParent } from '../target/own-process.ts';
-import { runProgram } from './program.ts';
-import { publicModules } from './public-modules.ts';
+import * as nodeModule from 'node:module';
 
-letReadersGo();
-followParent();
-// What a script has left running (timers, sockets) does not keep the command alive: its result is out.
-const code = await (internalCommand(process.argv, publicModules) ?? runProgram(process.argv));
-await outputSent();
-process.exit(exitCodeWithOutput(code));
+// Since 22.8, Node.js keeps V8's code from one start to the next. Counters of coverage would be less exact with it.
+const { enableCompileCache } = nodeModule as { enableCompileCache?: () => unknown };
+if (process.env.NODE_V8_COVERAGE === undefined) enableCompileCache?.();
+const { start } = await import('./start.ts');
+await start();

@@ -5,9 +5,6 @@ import { isAbsolute, join } from 'node:path';
 import { packageRoot } from '../base/package.ts';
 import { LabFolderError } from './errors.ts';
 
-/** True when this code runs from the checkout's TypeScript sources instead of dist. */
-export const runsFromSource = import.meta.url.endsWith('.ts');
-
 /** Everything that the lab keeps: `$XDG_CACHE_HOME/kvm-dsm`, else `~/.cache/kvm-dsm`. Throws a LabFolderError. */
 export function cacheDir(): string {
   // The base directory specification: a relative path is to be ignored.

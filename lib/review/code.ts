@@ -2,22 +2,21 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageRoot } from '../base/package.ts';
+import { codeDir, runsFromSource } from '../base/package.ts';
 import { listFiles } from '../lab/kernel/key.ts';
-import { runsFromSource } from '../lab/paths.ts';
 
 /** The suite, and all that runs it. */
-export const suiteKey = (): string => keyOfCode((file) => !/^(review|cli|faces)\//.test(file));
+export const suiteKey = (): string => keyOfCode((file) => !/^(review|chunks\/review|cli|faces)\b/.test(file));
 
-/** What looks at trees. */
-export const lookKey = (): string => keyOfCode((file) => file.startsWith('review/look/'));
+/** What looks at trees; in a built package, that and all else of a review. */
+export const lookKey = (): string =>
+  keyOfCode((file) => file.startsWith(runsFromSource ? 'review/look/' : 'chunks/review.'));
 
 function keyOfCode(counts: (file: string) => boolean): string {
   const hash = createHash('sha256');
-  const code = join(packageRoot, runsFromSource ? 'lib' : 'dist');
-  for (const file of listFiles(code)) {
+  for (const file of listFiles(codeDir)) {
     if (/\.(map|d\.c?ts)$/.test(file) || !counts(file)) continue;
-    const text = readFileSync(join(code, file));
+    const text = readFileSync(join(codeDir, file));
     hash.update(`${file} ${text.length}\n`).update(text);
   }
   return hash.digest('hex').slice(0, 16);

@@ -19,13 +19,13 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
-import { packageRoot } from '../../base/package.ts';
+import { codeDir, packageRoot } from '../../base/package.ts';
 import { programEnvironment } from '../../host/programs.ts';
 import { LabBuildError, LabEmulatorError } from '../errors.ts';
 import { spaceError } from '../file-errors.ts';
 import { listFiles } from '../kernel/key.ts';
 import { lock } from '../lock.ts';
-import { cacheDir, mediaDir, runsFromSource } from '../paths.ts';
+import { cacheDir, mediaDir } from '../paths.ts';
 import type { Report } from '../progress.ts';
 import { mediumMount, mediumStamp, packageInside } from './init.ts';
 import { makeIso } from './iso.ts';
@@ -113,8 +113,7 @@ function mediumKey(grafts: Map<string, string>): string {
     hash.update(`${name} ${path} ${size} ${mtimeMs}\n`);
   };
   for (const [name, path] of grafts) add(name, path);
-  const code = join(packageRoot, runsFromSource ? 'lib' : 'dist');
-  for (const file of listFiles(code)) if (!/\.(map|d\.ts)$/.test(file)) add(file, join(code, file));
+  for (const file of listFiles(codeDir)) if (!/\.(map|d\.ts)$/.test(file)) add(file, join(codeDir, file));
   return hash.digest('hex').slice(0, 16);
 }
 
@@ -167,7 +166,7 @@ const prefix = 'medium-';
 async function writeMedium(path: string, key: string, grafts: Map<string, string>): Promise<void> {
   const work = mkdtempSync(join(cacheDir(), prefix));
   try {
-    await bundlePackage(join(work, 'pkg'), packageInside).catch((error) => {
+    await bundlePackage(join(work, 'pkg')).catch((error) => {
       throw spaceError('the package on the disk', String(error?.message ?? error)) ?? error;
     });
     for (const file of listFiles(join(work, 'pkg'))) grafts.set(`/pkg/${file}`, join(work, 'pkg', file));

@@ -2,12 +2,11 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageRoot } from '../../base/package.ts';
+import { packageRoot, runsFromSource } from '../../base/package.ts';
 import { prepare, type Wanted } from '../boot/prepare.ts';
 import { LabEmulatorError, LabFolderError } from '../errors.ts';
 import { onDisk } from '../file-errors.ts';
 import { type LaneName, laneNames } from '../lanes/index.ts';
-import { runsFromSource } from '../paths.ts';
 import { makeWarmFolder, warmFolder } from '../work-folder.ts';
 import { connectKeeper, type KeeperConnection, LOG, pidFile } from './connection.ts';
 import { misfits } from './fit.ts';

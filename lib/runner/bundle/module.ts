@@ -1,4 +1,7 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { mendLoweredUsing } from '../../base/lowered-using.ts';
+import { codeDir } from '../../base/package.ts';
 import { ScriptFileError } from '../script-file.ts';
 
 /**
@@ -43,4 +46,4 @@ export async function bundleModule(path: string, packageAt: string): Promise<str
 }
 
 /** This package's entry point, as a URL. */
-export const packageEntry = new URL('../../index.js', import.meta.url).href;
+export const packageEntry = pathToFileURL(join(codeDir, 'index.js')).href;

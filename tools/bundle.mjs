@@ -1,0 +1,122 @@
+// Makes dist of what the compiler wrote into out: an entry of package.json's `exports` and the command load a few files
+// instead of hundreds. Beside it lie the declarations of the entries, and the command for the inside of a lab, in one file.
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { brotliCompressSync } from 'node:zlib';
+import { rolldown } from 'rolldown';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const out = join(root, 'out');
+const dist = join(root, 'dist');
+const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+/** `index`, `faces/kvm`, ... */
+const faces = Object.values(exports).flatMap((entry) =>
+  entry.import ? [relative('dist', entry.import.default).replace(/\.js$/, '')] : [],
+);
+const command = 'cli/main';
+/** What it loads at once. */
+const start = 'cli/start';
+const isRelative = (name) => /^[./]/.test(name);
+
+/** The modules that are loaded with these, whatever is called later. */
+function loadedWith(modules, info) {
+  const found = new Set();
+  const queue = modules.map((name) => join(out, `${name}.js`));
+  for (const id of queue) {
+    if (found.has(id)) continue;
+    found.add(id);
+    queue.push(...(info(id)?.importedIds.filter(isRelative) ?? []));
+  }
+  return found;
+}
+
+/**
+ * In which file a module goes: one with what the command needs to begin, one with what the kit needs, one for the lab, and
+ * one for each other room. Each imports only such as stand below it.
+ */
+function chunkOf() {
+  let parts;
+  return (id, context) => {
+    const info = (module) => context.getModuleInfo(module);
+    parts ??= [
+      ['base', loadedWith([start], info)],
+      [
+        'kit',
+        loadedWith(
+          faces.filter((face) => face !== 'faces/lab'),
+          info,
+        ),
+      ],
+      ['lab', loadedWith(['faces/lab'], info)],
+    ];
+    if (!id.startsWith(out)) return null;
+    const [room, folder] = relative(out, id).split('/');
+    const part = parts.find(([, modules]) => modules.has(id))?.[0];
+    // Its files load what nothing below may: each goes where it is asked for.
+    if (room === 'cli') return part === 'base' ? room : null;
+    return part ?? (folder === 'subjects' ? folder : room);
+  };
+}
+
+/** Lets a source map lead through the compiler's to lib. */
+const withMaps = {
+  name: 'maps',
+  load(id) {
+    if (!id.startsWith(out)) return null;
+    return { code: readFileSync(id, 'utf8'), map: readFileSync(`${id}.map`, 'utf8') };
+  },
+};
+
+async function bundle() {
+  const build = await rolldown({
+    cwd: root,
+    input: Object.fromEntries([...faces, command].map((name) => [name, join(out, `${name}.js`)])),
+    platform: 'node',
+    external: (name) => !isRelative(name),
+    plugins: [withMaps],
+    // An import of another package is for what it does as well: in the order in which it stands.
+    treeshake: { moduleSideEffects: true },
+    preserveEntrySignatures: 'allow-extension',
+  });
+  await build.write({
+    dir: dist,
+    format: 'esm',
+    sourcemap: true,
+    comments: false,
+    // Names stay: stacks are read by people.
+    keepNames: true,
+    minify: false,
+    entryFileNames: '[name].js',
+    chunkFileNames: 'chunks/[name].js',
+    codeSplitting: { groups: [{ name: chunkOf(), debugName: 'room' }], includeDependenciesRecursively: false },
+  });
+  await build.close();
+}
+
+/** Copies the declarations that those of the entries lead to. */
+function declarations() {
+  const found = new Set();
+  const queue = faces.map((face) => join(out, `${face}.d.ts`));
+  for (const path of queue) {
+    if (found.has(path)) continue;
+    found.add(path);
+    const text = readFileSync(path, 'utf8');
+    for (const [, name] of text.matchAll(/(?:from|import|import\()\s*['"](\.[^'"]+)\.(?:js|ts)['"]/g))
+      queue.push(resolve(dirname(path), `${name}.d.ts`));
+    const to = join(dist, relative(out, path));
+    mkdirSync(dirname(to), { recursive: true });
+    cpSync(path, to);
+  }
+}
+
+async function inside() {
+  const { bundleForInside, prebuiltName } = await import('../out/lab/disk/inside-bundle.js');
+  writeFileSync(join(dist, prebuiltName), brotliCompressSync(await bundleForInside(out, 'js')));
+}
+
+rmSync(dist, { recursive: true, force: true });
+await bundle();
+declarations();
+await inside();
