@@ -1,4 +1,5 @@
 /** The steps of a kernel's build, each a program that runs to its end. */
+import { findProgram } from '../../host/programs.ts';
 import { LabBuildError, LabInterruptedError } from '../errors.ts';
 import { spaceError } from '../file-errors.ts';
 import { runBound } from '../process.ts';
@@ -12,8 +13,13 @@ export function make(
   onLine?: (line: string) => void,
 ): Promise<void> {
   const where = tree === out ? [] : [`O=${out}`];
-  const names = ['KBUILD_BUILD_USER=kvm-dsm', 'KBUILD_BUILD_HOST=lab'];
+  const names = ['KBUILD_BUILD_USER=kvm-dsm', 'KBUILD_BUILD_HOST=lab', ...compilers()];
   return must('make', ['-C', tree, 'ARCH=x86', ...where, ...names, ...args], abort, onLine);
+}
+
+/** make's words for the compilers: ccache calls them where it is installed, and what it has seen before is not compiled again. */
+export function compilers(folders?: string[]): string[] {
+  return findProgram('ccache', folders) ? ['CC=ccache gcc', 'HOSTCC=ccache gcc'] : [];
 }
 
 /** Runs a step; its last lines are in the error if it fails. */

@@ -37,7 +37,8 @@ export async function extractSource(tree: string, progress: Progress, abort: Abo
   progress.stage('extract', kernelSourceTarball);
   mkdirSync(tree);
   const excludes = unused.map((pattern) => `--exclude=linux-source-*/${pattern}`);
-  const tar = ['-xf', kernelSourceTarball, '-C', tree, '--strip-components=1', ...excludes];
+  // The tarball has many blocks, and xz unpacks as many at a time as there are CPUs.
+  const tar = ['-I', 'xz -T0', '-xf', kernelSourceTarball, '-C', tree, '--strip-components=1', ...excludes];
   await must('tar', tar, abort);
 }
 

@@ -15,6 +15,7 @@ import {
 } from '../../../lib/lab/index.ts';
 import { readKernelImage } from '../../../lib/lab/kernel/bzimage.ts';
 import { debianKernelKey, treeKernelKey } from '../../../lib/lab/kernel/key.ts';
+import { compilers } from '../../../lib/lab/kernel/make.ts';
 import { patchesOf } from '../../../lib/lab/kernel/own-series.ts';
 import { kernelInputsDir } from '../../../lib/lab/paths.ts';
 
@@ -61,6 +62,14 @@ describe('readKernelImage', () => {
       );
     });
   }
+});
+
+test('a kernel is compiled by way of ccache where that is installed, and without it where it is not', () => {
+  const [with_, without] = ['with', 'without'].map((name) => join(dir, name)) as [string, string];
+  for (const folder of [with_, without]) mkdirSync(folder);
+  writeFileSync(join(with_, 'ccache'), '#!/bin/sh\n', { mode: 0o755 });
+  assert.deepEqual(compilers([without, with_]), ['CC=ccache gcc', 'HOSTCC=ccache gcc']);
+  assert.deepEqual(compilers([without]), []);
 });
 
 describe('the key of the lab kernel', () => {
