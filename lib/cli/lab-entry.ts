@@ -10,6 +10,7 @@ import { outputSent } from '../target/output.ts';
 import { followParent } from '../target/own-process.ts';
 import { keepWasmTier } from '../target/wasm-tiers.ts';
 import { publicModules } from './public-modules.ts';
+import { awaitedArguments } from './wait-inside.ts';
 
 keepWasmTier();
 
@@ -17,9 +18,10 @@ export { publicModules };
 
 /** Runs the command with `argv` as in `process.argv`; returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
+  const given = await awaitedArguments(argv);
   phaseEnded('node');
   followParent();
-  const code = await run(argv);
+  const code = await run(given);
   await outputSent();
   return code;
 }

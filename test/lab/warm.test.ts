@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -113,13 +113,29 @@ describe('a machine that stays', { skip: labMissing(), concurrency: false }, () 
     assert.ok(names.includes('turn') && names.includes('script') && !names.includes('kernel'), names.join());
   });
 
+  test('has the package loaded before a command comes, and every script has its own of it', async () => {
+    const path = join(place, 'script.ts');
+    writeFileSync(
+      path,
+      'import { machine } from "kvm-dsm";\nconsole.log(process.argv.slice(2).join(), process.env.MARK);\nprocess.env.MARK = "left";\nif (typeof machine !== "function") throw new Error();\n',
+    );
+    for (const word of ['one', 'two']) {
+      const { code, stdout, stderr } = await kvmDsm('run', path, '--on', 'svm', '--', word);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, new RegExp(`^${word} undefined$`, 'm'));
+    }
+    // The one that waits is in the way of nobody, and is what waits after a command that is another program.
+    const waiting = 'for d in /proc/[0-9]*; do tr "\\\\0" " " <$d/cmdline; echo; done | grep -c "^[^ ]*node.*wait-for"';
+    assert.equal((await inside('sh', '-c', waiting)).stdout, '0\n');
+  });
+
   test('lets two commands wait for each other', async () => {
     const both = await Promise.all([inside('sleep', '1'), inside('sleep', '1')]);
     // On a busy machine the turn may take longer than a command waits for one.
     const own = both.filter(({ stderr }) => stderr.includes('runs another command: this command boots its own'));
     for (const { code, stderr } of both) assert.ok(code === 0 && (stderr === '' || own.length === 1), stderr);
     const up = await status();
-    assert.deepEqual([up?.boots, up?.commands], [1, 6 - own.length]);
+    assert.deepEqual([up?.boots, up?.commands], [1, 9 - own.length]);
   });
 
   test('is booted again after a command that left a process', async () => {

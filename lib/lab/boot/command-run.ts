@@ -70,7 +70,7 @@ export class CommandRun {
       // An emulator that ends early may never connect.
       const socket = await Promise.race([line.connected, ended.then(() => undefined)]);
       if (!socket) return;
-      if (index === 0) this.#options.timings?.ended('emulator');
+      if (index === 0 && !this.#wasUp) this.#options.timings?.ended('emulator');
       this.#connected = true;
       const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
       if (index === 0) socket.on('data', (bytes) => this.#listen(bytes));
@@ -104,6 +104,11 @@ export class CommandRun {
     }
   }
 
+  /** It had booted before this command came. */
+  get #wasUp(): boolean {
+    return this.#machine.uptime !== null;
+  }
+
   #onReady = () => {};
 
   readonly #reading = {
@@ -112,7 +117,7 @@ export class CommandRun {
   };
 
   #listen(bytes: Buffer): void {
-    if (!this.#heard) {
+    if (!this.#heard && !this.#wasUp) {
       this.#heard = true;
       this.#hearFirst(bytes);
     }

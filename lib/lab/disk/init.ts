@@ -48,6 +48,18 @@ export const commandPath = 'lab/command';
  */
 export const servePath = 'lab/serve';
 
+/** Where init finds the environment of a command that it starts before it knows what it is. */
+export const environmentPath = 'lab/environment';
+
+/** Told to the command inside, instead of a subcommand: what it is to do stands in `argumentsPath` when a byte has come. */
+export const WAIT_FOR_COMMAND = '--wait-for-command';
+
+/** Where that byte comes. */
+export const goDescriptor = 3;
+
+/** What it is to do: arguments and environment, as JSON. Removed by whoever has read it. */
+export const argumentsPath = 'lab/arguments';
+
 /** The job disk's unit, in bytes. */
 export const jobUnit = 65536;
 
@@ -153,26 +165,44 @@ tell_idle() {
 # files stand on the disk, and how many units they take; and the secrets.
 serve() {
   read disk </${servePath}
-  busybox mkfifo /lab/out /lab/err
-  exec 7<>/dev/ttyS1
+  busybox mkfifo /lab/out /lab/err /lab/go
+  exec 4<>/lab/go 7<>/dev/ttyS1
   while :; do
     tell_idle
+    busybox cat /lab/out >/dev/ttyS1 4<&- &
+    out=$!
+    busybox cat /lab/err >/dev/ttyS2 4<&- &
+    err=$!
+    # Held open until the command has them.
+    exec 5>/lab/out 6>/lab/err
+    # Most commands are this package's: it is loaded, and waits.
+    (
+      . /${environmentPath}
+      exec ${nodeInside} ${mainInside} ${WAIT_FOR_COMMAND} ${goDescriptor}<&4 >&5 2>&6 4<&- 5>&- 6>&- 7<&-
+    ) </dev/null &
+    waiting=$!
     read skip units secret_ready secret_exit secret_bye end <&7
     busybox dd if="$disk" bs=${jobUnit} skip="$skip" count="$units" iflag=direct 2>/dev/null |
       (cd / && busybox cpio -idu 2>/dev/null)
-    busybox cat /lab/out >/dev/ttyS1 &
-    out=$!
-    busybox cat /lab/err >/dev/ttyS2 &
-    err=$!
     mark ready
-    busybox sh /${commandPath} </dev/null >/lab/out 2>/lab/err 7<&-
-    code=$?
+    if [ -e /${argumentsPath} ] && kill -0 "$waiting" 2>/dev/null; then
+      exec 5>&- 6>&-
+      echo >&4
+      wait "$waiting"
+      code=$?
+    else
+      kill -9 "$waiting" 2>/dev/null
+      wait "$waiting"
+      busybox sh /${commandPath} </dev/null >&5 2>&6 4<&- 5>&- 6>&- 7<&-
+      code=$?
+      exec 5>&- 6>&-
+    fi
     mark exit "$code"
     wait "$out" "$err"
     printf '\\036%s' "$end" >/dev/ttyS1
     printf '\\036%s' "$end" >/dev/ttyS2
     mark bye
-    busybox rm -rf /run/kvm-dsm /tmp/* /dev/shm/* /${commandPath}
+    busybox rm -rf /run/kvm-dsm /tmp/* /dev/shm/* /${commandPath} /${argumentsPath}
   done
 }
 

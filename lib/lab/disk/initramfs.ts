@@ -2,7 +2,17 @@
 import { readFileSync } from 'node:fs';
 import { LabEmulatorError } from '../errors.ts';
 import { type CpioEntry, cpioDirectory, cpioFile, cpioLink, packCpio } from './cpio.ts';
-import { commandPath, initScript, mainInside, nodeInside, packageInside, secretsPath, servePath } from './init.ts';
+import {
+  argumentsPath,
+  commandPath,
+  environmentPath,
+  initScript,
+  mainInside,
+  nodeInside,
+  packageInside,
+  secretsPath,
+  servePath,
+} from './init.ts';
 import type { InsideFile } from './inside-file.ts';
 
 /** What a machine runs. */
@@ -22,8 +32,9 @@ export interface InitramfsParts {
   links: readonly { path: string; target: string }[];
   /** Of init's words. */
   secrets: string;
-  /** What it runs; if it is to run one command after the other, the disk that brings their files. */
-  command: InsideCommand | { serve: string };
+  /** What it runs; if it is to run one command after the other, the disk that brings their files, and the
+   * environment of this package's own. */
+  command: InsideCommand | { serve: string; env: Readonly<Record<string, string>> };
 }
 
 /** The initramfs of one machine: busybox and init, and what this machine is for. */
@@ -42,15 +53,19 @@ export function makeInitramfs({ links, secrets, command }: InitramfsParts): Buff
     cpioFile(secretsPath, secrets),
     ...links.map(({ path, target }) => cpioLink(relative(path), target)),
   ];
-  if ('serve' in command) entries.push(cpioFile(servePath, `${command.serve}\n`));
-  else entries.push(...commandFiles(command));
+  if ('serve' in command) {
+    entries.push(cpioFile(servePath, `${command.serve}\n`), cpioFile(environmentPath, exports(command.env)));
+  } else entries.push(...commandFiles(command));
   // Not compressed: an emulated CPU takes longer to unpack it than an emulated disk to read the rest.
   return packCpio(entries);
 }
 
 /** What a command takes that a machine unpacks while it runs. */
 export function makeJob(command: InsideCommand): Buffer {
-  return packCpio(commandFiles(command));
+  const { argv, env } = command;
+  const isOwn = argv[0] === nodeInside && argv[1] === mainInside;
+  const waiting = isOwn ? [cpioFile(argumentsPath, JSON.stringify({ argv: argv.slice(2), env }))] : [];
+  return packCpio([...commandFiles(command), ...waiting]);
 }
 
 function commandFiles(command: InsideCommand): CpioEntry[] {
@@ -96,9 +111,14 @@ function relative(path: string): string {
   return path.replace(/^\/+/, '');
 }
 
+function exports(env: Readonly<Record<string, string>>): string {
+  return Object.entries(env)
+    .map(([name, value]) => `export ${name}=${shellQuote(value)}\n`)
+    .join('');
+}
+
 function shellScript({ argv, env }: InsideCommand): string {
-  const names = Object.entries(env).map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
-  return `${names.join('')}exec ${argv.map(shellQuote).join(' ')}\n`;
+  return `${exports(env)}exec ${argv.map(shellQuote).join(' ')}\n`;
 }
 
 /** A word that the shell takes as it is. */

@@ -61,7 +61,11 @@ export class KeptProcess {
     const parts = await prepare(options);
     const { lane, emulator, medium } = parts;
     const marks = new Marks();
-    const initramfs = makeInitramfs({ links: medium.links, secrets: marks.file, command: { serve: lane.jobDevice } });
+    const initramfs = makeInitramfs({
+      links: medium.links,
+      secrets: marks.file,
+      command: { serve: lane.jobDevice, env: parts.env },
+    });
     const cmdline = kernelCommandLine(lane, emulator, options.cmdline, false);
     const started = await startMachine(parts, initramfs, cmdline, () => {}, { serves: true });
     return new KeptProcess(fitOf(parts, options.cmdline), started, marks, events);
