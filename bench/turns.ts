@@ -29,7 +29,9 @@ const LEAST_SHARE = 0.1;
 /** Null if one of the sides does not have the case. */
 export async function takeTurns(one: Case, ours: Side, reference: Side, effort: Effort): Promise<Measured | null> {
   const { turns, share } = effort;
-  let count = Math.max(FEWEST, Math.round(one.count * share));
+  // Each vCPU has one.
+  const fewest = Math.max(FEWEST, one.vcpus ?? 1);
+  let count = Math.max(fewest, Math.round(one.count * share));
   const sides = [ours, reference].map((side) => ({ side, wall: [] as number[], cpu: [] as number[] }));
   for (let turn = -WARM; turn < turns; turn++) {
     let slowest = 0;
@@ -44,7 +46,7 @@ export async function takeTurns(one: Case, ours: Side, reference: Side, effort: 
       cpu.push(block.cpu / block.count);
     }
     const fitting = Math.min(1, Math.max(LEAST_SHARE, LONGEST_BLOCK / slowest));
-    if (turn === -WARM) count = Math.max(FEWEST, Math.round(count * fitting));
+    if (turn === -WARM) count = Math.max(fewest, Math.round(count * fitting));
   }
   const [js, c] = sides as [(typeof sides)[0], (typeof sides)[0]];
   return {

@@ -11,6 +11,8 @@ export interface Case {
   readonly name: string;
   /** What is counted: a time is that of one of them. */
   readonly unit: 'exit' | 'call' | 'pair' | 'machine';
+  /** How many vCPUs share them; default 1. */
+  readonly vcpus?: number;
   /** How many of them in one block, where one costs a microsecond. */
   readonly count: number;
   /** `guest`: only with a KVM that runs guests. `series`: only with one of the series. */

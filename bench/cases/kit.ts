@@ -42,6 +42,6 @@ async function madeRunClosed(count: number): Promise<Block> {
 
 export const kitCases: Case[] = [
   { name: 'kit-1', unit: 'exit', count: 5000, aim: 2, block: run(1) },
-  { name: 'kit-2', unit: 'exit', count: 10_000, aim: 3, block: run(2) },
+  { name: 'kit-2', unit: 'exit', vcpus: 2, count: 10_000, aim: 3, block: run(2) },
   { name: 'machine-run-close', unit: 'machine', count: 20, aim: 1.5, block: madeRunClosed },
 ];

@@ -88,11 +88,11 @@ function checked(block: Block, seen: number): Block {
 export const threadCases: Case[] = [
   { name: 'start-on-exit', unit: 'exit', count: 2000, aim: 1.3, block: onExit },
   { name: 'start-for-await', unit: 'exit', count: 2000, aim: 1.3, block: forAwait },
-  { name: 'record-1', unit: 'exit', count: 20_000, aim: 1.15, block: record(1) },
-  { name: 'record-2', unit: 'exit', count: 40_000, aim: 1.3, block: record(2) },
-  { name: 'record-4', unit: 'exit', count: 40_000, aim: 1.3, block: record(4) },
-  { name: 'record-16', unit: 'exit', count: 40_000, block: record(16) },
-  { name: 'record-64', unit: 'exit', count: 40_000, block: record(64) },
+  { name: 'record-1', unit: 'exit', vcpus: 1, count: 20_000, aim: 1.15, block: record(1) },
+  { name: 'record-2', unit: 'exit', vcpus: 2, count: 40_000, aim: 1.3, block: record(2) },
+  { name: 'record-4', unit: 'exit', vcpus: 4, count: 40_000, aim: 1.3, block: record(4) },
+  { name: 'record-16', unit: 'exit', vcpus: 16, count: 40_000, block: record(16) },
+  { name: 'record-64', unit: 'exit', vcpus: 64, count: 40_000, block: record(64) },
   { name: 'kick', unit: 'call', count: 1000, needs: 'guest', block: spinning((run) => run.kick()) },
   { name: 'pause-resume', unit: 'pair', count: 1000, needs: 'guest', block: spinning(pauseAndResume) },
 ];
