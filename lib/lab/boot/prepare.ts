@@ -61,7 +61,11 @@ export async function prepare(wanted: Wanted): Promise<Parts> {
   return { lane, kernel, emulator, medium, env };
 }
 
-/** A machine and its folder. */
+/**
+ * A machine and its folder.
+ *
+ * @internal
+ */
 export interface Started {
   machine: EmulatorProcess;
   /** How files get into it while it runs, if it was started for that. */
@@ -76,6 +80,8 @@ export interface Started {
  * @param initramfs what it begins with
  * @param serves it is to run one command after the other
  * @param check called just before the emulator is started
+ *
+ * @internal
  */
 export async function startMachine(
   { lane, kernel, emulator, medium }: Parts,
