@@ -4,6 +4,7 @@
  */
 import { Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
 /** `exit` and `forwarded` (an exit as well) count; `result` is the last word; `begins` is not shown. */
 export type FrameKind = 'exit' | 'forwarded' | 'line' | 'result' | 'begins';
@@ -19,6 +20,15 @@ export function frames(secret: string, kind: FrameKind, text: string, code = 0):
     .split('\n')
     .map((line) => `${begin(secret)}${letters[kind]}${code} ${line}\n`)
     .join('');
+}
+
+/** Fewer are not worth it, in characters. */
+const WORTH_PACKING = 1024;
+
+/** Frames as one that has all of them, where that makes fewer bytes. */
+export function packed(secret: string, text: string): string {
+  if (text.length < WORTH_PACKING) return text;
+  return `${begin(secret)}z0 ${deflateRawSync(text, { level: 1 }).toString('base64')}\n`;
 }
 
 export interface FrameSink {
@@ -68,14 +78,32 @@ export class FrameReader extends Writable {
       if (end < 0) return;
       const frame = this.#rest.slice(this.#begin.length, end);
       this.#rest = this.#rest.slice(end + 1);
-      const [, letter, code, line] = /^([a-z])(\d+) (.*)$/s.exec(frame) ?? [];
-      const kind = letter === undefined ? undefined : (kinds[letter] as FrameKind | undefined);
-      if (kind) this.#sink.frame(kind, line!, Number(code));
+      this.#frame(frame);
     }
+  }
+
+  #frame(frame: string): void {
+    const [, letter, code, line] = /^([a-z])(\d+) (.*)$/s.exec(frame) ?? [];
+    if (letter === 'z') {
+      for (const inner of unpacked(line!).split('\n'))
+        if (inner.startsWith(this.#begin)) this.#frame(inner.slice(this.#begin.length));
+      return;
+    }
+    const kind = letter === undefined ? undefined : (kinds[letter] as FrameKind | undefined);
+    if (kind) this.#sink.frame(kind, line!, Number(code));
   }
 
   #tell(end: number): void {
     if (end > 0) this.#sink.text(this.#rest.slice(0, end));
     this.#rest = this.#rest.slice(end);
+  }
+}
+
+/** Nothing, if it was changed on its way, as of any frame. */
+function unpacked(line: string): string {
+  try {
+    return inflateRawSync(Buffer.from(line, 'base64')).toString();
+  } catch {
+    return '';
   }
 }

@@ -63,6 +63,7 @@ function prepare(
         }
         reporter.event(event);
       },
+      told: () => reporter.told(),
     };
     const random = new Random(seed);
     const session = new Session({ device: options.device, profile, observer, budget, random });

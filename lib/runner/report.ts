@@ -1,6 +1,7 @@
 /** What `kvm-dsm run` says of a script's runs. */
 import { jsonText } from '../base/text.ts';
 import { forwardsIpi, isDsmExit } from '../exit/dsm.ts';
+import { laneHere } from '../host/lane.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
 import { describeTarget } from '../target/target.ts';
@@ -8,7 +9,7 @@ import { isExit, type TraceEvent } from '../trace/event.ts';
 import { eventToJson } from '../trace/json.ts';
 import { describeEvent } from '../trace/text.ts';
 import type { Finding } from './findings.ts';
-import { type FrameKind, frames } from './frames.ts';
+import { type FrameKind, frames, packed } from './frames.ts';
 import type { ParsedRun, RunBegin, ScriptOutcome } from './protocol.ts';
 
 /** What `kvm-dsm run` prints while a script runs. */
@@ -17,6 +18,8 @@ export interface ScriptReporter {
   /** A run begins. */
   begins(begin: RunBegin): void;
   event(event: TraceEvent): void;
+  /** That were all events for now. */
+  told(): void;
   finding(finding: Finding): void;
   /** A person should know. */
   note(text: string): void;
@@ -45,11 +48,35 @@ export function scriptReporter(run: ParsedRun): ScriptReporter {
 
 type Say = (text: string, kind?: FrameKind, code?: number) => void;
 
-/** At once, or in frames for the process that judges this one. */
-function sayOf({ secret }: ParsedRun): Say {
-  return (text, kind = 'line', code = 0) => {
-    if (secret !== null) print(frames(secret, kind, text, code));
-    else if (kind !== 'begins') print(`${text}\n`);
+/** So much text of events is held back at most, in characters. */
+const HELD = 1 << 16;
+
+/**
+ * In frames for the process that judges this one, or as it is. Many events come at a time, and are written at once; what else
+ * is said goes behind them.
+ */
+class Voice {
+  readonly #secret: string | null;
+  #held = '';
+
+  constructor({ secret }: ParsedRun) {
+    this.#secret = secret;
+  }
+
+  readonly say: Say = (text, kind = 'line', code = 0) => {
+    if (this.#secret === null && kind === 'begins') return;
+    this.#held += this.#secret === null ? `${text}\n` : frames(this.#secret, kind, text, code);
+    const isEvent = kind === 'exit' || kind === 'forwarded';
+    if (!isEvent || this.#held.length >= HELD) this.told();
+  };
+
+  /** Writes what is held back. */
+  readonly told = (): void => {
+    const text = this.#held;
+    this.#held = '';
+    if (text === '') return;
+    // What leaves a machine of the lab goes through an emulator, byte by byte.
+    print(this.#secret !== null && laneHere !== null ? packed(this.#secret, text) : text);
   };
 }
 
@@ -63,12 +90,13 @@ function kindOf(event: TraceEvent): FrameKind {
 function jsonReporter(parsed: ParsedRun): ScriptReporter {
   const { options, ownProcess } = parsed;
   const { repeat, seed } = options;
-  const say = sayOf(parsed);
+  const { say, told } = new Voice(parsed);
   const line = (value: Record<string, unknown>, kind?: FrameKind, code?: number) => say(jsonText(value), kind, code);
   return {
     start() {},
     begins: begins(say),
     event: (event) => line(eventToJson(event), kindOf(event)),
+    told,
     finding({ id, message, advice }) {
       line({ type: 'finding', id, message, advice });
     },
@@ -96,8 +124,9 @@ function textReporter(parsed: ParsedRun): ScriptReporter {
   const { repeat, seed } = options;
   const held: string[] = [];
   let left = 0;
-  const say = sayOf(parsed);
+  const { say, told } = new Voice(parsed);
   return {
+    told,
     start() {
       say(paint('dim', `on ${describeTarget()}`));
     },

@@ -27,6 +27,8 @@ export interface Observer {
   machine?(machine: ObservedMachine): void;
   /** In order, each once; of exits that nobody has to look at some milliseconds late. */
   event?(event: TraceEvent): void;
+  /** That were all events for now. */
+  told?(): void;
 }
 
 export interface SessionOptions {

@@ -60,7 +60,10 @@ export class Recorder {
   tell(): void {
     const { event } = this.#observer;
     if (!event) return;
+    const { size } = this.#trace;
+    if (this.#told >= size) return;
     // It may do what makes an event.
-    for (const { size } = this.#trace; this.#told < size; ) event.call(this.#observer, this.#trace.event(this.#told++));
+    while (this.#told < size) event.call(this.#observer, this.#trace.event(this.#told++));
+    this.#observer.told?.();
   }
 }
