@@ -3,7 +3,7 @@
  * against the C compiler's `offsetof` and `sizeof`. Everything is little endian, as on x86.
  */
 import { ArgumentError } from '../base/errors.ts';
-import { checkKeys, type ObjectCheck, type Shape, shape, type ValueCheck } from '../base/shape.ts';
+import { checkKeys, type ObjectCheck, ownKeys, type Shape, shape, type ValueCheck } from '../base/shape.ts';
 import { show } from '../base/text.ts';
 
 /** The C types that a field may have. `bool` is C's one-byte `bool`; `bytes` is an array of `__u8`. */
@@ -282,7 +282,7 @@ export function layout<F extends Fields>(
   const write = (view: DataView, value: Partial<T>, base = 0, name = 'value'): void => {
     if (typeof value !== 'object' || value === null) refuse('struct', value, name);
     const prefix = name === 'value' ? '' : `${name}.`;
-    checkKeys(`${cType ?? 'the struct'} has`, prefix, value, keys);
+    if (ownKeys(value, keys) === null) checkKeys(`${cType ?? 'the struct'} has`, prefix, value, keys);
     for (const [key, field] of entries) {
       const member = value[key as keyof T];
       if (member !== undefined) field.write(view, base, member, prefix + key);

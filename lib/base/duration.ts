@@ -10,15 +10,26 @@ export const DEFAULT_DEADLINE = '10s';
 
 const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000 };
 
+/** What was read last: a loop gives the same text each time. */
+let lastText = '';
+let lastMs = Number.NaN;
+
 /** Milliseconds of a duration, more than 0 and at most a day. Throws `ArgumentError` for anything else. */
 export function milliseconds(duration: Duration, argument = 'deadline'): number {
   let value = Number.NaN;
   if (typeof duration === 'number') value = duration;
+  else if (duration === lastText) value = lastMs;
   else if (typeof duration === 'string') {
     const match = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(duration);
     if (match) value = Number(match[1]) * units[match[2]!]!;
   }
-  if (value > 0 && value <= 86_400_000) return value;
+  if (value > 0 && value <= 86_400_000) {
+    if (typeof duration === 'string') {
+      lastText = duration;
+      lastMs = value;
+    }
+    return value;
+  }
   throw new ArgumentError(
     argument,
     `${argument} ${show(duration)} is not a duration: a number of milliseconds, or text such as "500ms", "2s", "1.5m"`,

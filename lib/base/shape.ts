@@ -52,15 +52,18 @@ export interface ObjectCheck<T> extends ValueCheck<T> {
 export function shape<T extends object>(says: string, checks: Shape<T>): ObjectCheck<T> {
   const entries = Object.entries(checks) as [keyof T & string, ValueCheck<unknown>][];
   const paths = entries.flatMap(([key, check]) => [key, ...(check.paths ?? []).map((path) => `${key}.${path}`)]);
+  const known: readonly PropertyKey[] = entries.map(([key]) => key);
+  // On the way of calls that scripts make often.
+  const fields = entries.map(([key, check]) => ({ key, check, mayBeLeftOut: 'mayBeLeftOut' in check }));
   const read = (argument: string, prefix: string, value: unknown, inPart: boolean): T => {
-    const keys = checkKeys(says, prefix, checkObject(argument, value), paths);
+    const keys = ownKeys(checkObject(argument, value), known) ?? [...checkKeys(says, prefix, value, paths)];
     const taken: Partial<Record<keyof T, unknown>> = {};
-    for (const [key, check] of entries) {
-      const isThere = keys.has(key);
+    for (const { key, check, mayBeLeftOut } of fields) {
+      const isThere = keys.includes(key);
       if (inPart && !isThere) continue;
       const given = isThere ? (value as T)[key] : undefined;
-      if (given === undefined && 'mayBeLeftOut' in check && !inPart) continue;
-      taken[key] = ((inPart && check.partly) || check)(prefix + key, given);
+      if (given === undefined && mayBeLeftOut && !inPart) continue;
+      taken[key] = ((inPart && check.partly) || check)(prefix === '' ? key : prefix + key, given);
     }
     return taken as T;
   };
@@ -71,6 +74,15 @@ export function shape<T extends object>(says: string, checks: Shape<T>): ObjectC
     take: (value: unknown, argument = 'options') => read(argument, '', value, false),
     takePart: (value: unknown, argument = 'options') => read(argument, '', value, true),
   });
+}
+
+/** The keys of an object that inherits nothing of its own, if each is known: the usual case, and many times as fast as the next one. */
+export function ownKeys(value: unknown, known: readonly PropertyKey[]): readonly PropertyKey[] | null {
+  const prototype: object | null = Object.getPrototypeOf(value);
+  if (prototype !== null && prototype !== Object.prototype) return null;
+  const keys = Reflect.ownKeys(value as object);
+  for (const key of keys) if (!known.includes(key)) return null;
+  return keys;
 }
 
 /**

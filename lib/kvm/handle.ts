@@ -55,7 +55,15 @@ export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
    */
   protected call(request: number, ask: (native: N) => number, advice?: string): number {
     const native = this.native;
-    const result = translated(() => ask(native));
+    return this.answered(
+      request,
+      translated(() => ask(native)),
+      advice,
+    );
+  }
+
+  /** The kernel's answer, if it is none of its errors. */
+  protected answered(request: number, result: number, advice?: string): number {
     if (result < 0 && result >= -MAX_ERRNO)
       throw new IoctlError(this.requestName(request), -result, advice ? { advice } : {});
     return result;

@@ -21,24 +21,35 @@ export interface NativeSystem extends NativeHandle {
 }
 
 /**
- * Where `enter` and `ask` have their arguments: one buffer for a handle's whole life, also after `close`. In doubles.
+ * Where `NativeCalls` have their arguments: one buffer for a handle's whole life, also after `close`. In doubles.
  * `stampNs`: CLOCK_MONOTONIC of the last exit that `enter` came back with, read right after KVM_RUN; 0 before the first.
  * `seconds`, `endsNs`: how long KVM_RUN may take, and the CLOCK_MONOTONIC time that ends it at the latest. `again`: not 0 if the
  * guest goes on after KVM_RUN's EAGAIN.
  */
 export const deskNumbers = { stampNs: 0, seconds: 1, endsNs: 2, again: 3 } as const;
-/** Where the argument of `ask` starts, in bytes, and how many it may have. */
+/** Where the argument of an ioctl starts, in bytes, and how many it may have. */
 export const DESK_ARGUMENT = 64;
 export const DESK_ROOM = 1024;
 
-/** A handle that takes ioctls by its desk. */
+/** A handle that the functions of `NativeCalls` know by its number. */
 export interface NativeDesk {
   readonly desk: ArrayBuffer;
+  readonly number: number;
+}
+
+/** The calls of the hot path: functions of the addon, whose `this` does not matter. */
+export interface NativeCalls {
+  /**
+   * Enters the guest of a vCPU, until the limits that lie on its desk. 0: kvm_run holds an exit, whose time went to the desk;
+   * -ETIME: a limit came first; else the errno of KVM_RUN, negated.
+   */
+  readonly enter: (vcpu: number) => number;
   /**
    * The ioctl whose argument lies on the desk: its result, or the errno negated. For requests of a struct that has a size of
-   * its own. A function by itself: `this` does not matter.
+   * its own.
    */
-  readonly ask: (request: number) => number;
+  readonly askVcpu: (vcpu: number, request: number) => number;
+  readonly askVm: (vm: number, request: number) => number;
 }
 
 export interface NativeVm extends NativeHandle, NativeDesk {
@@ -118,11 +129,6 @@ export interface NativeVcpu extends NativeHandle, NativeDesk {
   /** The same in a buffer that users never see, so that none of them can move it away. */
   readonly ownKvmRun: ArrayBuffer;
   /**
-   * Enters the guest, until the limits that lie on the desk. 0: kvm_run holds an exit, whose time went to the desk; -ETIME: a
-   * limit came first; else the errno of KVM_RUN, negated. A function by itself: `this` does not matter.
-   */
-  readonly enter: () => number;
-  /**
    * Makes KVM finish what the last exit left to do and act on its pending requests, without running the guest: 0 if that
    * made an exit, which lies in kvm_run; -EINTR if it made none; else the errno of KVM_RUN, negated.
    */
@@ -198,7 +204,7 @@ export interface NativeMapping {
   close(): void;
 }
 
-interface Addon {
+interface Addon extends NativeCalls {
   System: new (path: string) => NativeSystem;
   Mapping: new (bytes: number) => NativeMapping;
   EventFd: new () => NativeEventFd;
@@ -226,6 +232,11 @@ function addon(): Addon {
     throw new NativeLoadError(packageRoot, existsSync(`${packageRoot}/binding.gyp`), cause);
   }
   return loaded;
+}
+
+/** The addon's calls of the hot path. */
+export function nativeCalls(): NativeCalls {
+  return addon();
 }
 
 /** Opens a KVM device. Throws what `open` answers as an `IoctlError` whose ioctl is `open`. */

@@ -14,7 +14,8 @@
 Constructors& Constructors::Of(Napi::Env env) { return Addon::Of(env).constructors; }
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new Addon);
+  auto* addon = new Addon;
+  env.SetInstanceData(addon);
   Constructors* constructors = &Constructors::Of(env);
   Napi::Function mapping = Mapping::Define(env);
   constructors->vm = Napi::Persistent(Vm::Define(env));
@@ -30,6 +31,9 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("VfioFile", vfio_file);
   constructors->device = Napi::Persistent(Device::Define(env));
   constructors->stats = Napi::Persistent(Stats::Define(env));
+  exports.Set("enter", Napi::Function::New<Vcpu::Enter>(env, "enter", addon));
+  exports.Set("askVcpu", Napi::Function::New<Vcpu::Ask>(env, "askVcpu", addon));
+  exports.Set("askVm", Napi::Function::New<Vm::Ask>(env, "askVm", addon));
   exports.Set("deviceAttr", Napi::Function::New(env, DeviceAttrOf, "deviceAttr"));
   exports.Set("statsOf", Napi::Function::New(env, StatsOf, "statsOf"));
   return exports;

@@ -13,8 +13,11 @@
 #include <memory>
 
 #include "constructors.h"
+#include "desk.h"
 
 class Poller;
+class Vcpu;
+class Vm;
 class Wake;
 
 // What C++ has for the object that it is making now, and of which class that is.
@@ -26,6 +29,9 @@ struct Handover {
 struct Addon {
   Constructors constructors;
   Handover handover;
+  // Held by each of their objects as well, which may go after this.
+  std::shared_ptr<Numbered<Vm>> vms = std::make_shared<Numbered<Vm>>();
+  std::shared_ptr<Numbered<Vcpu>> vcpus = std::make_shared<Numbered<Vcpu>>();
   // Made by the first wait on an EventFd.
   std::shared_ptr<Poller> poller;
   // The way from the vCPUs' threads back to JavaScript, made when the first of them starts.

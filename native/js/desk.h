@@ -1,5 +1,5 @@
-// What JavaScript and a handle hand each other without arguments, and functions that need no look at `this`: a call of one
-// costs little more than the system call in it.
+// What JavaScript and a handle hand each other without arguments, and how a function finds a handle without a look at `this`: a
+// call so made costs little more than the system call in it.
 #pragma once
 
 #include <napi.h>
@@ -7,8 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-
-#include "errors.h"
+#include <unordered_map>
 
 // Memory that a handle's JavaScript and its C++ both reach. Numbers at its begin, then the argument of an ioctl.
 class Desk {
@@ -32,38 +31,33 @@ class Desk {
   Napi::Reference<Napi::ArrayBuffer> buffer_;
 };
 
-// A function that is `method` of one object, whatever `this` is. It does not keep the object alive: called later than that, it
-// throws as a closed handle does.
+// The objects of a class in an environment, by numbers that are never given twice.
 template <typename T>
-class BoundFunctions {
+class Numbered {
  public:
-  explicit BoundFunctions(T* object) : self_(std::make_shared<T*>(object)) {}
-  ~BoundFunctions() { *self_ = nullptr; }
-  BoundFunctions(const BoundFunctions&) = delete;
-  BoundFunctions& operator=(const BoundFunctions&) = delete;
-
-  // Made when it is first asked for; `kept` holds it.
-  template <Napi::Value (T::*method)(const Napi::CallbackInfo&)>
-  Napi::Value Get(Napi::Env env, const char* name, Napi::FunctionReference& kept) const {
-    if (kept.IsEmpty()) {
-      auto held = std::make_unique<Self>(self_);
-      Napi::Function made = Napi::Function::New<Call<method>>(env, name, held.get());
-      made.AddFinalizer([](Napi::Env, Self* gone) { delete gone; }, held.get());
-      held.release();
-      kept = Napi::Persistent(made);
-    }
-    return kept.Value();
+  uint32_t Add(T* object) {
+    objects_.emplace(++last_, object);
+    return last_;
+  }
+  void Remove(uint32_t number) {
+    objects_.erase(number);
+    recent_ = {};
+  }
+  // Null if there is none, or no more.
+  T* Find(uint32_t number) {
+    if (number == recent_.number) return recent_.object;
+    auto found = objects_.find(number);
+    if (found == objects_.end()) return nullptr;
+    recent_ = {number, found->second};
+    return found->second;
   }
 
  private:
-  using Self = std::shared_ptr<T*>;
-
-  template <Napi::Value (T::*method)(const Napi::CallbackInfo&)>
-  static Napi::Value Call(const Napi::CallbackInfo& info) {
-    T* object = **static_cast<Self*>(info.Data());
-    if (!object) throw ClosedError(info.Env(), T::kName);
-    return (object->*method)(info);
-  }
-
-  Self self_;
+  struct Recent {
+    uint32_t number = 0;
+    T* object = nullptr;
+  };
+  std::unordered_map<uint32_t, T*> objects_;
+  uint32_t last_ = 0;
+  Recent recent_;
 };

@@ -54,8 +54,9 @@ Napi::Value CheckedUnreadable(const Napi::CallbackInfo& info, int fd) {
 Napi::Value AskIoctl(const Napi::CallbackInfo& info, int fd, const Desk& desk, uint32_t& asked) {
   Napi::Env env = info.Env();
   uint32_t request = 0;
-  if (napi_get_value_uint32(env, info[0], &request) != napi_ok) throw ArgumentError(env, "request is not a number");
-  if (request != asked) {
+  if (napi_get_value_uint32(env, info[1], &request) != napi_ok) throw ArgumentError(env, "request is not a number");
+  // 0 is what `asked` is at first, and no request.
+  if (request == 0 || request != asked) {
     ThrowIf(env, CheckWhole(request, Desk::kArgumentRoom));
     asked = request;
   }

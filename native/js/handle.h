@@ -16,7 +16,7 @@ Napi::Value CheckedIoctl(const Napi::CallbackInfo& info, int fd);
 // (request): the same with an argument that cannot be read.
 Napi::Value CheckedUnreadable(const Napi::CallbackInfo& info, int fd);
 
-// ioctl(request, what lies on the desk) on `fd`, called from JavaScript as handle.ask(request): the result, or the errno
+// ioctl(request, what lies on the desk) on `fd`, whose number is the second argument: the result, or the errno
 // negated. For requests that take as many bytes as their number says, and no more than the desk has. `asked`: the request that
 // was found to be one last.
 Napi::Value AskIoctl(const Napi::CallbackInfo& info, int fd, const Desk& desk, uint32_t& asked);

@@ -14,12 +14,25 @@
 #include "handle.h"
 #include "wake.h"
 
+namespace {
+
+// The one that the first argument is the number of.
+Vcpu* NumberedVcpu(const Napi::CallbackInfo& info) {
+  uint32_t number = 0;
+  Vcpu* found = nullptr;
+  if (napi_get_value_uint32(info.Env(), info[0], &number) == napi_ok)
+    found = static_cast<Addon*>(info.Data())->vcpus->Find(number);
+  if (!found) throw ClosedError(info.Env(), "the vCPU");
+  return found;
+}
+
+}  // namespace
+
 Napi::Function Vcpu::Define(Napi::Env env) {
   return DefineClass(
       env, "Vcpu",
       {InstanceAccessor<&Vcpu::KvmRun>("kvmRun"), InstanceAccessor<&Vcpu::OwnKvmRun>("ownKvmRun"),
-       InstanceAccessor<&Vcpu::DeskBuffer>("desk"), InstanceAccessor<&Vcpu::EnterFunction>("enter"),
-       InstanceAccessor<&Vcpu::AskFunction>("ask"), InstanceMethod<&Vcpu::Ioctl>("ioctl"),
+       InstanceAccessor<&Vcpu::DeskBuffer>("desk"), InstanceAccessor<&Vcpu::NumberOf>("number"), InstanceMethod<&Vcpu::Ioctl>("ioctl"),
        InstanceMethod<&Vcpu::Settle>("settle"), InstanceMethod<&Vcpu::Start>("start"),
        InstanceMethod<&Vcpu::RunInto>("runInto"), InstanceMethod<&Vcpu::StartInto>("startInto"), InstanceMethod<&Vcpu::Resume>("resume"),
        InstanceMethod<&Vcpu::Kick>("kick"), InstanceMethod<&Vcpu::Pause>("pause"), InstanceMethod<&Vcpu::Halt>("halt"),
@@ -37,11 +50,14 @@ Vcpu::Vcpu(const Napi::CallbackInfo& info) : Tagged<Vcpu>(info) {
   if (!parts) throw ArgumentError(info.Env(), "a Vcpu comes from Vm.createVcpu");
   parts_ = std::make_shared<VcpuParts>(std::move(*parts));
   own_kvm_run_.Open(info.Env(), parts_->run);
+  numbered_ = Addon::Of(info.Env()).vcpus;
+  number_ = numbered_->Add(this);
 }
 
 // The garbage collector has it, or the environment ends. A running vCPU is not collected: this one waits for somebody
 // to look at its exit, and nobody will.
 Vcpu::~Vcpu() {
+  if (numbered_) numbered_->Remove(number_);
   if (ended_) return;
   wake_->Remove(thread_.get());
   thread_->Stop();
@@ -66,11 +82,7 @@ Napi::Value Vcpu::OwnKvmRun(const Napi::CallbackInfo& info) {
 
 Napi::Value Vcpu::DeskBuffer(const Napi::CallbackInfo& info) { return desk_.Buffer(info.Env()); }
 
-Napi::Value Vcpu::EnterFunction(const Napi::CallbackInfo& info) {
-  return bound_.Get<&Vcpu::Enter>(info.Env(), "enter", enter_);
-}
-
-Napi::Value Vcpu::AskFunction(const Napi::CallbackInfo& info) { return bound_.Get<&Vcpu::Ask>(info.Env(), "ask", ask_); }
+Napi::Value Vcpu::NumberOf(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), number_); }
 
 Napi::Value Vcpu::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(info, parts(info.Env()).fd.get()); }
 
@@ -88,21 +100,25 @@ Run Vcpu::RunOf(Napi::Env env) {
   return run;
 }
 
-// (): core/run.h; an exit's time goes to the desk.
+// (number): core/run.h; an exit's time goes to the desk.
 Napi::Value Vcpu::Enter(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  Run run = RunOf(env);
+  Vcpu* self = NumberedVcpu(info);
+  Run run = self->RunOf(env);
   const char* failed = nullptr;
   int error = 0;
   Watch* watch = Watch::Mine(failed, error);
   if (!watch) throw ErrnoError(env, failed, error);
   int result = RunUntil(run, *watch);
-  if (result == 0) desk_.number(Desk::kStampNs) = static_cast<double>(MonotonicNs());
+  if (result == 0) self->desk_.number(Desk::kStampNs) = static_cast<double>(MonotonicNs());
   return Napi::Number::New(env, result);
 }
 
-// (request): handle.h.
-Napi::Value Vcpu::Ask(const Napi::CallbackInfo& info) { return AskIoctl(info, parts(info.Env()).fd.get(), desk_, asked_); }
+// (number, request): handle.h.
+Napi::Value Vcpu::Ask(const Napi::CallbackInfo& info) {
+  Vcpu* self = NumberedVcpu(info);
+  return AskIoctl(info, self->parts(info.Env()).fd.get(), self->desk_, self->asked_);
+}
 
 // core/settle.h. 0 if it made an exit, -EINTR if there was none; else the errno negated.
 Napi::Value Vcpu::Settle(const Napi::CallbackInfo& info) {

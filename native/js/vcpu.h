@@ -22,8 +22,8 @@ struct VcpuParts {
 
 class Wake;
 
-// A vCPU: `kvmRun` (the mapped struct kvm_run, for anybody) and `ownKvmRun` (the same, for the library alone), `desk`, `enter`,
-// `ask`, `ioctl`, `settle`, `close`; and on a thread of its own: `start`, `resume`, `kick`, `pause`, `halt`, `recordsReady`,
+// A vCPU: `kvmRun` (the mapped struct kvm_run, for anybody) and `ownKvmRun` (the same, for the library alone), `desk`, `number`,
+// `ioctl`, `settle`, `close`; and on a thread of its own: `start`, `resume`, `kick`, `pause`, `halt`, `recordsReady`,
 // `consume`, `counters`.
 class Vcpu : public Tagged<Vcpu> {
  public:
@@ -41,15 +41,16 @@ class Vcpu : public Tagged<Vcpu> {
   // Throws if it is closed.
   int fd(Napi::Env env) { return parts(env).fd.get(); }
 
+  // enter(number), askVcpu(number, request): functions of the addon, which take their other arguments from the desk.
+  static Napi::Value Enter(const Napi::CallbackInfo& info);
+  static Napi::Value Ask(const Napi::CallbackInfo& info);
+
  private:
   Napi::Value KvmRun(const Napi::CallbackInfo& info);
   Napi::Value OwnKvmRun(const Napi::CallbackInfo& info);
   Napi::Value DeskBuffer(const Napi::CallbackInfo& info);
-  Napi::Value EnterFunction(const Napi::CallbackInfo& info);
-  Napi::Value AskFunction(const Napi::CallbackInfo& info);
-  Napi::Value Enter(const Napi::CallbackInfo& info);
+  Napi::Value NumberOf(const Napi::CallbackInfo& info);
   Run RunOf(Napi::Env env);
-  Napi::Value Ask(const Napi::CallbackInfo& info);
   Napi::Value Ioctl(const Napi::CallbackInfo& info);
   Napi::Value Settle(const Napi::CallbackInfo& info);
   Napi::Value RunInto(const Napi::CallbackInfo& info);
@@ -78,9 +79,8 @@ class Vcpu : public Tagged<Vcpu> {
   OwnView own_kvm_run_;
   Desk desk_;
   uint32_t asked_ = 0;
-  BoundFunctions<Vcpu> bound_{this};
-  Napi::FunctionReference enter_;
-  Napi::FunctionReference ask_;
+  std::shared_ptr<Numbered<Vcpu>> numbered_;
+  uint32_t number_ = 0;
 
   // The last one that was started. When it has ended, its counters and its records can still be read.
   std::shared_ptr<VcpuThread> thread_;

@@ -14,10 +14,24 @@
 #include "vcpu.h"
 #include "view.h"
 
+namespace {
+
+// The one that the first argument is the number of.
+Vm* NumberedVm(const Napi::CallbackInfo& info) {
+  uint32_t number = 0;
+  Vm* found = nullptr;
+  if (napi_get_value_uint32(info.Env(), info[0], &number) == napi_ok)
+    found = static_cast<Addon*>(info.Data())->vms->Find(number);
+  if (!found) throw ClosedError(info.Env(), "the VM");
+  return found;
+}
+
+}  // namespace
+
 Napi::Function Vm::Define(Napi::Env env) {
   return DefineClass(
       env, "Vm",
-      {InstanceAccessor<&Vm::DeskBuffer>("desk"), InstanceAccessor<&Vm::AskFunction>("ask"),
+      {InstanceAccessor<&Vm::DeskBuffer>("desk"), InstanceAccessor<&Vm::NumberOf>("number"),
        InstanceMethod<&Vm::Ioctl>("ioctl"), InstanceMethod<&Vm::IoctlUnreadable>("ioctlUnreadable"),
        InstanceMethod<&Vm::CreateVcpu>("createVcpu"),
        InstanceMethod<&Vm::SetUserMemoryRegion>("setUserMemoryRegion"),
@@ -35,6 +49,12 @@ Vm::Vm(const Napi::CallbackInfo& info) : Tagged<Vm>(info) {
   auto* state = Given<std::shared_ptr<VmState>>(info.Env());
   if (!state) throw ArgumentError(info.Env(), "a Vm comes from System.createVm");
   state_ = std::move(*state);
+  numbered_ = Addon::Of(info.Env()).vms;
+  number_ = numbered_->Add(this);
+}
+
+Vm::~Vm() {
+  if (numbered_) numbered_->Remove(number_);
 }
 
 VmState& Vm::state(Napi::Env env) const {
@@ -44,10 +64,13 @@ VmState& Vm::state(Napi::Env env) const {
 
 Napi::Value Vm::DeskBuffer(const Napi::CallbackInfo& info) { return desk_.Buffer(info.Env()); }
 
-Napi::Value Vm::AskFunction(const Napi::CallbackInfo& info) { return bound_.Get<&Vm::Ask>(info.Env(), "ask", ask_); }
+Napi::Value Vm::NumberOf(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), number_); }
 
-// (request): handle.h.
-Napi::Value Vm::Ask(const Napi::CallbackInfo& info) { return AskIoctl(info, state(info.Env()).fd.get(), desk_, asked_); }
+// (number, request): handle.h.
+Napi::Value Vm::Ask(const Napi::CallbackInfo& info) {
+  Vm* self = NumberedVm(info);
+  return AskIoctl(info, self->state(info.Env()).fd.get(), self->desk_, self->asked_);
+}
 
 Napi::Value Vm::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(info, state(info.Env()).fd.get()); }
 

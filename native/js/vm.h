@@ -9,7 +9,7 @@
 #include "desk.h"
 #include "tagged.h"
 
-// A VM: `desk`, `ask`, `ioctl`, `createVcpu(id)`, what takes an address or a file descriptor (memory slots, dirty logs, MSR filters,
+// A VM: `desk`, `number`, `ioctl`, `createVcpu(id)`, what takes an address or a file descriptor (memory slots, dirty logs, MSR filters,
 // irqfds, ioeventfds, devices), `close`.
 class Vm : public Tagged<Vm> {
  public:
@@ -19,14 +19,17 @@ class Vm : public Tagged<Vm> {
   static Napi::Function Define(Napi::Env env);
   static Napi::Value Make(Napi::Env env, std::shared_ptr<VmState> state);
   explicit Vm(const Napi::CallbackInfo& info);
+  ~Vm() override;
 
   // Throws if it is closed.
   int fd(Napi::Env env) const { return state(env).fd.get(); }
 
+  // askVm(number, request): a function of the addon, which takes the ioctl's argument from the desk.
+  static Napi::Value Ask(const Napi::CallbackInfo& info);
+
  private:
   Napi::Value DeskBuffer(const Napi::CallbackInfo& info);
-  Napi::Value AskFunction(const Napi::CallbackInfo& info);
-  Napi::Value Ask(const Napi::CallbackInfo& info);
+  Napi::Value NumberOf(const Napi::CallbackInfo& info);
   Napi::Value Ioctl(const Napi::CallbackInfo& info);
   Napi::Value IoctlUnreadable(const Napi::CallbackInfo& info);
   Napi::Value CreateVcpu(const Napi::CallbackInfo& info);
@@ -44,6 +47,6 @@ class Vm : public Tagged<Vm> {
   std::shared_ptr<VmState> state_;
   Desk desk_;
   uint32_t asked_ = 0;
-  BoundFunctions<Vm> bound_{this};
-  Napi::FunctionReference ask_;
+  std::shared_ptr<Numbered<Vm>> numbered_;
+  uint32_t number_ = 0;
 };

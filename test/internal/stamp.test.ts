@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hlt, spin, type Vcpu } from '../../lib/index.ts';
-import { deskNumbers, type NativeVcpu } from '../../lib/kvm/native.ts';
+import { deskNumbers, type NativeVcpu, nativeCalls } from '../../lib/kvm/native.ts';
 import { withGuest } from '../support/guest32.ts';
 import { noKvm } from '../support/host.ts';
 
@@ -17,10 +17,10 @@ test('it lies between the call and its return, and stays until the next exit', {
     const native = nativeOf(guest.vcpu);
     assert.equal(native.desk, native.desk, 'one buffer');
     desk = new Float64Array(native.desk, 0, 4);
-    const { enter } = native;
+    const { enter } = nativeCalls();
     const run = (seconds: number) => {
       desk[deskNumbers.seconds] = seconds;
-      return enter();
+      return enter(native.number);
     };
     assert.equal(desk[deskNumbers.stampNs], 0);
     for (let round = 0; round < 3; round++) {

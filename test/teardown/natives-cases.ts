@@ -191,31 +191,6 @@ export const cases: Record<string, () => void | Promise<void>> = {
           attempt(() => Reflect.apply(method, native, Array.from({ length: round % 8 }, next)));
       }
   },
-  'functions that are bound to a vCPU and a VM: whatever they are given, and after the close'() {
-    const w = world();
-    const [, vm, vcpu] = nativesOf(w) as [Native, Native, Native];
-    const enter = vcpu.enter as Method;
-    const desk = new DataView(vcpu.desk as ArrayBuffer);
-    for (const seconds of numbers) {
-      desk.setFloat64(8, seconds, true);
-      if (seconds > 0 && seconds <= 1e9) continue;
-      assert.equal(refusal(enter).code, 'ERR_ARGUMENT', String(seconds));
-    }
-    desk.setFloat64(8, 1, true);
-    for (const self of [undefined, vm, {}, 1]) assert.equal(Reflect.apply(enter, self, []), 0);
-    for (const native of [vm, vcpu]) {
-      const ask = native.ask as Method;
-      for (const value of [...numbers, ...bigints, ...others, ...bentBuffers(), native]) attempt(() => ask(value));
-      // KVM_RUN, KVM_CREATE_VCPU, KVM_SET_USER_MEMORY_REGION, KVM_ENABLE_CAP, KVM_SET_CPUID2, KVM_GET_XSAVE, TCGETS.
-      for (const request of [0xae80, 0xae41, 0x4020_ae46, 0x4068_aea3, 0x4008_ae90, 0x9000_aea4, 0x5401])
-        assert.equal(refusal(() => ask(request)).code, 'ERR_IOCTL_REFUSED', request.toString(16));
-    }
-    const asks = [vm.ask, vcpu.ask] as Method[];
-    w.vcpu.close();
-    w.vm.close();
-    for (const call of [enter, ...asks]) assert.equal(refusal(() => call(0x8090_ae81)).code, 'ERR_CLOSED');
-    desk.setFloat64(8, 1, true);
-  },
   'buffers that are no longer what they were, for each method that takes one'() {
     const w = world();
     const [kvm, vm, vcpu, memory, event] = nativesOf(w);

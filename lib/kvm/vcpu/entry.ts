@@ -7,7 +7,7 @@ import { DeadlineError, IoctlError } from '../../base/errors.ts';
 import { duration, optional, shape } from '../../base/shape.ts';
 import { decodeExit } from '../../exit/decode.ts';
 import type { Exit } from '../../exit/exit.ts';
-import { deskNumbers, translate, translated } from '../native.ts';
+import { deskNumbers, nativeCalls, translate, translated } from '../native.ts';
 import type { Entries, OpenVcpu, VcpuHost } from './host.ts';
 import type { ExitLog } from './run/exit-log.ts';
 
@@ -33,18 +33,28 @@ export class Entry {
   readonly #host: VcpuHost;
   readonly #entries: Entries;
   readonly #desk: Float64Array;
+  readonly #number: number;
+  readonly #enter = nativeCalls().enter;
   readonly #report: () => string;
-  #enter: (() => number) | null = null;
 
   /**
-   * @param desk the addon's
+   * @param desk the numbers of the vCPU's desk
+   * @param number the vCPU's, for the addon
    * @param report where the vCPU is, for a person
    */
-  constructor(vcpu: OpenVcpu, host: VcpuHost, entries: Entries, desk: Float64Array, report: () => string) {
+  constructor(
+    vcpu: OpenVcpu,
+    host: VcpuHost,
+    entries: Entries,
+    desk: Float64Array,
+    number: number,
+    report: () => string,
+  ) {
     this.#vcpu = vcpu;
     this.#host = host;
     this.#entries = entries;
     this.#desk = desk;
+    this.#number = number;
     this.#report = report;
     desk[deskNumbers.endsNs] = host.budget.endsNs;
   }
@@ -86,16 +96,15 @@ export class Entry {
 
   /** What the addon's `enter` gives. On the way of every exit: no call here makes an object. */
   #run(ms: number, again: 0 | 1): number {
-    const native = this.#vcpu.runnable();
+    this.#vcpu.runnable();
     const desk = this.#desk;
     desk[deskNumbers.seconds] = ms / 1000;
     desk[deskNumbers.again] = again;
     this.#entries.entering();
-    this.#enter ??= native.enter;
     const enter = this.#enter;
     let result: number;
     try {
-      result = enter();
+      result = enter(this.#number);
     } catch (error) {
       throw translate(error);
     }

@@ -3,6 +3,7 @@ import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import type { CapabilityName } from '../../abi/kvm/capability.ts';
 import type { KvmRunView } from '../../abi/kvm/kvm-run.ts';
 import type { RunBudget } from '../../base/budget.ts';
+import type { DeskCalls } from '../desk.ts';
 import type { KernelCalls } from '../handle.ts';
 import type { IrqchipKind } from '../irqchip-kind.ts';
 import type { NativeVcpu } from '../native.ts';
@@ -22,7 +23,7 @@ export interface VcpuHost {
 }
 
 /** The open vCPU, for its parts. Each call throws ClosedError, and VcpuBusyError while a thread has it in the guest. */
-export interface OpenVcpu extends KernelCalls<NativeVcpu> {
+export interface OpenVcpu extends KernelCalls<NativeVcpu>, DeskCalls {
   readonly vcpuId: number;
   /** `native`, to enter the guest. Throws VcpuBusyError if the vCPU has a thread; NoMemoryError. */
   runnable(): NativeVcpu;

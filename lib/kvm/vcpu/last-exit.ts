@@ -1,4 +1,4 @@
-/** What is known of a vCPU's last exit without asking the kernel: when it came, and where the guest was. */
+/** What is known of a vCPU without asking the kernel: when its last exit came, where the guest was, its IA32_APIC_BASE. */
 import { kvmRegs } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { KVM_SYNC_X86_REGS, kvmRun, RUN_SYNC_REGS_OFFSET } from '../../abi/kvm/kvm-run.ts';
@@ -15,7 +15,7 @@ const VALID_REGS = kvmRun.fields.kvmValidRegs.offset;
 const DIRTY_REGS = kvmRun.fields.kvmDirtyRegs.offset;
 const { rip, rcx } = kvmRegs.fields;
 
-/** A vCPU's last exit. */
+/** A vCPU's last exit, and what holds until somebody does something to the vCPU. */
 export class LastExit implements Entries {
   readonly #vcpu: OpenVcpu;
   readonly #page: DataView;
@@ -26,6 +26,8 @@ export class LastExit implements Entries {
   #asked = false;
   /** It has done so, and nobody has done anything to the vCPU since. */
   #current = false;
+  /** IA32_APIC_BASE, if it was asked for, and neither the guest nor an ioctl has had a chance to change it since. */
+  apicBase: bigint | null = null;
 
   /** @param page the vCPU's mapping of kvm_run */
   constructor(vcpu: OpenVcpu, page: DataView) {
@@ -40,6 +42,7 @@ export class LastExit implements Entries {
   entering(regs = false): void {
     const page = this.#page;
     this.#current = false;
+    this.apicBase = null;
     const valid = page.getUint8(VALID_REGS);
     this.#asked = (valid & KVM_SYNC_X86_REGS) !== 0;
     if (this.#asked || !(regs || this.#asks)) return;
@@ -56,6 +59,7 @@ export class LastExit implements Entries {
   /** An ioctl is made on the vCPU: it may change the registers. */
   touched(): void {
     this.#current = false;
+    this.apicBase = null;
   }
 
   regs(): ExitRegs {

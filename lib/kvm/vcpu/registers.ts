@@ -16,6 +16,7 @@ import {
   kvmXcr,
   kvmXcrs,
   kvmXsave,
+  readRegs,
 } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { structCheck } from '../../abi/layout.ts';
@@ -36,7 +37,13 @@ export class Registers {
   }
 
   getRegs(): KvmRegs {
-    return kvmRegs.decode(this.#vcpu.read(ioctls.KVM_GET_REGS, kvmRegs.size));
+    this.#vcpu.ask(ioctls.KVM_GET_REGS);
+    return readRegs(this.#vcpu.argument);
+  }
+
+  getApicBase(): bigint {
+    this.#vcpu.ask(ioctls.KVM_GET_SREGS);
+    return kvmSregs.fields.apicBase.read(this.#vcpu.argument, 0);
   }
 
   setRegs(regs: Partial<KvmRegs>): void {

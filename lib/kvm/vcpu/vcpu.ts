@@ -22,10 +22,11 @@ import { hex } from '../../base/text.ts';
 import { decodeExit } from '../../exit/decode.ts';
 import type { Exit } from '../../exit/exit.ts';
 import type { Cpuid } from '../cpuid.ts';
+import { Desk } from '../desk.ts';
 import { type DeviceAttr, handleGetAttr, handleHasAttr, handleSetAttr } from '../device.ts';
 import type { EnabledCap } from '../enable-cap.ts';
 import { KvmHandle } from '../handle.ts';
-import { DESK_ARGUMENT, type NativeVcpu } from '../native.ts';
+import { type NativeVcpu, nativeCalls } from '../native.ts';
 import { readStats, type Stat } from '../stats.ts';
 import {
   completeHypervHcall,
@@ -91,7 +92,14 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
     this.vcpuId = vcpuId;
     this.#host = host;
     this.#run = new KvmRunView(native.ownKvmRun);
+    const desk = new Desk(native, nativeCalls().askVcpu);
     const vcpu: OpenVcpu = Object.assign(this.calls, {
+      argument: desk.argument,
+      ask: (request: number) => {
+        void this.native;
+        this.#lastExit.touched();
+        return this.answered(request, desk.ask(request));
+      },
       vcpuId,
       runnable: () => this.#runnable(),
       run: () => {
@@ -103,9 +111,7 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
     });
     this.#vcpu = vcpu;
     this.#lastExit = new LastExit(vcpu, this.#run.view);
-    this.#entry = new Entry(vcpu, host, this.#lastExit, new Float64Array(native.desk, 0, DESK_ARGUMENT / 8), () =>
-      this.registerReport(),
-    );
+    this.#entry = new Entry(vcpu, host, this.#lastExit, desk.numbers, native.number, () => this.registerReport());
     this.#registers = new Registers(vcpu);
     this.#msrs = new Msrs(vcpu);
     this.#features = new Features(vcpu);
@@ -354,6 +360,22 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
   /** KVM_GET_SREGS: segments, descriptor tables, control registers, the APIC base. */
   getSregs(): KvmSregs {
     return this.#registers.getSregs();
+  }
+
+  /** @internal IA32_APIC_BASE: of KVM_GET_SREGS, unless nothing can have changed it since the last one. */
+  apicBase(): bigint {
+    void this.native;
+    const known = this.#lastExit.apicBase;
+    if (known !== null) return known;
+    const apicBase = this.#registers.getApicBase();
+    // A thread goes into the guest without telling of each time.
+    if (!this.#thread?.alive) this.#lastExit.apicBase = apicBase;
+    return apicBase;
+  }
+
+  /** @internal Something was done to the VM that may have changed IA32_APIC_BASE. */
+  forgetApicBase(): void {
+    this.#lastExit.apicBase = null;
   }
 
   /** KVM_SET_SREGS. Throws IoctlError (EINVAL for a state that no CPU can be in). */

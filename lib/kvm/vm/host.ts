@@ -1,12 +1,13 @@
 /** What a VM's parts see of it: its file descriptor, its vCPUs, and what other parts have made of it. */
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
+import type { DeskCalls } from '../desk.ts';
 import type { KernelCalls } from '../handle.ts';
 import type { IrqchipKind } from '../irqchip-kind.ts';
 import type { NativeVm } from '../native.ts';
 import type { VmAct } from './acts.ts';
 
 /** The calls of the VM's file descriptor. */
-export type VmCalls = KernelCalls<NativeVm>;
+export interface VmCalls extends KernelCalls<NativeVm>, DeskCalls {}
 
 export type { IrqchipKind } from '../irqchip-kind.ts';
 
@@ -15,6 +16,10 @@ export interface VmVcpu {
   readonly vcpuId: number;
   /** KVM_GET_SREGS, which needs the vCPU to be out of the guest. */
   getSregs(): { readonly apicBase: bigint };
+  /** IA32_APIC_BASE. The kernel is asked only if something may have changed it since it was asked last. */
+  apicBase(): bigint;
+  /** Something was done that may have changed IA32_APIC_BASE. */
+  forgetApicBase(): void;
 }
 
 /** What of the VM is not its file descriptor. */
@@ -24,6 +29,8 @@ export interface VmHost {
   /** By vcpu_id, in the order of their making. */
   readonly vcpus: ReadonlyMap<number, VmVcpu>;
   irqchip(): IrqchipKind;
+  /** Somebody wants to be told of acts. */
+  readonly isHeard: boolean;
   /** Tells of an act that the kernel has taken. */
   acted(act: VmAct): void;
 }

@@ -7,6 +7,7 @@ import { type ApicMode, apicMode } from '../../apic/mode.ts';
 import { ArgumentError, IoctlError, UnsupportedError } from '../../base/errors.ts';
 import { boolean, integer, optional, orNull, shape, u64 } from '../../base/shape.ts';
 import { hex } from '../../base/text.ts';
+import { putArgument } from '../desk.ts';
 import { VcpuBusyError } from '../vcpu/errors.ts';
 import { NoLapicError, NoVcpuError, ReplayLostError, ReplayRefusedError } from './errors.ts';
 import type { VmCalls, VmHost, VmVcpu } from './host.ts';
@@ -76,6 +77,8 @@ const apicBaseReplay = shape<ApicBaseReplay>('dsmApicBase() takes', {
 export class Injection {
   readonly #calls: VmCalls;
   readonly #vm: VmHost;
+  /** Of all vCPUs that there were when it was needed last, in the order of their making. */
+  #ids: readonly number[] = [];
 
   constructor(calls: VmCalls, vm: VmHost) {
     this.#calls = calls;
@@ -104,7 +107,7 @@ export class Injection {
     const { argument } = profile.ioctls.KVM_DSM_IPI;
     const taken = { vcpuId, val, val2, destId: destId ?? 0 };
     this.#replay('KVM_DSM_IPI', profile, vcpuId, argument.encode(taken));
-    this.#vm.acted({ ioctl: 'KVM_DSM_IPI', write: taken });
+    if (this.#vm.isHeard) this.#vm.acted({ ioctl: 'KVM_DSM_IPI', write: taken });
   }
 
   dsmX2apic(write: X2apicReplay, options: ReplayOptions): void {
@@ -138,6 +141,7 @@ export class Injection {
     vcpu?.getSregs();
     const { argument } = profile.ioctls.KVM_DSM_APIC_BASE;
     this.#replay('KVM_DSM_APIC_BASE', profile, vcpuId, argument.encode({ vcpuId, host, index, data }));
+    this.#vm.vcpus.get(vcpuId)?.forgetApicBase();
     const apicBase = vcpu?.getSregs().apicBase ?? data;
     if (apicBase !== data)
       throw new ReplayLostError(
@@ -155,16 +159,25 @@ export class Injection {
     const vcpu = vcpus.get(vcpuId);
     if (!vcpu) throw new NoVcpuError(vcpuId, [...vcpus.keys()]);
     if (this.#vm.irqchip() === 'none') throw new NoLapicError(vcpuId);
-    const ids = [...vcpus.keys()];
     // It would be a vCPU that is not there.
-    if (vcpuId >= ids.length) throw misplaced(ioctl, vcpuId, 'none');
-    if (ids[vcpuId] !== vcpuId && !insist) throw misplaced(ioctl, vcpuId, `vCPU ${ids[vcpuId]}`);
+    if (vcpuId >= vcpus.size) throw misplaced(ioctl, vcpuId, 'none');
+    const there = this.#idAt(vcpuId);
+    if (there !== vcpuId && !insist) throw misplaced(ioctl, vcpuId, `vCPU ${there}`);
     return vcpu;
+  }
+
+  /** The vcpu_id of the vCPU that was made at that place. A vCPU keeps its place as long as the VM is. */
+  #idAt(place: number): number | undefined {
+    if (this.#ids.length < this.#vm.vcpus.size) this.#ids = [...this.#vm.vcpus.keys()];
+    return this.#ids[place];
   }
 
   #replay(ioctl: DsmIoctlName, profile: DsmProfile, vcpuId: number, argument: Uint8Array): void {
     try {
-      this.#calls.ioctl(profile.ioctls[ioctl].request, argument);
+      const { request } = profile.ioctls[ioctl];
+      // A profile that somebody has made may have another size.
+      if (putArgument(this.#calls.argument, request, argument)) this.#calls.ask(request);
+      else this.#calls.ioctl(request, argument);
     } catch (error) {
       if (error instanceof IoctlError && error.errnoName === 'ENOTTY')
         throw new UnsupportedError(`${ioctl} (CONFIG_KVM_DSM_IRQ_FORWARD with patch 3/3)`, 'Injection');
@@ -204,7 +217,7 @@ const inMode: Record<ApicMode, string> = {
 };
 
 function modeOf(vcpu: VmVcpu): ApicMode {
-  return apicMode(vcpu.getSregs().apicBase);
+  return apicMode(vcpu.apicBase());
 }
 
 function checkX2apic(vcpu: VmVcpu, data: bigint): void {

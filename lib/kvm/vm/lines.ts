@@ -49,9 +49,14 @@ export class Lines {
 
   signalMsi(given: MsiMessage): boolean {
     const { addressLo, addressHi = 0, data } = msiMessage.take(given, 'message');
-    const argument = kvmMsi.encode({ addressLo, addressHi, data });
-    const delivered = needIrqchip(() => this.#calls.ioctl(ioctls.KVM_SIGNAL_MSI, argument) > 0, this.#isMissing);
-    this.#vm.acted({ ioctl: 'KVM_SIGNAL_MSI', message: { addressLo, addressHi, data }, delivered });
+    const { argument } = this.#calls;
+    for (let at = 12; at < kvmMsi.size; at += 4) argument.setUint32(at, 0);
+    argument.setUint32(0, addressLo, true);
+    argument.setUint32(4, addressHi, true);
+    argument.setUint32(8, data, true);
+    const delivered = needIrqchip(this.#sendMsi, this.#isMissing) > 0;
+    if (this.#vm.isHeard)
+      this.#vm.acted({ ioctl: 'KVM_SIGNAL_MSI', message: { addressLo, addressHi, data }, delivered });
     return delivered;
   }
 
@@ -90,6 +95,8 @@ export class Lines {
       });
     }
   }
+
+  readonly #sendMsi = (): number => this.#calls.ask(ioctls.KVM_SIGNAL_MSI);
 
   readonly #isMissing = (): boolean => this.#vm.irqchip() === 'none';
 }

@@ -11,7 +11,8 @@ import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkInteger } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { boolean, integer, listOf, optional, shape } from '../../base/shape.ts';
-import type { VmCalls } from './host.ts';
+import type { KernelCalls } from '../handle.ts';
+import type { NativeVm } from '../native.ts';
 
 /** MSRs that a guest may or may not use: one range of KVM_X86_SET_MSR_FILTER. */
 export interface MsrFilterRange {
@@ -46,7 +47,7 @@ const msrFilter = shape<MsrFilter>('setMsrFilter() takes', {
   ranges: optional(listOf(filterRange, KVM_MSR_FILTER_MAX_RANGES)),
 });
 
-export function setMsrFilter(calls: VmCalls, filter: MsrFilter): void {
+export function setMsrFilter(calls: KernelCalls<NativeVm>, filter: MsrFilter): void {
   const { ranges = [], defaultAllow = true } = msrFilter.take(filter, 'filter');
   ranges.forEach(refuseX2apic);
   const bitmaps = ranges.map(filterBitmap);

@@ -14,11 +14,12 @@ import {
 import { ioctlName } from '../../abi/kvm/ioctl.ts';
 import type { RunBudget } from '../../base/budget.ts';
 import { checkInteger } from '../../base/check.ts';
+import { Desk } from '../desk.ts';
 import { type Device, type DeviceAttr, handleHasAttr } from '../device.ts';
 import type { EnabledCap } from '../enable-cap.ts';
 import type { EventFd } from '../eventfd.ts';
 import { KvmHandle } from '../handle.ts';
-import type { NativeVm } from '../native.ts';
+import { type NativeVm, nativeCalls } from '../native.ts';
 import { readStats, type Stat } from '../stats.ts';
 import type { Vcpu } from '../vcpu/vcpu.ts';
 import type { VfioPseudoDevice } from '../vfio/kvm-device.ts';
@@ -27,7 +28,7 @@ import { Capabilities } from './capabilities.ts';
 import { Clock } from './clock.ts';
 import { Coalesced, type CoalescedZone } from './coalesced.ts';
 import { Devices } from './devices.ts';
-import type { IrqchipKind, VmHost } from './host.ts';
+import type { IrqchipKind, VmCalls, VmHost } from './host.ts';
 import { type ApicBaseReplay, Injection, type IpiReplay, type ReplayOptions, type X2apicReplay } from './injection.ts';
 import { type IoEvent, Ioeventfds } from './ioeventfd.ts';
 import { Irqchip } from './irqchip.ts';
@@ -77,7 +78,14 @@ export class Vm extends KvmHandle<NativeVm> {
   constructor(native: NativeVm, origin: VmOrigin) {
     super(native, 'the VM');
     this.#origin = origin;
-    const { calls } = this;
+    const desk = new Desk(native, nativeCalls().askVm);
+    const calls: VmCalls = Object.assign(this.calls, {
+      argument: desk.argument,
+      ask: (request: number) => {
+        void this.native;
+        return this.answered(request, desk.ask(request));
+      },
+    });
     this.#irqchip = new Irqchip(calls);
     this.#capabilities = new Capabilities(calls, (cap) => this.#irqchip.enabled(cap));
     this.#setup = new Setup(calls);
@@ -92,7 +100,11 @@ export class Vm extends KvmHandle<NativeVm> {
       checkExtension: (cap) => this.checkExtension(cap),
       irqchip: () => this.irqchip,
     });
+    const listeners = this.#listeners;
     const host: VmHost = {
+      get isHeard() {
+        return listeners.length > 0;
+      },
       profile: origin.profile,
       vcpus: this.#vcpus.byId,
       irqchip: () => this.irqchip,
@@ -117,6 +129,12 @@ export class Vm extends KvmHandle<NativeVm> {
   /** The series' own requests have their names, too. */
   protected override requestName(request: number): string {
     return ioctlName(request, this.profile.requests);
+  }
+
+  /** It may do what no method here does. */
+  override ioctlRaw(request: number, argument?: ArrayBufferView | number): number {
+    for (const vcpu of this.vcpus.values()) vcpu.forgetApicBase();
+    return super.ioctlRaw(request, argument);
   }
 
   /** @internal From now on the listener gets each interrupt that this VM is told to raise, whoever asks for it. */
