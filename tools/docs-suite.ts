@@ -46,7 +46,7 @@ function stateList(): string[] {
     'A row is one piece of state; `matrix.drawn.*` puts rows of several axes together, as the seed says. On vmx, where a',
     'row takes a quarter of a second, a run plays a fifth of each axis; `--thorough` plays all.',
     '',
-    'In each, the vCPU first writes an ICR with a shorthand and the delivery status bit, then what the row says. Another vCPU writes',
+    'In half of them the vCPU first writes an ICR with a shorthand and the delivery status bit, then what the row says. Another vCPU writes',
     "before each of these writes. At the last one's exit who has been sent to takes what it has got, and gets nothing more.",
     '',
     '| row | state | source |',

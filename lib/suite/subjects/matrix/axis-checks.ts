@@ -65,6 +65,8 @@ function share(ctx: CheckContext, rows: readonly NamedStateRow[]): readonly Name
 export function playRows(ctx: CheckContext, bed: Bed, rows: readonly NamedStateRow[]): Wrong[] {
   const scene = new Scene(bed, ctx.random.integer(0x30, 0xef), ctx.random.integer(0, 0xff_ffff));
   scene.busy = !isSlow(ctx) || ctx.random.integer(1, SLOW_BUSY) === 1;
+  // What a fault does at each ICR write undoes itself with the second of two.
+  if (ctx.random.integer(1, 2) === 1) scene.prelude = 'none';
   for (const row of rows) row.apply(scene);
   try {
     return play(ctx, scene);
