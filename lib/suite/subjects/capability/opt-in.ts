@@ -60,7 +60,7 @@ export const optInChecks: Check[] = [
     id: 'capability.opt-in.mask',
     claim: 'KVM_CHECK_EXTENSION offers every bit that VMs ask for, and each bit makes its own exits alone',
     source: DESIGN,
-    needs: [optIn, emits('KVM_EXIT_DSM_APIC_BASE')],
+    needs: [forwarding, optIn, emits('KVM_EXIT_DSM_APIC_BASE')],
     async run(ctx) {
       const { bits, usual, capability } = wayOf(ctx);
       const offered = ctx.kvm().checkExtension(capability);
@@ -76,7 +76,7 @@ export const optInChecks: Check[] = [
     claim:
       'With DEFER the writes come out and their IPI arrives when they are replayed, and DEFER alone is refused by EINVAL',
     source: DESIGN,
-    needs: [optIn, offers('DEFER'), ipiInjection],
+    needs: [forwarding, optIn, offers('DEFER'), ipiInjection],
     async run(ctx) {
       const machine = await ctx.machine({ vcpus: 2, apic: 'xapic', optIn: ['ICR', 'DEFER'] });
       const irr = () => machine.vcpu(1).vcpu.lapic().irr;
@@ -99,7 +99,7 @@ export const optInChecks: Check[] = [
     id: 'capability.opt-in.unknown-bit',
     claim: 'KVM_ENABLE_CAP refuses a bit that KVM_CHECK_EXTENSION does not have, by EINVAL',
     source: DESIGN,
-    needs: [optIn],
+    needs: [forwarding, optIn],
     run(ctx) {
       const vm = ctx.own(ctx.kvm().createVm(0, { optIn: [] }));
       for (const args of [1n << 31n, 1n << 63n, (1n << 32n) | 1n])
@@ -110,7 +110,7 @@ export const optInChecks: Check[] = [
     id: 'capability.opt-in.busy',
     claim: 'KVM_ENABLE_CAP is refused by EBUSY once the VM has a vCPU, and what was asked for before stays',
     source: DESIGN,
-    needs: [optIn],
+    needs: [forwarding, optIn],
     async run(ctx) {
       const machine = await ctx.machine({ vcpus: 2, apic: 'xapic', optIn: [] });
       ctx.equal('the answer', enable(ctx, machine.vm, 1n), 'EBUSY');
