@@ -4,28 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace {
-
-template <typename T>
-T ReadOnce(const T& shared) {
-  return __atomic_load_n(&shared, __ATOMIC_RELAXED);
-}
-
-constexpr size_t kUnion = offsetof(kvm_run, io);
-constexpr size_t kIoBytes = sizeof(kvm_run::io);
-constexpr size_t kIsWrite = offsetof(kvm_run, mmio.is_write) - kUnion;
-
-// kvm_run.io, as it lies in the copy.
-struct Io {
-  uint8_t direction;
-  uint8_t size;
-  uint16_t port;
-  uint32_t count;
-  uint64_t data_offset;
-};
-static_assert(sizeof(Io) == kIoBytes, "the layout of kvm_run.io");
-
-}  // namespace
+#include "shared_run.h"
 
 ExitLog::~ExitLog() {
   for (auto& part : parts_) free(part.load());

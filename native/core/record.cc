@@ -3,26 +3,10 @@
 
 #include <cstring>
 
+#include "shared_run.h"
+
 namespace {
 
-// Not memcpy, which may read its source again where the copy is used.
-template <typename T>
-T ReadOnce(const T& shared) {
-  return __atomic_load_n(&shared, __ATOMIC_RELAXED);
-}
-
-// struct kvm_run up to its union: the fields of the payload, as they lie in the copy.
-struct Io {
-  uint8_t direction;
-  uint8_t size;
-  uint16_t port;
-  uint32_t count;
-  uint64_t data_offset;
-};
-static_assert(sizeof(Io) == sizeof(kvm_run::io), "the layout of kvm_run.io");
-
-constexpr size_t kUnion = offsetof(kvm_run, io);
-constexpr size_t kIsWrite = offsetof(kvm_run, mmio.is_write) - kUnion;
 static_assert(sizeof(kvm_run::mmio) == kDecidingBytes, "the layout of kvm_run.mmio");
 static_assert(kUnion % 8 == 0 && offsetof(kvm_run, kvm_valid_regs) - kUnion == kRunUnionBytes, "the union of kvm_run");
 
