@@ -51,5 +51,6 @@ test('system calls are counted per exit: C makes one', { skip: noStrace }, () =>
   assert.equal(status, 0, stderr);
   const { c, js } = JSON.parse(lines[1]!);
   assert.equal(c, 1);
-  assert.ok(js >= 1, `${js}`);
+  // What node does of its own beside the exits comes and goes.
+  assert.equal(Math.round(js), 1, `${js}`);
 });
