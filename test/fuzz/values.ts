@@ -156,7 +156,9 @@ export function show(value: unknown, nameOf: (object: object) => string | undefi
     return `[${shown.join(', ')}${value.length > 8 ? `, ... ${value.length}` : ''}]`;
   }
   const kind = Object.getPrototypeOf(value)?.constructor?.name ?? 'null';
-  const members = Object.entries(value).map(([key, member]) => `${key}: ${inner(member)}`);
+  const all = Object.entries(value);
+  const members = all.slice(0, 16).map(([key, member]) => `${key}: ${inner(member)}`);
+  if (all.length > members.length) members.push(`... ${all.length}`);
   return `${kind === 'Object' ? '' : `${kind} `}{${members.join(', ')}}`;
 }
 

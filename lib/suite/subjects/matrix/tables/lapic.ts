@@ -149,6 +149,8 @@ export const lvtAxis: Axis = {
 
 const LONG = 0x7fff_ffff;
 const IA32_TSC_DEADLINE = 0x6e0;
+/** Hours away at a few GHz, and KVM's conversion to nanoseconds (times 10^6, in 64 bits) does not overflow. */
+const FAR_DEADLINE = 1n << 44n;
 
 /** The timer in TSC-deadline mode, and whether it runs. */
 const deadline = (name: string, what: string, lvt: number, at: bigint): StateRow => ({
@@ -181,8 +183,8 @@ export const timerAxis: Axis = {
       TMCCT: LONG,
       TDCR: 0xa,
     }),
-    deadline('deadline', 'armed', 0x4_00d1, 1n << 62n),
-    deadline('deadline-masked', 'armed and masked', MASKED | 0x4_00d1, 1n << 62n),
+    deadline('deadline', 'armed', 0x4_00d1, FAR_DEADLINE),
+    deadline('deadline-masked', 'armed and masked', MASKED | 0x4_00d1, FAR_DEADLINE),
     deadline('deadline-idle', 'not armed', 0x4_00d1, 0n),
     ...[0x0, 0x1, 0x2, 0x3, 0x8, 0x9, 0xb].map((divide) =>
       holds(`divide-${divide.toString(16)}`, `timer's divider is ${divide}`, { TDCR: divide }),
