@@ -12,6 +12,7 @@ import {
 } from '../../lib/lab/index.ts';
 import { bundleModule } from '../../lib/runner/bundle/module.ts';
 import type { Plan } from './plan.ts';
+import '../support/own-session.ts';
 
 /** Where the script lies in the lab. */
 const INSIDE = '/run/guest-code.mjs';

@@ -12,6 +12,7 @@ import type { Item, Outcome, Sink } from '../../lib/suite/run/protocol.ts';
 import type { GlobalOptions } from '../../lib/target/options.ts';
 import type { RandomRecord, Tried } from './random-record.ts';
 import type { Seen } from './record.ts';
+import '../support/own-session.ts';
 
 /** A fault that does nothing: what is watched is only looked at under a drawn one. */
 const WATCHING = 'icr:always.eq.1:watch';

@@ -10,6 +10,7 @@ import type { Item, Sink } from '../../lib/suite/run/protocol.ts';
 import type { GlobalOptions } from '../../lib/target/options.ts';
 import { version } from '../../lib/target/version.ts';
 import type { MutantRecord } from './record.ts';
+import '../support/own-session.ts';
 
 const NONE = 'none';
 

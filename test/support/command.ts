@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import './own-session.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import './own-session.ts';
 
 let answer: string | false | undefined;
 
