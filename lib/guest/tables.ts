@@ -11,6 +11,17 @@ import { identityTables } from './page-tables.ts';
 /** A program's own handlers: guest address of each; of real mode the segment's begin and the offset in it. */
 export type OwnHandlers = ReadonlyMap<number, number>;
 
+/** What is the same for all machines, by what makes it: a check of one exit makes a machine of its own. Copied, never changed. */
+const made = new Map<string, Uint8Array>();
+
+function once(what: string, make: () => Uint8Array): Uint8Array {
+  const known = made.get(what);
+  if (known !== undefined) return known;
+  const bytes = make();
+  made.set(what, bytes);
+  return bytes;
+}
+
 /** The tables of a machine's guests, written into its memory when the first guest of a mode needs them. */
 export class GuestTableWriter {
   readonly #memory: GuestMemory;
@@ -33,12 +44,15 @@ export class GuestTableWriter {
     this.#once('gdt', () => this.#memory.write(this.#layout.gdt, gdtBytes()));
     this.#once(mode, () => {
       if (mode === 'real16') {
-        this.#memory.write(REAL16_HANDLERS, real16Handlers());
+        this.#memory.write(REAL16_HANDLERS, once(mode, real16Handlers));
         this.#writeIvt(new Map(), 0);
       } else if (mode === 'flat32') {
-        this.#memory.write(this.#layout.flat32Handlers, flat32Handlers(this.#emulated));
+        this.#memory.write(
+          this.#layout.flat32Handlers,
+          once(this.#emulated ? 'flat32, emulated' : mode, () => flat32Handlers(this.#emulated)),
+        );
       } else {
-        this.#memory.write(this.#layout.long64Handlers, long64Handlers());
+        this.#memory.write(this.#layout.long64Handlers, once(mode, long64Handlers));
         this.#memory.write(this.#layout.pageTables, identityTables(this.#layout.pageTables));
       }
     });
@@ -62,7 +76,9 @@ export class GuestTableWriter {
     const handlers = mode === 'flat32' ? this.#layout.flat32Handlers : this.#layout.long64Handlers;
     const handler = (vector: number) => own.get(vector) ?? handlers + stubOffset(mode, vector);
     const base = this.#layout.idt(vcpuId);
-    this.#memory.write(base, mode === 'flat32' ? idt32(handler) : idt64(handler));
+    const make = () => (mode === 'flat32' ? idt32(handler) : idt64(handler));
+    // The handlers lie where the number of vCPUs says.
+    this.#memory.write(base, own.size === 0 ? once(`IDT of ${mode} at ${handlers}`, make) : make());
     return { base: BigInt(base), limit: idtLimits[mode] };
   }
 

@@ -4,6 +4,7 @@ import { type HostCpu, readHostCpu } from './cpu.ts';
 
 export type KvmModule = 'kvm_intel' | 'kvm_amd';
 
+/** `undefined`: nobody has looked yet. */
 let virtualization: HostCpu['virtualization'] | undefined;
 
 /**
@@ -17,6 +18,7 @@ export function kvmModule(root = '/sys/module', cpu = thisCpu()): KvmModule | nu
 
 /** It does not change, and the file is long on a machine of many CPUs. */
 function thisCpu(): HostCpu['virtualization'] {
-  virtualization ??= readHostCpu().virtualization;
+  // A CPU that offers nothing is an answer, too.
+  if (virtualization === undefined) virtualization = readHostCpu().virtualization;
   return virtualization;
 }

@@ -1,6 +1,6 @@
 /** CPUID leaves: which a guest sees, and how to hide some. */
-import type { KvmCpuidEntry2 } from '../abi/kvm/index.ts';
-import { integer, listOf, shape } from '../base/shape.ts';
+import { encodeCpuid2, type KvmCpuidEntry2, kvmCpuid2, kvmCpuidEntry2 } from '../abi/kvm/index.ts';
+import { integer, listOf, ownKeys, shape } from '../base/shape.ts';
 
 /** CPUID leaves: what `kvm.supportedCpuid()` gives and `vcpu.setCpuid2()` takes. */
 export type Cpuid = readonly KvmCpuidEntry2[];
@@ -74,4 +74,36 @@ const cpuidList = listOf(
 /** CPUID leaves, each whole; otherwise throws `ArgumentError` for `argument`. */
 export function checkCpuid(argument: string, cpuid: Cpuid): Cpuid {
   return cpuidList(argument, cpuid);
+}
+
+const fields = Object.entries(kvmCpuidEntry2.fields) as [keyof KvmCpuidEntry2, { readonly offset: number }][];
+const names = fields.map(([name]) => name);
+
+/**
+ * The argument of KVM_SET_CPUID2; otherwise throws `ArgumentError` for `argument`. Each vCPU takes such a list: the usual one
+ * becomes bytes at once, and what is unusual is checked as everything else is.
+ */
+export function packCpuid(argument: string, cpuid: Cpuid): Uint8Array<ArrayBuffer> {
+  return usualCpuid(cpuid) ?? encodeCpuid2(checkCpuid(argument, cpuid));
+}
+
+function usualCpuid(cpuid: Cpuid): Uint8Array<ArrayBuffer> | null {
+  if (!Array.isArray(cpuid)) return null;
+  const { length } = cpuid;
+  if (length > MAX_CPUID_ENTRIES) return null;
+  const packed = new Uint8Array(kvmCpuid2.size + length * kvmCpuidEntry2.size);
+  const view = new DataView(packed.buffer);
+  view.setUint32(kvmCpuid2.fields.nent.offset, length, true);
+  for (let index = 0; index < length; index++) {
+    const entry: unknown = cpuid[index];
+    if (typeof entry !== 'object' || entry === null) return null;
+    if (ownKeys(entry, names)?.length !== names.length) return null;
+    const at = kvmCpuid2.size + index * kvmCpuidEntry2.size;
+    for (const [name, { offset }] of fields) {
+      const value = (entry as KvmCpuidEntry2)[name];
+      if (typeof value !== 'number' || value >>> 0 !== value) return null;
+      view.setUint32(at + offset, value, true);
+    }
+  }
+  return packed;
 }

@@ -1,7 +1,9 @@
 /** Where the events of a trace lie: those that somebody has made as they are, the others as the addon has stored them. */
 import { readWord } from '../guest/protocol.ts';
 import type { ExitLog } from '../kvm/vcpu/run/exit-log.ts';
-import { isExit, type TraceEvent } from './event.ts';
+import type { VmAct } from '../kvm/vm/acts.ts';
+import { injection, traceAct } from './act.ts';
+import { type Act, isExit, type TraceEvent } from './event.ts';
 
 export interface EventStore {
   /** How many there are: all before the first one that is still on its way. */
@@ -45,6 +47,8 @@ export class LoggedEvents implements EventStore {
   readonly #log: ExitLog;
   readonly #born: number;
   readonly #made = new Map<number, TraceEvent>();
+  /** Acts whose events nobody has looked at, by their slots. */
+  readonly #acts = new Map<number, { readonly ns: number; readonly act: Act | VmAct }>();
   #length = 0;
   #exits = 0;
   /** Below that nobody will make events any more. */
@@ -71,11 +75,12 @@ export class LoggedEvents implements EventStore {
     const taken = this.#log.length;
     while (this.#length < taken) {
       const made = this.#made.get(this.#length);
-      if (made === undefined) {
+      const isAct = made === undefined ? this.#acts.has(this.#length) : !isExit(made);
+      if (made === undefined && !isAct) {
         const state = this.#log.state(this.#length);
         if (state === 'empty' || (state === 'parked' && this.#length >= this.#settled)) return;
       }
-      if (made === undefined || isExit(made)) this.#exits += 1;
+      if (!isAct) this.#exits += 1;
       this.#length += 1;
     }
   }
@@ -89,16 +94,23 @@ export class LoggedEvents implements EventStore {
     const made = this.#made.get(index);
     if (made !== undefined) return made;
     const event = this.#make(index);
-    if (index < KEPT) this.#made.set(index, event);
+    if (index >= KEPT) return event;
+    this.#made.set(index, event);
+    this.#acts.delete(index);
     return event;
   }
 
   isExit(index: number): boolean {
     const made = this.#made.get(index);
-    return made === undefined || isExit(made);
+    return made === undefined ? !this.#acts.has(index) : isExit(made);
   }
 
   #make(seq: number): TraceEvent {
+    const done = this.#acts.get(seq);
+    if (done !== undefined) {
+      const { ns, act } = done;
+      return traceAct({ seq, ns }, 'act' in act ? act : injection(act));
+    }
     const log = this.#log;
     const exit = log.exit(seq);
     const word = readWord(exit, () => log.rcx(seq));
@@ -109,5 +121,16 @@ export class LoggedEvents implements EventStore {
   /** `seq` is the slot of the event. */
   add(event: TraceEvent): void {
     this.#made.set(event.seq, event);
+  }
+
+  /**
+   * An act, whose event is made when somebody looks at it: a script may send an interrupt each microsecond.
+   *
+   * @param seq its slot
+   * @param ns since the machine was made
+   * @param act nobody changes it any more
+   */
+  addAct(seq: number, ns: number, act: Act | VmAct): void {
+    this.#acts.set(seq, { ns, act });
   }
 }

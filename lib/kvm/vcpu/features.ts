@@ -1,9 +1,9 @@
 /** What a vCPU can do: its capabilities, its CPUID, its TSC. */
 import { type CapabilityName, knownCapability } from '../../abi/kvm/capability.ts';
-import { cpuid2Room, decodeCpuid2, encodeCpuid2, type KvmCpuidEntry2 } from '../../abi/kvm/index.ts';
+import { cpuid2Room, decodeCpuid2, type KvmCpuidEntry2 } from '../../abi/kvm/index.ts';
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import { checkInteger, checkU64 } from '../../base/check.ts';
-import { type Cpuid, checkCpuid, MAX_CPUID_ENTRIES } from '../cpuid.ts';
+import { type Cpuid, MAX_CPUID_ENTRIES, packCpuid } from '../cpuid.ts';
 import { type EnabledCap, encodeEnableCap } from '../enable-cap.ts';
 import type { OpenVcpu } from './host.ts';
 
@@ -32,7 +32,7 @@ export class Features {
   }
 
   setCpuid2(cpuid: Cpuid): void {
-    this.#vcpu.ioctl(ioctls.KVM_SET_CPUID2, encodeCpuid2(checkCpuid('cpuid', cpuid)));
+    this.#vcpu.ioctl(ioctls.KVM_SET_CPUID2, packCpuid('cpuid', cpuid));
   }
 
   getTscKhz(): number {

@@ -13,7 +13,6 @@ import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from '../../kvm/vm/injection.ts';
 import { isUsualSlot } from '../../kvm/vm/memory.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
-import { injection } from '../../trace/act.ts';
 import type { TraceExit } from '../../trace/event.ts';
 import { LoggedEvents } from '../../trace/store.ts';
 import { expectExactlyOnce } from '../expect/deliveries.ts';
@@ -74,7 +73,7 @@ export class Machine implements AsyncDisposable, Disposable {
     this.#events = new LoggedEvents(this.#log, Number(born));
     this.trace = new Trace(() => this.#snapshot(), born);
     this.trace.keepIn(this.#events);
-    const recorder = new Recorder(this.trace, this.#log, session.observer);
+    const recorder = new Recorder(this.trace, this.#events, this.#log, session.observer);
     this.#recorder = recorder;
     // The device that it opens keeps to the session's budget.
     const { kvm, vm, memory, vcpus } = session.run(() => build(setup, (act) => recorder.act(act)));
@@ -82,7 +81,7 @@ export class Machine implements AsyncDisposable, Disposable {
     this.vm = vm;
     this.memory = memory;
     this.#vcpus = vcpus;
-    vm.onAct((act) => recorder.act(injection(act)));
+    vm.onAct((act) => recorder.act(act));
     try {
       session.observer.machine?.(this);
     } catch (error) {

@@ -4,30 +4,34 @@ import { readFault } from '../../guest/fault.ts';
 import { readWord } from '../../guest/protocol.ts';
 import type { GuestMemory } from '../../kvm/guest-memory.ts';
 import type { ExitLog } from '../../kvm/vcpu/run/exit-log.ts';
-import { traceAct } from '../../trace/act.ts';
+import type { VmAct } from '../../kvm/vm/acts.ts';
 import type { Act, TraceExit } from '../../trace/event.ts';
+import type { LoggedEvents } from '../../trace/store.ts';
 import type { Trace } from '../expect/trace.ts';
 import type { Observer } from '../session.ts';
 import type { MachineVcpu } from './vcpu.ts';
 
 export class Recorder {
   readonly #trace: Trace;
+  readonly #events: LoggedEvents;
   readonly #log: ExitLog;
   readonly #observer: Observer;
   readonly #born: number;
   /** How many events the observer has been told of. */
   #told = 0;
 
-  constructor(trace: Trace, log: ExitLog, observer: Observer) {
+  /** @param events where the trace's events lie */
+  constructor(trace: Trace, events: LoggedEvents, log: ExitLog, observer: Observer) {
     this.#trace = trace;
+    this.#events = events;
     this.#log = log;
     this.#observer = observer;
     this.#born = Number(trace.born);
   }
 
-  act(act: Act): void {
+  act(act: Act | VmAct): void {
     const ns = Number(process.hrtime.bigint()) - this.#born;
-    this.#trace.record(traceAct({ seq: this.#log.reserve(), ns }, act));
+    this.#events.addAct(this.#log.reserve(), ns, act);
     this.tell();
   }
 

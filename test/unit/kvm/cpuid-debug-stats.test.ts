@@ -2,9 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { drainCoalescedRing } from '../../../lib/abi/kvm/coalesced-ring.ts';
-import { type KvmCpuidEntry2, kvmCoalescedMmio, kvmStatsDesc, kvmStatsHeader } from '../../../lib/abi/kvm/index.ts';
+import {
+  encodeCpuid2,
+  type KvmCpuidEntry2,
+  kvmCoalescedMmio,
+  kvmStatsDesc,
+  kvmStatsHeader,
+} from '../../../lib/abi/kvm/index.ts';
 import { ArgumentError } from '../../../lib/base/errors.ts';
-import { cpuidEntry, hidePvIpi, hideX2apic } from '../../../lib/kvm/cpuid.ts';
+import { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic, packCpuid } from '../../../lib/kvm/cpuid.ts';
 import { decodeStats } from '../../../lib/kvm/stats.ts';
 import { debugArgument } from '../../../lib/kvm/vcpu/debug.ts';
 
@@ -46,6 +52,42 @@ test('a leaf with subleaves is found by them', () => {
   assert.equal(cpuidEntry(cpuid, 4, 1)?.eax, 11);
   assert.equal(cpuidEntry(cpuid, 4, 2), undefined);
   assert.equal(cpuidEntry(cpuid, 5), undefined);
+});
+
+test('a list becomes the bytes that KVM takes', () => {
+  const usual = [leaf({ function: 0x8000_0001, edx: 0xffff_ffff }), leaf({ function: 4, index: 3, flags: 1, ebx: 7 })];
+  assert.deepEqual(packCpuid('cpuid', usual), encodeCpuid2(usual));
+  assert.deepEqual(packCpuid('cpuid', []), encodeCpuid2([]));
+  // Unusual, and sound: an object that inherits its fields.
+  const inherited = Object.create(usual[0]!) as KvmCpuidEntry2;
+  assert.deepEqual(packCpuid('cpuid', [inherited]), encodeCpuid2([usual[0]!]));
+  // What was checked is what is used.
+  let reads = 0;
+  const changing = {
+    ...leaf({}),
+    get eax() {
+      return reads++ === 0 ? 5 : -1;
+    },
+  };
+  assert.deepEqual(packCpuid('cpuid', [changing]), encodeCpuid2([leaf({ eax: 5 })]));
+});
+
+test('a list that is none is refused, by the place of what is wrong', () => {
+  const { edx: _, ...lacking } = leaf({});
+  const wrong: [unknown, RegExp][] = [
+    [null, /^cpuid is null/],
+    [[undefined], /^cpuid\[0\]/],
+    [[leaf({}), leaf({ eax: -1 })], /^cpuid\[1\]\.eax/],
+    [[leaf({ eax: 2 ** 32 })], /^cpuid\[0\]\.eax/],
+    [[leaf({ eax: 1.5 })], /^cpuid\[0\]\.eax/],
+    [[leaf({ eax: '1' as unknown as number })], /^cpuid\[0\]\.eax/],
+    [[lacking], /^cpuid\[0\]\.edx/],
+    [[{ ...leaf({}), eflags: 1 }], /cpuid\[0\]\.eflags/],
+    [[{ ...leaf({}), [Symbol('s')]: 1 }], /cpuid\[0\]/],
+    [Array.from({ length: 257 }, () => leaf({})), /^cpuid has 257 elements/],
+  ];
+  for (const [cpuid, message] of wrong)
+    assert.throws(() => packCpuid('cpuid', cpuid as Cpuid), { name: 'ArgumentError', message });
 });
 
 test('DR7 of hardware breakpoints', () => {

@@ -159,13 +159,45 @@ export class RecordBatch implements Iterable<RecordedExit> {
     return this.#reader.exit(this.#slot(i));
   }
 
-  *[Symbol.iterator](): Iterator<RecordedExit> {
-    for (let i = 0; i < this.length; i++)
-      yield { seq: this.seq(i), ns: this.ns(i), rip: this.rip(i), exit: this.exit(i) };
+  [Symbol.iterator](): IterableIterator<RecordedExit> {
+    return new Records(this.#reader, this.#first, this.length);
   }
 
   #slot(i: number): number {
     if (i >= 0 && i < this.length) return this.#first + i;
     throw new ArgumentError('i', `The batch has no record ${i}`, `Its records are 0 to ${this.length - 1}.`);
+  }
+}
+
+/** The records of a batch in turn. A generator costs a good part of what decoding an exit does. */
+class Records implements IterableIterator<RecordedExit> {
+  readonly #reader: RecordReader;
+  readonly #end: number;
+  #slot: number;
+
+  constructor(reader: RecordReader, first: number, length: number) {
+    this.#reader = reader;
+    this.#slot = first;
+    this.#end = first + length;
+  }
+
+  next(): IteratorResult<RecordedExit, undefined> {
+    if (this.#slot >= this.#end) return { value: undefined, done: true };
+    const reader = this.#reader;
+    const slot = this.#slot++;
+    return {
+      value: { seq: reader.seq(slot), ns: reader.ns(slot), rip: reader.rip(slot), exit: reader.exit(slot) },
+      done: false,
+    };
+  }
+
+  /** A loop that is left is over. */
+  return(): IteratorResult<RecordedExit, undefined> {
+    this.#slot = this.#end;
+    return { value: undefined, done: true };
+  }
+
+  [Symbol.iterator](): this {
+    return this;
   }
 }
