@@ -20,8 +20,8 @@ export interface Effort {
 
 /** No block takes much longer, in nanoseconds: where an exit costs more there are fewer of them. */
 const LONGEST_BLOCK = 100e6;
-/** Turns before it counts, in which code is compiled. */
-const WARM = 3;
+/** Turns before it counts, in which code is compiled: V8 optimises some of it only after tens of thousands of exits. */
+const WARM = 8;
 const FEWEST = 4;
 /** Nor are there fewer than this part of what the case says: what a block takes by itself would be all that is seen. */
 const LEAST_SHARE = 0.1;

@@ -149,6 +149,23 @@ test('acts stand among the exits that were logged, in order', options, async () 
 
 const MANY = scaled(200_000, 20_000);
 
+test('many acts: each stands in its place, and says the same whenever it is looked at', options, async () => {
+  await using m = await machine();
+  const count = 12_000;
+  for (let i = 0; i < count; i++) m.signalMsi({ addressLo: 0xfee0_0000, data: 0x40 + (i % 16) });
+  m.vcpu(0).nmi();
+  assert.equal(m.trace.length, 0, 'an act is no exit');
+  const { events } = m.trace;
+  assert.equal(events.length, count + 1);
+  for (const [index, event] of events.entries()) {
+    assert.equal(event.seq, index);
+    assert.ok('act' in event && event.act === 'injection');
+    assert.equal(event.ioctl, index < count ? 'KVM_SIGNAL_MSI' : 'KVM_NMI');
+    if (event.ioctl === 'KVM_SIGNAL_MSI') assert.equal(event.message.data, 0x40 + (index % 16));
+    assert.deepEqual(m.trace.event(index), event);
+  }
+});
+
 test('an event that nobody looks at takes less than 200 bytes', options, async () => {
   await using m = await counting(1);
   await m.run({ until: { exits: 1000 } });
