@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
-import { bundleModule, packageEntry } from '../../lib/runner/bundle/module.ts';
+import { packageInside } from '../../lib/lab/index.ts';
+import { bundleModule } from '../../lib/runner/bundle/module.ts';
 import { type Check, checksById, type Subject as SuiteSubject } from '../../lib/suite/check.ts';
 import { readSpec } from '../../lib/suite/faults/drawn/spec.ts';
 import { judgeFault } from '../mutants/judge.ts';
@@ -13,6 +14,8 @@ import { runMutants } from '../mutants/run.ts';
 import { labMissing } from '../support/lab.ts';
 import { subjects } from './scripts/mutant-checks.ts';
 import { subjects as randomSubjects } from './scripts/random-checks.ts';
+
+const entryInside = `${packageInside}/dist/index.js`;
 
 const verdicts = (seen: Verdicts) => Object.fromEntries(Object.entries(seen).map(([id, { verdict }]) => [id, verdict]));
 
@@ -26,7 +29,7 @@ describe('mutants', { skip: labMissing(), timeout: 300_000 }, () => {
       ids: [...checks.keys()],
       only: new Map([['wrong-exit', ['mutant.none', 'mutant.last']]]),
       checks,
-      module: await bundleModule('test/lab/scripts/mutant-checks.ts', packageEntry),
+      module: await bundleModule('test/lab/scripts/mutant-checks.ts', entryInside),
       seed: 1,
       options: { on: 'svm', json: false, profile: 'rfc-v2', device: '/dev/kvm', timeout: 240 },
       onFault: (name) => said.push(name),
@@ -47,7 +50,7 @@ describe('mutants', { skip: labMissing(), timeout: 300_000 }, () => {
   });
 
   test('a drawn fault is noticed where its conditions hold and a check looks; the others are told as not noticed', async () => {
-    const module = await bundleModule('test/lab/scripts/random-checks.ts', packageEntry);
+    const module = await bundleModule('test/lab/scripts/random-checks.ts', entryInside);
     const checks = checksById(randomSubjects as unknown as SuiteSubject[]);
     const specs = [
       'icr:vcpus.eq.1:lose',

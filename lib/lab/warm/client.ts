@@ -19,8 +19,8 @@ import { KeptMachine } from './kept-machine.ts';
 import { ask, fitOf, readAnswer, type Turn, type WarmStatus } from './protocol.ts';
 import { lowerMachine, startKeeper } from './raise.ts';
 
-/** How long a command waits for its turn, in ms: about what a machine of its own would take to boot. */
-const TURN = 5000;
+/** How long a command waits for its turn, in ms: about what a machine of its own would take to boot on a busy host. */
+const TURN = 15_000;
 /** How long for a machine that boots. */
 const BOOT = 120_000;
 

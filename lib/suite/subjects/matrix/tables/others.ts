@@ -66,7 +66,7 @@ export const targetAxis: Axis = {
       scene.events.set(scene.target, (events) => ({ ...events, smi: { ...events.smi, smm: 1, latchedInit: 1 } }));
     }),
     holds('icr', 'ICR and ICR2 held something', { ICR: 0x40c5, ICR2: 0xa500_0000 }),
-    holds('moved-id', 'APIC id is 0x5b', { ID: 0x5b00_0000 }),
+    holds('moved-id', 'APIC id is 0x5c', { ID: 0x5c00_0000 }),
     mp('halted', mpStates.KVM_MP_STATE_HALTED),
     mp('uninitialized', mpStates.KVM_MP_STATE_UNINITIALIZED),
     target('nmi-masked', 'NMIs are masked', (scene) => {
