@@ -25,7 +25,7 @@ function runOf(checks: Judged[], failedProbes = {}): SuiteRun {
   return { lane: 'svm', facts, checks, totals, boot: null, error: null, notes: [], ktap: '', seconds: 83 };
 }
 
-const path = '/root/.cache/kvm-dsm/reviews/kernel-0123456789abcdef/bzImage';
+const path = '/home/somebody/.cache/kvm-dsm/reviews/kernel-0123456789abcdef/bzImage';
 const kernel = { ok: true, image: path, sha256: '', release: '6.12.1', seconds: 1 } as const;
 
 function found(child: SuiteRun[], parent: SuiteRun[], answers: RuleAnswer[] = []): Review {
