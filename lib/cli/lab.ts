@@ -29,19 +29,28 @@ const repeated = (value: string, before: string[]) => [...before, value];
 export function addLabCommand(program: Command, ends: Ends): void {
   const lab = program.command('lab').description('build, inspect, bring up, enter or remove the lab');
   withGlobalOptions(lab.command('build'))
-    .description('install what is missing and build the lab kernel; prints its path')
+    .description('install what is missing; build the lab kernel, if none is ready; prints its path')
     .addOption(new Option('--series <name>', 'patch the source with this series').choices(seriesNames))
-    .option('--kernel-src <tree>', 'build this Linux tree, which already has the series')
+    .option(
+      '--kernel-src <tree>',
+      'build this Linux tree, which already has the series, or patch and build this tarball',
+    )
+    .option('--from-source', 'build, whether there is a kernel ready or not')
     .option('--config <fragment>', "for that tree: a fragment's path, or CONFIG_X=y; may be repeated", repeated, [])
-    .action(async (options: { kernelSrc?: string; series?: SeriesName; config: string[] }, command: Command) => {
-      const { json } = globalOptionsOf(command);
-      const { kernelSrc, series, config } = options;
-      const { end, ...progress } = progressLine();
-      const kernel = await withSignals((signal) =>
-        buildLab({ kernelSrc, series, config, install: true, ...progress, signal }).finally(end),
-      );
-      print(json ? `${JSON.stringify(kernel)}\n` : `${kernel.kernel}\n`);
-    });
+    .action(
+      async (
+        options: { kernelSrc?: string; series?: SeriesName; config: string[]; fromSource?: boolean },
+        command: Command,
+      ) => {
+        const { json } = globalOptionsOf(command);
+        const { kernelSrc, series, config, fromSource } = options;
+        const { end, ...progress } = progressLine();
+        const kernel = await withSignals((signal) =>
+          buildLab({ kernelSrc, series, config, fromSource, install: true, ...progress, signal }).finally(end),
+        );
+        print(json ? `${JSON.stringify(kernel)}\n` : `${kernel.kernel}\n`);
+      },
+    );
   withGlobalOptions(lab.command('status'))
     .description('what the lab has and what it lacks')
     .action(async (_options, command: Command) => {

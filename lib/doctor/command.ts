@@ -65,14 +65,19 @@ async function checkLab(): Promise<{ usable: boolean; check: HealthCheck }> {
   if (status instanceof KvmDsmError) return finding('warn', `The lab cannot be used: ${status.message}`, status.advice);
   const { image, packages, lanes } = status;
   if (image.state === 'present' && lanes[autoLane].usable)
-    return finding('ok', `The lab is built: --on ${autoLane} boots a patched kernel`);
-  if (packages.missing.length > 0 && process.geteuid?.() !== 0)
+    return finding(
+      'ok',
+      `The lab is ${image.ready ? 'ready, with the kernel from the package' : 'built'}: --on ${autoLane} boots a patched kernel`,
+    );
+  const lacks = [...packages.missing, ...(image.state === 'present' ? [] : packages.building)];
+  const installs = packages.debian && process.geteuid?.() === 0;
+  if (lacks.length > 0 && !installs)
     return finding(
       'warn',
-      `The lab lacks Debian packages: ${packages.missing.join(' ')}`,
-      'kvm-dsm lab build prints the command that installs them.',
+      `The lab lacks packages of ${packages.distribution}: ${lacks.join(' ')}`,
+      'kvm-dsm lab build says how they are installed.',
     );
-  if (!packages.debian) return finding('warn', 'The lab builds on Debian alone, and this is another system', null);
+  if (image.state === 'present') return finding('note', `The lab lacks packages: ${lacks.join(' ')}`, build);
   return finding('note', `The lab's kernel image is ${image.state}`, build);
 }
 

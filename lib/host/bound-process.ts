@@ -2,12 +2,12 @@
 import { spawnSync } from 'node:child_process';
 import { findProgram } from './programs.ts';
 
-let setpriv: boolean | undefined;
+let setpriv = false;
 
 /** True if util-linux's setpriv is here and knows --pdeathsig. */
 export function canBind(): boolean {
   // Which is setpriv itself by then: nothing starts quicker.
-  setpriv ??= spawnSync(...boundCommand('/proc/self/exe', ['--version']), { stdio: 'ignore' }).status === 0;
+  setpriv ||= spawnSync(...boundCommand('/proc/self/exe', ['--version']), { stdio: 'ignore' }).status === 0;
   return setpriv;
 }
 

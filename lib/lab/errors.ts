@@ -4,11 +4,11 @@ import { type ErrorDetails, KvmDsmError } from '../base/errors.ts';
 /** The base of what the lab throws. */
 export abstract class LabError extends KvmDsmError {}
 
-/** Debian packages are missing and were not, or could not be, installed. */
+/** Programs or files that the lab needs are missing, and were not, or could not be, installed. */
 export class LabPackagesError extends LabError {
   readonly code = 'ERR_LAB_PACKAGES';
   override readonly exitCode = 3;
-  /** The names of the missing packages. */
+  /** The names of the packages that have them; of what no package of this distribution is known to have, its own name. */
   readonly packages: readonly string[];
 
   constructor(message: string, packages: readonly string[], details: ErrorDetails) {

@@ -13,7 +13,7 @@ export function spawnBound(
 ): ChildProcess {
   if (!canBind()) {
     throw new LabEmulatorError('setpriv (util-linux) is missing or does not know --pdeathsig', {
-      advice: 'Install the Debian package util-linux.',
+      advice: 'Install the package util-linux (Alpine: setpriv).',
     });
   }
   return spawn(...boundCommand(command, args, signal), { ...options, env: programEnvironment(options.env) });

@@ -2,15 +2,20 @@
 import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { onDisk } from './file-errors.ts';
-import { type CachedKernel, cachedKernel, cachedKernels, currentKey, kernelDamage } from './kernel/cache.ts';
-import { installedVersions, isDebian, missingPackages } from './kernel/debian.ts';
+import { type CachedKernel, cachedKernels, currentKey, kernelDamage, kernelOfSeries } from './kernel/cache.ts';
+import { isDebian } from './kernel/debian.ts';
 import { listFiles } from './kernel/key.ts';
 import { defaultSeries, type SeriesName, seriesNames } from './kernel/own-series.ts';
-import { allPackages, kernelSourcePackage, lanePackages } from './kernel/packages.ts';
+import { type ReadyState, readyKernel } from './kernel/ready.ts';
 import { findEmulator } from './lanes/find-emulator.ts';
 import { type LaneName, laneNames, lanes } from './lanes/index.ts';
 import type { Lane } from './lanes/lane.ts';
 import { isLocked } from './lock.ts';
+import { debianSource, debianSourceVersion, tarballNeeds } from './needs/building.ts';
+import { thisDistribution } from './needs/distribution.ts';
+import { packagesFor } from './needs/install.ts';
+import { laneNeeds } from './needs/machine.ts';
+import { lackingOf, type Need } from './needs/need.ts';
 import { cacheDir, lockFile } from './paths.ts';
 import type { WarmStatus } from './warm/protocol.ts';
 import { warmStatus } from './warm/raise.ts';
@@ -25,9 +30,11 @@ export interface LaneStatus {
 
 /** What is known of the kernel of a series. */
 export interface ImageStatus {
-  /** missing: never built. stale: built from other inputs than today's; damaged: not what was built. The next run builds anew. */
+  /** present: a run boots it. missing: never built. stale: built from other inputs than today's; damaged: not what was built. The next run builds anew. */
   state: 'present' | 'stale' | 'damaged' | 'missing';
-  /** The key that today's inputs have; null where Debian's kernel source is not installed. */
+  /** It is the one that came with a package, and was not built here. */
+  ready: boolean;
+  /** The key that today's inputs have; null where neither a kernel nor Debian's kernel source is here. */
   key: string | null;
   kernel: CachedKernel | null;
 }
@@ -45,7 +52,20 @@ export interface LabStatus {
   series: Record<SeriesName, ImageStatus>;
   /** Kernels built from users' trees. */
   treeKernels: CachedKernel[];
-  packages: { debian: boolean; missing: string[] };
+  /** The package that has a kernel ready; `reason`: why it is not used, where it is not. */
+  ready: { state: ReadyState['state']; reason: string | null };
+  packages: {
+    /** Debian's package tools are here. */
+    debian: boolean;
+    /** As this machine's distribution calls itself. */
+    distribution: string;
+    /** Packages that booting a machine needs; of what none is known to have, its own name. */
+    missing: string[];
+    /** What building a kernel would need beside them. */
+    building: string[];
+    /** Installs what is missing to boot; null if no package would help. */
+    command: string | null;
+  };
   lanes: Record<LaneName, LaneStatus>;
   /** The machine that each lane has up; null: none. */
   warm: Record<LaneName, WarmStatus | null>;
@@ -57,12 +77,12 @@ export function labStatus(): Promise<LabStatus> {
 }
 
 async function look(): Promise<LabStatus> {
-  const debian = isDebian();
-  const version = debian ? installedVersions([kernelSourcePackage]).get(kernelSourcePackage) : undefined;
+  const version = debianSourceVersion();
   const kernels = cachedKernels();
   const series = Object.fromEntries(
     seriesNames.map((name) => [name, imageStatus(name, version, kernels)]),
   ) as LabStatus['series'];
+  const ready = readyKernel(defaultSeries);
   return {
     version: 1,
     cacheDir: cacheDir(),
@@ -70,32 +90,55 @@ async function look(): Promise<LabStatus> {
     building: isLocked(lockFile()),
     image: series[defaultSeries],
     series,
+    ready: ready.state === 'fits' ? { state: 'fits', reason: null } : ready,
     treeKernels: kernels.filter((kernel) => kernel.key.startsWith('tree-')),
-    packages: { debian, missing: debian ? missingPackages(allPackages) : [] },
-    lanes: Object.fromEntries(lanes.map((lane) => [lane.name, laneStatus(lane, debian)])) as LabStatus['lanes'],
+    packages: packagesStatus(),
+    lanes: Object.fromEntries(lanes.map((lane) => [lane.name, laneStatus(lane)])) as LabStatus['lanes'],
     warm: Object.fromEntries(
       await Promise.all(laneNames.map(async (name) => [name, await warmStatus(name)])),
     ) as LabStatus['warm'],
   };
 }
 
+function packagesStatus(): LabStatus['packages'] {
+  const distribution = thisDistribution();
+  const lacking = (needs: readonly Need[]) => {
+    const { packages, rest } = packagesFor(lackingOf(needs), distribution);
+    return [...packages, ...rest];
+  };
+  const booting = [...new Set(lanes.flatMap((lane) => laneNeeds(lane)))];
+  const { command } = packagesFor(lackingOf(booting), distribution);
+  return {
+    debian: isDebian(),
+    distribution: distribution.title,
+    missing: lacking(booting),
+    building: lacking([debianSource, ...tarballNeeds]),
+    command,
+  };
+}
+
 function imageStatus(series: SeriesName, version: string | undefined, kernels: readonly CachedKernel[]): ImageStatus {
-  const key = version === undefined ? null : currentKey(version, series);
-  const current = key === null ? undefined : cachedKernel(key);
-  const damaged = key !== null && kernelDamage(key) !== undefined;
+  const cached = kernelOfSeries(series, version);
+  const ready = cached ? undefined : readyKernel(series);
+  const current = cached ?? (ready?.state === 'fits' ? ready.kernel : undefined);
+  const key = current?.key ?? (version === undefined ? null : currentKey(version, series));
+  const damaged = key !== null && !current && kernelDamage(key) !== undefined;
   const old = kernels.find(
-    (kernel) => kernel.key.startsWith('debian-') && (kernel.series ?? defaultSeries) === series && kernel !== current,
+    (kernel) => !kernel.key.startsWith('tree-') && (kernel.series ?? defaultSeries) === series && kernel !== current,
   );
   return {
     state: current ? 'present' : damaged ? 'damaged' : old ? 'stale' : 'missing',
+    ready: current?.ready ?? false,
     key,
     kernel: current ?? old ?? null,
   };
 }
 
-function laneStatus(lane: Lane, debian: boolean): LaneStatus {
-  const missing = debian ? missingPackages(lanePackages(lane)) : [];
-  const reasons = missing.length > 0 ? [`packages are missing: ${missing.join(' ')}`] : [];
+function laneStatus(lane: Lane): LaneStatus {
+  const reasons: string[] = [];
+  const { packages, rest } = packagesFor(lackingOf(laneNeeds(lane)));
+  if (packages.length > 0) reasons.push(`packages are missing: ${packages.join(' ')}`);
+  if (rest.length > 0) reasons.push(`these are missing: ${rest.join('; ')}`);
   try {
     const { path, kind, version } = findEmulator(lane);
     return { usable: reasons.length === 0, reasons, emulator: { path, kind, version } };

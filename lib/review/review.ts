@@ -2,9 +2,11 @@
 import { mkdirSync } from 'node:fs';
 import { profileByName, profiles } from '../abi/dsm/profiles.ts';
 import { readConfig } from '../lab/kernel/config.ts';
-import { missingPackages, refuseMissing } from '../lab/kernel/debian.ts';
-import { compilePackages, kernelSourcePackage, lanePackages, sourcePackages } from '../lab/kernel/packages.ts';
 import { laneNamed } from '../lab/lanes/index.ts';
+import { compileNeeds, debianSource, everywhere, patchNeed, unpackNeeds } from '../lab/needs/building.ts';
+import { refuseLacking } from '../lab/needs/install.ts';
+import { laneNeeds } from '../lab/needs/machine.ts';
+import { type Need, program } from '../lab/needs/need.ts';
 import type { Evidence } from './checklist/answer.ts';
 import { answerQuestions } from './checklist/questions.ts';
 import { answerRules } from './checklist/rules.ts';
@@ -26,7 +28,7 @@ export async function review(options: ReviewOptions): Promise<Review> {
   await checkPatterns(options.patterns);
   readConfig(config);
   const given = await readGiven(options.paths, options.base);
-  refuseMissing(missingPackages(packagesFor(given, options)));
+  refuseLacking(needsOf(given, options));
   mkdirSync(reviewsDir(), { recursive: true });
   using pace = new Pace(stagesOf(given, options), report, reportEveryMs);
   const { series, isAlone } = given;
@@ -65,10 +67,15 @@ export async function review(options: ReviewOptions): Promise<Review> {
   return found;
 }
 
-function packagesFor({ base }: Given, { lanes, looksOnly }: ReviewOptions): string[] {
-  const source = { debian: [kernelSourcePackage, ...sourcePackages], tree: ['patch'], commit: ['patch', 'git', 'tar'] };
-  const booting = looksOnly ? [] : lanes.flatMap((lane) => lanePackages(laneNamed(lane)));
-  return [...new Set([...source[base.kind], ...compilePackages, ...booting])];
+function needsOf({ base }: Given, { lanes, looksOnly }: ReviewOptions): Need[] {
+  const git = program('git', everywhere('git'));
+  const source = {
+    debian: [debianSource, ...unpackNeeds],
+    tree: [],
+    commit: [git, ...unpackNeeds],
+  };
+  const booting = looksOnly ? [] : lanes.flatMap((lane) => laneNeeds(laneNamed(lane)));
+  return [...new Set([...source[base.kind], patchNeed, ...compileNeeds, ...booting])];
 }
 
 function stagesOf({ isAlone }: Given, { lanes, looksOnly }: ReviewOptions): string[] {

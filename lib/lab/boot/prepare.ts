@@ -9,6 +9,8 @@ import type { SeriesName } from '../kernel/own-series.ts';
 import { findEmulator } from '../lanes/find-emulator.ts';
 import { type LaneName, laneNamed } from '../lanes/index.ts';
 import type { Emulator, JobDisk, Lane } from '../lanes/lane.ts';
+import { refuseLacking } from '../needs/install.ts';
+import { laneNeeds } from '../needs/machine.ts';
 import type { Report } from '../progress.ts';
 import { makeWorkFolder } from '../work-folder.ts';
 import { EmulatorProcess } from './emulator-process.ts';
@@ -43,13 +45,17 @@ const mayInstall = () => process.env.KVM_DSM_LAB_INSTALL === '1';
 export async function prepare(wanted: Wanted): Promise<Parts> {
   const report = wanted.report ?? (() => {});
   const lane = laneNamed(wanted.lane);
-  if (wanted.kernel !== undefined) readKernelImage(resolve(wanted.kernel));
+  if (wanted.kernel !== undefined) {
+    readKernelImage(resolve(wanted.kernel));
+    refuseLacking(laneNeeds(lane, wanted.emulator));
+  }
   const { kernel } =
     wanted.kernel === undefined
       ? await buildKernel({
           report,
           signal: wanted.signal,
           lane: wanted.lane,
+          emulator: wanted.emulator,
           series: wanted.series,
           install: mayInstall(),
         })

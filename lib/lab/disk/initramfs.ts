@@ -1,6 +1,6 @@
 /** The initial RAM disk of one run. */
-import { readFileSync } from 'node:fs';
 import { LabEmulatorError } from '../errors.ts';
+import { readBusybox } from '../needs/busybox.ts';
 import { type CpioEntry, cpioDirectory, cpioFile, cpioLink, packCpio } from './cpio.ts';
 import {
   argumentsPath,
@@ -24,8 +24,6 @@ export interface InsideCommand {
   input: 'none' | 'pipe' | { rows: number; columns: number };
 }
 
-const busybox = ['/usr/bin/busybox', '/bin/busybox'];
-
 /** What a machine begins with. */
 export interface InitramfsParts {
   /** Links that have to exist, from path to target. */
@@ -41,7 +39,7 @@ export interface InitramfsParts {
 export function makeInitramfs({ links, secrets, command }: InitramfsParts): Buffer {
   const entries: CpioEntry[] = [
     ...['dev', 'proc', 'sys', 'tmp', 'media', 'root', 'run', 'etc'].map(cpioDirectory),
-    cpioFile('bin/busybox', readBusybox(), true),
+    cpioFile('bin/busybox', busybox(), true),
     cpioLink('bin/sh', 'busybox'),
     cpioFile('init', initScript, true),
     cpioLink('bin/node', nodeInside),
@@ -80,31 +78,12 @@ function commandFiles(command: InsideCommand): CpioEntry[] {
   return entries;
 }
 
-function readBusybox(): Buffer {
-  for (const path of busybox) {
-    try {
-      const image = readFileSync(path);
-      if (!isStatic(image)) continue;
-      return image;
-    } catch {
-      // The next place.
-    }
-  }
+function busybox(): Buffer {
+  const image = readBusybox();
+  if (image) return image;
   throw new LabEmulatorError('there is no statically linked busybox here', {
-    advice: 'Install the Debian package busybox-static (`kvm-dsm lab build` does).',
+    advice: "Install the package that has it (Debian's busybox-static; `kvm-dsm lab build` does).",
   });
-}
-
-/** True if an ELF file has no interpreter: it needs nothing else to run. */
-function isStatic(image: Buffer): boolean {
-  const at = Number(image.readBigUInt64LE(32));
-  const size = image.readUInt16LE(54);
-  const count = image.readUInt16LE(56);
-  const interpreter = 3;
-  for (let index = 0; index < count; index++) {
-    if (image.readUInt32LE(at + index * size) === interpreter) return false;
-  }
-  return true;
 }
 
 function relative(path: string): string {

@@ -1,9 +1,8 @@
-/** Builds the lab's kernel, or finds it in the cache. */
+/** Finds the lab's kernel: in the cache, or ready in a package; else builds it. */
 
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs';
 import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { checkChoice, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import type { Abort } from '../../base/node-shapes.ts';
@@ -12,6 +11,10 @@ import { LabBuildError, LabPackagesError, LabSpaceError } from '../errors.ts';
 import { onDisk } from '../file-errors.ts';
 import { type LaneName, laneNamed, laneNames, lanes } from '../lanes/index.ts';
 import { lock } from '../lock.ts';
+import { compileNeeds, debianSource, debianSourceVersion, tarballNeeds } from '../needs/building.ts';
+import { installLacking, refuseLacking } from '../needs/install.ts';
+import { laneNeeds } from '../needs/machine.ts';
+import type { Need } from '../needs/need.ts';
 import { cacheDir, kernelsDir, lockFile } from '../paths.ts';
 import { Progress, type Report } from '../progress.ts';
 import { readKernelImage } from './bzimage.ts';
@@ -19,38 +22,41 @@ import {
   type CachedKernel,
   cachedKernel,
   checksum,
-  currentKey,
   type KernelInfo,
   kernelDamage,
   kernelDir,
+  kernelOfSeries,
   pruneKernels,
 } from './cache.ts';
-import { type AddedConfig, checkConfig, configInput, readConfig } from './config.ts';
-import { installedVersions, installPackages, missingPackages, refuseMissing } from './debian.ts';
-import { treeVersion } from './kconfig.ts';
-import { treeKernelKey } from './key.ts';
-import { make } from './make.ts';
-import { defaultSeries, type SeriesName, seriesNames } from './own-series.ts';
-import { compilePackages, kernelSourcePackage, kernelSourceTarball, lanePackages, sourcePackages } from './packages.ts';
-import { seriesOf } from './series.ts';
-import { checkTree, prepareSource } from './source.ts';
+import { type CompileInput, compileKernel } from './compile.ts';
+import { readConfig } from './config.ts';
+import { keyOf, sourceOfDebian, sourceOfUser } from './origin.ts';
+import { defaultSeries, type SeriesName, seriesLinux, seriesNames } from './own-series.ts';
+import { readyKernel, readyPackage } from './ready.ts';
 
 /** How a kernel is built. */
 export interface BuildOptions {
-  /** A kernel tree that already has the series; without it, Debian's source and this package's patch. */
+  /**
+   * A kernel tree that already has the series, or a tarball as kernel.org has them, which is patched with `series` if it has
+   * none; without it, Debian's source and this package's patches.
+   */
   kernelSrc?: string | undefined;
   /**
    * What is added to this package's configuration of that tree, the last one winning: paths of fragments, and single
    * symbols as `CONFIG_X=y`. A symbol that is named so and not taken by the tree is an error.
    */
   config?: readonly string[] | undefined;
-  /** The series that Debian's source is patched with; rfc-v2 if not given. Not together with `kernelSrc`. */
+  /** The series that the source is patched with; rfc-v2 if not given. Not together with a tree. */
   series?: SeriesName | undefined;
+  /** Builds, whatever there is: the ready kernel of the package and what is in the cache are not looked at. */
+  fromSource?: boolean | undefined;
   report?: Report | undefined;
-  /** Installs Debian packages that are missing, if this process may; their list is told first. Else they are an error. */
+  /** Installs packages that are missing, if this process may; their list is told first. Else they are an error. */
   install?: boolean | undefined;
   /** The lane that is to be booted; without it, all of them. */
   lane?: LaneName | undefined;
+  /** The emulator that is to boot it: of the distribution's nothing is asked for then. */
+  emulator?: string | undefined;
   /** How often a stage that goes on is told again; 15 s if not given. */
   reportEveryMs?: number | undefined;
   signal?: Abort | undefined;
@@ -60,16 +66,18 @@ const buildOptions = shape<BuildOptions>('buildLab() takes', {
   kernelSrc: optional(text),
   config: optional(listOf(text)),
   series: optional(oneOf(seriesNames)),
+  fromSource: optional(boolean),
   report: optional(func()),
   install: optional(boolean),
   lane: optional((argument, value) => checkChoice(argument, value as LaneName, laneNames)),
+  emulator: optional(text),
   reportEveryMs: optional(number(1, 86_400_000)),
   signal: optional((argument, value) => checkObject(argument, value as Abort)),
 });
 
 const gib = 1024 ** 3;
 
-/** Builds the lab kernel, or finds it finished in the cache. */
+/** Builds the lab kernel, or finds it finished in the cache or in the package of the ready one. */
 export function buildKernel(options: BuildOptions): Promise<CachedKernel> {
   return onDisk(() => findOrBuild(options));
 }
@@ -79,52 +87,72 @@ async function findOrBuild(options: BuildOptions): Promise<CachedKernel> {
   using progress = new Progress(given.report ?? (() => {}), given.reportEveryMs);
   // Node.js' own functions take an AbortSignal as such.
   const abort = given.signal as AbortSignal | undefined;
-  const source = given.kernelSrc === undefined ? undefined : resolve(given.kernelSrc);
-  if (source !== undefined && given.series !== undefined) {
-    throw new ArgumentError(
-      'options.series',
-      `a tree of yours has its own series, and ${given.series} cannot be built from it`,
-      'Give either kernelSrc or series.',
-    );
-  }
+  const own = given.kernelSrc === undefined ? undefined : sourceOfUser(given.kernelSrc, given.series);
+  if (!own && given.config?.length) throw configWithoutTree();
   const series = given.series ?? defaultSeries;
-  if (source) checkTree(source);
-  else if (given.config?.length) throw configWithoutTree();
   const added = readConfig(given.config ?? []);
-  const ensure = (names: readonly string[]) => ensurePackages(names, given.install ?? false, progress, abort);
-  const debian = source ? [] : [kernelSourcePackage];
-  // What a build takes beside is asked for when something is to be built, or installed.
-  const building = [...(source ? [] : sourcePackages), ...compilePackages];
-  const booting = given.lane ? lanePackages(laneNamed(given.lane)) : lanes.flatMap(lanePackages);
-  await ensure([...new Set([...debian, ...booting, ...(given.install ? building : [])])]);
-  const key = () =>
-    source ? treeKernelKey(source, configInput(source, added, series)) : currentKey(sourceVersion(), series);
-  const finished = cachedKernel(key());
+  const ensure = (needs: readonly Need[]) => ensureNeeds(needs, given.install ?? false, progress, abort);
+  const booted = given.lane ? [laneNamed(given.lane)] : lanes;
+  await ensure([...new Set(booted.flatMap((lane) => laneNeeds(lane, given.emulator)))]);
+  const fromSource = given.fromSource ?? false;
+  const ready = !own && !fromSource ? existing(series, given.install ?? false, progress) : undefined;
+  if (ready) return ready;
+  if (!own) await ensureDebianSource(series, ensure);
+  const source = own ?? sourceOfDebian();
+  const input = { source, series, added };
+  const key = () => keyOf(input);
+  const finished = fromSource ? undefined : cachedKernel(key());
   if (finished) return finished;
-  await ensure(building);
+  await ensure(source.kind === 'tree' ? compileNeeds : tarballNeeds);
   const held = await lock(lockFile(), () => progress.stage('lock', 'another build is running: waiting for it'), abort);
   try {
     // The one that was waited for may have built it.
     const wanted = key();
-    const already = cachedKernel(wanted);
+    const already = fromSource ? undefined : cachedKernel(wanted);
     if (already) return already;
     const damage = kernelDamage(wanted);
     if (damage) progress.stage('cache', `the kernel there is damaged (${damage}): it is built anew`);
-    return await build(wanted, { source, series, added }, progress, abort);
+    return await build(wanted, input, progress, abort);
   } finally {
     await held.release();
   }
 }
 
-async function ensurePackages(
-  names: readonly string[],
+/** A kernel of a series that need not be built: one that was built here goes before the ready one. */
+function existing(series: SeriesName, tells: boolean, progress: Progress): CachedKernel | undefined {
+  const cached = kernelOfSeries(series, debianSourceVersion());
+  if (cached) return cached;
+  const ready = readyKernel(series);
+  if (ready.state === 'fits') {
+    if (tells) progress.stage('kernel', `${ready.kernel.release}, ready kernel from the package ${readyPackage}`);
+    return ready.kernel;
+  }
+  // Its absence is nothing that anybody would wonder about.
+  if (ready.state !== 'absent') progress.stage('kernel', `${ready.reason}: a kernel is built from source`);
+  return undefined;
+}
+
+async function ensureDebianSource(series: SeriesName, ensure: (needs: Need[]) => Promise<void>): Promise<void> {
+  try {
+    await ensure([debianSource]);
+  } catch (error) {
+    if (!(error instanceof LabPackagesError)) throw error;
+    const option = series === defaultSeries ? '' : ` --series ${series}`;
+    throw new LabPackagesError(`there is no source to build a kernel from: ${error.message}`, error.packages, {
+      advice: `${error.advice} Or build from a tarball of kernel.org, of Linux ${seriesLinux}: kvm-dsm lab build --kernel-src linux-${seriesLinux}.117.tar.xz${option}`,
+      cause: error,
+    });
+  }
+}
+
+async function ensureNeeds(
+  needs: readonly Need[],
   install: boolean,
   progress: Progress,
   abort: AbortSignal | undefined,
 ): Promise<void> {
-  const missing = missingPackages(names);
-  if (install) await installPackages(missing, (line) => progress.stage('packages', line), abort);
-  else refuseMissing(missing);
+  if (install) await installLacking(needs, (line) => progress.stage('packages', line), abort);
+  else refuseLacking(needs);
 }
 
 function configWithoutTree(): ArgumentError {
@@ -132,17 +160,9 @@ function configWithoutTree(): ArgumentError {
   return new ArgumentError('config', what, "Give the tree's path as well (--kernel-src).");
 }
 
-function sourceVersion(): string {
-  const version = installedVersions([kernelSourcePackage]).get(kernelSourcePackage);
-  if (version && existsSync(kernelSourceTarball)) return version;
-  throw new LabPackagesError(`${kernelSourceTarball} is missing`, [kernelSourcePackage], {
-    advice: `Install ${kernelSourcePackage} again.`,
-  });
-}
-
 async function build(
   key: string,
-  { source, series, added }: { source: string | undefined; series: SeriesName; added: AddedConfig },
+  input: CompileInput,
   progress: Progress,
   abort: AbortSignal | undefined,
 ): Promise<CachedKernel> {
@@ -152,22 +172,14 @@ async function build(
   for (const name of readdirSync(cacheDir())) {
     if (name.startsWith('build-')) rmSync(join(cacheDir(), name), { recursive: true, force: true });
   }
-  checkSpace(source ? 1 : 2.5);
+  checkSpace(input.source.kind === 'tree' ? 1 : 2.5);
   const work = mkdtempSync(join(cacheDir(), 'build-'));
   try {
-    const tree = source ?? join(work, 'source');
-    const out = source ? join(work, 'objects') : tree;
-    if (!source) await prepareSource(tree, series, progress, abort);
-    mkdirSync(out, { recursive: true });
-    progress.stage('configure', source ? treeWords(source) : '');
-    const config = join(work, 'config');
-    await writeFile(config, configInput(source, added, series));
-    await make(tree, out, ['allnoconfig', `KCONFIG_ALLCONFIG=${config}`], abort);
-    for (const lost of checkConfig(join(out, '.config'), source, added)) progress.stage('configure', lost);
-    await compile(tree, out, progress, abort);
+    const { image, config, series } = await compileKernel(input, work, progress, abort);
     progress.stage('image');
-    const origin = source === undefined ? { source: sourceVersion(), series } : { source };
-    const kernel = await keep(key, out, work, origin, started);
+    const origin = { source: input.source.name, ...(series === undefined ? {} : { series }) };
+    const kernel = await keep(key, { image, config }, work, origin, started);
+    if (input.source.kind === 'debian') pruneKernels(input.source.name);
     progress.stage('done', kernel.release);
     return kernel;
   } finally {
@@ -175,43 +187,25 @@ async function build(
   }
 }
 
-function treeWords(tree: string): string {
-  const { symbols, profiles } = seriesOf(tree);
-  const version = treeVersion(tree);
-  const series = `${symbols.map((symbol) => `CONFIG_${symbol}`).join(' and ')}: --profile ${profiles}`;
-  return version === '' ? series : `Linux ${version} with ${series}`;
-}
-
-async function compile(tree: string, out: string, progress: Progress, abort: AbortSignal | undefined): Promise<void> {
-  progress.stage('compile');
-  let files = 0;
-  const onLine = (line: string) => {
-    if (/^\s+(CC|AS|HOSTCC)\s/.test(line)) files += 1;
-    progress.step(`${files} files`);
-  };
-  await make(tree, out, ['-j', String(availableParallelism()), 'bzImage'], abort, onLine);
-}
-
 async function keep(
   key: string,
-  out: string,
+  { image, config }: { image: string; config: string },
   work: string,
   origin: Pick<KernelInfo, 'source' | 'series'>,
   started: number,
 ): Promise<CachedKernel> {
   const finished = join(work, 'finished');
   mkdirSync(finished);
-  await copyFile(join(out, 'arch/x86/boot/bzImage'), join(finished, 'bzImage'));
-  await copyFile(join(out, '.config'), join(finished, 'config'));
+  await copyFile(image, join(finished, 'bzImage'));
+  await copyFile(config, join(finished, 'config'));
   const { release } = readKernelImage(join(finished, 'bzImage'));
   const buildSeconds = Math.round((performance.now() - started) / 1000);
   const sha256 = checksum(join(finished, 'bzImage'));
   const info: KernelInfo = { key, release, ...origin, built: new Date().toISOString(), buildSeconds, sha256 };
   await writeFile(join(finished, 'info.json'), `${JSON.stringify(info, null, 2)}\n`);
-  // A damaged one.
+  // A damaged one, or one that is to be built anew.
   await rm(kernelDir(key), { recursive: true, force: true });
   await rename(finished, kernelDir(key));
-  if (key.startsWith('debian-')) pruneKernels(sourceVersion());
   const kernel = cachedKernel(key);
   if (!kernel) throw new LabBuildError(`${kernelDir(key)} vanished`, { advice: 'Build again.' });
   return kernel;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { LabKernelImageError } from '../errors.ts';
 import { kernelInputsDir, kernelsDir } from '../paths.ts';
 import { readKernelImage } from './bzimage.ts';
-import { debianKernelKey } from './key.ts';
+import { type SourceKind, seriesKernelKey } from './key.ts';
 import { defaultSeries, type SeriesName, seriesNames } from './own-series.ts';
 
 /** What is known of a finished kernel. */
@@ -13,9 +13,9 @@ export interface KernelInfo {
   key: string;
   /** Such as `6.12.117-kvm-dsm`. */
   release: string;
-  /** The version of Debian's source package, or the source tree's path. */
+  /** The version of Debian's source package, the name of the tarball, or the source tree's path. */
   source: string;
-  /** What Debian's source was patched with. Kernels that an earlier version built have none: these are of rfc-v2. */
+  /** What the source was patched with; none of a tree that had a series. Kernels that an earlier version built have none: these are of rfc-v2. */
   series?: SeriesName;
   /** ISO 8601. */
   built: string;
@@ -24,8 +24,10 @@ export interface KernelInfo {
   sha256?: string;
 }
 
-/** A finished kernel in the cache. */
+/** A finished kernel: in the cache, or the ready one. */
 export interface CachedKernel extends KernelInfo {
+  /** It is the one that came with the package of the ready kernel, and was not built here. */
+  ready?: true;
   /** The bzImage. */
   kernel: string;
   /** Its .config. */
@@ -70,7 +72,10 @@ function inspect(key: string): CachedKernel | string | undefined {
 function readInfo(path: string): KernelInfo | undefined {
   try {
     const info = JSON.parse(readFileSync(path, 'utf8')) as KernelInfo | null;
-    return typeof info?.release === 'string' && typeof info.source === 'string' ? info : undefined;
+    return typeof info?.release === 'string' &&
+      [info.key, info.source, info.built].every((text) => typeof text === 'string')
+      ? info
+      : undefined;
   } catch {
     return undefined;
   }
@@ -92,17 +97,44 @@ function keys(): string[] {
   return existsSync(kernelsDir()) ? readdirSync(kernelsDir()) : [];
 }
 
-/** The key of the kernel that this package's inputs and the given version of Debian's source make. */
-export function currentKey(sourceVersion: string, series: SeriesName = defaultSeries): string {
-  return debianKernelKey(kernelInputsDir, series, sourceVersion);
+/** The key of the kernel that this package's inputs and the given source make. */
+export function currentKey(source: string, series: SeriesName = defaultSeries, kind?: SourceKind): string {
+  return seriesKernelKey(kernelInputsDir, series, source, kind);
 }
 
 /**
- * Removes kernels of this package's own making that are stale, which that of no series is. Kernels of users' trees stay
+ * The cached kernel of a series that was built from this package's inputs as they are; of several, the newest.
+ *
+ * @param debianVersion of Debian's source that is here: one of another version is stale then. undefined: it is not here, or
+ *   nobody can tell, and one of any version is as good
+ */
+export function kernelOfSeries(series: SeriesName, debianVersion: string | undefined): CachedKernel | undefined {
+  const fitting = keys()
+    .map((key) => readInfo(join(kernelDir(key), 'info.json')))
+    .filter((info) => info !== undefined && isOfSeries(info, series, debianVersion))
+    .sort((a, b) => b!.built.localeCompare(a!.built));
+  for (const info of fitting) {
+    const kernel = cachedKernel(info!.key);
+    if (kernel) return kernel;
+  }
+  return undefined;
+}
+
+function isOfSeries(info: KernelInfo, series: SeriesName, debianVersion: string | undefined): boolean {
+  const kind = (['debian', 'tarball'] as const).find((name) => info.key.startsWith(`${name}-`));
+  if (kind === undefined) return false;
+  // A tarball without one had a series of its own.
+  if ((info.series ?? (kind === 'debian' ? defaultSeries : undefined)) !== series) return false;
+  if (kind === 'debian' && debianVersion !== undefined && info.source !== debianVersion) return false;
+  return info.key === currentKey(info.source, series, kind);
+}
+
+/**
+ * Removes kernels of Debian's source that are stale, which that of no series is. Those of the user's trees and tarballs stay
  * until `lab clean`.
  */
-export function pruneKernels(sourceVersion: string): void {
-  const current = new Set(seriesNames.map((series) => currentKey(sourceVersion, series)));
+export function pruneKernels(debianVersion: string): void {
+  const current = new Set(seriesNames.map((series) => currentKey(debianVersion, series)));
   for (const key of keys()) {
     if (key.startsWith('debian-') && !current.has(key)) rmSync(kernelDir(key), { recursive: true, force: true });
   }

@@ -22,12 +22,24 @@ export function listFiles(dir: string, skip: (name: string) => boolean = () => f
   return found.sort();
 }
 
+/** What a kernel of a series is made from beside the series: Debian's source, or a tarball of the user's. */
+export type SourceKind = 'debian' | 'tarball';
+
 /**
  * Names the kernel that a build of a series would give now: the hash of the configuration, of the series' files and of the
- * version of Debian's source. A cached kernel of another name is stale.
+ * source. A cached kernel of another name is stale. The compiler is no part of it: a kernel of another one is as good.
+ *
+ * @param source the version of Debian's source; of a tarball its name
+ * @param added what the user adds to the configuration
  */
-export function debianKernelKey(inputsDir: string, series: SeriesName, sourceVersion: string): string {
-  const hash = createHash('sha256').update(`recipe ${recipe}\nseries ${series}\nsource ${sourceVersion}\n`);
+export function seriesKernelKey(
+  inputsDir: string,
+  series: SeriesName,
+  source: string,
+  kind: SourceKind = 'debian',
+  added = '',
+): string {
+  const hash = createHash('sha256').update(`recipe ${recipe}\nseries ${series}\nsource ${source}\n`);
   // What is only read by people changes no kernel.
   const own = listFiles(join(inputsDir, series)).filter((name) => !name.endsWith('.md'));
   for (const file of ['lab.config', ...own.map((name) => join(series, name))]) {
@@ -37,7 +49,8 @@ export function debianKernelKey(inputsDir: string, series: SeriesName, sourceVer
         .digest(),
     );
   }
-  return `debian-${hash.digest('hex').slice(0, 16)}`;
+  if (added !== '') hash.update(`added\n${added}`);
+  return `${kind}-${hash.digest('hex').slice(0, 16)}`;
 }
 
 /** Names the kernel that a build of the tree `source` would give now: its path, its files' sizes and times, the configuration. */

@@ -4,6 +4,19 @@ import { LabBuildError, LabInterruptedError } from '../errors.ts';
 import { spaceError } from '../file-errors.ts';
 import { runBound } from '../process.ts';
 
+/**
+ * What a kernel's image would tell of the build: the same of every build, so that equal sources and an equal compiler give an
+ * equal image.
+ *
+ * Source: Documentation/kbuild/reproducible-builds.rst.
+ */
+const buildNames = [
+  'KBUILD_BUILD_USER=kvm-dsm',
+  'KBUILD_BUILD_HOST=lab',
+  'KBUILD_BUILD_VERSION=1',
+  'KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970',
+];
+
 /** Runs the kernel's make. */
 export function make(
   tree: string,
@@ -13,8 +26,7 @@ export function make(
   onLine?: (line: string) => void,
 ): Promise<void> {
   const where = tree === out ? [] : [`O=${out}`];
-  const names = ['KBUILD_BUILD_USER=kvm-dsm', 'KBUILD_BUILD_HOST=lab', ...compilers()];
-  return must('make', ['-C', tree, 'ARCH=x86', ...where, ...names, ...args], abort, onLine);
+  return must('make', ['-C', tree, 'ARCH=x86', ...where, ...buildNames, ...compilers(), ...args], abort, onLine);
 }
 
 /** make's words for the compilers: ccache calls them where it is installed, and what it has seen before is not compiled again. */
@@ -29,10 +41,10 @@ export async function must(
   abort: AbortSignal | undefined,
   onLine: (line: string) => void = () => {},
 ): Promise<void> {
-  // A MAKEFLAGS or KBUILD_* of the caller's own build would change what this one makes.
+  // A MAKEFLAGS, KCFLAGS or KBUILD_* of the caller's own build would change what this one makes.
   const env = Object.fromEntries(
     Object.entries(process.env).filter(
-      ([name]) => !/^(MAKE|MFLAGS|KBUILD|KCONFIG|ARCH$|CROSS_COMPILE$|LLVM)/.test(name),
+      ([name]) => !/^(MAKE|MFLAGS|KBUILD|KCONFIG|K(C|A|CPP)FLAGS$|ARCH$|CROSS_COMPILE$|LLVM|LOCALVERSION$)/.test(name),
     ),
   );
   const done = await runBound(command, args, { env: { ...env, LC_ALL: 'C' }, abort, onLine });

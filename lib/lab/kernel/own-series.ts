@@ -19,6 +19,9 @@ export function seriesOfProfile(profile: string): SeriesName {
   return byProfile[profile] ?? defaultSeries;
 }
 
+/** The version of Linux that the patches of every series are for. */
+export const seriesLinux = '6.12';
+
 /** What a series adds to the configuration of every lab kernel; behind it, so that it wins. */
 export function ownConfig(inputsDir: string, series: SeriesName): string[] {
   const path = join(inputsDir, series, 'series.config');

@@ -1,12 +1,13 @@
-/** The source that a lab kernel is built from: Debian's with this package's patches, or a tree of the user's. */
+/** The source that a lab kernel is built from: a tarball with this package's patches, or a tree of the user's. */
 import { cpSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabKernelSourceError } from '../errors.ts';
 import { kernelInputsDir } from '../paths.ts';
+import { runBound } from '../process.ts';
 import type { Progress } from '../progress.ts';
+import { treeVersion } from './kconfig.ts';
 import { must } from './make.ts';
-import { patchesOf, type SeriesName } from './own-series.ts';
-import { kernelSourceTarball } from './packages.ts';
+import { patchesOf, type SeriesName, seriesLinux } from './own-series.ts';
 import { seriesOf } from './series.ts';
 
 /** Parts of the tree that no lab kernel is made of; their Kconfig files are needed all the same. */
@@ -32,24 +33,71 @@ function sources(dir: string): string[] {
   return [`drivers/${dir}/*.[ch]`];
 }
 
-/** Unpacks Debian's source as it is, but for what no lab kernel is made of. */
-export async function extractSource(tree: string, progress: Progress, abort: AbortSignal | undefined): Promise<void> {
-  progress.stage('extract', kernelSourceTarball);
-  mkdirSync(tree);
-  const excludes = unused.map((pattern) => `--exclude=linux-source-*/${pattern}`);
-  // The tarball has many blocks, and xz unpacks as many at a time as there are CPUs.
-  const tar = ['-I', 'xz -T0', '-xf', kernelSourceTarball, '-C', tree, '--strip-components=1', ...excludes];
-  await must('tar', tar, abort);
-}
+/** Where a kernel's source comes from. */
+export type KernelSource =
+  /** Debian's package of that version. */
+  | { kind: 'debian'; path: string; name: string }
+  /** A tarball as kernel.org has them. */
+  | { kind: 'tarball'; path: string; name: string }
+  /** A tree of the user's, which has a series already. */
+  | { kind: 'tree'; path: string; name: string };
 
-/** Unpacks Debian's source and patches it with a series. */
-export async function prepareSource(
+/** Unpacks a kernel's tarball as it is, but for what no lab kernel is made of. */
+export async function extractSource(
   tree: string,
-  series: SeriesName,
+  tarball: string,
   progress: Progress,
   abort: AbortSignal | undefined,
 ): Promise<void> {
-  await extractSource(tree, progress, abort);
+  progress.stage('extract', tarball);
+  mkdirSync(tree);
+  const top = await topFolder(tarball, abort);
+  const excludes = unused.map((pattern) => `--exclude=${top}/${pattern}`);
+  // Debian's tarball has many blocks, and xz unpacks as many at a time as there are CPUs.
+  const how = tarball.endsWith('.xz') ? ['-I', 'xz -T0'] : [];
+  await must('tar', [...how, '-xf', tarball, '-C', tree, '--strip-components=1', ...excludes], abort);
+}
+
+/** The name of the one folder that a tarball has its files in. */
+async function topFolder(tarball: string, abort: AbortSignal | undefined): Promise<string> {
+  let first = '';
+  const ended = new AbortController();
+  const signal = abort ? AbortSignal.any([abort, ended.signal]) : ended.signal;
+  const onLine = (line: string) => {
+    if (first !== '') return;
+    first = line;
+    // The rest of it is not read for its names.
+    ended.abort();
+  };
+  const { output } = await runBound('tar', ['-tf', tarball], { abort: signal, onLine });
+  const top = /^(?:\.\/)?([^/]+)\//.exec(first)?.[1];
+  if (top !== undefined || abort?.aborted) return top ?? '';
+  throw new LabKernelSourceError(
+    `${tarball} is no tarball of a Linux tree: ${(first || output).trim().slice(0, 200)}`,
+    {
+      advice: 'Give --kernel-src a tree, or a tarball as kernel.org has them, such as linux-6.12.117.tar.xz.',
+    },
+  );
+}
+
+/**
+ * Unpacks a tarball and patches it with a series.
+ *
+ * @returns false if it has a series already, and was left as it is
+ */
+export async function prepareSource(
+  tree: string,
+  source: KernelSource,
+  series: SeriesName,
+  progress: Progress,
+  abort: AbortSignal | undefined,
+): Promise<boolean> {
+  await extractSource(tree, source.path, progress, abort);
+  if (source.kind === 'tarball') {
+    if (!existsSync(join(tree, 'arch/x86/kvm/Kconfig'))) throw noTree(source.path);
+    if (seriesOf(tree).symbols.length > 0) return false;
+    refuseOtherVersion(tree, source.path, series);
+  }
   progress.stage('patch', series);
   for (const patch of patchesOf(kernelInputsDir, series)) {
     await must('patch', ['-p1', '--batch', '--fuzz=0', '-d', tree, '-i', patch], abort);
@@ -59,15 +107,29 @@ export async function prepareSource(
     const files = join(kernelInputsDir, series, dir);
     if (existsSync(files)) cpSync(files, join(tree, dir), { recursive: true });
   }
+  return true;
+}
+
+function refuseOtherVersion(tree: string, tarball: string, series: SeriesName): void {
+  const version = treeVersion(tree);
+  if (version.startsWith(`${seriesLinux}.`)) return;
+  throw new LabKernelSourceError(
+    `${tarball} is Linux ${version || 'of no known version'}, and the patches of ${series} are for ${seriesLinux}`,
+    { advice: `Give a tarball of Linux ${seriesLinux}, or a tree that has a series already.` },
+  );
+}
+
+function noTree(path: string): LabKernelSourceError {
+  return new LabKernelSourceError(`${path} is no Linux source tree`, {
+    advice: 'Give --kernel-src the top folder of a Linux tree, or a tarball as kernel.org has them.',
+  });
 }
 
 /** Refuses a tree that cannot give a kernel with the series, before anything is built. */
 export function checkTree(tree: string): void {
   const kconfig = join(tree, 'arch/x86/kvm/Kconfig');
   if (!existsSync(join(tree, 'Kbuild')) || !existsSync(kconfig)) {
-    throw new LabKernelSourceError(`${tree} is no Linux source tree`, {
-      advice: 'Give --kernel-src the top folder of a Linux tree.',
-    });
+    throw noTree(tree);
   }
   if (seriesOf(tree).symbols.length === 0) {
     throw new LabKernelSourceError(

@@ -11,10 +11,12 @@ import type { Emulator, EmulatorKind, Lane } from './lane.ts';
 /** The emulator for a lane: the given binary, else the one that the PATH has. Throws a LabEmulatorError otherwise. */
 export function findEmulator(lane: Lane, given?: string): Emulator {
   const { binary, kind } = lane.emulator;
-  const path = given === undefined ? onPath(binary) : given.includes('/') ? resolve(given) : onPath(given);
+  const path = given === undefined ? installed(lane) : given.includes('/') ? resolve(given) : onPath(given);
   if (!path || !existsSync(path)) {
     throw new LabEmulatorError(`the emulator ${given ?? binary} for the ${lane.name} lane is not there`, {
-      advice: given ? 'Check the path given by --emulator.' : 'Run `kvm-dsm lab build`: it installs what is missing.',
+      advice: given
+        ? 'Check the path given by --emulator.'
+        : 'Run `kvm-dsm lab build`: it installs what is missing, or says what has it.',
     });
   }
   const emulator = identify(realpathSync(path));
@@ -27,8 +29,12 @@ export function findEmulator(lane: Lane, given?: string): Emulator {
   return emulator;
 }
 
-function onPath(name: string): string | undefined {
-  return findProgram(name, [...programFolders(), '/usr/bin', '/usr/local/bin']);
+function onPath(name: string, folders: readonly string[] = []): string | undefined {
+  return findProgram(name, [...programFolders(), '/usr/bin', '/usr/local/bin', ...folders]);
+}
+
+function installed({ emulator: { binary, elsewhere } }: Lane): string | undefined {
+  return [binary, ...elsewhere.names].map((name) => onPath(name, elsewhere.folders)).find((path) => path !== undefined);
 }
 
 /** Those that some lane takes, each once. */

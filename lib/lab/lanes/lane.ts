@@ -1,6 +1,8 @@
 /** What a lane is: an emulated machine with KVM in it. Each is one file beside this one, and a line in index.ts. */
 import type { Environment } from '../../base/node-shapes.ts';
 import type { LaneFacts } from '../../host/lane.ts';
+import type { Packages } from '../needs/distribution.ts';
+import type { Need } from '../needs/need.ts';
 
 /** An emulator that can be used, with what was found out about it. */
 export interface Emulator {
@@ -18,6 +20,10 @@ export interface EmulatorKind<E extends Emulator = Emulator> {
   readonly title: string;
   /** The program to look for. */
   readonly binary: string;
+  /** What it is called elsewhere, and folders that it may be in beside PATH. */
+  readonly elsewhere: { readonly names: readonly string[]; readonly folders: readonly string[] };
+  /** The packages that have it, with its firmware. */
+  readonly packages: Packages;
   /** The virtualization that its CPUs have. */
   readonly emulates: string;
   /** Whether `--help` said what this emulator says. */
@@ -76,8 +82,8 @@ export interface Variant {
 /** All that one lane is. */
 export interface Lane<E extends Emulator = Emulator> extends LaneFacts {
   readonly emulator: EmulatorKind<E>;
-  /** The Debian packages that it takes beside those that every lane takes. */
-  readonly packages: readonly string[];
+  /** What it takes beside its emulator and what every lane takes. */
+  readonly needs: readonly Need[];
   /** How many CPUs the machine has. */
   readonly cpus: number;
   /** Those of them that processes may run on, as a mask; `null`: all. */

@@ -15,6 +15,16 @@ const qemu: EmulatorKind<Qemu> = {
   kind: 'qemu',
   title: 'QEMU',
   binary: 'qemu-system-x86_64',
+  // Of Red Hat Enterprise Linux, and of those that are made from it.
+  elsewhere: { names: ['qemu-kvm'], folders: ['/usr/libexec'] },
+  packages: {
+    debian: ['qemu-system-x86', 'seabios'],
+    fedora: ['qemu-system-x86-core'],
+    rhel: ['qemu-kvm-core'],
+    arch: ['qemu-system-x86'],
+    alpine: ['qemu-system-x86_64'],
+    suse: ['qemu-x86'],
+  },
   emulates: 'AMD SVM',
   recognizes: (help) => versionOf(help) !== undefined,
   probe: (path, help) => ({ path, kind: 'qemu', version: versionOf(help)! }),
@@ -27,7 +37,7 @@ export const svmQemu = {
   name: 'svm' as const,
   title: 'the svm lab (KVM-AMD under QEMU)',
   emulator: qemu,
-  packages: ['qemu-system-x86', 'seabios'],
+  needs: [],
   cpus,
   /**
    * QEMU runs each CPU on a thread of its own. In QEMU 7.2 the XRSTOR and FXRSTOR of every one clear a bit in the first CPU's

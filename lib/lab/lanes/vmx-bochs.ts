@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, statSync, symlinkSync, truncateSync, writeFil
 import { dirname, join, resolve } from 'node:path';
 import { makeIso } from '../disk/iso.ts';
 import { LabEmulatorError } from '../errors.ts';
+import { findIsolinux, isolinuxNeed } from '../needs/syslinux.ts';
 import { ask } from './ask.ts';
 import type { Emulator, EmulatorKind, Invocation, JobDisk, Lane, LineAddress, MachineParts } from './lane.ts';
 import { JOB_BYTES } from './lane.ts';
@@ -24,6 +25,15 @@ const bochs: EmulatorKind<Bochs> = {
   kind: 'bochs',
   title: 'Bochs',
   binary: 'bochs',
+  elsewhere: { names: [], folders: [] },
+  packages: {
+    // bochs itself is content with seabios for vgabios, but does not start.
+    debian: ['bochs', 'bochs-term', 'bochsbios', 'vgabios'],
+    fedora: ['bochs'],
+    arch: ['bochs'],
+    alpine: ['bochs'],
+    suse: ['bochs'],
+  },
   emulates: 'Intel VMX',
   recognizes: (help) => /^Usage: bochs /m.test(help),
   probe,
@@ -37,8 +47,7 @@ export const vmxBochs = {
   name: 'vmx' as const,
   title: 'the vmx lab (KVM-Intel under Bochs)',
   emulator: bochs,
-  // bochs itself is content with seabios for vgabios, but does not start.
-  packages: ['bochs', 'bochs-term', 'bochsbios', 'vgabios', 'isolinux', 'syslinux-common'],
+  needs: [isolinuxNeed],
   cpus: 1,
   initCpus: null,
   clockIsReal: false,
@@ -76,7 +85,7 @@ function probe(path: string, help: string): Bochs {
   const display = displays.find((name) => hasDisplay(path, name));
   if (!display) {
     throw new LabEmulatorError(`${path} (Bochs ${version}) has none of the display libraries ${displays.join(', ')}`, {
-      advice: 'Install bochs-term, or build Bochs with --with-nogui.',
+      advice: "Install the package that has one (Debian's bochs-term), or build Bochs with --with-nogui.",
     });
   }
   return { path, kind: 'bochs', version, debugger: debug, display, cpuModel, e1000: hasE1000(path), ...findBios(path) };
@@ -126,14 +135,15 @@ function hasE1000(path: string): boolean {
 function findBios(path: string): { bios: string; vgaBios: string } {
   const home = dirname(path);
   const dirs = [process.env.BXSHARE, join(home, '../share/bochs'), join(home, 'bios'), join(home, '../bios'), home];
-  dirs.push('/usr/share/bochs', '/usr/local/share/bochs', '/usr/share/vgabios', '/usr/share/seabios');
+  dirs.push('/usr/share/bochs', '/usr/local/share/bochs', '/usr/share/vgabios', '/usr/share/seabios', '/usr/lib/bochs');
   const find = (names: string[]) => {
     const found = dirs
       .flatMap((dir) => (dir ? names.map((name) => resolve(dir, name)) : []))
       .find((file) => existsSync(file));
     if (found) return found;
     throw new LabEmulatorError(`the firmware ${names[0]} for ${path} is not there`, {
-      advice: 'Install bochsbios and bochs, or set BXSHARE to the folder that holds it.',
+      advice:
+        "Install the package that has it (Debian's bochsbios and vgabios), or set BXSHARE to the folder that holds it.",
     });
   };
   return { bios: find(['BIOS-bochs-latest']), vgaBios: find(['VGABIOS-lgpl-latest', 'VGABIOS-lgpl-latest.bin']) };
@@ -194,23 +204,18 @@ function makeJobDisk(path: string): JobDisk {
   return { path, offset };
 }
 
-const isolinux = '/usr/lib/ISOLINUX/isolinux.bin';
-const hybridStart = '/usr/lib/ISOLINUX/isohdpfx.bin';
-const ldlinux = '/usr/lib/syslinux/modules/bios/ldlinux.c32';
-
 async function makeBootDisc({ dir, kernel, cmdline }: MachineParts): Promise<void> {
   const configuration = `serial 0 115200\ndefault lab\nprompt 0\ntimeout 0\nlabel lab\n kernel vmlinuz\n initrd initrd\n append ${cmdline}\n`;
   writeFileSync(join(dir, 'isolinux.cfg'), configuration);
-  try {
-    // xorriso writes its boot table into the loader: not into the system's copy.
-    copyFileSync(isolinux, join(dir, 'isolinux.bin'));
-    copyFileSync(ldlinux, join(dir, 'ldlinux.c32'));
-  } catch (cause) {
+  const isolinux = findIsolinux();
+  if (!isolinux) {
     throw new LabEmulatorError('the boot loader isolinux is not there', {
-      advice: 'Run `kvm-dsm lab build`: it installs isolinux and syslinux-common.',
-      cause,
+      advice: 'Run `kvm-dsm lab build`: it installs it, or says what has it.',
     });
   }
+  // xorriso writes its boot table into the loader: not into the system's copy.
+  copyFileSync(isolinux.loader, join(dir, 'isolinux.bin'));
+  copyFileSync(isolinux.module, join(dir, 'ldlinux.c32'));
   const grafts: [string, string][] = ['isolinux.bin', 'isolinux.cfg', 'ldlinux.c32', 'initrd'].map((name) => [
     `/${name}`,
     join(dir, name),
@@ -218,7 +223,7 @@ async function makeBootDisc({ dir, kernel, cmdline }: MachineParts): Promise<voi
   grafts.push(['/vmlinuz', kernel]);
   const boot = [
     '-isohybrid-mbr',
-    hybridStart,
+    isolinux.hybridStart,
     '-b',
     'isolinux.bin',
     '-c',

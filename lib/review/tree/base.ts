@@ -11,11 +11,10 @@ import {
 } from 'node:fs';
 import { copyFile, cp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { installedVersions } from '../../lab/kernel/debian.ts';
 import { treeKernelKey } from '../../lab/kernel/key.ts';
 import { must } from '../../lab/kernel/make.ts';
-import { kernelSourcePackage, kernelSourceTarball } from '../../lab/kernel/packages.ts';
 import { extractSource } from '../../lab/kernel/source.ts';
+import { debianSourceVersion, kernelSourcePackage, kernelSourceTarball } from '../../lab/needs/building.ts';
 import { runBound } from '../../lab/process.ts';
 import type { Progress } from '../../lab/progress.ts';
 import type { BaseSource } from '../given.ts';
@@ -46,7 +45,7 @@ export async function prepareBase(
     mkdirSync(home, { recursive: true });
     const half = join(home, 'half');
     rmSync(half, { recursive: true, force: true });
-    if (source.kind === 'debian') await extractSource(half, progress, abort);
+    if (source.kind === 'debian') await extractSource(half, kernelSourceTarball, progress, abort);
     else if (source.kind === 'tree') await copyTree(source.path, half, progress, abort);
     else {
       progress.stage('unpack', title);
@@ -66,7 +65,7 @@ function nameOf(source: BaseSource): { key: string; title: string } {
     const { name, tree, repository } = source.commit;
     return { key: keyOf(recipe, 'commit', tree), title: `${name} of ${realpathSync(repository)}` };
   }
-  const version = installedVersions([kernelSourcePackage]).get(kernelSourcePackage) ?? 'unknown';
+  const version = debianSourceVersion() ?? 'unknown';
   return { key: keyOf(recipe, 'debian', version), title: `Debian's ${kernelSourcePackage} ${version}` };
 }
 

@@ -1,0 +1,84 @@
+/** What building a kernel needs. */
+import { existsSync } from 'node:fs';
+import { installedVersions } from '../kernel/debian.ts';
+import { seriesLinux } from '../kernel/own-series.ts';
+import type { Packages } from './distribution.ts';
+import { type Need, program } from './need.ts';
+
+/** The Debian package that holds the lab kernel's source. */
+export const kernelSourcePackage = `linux-source-${seriesLinux}`;
+
+/** Where that package puts the source. */
+export const kernelSourceTarball = `/usr/src/${kernelSourcePackage}.tar.xz`;
+
+/** The version of Debian's kernel source that is here; undefined where it is not, or where nobody can tell. */
+export function debianSourceVersion(): string | undefined {
+  return existsSync(kernelSourceTarball)
+    ? installedVersions([kernelSourcePackage]).get(kernelSourcePackage)
+    : undefined;
+}
+
+/** Debian's source of the kernel: no other distribution has a package of that version. */
+export const debianSource: Need = {
+  name: `Debian's ${kernelSourcePackage}`,
+  isThere: () => debianSourceVersion() !== undefined,
+  packages: { debian: [kernelSourcePackage], ubuntu: [] },
+};
+
+/** A package that has the same name everywhere. */
+export const everywhere = (name: string): Packages => ({
+  debian: [name],
+  fedora: [name],
+  rhel: [name],
+  arch: [name],
+  alpine: [name],
+  suse: [name],
+});
+
+const includes = ['/usr/include', '/usr/include/x86_64-linux-gnu', '/usr/local/include'];
+
+function header(name: string, packages: Packages): Need {
+  return { name: `<${name}>`, isThere: () => includes.some((dir) => existsSync(`${dir}/${name}`)), packages };
+}
+
+const redHat = (name: string): Packages => ({ fedora: [name], rhel: [name] });
+
+/** What compiling a kernel takes. */
+export const compileNeeds: readonly Need[] = [
+  ...['gcc', 'make', 'bc', 'bison', 'flex', 'lz4'].map((name) => program(name, everywhere(name))),
+  program('perl', { ...everywhere('perl'), debian: ['perl-base'], ...redHat('perl-interpreter'), suse: ['perl-base'] }),
+  program('bash', everywhere('bash')),
+  header('stdio.h', {
+    debian: ['libc6-dev'],
+    ...redHat('glibc-devel'),
+    arch: ['glibc'],
+    alpine: ['musl-dev', 'linux-headers'],
+    suse: ['glibc-devel'],
+  }),
+  header('gelf.h', {
+    debian: ['libelf-dev'],
+    ...redHat('elfutils-libelf-devel'),
+    arch: ['libelf'],
+    alpine: ['elfutils-dev'],
+    suse: ['libelf-devel'],
+  }),
+  header('openssl/opensslv.h', {
+    debian: ['libssl-dev'],
+    ...redHat('openssl-devel'),
+    arch: ['openssl'],
+    alpine: ['openssl-dev'],
+    suse: ['libopenssl-devel'],
+  }),
+];
+
+/** What patching a tree takes. */
+export const patchNeed: Need = program('patch', everywhere('patch'));
+
+/** What unpacking a tarball takes. */
+export const unpackNeeds: readonly Need[] = [
+  program('tar', everywhere('tar')),
+  program('xz', { ...everywhere('xz'), debian: ['xz-utils'] }),
+];
+
+/** What making a kernel of a tarball takes. */
+export const tarballNeeds: readonly Need[] = [...unpackNeeds, patchNeed, ...compileNeeds];
