@@ -81,7 +81,9 @@ function cannotCompare(): string | undefined {
     return `the image was made of ${before.source.package} ${before.source.version}, and ${source.name} is here`;
   const others = Object.entries(tools).filter(([name, line]) => before.tools[name] !== line);
   const [name, line] = others[0] ?? [];
-  return name === undefined ? undefined : `the image was made with "${before.tools[name] ?? 'no'}", and "${line}" is here`;
+  return name === undefined
+    ? undefined
+    : `the image was made with "${before.tools[name] ?? 'no'}", and "${line}" is here`;
 }
 
 function compare(manifest: ReadyManifest): void {

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { kernelSourceTarball } from '../../lib/lab/kernel/packages.ts';
+import { kernelSourceTarball } from '../../lib/lab/needs/building.ts';
 import type { Evidence } from '../../lib/review/checklist/answer.ts';
 import { answerRules } from '../../lib/review/checklist/rules.ts';
 import { readRules, type TreeLook } from '../../lib/review/look/tree.ts';
-import { labMissing } from '../support/lab.ts';
+import { sourceMissing } from '../support/lab.ts';
 
 const nothing = { series: { title: '', version: '', patches: [], notes: [] }, added: [], runs: [], symbols: [] };
 
@@ -16,7 +16,7 @@ function listed(rules: Record<string, string>) {
   return answerRules(evidence).map(({ id, rule, looked }) => ({ id, rule, looked }));
 }
 
-test('every rule of the tree has its answer', { skip: labMissing() }, () => {
+test('every rule of the tree has its answer', { skip: sourceMissing() }, () => {
   const args = ['-xOf', kernelSourceTarball, '--wildcards', '--occurrence=1', '*/virt/kvm/review-checklist.rst'];
   const { stdout, status } = spawnSync('tar', args, { encoding: 'utf8' });
   assert.equal(status, 0);

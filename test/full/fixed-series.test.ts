@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { patchesOf } from '../../lib/lab/kernel/own-series.ts';
-import { kernelSourceTarball } from '../../lib/lab/kernel/packages.ts';
+import { kernelSourceTarball } from '../../lib/lab/needs/building.ts';
 import { kernelInputsDir } from '../../lib/lab/paths.ts';
 import { kvmDsm } from '../support/command.ts';
-import { labMissing } from '../support/lab.ts';
+import { labMissing, sourceMissing } from '../support/lab.ts';
 import type { SuiteDocument } from '../support/suite.ts';
 
 const skip = labMissing();
@@ -27,7 +27,7 @@ const parts = [
   ],
 ].map((part) => `linux-source-*/${part}`);
 
-describe('on its own', { skip, timeout: 600_000 }, () => {
+describe('on its own', { skip: sourceMissing(), timeout: 600_000 }, () => {
   test('each patch applies without fuzz, and checkpatch --strict has nothing to say of it', () => {
     const tar = ['-xf', kernelSourceTarball, '-C', work, '--strip-components=1', '--wildcards', ...parts];
     assert.equal(spawnSync('tar', tar).status, 0);

@@ -1,12 +1,18 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { debianSourceVersion, kernelSourcePackage } from '../../lib/lab/needs/building.ts';
 import './own-session.ts';
 
 let answer: string | false | undefined;
 
+/** Why nothing can be done with Debian's source of the kernel; false if it is here. */
+export function sourceMissing(): string | false {
+  return debianSourceVersion() === undefined && `Debian's ${kernelSourcePackage} is not here`;
+}
+
 /**
- * Why lab tests cannot run here; false if they can. Builds the lab's kernel when the cache has none, which takes minutes
- * the first time; its progress goes to standard error.
+ * Why lab tests cannot run here; false if they can. Installs what is missing, and builds the lab's kernel where none is ready,
+ * which takes minutes; its progress goes to standard error.
  */
 export function labMissing(): string | false {
   answer ??= build();

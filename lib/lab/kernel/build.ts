@@ -127,8 +127,7 @@ function existing(series: SeriesName, tells: boolean, progress: Progress): Cache
     if (tells) progress.stage('kernel', `${ready.kernel.release}, ready kernel from the package ${readyPackage}`);
     return ready.kernel;
   }
-  // Its absence is nothing that anybody would wonder about.
-  if (ready.state !== 'absent') progress.stage('kernel', `${ready.reason}: a kernel is built from source`);
+  progress.stage('kernel', `${ready.reason}: one is built from source`);
   return undefined;
 }
 

@@ -49,7 +49,8 @@ export function readyFolder(): string | undefined {
  */
 export function readyKernel(series: SeriesName, folder = readyFolder()): ReadyState {
   if (series !== defaultSeries) return { state: 'absent', reason: `there is no ready kernel of ${series}` };
-  if (folder === undefined) return { state: 'absent', reason: `the package ${readyPackage} is not installed` };
+  if (folder === undefined)
+    return { state: 'absent', reason: `the package ${readyPackage}, which has a kernel ready, is not installed` };
   const path = join(folder, 'manifest.json');
   const manifest = readManifest(path);
   if (!manifest) return { state: 'damaged', reason: `${path} is no manifest of a ready kernel` };

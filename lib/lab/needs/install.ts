@@ -44,11 +44,12 @@ function refusal(lacking: readonly Need[]): LabPackagesError {
     parts.push(`${distribution.title} packages are missing: ${packages.join(' ')}. Install them with:\n  ${command}`);
   if (rest.length > 0)
     parts.push(`this machine lacks, and no package of ${distribution.title} is known to have: ${rest.join('; ')}`);
-  const advice =
-    command === null
-      ? `Install ${rest.length === 1 ? 'it' : 'them'} by other means, so that it is found in PATH or where distributions put it.`
-      : 'Run that command, or `npx kvm-dsm lab build` as root where there is apt-get; then this one again.';
-  return new LabPackagesError(parts.join('\n'), [...packages, ...rest], { advice });
+  const advice: string[] = [];
+  const asRoot = isAptFamily(distribution.family) ? ', or `npx kvm-dsm lab build` as root' : '';
+  if (command !== null) advice.push(`Run that command${asRoot}; then this one again.`);
+  if (rest.length > 0)
+    advice.push('What no package has: put it where PATH finds it; an emulator of yours is given by --emulator.');
+  return new LabPackagesError(parts.join('\n'), [...packages, ...rest], { advice: advice.join(' ') });
 }
 
 /** True where this process may install packages: apt-get, as root. */

@@ -14,28 +14,16 @@ import {
   seriesOfProfile,
 } from '../../../lib/lab/index.ts';
 import { readKernelImage } from '../../../lib/lab/kernel/bzimage.ts';
-import { debianKernelKey, treeKernelKey } from '../../../lib/lab/kernel/key.ts';
+import { seriesKernelKey, treeKernelKey } from '../../../lib/lab/kernel/key.ts';
 import { compilers } from '../../../lib/lab/kernel/make.ts';
 import { patchesOf } from '../../../lib/lab/kernel/own-series.ts';
 import { kernelInputsDir } from '../../../lib/lab/paths.ts';
+import { kernelImage } from '../../support/kernel-image.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
 after(() => rmSync(dir, { recursive: true, force: true }));
 
-/** A file with the header of a bzImage, changed by `change`. */
-function image(name: string, change: (bytes: Buffer) => Buffer | undefined = () => undefined): string {
-  const bytes = Buffer.alloc(0x8000);
-  bytes[0x1f1] = 3; // setup sectors
-  bytes.writeUInt32LE((bytes.length - 4 * 512) / 16, 0x1f4);
-  bytes.writeUInt16LE(0xaa55, 0x1fe);
-  bytes.write('HdrS', 0x202, 'latin1');
-  bytes.writeUInt16LE(0x1000 - 0x200, 0x20e);
-  bytes.write('6.12.0-test (someone@somewhere) #1 SMP\0', 0x1000, 'latin1');
-  bytes[0x211] = 1;
-  const path = join(dir, name);
-  writeFileSync(path, change(bytes) ?? bytes);
-  return path;
-}
+const image = (name: string, change?: (bytes: Buffer) => Buffer | undefined) => kernelImage(join(dir, name), change);
 
 describe('readKernelImage', () => {
   test('tells the release of a bzImage', () => {
@@ -77,31 +65,38 @@ describe('the key of the lab kernel', () => {
   cpSync(kernelInputsDir, inputs, { recursive: true });
 
   test('is the same for the same inputs, wherever they lie', () => {
-    assert.equal(debianKernelKey(inputs, 'rfc-v2', '1'), debianKernelKey(kernelInputsDir, 'rfc-v2', '1'));
+    assert.equal(seriesKernelKey(inputs, 'rfc-v2', '1'), seriesKernelKey(kernelInputsDir, 'rfc-v2', '1'));
   });
 
   test("changes with the version of Debian's source", () => {
-    assert.notEqual(debianKernelKey(inputs, 'rfc-v2', '1'), debianKernelKey(inputs, 'rfc-v2', '2'));
+    assert.notEqual(seriesKernelKey(inputs, 'rfc-v2', '1'), seriesKernelKey(inputs, 'rfc-v2', '2'));
+  });
+
+  test('is another one for a tarball, and for what a user adds to the configuration', () => {
+    const key = (kind: 'debian' | 'tarball', added?: string) => seriesKernelKey(inputs, 'rfc-v2', '1', kind, added);
+    assert.match(key('tarball'), /^tarball-/);
+    assert.equal(key('debian'), seriesKernelKey(inputs, 'rfc-v2', '1'));
+    assert.notEqual(key('tarball', 'CONFIG_A=y'), key('tarball'));
   });
 
   test('is another one for another series', () => {
-    assert.notEqual(debianKernelKey(inputs, 'rfc-v2', '1'), debianKernelKey(inputs, 'fixed', '1'));
+    assert.notEqual(seriesKernelKey(inputs, 'rfc-v2', '1'), seriesKernelKey(inputs, 'fixed', '1'));
   });
 
   for (const name of ['lab.config', 'rfc-v2/hooks-6.12.patch', 'rfc-v2/arch/x86/kvm/dsm.h', 'rfc-v2/a-new-file']) {
     test(`changes with ${name}`, () => {
-      const before = debianKernelKey(inputs, 'rfc-v2', '1');
+      const before = seriesKernelKey(inputs, 'rfc-v2', '1');
       writeFileSync(join(inputs, name), 'changed');
-      assert.notEqual(debianKernelKey(inputs, 'rfc-v2', '1'), before);
+      assert.notEqual(seriesKernelKey(inputs, 'rfc-v2', '1'), before);
     });
   }
 
   for (const name of ['a-new-series/0001-a.patch', 'rfc-v2/README.md']) {
     test(`does not change with ${name}, which it is not made of`, () => {
-      const before = debianKernelKey(inputs, 'rfc-v2', '1');
+      const before = seriesKernelKey(inputs, 'rfc-v2', '1');
       mkdirSync(dirname(join(inputs, name)), { recursive: true });
       writeFileSync(join(inputs, name), 'new');
-      assert.equal(debianKernelKey(inputs, 'rfc-v2', '1'), before);
+      assert.equal(seriesKernelKey(inputs, 'rfc-v2', '1'), before);
     });
   }
 
@@ -166,15 +161,16 @@ describe('each series', () => {
   });
 });
 
-test('labStatus tells of an empty cache that the image is missing', async () => {
+test('labStatus tells of an empty cache that an image is missing which is not ready', async () => {
   const before = process.env.XDG_CACHE_HOME;
   process.env.XDG_CACHE_HOME = join(dir, 'cache');
   try {
     const status = await labStatus();
     assert.deepEqual(Object.keys(status.series), seriesNames);
-    for (const image of [status.image, ...Object.values(status.series)]) assert.equal(image.state, 'missing');
+    const { fixed } = status.series;
+    assert.deepEqual([fixed.state, fixed.ready, fixed.kernel], ['missing', false, null]);
     const lines = describeLabStatus(status).split('\n');
-    for (const series of seriesNames) assert.ok(lines.includes(`image     ${series}: missing`), series);
+    assert.ok(lines.includes('image     fixed: missing'));
     assert.equal(status.building, false);
     assert.equal(status.cacheDir, join(dir, 'cache/kvm-dsm'));
   } finally {

@@ -9,11 +9,11 @@ import { laneEnvironment, readLane } from '../../../lib/host/lane.ts';
 import { kernelCommandLine } from '../../../lib/lab/boot/kernel-command-line.ts';
 import { sharedLibraries } from '../../../lib/lab/disk/medium.ts';
 import { type LabEmulatorError, runInLab } from '../../../lib/lab/index.ts';
-import { missingPackages } from '../../../lib/lab/kernel/debian.ts';
-import { allPackages } from '../../../lib/lab/kernel/packages.ts';
+import { installedVersions } from '../../../lib/lab/kernel/debian.ts';
 import { findEmulator } from '../../../lib/lab/lanes/find-emulator.ts';
 import { autoLane, laneNamed, laneNames, lanes } from '../../../lib/lab/lanes/index.ts';
 import { chooseCpuModel, readBochsCpuModels, readBochsHelp, vmxBochs } from '../../../lib/lab/lanes/vmx-bochs.ts';
+import { laneNeeds } from '../../../lib/lab/needs/machine.ts';
 import { spawnBound } from '../../../lib/lab/process.ts';
 
 describe('the lanes', () => {
@@ -24,10 +24,18 @@ describe('the lanes', () => {
     assert.equal(autoLane, 'vmx');
   });
 
-  test('`lab build` asks for the packages of each, and for what every boot takes', () => {
-    for (const { packages } of lanes) for (const name of packages) assert.ok(allPackages.includes(name), name);
-    for (const name of ['busybox-static', 'xorriso', 'util-linux', 'gcc']) assert.ok(allPackages.includes(name), name);
-    assert.equal(new Set(allPackages).size, allPackages.length);
+  test('each needs an emulator, and what every boot takes; of an emulator that is given nothing is asked', () => {
+    for (const lane of lanes) {
+      const names = laneNeeds(lane).map(({ name }) => name);
+      for (const part of ['busybox', 'xorriso', 'setpriv', 'flock', lane.emulator.binary])
+        assert.ok(
+          names.some((name) => name.includes(part)),
+          `${lane.name}: ${part}`,
+        );
+      assert.equal(new Set(names).size, names.length);
+      const given = laneNeeds(lane, '/opt/emulator').map(({ name }) => name);
+      assert.deepEqual(given, names.slice(0, -1));
+    }
   });
 
   test('a machine reads of itself what the lab put into its environment', () => {
@@ -92,12 +100,23 @@ describe('emulators', () => {
     const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
     const { PATH, XDG_CACHE_HOME } = process.env;
     const before = process.cwd();
-    for (const name of ['qemu-system-x86_64', 'dpkg-query', 'setpriv', 'ldd', 'flock', 'sh'])
+    for (const name of [
+      'qemu-system-x86_64',
+      'dpkg-query',
+      'setpriv',
+      'ldd',
+      'bochs',
+      'busybox',
+      'xorriso',
+      'flock',
+      'sh',
+    ])
       writeFileSync(join(dir, name), '#!/bin/sh\necho ran >>ran\n', { mode: 0o755 });
     try {
       process.chdir(dir);
       Object.assign(process.env, { PATH: `:.:${PATH}`, XDG_CACHE_HOME: join(dir, 'cache') });
-      missingPackages(['dpkg']);
+      installedVersions(['dpkg']);
+      for (const need of laneNeeds(laneNamed('vmx'))) need.isThere();
       sharedLibraries([process.execPath]);
       spawnBound('sh', ['-c', 'true'], { stdio: 'ignore' }).kill();
       try {
