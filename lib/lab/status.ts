@@ -15,7 +15,7 @@ import { debianSource, debianSourceVersion, tarballNeeds } from './needs/buildin
 import { thisDistribution } from './needs/distribution.ts';
 import { packagesFor } from './needs/install.ts';
 import { laneNeeds } from './needs/machine.ts';
-import { lackingOf, type Need } from './needs/need.ts';
+import { type LabNeed, lackingOf } from './needs/need.ts';
 import { cacheDir, lockFile } from './paths.ts';
 import type { WarmStatus } from './warm/protocol.ts';
 import { warmStatus } from './warm/raise.ts';
@@ -102,7 +102,7 @@ async function look(): Promise<LabStatus> {
 
 function packagesStatus(): LabStatus['packages'] {
   const distribution = thisDistribution();
-  const lacking = (needs: readonly Need[]) => {
+  const lacking = (needs: readonly LabNeed[]) => {
     const { packages, rest } = packagesFor(lackingOf(needs), distribution);
     return [...packages, ...rest];
   };

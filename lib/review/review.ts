@@ -3,10 +3,11 @@ import { mkdirSync } from 'node:fs';
 import { profileByName, profiles } from '../abi/dsm/profiles.ts';
 import { readConfig } from '../lab/kernel/config.ts';
 import { laneNamed } from '../lab/lanes/index.ts';
-import { compileNeeds, debianSource, everywhere, patchNeed, unpackNeeds } from '../lab/needs/building.ts';
+import { compileNeeds, debianSource, patchNeed, unpackNeeds } from '../lab/needs/building.ts';
+import { everywhere } from '../lab/needs/distribution.ts';
 import { refuseLacking } from '../lab/needs/install.ts';
 import { laneNeeds } from '../lab/needs/machine.ts';
-import { type Need, program } from '../lab/needs/need.ts';
+import { type LabNeed, program } from '../lab/needs/need.ts';
 import type { Evidence } from './checklist/answer.ts';
 import { answerQuestions } from './checklist/questions.ts';
 import { answerRules } from './checklist/rules.ts';
@@ -67,7 +68,7 @@ export async function review(options: ReviewOptions): Promise<Review> {
   return found;
 }
 
-function needsOf({ base }: Given, { lanes, looksOnly }: ReviewOptions): Need[] {
+function needsOf({ base }: Given, { lanes, looksOnly }: ReviewOptions): LabNeed[] {
   const git = program('git', everywhere('git'));
   const source = {
     debian: [debianSource, ...unpackNeeds],

@@ -5,6 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { addonNeeds } from '../../lib/lab/needs/addon.ts';
+import { packagesFor } from '../../lib/lab/needs/install.ts';
 import { root } from '../support/command.ts';
 
 const empty = mkdtempSync(join(tmpdir(), 'kvm-dsm-bare-'));
@@ -18,6 +20,9 @@ test('it names what is missing and the packages that have it, and ends with 3', 
     timeout: 60_000,
   });
   assert.match(stderr, /needs cmake, make, c\+\+\./);
-  assert.match(stderr, /these Debian packages are needed: cmake make g\+\+\n/);
+  // Whatever distribution this is.
+  const { packages, rest, command } = packagesFor(addonNeeds);
+  assert.ok(stderr.includes(command ?? rest.join('; ')), stderr);
+  assert.equal(packages.length + rest.length, 3);
   assert.equal(status, 3);
 });

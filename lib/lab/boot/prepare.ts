@@ -61,6 +61,8 @@ export async function prepare(wanted: Wanted): Promise<Parts> {
         })
       : { kernel: resolve(wanted.kernel) };
   const emulator = findEmulator(lane, wanted.emulator);
+  // Whoever lets it install sees it for the first time.
+  if (mayInstall()) report(`booting ${lane.title}: ten seconds or so, and as long again for its disk the first time`);
   const medium = await prepareMedium(report);
   // OpenSSL's configuration is not inside, and looking for it takes time.
   const env = { ...laneEnvironment(lane), OPENSSL_CONF: '/dev/null' };

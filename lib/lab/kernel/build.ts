@@ -14,7 +14,7 @@ import { lock } from '../lock.ts';
 import { compileNeeds, debianSource, debianSourceVersion, tarballNeeds } from '../needs/building.ts';
 import { installLacking, refuseLacking } from '../needs/install.ts';
 import { laneNeeds } from '../needs/machine.ts';
-import type { Need } from '../needs/need.ts';
+import type { LabNeed } from '../needs/need.ts';
 import { cacheDir, kernelsDir, lockFile } from '../paths.ts';
 import { Progress, type Report } from '../progress.ts';
 import { readKernelImage } from './bzimage.ts';
@@ -91,7 +91,7 @@ async function findOrBuild(options: BuildOptions): Promise<CachedKernel> {
   if (!own && given.config?.length) throw configWithoutTree();
   const series = given.series ?? defaultSeries;
   const added = readConfig(given.config ?? []);
-  const ensure = (needs: readonly Need[]) => ensureNeeds(needs, given.install ?? false, progress, abort);
+  const ensure = (needs: readonly LabNeed[]) => ensureNeeds(needs, given.install ?? false, progress, abort);
   const booted = given.lane ? [laneNamed(given.lane)] : lanes;
   await ensure([...new Set(booted.flatMap((lane) => laneNeeds(lane, given.emulator)))]);
   const fromSource = given.fromSource ?? false;
@@ -131,7 +131,7 @@ function existing(series: SeriesName, tells: boolean, progress: Progress): Cache
   return undefined;
 }
 
-async function ensureDebianSource(series: SeriesName, ensure: (needs: Need[]) => Promise<void>): Promise<void> {
+async function ensureDebianSource(series: SeriesName, ensure: (needs: LabNeed[]) => Promise<void>): Promise<void> {
   try {
     await ensure([debianSource]);
   } catch (error) {
@@ -145,7 +145,7 @@ async function ensureDebianSource(series: SeriesName, ensure: (needs: Need[]) =>
 }
 
 async function ensureNeeds(
-  needs: readonly Need[],
+  needs: readonly LabNeed[],
   install: boolean,
   progress: Progress,
   abort: AbortSignal | undefined,

@@ -20,7 +20,7 @@ export interface CompileInput {
 }
 
 /** What came of it. */
-export interface Compiled {
+export interface CompiledKernel {
   image: string;
   /** Its .config. */
   config: string;
@@ -38,7 +38,7 @@ export async function compileKernel(
   work: string,
   progress: Progress,
   abort: AbortSignal | undefined,
-): Promise<Compiled> {
+): Promise<CompiledKernel> {
   const tree = source.kind === 'tree' ? source.path : join(work, 'source');
   // Beside a tree of the user's, which stays as it is.
   const out = source.kind === 'tree' ? join(work, 'objects') : tree;

@@ -2,7 +2,7 @@
 import type { Environment } from '../../base/node-shapes.ts';
 import type { LaneFacts } from '../../host/lane.ts';
 import type { Packages } from '../needs/distribution.ts';
-import type { Need } from '../needs/need.ts';
+import type { LabNeed } from '../needs/need.ts';
 
 /** An emulator that can be used, with what was found out about it. */
 export interface Emulator {
@@ -83,7 +83,7 @@ export interface Variant {
 export interface Lane<E extends Emulator = Emulator> extends LaneFacts {
   readonly emulator: EmulatorKind<E>;
   /** What it takes beside its emulator and what every lane takes. */
-  readonly needs: readonly Need[];
+  readonly needs: readonly LabNeed[];
   /** How many CPUs the machine has. */
   readonly cpus: number;
   /** Those of them that processes may run on, as a mask; `null`: all. */

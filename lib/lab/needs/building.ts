@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { installedVersions } from '../kernel/debian.ts';
 import { seriesLinux } from '../kernel/own-series.ts';
-import type { Packages } from './distribution.ts';
-import { type Need, program } from './need.ts';
+import { everywhere, type Packages } from './distribution.ts';
+import { type LabNeed, program } from './need.ts';
 
 /** The Debian package that holds the lab kernel's source. */
 export const kernelSourcePackage = `linux-source-${seriesLinux}`;
@@ -19,32 +19,22 @@ export function debianSourceVersion(): string | undefined {
 }
 
 /** Debian's source of the kernel: no other distribution has a package of that version. */
-export const debianSource: Need = {
+export const debianSource: LabNeed = {
   name: `Debian's ${kernelSourcePackage}`,
   isThere: () => debianSourceVersion() !== undefined,
   packages: { debian: [kernelSourcePackage], ubuntu: [] },
 };
 
-/** A package that has the same name everywhere. */
-export const everywhere = (name: string): Packages => ({
-  debian: [name],
-  fedora: [name],
-  rhel: [name],
-  arch: [name],
-  alpine: [name],
-  suse: [name],
-});
-
 const includes = ['/usr/include', '/usr/include/x86_64-linux-gnu', '/usr/local/include'];
 
-function header(name: string, packages: Packages): Need {
+function header(name: string, packages: Packages): LabNeed {
   return { name: `<${name}>`, isThere: () => includes.some((dir) => existsSync(`${dir}/${name}`)), packages };
 }
 
 const redHat = (name: string): Packages => ({ fedora: [name], rhel: [name] });
 
 /** What compiling a kernel takes. */
-export const compileNeeds: readonly Need[] = [
+export const compileNeeds: readonly LabNeed[] = [
   ...['gcc', 'make', 'bc', 'bison', 'flex', 'lz4'].map((name) => program(name, everywhere(name))),
   program('perl', { ...everywhere('perl'), debian: ['perl-base'], ...redHat('perl-interpreter'), suse: ['perl-base'] }),
   program('bash', everywhere('bash')),
@@ -72,13 +62,13 @@ export const compileNeeds: readonly Need[] = [
 ];
 
 /** What patching a tree takes. */
-export const patchNeed: Need = program('patch', everywhere('patch'));
+export const patchNeed: LabNeed = program('patch', everywhere('patch'));
 
 /** What unpacking a tarball takes. */
-export const unpackNeeds: readonly Need[] = [
+export const unpackNeeds: readonly LabNeed[] = [
   program('tar', everywhere('tar')),
   program('xz', { ...everywhere('xz'), debian: ['xz-utils'] }),
 ];
 
 /** What making a kernel of a tarball takes. */
-export const tarballNeeds: readonly Need[] = [...unpackNeeds, patchNeed, ...compileNeeds];
+export const tarballNeeds: readonly LabNeed[] = [...unpackNeeds, patchNeed, ...compileNeeds];

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { programFolders } from '../../host/programs.ts';
-import type { Need } from './need.ts';
+import type { LabNeed } from './need.ts';
 
 /** Debian's, Fedora's and Arch's; Alpine's and openSUSE's, where `busybox` itself is linked dynamically. */
 const names = ['busybox', 'busybox.static', 'busybox-static'];
@@ -34,7 +34,7 @@ function isStatic(image: Buffer): boolean {
   return true;
 }
 
-export const busyboxNeed: Need = {
+export const busyboxNeed: LabNeed = {
   name: 'busybox, statically linked',
   isThere: () => readBusybox() !== undefined,
   packages: {

@@ -14,6 +14,16 @@ export function packagesIn(family: Family | undefined, packages: Packages): read
   return packages[family] ?? (family === 'ubuntu' ? packages.debian : undefined) ?? [];
 }
 
+/** A package that has the same name everywhere. */
+export const everywhere = (name: string): Packages => ({
+  debian: [name],
+  fedora: [name],
+  rhel: [name],
+  arch: [name],
+  alpine: [name],
+  suse: [name],
+});
+
 /** Installed by apt. */
 export const isAptFamily = (family: Family | undefined) => family === 'debian' || family === 'ubuntu';
 

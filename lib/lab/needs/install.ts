@@ -5,7 +5,7 @@ import { LabPackagesError } from '../errors.ts';
 import { installedVersions, isDebian } from '../kernel/debian.ts';
 import { runBound } from '../process.ts';
 import { type Distribution, installCommand, isAptFamily, packagesIn, thisDistribution } from './distribution.ts';
-import { lackingOf, type Need } from './need.ts';
+import { type LabNeed, lackingOf } from './need.ts';
 
 /** What lacks, in the words of a distribution. */
 export interface Lacking {
@@ -18,7 +18,7 @@ export interface Lacking {
 }
 
 /** Which packages have what is missing. */
-export function packagesFor(needs: readonly Need[], { family }: Distribution = thisDistribution()): Lacking {
+export function packagesFor(needs: readonly LabNeed[], { family }: Distribution = thisDistribution()): Lacking {
   const named = needs.flatMap(({ packages }) => packagesIn(family, packages));
   const rest = needs.filter(({ packages }) => packagesIn(family, packages).length === 0);
   const all = [...new Set(named)];
@@ -31,12 +31,12 @@ export function packagesFor(needs: readonly Need[], { family }: Distribution = t
 }
 
 /** Throws a LabPackagesError, whose message holds the one command to run, if this machine lacks any of `needs`. */
-export function refuseLacking(needs: readonly Need[]): void {
+export function refuseLacking(needs: readonly LabNeed[]): void {
   const lacking = lackingOf(needs);
   if (lacking.length > 0) throw refusal(lacking);
 }
 
-function refusal(lacking: readonly Need[]): LabPackagesError {
+function refusal(lacking: readonly LabNeed[]): LabPackagesError {
   const distribution = thisDistribution();
   const { packages, rest, command } = packagesFor(lacking, distribution);
   const parts: string[] = [];
@@ -64,7 +64,7 @@ export function mayInstall(): boolean {
  * Throws a LabPackagesError whose message holds the one command to run otherwise.
  */
 export async function installLacking(
-  needs: readonly Need[],
+  needs: readonly LabNeed[],
   report: (line: string) => void,
   abort?: AbortSignal,
 ): Promise<void> {

@@ -5,10 +5,10 @@ import { canBind } from '../../host/bound-process.ts';
 import { findEmulator } from '../lanes/find-emulator.ts';
 import type { Lane } from '../lanes/lane.ts';
 import { busyboxNeed } from './busybox.ts';
-import { type Need, program } from './need.ts';
+import { type LabNeed, program } from './need.ts';
 
 /** What every boot takes: busybox for the user space inside, xorriso for its disk, util-linux to end with us. */
-export const everyMachine: readonly Need[] = [
+export const everyMachine: readonly LabNeed[] = [
   busyboxNeed,
   program('xorriso', {
     debian: ['xorriso'],
@@ -46,11 +46,11 @@ export const everyMachine: readonly Need[] = [
  *
  * @param emulator the one that the caller gives: then nothing is asked for of the distribution's
  */
-export function laneNeeds(lane: Lane, emulator?: string): Need[] {
+export function laneNeeds(lane: Lane, emulator?: string): LabNeed[] {
   return [...everyMachine, ...lane.needs, ...(emulator === undefined ? [emulatorNeed(lane)] : [])];
 }
 
-function emulatorNeed(lane: Lane): Need {
+function emulatorNeed(lane: Lane): LabNeed {
   const { binary, title, packages } = lane.emulator;
   return { name: `${binary} (${title}), with its firmware`, isThere: () => isUsable(lane), packages };
 }

@@ -5,7 +5,7 @@ import { findProgram } from '../../host/programs.ts';
 import type { Packages } from './distribution.ts';
 
 /** A thing that the lab needs of this machine. */
-export interface Need {
+export interface LabNeed {
   /** As a person would look for it. */
   readonly name: string;
   /** Looks for it. */
@@ -14,7 +14,7 @@ export interface Need {
 }
 
 /** A need of a program, which is called by its name: it has to be in PATH. */
-export function program(name: string, packages: Packages): Need {
+export function program(name: string, packages: Packages): LabNeed {
   return { name, isThere: () => findProgram(name) !== undefined, packages };
 }
 
@@ -26,6 +26,6 @@ export function filesIn(dirs: readonly string[], names: readonly string[]): stri
 }
 
 /** The needs that this machine lacks. */
-export function lackingOf(needs: readonly Need[]): Need[] {
+export function lackingOf(needs: readonly LabNeed[]): LabNeed[] {
   return needs.filter((need) => !need.isThere());
 }

@@ -1,5 +1,5 @@
 /** The boot loader that a Bochs machine starts with: isolinux, of the syslinux project. */
-import { filesIn, type Need } from './need.ts';
+import { filesIn, type LabNeed } from './need.ts';
 
 /** The loader, its hybrid start sector, and the module that it loads; the three have to be of one version. */
 export interface Isolinux {
@@ -22,7 +22,7 @@ export function findIsolinux(): Isolinux | undefined {
   return { loader, hybridStart, module };
 }
 
-export const isolinuxNeed: Need = {
+export const isolinuxNeed: LabNeed = {
   name: 'isolinux.bin, isohdpfx.bin and ldlinux.c32 of syslinux',
   isThere: () => findIsolinux() !== undefined,
   packages: {

@@ -18,13 +18,13 @@ import {
 } from '../../../lib/lab/needs/distribution.ts';
 import { installLacking, packagesFor, refuseLacking } from '../../../lib/lab/needs/install.ts';
 import { laneNeeds } from '../../../lib/lab/needs/machine.ts';
-import { type Need, program } from '../../../lib/lab/needs/need.ts';
+import { type LabNeed, program } from '../../../lib/lab/needs/need.ts';
 import { osReleases } from '../../support/other-system.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
 after(() => rmSync(work, { recursive: true, force: true }));
 
-const lacking = (name: string, packages: Need['packages']): Need => ({ name, isThere: () => false, packages });
+const lacking = (name: string, packages: LabNeed['packages']): LabNeed => ({ name, isThere: () => false, packages });
 
 describe('the distribution', () => {
   for (const [name, family, title] of [

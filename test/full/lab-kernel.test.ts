@@ -1,0 +1,15 @@
+/** The ready kernel: a build of kernel/, in another folder, gives the same file byte for byte. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { root } from '../support/command.ts';
+import { labMissing, sourceMissing } from '../support/lab.ts';
+
+test('the ready kernel is what kernel/ makes', { skip: labMissing() || sourceMissing(), timeout: 3_600_000 }, (t) => {
+  const args = ['--import', 'tsx', 'tools/lab-kernel.ts', '--check'];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
+  // Of another compiler or of another source, another image is to be expected.
+  if (stdout.startsWith('not compared:')) return t.skip(stdout.trim());
+  assert.equal(status, 0, stdout + stderr);
+  assert.match(stdout, /^the same, byte for byte: SHA-256 [0-9a-f]{64}\n$/);
+});
