@@ -2,14 +2,14 @@
 import { spawnSync } from 'node:child_process';
 import { programEnvironment } from '../../host/programs.ts';
 
-const names = ['gcc', 'ld', 'lz4'];
+const names = ['gcc', 'ld', 'lz4', 'pahole', 'rustc'];
 
-/** The first line that each tells of its version. */
+/** The first line that each tells of its version; `none` of what is not here. The last two are only asked for by Kconfig. */
 export function toolVersions(): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, versionOf(name)]));
 }
 
 function versionOf(name: string): string {
   const { stdout, stderr } = spawnSync(name, ['--version'], { encoding: 'utf8', env: programEnvironment() });
-  return `${stdout ?? ''}${stderr ?? ''}`.trim().split('\n')[0]!.trim();
+  return `${stdout ?? ''}${stderr ?? ''}`.trim().split('\n')[0]!.trim() || 'none';
 }
