@@ -2,6 +2,7 @@
 // then all the set-up there is. Elsewhere the packages are named. A package with a prebuild never comes here.
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 
 /** Each tool that the build calls. */
 const missing = ['cmake', 'make', 'c++'].filter((tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).error);
@@ -22,6 +23,9 @@ if (missing.length > 0) {
 }
 
 console.error('Compiling the addon: half a minute or less.');
+const jobs = String(availableParallelism());
 const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
-const { status } = spawnSync(process.execPath, [cmakeJs, 'compile', '--log-level', 'error'], { stdio: 'inherit' });
+const { status } = spawnSync(process.execPath, [cmakeJs, 'compile', '--log-level', 'error', '--parallel', jobs], {
+  stdio: 'inherit',
+});
 process.exit(status ?? 1);

@@ -79,6 +79,8 @@ async function bundle() {
     // An import of another package is for what it does as well: in the order in which it stands.
     treeshake: { moduleSideEffects: true },
     preserveEntrySignatures: 'allow-extension',
+    // In which file a module goes is chunkOf's affair.
+    checks: { ineffectiveDynamicImport: false },
   });
   await build.write({
     dir: dist,

@@ -141,9 +141,9 @@ describe('busybox', () => {
     const dynamic = join(work, 'dynamic');
     mkdirSync(dynamic);
     cpSync(process.execPath, join(dynamic, 'busybox'), { dereference: true });
-    assert.equal(readBusybox([dynamic]), undefined);
+    assert.ok(readBusybox([dynamic]) === undefined, 'one that needs libraries');
     writeFileSync(join(dynamic, 'busybox'), '#!/bin/sh\nexec /usr/lib/busybox "$@"\n');
-    assert.equal(readBusybox([dynamic]), undefined);
+    assert.ok(readBusybox([dynamic]) === undefined, 'one that needs libraries');
     assert.ok(readBusybox([dynamic, join(work, 'busybox.static')]), 'the next place is looked at');
   });
 });
