@@ -5,7 +5,7 @@ import { LabKernelSourceError } from '../errors.ts';
 import { kernelInputsDir } from '../paths.ts';
 import type { Progress } from '../progress.ts';
 import { must } from './make.ts';
-import { patchesOf, type SeriesName } from './own-series.ts';
+import { filesOf, labPatchesOf, patchesOf, type SeriesName } from './own-series.ts';
 import { kernelSourceTarball } from './packages.ts';
 import { seriesOf } from './series.ts';
 
@@ -51,13 +51,15 @@ export async function prepareSource(
 ): Promise<void> {
   await extractSource(tree, progress, abort);
   progress.stage('patch', series);
-  for (const patch of patchesOf(kernelInputsDir, series)) {
+  for (const patch of [...patchesOf(kernelInputsDir, series), ...labPatchesOf(kernelInputsDir, series)]) {
     await must('patch', ['-p1', '--batch', '--fuzz=0', '-d', tree, '-i', patch], abort);
   }
   // New files of a series may lie beside its patches as what they are.
-  for (const dir of ['include', 'arch']) {
-    const files = join(kernelInputsDir, series, dir);
-    if (existsSync(files)) cpSync(files, join(tree, dir), { recursive: true });
+  for (const folder of filesOf(kernelInputsDir, series)) {
+    for (const dir of ['include', 'arch']) {
+      const files = join(folder, dir);
+      if (existsSync(files)) cpSync(files, join(tree, dir), { recursive: true });
+    }
   }
 }
 
