@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { defaultProfile } from '../lib/abi/dsm/profiles.ts';
 import { faults } from '../lib/suite/faults/table.ts';
 import { type Judgement, judgementsOf, leaveOneOut } from '../test/mutants/judge.ts';
 import { loadRecord, type MutantRecord } from '../test/mutants/record.ts';
@@ -13,10 +14,18 @@ export const mutantsDocument = join(root, 'docs/mutants.md');
 /** What stands before the tables, up to and with this line, is written by hand. */
 const MARK = '<!-- What follows is made by npm run docs:mutants. -->\n';
 
+/** The lanes and profiles that have a table. */
+const places = [
+  ['svm', defaultProfile.name],
+  ['vmx', defaultProfile.name],
+  ['svm', 'fixed-v1'],
+] as const;
+
 const code = (id: string) => `\`${id}\``;
 
 function section(record: MutantRecord): string {
-  const judgements = judgementsOf(record);
+  const judgements = judgementsOf(record).filter(({ applies }) => applies);
+  const elsewhere = judgementsOf(record).filter(({ applies }) => !applies);
   const checks = Object.keys(record.baseline).length;
   const whole = Object.values(record.faults).every((verdicts) => Object.keys(verdicts).length === checks);
   // Where only some checks were tried it says nothing.
@@ -24,10 +33,11 @@ function section(record: MutantRecord): string {
   const caught = judgements.filter((one) => one.caught.length > 0).length;
   const stray = judgements.filter((one) => one.withoutCause.length > 0).length;
   return [
-    `## On ${record.on}`,
+    `## On ${record.on}${record.profile === defaultProfile.name ? '' : `, ${record.profile}`}`,
     '',
     `${extentOf(record)}. ${caught} of ${judgements.length} faults were caught; checks fired`,
     `without cause under ${stray}. ${record.kernel}, kvm-dsm ${record.package}, seed ${record.seed}.`,
+    ...elsewhere.map(({ fault }) => `${code(fault)} has no check there: all that it could show in are skipped.`),
     '',
     '| fault | what the kernel does wrong | checks that caught it | without cause |',
     '|---|---|---|---|',
@@ -57,7 +67,7 @@ function rowsOf(judgements: readonly Judgement[]): string[] {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const records = ['svm', 'vmx'].flatMap((lane) => loadRecord(lane) ?? []);
+  const records = places.flatMap(([lane, profile]) => loadRecord(lane, profile) ?? []);
   const page = readFileSync(mutantsDocument, 'utf8');
   const end = page.indexOf(MARK);
   if (end < 0) throw new Error(`${mutantsDocument} has lost its line ${MARK}`);

@@ -8,6 +8,8 @@ import type { MutantRecord, Seen } from './record.ts';
 /** How the suite did with one fault. */
 export interface Judgement {
   fault: string;
+  /** Some check whose claim it breaks runs without it. If all are skipped, what it spoils is not on this kernel. */
+  applies: boolean;
   /** Checks that fail under it, and whose claim it breaks. */
   caught: string[];
   /** Checks that say something else under it than without, and whose claim it does not break. */
@@ -32,6 +34,7 @@ export function judgeFault({ name, breaks }: Fault, record: MutantRecord): Judge
   const mayShow = (id: string) => breaks.some((glob) => fits(id, glob));
   return {
     fault: name,
+    applies: Object.entries(record.baseline).some(([id, { verdict }]) => mayShow(id) && verdict !== 'skip'),
     caught: seen.filter(([id, under]) => mayShow(id) && fires(before(id), under)).map(([id]) => id),
     withoutCause: seen.filter(([id, under]) => !mayShow(id) && changed(before(id), under)).map(([id]) => id),
     wedged: record.wedged[name] ?? null,

@@ -38,8 +38,9 @@ const note = (text: string) => process.stderr.write(`${text}\n`);
 
 async function mutants(patterns: readonly string[], options: MutantOptions): Promise<number> {
   const lane: LaneName = options.on === 'vmx' ? 'vmx' : 'svm';
-  if (options.leaveOneOut) return showLeaveOneOut(recorded(lane, '--leave-one-out'), options.json);
-  if (options.recorded) return show(recorded(lane, '--recorded'), recordFile(lane), options.json);
+  if (options.leaveOneOut) return showLeaveOneOut(recorded(lane, options.profile, '--leave-one-out'), options.json);
+  if (options.recorded)
+    return show(recorded(lane, options.profile, '--recorded'), recordFile(lane, options.profile), options.json);
   const drawn = drawnBy(options);
   if (drawn) return tryDrawn(drawn, lane, patterns, options);
   const chosen = select(
@@ -48,7 +49,7 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
   );
   const checks = checksById(subjects);
   const bearable = [...checks.values()].filter(({ destructive }) => !destructive).map(({ id }) => id);
-  const only = options.like === undefined ? undefined : caughtOn(options.like, chosen, patterns);
+  const only = options.like === undefined ? undefined : caughtOn(options.like, options.profile, chosen, patterns);
   const ids = only
     ? [...checks.keys()].filter((id) => [...only.values()].flat().includes(id))
     : select(bearable, patterns);
@@ -61,7 +62,7 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
   if (ids.length === 0)
     throw new ArgumentError('pattern', `No check is named by ${patterns.join(' ')}`, 'See `kvm-dsm test --list`.');
   note(`${ids.length} checks under ${chosen.length} faults on ${lane}`);
-  const before = options.add ? loadRecord(lane) : null;
+  const before = options.add ? loadRecord(lane, options.profile) : null;
   const run = await runMutants({
     lane,
     faults: chosen,
@@ -123,8 +124,13 @@ async function tryDrawn(
 }
 
 /** By fault: the first checks that the table of another lane names. */
-function caughtOn(lane: string, chosen: readonly string[], patterns: readonly string[]): Map<string, string[]> {
-  const judgements = judgementsOf(recorded(lane, '--like'));
+function caughtOn(
+  lane: string,
+  profile: string,
+  chosen: readonly string[],
+  patterns: readonly string[],
+): Map<string, string[]> {
+  const judgements = judgementsOf(recorded(lane, profile, '--like'));
   return new Map(
     judgements
       .filter(({ fault }) => chosen.includes(fault))
@@ -135,7 +141,8 @@ function caughtOn(lane: string, chosen: readonly string[], patterns: readonly st
 function show(record: MutantRecord, path: string, json: boolean): number {
   const judgements = judgementsOf(record);
   const broken = unsound(record);
-  const missed = judgements.filter(({ caught }) => caught.length === 0);
+  const here = judgements.filter(({ applies }) => applies);
+  const missed = here.filter(({ caught }) => caught.length === 0);
   const strays = judgements.filter(({ withoutCause }) => withoutCause.length > 0);
   if (json) process.stdout.write(`${JSON.stringify({ ...record, judgements, file: path }, null, 1)}\n`);
   else {
@@ -145,15 +152,16 @@ function show(record: MutantRecord, path: string, json: boolean): number {
         `without any fault ${id} is ${record.baseline[id]!.verdict}: ${record.baseline[id]!.reason}\n`,
       );
     process.stdout.write(
-      `${judgements.length - missed.length} of ${judgements.length} faults caught; checks fired without cause under ${strays.length}\nevery verdict: ${path}\n`,
+      `${here.length - missed.length} of ${here.length} faults caught; checks fired without cause under ${strays.length}\nevery verdict: ${path}\n`,
     );
   }
   return missed.length + strays.length + broken.length === 0 ? 0 : 1;
 }
 
-function recorded(lane: string, option: string): MutantRecord {
-  const record = loadRecord(lane);
-  if (!record) throw new ArgumentError(option, `Nothing is recorded for ${lane}`, 'Run `npm run mutants` first.');
+function recorded(lane: string, profile: string, option: string): MutantRecord {
+  const record = loadRecord(lane, profile);
+  if (!record)
+    throw new ArgumentError(option, `Nothing is recorded for ${lane} and ${profile}`, 'Run `npm run mutants` first.');
   return record;
 }
 

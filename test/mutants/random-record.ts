@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cacheDir } from '../../lib/lab/paths.ts';
 import { describe, readSpec } from '../../lib/suite/faults/drawn/spec.ts';
-import type { Seen, Verdicts } from './record.ts';
+import { placeName, type Seen, type Verdicts } from './record.ts';
 
 /** What became of one drawn fault. */
 export interface Tried {
@@ -21,6 +21,7 @@ export interface RandomRecord {
   version: 1;
   /** The lane. */
   on: string;
+  profile: string;
   kernel: string;
   seed: number;
   /** Without a fault. */
@@ -29,11 +30,12 @@ export interface RandomRecord {
   faults: Record<string, Tried>;
 }
 
-export const randomFile = (lane: string, seed: number) => join(cacheDir(), 'mutants', `random-${lane}-${seed}.json`);
+export const randomFile = ({ on, profile, seed }: Pick<RandomRecord, 'on' | 'profile' | 'seed'>) =>
+  join(cacheDir(), 'mutants', `random-${placeName(on, profile)}-${seed}.json`);
 
 /** Writes it, and returns where. */
 export function saveRandom(record: RandomRecord): string {
-  const path = randomFile(record.on, record.seed);
+  const path = randomFile(record);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, `${JSON.stringify(record, null, 1)}\n`);
   return path;
@@ -52,7 +54,7 @@ export function randomTable(record: RandomRecord): string {
   const lines = missed.map(
     ([spec, tried]) => `not noticed: ${describe(readSpec(spec))}\n  ${spec}: ${whyMissed(tried)}\n`,
   );
-  return `${lines.join('')}${noticed} of ${of} faults noticed (${((100 * noticed) / of).toFixed(1)} %), seed ${record.seed}, on ${record.on}, ${record.kernel}\n`;
+  return `${lines.join('')}${noticed} of ${of} faults noticed (${((100 * noticed) / of).toFixed(1)} %), seed ${record.seed}, on ${record.on}, ${record.profile}, ${record.kernel}\n`;
 }
 
 function whyMissed({ could, by, tried }: Tried): string {

@@ -46,6 +46,7 @@ export async function runRandom(run: RandomRun): Promise<RandomRecord> {
   const record: RandomRecord = {
     version: 1,
     on: run.lane,
+    profile: run.options.profile,
     kernel: 'unknown',
     seed: run.seed,
     baseline: {},

@@ -1,6 +1,7 @@
 /** What the suite said of each fault, as a file: what the table and the questions about single checks are made from. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { defaultProfile } from '../../lib/abi/dsm/profiles.ts';
 import { cacheDir } from '../../lib/lab/paths.ts';
 import type { Result } from '../../lib/suite/run/judge.ts';
 
@@ -14,6 +15,7 @@ export interface MutantRecord {
   version: 1;
   /** The lane. */
   on: string;
+  profile: string;
   kernel: string;
   /** This package's version. */
   package: string;
@@ -26,20 +28,25 @@ export interface MutantRecord {
   wedged: Record<string, string>;
 }
 
-export const recordFile = (lane: string) => join(cacheDir(), 'mutants', `${lane}.json`);
+export const recordFile = (lane: string, profile: string) =>
+  join(cacheDir(), 'mutants', `${placeName(lane, profile)}.json`);
+
+/** What the files of a lane's records begin with. */
+export const placeName = (lane: string, profile: string) =>
+  profile === defaultProfile.name ? lane : `${lane}-${profile}`;
 
 /** Writes it, and returns where. */
 export function saveRecord(record: MutantRecord): string {
-  const path = recordFile(record.on);
+  const path = recordFile(record.on, record.profile);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, `${JSON.stringify(record, null, 1)}\n`);
   return path;
 }
 
-/** What the last run on a lane recorded; `null` if there was none. */
-export function loadRecord(lane: string): MutantRecord | null {
+/** What the last run on a lane recorded, with a profile's numbers; `null` if there was none. */
+export function loadRecord(lane: string, profile: string): MutantRecord | null {
   try {
-    return JSON.parse(readFileSync(recordFile(lane), 'utf8')) as MutantRecord;
+    return JSON.parse(readFileSync(recordFile(lane, profile), 'utf8')) as MutantRecord;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;

@@ -45,6 +45,7 @@ export async function runMutants(run: MutantRun): Promise<MutantRecord> {
   const record: MutantRecord = {
     version: 1,
     on: lane,
+    profile: options.profile,
     kernel: 'unknown',
     package: version(),
     seed,

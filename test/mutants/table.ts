@@ -17,8 +17,9 @@ export function closestOf(
 
 /** One line per fault that says how many checks caught it, and names those that catch the fewest faults. */
 export function tableOf(judgements: readonly Judgement[]): string {
-  const rows = judgements.map(({ fault, caught, withoutCause, wedged }) => {
+  const rows = judgements.map(({ fault, applies, caught, withoutCause, wedged }) => {
     const { named, more } = closestOf(judgements, caught);
+    if (!applies) return [fault, 'every check that it could show in is skipped on this kernel', '-'];
     const by = caught.length === 0 ? 'NOT CAUGHT' : [...named, ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
     return [fault, wedged ? `${by} (the machine died in ${wedged})` : by, withoutCause.join(', ') || '-'];
   });

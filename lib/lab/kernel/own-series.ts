@@ -30,7 +30,24 @@ export function ownConfig(inputsDir: string, series: SeriesName): string[] {
 
 /** The patches of a series, in the order in which they are applied. */
 export function patchesOf(inputsDir: string, series: SeriesName): string[] {
-  const dir = join(inputsDir, series);
+  return patchesIn(join(inputsDir, series));
+}
+
+/** What the lab adds to a series, and is no part of it: applied after its patches. */
+export function labPatchesOf(inputsDir: string, series: SeriesName): string[] {
+  return patchesIn(join(inputsDir, series, 'lab'));
+}
+
+/** Folders with new files of a series' kernel: below `arch` and `include` they lie where they belong. */
+export function filesOf(inputsDir: string, series: SeriesName): string[] {
+  return [join(inputsDir, series), join(inputsDir, series, 'lab'), join(inputsDir, faultsFolder)];
+}
+
+/** What each lab kernel has besides, whatever its series: the switch for faults. */
+export const faultsFolder = 'fault';
+
+function patchesIn(dir: string): string[] {
+  if (!existsSync(dir)) return [];
   const names = readdirSync(dir).filter((name) => name.endsWith('.patch'));
   return names.sort().map((name) => join(dir, name));
 }

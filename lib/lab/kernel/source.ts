@@ -7,7 +7,7 @@ import { runBound } from '../process.ts';
 import type { Progress } from '../progress.ts';
 import { treeVersion } from './kconfig.ts';
 import { must } from './make.ts';
-import { patchesOf, type SeriesName, seriesLinux } from './own-series.ts';
+import { filesOf, labPatchesOf, patchesOf, type SeriesName, seriesLinux } from './own-series.ts';
 import { seriesOf } from './series.ts';
 
 /** Parts of the tree that no lab kernel is made of; their Kconfig files are needed all the same. */
@@ -99,13 +99,15 @@ export async function prepareSource(
     refuseOtherVersion(tree, source.path, series);
   }
   progress.stage('patch', series);
-  for (const patch of patchesOf(kernelInputsDir, series)) {
+  for (const patch of [...patchesOf(kernelInputsDir, series), ...labPatchesOf(kernelInputsDir, series)]) {
     await must('patch', ['-p1', '--batch', '--fuzz=0', '-d', tree, '-i', patch], abort);
   }
   // New files of a series may lie beside its patches as what they are.
-  for (const dir of ['include', 'arch']) {
-    const files = join(kernelInputsDir, series, dir);
-    if (existsSync(files)) cpSync(files, join(tree, dir), { recursive: true });
+  for (const folder of filesOf(kernelInputsDir, series)) {
+    for (const dir of ['include', 'arch']) {
+      const files = join(folder, dir);
+      if (existsSync(files)) cpSync(files, join(tree, dir), { recursive: true });
+    }
   }
   return true;
 }

@@ -1,4 +1,4 @@
-/** A fault that the lab's kernel can be given: kernel/rfc-v2/arch/x86/kvm/dsm_fault.c. */
+/** A fault that the lab's kernel can be given: kernel/fault/arch/x86/kvm/dsm_fault.c. */
 export interface Fault {
   /** What to write to the parameter. */
   readonly name: string;

@@ -16,7 +16,7 @@ import {
 import { readKernelImage } from '../../../lib/lab/kernel/bzimage.ts';
 import { seriesKernelKey, treeKernelKey } from '../../../lib/lab/kernel/key.ts';
 import { compilers } from '../../../lib/lab/kernel/make.ts';
-import { patchesOf } from '../../../lib/lab/kernel/own-series.ts';
+import { faultsFolder, patchesOf } from '../../../lib/lab/kernel/own-series.ts';
 import { kernelInputsDir } from '../../../lib/lab/paths.ts';
 import { kernelImage } from '../../support/kernel-image.ts';
 
@@ -83,7 +83,13 @@ describe('the key of the lab kernel', () => {
     assert.notEqual(seriesKernelKey(inputs, 'rfc-v2', '1'), seriesKernelKey(inputs, 'fixed', '1'));
   });
 
-  for (const name of ['lab.config', 'rfc-v2/hooks-6.12.patch', 'rfc-v2/arch/x86/kvm/dsm.h', 'rfc-v2/a-new-file']) {
+  for (const name of [
+    'lab.config',
+    'rfc-v2/hooks-6.12.patch',
+    'rfc-v2/arch/x86/kvm/dsm.h',
+    'rfc-v2/a-new-file',
+    'fault/a-new-file',
+  ]) {
     test(`changes with ${name}`, () => {
       const before = seriesKernelKey(inputs, 'rfc-v2', '1');
       writeFileSync(join(inputs, name), 'changed');
@@ -148,7 +154,7 @@ test('a tree of the user is not built as a series of ours', async () => {
 describe('each series', () => {
   test('is a folder below kernel/ that has patches', () => {
     const folders = readdirSync(kernelInputsDir, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && entry.name !== 'mails')
+      .filter((entry) => entry.isDirectory() && !['mails', faultsFolder].includes(entry.name))
       .map(({ name }) => name);
     assert.deepEqual(folders.sort(), seriesNames.toSorted());
     for (const series of seriesNames) assert.ok(patchesOf(kernelInputsDir, series).length > 0, series);

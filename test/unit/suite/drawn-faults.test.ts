@@ -12,7 +12,7 @@ import { fields } from '../../../lib/suite/faults/drawn/fields.ts';
 import { describe as inWords, isSpec, readSpec, writeSpec } from '../../../lib/suite/faults/drawn/spec.ts';
 import { readRanges } from '../../../lib/suite/faults/watch.ts';
 
-const kernel = (file: string) => readFileSync(join(kernelInputsDir, 'rfc-v2/arch/x86/kvm', file), 'utf8');
+const kernel = (file: string) => readFileSync(join(kernelInputsDir, 'fault/arch/x86/kvm', file), 'utf8');
 const conditions = kernel('dsm_fault_cond.c');
 const acts = kernel('dsm_fault_act.c');
 

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
+import { basename } from 'node:path';
 import { test } from 'node:test';
 import { faults } from '../../../lib/suite/faults/table.ts';
 import type { Verdict } from '../../../lib/suite/run/judge.ts';
 import { fits } from '../../../lib/suite/run/plan.ts';
 import { subjects } from '../../../lib/suite/subjects/index.ts';
 import { judgeFault, leaveOneOut, unsound } from '../../mutants/judge.ts';
-import { added, type MutantRecord, type Verdicts } from '../../mutants/record.ts';
+import { added, type MutantRecord, recordFile, type Verdicts } from '../../mutants/record.ts';
 import { closestOf, leaveOneOutTable, tableOf } from '../../mutants/table.ts';
 
 const seen = (verdicts: Record<string, Verdict>): Verdicts =>
@@ -18,6 +19,7 @@ const baseline = { 'a.one': 'pass', 'a.two': 'pass', 'b.known': 'xfail', 'b.skip
 const record = (under: Record<string, Record<string, Verdict>>): MutantRecord => ({
   version: 1,
   on: 'svm',
+  profile: 'rfc-v2',
   kernel: '',
   package: '',
   seed: 1,
@@ -51,6 +53,20 @@ test('what failed without a fault catches none', () => {
   assert.deepEqual(judgeFault(fault('f', '*'), broken).caught, []);
   assert.deepEqual(unsound(broken), ['a.one']);
   assert.deepEqual(unsound(record({})), []);
+});
+
+test('a fault whose checks are all skipped without it is not on this kernel', () => {
+  const some = record({ f: { 'a.one': 'fail' } });
+  assert.equal(judgeFault(fault('f', 'a.*'), some).applies, true);
+  assert.equal(judgeFault(fault('f', 'b.known', 'b.skipped'), some).applies, true);
+  const elsewhere = judgeFault(fault('f', 'b.skipped'), some);
+  assert.equal(elsewhere.applies, false);
+  assert.match(tableOf([elsewhere]), /^f +every check that it could show in is skipped on this kernel +-$/m);
+});
+
+test('what is recorded of one profile does not take the place of another one', () => {
+  const names = ['rfc-v2', 'fixed-v1'].map((profile) => basename(recordFile('svm', profile)));
+  assert.deepEqual(names, ['svm.json', 'svm-fixed-v1.json']);
 });
 
 test('without one check: the faults that it alone catches', () => {

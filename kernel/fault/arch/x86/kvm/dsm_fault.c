@@ -25,9 +25,9 @@
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
 
-#include "dsm.h"
 #include "dsm_fault.h"
 #include "dsm_fault_drawn.h"
+#include "dsm_fault_series.h"
 #include "irq.h"
 #include "lapic.h"
 #include "x86.h"
@@ -135,6 +135,9 @@ static const char * const fault_names[] = {
 
 /* Of how many notices FAULT_DROP_NTH drops one */
 #define DROP_EVERY	7
+
+/* KVM_EXIT_DAPIC, which not every series has */
+#define FAULT_EXIT_DAPIC	44
 
 /* A number of arm64's, which means nothing here */
 #define DISABLE_VCPU_VLPI	_IOW(KVMIO, 0xf1, int)
@@ -260,20 +263,13 @@ struct kvm_dsm_fault_vm *kvm_dsm_fault_vm_of(struct kvm *kvm)
 void kvm_dsm_fault_note(struct kvm_vcpu *vcpu, u32 reg, u32 val)
 {
 	u32 icr2 = kvm_lapic_get_reg(vcpu->arch.apic, APIC_ICR2);
+	struct kvm_dsm_lapic_irq notice = {
+		.val = reg,
+		.val2 = val,
+		.dest_id = GET_XAPIC_DEST_FIELD(icr2),
+	};
 
-	vcpu->arch.dsm_forward.val = reg;
-	vcpu->arch.dsm_forward.val2 = val;
-	vcpu->arch.dsm_forward.dest_id = GET_XAPIC_DEST_FIELD(icr2);
-	kvm_make_request(KVM_REQ_DSM_IRQ_FORWARD, vcpu);
-}
-
-/* The notice of this write never was; one that had been there before still is. */
-void kvm_dsm_fault_take_back(struct kvm_vcpu *vcpu,
-			     struct kvm_dsm_fault_state *state)
-{
-	vcpu->arch.dsm_forward = state->before;
-	if (!state->was_pending)
-		kvm_clear_request(KVM_REQ_DSM_IRQ_FORWARD, vcpu);
+	kvm_dsm_fault_put(vcpu, &notice);
 }
 
 static void set_register(struct kvm_lapic *apic, u32 reg, u32 val)
@@ -320,9 +316,11 @@ bool __kvm_dsm_fault_write(struct kvm_lapic *apic, u32 offset, int len,
 	u32 reg = offset & 0xff0;
 	u32 val = 0;
 
+	if (!kvm_dsm_fault_wanted(vcpu))
+		return false;
+
 	state->writing = true;
-	state->before = vcpu->arch.dsm_forward;
-	state->was_pending = kvm_test_request(KVM_REQ_DSM_IRQ_FORWARD, vcpu);
+	kvm_dsm_fault_remember(vcpu, state);
 	state->old_icr2 = kvm_lapic_get_reg(apic, APIC_ICR2);
 	state->rip = kvm_rip_read(vcpu);
 
@@ -343,14 +341,14 @@ bool __kvm_dsm_fault_write(struct kvm_lapic *apic, u32 offset, int len,
 	case FAULT_BEFORE_WRITE:
 		/* An instruction may write both. */
 		do_deferred(vcpu, state);
-		kvm_dsm_note_write(apic, reg, val);
+		kvm_dsm_fault_note_write(apic, reg, val);
 		state->reg = reg;
 		state->val = val;
 		state->deferred = true;
 		return true;
 	case FAULT_SKIP_LOCAL:
 		kvm_dsm_fault_write_locally(apic, reg, val, false);
-		kvm_dsm_note_write(apic, reg, val);
+		kvm_dsm_fault_note_write(apic, reg, val);
 		return true;
 	case FAULT_DRAWN:
 		return kvm_dsm_drawn_write(vcpu, reg, val);
@@ -430,7 +428,10 @@ void __kvm_dsm_fault_noted(struct kvm_lapic *apic, u32 reg, u32 val)
 {
 	struct kvm_vcpu *vcpu = apic->vcpu;
 	struct kvm_dsm_fault_state *state = kvm_dsm_fault_state_of(vcpu);
-	struct kvm_dsm_lapic_irq *notice = &vcpu->arch.dsm_forward;
+	struct kvm_dsm_lapic_irq *notice = kvm_dsm_fault_notice(vcpu);
+
+	if (!kvm_dsm_fault_wanted(vcpu))
+		return;
 
 	if (reg != APIC_ICR && reg != APIC_ICR2) {
 		other_register(vcpu, reg, val);
@@ -488,7 +489,8 @@ void __kvm_dsm_fault_read(struct kvm_lapic *apic, u32 offset, int len)
 {
 	u32 reg = offset & 0xff0;
 
-	if (READ_ONCE(kvm_dsm_fault) != FAULT_REPORT_READS)
+	if (READ_ONCE(kvm_dsm_fault) != FAULT_REPORT_READS ||
+	    !kvm_dsm_fault_wanted(apic->vcpu))
 		return;
 
 	if (len == 4 && !(offset & 0xf) && (reg == APIC_ICR || reg == APIC_ICR2))
@@ -516,12 +518,12 @@ bool __kvm_dsm_fault_exit(struct kvm_vcpu *vcpu)
 	case FAULT_DUPLICATE:
 		state->tell_again = !state->telling_again;
 		state->telling_again = false;
-		state->again = vcpu->arch.dsm_forward;
+		state->again = *kvm_dsm_fault_told(vcpu);
 		break;
 	case FAULT_REPORT_AGAIN:
 		state->told = !state->telling_again;
 		state->telling_again = false;
-		state->again = vcpu->arch.dsm_forward;
+		state->again = *kvm_dsm_fault_told(vcpu);
 		break;
 	case FAULT_ID_INDEX:
 		run->lapic_irq.id = vcpu->vcpu_idx;
@@ -530,7 +532,7 @@ bool __kvm_dsm_fault_exit(struct kvm_vcpu *vcpu)
 		run->lapic_irq.id = run->lapic_irq.dest_id;
 		break;
 	case FAULT_WRONG_EXIT:
-		run->exit_reason = KVM_EXIT_DAPIC;
+		run->exit_reason = FAULT_EXIT_DAPIC;
 		break;
 	case FAULT_RIP_BEHIND:
 		if (!state->rip_known)
@@ -548,6 +550,9 @@ bool __kvm_dsm_fault_exit(struct kvm_vcpu *vcpu)
 		break;
 	case FAULT_LOSE_ON_SIGNAL:
 		lost = signal_pending(current);
+		break;
+	case FAULT_LOSE_ON_IMMEDIATE_EXIT:
+		lost = !vcpu->wants_to_run;
 		break;
 	case FAULT_DRAWN:
 		kvm_dsm_drawn_exit(vcpu);
@@ -575,14 +580,13 @@ void __kvm_dsm_fault_run(struct kvm_vcpu *vcpu)
 	state->behind = false;
 
 	/* Until then user space has not been told. */
-	if (!kvm_test_request(KVM_REQ_DSM_IRQ_FORWARD, vcpu))
+	if (!kvm_dsm_fault_pending(vcpu))
 		do_deferred(vcpu, state);
 
 	if (state->tell_again) {
 		state->tell_again = false;
 		state->telling_again = true;
-		vcpu->arch.dsm_forward = state->again;
-		kvm_make_request(KVM_REQ_DSM_IRQ_FORWARD, vcpu);
+		kvm_dsm_fault_put(vcpu, &state->again);
 	}
 }
 
@@ -593,11 +597,11 @@ void __kvm_dsm_fault_return(struct kvm_vcpu *vcpu, int r)
 	switch (READ_ONCE(kvm_dsm_fault)) {
 	case FAULT_LOSE_ON_SIGNAL:
 		if (r == -EINTR && vcpu->wants_to_run)
-			kvm_clear_request(KVM_REQ_DSM_IRQ_FORWARD, vcpu);
+			kvm_dsm_fault_drop(vcpu);
 		break;
 	case FAULT_LOSE_ON_IMMEDIATE_EXIT:
 		if (r == -EINTR && !vcpu->wants_to_run)
-			kvm_clear_request(KVM_REQ_DSM_IRQ_FORWARD, vcpu);
+			kvm_dsm_fault_drop(vcpu);
 		break;
 	case FAULT_REPORT_AGAIN:
 		/* The exit that follows is completed with the notice before it. */
@@ -628,7 +632,7 @@ bool __kvm_dsm_fault_replay(struct kvm *kvm, unsigned int ioctl, void *arg,
 	case FAULT_REPLAY_UNSENT:
 		if (ioctl != KVM_DSM_IPI || ipi->val != APIC_ICR)
 			return false;
-		vcpu = kvm_get_vcpu(kvm, ipi->vcpu_id);
+		vcpu = kvm_dsm_fault_vcpu(kvm, ipi->vcpu_id);
 		if (!vcpu || !lapic_in_kernel(vcpu))
 			return false;
 		kvm_dsm_fault_write_locally(vcpu->arch.apic, ipi->val, ipi->val2, false);
@@ -664,7 +668,7 @@ void __kvm_dsm_fault_extra(struct kvm_vcpu *vcpu)
 
 	switch (READ_ONCE(kvm_dsm_fault)) {
 	case FAULT_DAPIC_INDEX:
-		if (run->exit_reason == KVM_EXIT_DAPIC)
+		if (run->exit_reason == FAULT_EXIT_DAPIC)
 			dapic[1] >>= 4;
 		break;
 	case FAULT_X2_ICR_LOW_HALF:

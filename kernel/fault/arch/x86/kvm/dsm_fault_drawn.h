@@ -64,10 +64,8 @@ bool kvm_dsm_drawn_holds(const struct dsm_fault_drawn *fault,
 struct kvm_dsm_fault_state *kvm_dsm_fault_state_of(struct kvm_vcpu *vcpu);
 struct kvm_dsm_fault_vm *kvm_dsm_fault_vm_of(struct kvm *kvm);
 
-/* What the kernel has for a notice: one slot and a request */
+/* Tells of a write that is none to be told of. */
 void kvm_dsm_fault_note(struct kvm_vcpu *vcpu, u32 reg, u32 val);
-void kvm_dsm_fault_take_back(struct kvm_vcpu *vcpu,
-			     struct kvm_dsm_fault_state *state);
 void kvm_dsm_fault_write_locally(struct kvm_lapic *apic, u32 reg, u32 val,
 				 bool send);
 

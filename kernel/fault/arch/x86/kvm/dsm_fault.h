@@ -127,7 +127,7 @@ static inline bool kvm_dsm_fault_write(struct kvm_lapic *apic, u32 offset,
 	       __kvm_dsm_fault_write(apic, offset, len, data);
 }
 
-/* After the local APIC and kvm_dsm_note_write() have had the write. */
+/* After the local APIC has had the write, and it has been noted. */
 static inline void kvm_dsm_fault_noted(struct kvm_lapic *apic, u32 reg, u32 val)
 {
 	if (kvm_dsm_fault_chosen())

@@ -12,8 +12,8 @@
 #include <linux/ktime.h>
 #include <linux/sysfs.h>
 
-#include "dsm.h"
 #include "dsm_fault_drawn.h"
+#include "dsm_fault_series.h"
 #include "kvm_cache_regs.h"
 #include "lapic.h"
 #include "x86.h"
@@ -333,7 +333,7 @@ bool kvm_dsm_drawn_write(struct kvm_vcpu *vcpu, u32 reg, u32 val)
 		return false;
 	if (chosen.action == ACTION_SKIP_LOCAL ||
 	    (reg == APIC_ICR && send_wrongly(vcpu, val))) {
-		kvm_dsm_note_write(apic, reg, val);
+		kvm_dsm_fault_note_write(apic, reg, val);
 		return true;
 	}
 	return false;
@@ -347,15 +347,14 @@ static void tell_elsewhere(struct kvm_vcpu *vcpu,
 
 	if (!next || next == vcpu)
 		return;
-	next->arch.dsm_forward = vcpu->arch.dsm_forward;
-	kvm_make_request(KVM_REQ_DSM_IRQ_FORWARD, next);
+	kvm_dsm_fault_put_elsewhere(next, kvm_dsm_fault_notice(vcpu));
 	kvm_vcpu_kick(next);
 	kvm_dsm_fault_take_back(vcpu, state);
 }
 
 static void tell_late(struct kvm_vcpu *vcpu, struct kvm_dsm_fault_state *state)
 {
-	state->again = vcpu->arch.dsm_forward;
+	state->again = *kvm_dsm_fault_notice(vcpu);
 	kvm_dsm_fault_take_back(vcpu, state);
 	switch (chosen.param) {
 	case LATE_NEXT_WRITE:
@@ -374,7 +373,7 @@ static void spoil(struct kvm_vcpu *vcpu, struct kvm_dsm_fault_state *state,
 		  u32 reg, u32 val)
 {
 	struct kvm_dsm_fault_vm *vm = kvm_dsm_fault_vm_of(vcpu->kvm);
-	struct kvm_dsm_lapic_irq *notice = &vcpu->arch.dsm_forward;
+	struct kvm_dsm_lapic_irq *notice = kvm_dsm_fault_notice(vcpu);
 	bool foreign = vm->last_teller && vm->last_teller != vcpu;
 	u32 bit = BIT(chosen.param & 31);
 
@@ -436,7 +435,7 @@ void kvm_dsm_drawn_noted(struct kvm_vcpu *vcpu, u32 reg, u32 val)
 {
 	struct kvm_dsm_fault_state *state = kvm_dsm_fault_state_of(vcpu);
 	struct kvm_dsm_fault_vm *vm = kvm_dsm_fault_vm_of(vcpu->kvm);
-	struct kvm_dsm_lapic_irq notice = vcpu->arch.dsm_forward;
+	struct kvm_dsm_lapic_irq notice = *kvm_dsm_fault_notice(vcpu);
 
 	notice.id = vcpu->vcpu_id;
 	if (state->tell_after_write) {
@@ -590,7 +589,7 @@ static bool event_of_replay(struct kvm *kvm, unsigned int ioctl, void *arg,
 	/* It comes first in all three. */
 	if (ipi->vcpu_id < 0)
 		return false;
-	event->vcpu = kvm_get_vcpu(kvm, ipi->vcpu_id);
+	event->vcpu = kvm_dsm_fault_vcpu(kvm, ipi->vcpu_id);
 	if (!event->vcpu || !lapic_in_kernel(event->vcpu))
 		return false;
 	apic = event->vcpu->arch.apic;
