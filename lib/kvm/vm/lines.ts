@@ -48,12 +48,13 @@ export class Lines {
   }
 
   signalMsi(given: MsiMessage): boolean {
-    const { addressLo, addressHi = 0, data } = msiMessage.take(given, 'message');
+    messageKeys.checkKeys(given, 'message');
+    const { addressLo, addressHi = 0, data } = given;
     const { argument } = this.#calls;
+    argument.setUint32(0, checkInteger('addressLo', addressLo, 0, MAX_U32), true);
+    argument.setUint32(4, checkInteger('addressHi', addressHi, 0, MAX_U32), true);
+    argument.setUint32(8, checkInteger('data', data, 0, MAX_U32), true);
     for (let at = 12; at < kvmMsi.size; at += 4) argument.setUint32(at, 0);
-    argument.setUint32(0, addressLo, true);
-    argument.setUint32(4, addressHi, true);
-    argument.setUint32(8, data, true);
     const delivered = needIrqchip(this.#sendMsi, this.#isMissing) > 0;
     if (this.#vm.isHeard)
       this.#vm.acted({ ioctl: 'KVM_SIGNAL_MSI', message: { addressLo, addressHi, data }, delivered });
@@ -103,7 +104,7 @@ export class Lines {
 
 const u32 = integer(0, MAX_U32);
 const message = { addressLo: u32, addressHi: optional(u32), data: u32 };
-const msiMessage = shape<MsiMessage>('a message takes', message);
+const messageKeys: ObjectCheck<MsiMessage> = shape<MsiMessage>('a message takes', message);
 const irqfdOptions = shape<{ resample?: EventFd }>('assignIrqfd() takes', { resample: optional(instance(EventFd)) });
 
 type RouteOf<T extends GsiRoute['type']> = Extract<GsiRoute, { type: T }>;
