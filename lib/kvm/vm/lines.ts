@@ -13,6 +13,7 @@ import { IoctlError } from '../../base/errors.ts';
 import { instance, integer, type ObjectCheck, oneOf, optional, shape } from '../../base/shape.ts';
 import { EventFd } from '../eventfd.ts';
 import { isEnxio, needIrqchip } from '../no-irqchip.ts';
+import type { ExitLog } from '../vcpu/run/exit-log.ts';
 import type { IrqLineStatus } from './acts.ts';
 import type { VmCalls, VmHost } from './host.ts';
 
@@ -23,6 +24,7 @@ export class Lines {
   readonly #calls: VmCalls;
   readonly #vm: VmHost;
   #routes: readonly GsiRoute[] | null = null;
+  #messageLogged: (() => void) | null = null;
 
   constructor(calls: VmCalls, vm: VmHost) {
     this.#calls = calls;
@@ -47,6 +49,12 @@ export class Lines {
     return new DataView(argument.buffer);
   }
 
+  /** From now on the log gets each message that the kernel takes, and `logged` is called after that. */
+  logMessages(log: ExitLog, logged: () => void): void {
+    this.#calls.native.logMessages(log.native);
+    this.#messageLogged = logged;
+  }
+
   signalMsi(given: MsiMessage): boolean {
     messageKeys.checkKeys(given, 'message');
     const { addressLo, addressHi = 0, data } = given;
@@ -56,7 +64,8 @@ export class Lines {
     argument.setUint32(8, checkInteger('data', data, 0, MAX_U32), true);
     for (let at = 12; at < kvmMsi.size; at += 4) argument.setUint32(at, 0);
     const delivered = needIrqchip(this.#sendMsi, this.#isMissing) > 0;
-    if (this.#vm.isHeard)
+    this.#messageLogged?.();
+    if (this.#vm.hasMessagesHeard)
       this.#vm.acted({ ioctl: 'KVM_SIGNAL_MSI', message: { addressLo, addressHi, data }, delivered });
     return delivered;
   }
@@ -97,7 +106,7 @@ export class Lines {
     }
   }
 
-  readonly #sendMsi = (): number => this.#calls.ask(ioctls.KVM_SIGNAL_MSI);
+  readonly #sendMsi = (): number => this.#calls.sendMsi();
 
   readonly #isMissing = (): boolean => this.#vm.irqchip() === 'none';
 }
