@@ -32,30 +32,35 @@ function loadedWith(modules, info) {
   return found;
 }
 
+function partsOf(info) {
+  const begin = loadedWith([start], info);
+  const kit = loadedWith(
+    faces.filter((face) => face !== 'faces/lab'),
+    info,
+  );
+  return [
+    ['base', new Set([...begin].filter((id) => kit.has(id)))],
+    ['start', begin],
+    ['kit', kit],
+    ['lab', loadedWith(['faces/lab'], info)],
+  ];
+}
+
 /**
- * In which file a module goes: one with what the command needs to begin, one with what the kit needs, one for the lab, and
- * one for each other room. Each imports only such as stand below it.
+ * In which file a module goes: one with what the kit and the command's begin have in common, one with what the command needs to
+ * begin beside that, one with what the kit needs, one for the lab, and one for each other room. Each imports only such as stand
+ * below it, so that the kit does not load the command's parser.
  */
 function chunkOf() {
   let parts;
   return (id, context) => {
     const info = (module) => context.getModuleInfo(module);
-    parts ??= [
-      ['base', loadedWith([start], info)],
-      [
-        'kit',
-        loadedWith(
-          faces.filter((face) => face !== 'faces/lab'),
-          info,
-        ),
-      ],
-      ['lab', loadedWith(['faces/lab'], info)],
-    ];
+    parts ??= partsOf(info);
     if (!id.startsWith(out)) return null;
     const [room, folder] = relative(out, id).split('/');
     const part = parts.find(([, modules]) => modules.has(id))?.[0];
     // Its files load what nothing below may: each goes where it is asked for.
-    if (room === 'cli') return part === 'base' ? room : null;
+    if (room === 'cli') return part === 'start' ? room : null;
     return part ?? (folder === 'subjects' ? folder : room);
   };
 }

@@ -46,6 +46,11 @@ export interface ObjectCheck<T> extends ValueCheck<T> {
   take(value: unknown, argument?: string): T;
   /** The same where any key may be left out, at any depth. */
   takePart(value: unknown, argument?: string): Partial<T>;
+  /**
+   * Checks the keys alone, for a call that scripts make often and that reads and checks each value itself, by its name: no copy is
+   * made. A getter may answer otherwise the next time, so that each key is to be read once.
+   */
+  checkKeys(value: unknown, argument: string): asserts value is { readonly [K in keyof T]?: unknown };
 }
 
 /** Declares an object. `says` begins a sentence: `machine() takes` (no vcpu). */
@@ -55,8 +60,10 @@ export function shape<T extends object>(says: string, checks: Shape<T>): ObjectC
   const known: readonly PropertyKey[] = entries.map(([key]) => key);
   // On the way of calls that scripts make often.
   const fields = entries.map(([key, check]) => ({ key, check, mayBeLeftOut: 'mayBeLeftOut' in check }));
+  const keysOf = (argument: string, prefix: string, value: unknown): readonly PropertyKey[] =>
+    ownKeys(checkObject(argument, value), known) ?? [...checkKeys(says, prefix, value, paths)];
   const read = (argument: string, prefix: string, value: unknown, inPart: boolean): T => {
-    const keys = ownKeys(checkObject(argument, value), known) ?? [...checkKeys(says, prefix, value, paths)];
+    const keys = keysOf(argument, prefix, value);
     const taken: Partial<Record<keyof T, unknown>> = {};
     for (const { key, check, mayBeLeftOut } of fields) {
       const isThere = keys.includes(key);
@@ -73,6 +80,7 @@ export function shape<T extends object>(says: string, checks: Shape<T>): ObjectC
     partly: (argument: string, value: unknown) => read(argument, `${argument}.`, value, true),
     take: (value: unknown, argument = 'options') => read(argument, '', value, false),
     takePart: (value: unknown, argument = 'options') => read(argument, '', value, true),
+    checkKeys: (value: unknown, argument: string) => void keysOf(argument, '', value),
   });
 }
 
@@ -80,9 +88,16 @@ export function shape<T extends object>(says: string, checks: Shape<T>): ObjectC
 export function ownKeys(value: unknown, known: readonly PropertyKey[]): readonly PropertyKey[] | null {
   const prototype: object | null = Object.getPrototypeOf(value);
   if (prototype !== null && prototype !== Object.prototype) return null;
-  const keys = Reflect.ownKeys(value as object);
-  for (const key of keys) if (!known.includes(key)) return null;
-  return keys;
+  // Together what Reflect.ownKeys gives, in half its time: V8 keeps the names with the object's map.
+  const keys = Object.getOwnPropertyNames(value);
+  for (let at = 0; at < keys.length; at++) if (!isAmong(known, keys[at]!)) return null;
+  return Object.getOwnPropertySymbols(value).length === 0 ? keys : null;
+}
+
+/** `includes`, which V8 does not put into its caller's code. */
+function isAmong(known: readonly PropertyKey[], key: string): boolean {
+  for (let at = 0; at < known.length; at++) if (known[at] === key) return true;
+  return false;
 }
 
 /**

@@ -26,6 +26,15 @@ export class Desk {
       throw translate(error);
     }
   }
+
+  /** What a function of the addon answers that is made for one request. */
+  call(send: (handle: number) => number): number {
+    try {
+      return send(this.#handle);
+    } catch (error) {
+      throw translate(error);
+    }
+  }
 }
 
 /** What the parts of a VM or a vCPU ask by its desk. */

@@ -50,11 +50,18 @@ export interface NativeCalls {
    */
   readonly askVcpu: (vcpu: number, request: number) => number;
   readonly askVm: (vm: number, request: number) => number;
+  /**
+   * KVM_SIGNAL_MSI with the struct kvm_msi that lies on the desk: its result, or the errno negated. One that the kernel takes goes
+   * into the VM's log, if it has one (`logMessages`). Throws if there is no memory for that.
+   */
+  readonly sendMsi: (vm: number) => number;
 }
 
 export interface NativeVm extends NativeHandle, NativeDesk {
   /** With the address of a page that nobody may read, for a request that only reads its argument. */
   ioctlUnreadable(request: number): number;
+  /** `NativeCalls.sendMsi` logs from now on. */
+  logMessages(log: NativeExitLog): void;
   createVcpu(vcpuId: number): NativeVcpu;
   setUserMemoryRegion(
     slot: number,

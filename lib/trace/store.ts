@@ -75,10 +75,11 @@ export class LoggedEvents implements EventStore {
     const taken = this.#log.length;
     while (this.#length < taken) {
       const made = this.#made.get(this.#length);
-      const isAct = made === undefined ? this.#acts.has(this.#length) : !isExit(made);
+      let isAct = made === undefined ? this.#acts.has(this.#length) : !isExit(made);
       if (made === undefined && !isAct) {
         const state = this.#log.state(this.#length);
         if (state === 'empty' || (state === 'parked' && this.#length >= this.#settled)) return;
+        isAct = state === 'message';
       }
       if (!isAct) this.#exits += 1;
       this.#length += 1;
@@ -102,7 +103,8 @@ export class LoggedEvents implements EventStore {
 
   isExit(index: number): boolean {
     const made = this.#made.get(index);
-    return made === undefined ? !this.#acts.has(index) : isExit(made);
+    if (made !== undefined) return isExit(made);
+    return !this.#acts.has(index) && this.#log.state(index) !== 'message';
   }
 
   #make(seq: number): TraceEvent {
@@ -112,6 +114,7 @@ export class LoggedEvents implements EventStore {
       return traceAct({ seq, ns }, 'act' in act ? act : injection(act));
     }
     const log = this.#log;
+    if (log.state(seq) === 'message') return traceAct({ seq, ns: log.ns(seq) - this.#born }, injection(log.message(seq)));
     const exit = log.exit(seq);
     const word = readWord(exit, () => log.rcx(seq));
     const event = { seq, ns: log.ns(seq) - this.#born, vcpu: log.vcpu(seq), rip: log.rip(seq), exit };

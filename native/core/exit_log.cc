@@ -77,6 +77,17 @@ bool ExitLog::Count(uint32_t slot) {
   return true;
 }
 
+bool ExitLog::Sent(const kvm_msi& message, int delivered, uint64_t ns) {
+  static_assert(sizeof message <= LogRecord::kPayloadBytes);
+  LogRecord* record = At(word(kHead).fetch_add(1));
+  if (!record) return false;
+  record->ns = ns;
+  record->rcx = static_cast<uint32_t>(delivered);
+  memcpy(record->payload, &message, sizeof message);
+  __atomic_store_n(&record->state, LogRecord::kMessage << 16 | LogRecord::kFilled, __ATOMIC_RELEASE);
+  return true;
+}
+
 // JavaScript has the page of kvm_run too and may write it at any moment: each byte that decides anything is read once, and what
 // was checked is what is used.
 ExitLog::Next ExitLog::Log(const kvm_run* run, size_t run_size, unsigned vcpu, uint64_t ns) {

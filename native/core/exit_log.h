@@ -1,4 +1,4 @@
-// The exits of a machine's vCPUs in one order, as whoever runs them puts them there.
+// The exits of a machine's vCPUs, and the messages to them, in one order, as whoever runs or sends them puts them there.
 #pragma once
 
 #include <linux/kvm.h>
@@ -11,18 +11,19 @@
 #include <memory>
 #include <mutex>
 
-// One exit. lib/kvm/vcpu/run/exit-log.ts reads the same layout.
+// One exit, or one KVM_SIGNAL_MSI. lib/kvm/vcpu/run/exit-log.ts reads the same layout.
 struct LogRecord {
   static constexpr size_t kPayloadBytes = 40;
 
   uint64_t ns;  // CLOCK_MONOTONIC
   uint64_t rip;
-  uint32_t rcx;  // its low half
+  uint32_t rcx;  // its low half; of a message what KVM_SIGNAL_MSI gave
   // Written last: 0 before the rest is there. Bits 15:0 kvm_run.exit_reason, 23:16 the vCPU's number, 29:24 how many bytes of
-  // KVM_EXIT_IO's data follow its payload, kParked, kFilled.
+  // KVM_EXIT_IO's data follow its payload, kParked, kFilled. Of a message no reason, and kMessage for the vCPU.
   uint32_t state;
-  uint8_t payload[kPayloadBytes];
+  uint8_t payload[kPayloadBytes];  // of an exit; or a struct kvm_msi
 
+  static constexpr uint32_t kMessage = 0xff;
   static constexpr uint32_t kParked = 1u << 30;  // somebody has looked at it, or will: it may have more than is here
   static constexpr uint32_t kFilled = 1u << 31;
 };
@@ -78,6 +79,9 @@ class ExitLog {
 
   // The thread that has run the vCPU (< kMaxVcpus): the exit that lies in kvm_run, with the registers there.
   Next Log(const kvm_run* run, size_t run_size, unsigned vcpu, uint64_t ns);
+
+  // A message that the kernel has taken, with its answer. False, and the slot stays empty, if there is no memory.
+  bool Sent(const kvm_msi& message, int delivered, uint64_t ns);
 
   // An exit that nobody could judge before counts for the goal after all. True if the run is over with it.
   bool Count(uint32_t slot);

@@ -2,6 +2,7 @@
 #include "news.h"
 
 #include <algorithm>
+#include <thread>
 
 void NewsQueue::Reserve(size_t vcpus) {
   std::lock_guard<std::mutex> lock(mutex_);
@@ -9,12 +10,17 @@ void NewsQueue::Reserve(size_t vcpus) {
 }
 
 void NewsQueue::Post(std::shared_ptr<VcpuThread> thread) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (closed_ || std::find(queue_.begin(), queue_.end(), thread) != queue_.end()) return;
-  queue_.push_back(std::move(thread));
-  if (called_) return;
-  called_ = true;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (closed_ || std::find(queue_.begin(), queue_.end(), thread) != queue_.end()) return;
+    queue_.push_back(std::move(thread));
+    if (called_) return;
+    called_ = true;
+    calling_.fetch_add(1);
+  }
+  // Without the lock: the thread that takes wakes here and wants it at once, and would sleep again for it.
   call_();
+  calling_.fetch_sub(1);
 }
 
 // A vCPU that has news again meanwhile is for the next call: taking would never end.
@@ -43,9 +49,11 @@ void NewsQueue::Forget(const VcpuThread* thread) {
   queue_.erase(found);
 }
 
-void NewsQueue::Close(const std::function<void()>& last) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  closed_ = true;
-  queue_.clear();
-  last();
+void NewsQueue::Close() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    closed_ = true;
+    queue_.clear();
+  }
+  while (calling_.load() > 0) std::this_thread::yield();
 }

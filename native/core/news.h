@@ -1,6 +1,7 @@
 // The vCPUs that have news, on their way from their threads to the one that takes them.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -13,7 +14,7 @@ class VcpuThread;
 // is called once for all that have news at that moment.
 class NewsQueue {
  public:
-  // `call` makes Begin() happen some time soon, on the thread that takes. With a lock held: it neither calls back nor throws.
+  // `call` makes Begin() happen some time soon, on the thread that takes. It neither waits nor throws.
   explicit NewsQueue(std::function<void()> call) : call_(std::move(call)) {}
 
   // The thread that takes: how many vCPUs there may be, so that no vCPU's thread has to find memory. May throw.
@@ -24,11 +25,13 @@ class NewsQueue {
   size_t Begin();
   std::shared_ptr<VcpuThread> Next();
   void Forget(const VcpuThread* thread);
-  // Whatever is posted from now on is dropped, and `call` not called. `last` is, with the lock held.
-  void Close(const std::function<void()>& last);
+  // Whatever is posted from now on is dropped, and `call` not called: none is under way when this returns.
+  void Close();
 
  private:
   std::function<void()> call_;
+  // Calls under way.
+  std::atomic<int> calling_{0};
   std::mutex mutex_;
   // Under the mutex.
   bool closed_ = false;

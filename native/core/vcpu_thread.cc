@@ -69,12 +69,15 @@ void VcpuThread::SetImmediateExit(uint8_t value) {
 }
 
 void VcpuThread::Resume() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (phase_ == Phase::kRunning || phase_ == Phase::kEnded) return;
-  pausing_ = false;
-  // One that waits for room is the thread's to record: Stop may come before it has.
-  if (phase_ != Phase::kRingFull) held_ = false;
-  phase_ = Phase::kRunning;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (phase_ == Phase::kRunning || phase_ == Phase::kEnded) return;
+    pausing_ = false;
+    // One that waits for room is the thread's to record: Stop may come before it has.
+    if (phase_ != Phase::kRingFull) held_ = false;
+    phase_ = Phase::kRunning;
+  }
+  // Without the lock: the thread that wakes wants it at once, and would sleep again for it.
   changed_.notify_all();
 }
 

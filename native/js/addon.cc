@@ -34,6 +34,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("enter", Napi::Function::New<Vcpu::Enter>(env, "enter", addon));
   exports.Set("askVcpu", Napi::Function::New<Vcpu::Ask>(env, "askVcpu", addon));
   exports.Set("askVm", Napi::Function::New<Vm::Ask>(env, "askVm", addon));
+  exports.Set("sendMsi", Napi::Function::New<Vm::SendMsi>(env, "sendMsi", addon));
   exports.Set("deviceAttr", Napi::Function::New(env, DeviceAttrOf, "deviceAttr"));
   exports.Set("statsOf", Napi::Function::New(env, StatsOf, "statsOf"));
   return exports;

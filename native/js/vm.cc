@@ -4,12 +4,15 @@
 #include <linux/kvm.h>
 
 #include <cerrno>
+#include <cstring>
 
+#include "../core/clock.h"
 #include "../core/undisturbed.h"
 #include "arguments.h"
 #include "constructors.h"
 #include "device.h"
 #include "errors.h"
+#include "exit_log.h"
 #include "handle.h"
 #include "vcpu.h"
 #include "view.h"
@@ -33,7 +36,7 @@ Napi::Function Vm::Define(Napi::Env env) {
       env, "Vm",
       {InstanceAccessor<&Vm::DeskBuffer>("desk"), InstanceAccessor<&Vm::NumberOf>("number"),
        InstanceMethod<&Vm::Ioctl>("ioctl"), InstanceMethod<&Vm::IoctlUnreadable>("ioctlUnreadable"),
-       InstanceMethod<&Vm::CreateVcpu>("createVcpu"),
+       InstanceMethod<&Vm::LogMessages>("logMessages"), InstanceMethod<&Vm::CreateVcpu>("createVcpu"),
        InstanceMethod<&Vm::SetUserMemoryRegion>("setUserMemoryRegion"),
        InstanceMethod<&Vm::GetDirtyLog>("getDirtyLog"), InstanceMethod<&Vm::ClearDirtyLog>("clearDirtyLog"),
        InstanceMethod<&Vm::SetMsrFilter>("setMsrFilter"), InstanceMethod<&Vm::Irqfd>("irqfd"),
@@ -71,6 +74,21 @@ Napi::Value Vm::Ask(const Napi::CallbackInfo& info) {
   Vm* self = NumberedVm(info);
   return AskIoctl(info, self->state(info.Env()).fd.get(), self->desk_, self->asked_);
 }
+
+Napi::Value Vm::SendMsi(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Vm* self = NumberedVm(info);
+  kvm_msi message;
+  static_assert(sizeof message <= Desk::kArgumentRoom);
+  memcpy(&message, self->desk_.argument(), sizeof message);
+  int result = UndisturbedIoctl(self->state(env).fd.get(), KVM_SIGNAL_MSI, &message);
+  if (result < 0) return Napi::Number::New(env, -errno);
+  if (self->log_ && !self->log_->Sent(message, result, MonotonicNs())) throw ErrnoError(env, "malloc", ENOMEM);
+  return Napi::Number::New(env, result);
+}
+
+// (log): each message that the kernel takes goes there from now on.
+void Vm::LogMessages(const Napi::CallbackInfo& info) { log_ = ExitLogObject::Argument(info, 0); }
 
 Napi::Value Vm::Ioctl(const Napi::CallbackInfo& info) { return CheckedIoctl(info, state(info.Env()).fd.get()); }
 

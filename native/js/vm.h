@@ -5,11 +5,12 @@
 
 #include <memory>
 
+#include "../core/exit_log.h"
 #include "../core/vm_state.h"
 #include "desk.h"
 #include "tagged.h"
 
-// A VM: `desk`, `number`, `ioctl`, `createVcpu(id)`, what takes an address or a file descriptor (memory slots, dirty logs, MSR filters,
+// A VM: `desk`, `number`, `ioctl`, `logMessages(log)`, `createVcpu(id)`, what takes an address or a file descriptor (memory slots, dirty logs, MSR filters,
 // irqfds, ioeventfds, devices), `close`.
 class Vm : public Tagged<Vm> {
  public:
@@ -26,12 +27,15 @@ class Vm : public Tagged<Vm> {
 
   // askVm(number, request): a function of the addon, which takes the ioctl's argument from the desk.
   static Napi::Value Ask(const Napi::CallbackInfo& info);
+  // sendMsi(number): a function of the addon. KVM_SIGNAL_MSI with what lies on the desk: the result, or the errno negated.
+  static Napi::Value SendMsi(const Napi::CallbackInfo& info);
 
  private:
   Napi::Value DeskBuffer(const Napi::CallbackInfo& info);
   Napi::Value NumberOf(const Napi::CallbackInfo& info);
   Napi::Value Ioctl(const Napi::CallbackInfo& info);
   Napi::Value IoctlUnreadable(const Napi::CallbackInfo& info);
+  void LogMessages(const Napi::CallbackInfo& info);
   Napi::Value CreateVcpu(const Napi::CallbackInfo& info);
   Napi::Value SetUserMemoryRegion(const Napi::CallbackInfo& info);
   Napi::Value GetDirtyLog(const Napi::CallbackInfo& info);
@@ -47,6 +51,8 @@ class Vm : public Tagged<Vm> {
   std::shared_ptr<VmState> state_;
   Desk desk_;
   uint32_t asked_ = 0;
+  // Where messages that the kernel has taken go; null if nobody wants them.
+  std::shared_ptr<ExitLog> log_;
   std::shared_ptr<Numbered<Vm>> numbered_;
   uint32_t number_ = 0;
 };

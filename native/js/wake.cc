@@ -68,5 +68,6 @@ void Wake::EndThreads() {
   for (auto& [thread, entry] : entries_) thread->Stop();
   for (auto& [thread, entry] : entries_) thread->Join(kJoinSeconds);
   closed_ = true;
-  news_.Close([this] { napi_release_threadsafe_function(function_, napi_tsfn_abort); });
+  news_.Close();
+  napi_release_threadsafe_function(function_, napi_tsfn_abort);
 }

@@ -477,9 +477,10 @@ void TestNews(std::vector<std::unique_ptr<Subject>>& subjects) {
     queue.Forget(subject->thread());
   }
   if (queue.Next()) Fail("news of a thread that was forgotten");
-  bool closed = false;
-  queue.Close([&closed] { closed = true; });
-  if (!closed) Fail("the queue is not closed");
+  queue.Close();
+  calls = 0;
+  queue.Post(nullptr);
+  if (calls != 0 || queue.Begin() != 0) Fail("the queue is not closed");
 }
 
 // Threads that store their exits side by side, until one of them is the last that counts. Whoever reads sees whole exits only.

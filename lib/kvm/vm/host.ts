@@ -7,7 +7,10 @@ import type { NativeVm } from '../native.ts';
 import type { VmAct } from './acts.ts';
 
 /** The calls of the VM's file descriptor. */
-export interface VmCalls extends KernelCalls<NativeVm>, DeskCalls {}
+export interface VmCalls extends KernelCalls<NativeVm>, DeskCalls {
+  /** KVM_SIGNAL_MSI with the argument on the desk: the kernel's answer, 0 or more. */
+  sendMsi(): number;
+}
 
 export type { IrqchipKind } from '../irqchip-kind.ts';
 
@@ -31,6 +34,8 @@ export interface VmHost {
   irqchip(): IrqchipKind;
   /** Somebody wants to be told of acts. */
   readonly isHeard: boolean;
+  /** The same of messages. */
+  readonly hasMessagesHeard: boolean;
   /** Tells of an act that the kernel has taken. */
   acted(act: VmAct): void;
 }

@@ -13,6 +13,7 @@ import { IoctlError } from '../../base/errors.ts';
 import { instance, integer, type ObjectCheck, oneOf, optional, shape } from '../../base/shape.ts';
 import { EventFd } from '../eventfd.ts';
 import { isEnxio, needIrqchip } from '../no-irqchip.ts';
+import type { ExitLog } from '../vcpu/run/exit-log.ts';
 import type { IrqLineStatus } from './acts.ts';
 import type { VmCalls, VmHost } from './host.ts';
 
@@ -23,6 +24,7 @@ export class Lines {
   readonly #calls: VmCalls;
   readonly #vm: VmHost;
   #routes: readonly GsiRoute[] | null = null;
+  #messageLogged: (() => void) | null = null;
 
   constructor(calls: VmCalls, vm: VmHost) {
     this.#calls = calls;
@@ -47,15 +49,23 @@ export class Lines {
     return new DataView(argument.buffer);
   }
 
+  /** From now on the log gets each message that the kernel takes, and `logged` is called after that. */
+  logMessages(log: ExitLog, logged: () => void): void {
+    this.#calls.native.logMessages(log.native);
+    this.#messageLogged = logged;
+  }
+
   signalMsi(given: MsiMessage): boolean {
-    const { addressLo, addressHi = 0, data } = msiMessage.take(given, 'message');
+    messageKeys.checkKeys(given, 'message');
+    const { addressLo, addressHi = 0, data } = given;
     const { argument } = this.#calls;
+    argument.setUint32(0, checkInteger('addressLo', addressLo, 0, MAX_U32), true);
+    argument.setUint32(4, checkInteger('addressHi', addressHi, 0, MAX_U32), true);
+    argument.setUint32(8, checkInteger('data', data, 0, MAX_U32), true);
     for (let at = 12; at < kvmMsi.size; at += 4) argument.setUint32(at, 0);
-    argument.setUint32(0, addressLo, true);
-    argument.setUint32(4, addressHi, true);
-    argument.setUint32(8, data, true);
     const delivered = needIrqchip(this.#sendMsi, this.#isMissing) > 0;
-    if (this.#vm.isHeard)
+    this.#messageLogged?.();
+    if (this.#vm.hasMessagesHeard)
       this.#vm.acted({ ioctl: 'KVM_SIGNAL_MSI', message: { addressLo, addressHi, data }, delivered });
     return delivered;
   }
@@ -96,14 +106,14 @@ export class Lines {
     }
   }
 
-  readonly #sendMsi = (): number => this.#calls.ask(ioctls.KVM_SIGNAL_MSI);
+  readonly #sendMsi = (): number => this.#calls.sendMsi();
 
   readonly #isMissing = (): boolean => this.#vm.irqchip() === 'none';
 }
 
 const u32 = integer(0, MAX_U32);
 const message = { addressLo: u32, addressHi: optional(u32), data: u32 };
-const msiMessage = shape<MsiMessage>('a message takes', message);
+const messageKeys: ObjectCheck<MsiMessage> = shape<MsiMessage>('a message takes', message);
 const irqfdOptions = shape<{ resample?: EventFd }>('assignIrqfd() takes', { resample: optional(instance(EventFd)) });
 
 type RouteOf<T extends GsiRoute['type']> = Extract<GsiRoute, { type: T }>;

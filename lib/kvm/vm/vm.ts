@@ -11,7 +11,7 @@ import {
   type KvmPicState,
   type KvmPitState2,
 } from '../../abi/kvm/index.ts';
-import { ioctlName } from '../../abi/kvm/ioctl.ts';
+import { ioctlName, ioctls } from '../../abi/kvm/ioctl.ts';
 import type { RunBudget } from '../../base/budget.ts';
 import { checkInteger } from '../../base/check.ts';
 import { Desk } from '../desk.ts';
@@ -21,6 +21,7 @@ import type { EventFd } from '../eventfd.ts';
 import { KvmHandle } from '../handle.ts';
 import { type NativeVm, nativeCalls } from '../native.ts';
 import { readStats, type Stat } from '../stats.ts';
+import type { ExitLog } from '../vcpu/run/exit-log.ts';
 import type { Vcpu } from '../vcpu/vcpu.ts';
 import type { VfioPseudoDevice } from '../vfio/kvm-device.ts';
 import type { IrqLineStatus, VmActListener } from './acts.ts';
@@ -61,6 +62,8 @@ export const TSS_ADDRESS = 0xfffb_d000;
 export class Vm extends KvmHandle<NativeVm> {
   readonly #origin: VmOrigin;
   readonly #listeners: VmActListener[] = [];
+  /** Those of them that hear of messages, too. */
+  readonly #ofMessages: VmActListener[] = [];
   readonly #capabilities: Capabilities;
   readonly #memory: MemorySlots;
   readonly #setup: Setup;
@@ -79,8 +82,13 @@ export class Vm extends KvmHandle<NativeVm> {
     super(native, 'the VM');
     this.#origin = origin;
     const desk = new Desk(native, nativeCalls().askVm);
+    const { sendMsi } = nativeCalls();
     const calls: VmCalls = Object.assign(this.calls, {
       argument: desk.argument,
+      sendMsi: () => {
+        void this.native;
+        return this.answered(ioctls.KVM_SIGNAL_MSI, desk.call(sendMsi));
+      },
       ask: (request: number) => {
         void this.native;
         return this.answered(request, desk.ask(request));
@@ -100,16 +108,19 @@ export class Vm extends KvmHandle<NativeVm> {
       checkExtension: (cap) => this.checkExtension(cap),
       irqchip: () => this.irqchip,
     });
-    const listeners = this.#listeners;
+    const [listeners, ofMessages] = [this.#listeners, this.#ofMessages];
     const host: VmHost = {
       get isHeard() {
         return listeners.length > 0;
+      },
+      get hasMessagesHeard() {
+        return ofMessages.length > 0;
       },
       profile: origin.profile,
       vcpus: this.#vcpus.byId,
       irqchip: () => this.irqchip,
       acted: (act) => {
-        for (const listener of this.#listeners) listener(act);
+        for (const listener of act.ioctl === 'KVM_SIGNAL_MSI' ? ofMessages : listeners) listener(act);
       },
     };
     this.#lines = new Lines(calls, host);
@@ -139,6 +150,16 @@ export class Vm extends KvmHandle<NativeVm> {
 
   /** @internal From now on the listener gets each interrupt that this VM is told to raise, whoever asks for it. */
   onAct(listener: VmActListener): void {
+    this.#listeners.push(listener);
+    this.#ofMessages.push(listener);
+  }
+
+  /**
+   * @internal The same for somebody who reads messages (KVM_SIGNAL_MSI) in the log: each that the kernel takes is there, with its
+   * time, when `logged` is called, and the listener does not get it. A script may send one each microsecond.
+   */
+  onActInto(log: ExitLog, logged: () => void, listener: VmActListener): void {
+    this.#lines.logMessages(log, logged);
     this.#listeners.push(listener);
   }
 

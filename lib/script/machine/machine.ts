@@ -81,7 +81,11 @@ export class Machine implements AsyncDisposable, Disposable {
     this.vm = vm;
     this.memory = memory;
     this.#vcpus = vcpus;
-    vm.onAct((act) => recorder.act(act));
+    vm.onActInto(
+      this.#log,
+      () => recorder.tell(),
+      (act) => recorder.act(act),
+    );
     try {
       session.observer.machine?.(this);
     } catch (error) {

@@ -1,4 +1,4 @@
-/** The exits of a machine's vCPUs in one order, as the addon's threads store them: read in place. */
+/** The exits of a machine's vCPUs, and the messages to them, in one order, as the addon stores them: read in place. */
 import type { DsmProfile } from '../../../abi/dsm/profiles.ts';
 import { exitReasons } from '../../../abi/kvm/exit-reason.ts';
 import { RUN_UNION_OFFSET, RUN_UNION_SIZE } from '../../../abi/kvm/kvm-run.ts';
@@ -7,6 +7,7 @@ import type { Exit, ExitName } from '../../../exit/exit.ts';
 import { decodeIo, decodeMmio, runIo } from '../../../exit/io.ts';
 import { fieldsOf } from '../../../exit/kinds.ts';
 import { createExitLog, type NativeExitLog } from '../../native.ts';
+import type { VmAct } from '../../vm/acts.ts';
 
 /** What ends a run by itself: the addon counts, and its threads stop with the exit that does. */
 export type LogGoal =
@@ -35,8 +36,9 @@ const WHY_GOAL = 1;
 const kinds = { none: 0, exits: 1, reason: 2, port: 3, word: 4, each: 5 } as const;
 const ANY_VCPU = 0xffff_ffff;
 
-/** struct LogRecord: ns u64, rip u64, rcx u32, state u32, payload; and bits of the state. */
+/** struct LogRecord: ns u64, rip u64, rcx u32 or KVM_SIGNAL_MSI's answer, state u32, payload; and bits of the state. */
 const RECORD = 64;
+const ANSWER = 16;
 const STATE = 20;
 const PAYLOAD = 24;
 const PAYLOAD_BYTES = RECORD - PAYLOAD;
@@ -44,8 +46,11 @@ const PARKED = 1 << 30;
 /** Slots of the first part; each part has twice as many as the one before. */
 const FIRST_PART_BITS = 10;
 
-/** What is known of a slot: nothing yet; all of its exit; or that somebody is to look at it. */
-export type SlotState = 'empty' | 'whole' | 'parked';
+/** What stands for the vCPU where the slot has a message. */
+const MESSAGE = 0xff;
+
+/** What is known of a slot: nothing yet; all of its exit; that somebody is to look at it; or that it has a message. */
+export type SlotState = 'empty' | 'whole' | 'parked' | 'message';
 
 export class ExitLog {
   readonly native: NativeExitLog = createExitLog();
@@ -114,10 +119,20 @@ export class ExitLog {
     if (view === null) return 'empty';
     const state = view.getInt32(at + STATE, true);
     if (state >= 0) return 'empty';
-    return state & PARKED ? 'parked' : 'whole';
+    if (state & PARKED) return 'parked';
+    return view.getUint8(at + STATE + 2) === MESSAGE ? 'message' : 'whole';
   }
 
-  /** Of a slot that is not empty, as all below. */
+  /** Of a slot that has a message. */
+  message(slot: number): Extract<VmAct, { ioctl: 'KVM_SIGNAL_MSI' }> {
+    const at = this.#at(slot);
+    const view = this.#view!;
+    const [addressLo, addressHi, data] = [0, 4, 8].map((word) => view.getUint32(at + PAYLOAD + word, true));
+    const message = { addressLo: addressLo!, addressHi: addressHi!, data: data! };
+    return { ioctl: 'KVM_SIGNAL_MSI', message, delivered: view.getInt32(at + ANSWER, true) > 0 };
+  }
+
+  /** Of a slot that has an exit, as all below but `ns`. */
   vcpu(slot: number): number {
     const at = this.#at(slot);
     return this.#view!.getUint8(at + STATE + 2);
