@@ -13,6 +13,7 @@ const row = (form: (typeof forms)[number], name = form.name): StateRow => ({
     // Another address size than the mode's segments have.
     if (form.wide && scene.mode.small) scene.mode = modes.real16;
     scene.form = form;
+    if (form.asks) scene.exits.add('KVM_EXIT_MMIO');
   },
 });
 

@@ -137,6 +137,7 @@ export const controlAxis: Axis = {
     segment('es', 0x1234_5000n),
     segment('fs', 0x1234_5000n),
     segment('gs', 0x1234_5000n),
+    segment('ss', 0x1234_5000n),
   ],
 };
 

@@ -221,6 +221,7 @@ export const previousAxis: Axis = {
       what: 'its ICR2 held the destination that it writes',
       source: REGISTERS,
       apply(scene) {
+        scene.prelude = 'none';
         scene.lapic({ ICR2: (scene.sent.destination << 24) >>> 0 });
       },
     },

@@ -22,6 +22,20 @@ const varied = (write: LapicWrite, n: number): LapicWrite => ({
   value: ((write.value & 0xff00_0000) | ((write.value + n * 0x1_0041) & 0xff_ffff)) >>> 0,
 });
 
+/** Another vector. */
+export const variedIcr = (write: LapicWrite, n: number): LapicWrite => ({
+  ...write,
+  value: ((write.value & 0xffff_ff00) | (LEAST + (((write.value & 0xff) - LEAST + n + VECTORS) % VECTORS))) >>> 0,
+});
+/** Another destination: what the next ICR2 write says is what counts. */
+const elsewhere = (write: LapicWrite, n: number): LapicWrite => ({
+  ...write,
+  value: (write.value ^ (((n * 0x3b) & 0xff) << 24)) >>> 0,
+});
+/** Vectors that a fixed IPI may have. */
+const LEAST = 16;
+const VECTORS = 240;
+
 /** Of a vCPU in the largest bed alone, and of no other row. */
 const ABSENT = 0x5c;
 
@@ -57,12 +71,12 @@ export const sequenceAxis: Axis = {
     ]),
     ...[4, 7, 8, 15, 16, 31, 32, 33].map((count) =>
       sequence(`pairs-${count}`, `${count} pairs`, (icr2, icr) =>
-        Array.from({ length: count }, (_, n) => [varied(icr2, n), icr]).flat(),
+        Array.from({ length: count }, (_, n) => [varied(icr2, n), variedIcr(icr, n)]).flat(),
       ),
     ),
     ...[16, 63, 64].map((count) =>
       sequence(`icr2-${count}`, `ICR2 ${count} times, and ICR`, (icr2, icr) => [
-        ...Array.from({ length: count }, (_, n) => varied(icr2, n)),
+        ...Array.from({ length: count }, (_, n) => elsewhere(varied(icr2, n), count - 1 - n)),
         icr,
       ]),
     ),
