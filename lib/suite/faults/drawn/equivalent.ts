@@ -133,6 +133,14 @@ export const equivalents: readonly Equivalent[] = [
       withBit(fault, 16, 16),
   },
   {
+    why: 'KVM makes its map of local APICs for the ids 0 to 255 at least (kvm_recalculate_apic_map)',
+    is: (fault) => holds(fault, 'map-max', 0),
+  },
+  {
+    why: 'with local APICs in the kernel HLT makes no exit (kvm_vcpu_halt)',
+    is: (fault) => holds(fault, 'last-exit', 5),
+  },
+  {
     why: 'an IPI that no other vCPU takes has no target whose state could be asked for',
     is: (fault) =>
       (holds(fault, 'dest-count', 0) || holds(fault, 'shorthand', 1) || holds(fault, 'vcpus', 1)) &&

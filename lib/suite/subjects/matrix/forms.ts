@@ -1,7 +1,7 @@
 /** The instructions by which a guest can write 32 bits to a register of its APIC. */
 import type { Exit } from '../../../exit/exit.ts';
 import { type CodeWidth, indirect, memoryOp, move, op32, store, storeAccumulator } from './code.ts';
-import { layout } from './layout.ts';
+import { CODE, layout } from './layout.ts';
 
 export const generalRegisters = [
   ...['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'],
@@ -34,6 +34,8 @@ export interface WriteForm {
   repeats?: boolean;
   /** It takes an address of 32 bits from a register. */
   wide?: boolean;
+  /** In real mode alone, where the code segment can be written. */
+  byCs?: boolean;
   /** User space answers for what it reads: an exit of its own comes before the write. */
   asks?: boolean;
   /** With DF set RSI and RDI are eight bytes less afterwards. */
@@ -161,6 +163,12 @@ export const forms: readonly WriteForm[] = [
       ['gs', 0x65],
     ] as const
   ).map(([name, prefix]) => prefixed(name, prefix)),
+  {
+    name: 'segment-cs',
+    code: (width, where, value) => [0x2e, ...store(width, where - CODE, value)],
+    changes: [],
+    byCs: true,
+  },
   // What was in the register depends on the one.
   { ...withEax('xchg', [0x87]), leaves: () => ({}) },
   {

@@ -8,6 +8,7 @@ import type { LapicWrite } from '../../kit/guests.ts';
 import type { Bed } from './bed.ts';
 import { type DrawnSend, drawSend } from './drawn-send.ts';
 import { immediate, type WriteForm } from './forms.ts';
+import type { Joint } from './joint.ts';
 import { flat32, type Mode } from './modes.ts';
 
 /** The most vCPUs that are looked at in the middle of a scene as well. */
@@ -61,6 +62,11 @@ export class Scene {
   close = true;
   /** Which writes there are, of ICR2's value and ICR's. */
   sequence: (icr2: LapicWrite, icr: LapicWrite) => readonly LapicWrite[] = (icr2, icr) => [icr2, icr];
+  /**
+   * One instruction makes both writes of the sequence: what lies between the registers is written as well, and goes nowhere. The
+   * first of them may come out or not: `once.both` is about that.
+   */
+  joint: Joint | null = null;
   vector: number;
   /** Bits 23:0 of ICR2, which the register does not keep. */
   noise: number;

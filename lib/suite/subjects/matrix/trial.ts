@@ -83,11 +83,12 @@ function playPart(ctx: CheckContext, scene: Scene): Wrong[] {
     vcpuId: vcpu.vcpuId,
     writes,
     sends,
-    rips: form.repeats || scene.steps ? null : behind.map((offset) => BigInt(mode.rip + offset)),
+    rips: form.repeats || scene.steps || scene.joint ? null : behind.map((offset) => BigInt(mode.rip + offset)),
     end: BigInt(mode.rip + code.length),
     icr2: bed.register(before[sender]!, 'ICR2'),
     intruder,
     apic: apicOf(scene),
+    joint: scene.joint ? prelude : null,
   };
 
   const wrong: Wrong[] = [];
@@ -108,19 +109,21 @@ function playPart(ctx: CheckContext, scene: Scene): Wrong[] {
   };
   /** Between the sender's writes, of which there have been so many. */
   const between = (made: number) => {
-    if (made > writes.length) return;
+    if (made > writes.length || made - 1 === expected.joint) return;
     // Who has got something takes it now: what comes once more would be seen.
     if (scene.busy && bed.vcpus.length <= FEW && (scene.close || made === writes.length)) {
-      wrong.push(...judgeStates(scene, upTo(expected, made, taken), before, read(others)));
+      const got = new Map(others.map((at) => [at, at === place ? bed.read(at) : bed.readSent(at)] as const));
+      wrong.push(...judgeStates(scene, upTo(expected, made, taken), before, got));
       for (const at of others) bed.set(at, afterTaking(bed.now[at]!, before[at]!));
       taken = made;
     }
     if (made < prelude + 2 && made < writes.length) intrude();
   };
   intrude();
-  const { seen, strange } = run(ctx, scene, expected, before[sender]!, between);
+  const exits = run(ctx, scene, expected, before[sender]!, between);
+  const { seen, strange } = exits;
   // What the last exit left to do is done without the guest; an exit that comes of it is one too many.
-  if (vcpu.settle()) note(scene, vcpu.exit(ctx.profile), { seen, strange }, null);
+  if (vcpu.settle()) note(scene, vcpu.exit(ctx.profile), exits, null);
 
   const handled = bed.handled().filter((vector) => !scene.handles.has(vector));
   wrong.push(...judgeStates(scene, { ...expected, sends: sends.slice(taken) }, before, read(others)));
@@ -130,6 +133,7 @@ function playPart(ctx: CheckContext, scene: Scene): Wrong[] {
       expected,
       seen,
       strange.filter(({ name }) => !scene.exits.has(name)),
+      exits.skipped ? expected.joint : null,
     ),
     ...wrong,
     ...(intruder?.wrong ?? []),
@@ -169,8 +173,14 @@ function assemble(
   add(scene.before);
   writes.forEach(({ register, value }, at) => {
     if (at > prelude) add(scene.between);
-    add(scene.each);
-    code.push(...form.code(mode, apicOf(scene) + lapicRegisters[register], value));
+    const { joint } = scene;
+    if (!joint || at < prelude) {
+      add(scene.each);
+      code.push(...form.code(mode, apicOf(scene) + lapicRegisters[register], value));
+    } else if (at === prelude) {
+      add(scene.each);
+      code.push(...joint.code(mode, apicOf(scene), [writes[at]!, writes[at + 1]!]));
+    }
     behind.push(code.length);
   });
   code.push(...(mode.noPorts ? storeByte(mode, mode.device, DONE_PORT) : out(DONE_PORT)));
@@ -228,6 +238,15 @@ function wanted(scene: Scene, place: number): VcpuState {
 interface Exits {
   seen: Seen[];
   strange: Exit[];
+  /** Of the writes of one instruction, how many have not come out. */
+  skipped: 0 | 1;
+}
+
+/** Whether an exit tells of the second of an instruction's writes, where the first would be next. */
+function isSecond({ writes, joint }: ExpectedWrites, made: number, exit: Exit): boolean {
+  const second = writes[made + 1];
+  if (joint !== made || exit.name !== 'KVM_EXIT_DSM_SEND_IRQ') return false;
+  return exit.val === lapicRegisters[second!.register] && exit.val2 === second!.value;
 }
 
 /** `between` is told after the exit of each write how many there have been. */
@@ -239,7 +258,7 @@ function run(
   between: (made: number) => void,
 ): Exits {
   const { vcpu, mode } = scene;
-  const exits: Exits = { seen: [], strange: [] };
+  const exits: Exits = { seen: [], strange: [], skipped: 0 };
   const { seen, strange } = exits;
   const isEnd = (exit: Exit) =>
     mode.noPorts
@@ -248,10 +267,13 @@ function run(
   for (;;) {
     const exit = saw(ctx, vcpu, scene.interrupt?.(vcpu) ?? vcpu.run({ profile: ctx.profile }));
     if (isEnd(exit)) return exits;
-    const made = seen.length + 1;
-    const look = made > expected.writes.length ? null : () => atExit(scene, upTo(expected, made), before);
+    if (isSecond(expected, seen.length, exit)) exits.skipped = 1;
+    const made = seen.length + exits.skipped + 1;
+    // When the first of an instruction's writes comes out, the second is made as well.
+    const isFirst = expected.joint === made - 1;
+    const look = made > expected.writes.length || isFirst ? null : () => atExit(scene, upTo(expected, made), before);
     if (note(scene, exit, exits, look)) between(made);
-    else if (scene.form.asks && isAsked(exit)) vcpu.completeRead(expected.writes[seen.length]?.value ?? 0);
+    else if (scene.form.asks && isAsked(exit)) vcpu.completeRead(expected.writes[made - 1]?.value ?? 0);
     if (seen.length + strange.length > MAX_EXITS) throw new CheckError(`${MAX_EXITS} exits, and the guest goes on`);
   }
 }

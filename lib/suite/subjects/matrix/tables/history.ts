@@ -225,7 +225,7 @@ export const hostAxis: Axis = {
           scene.exits.add('KVM_EXIT_MMIO');
           scene.interrupt = interrupt;
         },
-        ['instruction'],
+        ['instruction', 'control'],
       ),
     ),
     ...[1, 2, 4, 7].map((groups) =>
@@ -255,6 +255,8 @@ export const hostAxis: Axis = {
       (scene) => {
         const { vcpu } = scene;
         scene.exits.add('KVM_EXIT_DEBUG');
+        // NOP: an instruction that KVM does not emulate stops it just before.
+        scene.each.push(() => [0x90]);
         scene.ready.push(() => vcpu.setGuestDebug({ control: KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP }));
         scene.undo.push(() => vcpu.setGuestDebug({ control: 0 }));
       },

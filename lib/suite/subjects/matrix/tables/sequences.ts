@@ -1,5 +1,6 @@
 /** Which writes there are: how many before, of which register, and whether they say the same. */
 import type { LapicWrite } from '../../../kit/guests.ts';
+import { repMovsd } from '../joint.ts';
 import type { Axis, StateRow } from '../row.ts';
 
 const HISTORY = 'vcpu->arch: the slot and its request, which the write before may have left behind';
@@ -12,6 +13,21 @@ const sequence = (name: string, what: string, made: Sequence): StateRow => ({
   source: HISTORY,
   apply(scene) {
     scene.sequence = made;
+  },
+});
+
+/** The second within the same KVM_RUN, and at once. */
+const joint = (name: string, what: string, made: Sequence): StateRow => ({
+  ...sequence(name, what, made),
+  alone: ['instruction', 'mode', 'control', 'flags', 'host', 'events', 'before', 'registers'],
+  apply(scene) {
+    scene.sequence = made;
+    scene.joint = repMovsd;
+    for (const register of repMovsd.changes) scene.unjudgedRegs.add(register);
+    scene.unjudgedFlags |= 1n << 10n;
+    // ICR goes to where ICR2 points by then.
+    const [first] = made({ register: 'ICR2', value: 0 }, { register: 'ICR', value: 0 });
+    if (first!.register === 'ICR') scene.send = { icr: 0x4700, destination: 0x5c, addressees: [], leaves: 'nothing' };
   },
 });
 
@@ -80,6 +96,8 @@ export const sequenceAxis: Axis = {
         icr,
       ]),
     ),
+    joint('both-down', 'ICR2 and ICR of one instruction', (icr2, icr) => [icr2, icr]),
+    joint('both-up', 'ICR and ICR2 of one instruction', (icr2, icr) => [icr, icr2]),
     sequence('icr-64', 'ICR2, and ICR 64 times, the same', (icr2, icr) => [icr2, ...times(64, icr)]),
   ],
 };
