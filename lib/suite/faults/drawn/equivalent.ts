@@ -122,8 +122,8 @@ export const equivalents: readonly Equivalent[] = [
     is: (fault) => fault.site === 'x2apic' && does(fault, 'poke-ldr', 'poke-dfr'),
   },
   {
-    why: 'in x2APIC mode bits 31:24 of the LDR are 0 for every vcpu_id that KVM takes',
-    is: (fault) => fault.site === 'x2apic' && asks(fault, 'ldr', 'ne', 'has'),
+    why: 'in x2APIC mode bits 31:24 of the ID and the LDR are 0 for every vcpu_id that KVM takes',
+    is: (fault) => fault.site === 'x2apic' && (asks(fault, 'ldr', 'ne', 'has') || asks(fault, 'apic-id', 'ne', 'ge')),
   },
   {
     why: 'the LVT of a local APIC that is disabled by software stays masked',

@@ -65,7 +65,7 @@ function drawOne(scene: Scene, random: Random, held: number | null): DrawnSend |
     isNamed(scene, place, { shorthand, logical, destination }) ? [place] : [],
   );
   const leaves = leavesOf(mode, level, trigger);
-  if (leaves === null ? addressees.length > 0 : !bears(scene, addressees, mode)) return null;
+  if (leaves === null ? addressees.length > 0 : !bears(scene, addressees, mode, logical)) return null;
   return { send: { icr: icr >>> 0, destination, addressees, leaves: leaves ?? 'nothing' }, vector };
 }
 
@@ -82,9 +82,9 @@ function leavesOf(mode: number, level: boolean, trigger: boolean): Send['leaves'
 }
 
 /** Whether the vCPUs of the scene can get it. */
-function bears(scene: Scene, addressees: readonly number[], mode: number): boolean {
-  // Which of several gets it is nobody's to say.
-  if (mode === LOWEST && addressees.length > 1) return false;
+function bears(scene: Scene, addressees: readonly number[], mode: number, logical: boolean): boolean {
+  // Which of several gets it is nobody's to say; and KVM counts each bit of a logical destination as one that could.
+  if (mode === LOWEST && (logical || addressees.length > 1)) return false;
   const counted = mode === NMI || mode === SMI;
   if (counted && !scene.takesEach) return false;
   // Of these one that has some already counts, joins or holds back what comes; and one that waits may be woken.

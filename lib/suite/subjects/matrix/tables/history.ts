@@ -177,6 +177,12 @@ export const historyAxis: Axis = {
   rows: acts.flatMap((one) => [act('before', one), act('between', one)]),
 };
 
+/** KVM looks at them again when it enters the guest: it is asked to until then. */
+function withEvents(vcpu: Vcpu): null {
+  vcpu.setVcpuEvents(vcpu.getVcpuEvents());
+  return null;
+}
+
 const host = (name: string, what: string, apply: (scene: Scene) => void, alone: readonly string[] = []): StateRow => ({
   name,
   what,
@@ -214,6 +220,7 @@ export const hostAxis: Axis = {
       [
         ['signal', 'a signal is pending', withSignal],
         ['immediate-exit', 'immediate_exit is set', withImmediateExit],
+        ['events', 'user space has just written the pending events back', withEvents],
       ] as const
     ).map(([name, what, interrupt]) =>
       host(
