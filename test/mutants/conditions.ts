@@ -16,6 +16,7 @@ import { reportError } from '../../lib/target/report-error.ts';
 interface ConditionOptions extends GlobalOptions {
   site: string[];
   pairs?: number;
+  drawn?: number;
   seed: number;
 }
 
@@ -38,22 +39,26 @@ function conditionsOf(site: Site): string[] {
   );
 }
 
-/** Of faults that this seed draws: pairs of conditions. */
-function drawnPairs(wanted: readonly Site[], count: number, seed: number): string[] {
-  const pairs = new Set<string>();
-  for (let drawn = count; pairs.size < count; drawn *= 2) {
+/** Of faults that this seed draws: what has to hold, with that many conditions at least. */
+function drawnConditions(wanted: readonly Site[], least: 1 | 2, count: number, seed: number): string[] {
+  const found = new Set<string>();
+  for (let drawn = count; found.size < count; drawn *= 2) {
     for (const fault of drawFaults(drawn, seed)) {
-      if (fault.conditions.length < 2 || !wanted.includes(fault.site) || pairs.size === count) continue;
-      pairs.add(`${fault.site}:${fault.conditions.map(writeCondition).join('&')}`);
+      if (fault.conditions.length < least || !wanted.includes(fault.site) || found.size === count) continue;
+      found.add(`${fault.site}:${fault.conditions.map(writeCondition).join('&')}`);
     }
   }
-  return [...pairs];
+  return [...found];
+}
+
+function wantedConditions(wanted: readonly Site[], { pairs, drawn, seed }: ConditionOptions): string[] {
+  if (pairs !== undefined) return drawnConditions(wanted, 2, pairs, seed);
+  return drawn === undefined ? wanted.flatMap(conditionsOf) : drawnConditions(wanted, 1, drawn, seed);
 }
 
 async function conditions(patterns: readonly string[], options: ConditionOptions): Promise<number> {
   const wanted = sites.filter((site) => options.site.length === 0 || options.site.includes(site));
-  const { pairs } = options;
-  const all = pairs === undefined ? wanted.flatMap(conditionsOf) : drawnPairs(wanted, pairs, options.seed);
+  const all = wantedConditions(wanted, options);
   const checks = checksById(subjects);
   const bearable = [...checks.values()].filter(({ destructive }) => !destructive).map(({ id }) => id);
   const ids = select(bearable, patterns);
@@ -88,6 +93,7 @@ const program = withGlobalOptions(new Command('conditions'), TIMEOUT)
   .argument('[pattern...]', 'parts of the names of checks, or globs')
   .option('--site <site>', 'only of this site; may be given several times', collect, [])
   .option('--pairs <n>', 'so many pairs of conditions that the seed draws instead', integer(1, 5000))
+  .option('--drawn <n>', 'the conditions of so many faults that the seed draws instead', integer(1, 5000))
   .option('--seed <n>', 'what random choices depend on', integer(0, 0xffff_ffff), 1)
   .action(async (patterns: string[], _options, command: Command) => {
     exitCode = await conditions(patterns, globalOptionsOf<ConditionOptions>(command));

@@ -122,8 +122,8 @@ export const equivalents: readonly Equivalent[] = [
     is: (fault) => fault.site === 'x2apic' && does(fault, 'poke-ldr', 'poke-dfr'),
   },
   {
-    why: 'in x2APIC mode bits 31:24 of the LDR are 0 for every vcpu_id that KVM takes',
-    is: (fault) => fault.site === 'x2apic' && asks(fault, 'ldr', 'ne', 'has'),
+    why: 'in x2APIC mode bits 31:24 of the ID and the LDR are 0 for every vcpu_id that KVM takes',
+    is: (fault) => fault.site === 'x2apic' && (asks(fault, 'ldr', 'ne', 'has') || asks(fault, 'apic-id', 'ne', 'ge')),
   },
   {
     why: 'the LVT of a local APIC that is disabled by software stays masked',
@@ -131,6 +131,14 @@ export const equivalents: readonly Equivalent[] = [
       holds(fault, 'sw-enabled', 0) &&
       does(fault, 'poke-lvtt', 'poke-lvt0', 'poke-lvt1', 'poke-lvterr') &&
       withBit(fault, 16, 16),
+  },
+  {
+    why: 'KVM makes its map of local APICs for the ids 0 to 255 at least (kvm_recalculate_apic_map)',
+    is: (fault) => holds(fault, 'map-max', 0),
+  },
+  {
+    why: 'with local APICs in the kernel HLT makes no exit (kvm_vcpu_halt)',
+    is: (fault) => holds(fault, 'last-exit', 5),
   },
   {
     why: 'an IPI that no other vCPU takes has no target whose state could be asked for',

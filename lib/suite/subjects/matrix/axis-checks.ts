@@ -10,6 +10,7 @@ import { type Axis, type NamedStateRow, namedRows } from './row.ts';
 import { Scene } from './scene.ts';
 import { eventsAxis } from './tables/guest.ts';
 import { historyAxis, hostAxis } from './tables/history.ts';
+import { variedIcr } from './tables/sequences.ts';
 import { play } from './trial.ts';
 
 const MOST_TOLD = 12;
@@ -61,12 +62,15 @@ function share(ctx: CheckContext, rows: readonly NamedStateRow[]): readonly Name
   return rows.filter((row) => chosen.includes(row));
 }
 
+/** Without one the scene's own ICR2 is written first, and finds what a row has put there. */
+const PRELUDES = ['both', 'both', 'icr', 'none'] as const;
+
 /** Plays rows together. Throws CheckError if the guest cannot go on. */
 export function playRows(ctx: CheckContext, bed: Bed, rows: readonly NamedStateRow[]): Wrong[] {
-  const scene = new Scene(bed, ctx.random.integer(0x30, 0xef), ctx.random.integer(0, 0xff_ffff));
+  const scene = new Scene(bed, ctx.random);
   scene.busy = !isSlow(ctx) || ctx.random.integer(1, SLOW_BUSY) === 1;
-  // What a fault does at each ICR write undoes itself with the second of two.
-  if (ctx.random.integer(1, 2) === 1) scene.prelude = 'none';
+  scene.close = !isSlow(ctx);
+  scene.prelude = ctx.random.pick(PRELUDES);
   for (const row of rows) row.apply(scene);
   try {
     return play(ctx, scene);
@@ -105,11 +109,8 @@ const worn: NamedStateRow = {
   what: 'it writes often',
   source: HOOK,
   apply(scene) {
-    scene.brief = true;
     scene.prelude = 'none';
-    scene.busy = false;
-    scene.send = { icr: 0x4000, destination: 0x6d, addressees: [], leaves: 'nothing' };
-    scene.sequence = (icr2, icr) => Array.from({ length: PAIRS }, () => [icr2, icr]).flat();
+    scene.sequence = (icr2, icr) => Array.from({ length: PAIRS }, (_, n) => [icr2, variedIcr(icr, n)]).flat();
   },
 };
 

@@ -17,6 +17,7 @@ import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
 import { smmSlot, TSS_ADDRESS, type Vm } from '../../../kvm/vm/vm.ts';
 import { inhibitApicv } from '../../../probe/inhibit-apicv.ts';
 import type { CheckContext } from '../../kit/context.ts';
+import { withDeadlineTimer } from '../../kit/deadline-timer.ts';
 import { intruderCode } from './intruder-code.ts';
 import { COUNTERS, INTRUDER, MEMORY_SIZE, pdpt, tables } from './layout.ts';
 
@@ -66,6 +67,18 @@ const HYPERV = 0x3123_7648;
 
 const isHypervisors = (leaf: number) => leaf >= 0x4000_0000 && leaf < 0x5000_0000;
 
+function ask(vcpu: Vcpu, part: Part): Buffer {
+  const bytes = Buffer.alloc(parts[part].size);
+  vcpu.ioctlRaw(parts[part].get, bytes);
+  return bytes;
+}
+
+function remembered<T>(known: WeakMap<Buffer, T>, bytes: Buffer, decode: (bytes: Buffer) => T): T {
+  const one = known.get(bytes) ?? decode(bytes);
+  known.set(bytes, one);
+  return one;
+}
+
 export class Bed {
   readonly vm: Vm;
   readonly memory: GuestMemory;
@@ -76,14 +89,15 @@ export class Bed {
   /** Of each vCPU: what it has now. */
   readonly now: VcpuState[];
   readonly #leaves: Cpuid;
+  readonly #sregs = new WeakMap<Buffer, KvmSregs>();
+  readonly #events = new WeakMap<Buffer, KvmVcpuEvents>();
 
   constructor(ctx: CheckContext, options: BedOptions = {}) {
     const { ids = [0, 1, 2, 3], irqchip = 'full', vm, made, cpuid = 'all', logDirtyPages, vcpu } = options;
     this.irqchip = irqchip;
     this.memory = ctx.own(GuestMemory.allocate(MEMORY_SIZE));
     const kvm = ctx.kvm();
-    this.#leaves = kvm
-      .supportedCpuid()
+    this.#leaves = withDeadlineTimer(kvm.supportedCpuid())
       .filter((leaf) => cpuid !== 'bare' || !isHypervisors(leaf.function))
       .map((leaf) => (cpuid === 'hyperv' && leaf.function === INTERFACE ? { ...leaf, eax: HYPERV } : leaf));
     if (cpuid === 'none') this.#leaves = [];
@@ -128,12 +142,14 @@ export class Bed {
     return state.lapic.readUInt32LE(lapicRegisters[name]);
   }
 
+  /** Decoded once for each buffer: nobody may change it. */
   sregs(state: VcpuState): KvmSregs {
-    return kvmSregs.decode(state.sregs);
+    return remembered(this.#sregs, state.sregs, (bytes) => kvmSregs.decode(bytes));
   }
 
+  /** As `sregs()`. */
   events(state: VcpuState): KvmVcpuEvents {
-    return kvmVcpuEvents.decode(state.events);
+    return remembered(this.#events, state.events, (bytes) => kvmVcpuEvents.decode(bytes));
   }
 
   /** Memory as a scene begins with it, with `code` at `at`. */
@@ -161,17 +177,22 @@ export class Bed {
     return state;
   }
 
+  /** The same of what a vCPU that does not run can have been sent. */
+  readSent(place: number): VcpuState {
+    const vcpu = this.vcpus[place]!;
+    const { sregs, regs } = this.now[place]!;
+    const state = { mp: ask(vcpu, 'mp'), sregs, regs, lapic: ask(vcpu, 'lapic'), events: ask(vcpu, 'events') };
+    this.now[place] = state;
+    return state;
+  }
+
   /** What it is like in the middle of a scene: its state of the scene's beginning stays that. */
   glance(place: number): VcpuState {
     return this.#read(this.vcpus[place]!);
   }
 
   #read(vcpu: Vcpu): VcpuState {
-    const one = (part: Part) => {
-      const bytes = Buffer.alloc(parts[part].size);
-      vcpu.ioctlRaw(parts[part].get, bytes);
-      return bytes;
-    };
+    const one = (part: Part) => ask(vcpu, part);
     // The first may have the vCPU take an INIT, which changes the others.
     return { mp: one('mp'), sregs: one('sregs'), regs: one('regs'), lapic: one('lapic'), events: one('events') };
   }

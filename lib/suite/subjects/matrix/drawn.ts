@@ -10,37 +10,64 @@ import type { MachineRow } from './tables/machines.ts';
 import { placeAxis } from './tables/others.ts';
 import { sequenceAxis } from './tables/sequences.ts';
 
-/** Of ten axes, how many give a row to a scene. */
-const TENTHS = 4;
+/** Of ten axes, how many give a row to a scene, if a row goes with those of the others. */
+const TENTHS = 6;
 
 /** With `--thorough` so many times as many scenes. */
 const THOROUGH_TIMES = 10;
 
-/** How often rows have been drawn. */
-type Uses = Map<string, number>;
+interface Numbered {
+  row: NamedStateRow;
+  number: number;
+}
 
-/** Rows that go together, in the order of the axes; of an axis one of those that have come up least. */
-export function drawRows(
-  { random }: Pick<CheckContext, 'random'>,
-  axes: readonly Axis[],
-  uses: Uses = new Map(),
-): NamedStateRow[] {
-  // An axis that is asked late finds more of the others taken: so each gets its turn to be first.
-  const chosen: NamedStateRow[] = [];
-  for (const axis of random.shuffle(axes)) {
-    if (random.integer(1, 10) > TENTHS) continue;
-    const fitting = namedRows(axis).filter(
-      (row) => !row.needs?.length && !row.last && chosen.every((other) => goTogether(row, other)),
+/** More than there are rows. */
+const MOST_ROWS = 4096;
+
+/** Draws scenes, so that each row comes up, and with it as many others as can be. */
+export class Draw {
+  readonly #axes: readonly (readonly Numbered[])[];
+  /** How often each row has come up. */
+  readonly #rows = new Map<number, number>();
+  /** Which two have come up together. */
+  readonly #pairs = new Set<number>();
+
+  constructor(axes: readonly Axis[]) {
+    let number = 0;
+    this.#axes = axes.map((axis) =>
+      namedRows(axis).flatMap((row) => (row.needs?.length || row.last ? [] : { row, number: number++ })),
     );
-    if (fitting.length === 0) continue;
-    const usesOf = (row: NamedStateRow) => uses.get(nameOf(row)) ?? 0;
-    const least = Math.min(...fitting.map(usesOf));
-    const row = random.pick(fitting.filter((one) => usesOf(one) === least));
-    uses.set(nameOf(row), least + 1);
-    chosen.push(row);
   }
-  const order = axes.map(({ name }) => name);
-  return chosen.sort((a, b) => order.indexOf(a.axis) - order.indexOf(b.axis));
+
+  /** Rows that go together, in the order of the axes; of an axis the one that makes most pairs which have not come up. */
+  next({ random }: Pick<CheckContext, 'random'>): NamedStateRow[] {
+    // An axis that is asked late finds more of the others taken: so each gets its turn to be first.
+    const chosen: Numbered[] = [];
+    for (const axis of random.shuffle(this.#axes)) {
+      if (random.integer(1, 10) > TENTHS) continue;
+      const fitting = axis.filter(({ row }) => chosen.every((other) => goTogether(row, other.row)));
+      if (fitting.length === 0) continue;
+      const one = best(random.shuffle(fitting), ({ number }) => this.#worth(number, chosen));
+      this.#rows.set(one.number, (this.#rows.get(one.number) ?? 0) + 1);
+      for (const other of chosen) this.#pairs.add(pairOf(one.number, other.number));
+      chosen.push(one);
+    }
+    return chosen.sort((a, b) => a.number - b.number).map(({ row }) => row);
+  }
+
+  /** A row that has come up less often is worth more, whatever pairs the other makes. */
+  #worth(number: number, chosen: readonly Numbered[]): number {
+    const isNew = (other: Numbered) => !this.#pairs.has(pairOf(number, other.number));
+    return chosen.filter(isNew).length - (chosen.length + 1) * (this.#rows.get(number) ?? 0);
+  }
+}
+
+const pairOf = (a: number, b: number) => Math.min(a, b) * MOST_ROWS + Math.max(a, b);
+
+/** The first of those with the highest score. */
+function best<T>(list: readonly T[], score: (one: T) => number): T {
+  const scores = list.map(score);
+  return list[scores.indexOf(Math.max(...scores))]!;
 }
 
 const nameOf = ({ axis, name }: NamedStateRow) => `${axis}.${name}`;
@@ -61,9 +88,9 @@ const named = (rows: readonly NamedStateRow[]) => rows.map(nameOf).join(' and ')
 
 /** Plays scenes up to the first in which something is wrong. */
 function playDrawn(ctx: CheckContext, bed: Bed, count: number, axes: readonly Axis[], findings: Findings): void {
-  const uses: Uses = new Map();
+  const draw = new Draw(axes);
   for (let n = 0; n < count; n++) {
-    const rows = drawRows(ctx, axes, uses);
+    const rows = draw.next(ctx);
     const wrong = playRows(ctx, bed, rows);
     if (wrong.length === 0) {
       findings.add('', []);

@@ -1,5 +1,7 @@
 /** The instructions by which a guest can write 32 bits to a register of its APIC. */
+import type { Exit } from '../../../exit/exit.ts';
 import { type CodeWidth, indirect, memoryOp, move, op32, store, storeAccumulator } from './code.ts';
+import { CODE, layout } from './layout.ts';
 
 export const generalRegisters = [
   ...['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'],
@@ -7,6 +9,8 @@ export const generalRegisters = [
 ] as const;
 type RegisterName = string;
 
+/** Where no memory is, beside what else the matrix's guests ask there. */
+const ASKED = 0x40;
 /** A word of the guest's memory. */
 const SCRATCH = 0x2_0ff0;
 
@@ -30,6 +34,10 @@ export interface WriteForm {
   repeats?: boolean;
   /** It takes an address of 32 bits from a register. */
   wide?: boolean;
+  /** In real mode alone, where the code segment can be written. */
+  byCs?: boolean;
+  /** User space answers for what it reads: an exit of its own comes before the write. */
+  asks?: boolean;
   /** With DF set RSI and RDI are eight bytes less afterwards. */
   string?: boolean;
 }
@@ -123,6 +131,25 @@ const prefixed = (name: string, prefix: number): WriteForm => ({
 const EDI = 7;
 const ESI = 6;
 
+/** `movsd` from where user space answers: KVM makes the write when it has the answer, before it enters the guest. */
+export const asking: WriteForm = {
+  name: 'movsd-device',
+  code: (width, where) => [
+    ...move(width, ESI, layout.device + ASKED),
+    ...move(width, EDI, where),
+    ...indirect(width, 0xa5),
+  ],
+  changes: ['rsi', 'rdi'],
+  leaves: (where) => ({ rsi: layout.device + ASKED + 4, rdi: where + 4 }),
+  string: true,
+  wide: true,
+  asks: true,
+};
+
+/** Whether an exit is of such a read. */
+export const isAsked = (exit: Exit): boolean =>
+  exit.name === 'KVM_EXIT_MMIO' && !exit.isWrite && exit.physAddr === BigInt(layout.device + ASKED);
+
 export const forms: readonly WriteForm[] = [
   ...[0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15].map(from),
   // ESP and R12 as a base need a SIB byte.
@@ -136,6 +163,12 @@ export const forms: readonly WriteForm[] = [
       ['gs', 0x65],
     ] as const
   ).map(([name, prefix]) => prefixed(name, prefix)),
+  {
+    name: 'segment-cs',
+    code: (width, where, value) => [0x2e, ...store(width, where - CODE, value)],
+    changes: [],
+    byCs: true,
+  },
   // What was in the register depends on the one.
   { ...withEax('xchg', [0x87]), leaves: () => ({}) },
   {
@@ -223,6 +256,7 @@ export const forms: readonly WriteForm[] = [
     string: true,
     wide: true,
   },
+  asking,
   {
     name: 'pop',
     // In 64-bit code it would be 64 bits wide.

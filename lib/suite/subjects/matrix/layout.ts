@@ -19,6 +19,8 @@ export const STACK = 0x1_f000;
 /** A byte for each vector that a handler counts in. */
 export const COUNTERS = 0x2_1000;
 export const HANDLERS = 0x2_2000;
+/** Where 64-bit code can have what lies at 0. */
+export const HIGH = 2 ** 39;
 /** Words that guests may use. */
 export const DATA = 0x2_0000;
 export const MEMORY_SIZE = 0x4_0000;
@@ -43,7 +45,8 @@ export function tables(): { at: number; bytes: Uint8Array }[] {
     { at: HANDLERS, bytes: handlers() },
     { at: PAGE_DIRECTORY, bytes: words(1024, (n) => (BigInt(n) << 22n) | LARGE | ENTRY) },
     pdpt(),
-    { at: PML4, bytes: quads(1, () => BigInt(LONG_PDPT) | ENTRY) },
+    // The same once more from HIGH on.
+    { at: PML4, bytes: quads(2, () => BigInt(LONG_PDPT) | ENTRY) },
     { at: LONG_PDPT, bytes: quads(4, (n) => BigInt(DIRECTORIES + n * 0x1000) | ENTRY) },
     { at: DIRECTORIES, bytes: quads(4 * 512, (n) => (BigInt(n) << 21n) | LARGE | ENTRY) },
     { at: V86_DIRECTORY, bytes: words(1, () => BigInt(V86_TABLE) | ENTRY) },

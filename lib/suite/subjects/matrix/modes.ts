@@ -2,7 +2,7 @@
 import type { KvmSegment, KvmSregs } from '../../../abi/kvm/index.ts';
 import { dataSegment } from '../../../guest/gdt.ts';
 import type { CodeWidth } from './code.ts';
-import { CODE, GDT, IDT, layout, PAGE_DIRECTORY, PDPT, PML4, V86_DIRECTORY } from './layout.ts';
+import { CODE, GDT, HIGH, IDT, layout, PAGE_DIRECTORY, PDPT, PML4, V86_DIRECTORY } from './layout.ts';
 
 /** How a guest is when it writes. */
 export interface Mode extends CodeWidth {
@@ -96,6 +96,22 @@ export const modes = {
       idt: { base: 0n, limit: 0x3ff },
     }),
   },
+  /** The code segment has a base of its own, and reaches everything. */
+  realCs: {
+    ...plain,
+    name: 'realCs',
+    bits: 16,
+    rip: 0,
+    sregs: (base) => ({
+      ...base,
+      cr0: CR0_ET,
+      cr3: 0n,
+      cr4: 0n,
+      efer: 0n,
+      ...segments({ cs: { base: BigInt(CODE), selector: 0, type: 3, db: 0 }, data: { selector: 0, db: 0 } }),
+      idt: { base: 0n, limit: 0x3ff },
+    }),
+  },
   protected16: { ...protectedMode('protected16', 16, {}, { cs: { ...CODE16, selector: 0x08 } }), rip: 0 },
   user32: protectedMode('user32', 32, {}, { cpl: 3 }),
   paged32: protectedMode('paged32', 32, paged),
@@ -104,6 +120,7 @@ export const modes = {
   pae32User: protectedMode('pae32User', 32, pae, { cpl: 3 }),
   long64: protectedMode('long64', 64, long, { cs: code64 }),
   long64User: protectedMode('long64User', 64, long, { cs: code64, cpl: 3 }),
+  long64High: { ...protectedMode('long64High', 64, long, { cs: code64 }), rip: HIGH + CODE },
   compat32: protectedMode('compat32', 32, long),
   compat32User: protectedMode('compat32User', 32, long, { cpl: 3 }),
   virtual8086: {

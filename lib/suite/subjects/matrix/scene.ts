@@ -3,15 +3,16 @@ import { type LapicRegisterName, lapicRegisters } from '../../../abi/apic/lapic.
 import type { KvmRegs, KvmSregs, KvmVcpuEvents } from '../../../abi/kvm/index.ts';
 import type { Exit } from '../../../exit/exit.ts';
 import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
+import type { Random } from '../../../script/random.ts';
 import type { LapicWrite } from '../../kit/guests.ts';
 import type { Bed } from './bed.ts';
+import { type DrawnSend, drawSend } from './drawn-send.ts';
 import { immediate, type WriteForm } from './forms.ts';
+import type { Joint } from './joint.ts';
 import { flat32, type Mode } from './modes.ts';
 
-const OTHERS = 3 << 18;
-const ASSERT = 1 << 14;
-/** The register does not keep it. */
-const BUSY = 1 << 12;
+/** The most vCPUs that are looked at in the middle of a scene as well. */
+export const FEW = 8;
 
 /** Whom an IPI names: each by its place among the bed's vCPUs. */
 export interface Send {
@@ -53,15 +54,19 @@ export class Scene {
   readonly each: Piece[] = [];
   /** Reasons of exits that this code makes. */
   readonly exits = new Set<string>();
-  /**
-   * What comes before the scene's own writes, so that every scene has an IPI with a shorthand: ICR, for all others, or
-   * ICR2 and ICR, or nothing.
-   */
-  prelude: 'icr' | 'both' | 'none' = 'icr';
-  /** Another vCPU writes before each of the first writes; and who is sent to takes what it has got at the last one's exit. */
+  /** What comes before the scene's own writes, drawn: ICR to where ICR2 points already, or ICR2 and ICR, or nothing. */
+  prelude: 'icr' | 'both' | 'none' = 'both';
+  /** Another vCPU writes before each of the first writes; and who is sent to takes what it has got. */
   busy = true;
+  /** They take it at each write's exit, and not at the last one's alone. */
+  close = true;
   /** Which writes there are, of ICR2's value and ICR's. */
   sequence: (icr2: LapicWrite, icr: LapicWrite) => readonly LapicWrite[] = (icr2, icr) => [icr2, icr];
+  /**
+   * One instruction makes both writes of the sequence: what lies between the registers is written as well, and goes nowhere. The
+   * first of them may come out or not: `once.both` is about that.
+   */
+  joint: Joint | null = null;
   vector: number;
   /** Bits 23:0 of ICR2, which the register does not keep. */
   noise: number;
@@ -86,14 +91,15 @@ export class Scene {
   unjudgedEvents = false;
   /** Something comes between a write and the instruction after it: RIP at its exit may be there already. */
   steps = false;
-  /** What the vCPU is like at each exit is not looked at: it would take long. */
-  brief = false;
   readonly unjudgedRegs = new Set<string>();
 
-  constructor(bed: Bed, vector: number, noise: number) {
+  readonly #random: Random;
+
+  constructor(bed: Bed, random: Random) {
     this.bed = bed;
-    this.vector = vector;
-    this.noise = noise;
+    this.#random = random;
+    this.vector = random.integer(0x30, 0xef);
+    this.noise = random.integer(0, 0xff_ffff);
     this.sender = bed.vcpus.length > 1 ? 1 : 0;
     this.target = bed.vcpus.length > 2 ? 2 : 0;
   }
@@ -126,15 +132,22 @@ export class Scene {
     return free.at(-1) ?? null;
   }
 
-  /** What the prelude sends. Its destination, which ICR2 has by then, means nothing beside the shorthand. */
-  get preludeSend(): Send {
-    const addressees = this.bed.vcpus.flatMap((_, place) => (place === this.sender ? [] : place));
-    return { icr: OTHERS | ASSERT | BUSY, destination: 0x5d, addressees, leaves: 'irr' };
+  /** Whether who is sent to takes it at each write's exit. */
+  get takesEach(): boolean {
+    return this.busy && this.close && this.bed.vcpus.length <= FEW;
   }
 
-  /** Another one than the scene's. */
-  get preludeVector(): number {
-    return 0x30 + ((this.vector - 0x30 + 97) % 0xc0);
+  /** Whether what the sender sends to itself stays in its IRR. */
+  get bearsOwn(): boolean {
+    const open = (this.flags & (1n << 9n)) !== 0n;
+    return !open && !this.steps && this.handles.size === 0 && !this.events.has(this.sender);
+  }
+
+  /** What the prelude sends. */
+  drawPrelude(): DrawnSend {
+    const own = this.lapics.get(this.sender)?.get(lapicRegisters.ICR2);
+    const held = own ?? this.bed.register(this.bed.plain[this.sender]!, 'ICR2');
+    return drawSend(this, this.#random, this.prelude === 'icr' ? held >>> 24 : null);
   }
 
   /** To the target, if there is another vCPU: fixed, edge, by its APIC id. */

@@ -11,19 +11,12 @@ import { isPort, saw } from '../../kit/drive.ts';
 import { DONE_PORT, icr, icr2, type LapicWrite } from '../../kit/guests.ts';
 import type { VcpuState } from './bed.ts';
 import { out, storeByte } from './code.ts';
+import { isAsked } from './forms.ts';
 import { Intruder } from './intruder.ts';
-import {
-  atExitDifferences,
-  type ExpectedWrites,
-  judgeExits,
-  judgeStates,
-  type Seen,
-  type Sent,
-  type Wrong,
-} from './judge.ts';
+import { type ExpectedWrites, judgeExits, judgeStates, type Seen, type Sent, upTo, type Wrong } from './judge.ts';
 import { CODE, CODE_SIZE, INTRUDER, STACK } from './layout.ts';
 import { flat32 } from './modes.ts';
-import type { Piece, Scene, Send } from './scene.ts';
+import { FEW, type Piece, type Scene, type Send } from './scene.ts';
 
 /** More than any scene makes. */
 const MAX_EXITS = 1024;
@@ -44,12 +37,15 @@ export function play(ctx: CheckContext, scene: Scene): Wrong[] {
   }
 }
 
-/** The most vCPUs that are looked at in the middle of a scene as well. */
-const FEW = 8;
+/** What a scene writes, of which the first `prelude` writes come before its own; and what each of them sends. */
+interface Plan {
+  prelude: number;
+  writes: readonly LapicWrite[];
+  sends: readonly (Sent | null)[];
+}
 
-/** What a scene writes: first its prelude. */
-function writesOf(scene: Scene): { prelude: LapicWrite[]; own: readonly LapicWrite[]; sends: Sent[] } {
-  const { sent, vector, preludeSend: first, preludeVector } = scene;
+function planOf(scene: Scene): Plan {
+  const { sent, vector } = scene;
   const pair = ({ destination, icr: bits }: Send, number: number, noise: number): [LapicWrite, LapicWrite] => [
     icr2(((destination << 24) | noise) >>> 0),
     icr((bits | number) >>> 0),
@@ -57,23 +53,25 @@ function writesOf(scene: Scene): { prelude: LapicWrite[]; own: readonly LapicWri
   const own = scene.sequence(...pair(sent, vector, scene.noise));
   // Each register is written once by what has to find a certain value there.
   const kind = scene.form.onZero || scene.form.onOnes ? 'none' : scene.prelude;
-  const prelude = pair(first, preludeVector, scene.noise ^ 0xff).slice({ icr: 1, both: 0, none: 2 }[kind]);
-  const sends = [
-    ...(prelude.length > 0 ? [{ send: first, vector: preludeVector }] : []),
-    ...(own.some(({ register }) => register === 'ICR') ? [{ send: sent, vector }] : []),
-  ];
-  return { prelude, own, sends };
+  const first = kind === 'none' ? null : scene.drawPrelude();
+  const before = first ? pair(first.send, first.vector, scene.noise ^ 0xff).slice(kind === 'icr' ? 1 : 0) : [];
+  const sends = (writes: readonly LapicWrite[], send: Send) =>
+    writes.map(({ register, value }) => (register === 'ICR' ? { send, vector: value & 0xff } : null));
+  return {
+    prelude: before.length,
+    writes: [...before, ...own],
+    sends: [...(first ? sends(before, first.send) : []), ...sends(own, sent)],
+  };
 }
 
 function playPart(ctx: CheckContext, scene: Scene): Wrong[] {
   const { bed, vcpu, mode, form, sender } = scene;
   if (form.onZero) scene.lapic({ ICR2: 0 });
   if (form.onOnes) scene.lapic({ ICR2: 0xffff_ffff, ICR: 0xffff_ffff });
-  const { prelude, own, sends } = writesOf(scene);
-  const writes = [...prelude, ...own];
+  const { prelude, writes, sends } = planOf(scene);
   const place = scene.intruder;
   const intruder = place === null ? null : new Intruder(ctx, bed, place);
-  const { code, behind } = assemble(scene, writes, prelude.length);
+  const { code, behind } = assemble(scene, writes, prelude);
   bed.load(CODE, code);
   bring(scene);
   for (const ready of scene.ready) ready();
@@ -81,51 +79,65 @@ function playPart(ctx: CheckContext, scene: Scene): Wrong[] {
   const runs = bed.runs();
   const others = bed.vcpus.flatMap((_, at) => (at === sender ? [] : at));
   const read = (places: readonly number[]) => new Map(places.map((at) => [at, bed.read(at)] as const));
-  const last = writes.at(-1)!;
   const expected: ExpectedWrites = {
     vcpuId: vcpu.vcpuId,
     writes,
     sends,
-    rips: form.repeats || scene.steps ? null : behind.map((offset) => BigInt(mode.rip + offset)),
+    rips: form.repeats || scene.steps || scene.joint ? null : behind.map((offset) => BigInt(mode.rip + offset)),
     end: BigInt(mode.rip + code.length),
     icr2: bed.register(before[sender]!, 'ICR2'),
     intruder,
-    last: { where: apicOf(scene) + lapicRegisters[last.register], value: last.value },
+    apic: apicOf(scene),
+    joint: scene.joint ? prelude : null,
   };
 
   const wrong: Wrong[] = [];
-  let taken = false;
+  /** Of the writes, how many have sent what is taken already. */
+  let taken = 0;
+  const judgeRuns = () => {
+    for (const [at, bytes] of bed.runs().entries()) {
+      if (at === sender || bytes.equals(runs[at]!)) continue;
+      runs[at] = bytes;
+      wrong.push({ register: 'both', claim: 'state', text: `kvm_run of vCPU ${bed.vcpus[at]!.vcpuId} changed` });
+    }
+  };
   const intrude = () => {
     if (!intruder) return;
+    judgeRuns();
     intruder.write();
     runs[intruder.place] = bed.runs()[intruder.place]!;
   };
   /** Between the sender's writes, of which there have been so many. */
-  const between = (count: number) => {
-    if (count < prelude.length + 2 && count < writes.length) intrude();
-    if (count !== writes.length || !scene.busy || bed.vcpus.length > FEW) return;
+  const between = (made: number) => {
+    if (made > writes.length || made - 1 === expected.joint) return;
     // Who has got something takes it now: what comes once more would be seen.
-    wrong.push(...judgeStates(scene, expected, before, read(others)));
-    for (const at of others) bed.set(at, before[at]!);
-    taken = true;
+    if (scene.busy && bed.vcpus.length <= FEW && (scene.close || made === writes.length)) {
+      const got = new Map(others.map((at) => [at, at === place ? bed.read(at) : bed.readSent(at)] as const));
+      wrong.push(...judgeStates(scene, upTo(expected, made, taken), before, got));
+      for (const at of others) bed.set(at, afterTaking(bed.now[at]!, before[at]!));
+      taken = made;
+    }
+    if (made < prelude + 2 && made < writes.length) intrude();
   };
   intrude();
-  const { seen, strange } = run(ctx, scene, between);
+  const exits = run(ctx, scene, expected, before[sender]!, between);
+  const { seen, strange } = exits;
   // What the last exit left to do is done without the guest; an exit that comes of it is one too many.
-  if (vcpu.settle()) note(scene, vcpu.exit(ctx.profile), seen, strange);
+  if (vcpu.settle()) note(scene, vcpu.exit(ctx.profile), exits, null);
 
   const handled = bed.handled().filter((vector) => !scene.handles.has(vector));
-  const quiet = { ...expected, sends: [], intruder: null };
+  wrong.push(...judgeStates(scene, { ...expected, sends: sends.slice(taken) }, before, read(others)));
+  judgeRuns();
   return [
     ...judgeExits(
       expected,
       seen,
       strange.filter(({ name }) => !scene.exits.has(name)),
+      exits.skipped ? expected.joint : null,
     ),
     ...wrong,
     ...(intruder?.wrong ?? []),
     ...judgeStates(scene, expected, before, read([sender])),
-    ...judgeStates(scene, taken ? quiet : expected, before, read(others)),
     ...handled.map(
       (vector): Wrong => ({
         register: 'both',
@@ -133,11 +145,14 @@ function playPart(ctx: CheckContext, scene: Scene): Wrong[] {
         text: `the sender handled vector ${hex(vector)}, which nothing brought`,
       }),
     ),
-    ...bed.runs().flatMap((bytes, at) => {
-      if (at === sender || bytes.equals(runs[at]!)) return [];
-      return [{ register: 'both', claim: 'state', text: `kvm_run of vCPU ${bed.vcpus[at]!.vcpuId} changed` } as const];
-    }),
   ];
+}
+
+/** A vCPU that has taken what was sent to it: its IRR, TMR and events are as they were before. */
+function afterTaking(now: VcpuState, before: VcpuState): VcpuState {
+  const lapic = Buffer.from(now.lapic);
+  before.lapic.copy(lapic, lapicRegisters.TMR0, lapicRegisters.TMR0, lapicRegisters.ESR);
+  return { ...now, lapic, events: before.events };
 }
 
 /** Where the sender's APIC page is for its code. */
@@ -158,8 +173,14 @@ function assemble(
   add(scene.before);
   writes.forEach(({ register, value }, at) => {
     if (at > prelude) add(scene.between);
-    add(scene.each);
-    code.push(...form.code(mode, apicOf(scene) + lapicRegisters[register], value));
+    const { joint } = scene;
+    if (!joint || at < prelude) {
+      add(scene.each);
+      code.push(...form.code(mode, apicOf(scene) + lapicRegisters[register], value));
+    } else if (at === prelude) {
+      add(scene.each);
+      code.push(...joint.code(mode, apicOf(scene), [writes[at]!, writes[at + 1]!]));
+    }
     behind.push(code.length);
   });
   code.push(...(mode.noPorts ? storeByte(mode, mode.device, DONE_PORT) : out(DONE_PORT)));
@@ -213,62 +234,86 @@ function wanted(scene: Scene, place: number): VcpuState {
   return state;
 }
 
+/** Exits that tell of writes, and others. */
+interface Exits {
+  seen: Seen[];
+  strange: Exit[];
+  /** Of the writes of one instruction, how many have not come out. */
+  skipped: 0 | 1;
+}
+
+/** Whether an exit tells of the second of an instruction's writes, where the first would be next. */
+function isSecond({ writes, joint }: ExpectedWrites, made: number, exit: Exit): boolean {
+  const second = writes[made + 1];
+  if (joint !== made || exit.name !== 'KVM_EXIT_DSM_SEND_IRQ') return false;
+  return exit.val === lapicRegisters[second!.register] && exit.val2 === second!.value;
+}
+
 /** `between` is told after the exit of each write how many there have been. */
-function run(ctx: CheckContext, scene: Scene, between: (count: number) => void): { seen: Seen[]; strange: Exit[] } {
+function run(
+  ctx: CheckContext,
+  scene: Scene,
+  expected: ExpectedWrites,
+  before: VcpuState,
+  between: (made: number) => void,
+): Exits {
   const { vcpu, mode } = scene;
-  const seen: Seen[] = [];
-  const strange: Exit[] = [];
+  const exits: Exits = { seen: [], strange: [], skipped: 0 };
+  const { seen, strange } = exits;
   const isEnd = (exit: Exit) =>
     mode.noPorts
       ? exit.name === 'KVM_EXIT_MMIO' && exit.isWrite && exit.data[0] === DONE_PORT
       : isPort(exit, DONE_PORT);
   for (;;) {
     const exit = saw(ctx, vcpu, scene.interrupt?.(vcpu) ?? vcpu.run({ profile: ctx.profile }));
-    if (isEnd(exit)) return { seen, strange };
-    if (note(scene, exit, seen, strange)) between(seen.length);
+    if (isEnd(exit)) return exits;
+    if (isSecond(expected, seen.length, exit)) exits.skipped = 1;
+    const made = seen.length + exits.skipped + 1;
+    // When the first of an instruction's writes comes out, the second is made as well.
+    const isFirst = expected.joint === made - 1;
+    const look = made > expected.writes.length || isFirst ? null : () => atExit(scene, upTo(expected, made), before);
+    if (note(scene, exit, exits, look)) between(made);
+    else if (scene.form.asks && isAsked(exit)) vcpu.completeRead(expected.writes[made - 1]?.value ?? 0);
     if (seen.length + strange.length > MAX_EXITS) throw new CheckError(`${MAX_EXITS} exits, and the guest goes on`);
   }
 }
 
-/** What kvm_run says beside the payload, and whether the LAPIC has acted, at the exit of a write. */
-function atExit(scene: Scene, register: number, value: number): string[] {
+/** What kvm_run says beside the payload, and what the sender is like, at the exit of the last of these writes. */
+function atExit(scene: Scene, expected: ExpectedWrites, before: VcpuState): string[] {
   const { vcpu, bed, sender, flags } = scene;
   const run = kvmRun.read(vcpu.kvmRun, 0);
-  const state = bed.now[sender]!;
-  const sregs = bed.sregs(state);
+  const sregs = bed.sregs(before);
   const interrupts = (flags >> 9n) & 1n;
   const now = bed.glance(sender);
-  const page = now.lapic;
-  const tpr = page.readUInt32LE(lapicRegisters.TPR);
+  const tpr = now.lapic.readUInt32LE(lapicRegisters.TPR);
   const rows: [string, bigint | number, bigint | number][] = [
     ['request_interrupt_window', run.requestInterruptWindow, scene.window],
     ['immediate_exit', run.immediateExit, 0],
     ['if_flag', run.ifFlag, Number(interrupts)],
-    ['flags', run.flags, bed.events(state).smi.smm === 1 ? KVM_RUN_X86_SMM : 0],
+    ['flags', run.flags, bed.events(before).smi.smm === 1 ? KVM_RUN_X86_SMM : 0],
     ['cr8', run.cr8, BigInt(tpr >> 4)],
     ['apic_base', run.apicBase, sregs.apicBase],
   ];
   // With the full irqchip nobody needs to ask.
   if (interrupts === 0n || bed.irqchip === 'full')
     rows.push(['ready_for_interrupt_injection', run.readyForInterruptInjection, bed.irqchip === 'full' ? 1 : 0]);
-  if (register === lapicRegisters.ICR) rows.push(['ICR', page.readUInt32LE(register), (value & ~(1 << 12)) >>> 0]);
-  if (register === lapicRegisters.ICR2) rows.push(['ICR2', page.readUInt32LE(register), (value & 0xff00_0000) >>> 0]);
   return [
     ...rows.flatMap(([name, got, wanted]) =>
       got === wanted ? [] : [`${name} is ${hex(got)}, expected ${hex(wanted)}`],
     ),
-    ...atExitDifferences(scene, state, now),
+    ...(scene.steps ? [] : judgeStates(scene, expected, { [sender]: before }, new Map([[sender, now]]))).map(
+      ({ text }) => text,
+    ),
   ];
 }
 
-/** False: the exit is not of a write. */
-function note(scene: Scene, exit: Exit, seen: Seen[], strange: Exit[]): boolean {
+/** False: the exit is not of a write. `look`: what is not as it should be then. */
+function note(scene: Scene, exit: Exit, { seen, strange }: Exits, look: (() => string[]) | null): boolean {
   if (exit.name !== 'KVM_EXIT_DSM_SEND_IRQ') {
     strange.push(exit);
     return false;
   }
-  const { vcpu } = scene;
-  seen.push({ exit, rip: vcpu.getRegs().rip, texts: scene.brief ? [] : atExit(scene, exit.val, exit.val2) });
-  for (const look of scene.atWrite) look(vcpu);
+  seen.push({ exit, texts: look?.() ?? [] });
+  for (const act of scene.atWrite) act(scene.vcpu);
   return true;
 }

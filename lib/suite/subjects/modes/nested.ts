@@ -1,7 +1,10 @@
 /** A guest of a guest, which has the local APIC of the vCPU that it runs on: AMD SVM, without nested paging. */
 import { lapicRegisters } from '../../../abi/apic/lapic.ts';
+import type { KvmRegs } from '../../../abi/kvm/index.ts';
+import { kvmRun } from '../../../abi/kvm/kvm-run.ts';
 import { flat32, type Instruction, mov32, out8 } from '../../../guest/bytes.ts';
 import type { GuestCode } from '../../../guest/code.ts';
+import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
 import type { Check } from '../../check.ts';
 import { CheckError } from '../../errors.ts';
 import { vmmcall, vmrun } from '../../kit/code.ts';
@@ -13,8 +16,11 @@ import { differences, lapicDifferences } from '../../kit/twin-differences.ts';
 
 const EFER_SVME = 1n << 12n;
 const VM_HSAVE_PA = 0xc001_0117;
-/** struct kvm_run: flags, 16 bits; KVM_RUN_X86_GUEST_MODE */
-const [FLAGS, GUEST_MODE] = [14, 1 << 2];
+/** KVM_RUN_X86_GUEST_MODE */
+const GUEST_MODE = 1 << 2;
+/** Of kvm_run, what an exit may write: its head and its union. */
+const RUN_BYTES = 288;
+const runOf = ({ kvmRun: run }: Vcpu) => Buffer.from(Buffer.from(run.buffer, run.byteOffset, RUN_BYTES));
 
 /** What is in a VMCB for a guest as flat as its host is. Source: AMD64 Architecture Programmer's Manual vol. 2, appendix B */
 function vmcb(rip: number): Uint8Array {
@@ -96,13 +102,16 @@ export const nestedChecks: Check[] = [
         wanted[of]!.writeUInt32LE((wanted[of]!.readUInt32LE(at) | (1 << (vector & 31))) >>> 0, at);
       };
       const wrong: string[] = [];
-      let before: ReturnType<typeof vcpu.getRegs> | null = null;
+      let before: { regs: KvmRegs; rest: object } | null = null;
+      const { apicBase } = vcpu.getSregs();
+      const bystanders = () => machine.vcpus.flatMap(({ id, vcpu: one }) => (id === SENDER ? [] : [runOf(one)]));
       let dest = 0;
       for (const [n, write] of writes.entries()) {
         const intruded = other.next();
         set(OTHER, meanwhile[n % 2]!);
         if (intruded.name !== 'KVM_EXIT_DSM_SEND_IRQ' || intruded.id !== OTHER)
           wrong.push(`vCPU ${OTHER}'s write came out as ${intruded.name}`);
+        const runs = bystanders();
         const exit = driver.next();
         if (exit.name !== 'KVM_EXIT_DSM_SEND_IRQ')
           throw new CheckError(`write ${n + 1} of ${writes.length} made ${exit.name}`);
@@ -113,12 +122,31 @@ export const nestedChecks: Check[] = [
         if (write.value === 0xc_4074) for (const of of [0, 2]) irr(of, 0x74);
         if (write.value === 0x5075) irr(2, 0x75);
         const regs = vcpu.getRegs();
-        before ??= { ...regs, rip: 0n };
+        const rest = { sregs: vcpu.getSregs(), events: vcpu.getVcpuEvents(), mpState: vcpu.getMpState() };
+        before ??= { regs, rest };
+        const { requestInterruptWindow, immediateExit, readyForInterruptInjection, ifFlag, cr8, ...run } = kvmRun.read(
+          vcpu.kvmRun,
+          0,
+        );
+        const asked = { requestInterruptWindow, immediateExit, readyForInterruptInjection, ifFlag, cr8 };
+        const unasked = {
+          requestInterruptWindow: 0,
+          immediateExit: 0,
+          readyForInterruptInjection: 1,
+          ifFlag: 0,
+          cr8: 0n,
+        };
         const behind = inner + writes.slice(0, n + 1).reduce((sum, one) => sum + writeInstruction(one).length, 0);
         const found = [
           ...differences('', told, due),
-          ...differences('', regs, { ...before, rip: BigInt(behind) }),
-          ...differences('kvm_run.flags', vcpu.kvmRun.getUint16(FLAGS, true), GUEST_MODE),
+          ...differences('', regs, { ...before.regs, rip: BigInt(behind) }),
+          ...differences('', rest, before.rest),
+          ...differences(
+            'kvm_run',
+            { ...asked, flags: run.flags, apicBase: run.apicBase },
+            { ...unasked, flags: GUEST_MODE, apicBase },
+          ),
+          ...(bystanders().every((bytes, of) => bytes.equals(runs[of]!)) ? [] : ["another vCPU's kvm_run changed"]),
           ...page().flatMap((got, of) => lapicDifferences(got, wanted[of]!).map((line) => `vCPU ${of}: ${line}`)),
         ];
         wrong.push(...found.map((line) => `write ${n + 1} of ${writes.length}: ${line}`));

@@ -113,16 +113,24 @@ export function x2Ipis(pair: Pair): ReplayProgram {
   return [rows, [x2(to.logical, 0x4c00), x2(to.another, 0x4200), x2(to.another, 0xc500), x2(to.another, 0x4612)]];
 }
 
-/** Each vector once: a bit of one that is wrong makes two of another. */
-export const ipiVectors = (pair: Pair, vectors: readonly number[]): ReplayProgram => {
-  const { one, another } = xapicNames(pair);
-  return [both(vectors.map((vector) => [vector & 1 ? one : another, 0x4000 | vector]))];
-};
+/** Vectors after which everything is looked at. */
+const AT_ONCE = 64;
 
-export const x2Vectors = (pair: Pair, vectors: readonly number[]): ReplayProgram => {
+const inGroups = (vectors: readonly number[], group: (some: readonly number[]) => TwinWrite[]): ReplayProgram =>
+  Array.from({ length: Math.ceil(vectors.length / AT_ONCE) }, (_, n) =>
+    group(vectors.slice(n * AT_ONCE, (n + 1) * AT_ONCE)),
+  );
+
+/** Each vector once: a bit of one that is wrong makes two of another. */
+export function ipiVectors(pair: Pair, vectors: readonly number[]): ReplayProgram {
+  const { one, another } = xapicNames(pair);
+  return inGroups(vectors, (some) => both(some.map((vector) => [vector & 1 ? one : another, 0x4000 | vector])));
+}
+
+export function x2Vectors(pair: Pair, vectors: readonly number[]): ReplayProgram {
   const { one, another } = x2Names(pair);
-  return [vectors.map((vector) => x2(vector & 1 ? one : another, 0x4000 | vector))];
-};
+  return inGroups(vectors, (some) => some.map((vector) => x2(vector & 1 ? one : another, 0x4000 | vector)));
+}
 
 const PAGE = BigInt(APIC_DEFAULT_PHYS_BASE);
 const MOVED = 0xfed1_1000n;

@@ -19,6 +19,7 @@ import type { Vcpu } from '../../../../kvm/vcpu/vcpu.ts';
 import { TSS_ADDRESS, type Vm } from '../../../../kvm/vm/vm.ts';
 import { inhibitApicv } from '../../../../probe/inhibit-apicv.ts';
 import type { CheckContext } from '../../../kit/context.ts';
+import { withDeadlineTimer } from '../../../kit/deadline-timer.ts';
 import { writer } from '../../../kit/twin-writes.ts';
 
 export interface StandOptions {
@@ -87,10 +88,6 @@ export const asideOf = (vcpu: Vcpu): Aside => ({
   xcrs: ask(vcpu, ioctls.KVM_GET_XCRS, kvmXcrs.size),
   kvm_run: Buffer.from(Buffer.from(vcpu.kvmRun.buffer, vcpu.kvmRun.byteOffset, RUN_BYTES)),
 });
-
-/** KVM_GET_SUPPORTED_CPUID leaves it to user space, and KVM-AMD and KVM-Intel have it wherever the TSC is good enough. */
-const withDeadlineTimer = (cpuid: Cpuid): Cpuid =>
-  cpuid.map((leaf) => (leaf.function === 1 ? { ...leaf, ecx: (leaf.ecx | (1 << 24)) >>> 0 } : leaf));
 
 const isHypervisors = (leaf: number) => leaf >= 0x4000_0000 && leaf < 0x5000_0000;
 

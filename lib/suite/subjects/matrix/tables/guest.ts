@@ -92,16 +92,16 @@ const featured = (
 });
 
 const XSAVE = [1, 'ecx', 26] as const;
+const AVX = [1, 'ecx', 28] as const;
 
 /** What of its state XSAVE knows. */
-const xcr0 = (name: string, what: string, value: bigint, alone: readonly string[]): StateRow => ({
+const xcr0 = (name: string, what: string, value: bigint, feature: readonly [1, 'ecx', number] = XSAVE): StateRow => ({
   name,
   what: `XCR0 has ${what}, if it can`,
   source: 'struct kvm_vcpu_arch: xcr0; SDM vol. 1 13.3',
-  alone,
   apply(scene) {
     const { vcpu, bed } = scene;
-    if (!bed.offers(...XSAVE)) return;
+    if (!bed.offers(...XSAVE) || !bed.offers(...feature)) return;
     const had = vcpu.getXcrs();
     scene.ready.push(() => vcpu.setXcrs([{ xcr: 0, value }]));
     scene.undo.push(() => vcpu.setXcrs(had));
@@ -130,13 +130,15 @@ export const controlAxis: Axis = {
     featured('cr4-pvi', 'CR4.PVI', 1, 1, 'edx', 1),
     featured('cr4-fsgsbase', 'CR4.FSGSBASE', 16, 7, 'ebx', 0),
     featured('cr4-osxsave', 'CR4.OSXSAVE', 18, ...XSAVE),
-    xcr0('xcr0-sse', 'the SSE registers', 3n, []),
+    xcr0('xcr0-sse', 'the SSE registers', 3n),
+    xcr0('xcr0-avx', 'the AVX registers', 7n, AVX),
     control('efer-sce', 'EFER.SCE', (sregs) => ({ efer: sregs.efer | 1n })),
     control('efer-nxe', 'EFER.NXE', (sregs) => ({ efer: sregs.efer | (1n << 11n) })),
     segment('ds', 0x1000_0000n),
     segment('es', 0x1234_5000n),
     segment('fs', 0x1234_5000n),
     segment('gs', 0x1234_5000n),
+    segment('ss', 0x1234_5000n),
   ],
 };
 

@@ -1,9 +1,17 @@
 /** What the sender did before its writes and between them, and what its host does meanwhile. */
 
 import { lapicRegisters } from '../../../../abi/apic/lapic.ts';
-import { KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_USE_HW_BP, KVM_GUESTDBG_USE_SW_BP } from '../../../../abi/kvm/index.ts';
+import {
+  KVM_GUESTDBG_ENABLE,
+  KVM_GUESTDBG_SINGLESTEP,
+  KVM_GUESTDBG_USE_HW_BP,
+  KVM_GUESTDBG_USE_SW_BP,
+} from '../../../../abi/kvm/index.ts';
+import type { Exit } from '../../../../exit/exit.ts';
+import type { Vcpu } from '../../../../kvm/vcpu/vcpu.ts';
 import { input, le32, load, memoryOp, move, out, store } from '../code.ts';
-import type { Mode } from '../modes.ts';
+import { asking } from '../forms.ts';
+import { type Mode, modes } from '../modes.ts';
 import type { Axis, StateRow } from '../row.ts';
 import type { Piece, Scene } from '../scene.ts';
 
@@ -169,6 +177,12 @@ export const historyAxis: Axis = {
   rows: acts.flatMap((one) => [act('before', one), act('between', one)]),
 };
 
+/** KVM looks at them again when it enters the guest: it is asked to until then. */
+function withEvents(vcpu: Vcpu): null {
+  vcpu.setVcpuEvents(vcpu.getVcpuEvents());
+  return null;
+}
+
 const host = (name: string, what: string, apply: (scene: Scene) => void, alone: readonly string[] = []): StateRow => ({
   name,
   what,
@@ -181,21 +195,46 @@ const host = (name: string, what: string, apply: (scene: Scene) => void, alone: 
 const VALID_REGS = 288;
 const IMMEDIATE_EXIT = 1;
 
+function withSignal(vcpu: Vcpu): Exit | null {
+  return vcpu.settle() ? vcpu.exit(vcpu.profile) : null;
+}
+
+function withImmediateExit(vcpu: Vcpu): Exit | null {
+  vcpu.kvmRun.setUint8(IMMEDIATE_EXIT, 1);
+  const outcome = vcpu.runRaw();
+  vcpu.kvmRun.setUint8(IMMEDIATE_EXIT, 0);
+  return outcome.kind === 'exit' ? vcpu.exit(vcpu.profile) : null;
+}
+
 export const hostAxis: Axis = {
   name: 'host',
   title: 'user space does around KVM_RUN',
   rows: [
     host('signal', 'each KVM_RUN has one before it with a signal pending', (scene) => {
-      scene.interrupt = (vcpu) => (vcpu.settle() ? vcpu.exit(vcpu.profile) : null);
+      scene.interrupt = withSignal;
     }),
     host('immediate-exit', 'each KVM_RUN has one before it with immediate_exit set', (scene) => {
-      scene.interrupt = (vcpu) => {
-        vcpu.kvmRun.setUint8(IMMEDIATE_EXIT, 1);
-        const outcome = vcpu.runRaw();
-        vcpu.kvmRun.setUint8(IMMEDIATE_EXIT, 0);
-        return outcome.kind === 'exit' ? vcpu.exit(vcpu.profile) : null;
-      };
+      scene.interrupt = withImmediateExit;
     }),
+    ...(
+      [
+        ['signal', 'a signal is pending', withSignal],
+        ['immediate-exit', 'immediate_exit is set', withImmediateExit],
+        ['events', 'user space has just written the pending events back', withEvents],
+      ] as const
+    ).map(([name, what, interrupt]) =>
+      host(
+        `${name}-at-write`,
+        `${what} at each write, which is made when user space has answered a read`,
+        (scene) => {
+          if (scene.mode.small) scene.mode = modes.real16;
+          scene.form = asking;
+          scene.exits.add('KVM_EXIT_MMIO');
+          scene.interrupt = interrupt;
+        },
+        ['instruction', 'control'],
+      ),
+    ),
     ...[1, 2, 4, 7].map((groups) =>
       host(`sync-${groups}`, `kvm_valid_regs is ${groups}`, (scene) => {
         const { vcpu } = scene;
@@ -216,6 +255,19 @@ export const hostAxis: Axis = {
         scene.ready.push(() => vcpu.setGuestDebug({ control: KVM_GUESTDBG_ENABLE | bits, debugreg }));
         scene.undo.push(() => vcpu.setGuestDebug({ control: 0 }));
       }),
+    ),
+    host(
+      'debug-steps',
+      'guest debugging stops it at each instruction',
+      (scene) => {
+        const { vcpu } = scene;
+        scene.exits.add('KVM_EXIT_DEBUG');
+        // NOP: an instruction that KVM does not emulate stops it just before.
+        scene.each.push(() => [0x90]);
+        scene.ready.push(() => vcpu.setGuestDebug({ control: KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP }));
+        scene.undo.push(() => vcpu.setGuestDebug({ control: 0 }));
+      },
+      ['before', 'events', 'flags', 'sequence'],
     ),
     host('debug-registers', 'the guest has breakpoints of its own, and meets none', (scene) => {
       const { vcpu } = scene;

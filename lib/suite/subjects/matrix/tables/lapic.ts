@@ -121,7 +121,8 @@ export const logicalAxis: Axis = {
         DFR: 0x0fff_ffff,
       }),
     ),
-    holds('moved-id', 'APIC id is 0x5b', { ID: 0x5b00_0000 }),
+    // Who sends to its own id has to know it.
+    { ...holds('moved-id', 'APIC id is 0x5b', { ID: 0x5b00_0000 }), alone: ['send'] },
   ],
 };
 
@@ -221,6 +222,7 @@ export const previousAxis: Axis = {
       what: 'its ICR2 held the destination that it writes',
       source: REGISTERS,
       apply(scene) {
+        scene.prelude = 'none';
         scene.lapic({ ICR2: (scene.sent.destination << 24) >>> 0 });
       },
     },

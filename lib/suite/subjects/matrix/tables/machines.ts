@@ -87,6 +87,16 @@ export const machineRows: readonly MachineRow[] = [
     drawn: 5,
   },
   {
+    name: 'routes',
+    what: 'thirty of its GSIs have a route',
+    source: `${VM}: irq_routing`,
+    options: {
+      made: (_, vm) =>
+        vm.setGsiRouting(ids(30).map((gsi) => ({ type: 'msi', addressLo: 0xfee0_0000, data: 0x4071, gsi }))),
+    },
+    drawn: 3,
+  },
+  {
     name: 'user-space-msr',
     what: 'unknown MSRs go to user space',
     source: `${VM}: user_space_msr_mask`,

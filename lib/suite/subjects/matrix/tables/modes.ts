@@ -19,6 +19,7 @@ export const modeAxis: Axis = {
   title: 'the mode of the vCPU that writes is',
   rows: [
     row('real16', modes.real16, 'real mode'),
+    row('real16-cs', modes.realCs, 'real mode, with a selector of CS that says nothing of its base'),
     row('protected16', modes.protected16, '16-bit protected mode'),
     row('user32', modes.user32, '32-bit protected mode, privilege level 3'),
     row('paged32', modes.paged32, '32-bit paging'),
@@ -27,6 +28,7 @@ export const modeAxis: Axis = {
     row('pae32-user', modes.pae32User, 'PAE paging, privilege level 3'),
     row('long64', modes.long64, '64-bit mode'),
     row('long64-user', modes.long64User, '64-bit mode, privilege level 3'),
+    row('long64-high', modes.long64High, '64-bit mode, with code far up'),
     row('compat32', modes.compat32, 'compatibility mode'),
     row('compat32-user', modes.compat32User, 'compatibility mode, privilege level 3'),
     row('virtual8086', modes.virtual8086, 'virtual-8086 mode'),

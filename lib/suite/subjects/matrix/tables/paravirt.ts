@@ -1,5 +1,7 @@
 /** What KVM and Hyper-V offer a guest beside a PC: MSRs by which the guest has told that it uses it. */
 import { lapicRegisters } from '../../../../abi/apic/lapic.ts';
+import { kvmVapicAddr } from '../../../../abi/kvm/index.ts';
+import { ioctls } from '../../../../abi/kvm/ioctl.ts';
 import type { Axis, StateRow } from '../row.ts';
 
 const MSRS = 'Documentation/virt/kvm/x86/msr.rst';
@@ -38,6 +40,19 @@ export const paravirtAxis: Axis = {
       },
     },
     msr('steal-time', 'steal time', 0x4b56_4d03, (SHARED + 0x300n) | 1n),
+    {
+      name: 'vapic',
+      what: 'a page for its TPR, of which KVM was told',
+      source: 'Documentation/virt/kvm/api.rst: KVM_SET_VAPIC_ADDR; struct kvm_lapic: vapic_addr',
+      alone: ['tpr', 'isr', 'irr'],
+      apply(scene) {
+        const { vcpu } = scene;
+        const tell = (vapicAddr: bigint) =>
+          vcpu.ioctlRaw(ioctls.KVM_SET_VAPIC_ADDR, kvmVapicAddr.encode({ vapicAddr }));
+        scene.ready.push(() => tell(SHARED + 0x400n));
+        scene.undo.push(() => tell(0n));
+      },
+    },
     msr('pv-eoi', 'the PV EOI', 0x4b56_4d04, (SHARED + 0x200n) | 1n),
     msr(
       'tsc-adjust',
