@@ -27,6 +27,7 @@
         "native/js/handle.cc",
         "native/js/mapping.cc",
         "native/js/poller.cc",
+        "native/js/random.cc",
         "native/js/stats.cc",
         "native/js/system.cc",
         "native/js/vcpu.cc",

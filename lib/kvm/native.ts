@@ -226,6 +226,7 @@ interface Addon extends NativeCalls {
     event: NativeEventFd | null,
   ): number;
   statsOf(handle: NativeHandle): NativeStats | number;
+  reseedRandom(seed: Uint8Array): number;
 }
 
 let loaded: Addon | undefined;
@@ -274,6 +275,15 @@ export function createExitLog(): NativeExitLog {
 export function openVfioFile(name: string): NativeVfioFile {
   const { VfioFile } = addon();
   return translated(() => new VfioFile(name));
+}
+
+/**
+ * Makes a seed of at most 256 bytes part of the kernel's entropy, and what it gives from now on come from that. Takes
+ * CAP_SYS_ADMIN. Throws what the ioctls answer. Source: RNDADDENTROPY and RNDRESEEDCRNG in include/uapi/linux/random.h.
+ */
+export function reseedRandom(seed: Uint8Array): void {
+  const result = addon().reseedRandom(seed);
+  if (result < 0) throw systemCallError('RNDRESEEDCRNG', result);
 }
 
 /** KVM_SET/GET/HAS_DEVICE_ATTR on a System, a Vm or a Vcpu: 0, or the errno negated. */

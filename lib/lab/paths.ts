@@ -27,6 +27,9 @@ export const kernelsDir = () => join(cacheDir(), 'kernels');
 /** The disks that the machines mount, one file each. */
 export const mediaDir = () => join(cacheDir(), 'media');
 
+/** Machines that have booted, one folder each. */
+export const snapshotsDir = () => join(cacheDir(), 'snapshots');
+
 /** What was found out about emulator binaries. */
 export const emulatorsFile = () => join(cacheDir(), 'emulators.json');
 

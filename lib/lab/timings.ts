@@ -5,6 +5,7 @@ export const phases = {
   command: 'this command: its start, the script made ready',
   lookup: 'kernel, emulator and disk looked up',
   turn: 'the warm machine asked for a turn',
+  resume: 'a machine that has booted goes on from its snapshot',
   layout: "the machine's files written",
   emulator: "the emulator's start, to its serial lines",
   firmware: 'firmware and boot loader',

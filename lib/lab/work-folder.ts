@@ -95,6 +95,9 @@ function workFolders(): string | undefined {
   return canKeep(cacheDir()) ? privateFolder(join(cacheDir(), runs)) : undefined;
 }
 
+/** True where the cache is this user's: a machine's memory may be kept there. */
+export const canKeepSecrets = (): boolean => canKeep(cacheDir());
+
 /** The folder of the machine that a lane has up; undefined where there is no safe place for one. */
 export function warmFolder(lane: string): string | undefined {
   const base = workFolders();

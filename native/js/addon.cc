@@ -5,6 +5,7 @@
 #include "eventfd.h"
 #include "exit_log.h"
 #include "mapping.h"
+#include "random.h"
 #include "stats.h"
 #include "system.h"
 #include "vcpu.h"
@@ -36,6 +37,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("askVm", Napi::Function::New<Vm::Ask>(env, "askVm", addon));
   exports.Set("sendMsi", Napi::Function::New<Vm::SendMsi>(env, "sendMsi", addon));
   exports.Set("deviceAttr", Napi::Function::New(env, DeviceAttrOf, "deviceAttr"));
+  exports.Set("reseedRandom", Napi::Function::New(env, ReseedRandom, "reseedRandom"));
   exports.Set("statsOf", Napi::Function::New(env, StatsOf, "statsOf"));
   return exports;
 }

@@ -85,7 +85,7 @@ const crashes = /^signal SIG(ABRT|SEGV|BUS|ILL|FPE|TRAP|SYS)$/;
 const cause = /\bfatal: |assert|^\*\*ERROR|\bERROR:|PANIC/i;
 
 /** What the emulator itself said last. */
-function emulatorWords(dir: string): string {
+export function emulatorWords(dir: string): string {
   const said = ['emulator.log', 'output.log']
     .map((name) => {
       try {

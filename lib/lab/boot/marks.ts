@@ -53,6 +53,11 @@ export class Marks {
     return this.#secrets.get(word)!;
   }
 
+  /** All of them, for one who goes on with the same init. */
+  get all(): Record<InitWord, string> {
+    return Object.fromEntries(this.#secrets) as Record<InitWord, string>;
+  }
+
   /** What init reads and removes before anything else runs: a word and its secret on each line. */
   get file(): string {
     return [...this.#secrets].map(([word, secret]) => `${word} ${secret}\n`).join('');

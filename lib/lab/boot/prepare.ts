@@ -1,5 +1,6 @@
 /** What a machine is made of, looked up: kernel, emulator, disk; and a machine started of it. */
-import { resolve } from 'node:path';
+import { symlinkSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { Abort } from '../../base/node-shapes.ts';
 import { laneEnvironment } from '../../host/lane.ts';
 import { type Medium, prepareMedium } from '../disk/medium.ts';
@@ -32,6 +33,8 @@ export interface Parts {
   lane: Lane;
   /** The bzImage. */
   kernel: string;
+  /** The lab has built it. */
+  isOwnKernel: boolean;
   emulator: Emulator;
   medium: Medium;
   /** Of every process inside. */
@@ -66,7 +69,7 @@ export async function prepare(wanted: Wanted): Promise<Parts> {
   const medium = await prepareMedium(report);
   // OpenSSL's configuration is not inside, and looking for it takes time.
   const env = { ...laneEnvironment(lane), OPENSSL_CONF: '/dev/null' };
-  return { lane, kernel, emulator, medium, env };
+  return { lane, kernel, isOwnKernel: wanted.kernel === undefined, emulator, medium, env };
 }
 
 /**
@@ -78,8 +81,16 @@ export interface Started {
   machine: EmulatorProcess;
   /** How files get into it while it runs, if it was started for that. */
   jobDisk: JobDisk | null;
+  /** By which its state is saved and loaded, if it was started for that. */
+  monitor: Line | null;
   /** To be called when it has ended, or is to. */
   remove(): Promise<void>;
+}
+
+interface StartOptions {
+  serves?: boolean;
+  state?: { use: 'save' | 'load'; dir: string } | undefined;
+  check?: () => void;
 }
 
 /**
@@ -87,6 +98,7 @@ export interface Started {
  *
  * @param initramfs what it begins with
  * @param serves it is to run one command after the other
+ * @param state the folder of its state, which is to be saved there or loaded from there
  * @param check called just before the emulator is started
  *
  * @internal
@@ -96,7 +108,7 @@ export async function startMachine(
   initramfs: Buffer,
   cmdline: string,
   report: Report,
-  { serves = false, check = () => {} } = {},
+  { serves = false, state, check = () => {} }: StartOptions = {},
 ): Promise<Started> {
   const folder = await makeWorkFolder();
   const dir = folder.path;
@@ -108,10 +120,18 @@ export async function startMachine(
   try {
     fillRunFolder(dir, initramfs, medium.path);
     for (const name of ['line1', 'line2', 'line3']) lines.push(await openLine(dir, name, lane.lineKind, report));
-    const { jobDisk = null, ...invocation } = await lane.layOut(emulator, { dir, kernel, cmdline, serves }, lines);
+    const own = [...lines] as [Line, Line, Line];
+    let monitor: Line | null = null;
+    if (state) {
+      for (const name of lane.state!.files) symlinkSync(join(state.dir, name), join(dir, name));
+      monitor = await openLine(dir, 'monitor', lane.lineKind, report);
+      lines.push(monitor);
+    }
+    const given = { dir, kernel, cmdline, serves, state: state?.use };
+    const { jobDisk = null, ...invocation } = await lane.layOut(emulator, given, own);
     check();
-    const machine = new EmulatorProcess(emulator, invocation, dir, lines as [Line, Line, Line]);
-    return { machine, jobDisk, remove };
+    const machine = new EmulatorProcess(emulator, invocation, dir, own);
+    return { machine, jobDisk, monitor, remove };
   } catch (error) {
     await remove();
     throw error;

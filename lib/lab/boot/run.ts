@@ -6,6 +6,7 @@ import { mainInside, nodeInside } from '../disk/init.ts';
 import { type InsideCommand, makeInitramfs } from '../disk/initramfs.ts';
 import { LabBootError } from '../errors.ts';
 import { onDisk } from '../file-errors.ts';
+import { runFromSnapshot } from '../snapshot/run.ts';
 import { TELL_PHASES, type Timings } from '../timings.ts';
 import { runWarm } from '../warm/client.ts';
 import { CommandRun } from './command-run.ts';
@@ -37,8 +38,11 @@ export async function runInLab(options: LabRunOptions, timings?: Timings): Promi
       input: 'none',
       watchesLog: given.watchesLog ?? false,
     };
-    const exitCode = given.warm ? await runWarm(parts, given, command, timeoutSeconds, timings) : null;
-    return exitCode === null ? boot(parts, given, command, timeoutSeconds, { timings }) : { exitCode };
+    const ready = given.warm
+      ? ((await runWarm(parts, given, command, timeoutSeconds, timings)) ??
+        (await runFromSnapshot(parts, given, command, timeoutSeconds, timings)))
+      : null;
+    return ready === null ? boot(parts, given, command, timeoutSeconds, { timings }) : { exitCode: ready };
   });
 }
 

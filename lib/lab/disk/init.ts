@@ -57,6 +57,9 @@ export const WAIT_FOR_COMMAND = '--wait-for-command';
 /** Where that byte comes. */
 export const goDescriptor = 3;
 
+/** Where it says, by a byte, that it is loaded and waits. */
+export const loadedDescriptor = 8;
+
 /** What it is to do: arguments and environment, as JSON. Removed by whoever has read it. */
 export const argumentsPath = 'lab/arguments';
 
@@ -147,7 +150,7 @@ done
 
 # What a machine that has run a command is left with: flags of a broken kernel, memory in KiB, the modules' parameters as one
 # number, and the names of processes that nobody has ended.
-tell_idle() {
+look_idle() {
   read tainted </proc/sys/kernel/tainted
   while read name available unit; do [ "$name" = MemAvailable: ] && break; done </proc/meminfo
   set -- $(busybox cat /sys/module/kvm*/parameters/* 2>/dev/null | busybox md5sum)
@@ -158,17 +161,18 @@ tell_idle() {
     # A thread of the kernel's has no program.
     [ -e "$dir/exe" ] && read name <"$dir/comm" && strays="$strays $name"
   done 2>/dev/null
-  mark idle "$tainted $available $settings$strays"
+  left="$tainted $available $settings$strays"
 }
 
 # One command after the other, each with secrets of its own. What the host sends by the second line tells of it: where its
-# files stand on the disk, and how many units they take; and the secrets.
+# files stand on the disk, and how many units they take; the secrets; and the time, for a machine that was somewhere else
+# since it looked at its clock.
 serve() {
   read disk </${servePath}
-  busybox mkfifo /lab/out /lab/err /lab/go
+  busybox mkfifo /lab/out /lab/err /lab/go /lab/loaded
   exec 4<>/lab/go 7<>/dev/ttyS1
   while :; do
-    tell_idle
+    look_idle
     busybox cat /lab/out >/dev/ttyS1 4<&- &
     out=$!
     busybox cat /lab/err >/dev/ttyS2 4<&- &
@@ -179,9 +183,13 @@ serve() {
     (
       . /${environmentPath}
       exec ${nodeInside} ${mainInside} ${WAIT_FOR_COMMAND} ${goDescriptor}<&4 >&5 2>&6 4<&- 5>&- 6>&- 7<&-
-    ) </dev/null &
+    ) </dev/null ${loadedDescriptor}>/lab/loaded &
     waiting=$!
-    read skip units secret_ready secret_exit secret_bye end <&7
+    # It is loaded, or has ended.
+    read nothing </lab/loaded
+    mark idle "$left"
+    read skip units secret_ready secret_exit secret_bye end now <&7
+    [ -z "$now" ] || busybox date -s "@$now" >/dev/null
     busybox dd if="$disk" bs=${jobUnit} skip="$skip" count="$units" iflag=direct 2>/dev/null |
       (cd / && busybox cpio -idu 2>/dev/null)
     mark ready

@@ -1,4 +1,5 @@
 /** The initial RAM disk of one run. */
+import { randomBytes } from 'node:crypto';
 import { LabEmulatorError } from '../errors.ts';
 import { readBusybox } from '../needs/busybox.ts';
 import { type CpioEntry, cpioDirectory, cpioFile, cpioLink, packCpio } from './cpio.ts';
@@ -62,7 +63,9 @@ export function makeInitramfs({ links, secrets, command }: InitramfsParts): Buff
 export function makeJob(command: InsideCommand): Buffer {
   const { argv, env } = command;
   const isOwn = argv[0] === nodeInside && argv[1] === mainInside;
-  const waiting = isOwn ? [cpioFile(argumentsPath, JSON.stringify({ argv: argv.slice(2), env }))] : [];
+  const waiting = isOwn
+    ? [cpioFile(argumentsPath, JSON.stringify({ argv: argv.slice(2), env, seed: randomBytes(32).toString('hex') }))]
+    : [];
   return packCpio([...commandFiles(command), ...waiting]);
 }
 

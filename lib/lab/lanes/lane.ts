@@ -1,4 +1,5 @@
 /** What a lane is: an emulated machine with KVM in it. Each is one file beside this one, and a line in index.ts. */
+import type { Duplex } from 'node:stream';
 import type { Environment } from '../../base/node-shapes.ts';
 import type { LaneFacts } from '../../host/lane.ts';
 import type { Packages } from '../needs/distribution.ts';
@@ -45,6 +46,18 @@ export interface MachineParts {
   cmdline: string;
   /** It runs one command after the other, and takes their files while it runs. */
   serves: boolean;
+  /** Its state shall be saved, or is to be loaded; the files are those of `MachineState`, in the folder. */
+  state?: 'save' | 'load' | undefined;
+}
+
+/** How an emulator writes the state of a machine that runs, and starts another one with it. */
+export interface MachineState {
+  /** The files that it is, in the run's folder. */
+  readonly files: readonly string[];
+  /** Stops a machine that was started for it, and writes its state. Throws a LabEmulatorError. */
+  save(monitor: Duplex): Promise<void>;
+  /** Resolves when the machine goes on from its state. Throws a LabEmulatorError. */
+  load(monitor: Duplex): Promise<void>;
 }
 
 /** Where a line's socket listens: in the run's folder, as `line1` and so on, or on a TCP port of 127.0.0.1. */
@@ -94,6 +107,8 @@ export interface Lane<E extends Emulator = Emulator> extends LaneFacts {
   readonly jobDevice: string;
   /** What the emulator can connect a serial line to. */
   readonly lineKind: 'tcp' | 'unix';
+  /** How a machine's state is saved and loaded; `null`: it cannot be. */
+  readonly state: MachineState | null;
   /** The kernel options by which the kernel reads its disks. */
   readonly diskOptions: string;
   /** What `kvm-dsm test --variant` can ask of it, beside what it is by itself. */

@@ -3,6 +3,7 @@ import { symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MachineParts } from './lane.ts';
 import { type Emulator, type EmulatorKind, type Invocation, JOB_BYTES, type Lane, type LineAddress } from './lane.ts';
+import { qemuState, stateArguments } from './qemu-monitor.ts';
 
 /** A QEMU binary. */
 export interface Qemu extends Emulator {
@@ -32,6 +33,7 @@ const qemu: EmulatorKind<Qemu> = {
 };
 
 const cpus = 3;
+const MEBIBYTES = 512;
 
 export const svmQemu = {
   name: 'svm' as const,
@@ -49,6 +51,7 @@ export const svmQemu = {
   clockIsReal: true,
   jobDevice: '/dev/vdb',
   lineKind: 'unix',
+  state: qemuState,
   diskOptions: 'CONFIG_VIRTIO_PCI with CONFIG_VIRTIO_BLK',
   /** The e1000e: an 82574L. */
   vfioFunction: { vendor: 0x8086, device: 0x10d3 },
@@ -73,7 +76,7 @@ export const svmQemu = {
 
 function layOut(
   _qemu: Qemu,
-  { dir, kernel, cmdline, serves }: MachineParts,
+  { dir, kernel, cmdline, serves, state }: MachineParts,
   lines: readonly LineAddress[],
 ): Invocation {
   symlinkSync(kernel, join(dir, 'vmlinuz'));
@@ -86,7 +89,7 @@ function layOut(
   const jobDisk = serves ? { path: makeJobDisk(dir), offset: 0 } : undefined;
   const args = [
     ...['-no-user-config', '-nodefaults', '-display', 'none', '-nic', 'none', '-no-reboot'],
-    ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', String(cpus), '-m', '512'],
+    ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', String(cpus), '-m', String(MEBIBYTES)],
     ...['-kernel', 'vmlinuz', '-initrd', 'initrd', '-append', cmdline],
     ...['-drive', 'file=medium.iso,format=raw,if=virtio,readonly=on'],
     ...(jobDisk ? ['-drive', 'file=job.img,format=raw,if=virtio,readonly=on'] : []),
@@ -95,6 +98,7 @@ function layOut(
     // The function for VFIO: no network is behind it.
     ...['-device', 'e1000e,romfile='],
     ...serial,
+    ...(state ? stateArguments(state, MEBIBYTES) : []),
   ];
   return { args, env: process.env, ...(jobDisk ? { jobDisk } : {}) };
 }

@@ -1,12 +1,6 @@
 /** Runs a command in the machine that `lab up` keeps, if one is up that fits. */
-import { randomBytes } from 'node:crypto';
-import { CommandRun } from '../boot/command-run.ts';
-import { Interruption } from '../boot/interruption.ts';
-import { defaultLimits } from '../boot/limits.ts';
-import { Marks } from '../boot/marks.ts';
 import type { LabRunOptions } from '../boot/options.ts';
 import type { Parts } from '../boot/prepare.ts';
-import { jobUnit } from '../disk/init.ts';
 import { type InsideCommand, makeJob } from '../disk/initramfs.ts';
 import { LabBootError } from '../errors.ts';
 import type { LaneName } from '../lanes/index.ts';
@@ -15,9 +9,9 @@ import type { Report } from '../progress.ts';
 import type { Timings } from '../timings.ts';
 import { connectKeeper, type KeeperConnection } from './connection.ts';
 import { describeMisfits, misfits } from './fit.ts';
-import { KeptMachine } from './kept-machine.ts';
 import { ask, fitOf, readAnswer, type Turn, type WarmStatus } from './protocol.ts';
 import { lowerMachine, startKeeper } from './raise.ts';
+import { runKept } from './run-kept.ts';
 
 /** How long a command waits for its turn, in ms: about what a machine of its own would take to boot on a busy host. */
 const TURN = 15_000;
@@ -39,50 +33,18 @@ export async function runWarm(
   timings?.ended('turn');
   if (given === null) return null;
   const { connection, turn } = given;
-  const { lane, emulator } = parts;
   for (const note of turn.notes) report(note);
-  const marks = new Marks(turn.secrets);
-  const end = randomBytes(8).toString('hex');
-  const machine = new KeptMachine(emulator, connection, turn, end);
-  const interruption = new Interruption(options.signal);
   try {
-    interruption.check();
-    const run = new CommandRun({
-      machine,
-      stdout: options.stdout,
-      stderr: options.stderr,
-      report,
-      bootReport: lane.quirks.bootReport,
-      watchesLog: command.watchesLog,
-      marks,
-      onMark: options.onMark,
-      timings,
-      clockIsReal: false,
-      limits: { ...defaultLimits, ...options.limits },
-      timeoutSeconds,
-    });
-    interruption.watch(machine);
-    connection.send('archive', job);
-    const words = [
-      Math.ceil(job.length / jobUnit),
-      marks.secret('ready'),
-      marks.secret('exit'),
-      marks.secret('bye'),
-      end,
-    ];
-    connection.send('begin', `${words.join(' ')}\n`);
-    const exitCode = await run.run();
+    const exitCode = await runKept(connection, turn, { parts, options, command, job, timeoutSeconds, timings });
     connection.send('done');
     return exitCode;
   } catch (error) {
-    interruption.check();
     // The command has not begun.
     if (!(error instanceof LabBootError)) throw error;
-    report(`the warm ${lane.name} machine is lost (${firstLine(error)}): this command boots its own`);
+    report(`the warm ${parts.lane.name} machine is lost (${firstLine(error)}): this command boots its own`);
     return null;
   } finally {
     connection.end();
-    interruption.done();
   }
 }
 
@@ -118,6 +80,7 @@ async function takeTurn(
     await startKeeper({
       lane: name,
       kernel: parts.kernel,
+      isOwnKernel: parts.isOwnKernel,
       cmdline,
       emulator: parts.emulator.path,
       idleMinutes: status.idleMinutes,
@@ -146,7 +109,8 @@ function askForTurn(connection: KeeperConnection, question: string): Promise<Tur
     connection.listen(({ kind, data }) => {
       const answer = kind === 'answer' ? readAnswer(data) : null;
       if (answer?.type === 'turn' || answer?.type === 'misfit') over(answer);
-      else if (answer?.type === 'queued' && answer.state === 'booting') wait(BOOT, 'still boots');
+      else if (answer?.type === 'queued' && answer.state !== 'busy')
+        wait(BOOT, answer.state === 'booting' ? 'still boots' : 'is not ready again');
       else if (answer?.type === 'queued') wait(TURN, 'runs another command');
       else if (answer?.type === 'failed') over({ type: 'none', why: `did not boot (${answer.message})` });
       else if (answer?.type === 'refused') over({ type: 'none', why: `refuses (${answer.why})` });

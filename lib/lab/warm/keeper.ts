@@ -3,12 +3,14 @@ import { existsSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { packageRoot } from '../../base/package.ts';
+import { prepare } from '../boot/prepare.ts';
 import { LabBusyError } from '../errors.ts';
 import { tryLock } from '../lock.ts';
+import { startFromSnapshot } from '../snapshot/start.ts';
 import { warmFolder } from '../work-folder.ts';
 import { KeeperConnection, pidFile, SOCKET, withSocketPath } from './connection.ts';
 import { misfits } from './fit.ts';
-import { KeptProcess, type MachineFault } from './kept-process.ts';
+import { type KeptEvents, KeptProcess, type MachineFault } from './kept-process.ts';
 import {
   type Ask,
   type KeeperAnswer,
@@ -23,7 +25,7 @@ import { LISTENING } from './words.ts';
 /** How often it looks whether it is still wanted, in ms. */
 const LOOK = 5000;
 /** How long a machine may take to be ready again after a command, in ms. */
-const TIDY = 30_000;
+const TIDY = 120_000;
 
 /** Keeps a machine until it is told to end, nobody has used it for long, or what it was started from is gone. */
 export async function keepMachine(json: string): Promise<number> {
@@ -109,17 +111,27 @@ class Keeper {
   #boot(): void {
     this.#state = 'booting';
     this.#boots += 1;
-    KeptProcess.start(this.#options, {
+    const events: KeptEvents = {
       lost: (fault) => this.#lost(fault),
       idle: (fault) => (fault === null ? this.#ready() : this.#bootAgain(fault)),
       bytes: (kind, bytes) => this.#current?.send(kind, bytes),
-    }).then(
-      (machine) => {
+    };
+    this.#start(events).then(
+      ({ machine, waits }) => {
         this.#machine = machine;
         this.#booted = new Date();
+        if (waits) this.#ready();
       },
       (error: Error) => this.#fail(error.message),
     );
+  }
+
+  async #start(events: KeptEvents): Promise<{ machine: KeptProcess; waits: boolean }> {
+    const { cmdline, isOwnKernel } = this.#options;
+    const parts = { ...(await prepare(this.#options)), isOwnKernel };
+    const resumed = await startFromSnapshot(parts, cmdline, events, (line) => process.stderr.write(`${line}\n`));
+    if (resumed) return { machine: resumed, waits: true };
+    return { machine: await KeptProcess.boot(parts, cmdline, events), waits: false };
   }
 
   /** The machine has ended, or is of no use any more. */

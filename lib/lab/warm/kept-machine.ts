@@ -2,13 +2,20 @@
 import { PassThrough } from 'node:stream';
 import type { LabMachine, MachineLine } from '../boot/machine.ts';
 import type { Emulator } from '../lanes/lane.ts';
-import type { KeeperConnection } from './connection.ts';
 import { OutputEnd } from './end-mark.ts';
 import type { Turn } from './protocol.ts';
-import type { Message } from './wire.ts';
+import type { Message, MessageKind } from './wire.ts';
 
 /** How long the end of the output may take when the machine has told that all of it is out, in ms. */
 const OUTPUT_END = 10_000;
+
+/** A way to whoever keeps it. */
+export interface MachineChannel {
+  /** Resolves when nobody keeps it any more. */
+  readonly closed: Promise<void>;
+  listen(listener: (message: Message) => void): void;
+  send(kind: MessageKind, data?: Uint8Array | string): void;
+}
 
 export class KeptMachine implements LabMachine {
   readonly emulator: Emulator;
@@ -17,7 +24,7 @@ export class KeptMachine implements LabMachine {
   readonly uptime: number;
   readonly lines: readonly [MachineLine, MachineLine, MachineLine];
   readonly ended: Promise<string>;
-  readonly #connection: KeeperConnection;
+  readonly #connection: MachineChannel;
   readonly #streams: readonly [PassThrough, PassThrough, PassThrough];
   readonly #ends: readonly [OutputEnd, OutputEnd];
   #finished = false;
@@ -26,7 +33,7 @@ export class KeptMachine implements LabMachine {
   #late: NodeJS.Timeout | undefined;
 
   /** @param endSecret what init writes behind the command's output */
-  constructor(emulator: Emulator, connection: KeeperConnection, turn: Turn, endSecret: string) {
+  constructor(emulator: Emulator, connection: MachineChannel, turn: Omit<Turn, 'notes'>, endSecret: string) {
     this.emulator = emulator;
     this.dir = turn.dir;
     this.pid = turn.emulatorPid;

@@ -4,18 +4,20 @@ import type { Duplex } from 'node:stream';
 import { printable } from '../../base/text.ts';
 import { ConsoleReader } from '../boot/console.ts';
 import type { EmulatorProcess } from '../boot/emulator-process.ts';
+import { emulatorWords } from '../boot/judgement.ts';
 import { kernelCommandLine } from '../boot/kernel-command-line.ts';
 import { defaultLimits } from '../boot/limits.ts';
 import { type Mark, Marks } from '../boot/marks.ts';
-import { prepare, type Started, startMachine } from '../boot/prepare.ts';
+import { type Parts, type Started, startMachine } from '../boot/prepare.ts';
 import { Watch } from '../boot/watch.ts';
 import { jobUnit } from '../disk/init.ts';
 import { makeInitramfs } from '../disk/initramfs.ts';
-import { LabBootError } from '../errors.ts';
-import type { JobDisk } from '../lanes/lane.ts';
+import { LabBootError, LabEmulatorError } from '../errors.ts';
+import type { JobDisk, MachineState } from '../lanes/lane.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { Fit } from './fit.ts';
 import { faultOf, type Left, readLeft } from './left.ts';
-import { fitOf, type KeeperOptions, type Turn } from './protocol.ts';
+import { fitOf, type Turn } from './protocol.ts';
 import type { MessageKind } from './wire.ts';
 
 /** Why a machine is of no use any more. */
@@ -35,12 +37,16 @@ export interface KeptEvents {
   bytes(kind: MessageKind, bytes: Buffer): void;
 }
 
+/** How long a machine may take to go on from its state, in ms. */
+const RESUME = 60_000;
+
 const lineKinds: readonly MessageKind[] = ['console', 'stdout', 'stderr'];
 
 export class KeptProcess {
   readonly fit: Fit;
   readonly #machine: EmulatorProcess;
   readonly #started: Started;
+  readonly #state: MachineState | null;
   readonly #jobDisk: JobDisk;
   readonly #events: KeptEvents;
   readonly #marks: Marks;
@@ -50,29 +56,73 @@ export class KeptProcess {
   #uptime = 0;
   /** As it was after the boot. */
   #fresh: Left | null = null;
+  /** As it said when it last waited for a command. */
+  #left = '';
   /** The kernel has reported that it is broken. */
   #reported: string | null = null;
   /** Where the last command's files end on the disk. */
   #used = 0;
   #isEnding = false;
+  /** Its clock is as it was when its state was saved. */
+  #hasOldClock = false;
 
-  /** Starts one. Throws what `prepare` throws. */
-  static async start(options: KeeperOptions, events: KeptEvents): Promise<KeptProcess> {
-    const parts = await prepare(options);
-    const { lane, emulator, medium } = parts;
+  /** Boots one. @param save the folder in which its state is to be saved */
+  static async boot(parts: Parts, extra: string | undefined, events: KeptEvents, save?: string): Promise<KeptProcess> {
     const marks = new Marks();
-    const initramfs = makeInitramfs({
-      links: medium.links,
-      secrets: marks.file,
-      command: { serve: lane.jobDevice, env: parts.env },
-    });
-    const cmdline = kernelCommandLine(lane, emulator, options.cmdline, false);
-    const started = await startMachine(parts, initramfs, cmdline, () => {}, { serves: true });
-    return new KeptProcess(fitOf(parts, options.cmdline), started, marks, events);
+    const command = { serve: parts.lane.jobDevice, env: parts.env };
+    const initramfs = makeInitramfs({ links: parts.medium.links, secrets: marks.file, command });
+    const cmdline = kernelCommandLine(parts.lane, parts.emulator, extra, false);
+    const state = save === undefined ? undefined : { use: 'save' as const, dir: save };
+    const started = await startMachine(parts, initramfs, cmdline, () => {}, { serves: true, state });
+    return new KeptProcess(parts, extra, started, marks, events);
   }
 
-  private constructor(fit: Fit, started: Started, marks: Marks, events: KeptEvents) {
-    this.fit = fit;
+  /**
+   * Starts one from the state that another had when it first waited for a command; resolves when it goes on from there.
+   * Throws a LabError if it does not.
+   */
+  static async resume(
+    parts: Parts,
+    extra: string | undefined,
+    events: KeptEvents,
+    { dir, secrets, uptime, left }: Snapshot,
+  ): Promise<KeptProcess> {
+    const { lane, emulator } = parts;
+    const cmdline = kernelCommandLine(lane, emulator, extra, false);
+    const state = { use: 'load' as const, dir };
+    const started = await startMachine(parts, Buffer.alloc(0), cmdline, () => {}, { serves: true, state });
+    const marks = new Marks(secrets);
+    const kept = new KeptProcess(parts, extra, started, marks, events, { uptime, left: readLeft(left) });
+    const { machine, monitor } = started;
+    const ended = machine.ended.then((how) => {
+      throw new LabEmulatorError(`it ended (${how})${emulatorWords(machine.dir)}`, { advice: '' });
+    });
+    ended.catch(() => {});
+    let late: NodeJS.Timeout | undefined;
+    const patience = new Promise<never>((_, reject) => {
+      late = setTimeout(() => reject(new LabEmulatorError('it did not go on', { advice: '' })), RESUME);
+    });
+    try {
+      await Promise.race([monitor!.connected.then((socket) => lane.state!.load(socket)), ended, patience]);
+    } catch (error) {
+      await kept.end();
+      throw error;
+    } finally {
+      clearTimeout(late);
+    }
+    return kept;
+  }
+
+  private constructor(
+    parts: Parts,
+    extra: string | undefined,
+    started: Started,
+    marks: Marks,
+    events: KeptEvents,
+    resumed?: { uptime: number; left: Left },
+  ) {
+    this.fit = fitOf(parts, extra);
+    this.#state = parts.lane.state;
     this.#started = started;
     this.#machine = started.machine;
     this.#jobDisk = started.jobDisk!;
@@ -80,7 +130,12 @@ export class KeptProcess {
     this.#marks = marks;
     // Other words behind the marker are a command's.
     this.#console = new ConsoleReader(marks, () => true);
-    this.#watch = new Watch(this.#machine.pid, defaultLimits, undefined);
+    this.#watch = new Watch(this.#machine.pid, defaultLimits, undefined, resumed?.uptime);
+    if (resumed) {
+      this.#uptime = resumed.uptime;
+      this.#fresh = resumed.left;
+      this.#hasOldClock = true;
+    }
     this.#machine.lines.forEach((line, index) => {
       line.connected.then((socket) => {
         if (index === 1) this.#input = socket;
@@ -128,7 +183,17 @@ export class KeptProcess {
   /** Tells the machine's init of the command. */
   begin(line: Buffer): void {
     const words = /^[0-9a-f ]{1,200}\n$/.exec(line.toString('latin1'))?.[0];
-    if (words !== undefined) this.#input?.write(`${this.#jobDisk.offset / jobUnit} ${words}`);
+    if (words === undefined) return;
+    const now = this.#hasOldClock ? ` ${Math.floor(Date.now() / 1000)}` : '';
+    this.#hasOldClock = false;
+    this.#input?.write(`${this.#jobDisk.offset / jobUnit} ${words.trimEnd()}${now}\n`);
+  }
+
+  /** Writes the state of a machine that was booted for that, and waits for its first command; it stands still then. */
+  async save(): Promise<Omit<Snapshot, 'dir'>> {
+    const facts = { secrets: this.#marks.all, uptime: this.#uptime, left: this.#left };
+    await this.#state!.save(await this.#started.monitor!.connected);
+    return facts;
   }
 
   /** Has it passed a limit? */
@@ -179,6 +244,7 @@ export class KeptProcess {
   }
 
   #idle(rest: string): void {
+    this.#left = rest;
     const left = readLeft(rest);
     const fault = this.#reported ? `its kernel reported: ${this.#reported}` : this.#fresh && faultOf(this.#fresh, left);
     this.#fresh ??= left;

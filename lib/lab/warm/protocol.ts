@@ -115,8 +115,9 @@ function stamped(path: string): string {
 /** What the process that keeps a machine is started with. */
 export interface KeeperOptions {
   lane: LaneName;
-  /** The bzImage. */
+  /** The bzImage, and whether the lab has built it. */
   kernel: string;
+  isOwnKernel: boolean;
   cmdline?: string | undefined;
   emulator?: string | undefined;
   idleMinutes: number;

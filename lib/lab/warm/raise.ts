@@ -36,7 +36,7 @@ export function raiseMachine(
       report(`the ${lane} machine that is up is another one: it ends`);
       await lowerMachine(lane);
     }
-    await startKeeper({ lane, kernel: parts.kernel, cmdline, emulator, idleMinutes });
+    await startKeeper({ lane, kernel: parts.kernel, isOwnKernel: parts.isOwnKernel, cmdline, emulator, idleMinutes });
     return { status: await booted(lane), wasUp: false };
   });
 }

@@ -1,0 +1,65 @@
+/** Runs a command in a machine of its own that goes on from a snapshot, without a boot. */
+import type { LabRunOptions } from '../boot/options.ts';
+import type { Parts } from '../boot/prepare.ts';
+import { mainInside, nodeInside } from '../disk/init.ts';
+import { type InsideCommand, makeJob } from '../disk/initramfs.ts';
+import { LabBootError } from '../errors.ts';
+import { JOB_BYTES } from '../lanes/lane.ts';
+import type { Timings } from '../timings.ts';
+import type { MachineChannel } from '../warm/kept-machine.ts';
+import type { KeptEvents, KeptProcess } from '../warm/kept-process.ts';
+import { runKept } from '../warm/run-kept.ts';
+import type { Message } from '../warm/wire.ts';
+import { startFromSnapshot } from './start.ts';
+
+/** The exit code of the command; `null` if it needs a boot. */
+export async function runFromSnapshot(
+  parts: Parts,
+  options: LabRunOptions,
+  command: InsideCommand & { watchesLog: boolean },
+  timeoutSeconds: number,
+  timings: Timings | undefined,
+): Promise<number | null> {
+  const isOwn = command.argv[0] === nodeInside && command.argv[1] === mainInside;
+  const job = makeJob(command);
+  // The random numbers of another program would be those of the snapshot.
+  if (!isOwn || job.length > JOB_BYTES) return null;
+  const report = options.report ?? (() => {});
+  const channel = new OwnChannel();
+  const kept = await startFromSnapshot(parts, options.cmdline, channel.events, report);
+  if (kept === null) return null;
+  channel.machine = kept;
+  timings?.ended('resume');
+  try {
+    return await runKept(channel, kept.turn(), { parts, options, command, job, timeoutSeconds, timings });
+  } catch (error) {
+    if (!(error instanceof LabBootError)) throw error;
+    report(`the machine was lost before the command began (${error.message.split('\n', 1)[0]}): another one is booted`);
+    return null;
+  } finally {
+    await kept.end();
+  }
+}
+
+/** To a machine of this process. */
+class OwnChannel implements MachineChannel {
+  readonly closed = new Promise<void>(() => {});
+  machine: KeptProcess | undefined;
+  #listener: (message: Message) => void = () => {};
+
+  readonly events: KeptEvents = {
+    idle() {},
+    lost: ({ how }) => this.#listener({ kind: 'ended', data: Buffer.from(how) }),
+    bytes: (kind, data) => this.#listener({ kind, data }),
+  };
+
+  listen(listener: (message: Message) => void): void {
+    this.#listener = listener;
+  }
+
+  send(kind: Message['kind'], data: Uint8Array | string = ''): void {
+    if (kind === 'archive') this.machine!.bring(Buffer.from(data));
+    else if (kind === 'begin') this.machine!.begin(Buffer.from(data));
+    else if (kind === 'kill') this.machine!.kill();
+  }
+}

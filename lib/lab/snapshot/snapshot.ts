@@ -1,0 +1,116 @@
+/** A machine that has booted and waits for a command, kept in the cache: what it is, and where. */
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { kernelCommandLine } from '../boot/kernel-command-line.ts';
+import type { Parts } from '../boot/prepare.ts';
+import { type InitWord, initWords } from '../disk/init.ts';
+import { snapshotsDir } from '../paths.ts';
+import { readLeft } from '../warm/left.ts';
+import { fitOf } from '../warm/protocol.ts';
+
+/** What a machine goes on from. */
+export interface Snapshot {
+  /** Its folder, with the emulator's files. */
+  dir: string;
+  /** Of its init's words. */
+  secrets: Record<InitWord, string>;
+  /** By its own clock, in seconds. */
+  uptime: number;
+  /** What stood behind its word `idle`. */
+  left: string;
+}
+
+/** Raised when what is saved, or how a machine goes on from it, changes. */
+const RECIPE = 1;
+const KEPT = 3;
+const FACTS = 'snapshot.json';
+
+interface Facts {
+  secrets: Record<InitWord, string>;
+  uptime: number;
+  left: string;
+  /** The sizes of the emulator's files, in bytes, and of the smallest one's content the checksum. */
+  sizes: Record<string, number>;
+  checksum: string;
+}
+
+/**
+ * The name of the snapshot of a machine, which everything is part of that the machine is made of; and of this start of the host,
+ * whose clock it has measured its own with, and whose page cache may have lost what a crash did not let it write.
+ */
+export function snapshotKey(parts: Parts, extra: string | undefined): string {
+  const { lane, emulator, medium, env } = parts;
+  const host = readFileSync('/proc/sys/kernel/random/boot_id', 'ascii').trim();
+  const cmdline = kernelCommandLine(lane, emulator, extra, false);
+  const all = [RECIPE, fitOf(parts, extra), cmdline, emulator, medium.links, env, host];
+  return createHash('sha256').update(JSON.stringify(all)).digest('hex').slice(0, 16);
+}
+
+/** The snapshot of that name; `null`: there is none; or why what is there is none. */
+export function findSnapshot(key: string, files: readonly string[]): Snapshot | null | { damage: string } {
+  const dir = join(snapshotsDir(), key);
+  if (!existsSync(dir)) return null;
+  try {
+    const facts = JSON.parse(readFileSync(join(dir, FACTS), 'utf8')) as Facts;
+    for (const name of files)
+      if (statSync(join(dir, name)).size !== facts.sizes[name]) return { damage: `${name} has not its size` };
+    if (checksum(join(dir, files.at(-1)!)) !== facts.checksum) return { damage: `${files.at(-1)} has been changed` };
+    if (initWords.some((word) => typeof facts.secrets[word] !== 'string')) return { damage: `${FACTS} lacks secrets` };
+    readLeft(facts.left);
+    const now = new Date();
+    utimesSync(dir, now, now);
+    return { dir, secrets: facts.secrets, uptime: facts.uptime, left: facts.left };
+  } catch (error) {
+    return { damage: (error as Error).message };
+  }
+}
+
+export function removeSnapshot(key: string): void {
+  rmSync(join(snapshotsDir(), key), { recursive: true, force: true });
+}
+
+const prefix = 'new-';
+
+/** A folder in which one is made. Its lock is held by the caller: what a killed process left is removed. */
+export function newSnapshotFolder(files: readonly string[]): string {
+  for (const name of readdirSync(snapshotsDir()))
+    if (name.startsWith(prefix)) rmSync(join(snapshotsDir(), name), { recursive: true, force: true });
+  const dir = mkdtempSync(join(snapshotsDir(), prefix));
+  for (const name of files) writeFileSync(join(dir, name), '', { mode: 0o600 });
+  return dir;
+}
+
+/** Gives a folder that is complete its name, and keeps those that were used last. */
+export function keepSnapshot(
+  dir: string,
+  key: string,
+  files: readonly string[],
+  facts: Omit<Facts, 'sizes' | 'checksum'>,
+): void {
+  const sizes = Object.fromEntries(files.map((name) => [name, statSync(join(dir, name)).size]));
+  const all: Facts = { ...facts, sizes, checksum: checksum(join(dir, files.at(-1)!)) };
+  writeFileSync(join(dir, FACTS), JSON.stringify(all), { mode: 0o600 });
+  renameSync(dir, join(snapshotsDir(), key));
+  const others = readdirSync(snapshotsDir())
+    .filter((name) => name !== key && !name.startsWith(prefix))
+    .map((name) => ({ name, used: statSync(join(snapshotsDir(), name), { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
+    .sort((a, b) => b.used - a.used);
+  for (const { name } of others.slice(KEPT - 1)) removeSnapshot(name);
+}
+
+/** Nobody else may read what a machine had in its memory. */
+export const makeSnapshotsFolder = (): void => void mkdirSync(snapshotsDir(), { recursive: true, mode: 0o700 });
+
+const checksum = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');

@@ -1,0 +1,123 @@
+/** A machine that has booted, kept in the cache: a command goes on from it, as if the machine were its own. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { cacheDir } from '../../lib/lab/paths.ts';
+import { jsonLines, kvmDsm } from '../support/command.ts';
+import { labMissing } from '../support/lab.ts';
+
+const skip = labMissing();
+const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-snapshot-'));
+const cache = join(work, 'cache/kvm-dsm');
+const snapshots = join(cache, 'snapshots');
+
+/** What a script finds of the machine that is chance, and the time. */
+const script = join(work, 'chance.ts');
+const chance = `
+import { randomBytes, randomUUID } from 'node:crypto';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+const bytes = Buffer.alloc(8);
+const file = openSync('/dev/urandom', 'r');
+readSync(file, bytes);
+closeSync(file);
+console.log(JSON.stringify({
+  numbers: [Math.random(), randomBytes(8).toString('hex'), randomUUID(), bytes.toString('hex')],
+  times: [Date.now(), performance.timeOrigin + performance.now()],
+}));
+export {};
+`;
+
+interface Found {
+  numbers: (string | number)[];
+  times: number[];
+}
+
+/** Runs the script; answers what it found, the phases of the run, and what was told. */
+function run(...more: string[]) {
+  const wrapper = ['env', `XDG_CACHE_HOME=${join(work, 'cache')}`];
+  const began = Date.now();
+  const args = ['run', script, '--on', 'svm', '--json', '--timings', ...more];
+  const { code, stdout, stderr } = kvmDsm(args, 400, wrapper);
+  const ended = Date.now();
+  assert.equal(code, 0, stdout + stderr);
+  const lines = jsonLines(stdout);
+  const timings = lines.find(({ type }) => type === 'timings') as { phases: { phase: string }[] };
+  const phases = timings.phases.map(({ phase }) => phase);
+  const said = lines.filter(({ type }) => type === 'stdout').map(({ text }) => text);
+  return {
+    found: JSON.parse(said.join('')) as Found,
+    isResumed: phases.includes('resume'),
+    hasBooted: phases.includes('kernel'),
+    stderr,
+    began,
+    ended,
+  };
+}
+
+/** The folder of the only snapshot. */
+function only(): string {
+  const names = readdirSync(snapshots);
+  assert.equal(names.length, 1, names.join());
+  return join(snapshots, names[0]!);
+}
+
+describe('a snapshot of a machine that has booted', { skip, concurrency: false }, () => {
+  after(() => rmSync(work, { recursive: true, force: true }));
+
+  test('is made by the first command, and the next ones go on from it, each with numbers and a clock of its own', () => {
+    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    symlinkSync(join(cacheDir(), 'kernels'), join(cache, 'kernels'));
+    writeFileSync(script, chance);
+    const first = run();
+    const made = only();
+    const second = run();
+    assert.equal(only(), made);
+    for (const one of [first, second]) {
+      assert.deepEqual([one.isResumed, one.hasBooted], [true, false]);
+      // The machine's clock is set in whole seconds.
+      for (const time of one.found.times)
+        assert.ok(time > one.began - 1000 && time < one.ended + 1000, `${time} in ${one.began} to ${one.ended}`);
+    }
+    for (const [index, number] of first.found.numbers.entries()) assert.notEqual(second.found.numbers[index], number);
+  });
+
+  test('is not made for a kernel command line of its own', () => {
+    const made = only();
+    const { isResumed, hasBooted } = run('--cmdline', 'kvm.vector_hashing=0');
+    assert.deepEqual([isResumed, hasBooted], [false, true]);
+    assert.equal(only(), made);
+  });
+
+  test('that is damaged is made anew, and that is told', () => {
+    const path = join(only(), 'devices');
+    const good = readFileSync(path);
+    const bad = Buffer.from(good);
+    bad[bad.length >> 1]! ^= 1;
+    for (const [bytes, why] of [
+      [bad, 'devices has been changed'],
+      [good.subarray(0, 1000), 'devices has not its size'],
+    ] as const) {
+      writeFileSync(path, bytes);
+      const { isResumed, stderr } = run();
+      assert.ok(isResumed);
+      assert.match(stderr, new RegExp(`the snapshot of the booted machine is damaged \\(${why}\\): it is made anew`));
+    }
+  });
+
+  test('that the emulator does not take is removed, and the machine booted, and that is told', () => {
+    const dir = only();
+    const facts = JSON.parse(readFileSync(join(dir, 'snapshot.json'), 'utf8'));
+    const bytes = readFileSync(join(dir, 'devices'));
+    bytes.fill(0xff, 0, 64);
+    writeFileSync(join(dir, 'devices'), bytes);
+    facts.checksum = createHash('sha256').update(bytes).digest('hex');
+    writeFileSync(join(dir, 'snapshot.json'), JSON.stringify(facts));
+    const { isResumed, hasBooted, stderr } = run();
+    assert.deepEqual([isResumed, hasBooted], [false, true]);
+    assert.match(stderr, /the snapshot of the booted machine is of no use, and removed \(.+\): the machine is booted/);
+    assert.deepEqual(readdirSync(snapshots), []);
+  });
+});
