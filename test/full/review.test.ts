@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { kvmDsm, root } from '../support/command.ts';
-import { labMissing } from '../support/lab.ts';
+import { compilerMissing, labMissing, sourceMissing } from '../support/lab.ts';
 import { longCommands } from '../support/long-commands.ts';
 
 const seconds = 7200;
@@ -58,7 +58,10 @@ const vendorInit = (line: string) => [
   ' \tif (kvm_x86_ops.enable_virtualization_cpu) {',
 ];
 
-describe('kvm-dsm review', { skip: labMissing(), timeout: 4 * seconds * 1000 }, () => {
+describe('kvm-dsm review', {
+  skip: labMissing() || sourceMissing() || compilerMissing(),
+  timeout: 4 * seconds * 1000,
+}, () => {
   test('the mails of RFC v2: it forwards, and what it lacks is found', () => {
     const told = reviewed('kernel/mails/rfc-v2.mbox');
     assert.deepEqual([told.verdict, told.profile], ['findings', 'rfc-v2']);

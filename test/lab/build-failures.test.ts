@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { jsonLines, root } from '../support/command.ts';
-import { labMissing } from '../support/lab.ts';
+import { compilerMissing, labMissing } from '../support/lab.ts';
 
-const skip = labMissing();
+const skip = labMissing() || compilerMissing();
 const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
 after(() => rmSync(work, { recursive: true, force: true }));
 

@@ -19,10 +19,10 @@ import { after, describe, test } from 'node:test';
 import { prepareMedium } from '../../lib/lab/disk/medium.ts';
 import { buildLab } from '../../lib/lab/index.ts';
 import { kvmDsm } from '../support/command.ts';
-import { labMissing } from '../support/lab.ts';
+import { compilerMissing, labMissing } from '../support/lab.ts';
 import { asNobody, cannotBeNobody } from '../support/nobody.ts';
 
-const skip = labMissing();
+const skip = labMissing() || compilerMissing();
 const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
 after(() => rmSync(work, { recursive: true, force: true }));
 chmodSync(work, 0o755);

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { buildLab } from '../../lib/lab/index.ts';
 import { kvmDsm } from '../support/command.ts';
-import { labMissing } from '../support/lab.ts';
+import { compilerMissing, labMissing } from '../support/lab.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
 after(() => rmSync(work, { recursive: true, force: true }));
@@ -28,7 +28,10 @@ async function quickTree(): Promise<string> {
   return join(work, 'tree');
 }
 
-describe('a kernel of a tree, with a configuration of the user', { skip: labMissing(), timeout: 300_000 }, () => {
+describe('a kernel of a tree, with a configuration of the user', {
+  skip: labMissing() || compilerMissing(),
+  timeout: 300_000,
+}, () => {
   test('each has a name of its own; the tree is told by its series', async () => {
     const tree = await quickTree();
     const cache = ['env', `XDG_CACHE_HOME=${join(work, 'cache')}`];

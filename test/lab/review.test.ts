@@ -17,7 +17,7 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildLab } from '../../lib/lab/index.ts';
 import { type CommandResult, kvmDsm, root } from '../support/command.ts';
-import { labMissing } from '../support/lab.ts';
+import { compilerMissing, labMissing } from '../support/lab.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
 after(() => rmSync(work, { recursive: true, force: true }));
@@ -78,7 +78,7 @@ async function interrupted(args: readonly string[], when: RegExp): Promise<strin
   return said;
 }
 
-describe('kvm-dsm review', { skip: labMissing(), timeout: 900_000 }, () => {
+describe('kvm-dsm review', { skip: labMissing() || compilerMissing(), timeout: 900_000 }, () => {
   let good: string;
   before(async () => {
     copyFileSync((await buildLab({})).kernel, image);

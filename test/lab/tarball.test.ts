@@ -8,9 +8,9 @@ import { after, describe, test } from 'node:test';
 import { kernelSourceTarball } from '../../lib/lab/needs/building.ts';
 import { kvmDsm } from '../support/command.ts';
 import { kernelImage } from '../support/kernel-image.ts';
-import { labMissing, sourceMissing } from '../support/lab.ts';
+import { compilerMissing, labMissing, sourceMissing } from '../support/lab.ts';
 
-const skip = labMissing();
+const skip = labMissing() || compilerMissing();
 const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
 after(() => rmSync(work, { recursive: true, force: true }));
 const image = kernelImage(join(work, 'image'));

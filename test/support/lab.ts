@@ -1,9 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { debianSourceVersion, kernelSourcePackage } from '../../lib/lab/needs/building.ts';
+import { debianSourceVersion, kernelSourcePackage, tarballNeeds } from '../../lib/lab/needs/building.ts';
+import { lackingOf } from '../../lib/lab/needs/need.ts';
 import './own-session.ts';
 
 let answer: string | false | undefined;
+
+/** Why no kernel can be compiled here, whatever its source is; false if one can. */
+export function compilerMissing(): string | false {
+  const lacking = lackingOf(tarballNeeds).map(({ name }) => name);
+  return lacking.length > 0 && `there is no ${lacking.join(', no ')}`;
+}
 
 /** Why nothing can be done with Debian's source of the kernel; false if it is here. */
 export function sourceMissing(): string | false {

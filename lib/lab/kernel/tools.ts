@@ -2,9 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { programEnvironment } from '../../host/programs.ts';
 
-const names = ['gcc', 'ld', 'lz4', 'pahole', 'rustc'];
+const names = ['gcc', 'ld', 'lz4'];
 
-/** The first line that each tells of its version; `none` of what is not here. The last two are only asked for by Kconfig. */
+/** The first line that each tells of its version; `none` of what is not here. */
 export function toolVersions(): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, versionOf(name)]));
 }
