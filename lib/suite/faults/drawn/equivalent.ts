@@ -133,6 +133,11 @@ export const equivalents: readonly Equivalent[] = [
       withBit(fault, 16, 16),
   },
   {
+    why: 'a write is forwarded if it has 32 bits, and what an instruction of another operand size writes has not (emulate.c)',
+    is: (fault) =>
+      fault.conditions.some(({ field, op, value }) => field.name === 'op-bytes' && (op === 'ne') === (value === 4)),
+  },
+  {
     why: 'KVM makes its map of local APICs for the ids 0 to 255 at least (kvm_recalculate_apic_map)',
     is: (fault) => holds(fault, 'map-max', 0),
   },

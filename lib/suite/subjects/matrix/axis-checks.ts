@@ -63,7 +63,7 @@ function share(ctx: CheckContext, rows: readonly NamedStateRow[]): readonly Name
 }
 
 /** Without one the scene's own ICR2 is written first, and finds what a row has put there. */
-const PRELUDES = ['both', 'both', 'icr', 'none'] as const;
+const PRELUDES = ['all', 'all', 'icr', 'none'] as const;
 
 /** Plays rows together. Throws CheckError if the guest cannot go on. */
 export function playRows(ctx: CheckContext, bed: Bed, rows: readonly NamedStateRow[]): Wrong[] {

@@ -56,7 +56,7 @@ function drawOne(scene: Scene, random: Random, held: number | null): DrawnSend |
   const icr =
     (mode << 8) |
     (logical ? LOGICAL : 0) |
-    (one(4) ? BUSY : 0) |
+    (one(2) ? BUSY : 0) |
     (level ? ASSERT : 0) |
     (trigger ? LEVEL : 0) |
     (shorthand << 18) |

@@ -54,8 +54,11 @@ export class Scene {
   readonly each: Piece[] = [];
   /** Reasons of exits that this code makes. */
   readonly exits = new Set<string>();
-  /** What comes before the scene's own writes, drawn: ICR to where ICR2 points already, or ICR2 and ICR, or nothing. */
-  prelude: 'icr' | 'both' | 'none' = 'both';
+  /**
+   * What comes before the scene's own writes, drawn: ICR to where ICR2 points already, or ICR2 and ICR, or the one and then the
+   * other, or nothing.
+   */
+  prelude: 'icr' | 'both' | 'all' | 'none' = 'all';
   /** Another vCPU writes before each of the first writes; and who is sent to takes what it has got. */
   busy = true;
   /** They take it at each write's exit, and not at the last one's alone. */
@@ -70,6 +73,8 @@ export class Scene {
   vector: number;
   /** Bits 23:0 of ICR2, which the register does not keep. */
   noise: number;
+  /** Bit 12 of ICR, which the register does not keep. */
+  status: number;
   send: Send | null = null;
   /** Vectors that the sender's code handles meanwhile. */
   readonly handles = new Set<number>();
@@ -100,6 +105,7 @@ export class Scene {
     this.#random = random;
     this.vector = random.integer(0x30, 0xef);
     this.noise = random.integer(0, 0xff_ffff);
+    this.status = random.integer(0, 1) << 12;
     this.sender = bed.vcpus.length > 1 ? 1 : 0;
     this.target = bed.vcpus.length > 2 ? 2 : 0;
   }
@@ -143,11 +149,11 @@ export class Scene {
     return !open && !this.steps && this.handles.size === 0 && !this.events.has(this.sender);
   }
 
-  /** What the prelude sends. */
-  drawPrelude(): DrawnSend {
+  /** What the prelude sends; `toHeld`: to where ICR2 points already. */
+  drawPrelude(toHeld: boolean): DrawnSend {
     const own = this.lapics.get(this.sender)?.get(lapicRegisters.ICR2);
     const held = own ?? this.bed.register(this.bed.plain[this.sender]!, 'ICR2');
-    return drawSend(this, this.#random, this.prelude === 'icr' ? held >>> 24 : null);
+    return drawSend(this, this.#random, toHeld ? held >>> 24 : null);
   }
 
   /** To the target, if there is another vCPU: fixed, edge, by its APIC id. */

@@ -50,17 +50,23 @@ function planOf(scene: Scene): Plan {
     icr2(((destination << 24) | noise) >>> 0),
     icr((bits | number) >>> 0),
   ];
-  const own = scene.sequence(...pair(sent, vector, scene.noise));
+  const status = ({ icr, ...send }: Send): Send => ({ ...send, icr: icr | scene.status });
+  const own = scene.sequence(...pair(status(sent), vector, scene.noise));
   // Each register is written once by what has to find a certain value there.
   const kind = scene.form.onZero || scene.form.onOnes ? 'none' : scene.prelude;
-  const first = kind === 'none' ? null : scene.drawPrelude();
-  const before = first ? pair(first.send, first.vector, scene.noise ^ 0xff).slice(kind === 'icr' ? 1 : 0) : [];
   const sends = (writes: readonly LapicWrite[], send: Send) =>
     writes.map(({ register, value }) => (register === 'ICR' ? { send, vector: value & 0xff } : null));
+  const first = (toHeld: boolean): Pick<Plan, 'writes' | 'sends'> => {
+    const { send, vector: number } = scene.drawPrelude(toHeld);
+    const writes = pair(send, number, scene.noise ^ 0xff).slice(toHeld ? 1 : 0);
+    return { writes, sends: sends(writes, send) };
+  };
+  const parts = { none: [], icr: [true], both: [false], all: [true, false] }[kind].map(first);
+  const before = parts.flatMap(({ writes }) => writes);
   return {
     prelude: before.length,
     writes: [...before, ...own],
-    sends: [...(first ? sends(before, first.send) : []), ...sends(own, sent)],
+    sends: [...parts.flatMap((part) => part.sends), ...sends(own, sent)],
   };
 }
 

@@ -140,6 +140,8 @@ const base = (value: bigint, host = false): TwinWrite => ({ register: 'base', va
 
 /** From xAPIC mode. What the host alone can write is there as well as what a guest can. */
 export function bases(pair: Pair): ReplayProgram {
+  // Off, and on again by what the host alone may do, before the mode has changed anything.
+  const restart = [base(MOVED | BSP), base(MOVED | EN | EXTD | BSP, true), base(PAGE | EN | BSP, true)];
   const moves = [base(MOVED | EN | BSP), base(PAGE | EN, true), base(MOVED | EN | BSP, true), base(PAGE | EN | BSP)];
   // Without CPUID there is no such mode.
   if (pair.options.cpuid === 'none') return [[...moves, base(MOVED), base(PAGE | EN | BSP)]];
@@ -151,5 +153,5 @@ export function bases(pair: Pair): ReplayProgram {
     base(MOVED | EN | EXTD | BSP, true),
     base(PAGE | EN, true),
   ];
-  return [[...moves, ...modes]];
+  return [[...restart, ...moves, ...modes]];
 }

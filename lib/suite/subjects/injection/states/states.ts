@@ -85,6 +85,16 @@ const besieged: Registers = {
   ICR2: 0x1500_0000,
 };
 
+/** The same, and nothing is pending. */
+const occupied: Registers = {
+  TPR: 0xc0,
+  ISR2: bit(0x41),
+  LVT_TIMER: 0xd1,
+  LVT_ERROR: 0xd1,
+  ICR: 0xc_4500,
+  ICR2: 0xff00_0000,
+};
+
 const served: Registers = {
   TPR: 0x25,
   ISR3: bit(0x65),
@@ -136,7 +146,12 @@ export const scenes: readonly StandScene[] = [
       },
     },
   ],
-  [flat, others('the others with all that a local APIC can have', (vcpu) => vcpu.setLapicRegisters(besieged))],
+  [
+    flat,
+    others('the others with all that a local APIC can have, by turns', (vcpu, place) =>
+      vcpu.setLapicRegisters(place & 2 ? occupied : besieged),
+    ),
+  ],
   [
     flat,
     others(

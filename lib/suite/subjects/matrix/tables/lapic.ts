@@ -232,6 +232,7 @@ export const previousAxis: Axis = {
       source: REGISTERS,
       apply(scene) {
         scene.prelude = 'none';
+        scene.status = 0;
         scene.lapic({ ICR: (scene.sent.icr | scene.vector) >>> 0 });
       },
     },

@@ -1,6 +1,7 @@
 /** Which writes there are: how many before, of which register, and whether they say the same. */
 import type { LapicWrite } from '../../../kit/guests.ts';
 import { repMovsd } from '../joint.ts';
+import { modes } from '../modes.ts';
 import type { Axis, StateRow } from '../row.ts';
 
 const HISTORY = 'vcpu->arch: the slot and its request, which the write before may have left behind';
@@ -19,8 +20,9 @@ const sequence = (name: string, what: string, made: Sequence): StateRow => ({
 /** The second within the same KVM_RUN, and at once. */
 const joint = (name: string, what: string, made: Sequence): StateRow => ({
   ...sequence(name, what, made),
-  alone: ['instruction', 'mode', 'control', 'flags', 'host', 'events', 'before', 'registers'],
+  alone: ['instruction', 'control', 'flags', 'host', 'events'],
   apply(scene) {
+    if (scene.mode.small) scene.mode = modes.real16;
     scene.sequence = made;
     scene.joint = repMovsd;
     for (const register of repMovsd.changes) scene.unjudgedRegs.add(register);
