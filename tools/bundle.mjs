@@ -60,7 +60,7 @@ function chunkOf() {
     const [room, folder] = relative(out, id).split('/');
     const part = parts.find(([, modules]) => modules.has(id))?.[0];
     // Its files load what nothing below may: each goes where it is asked for.
-    if (room === 'cli') return part === 'start' ? room : null;
+    if (room === 'cli') return part === 'start' ? part : null;
     return part ?? (folder === 'subjects' ? folder : room);
   };
 }

@@ -114,7 +114,8 @@ export class LoggedEvents implements EventStore {
       return traceAct({ seq, ns }, 'act' in act ? act : injection(act));
     }
     const log = this.#log;
-    if (log.state(seq) === 'message') return traceAct({ seq, ns: log.ns(seq) - this.#born }, injection(log.message(seq)));
+    if (log.state(seq) === 'message')
+      return traceAct({ seq, ns: log.ns(seq) - this.#born }, injection(log.message(seq)));
     const exit = log.exit(seq);
     const word = readWord(exit, () => log.rcx(seq));
     const event = { seq, ns: log.ns(seq) - this.#born, vcpu: log.vcpu(seq), rip: log.rip(seq), exit };

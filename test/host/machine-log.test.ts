@@ -166,6 +166,27 @@ test('many acts: each stands in its place, and says the same whenever it is look
   }
 });
 
+test('messages between runs stand between their exits', options, async () => {
+  await using m = await counting(1);
+  m.vcpu(0).vcpu.setLapicRegisters({ SVR: 0x1ff });
+  const address = { addressLo: 0xfee0_0000, addressHi: 0 };
+  await m.run({ until: { exits: 3 } });
+  assert.equal(m.vm.signalMsi({ ...address, data: 0x41 }), true);
+  assert.equal(m.signalMsi({ addressLo: 0xfee7_7000, data: 0x42 }), false);
+  await m.run({ until: { exits: 2 } });
+  m.signalMsi({ ...address, data: 0x43 });
+  assert.equal(m.trace.length, 5);
+  const { events } = m.trace;
+  const said = events.map((event) =>
+    'act' in event && event.ioctl === 'KVM_SIGNAL_MSI' ? [event.message.data, event.delivered] : 'exit',
+  );
+  assert.deepEqual(said, ['exit', 'exit', 'exit', [0x41, true], [0x42, false], 'exit', 'exit', [0x43, true]]);
+  events.forEach(({ seq, ns }, at) => {
+    assert.equal(seq, at);
+    assert.ok(ns > (events[at - 1]?.ns ?? 0), `event ${at} came at ${ns}`);
+  });
+});
+
 test('an event that nobody looks at takes less than 200 bytes', options, async () => {
   await using m = await counting(1);
   await m.run({ until: { exits: 1000 } });

@@ -22,7 +22,7 @@ test('what is no number, no request of a fixed size, or no limit of time is refu
   const open = guest.program(0, countOut(0x42));
   const vcpu = nativeOf<NativeVcpu>(open);
   const vm = nativeOf<NativeVm>(guest.vm);
-  const { enter, askVcpu, askVm } = nativeCalls() as unknown as Record<string, Call>;
+  const { enter, askVcpu, askVm, sendMsi } = nativeCalls() as unknown as Record<string, Call>;
   const desk = new Float64Array(vcpu.desk, 0, 4);
   for (const seconds of [Number.NaN, 0, -1, 2e9, Number.POSITIVE_INFINITY]) {
     desk[deskNumbers.seconds] = seconds;
@@ -59,6 +59,18 @@ test('what is no number, no request of a fixed size, or no limit of time is refu
         request.toString(16),
       );
   }
+  for (const value of strange)
+    assert.equal(
+      codeOf(() => sendMsi!(value)),
+      'ERR_CLOSED',
+      String(value),
+    );
+  for (const value of [...strange, vm, vcpu])
+    assert.equal(
+      codeOf(() => (vm as unknown as Record<string, Call>).logMessages!(value)),
+      'ERR_ARGUMENT',
+      String(value),
+    );
   const numbers = [vcpu.number, vm.number];
   open.close();
   guest.vm.close();
@@ -72,6 +84,10 @@ test('what is no number, no request of a fixed size, or no limit of time is refu
   );
   assert.equal(
     codeOf(() => askVm!(numbers[1], 0x4020_aea5)),
+    'ERR_CLOSED',
+  );
+  assert.equal(
+    codeOf(() => sendMsi!(numbers[1])),
     'ERR_CLOSED',
   );
   desk[deskNumbers.seconds] = 1;

@@ -483,12 +483,13 @@ void TestNews(std::vector<std::unique_ptr<Subject>>& subjects) {
   if (calls != 0 || queue.Begin() != 0) Fail("the queue is not closed");
 }
 
-// Threads that store their exits side by side, until one of them is the last that counts. Whoever reads sees whole exits only.
+// Threads that store their exits side by side, until one of them is the last that counts, and messages among them. Whoever reads
+// sees whole ones only.
 void TestLog() {
   constexpr unsigned kThreads = 4;
   constexpr uint16_t kPort = 0x42, kOther = 0x43;
   ExitLog log;
-  uint32_t first = 0;
+  uint32_t first = 0, sent = 0, met = 0;
   for (int round = 0; round < 40; round++) {
     const uint64_t count = 1 + static_cast<uint64_t>(round) * 500;
     LogGoal goal;
@@ -521,6 +522,9 @@ void TestLog() {
     unsigned parked = 0;
     while (parked < kThreads) {
       deadline.Check("the run does not end");
+      kvm_msi message = {};
+      message.data = ++sent;
+      if (!log.Sent(message, 1, sent)) Fail("no memory for a message");
       const uint32_t head = log.words()[ExitLog::kHead];
       for (; next < head; next++) {
         const uint64_t place = uint64_t{next} + 1024;
@@ -531,6 +535,11 @@ void TestLog() {
         const uint32_t state = __atomic_load_n(&record.state, __ATOMIC_ACQUIRE);
         if (!(state & LogRecord::kFilled)) break;
         const unsigned id = state >> 16 & 0xff;
+        if (id == LogRecord::kMessage) {
+          memcpy(&message, record.payload, sizeof message);
+          if (message.data != ++met || record.ns != met || record.rcx != 1) Fail("a message", message.data, met);
+          continue;
+        }
         if (id >= kThreads) Fail("vcpu", id, kThreads - 1);
         uint32_t value;
         memcpy(&value, record.payload + 16, sizeof value);

@@ -19,7 +19,7 @@ export class ApicHistory {
       const page = vcpu.getLapic();
       const read = (name: 'ID' | 'LDR' | 'DFR' | 'SVR') => readLapicRegister(page, name);
       const registers = { ID: read('ID'), LDR: read('LDR'), DFR: read('DFR'), SVR: read('SVR') };
-      const apic = apicView(id, { registers }, vcpu.getSregs().apicBase);
+      const apic = apicView(id, { registers }, vcpu.apicBase());
       const known = this.#views.get(id) ?? [];
       const [before, last] = known.slice(-2);
       // Of three that are the same, the one in the middle says nothing.
