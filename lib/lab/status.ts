@@ -1,10 +1,9 @@
 /** What the lab has and what it lacks, for `lab status`. */
-import { existsSync, lstatSync } from 'node:fs';
+import { type Dirent, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { onDisk } from './file-errors.ts';
 import { type CachedKernel, cachedKernels, currentKey, kernelDamage, kernelOfSeries } from './kernel/cache.ts';
 import { isDebian } from './kernel/debian.ts';
-import { listFiles } from './kernel/key.ts';
 import { defaultSeries, type SeriesName, seriesNames } from './kernel/own-series.ts';
 import { type ReadyState, readyKernel } from './kernel/ready.ts';
 import { findEmulator } from './lanes/find-emulator.ts';
@@ -147,8 +146,25 @@ function laneStatus(lane: Lane): LaneStatus {
   }
 }
 
+/** Of what is there: other processes make and remove folders meanwhile. */
 function diskBytes(dir: string): number {
-  if (!existsSync(dir)) return 0;
-  const blocks = listFiles(dir).map((file) => lstatSync(join(dir, file), { throwIfNoEntry: false })?.blocks ?? 0);
-  return blocks.reduce((sum, count) => sum + count * 512, 0);
+  let bytes = 0;
+  const walk = (at: string) => {
+    for (const entry of entriesOf(at)) {
+      const path = join(at, entry.name);
+      if (entry.isDirectory()) walk(path);
+      else bytes += (lstatSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
+    }
+  };
+  walk(dir);
+  return bytes;
+}
+
+function entriesOf(dir: string): Dirent[] {
+  try {
+    return readdirSync(dir, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }

@@ -1,4 +1,5 @@
 /** Runs a command in a machine of its own that goes on from a snapshot, without a boot. */
+import { Interruption } from '../boot/interruption.ts';
 import type { LabRunOptions } from '../boot/options.ts';
 import type { Parts } from '../boot/prepare.ts';
 import { mainInside, nodeInside } from '../disk/init.ts';
@@ -26,18 +27,25 @@ export async function runFromSnapshot(
   if (!isOwn || job.length > JOB_BYTES) return null;
   const report = options.report ?? (() => {});
   const channel = new OwnChannel();
-  const kept = await startFromSnapshot(parts, options.cmdline, channel.events, report);
-  if (kept === null) return null;
-  channel.machine = kept;
-  timings?.ended('resume');
+  const interruption = new Interruption(options.signal);
+  const abort = new AbortController();
+  interruption.watch({ kill: () => abort.abort() });
+  let kept: KeptProcess | null = null;
   try {
-    return await runKept(channel, kept.turn(), { parts, options, command, job, timeoutSeconds, timings });
+    kept = await startFromSnapshot(parts, options.cmdline, channel.events, report, abort.signal);
+    interruption.check();
+    if (kept === null) return null;
+    channel.machine = kept;
+    timings?.ended('resume');
+    const run = { parts, options, command, job, timeoutSeconds, timings, interruption };
+    return await runKept(channel, kept.turn(), run);
   } catch (error) {
     if (!(error instanceof LabBootError)) throw error;
     report(`the machine was lost before the command began (${error.message.split('\n', 1)[0]}): another one is booted`);
     return null;
   } finally {
-    await kept.end();
+    await kept?.end();
+    interruption.done();
   }
 }
 

@@ -29,29 +29,36 @@ export async function startFromSnapshot(
   extra: string | undefined,
   events: KeptEvents,
   report: Report,
+  signal?: AbortSignal,
 ): Promise<KeptProcess | null> {
   // A command line of its own is for one run, or for as many as there are faults to try.
   if (parts.lane.state === null || extra !== undefined || !parts.isOwnKernel || !canKeepSecrets()) return null;
   const key = snapshotKey(parts, extra);
-  const failed = (what: string, error: unknown) =>
-    report(`${what} (${(error as Error).message.split('\n', 1)[0]}): the machine is booted`);
+  const failed = (what: string, error: unknown) => {
+    if (!signal?.aborted) report(`${what} (${(error as Error).message.split('\n', 1)[0]}): the machine is booted`);
+  };
   let snapshot: Snapshot;
   try {
-    snapshot = await snapshotOf(parts, key, report);
+    snapshot = await snapshotOf(parts, key, report, signal);
   } catch (error) {
     failed('no snapshot of the booted machine can be made', error);
     return null;
   }
   try {
-    return await KeptProcess.resume(parts, extra, events, snapshot);
+    return await KeptProcess.resume(parts, extra, events, snapshot, signal);
   } catch (error) {
-    removeSnapshot(key);
+    if (!signal?.aborted) removeSnapshot(key);
     failed('the snapshot of the booted machine is of no use, and removed', error);
     return null;
   }
 }
 
-async function snapshotOf(parts: Parts, key: string, report: Report): Promise<Snapshot> {
+async function snapshotOf(
+  parts: Parts,
+  key: string,
+  report: Report,
+  signal: AbortSignal | undefined,
+): Promise<Snapshot> {
   const { files } = parts.lane.state!;
   const usable = () => {
     const found = findSnapshot(key, files);
@@ -63,39 +70,47 @@ async function snapshotOf(parts: Parts, key: string, report: Report): Promise<Sn
   const there = usable();
   if (there) return there;
   makeSnapshotsFolder();
-  const held = await lock(snapshotsDir(), () => {}, AbortSignal.timeout(BOOT));
+  const held = await lock(
+    snapshotsDir(),
+    () => {},
+    AbortSignal.any([AbortSignal.timeout(BOOT), ...(signal ? [signal] : [])]),
+  );
   try {
-    return usable() ?? (await makeSnapshot(parts, key));
+    return usable() ?? (await makeSnapshot(parts, key, signal));
   } finally {
     await held.release();
   }
 }
 
 /** Boots a machine, and saves its state when it waits for a command; it ends with that. */
-async function makeSnapshot(parts: Parts, key: string): Promise<Snapshot> {
+async function makeSnapshot(parts: Parts, key: string, signal: AbortSignal | undefined): Promise<Snapshot> {
   const { files } = parts.lane.state!;
   const dir = newSnapshotFolder(files);
   let timer: NodeJS.Timeout | undefined;
-  let kept: KeptProcess | undefined;
+  let booting: Promise<KeptProcess> | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
       const fail = (why: string) => reject(new LabEmulatorError(why, { advice: '' }));
       timer = setTimeout(() => fail('it did not boot in time'), BOOT);
+      signal?.addEventListener('abort', () => fail('interrupted'));
+      if (signal?.aborted) fail('interrupted');
       const events: KeptEvents = {
         idle: (fault) => (fault === null ? resolve() : fail(fault)),
         lost: ({ why }) => fail(why),
         bytes() {},
       };
-      KeptProcess.boot(parts, undefined, events, dir).then((machine) => {
-        kept = machine;
-      }, reject);
+      booting = KeptProcess.boot(parts, undefined, events, dir);
+      booting.catch(reject);
     });
-    const facts = await kept!.save();
+    const facts = await (await booting!).save();
     keepSnapshot(dir, key, files, facts);
     return findSnapshot(key, files) as Snapshot;
   } finally {
     clearTimeout(timer);
-    await kept?.end();
+    await booting?.then(
+      (kept) => kept.end(),
+      () => {},
+    );
     rmSync(dir, { recursive: true, force: true });
   }
 }

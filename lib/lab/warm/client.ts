@@ -1,4 +1,5 @@
 /** Runs a command in the machine that `lab up` keeps, if one is up that fits. */
+import { Interruption } from '../boot/interruption.ts';
 import type { LabRunOptions } from '../boot/options.ts';
 import type { Parts } from '../boot/prepare.ts';
 import { type InsideCommand, makeJob } from '../disk/initramfs.ts';
@@ -34,8 +35,10 @@ export async function runWarm(
   if (given === null) return null;
   const { connection, turn } = given;
   for (const note of turn.notes) report(note);
+  const interruption = new Interruption(options.signal);
   try {
-    const exitCode = await runKept(connection, turn, { parts, options, command, job, timeoutSeconds, timings });
+    const run = { parts, options, command, job, timeoutSeconds, timings, interruption };
+    const exitCode = await runKept(connection, turn, run);
     connection.send('done');
     return exitCode;
   } catch (error) {
@@ -45,6 +48,7 @@ export async function runWarm(
     return null;
   } finally {
     connection.end();
+    interruption.done();
   }
 }
 

@@ -86,6 +86,7 @@ export class KeptProcess {
     extra: string | undefined,
     events: KeptEvents,
     { dir, secrets, uptime, left }: Snapshot,
+    signal?: AbortSignal,
   ): Promise<KeptProcess> {
     const { lane, emulator } = parts;
     const cmdline = kernelCommandLine(lane, emulator, extra, false);
@@ -100,6 +101,7 @@ export class KeptProcess {
     ended.catch(() => {});
     let late: NodeJS.Timeout | undefined;
     const patience = new Promise<never>((_, reject) => {
+      signal?.addEventListener('abort', () => reject(new LabEmulatorError('interrupted', { advice: '' })));
       late = setTimeout(() => reject(new LabEmulatorError('it did not go on', { advice: '' })), RESUME);
     });
     try {

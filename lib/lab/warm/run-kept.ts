@@ -1,7 +1,7 @@
 /** Runs a command in a machine that was up before it. */
 import { randomBytes } from 'node:crypto';
 import { CommandRun } from '../boot/command-run.ts';
-import { Interruption } from '../boot/interruption.ts';
+import type { Interruption } from '../boot/interruption.ts';
 import { defaultLimits } from '../boot/limits.ts';
 import { Marks } from '../boot/marks.ts';
 import type { LabRunOptions } from '../boot/options.ts';
@@ -21,6 +21,8 @@ export interface KeptRun {
   job: Buffer;
   timeoutSeconds: number;
   timings: Timings | undefined;
+  /** Who calls ends it, when what the machine worked in is removed. */
+  interruption: Interruption;
 }
 
 /**
@@ -29,11 +31,10 @@ export interface KeptRun {
  * @throws what CommandRun throws; a LabBootError if the machine was lost before the command began
  */
 export async function runKept(channel: MachineChannel, turn: Omit<Turn, 'notes'>, run: KeptRun): Promise<number> {
-  const { parts, options, command, job, timeoutSeconds, timings } = run;
+  const { parts, options, command, job, timeoutSeconds, timings, interruption } = run;
   const marks = new Marks(turn.secrets);
   const end = randomBytes(8).toString('hex');
   const machine = new KeptMachine(parts.emulator, channel, turn, end);
-  const interruption = new Interruption(options.signal);
   try {
     interruption.check();
     const commandRun = new CommandRun({
@@ -58,7 +59,5 @@ export async function runKept(channel: MachineChannel, turn: Omit<Turn, 'notes'>
   } catch (error) {
     interruption.check();
     throw error;
-  } finally {
-    interruption.done();
   }
 }
