@@ -11,7 +11,7 @@ import type { MachineChannel } from '../warm/kept-machine.ts';
 import type { KeptEvents, KeptProcess } from '../warm/kept-process.ts';
 import { runKept } from '../warm/run-kept.ts';
 import type { Message } from '../warm/wire.ts';
-import { startFromSnapshot } from './start.ts';
+import { startFromSnapshot, wantsSnapshots } from './start.ts';
 
 /** The exit code of the command; `null` if it needs a boot. */
 export async function runFromSnapshot(
@@ -21,6 +21,7 @@ export async function runFromSnapshot(
   timeoutSeconds: number,
   timings: Timings | undefined,
 ): Promise<number | null> {
+  if (!wantsSnapshots()) return null;
   const isOwn = command.argv[0] === nodeInside && command.argv[1] === mainInside;
   const job = makeJob(command);
   // The random numbers of another program would be those of the snapshot.

@@ -17,6 +17,9 @@ import {
   snapshotKey,
 } from './snapshot.ts';
 
+/** Making one costs as much again as a boot, and its place on disk: who runs many commands asks for it. */
+export const wantsSnapshots = () => process.env.KVM_DSM_LAB_SNAPSHOT === '1';
+
 /** How long a machine may take to wait for its first command, in ms. */
 const BOOT = 240_000;
 
@@ -31,6 +34,7 @@ export async function startFromSnapshot(
   report: Report,
   signal?: AbortSignal,
 ): Promise<KeptProcess | null> {
+  if (!wantsSnapshots()) return null;
   // A command line of its own is for one run, or for as many as there are faults to try.
   if (parts.lane.state === null || extra !== undefined || !parts.isOwnKernel || !canKeepSecrets()) return null;
   const key = snapshotKey(parts, extra);

@@ -1,7 +1,8 @@
 /** IPIs that are drawn: any bit of ICR, any destination, and a model of who gets what. */
 import { lapicRegisters } from '../../../abi/apic/lapic.ts';
 import type { Random } from '../../../script/random.ts';
-import type { Scene, Send } from './scene.ts';
+import type { Bed } from './bed.ts';
+import type { Send } from './send.ts';
 
 const LOGICAL = 1 << 11;
 const BUSY = 1 << 12;
@@ -22,6 +23,22 @@ export interface DrawnSend {
   vector: number;
 }
 
+/** What decides which IPIs a scene can have. */
+export interface Sending {
+  readonly bed: Bed;
+  /** A place among the bed's vCPUs. */
+  readonly sender: number;
+  /** By place: what registers of the local APIC hold that they do not after reset. */
+  readonly lapics: ReadonlyMap<number, ReadonlyMap<number, number>>;
+  /** By place: events and MP states that are not plain. */
+  readonly events: ReadonlyMap<number, unknown>;
+  readonly mpStates: ReadonlyMap<number, unknown>;
+  /** Each vCPU takes what it is sent. */
+  readonly takesEach: boolean;
+  /** The sender can be sent to. */
+  readonly bearsOwn: boolean;
+}
+
 /** More than it takes to find one that the scene can have. */
 const TRIES = 64;
 
@@ -30,7 +47,7 @@ const TRIES = 64;
  *
  * Source of the model: SDM vol. 3 11.6.1 and 11.6.2; kvm_apic_match_dest(), __apic_accept_irq().
  */
-export function drawSend(scene: Scene, random: Random, held: number | null): DrawnSend {
+export function drawSend(scene: Sending, random: Random, held: number | null): DrawnSend {
   for (let n = 0; n < TRIES; n++) {
     const one = drawOne(scene, random, held);
     if (one) return one;
@@ -38,7 +55,7 @@ export function drawSend(scene: Scene, random: Random, held: number | null): Dra
   return { send: { icr: 0x4700, destination: held ?? 0, addressees: [], leaves: 'nothing' }, vector: 0 };
 }
 
-function drawOne(scene: Scene, random: Random, held: number | null): DrawnSend | null {
+function drawOne(scene: Sending, random: Random, held: number | null): DrawnSend | null {
   const { bed } = scene;
   const one = (count: number) => random.integer(1, count) === 1;
   const mode = one(3) ? FIXED : random.integer(0, 7);
@@ -82,7 +99,7 @@ function leavesOf(mode: number, level: boolean, trigger: boolean): Send['leaves'
 }
 
 /** Whether the vCPUs of the scene can get it. */
-function bears(scene: Scene, addressees: readonly number[], mode: number, logical: boolean): boolean {
+function bears(scene: Sending, addressees: readonly number[], mode: number, logical: boolean): boolean {
   // Which of several gets it is nobody's to say; and KVM counts each bit of a logical destination as one that could.
   if (mode === LOWEST && (logical || addressees.length > 1)) return false;
   const counted = mode === NMI || mode === SMI;
@@ -101,7 +118,7 @@ interface Named {
   destination: number;
 }
 
-function isNamed(scene: Scene, place: number, { shorthand, logical, destination }: Named): boolean {
+function isNamed(scene: Sending, place: number, { shorthand, logical, destination }: Named): boolean {
   if (shorthand !== NONE) return shorthand === ALL || (place === scene.sender) === (shorthand === SELF);
   if (destination === BROADCAST) return true;
   const changes = scene.lapics.get(place);

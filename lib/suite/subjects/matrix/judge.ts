@@ -7,7 +7,8 @@ import { describeExit } from '../../../exit/text.ts';
 import type { ForwardedExit } from '../../kit/forwarded-writes.ts';
 import type { LapicWrite } from '../../kit/guests.ts';
 import type { VcpuState } from './bed.ts';
-import type { Scene, Send } from './scene.ts';
+import type { Scene } from './scene.ts';
+import type { Send } from './send.ts';
 
 /** An exit that tells of a write, and what could be seen then. */
 export interface Seen {

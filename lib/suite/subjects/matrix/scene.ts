@@ -10,20 +10,10 @@ import { type DrawnSend, drawSend } from './drawn-send.ts';
 import { immediate, type WriteForm } from './forms.ts';
 import type { Joint } from './joint.ts';
 import { flat32, type Mode } from './modes.ts';
+import type { Send } from './send.ts';
 
 /** The most vCPUs that are looked at in the middle of a scene as well. */
 export const FEW = 8;
-
-/** Whom an IPI names: each by its place among the bed's vCPUs. */
-export interface Send {
-  /** ICR without the vector. */
-  icr: number;
-  /** Bits 31:24 of ICR2. */
-  destination: number;
-  addressees: readonly number[];
-  /** What it leaves at each that takes it. */
-  leaves: 'irr' | 'irr-level' | 'nmi' | 'smi' | 'nothing';
-}
 
 /** Code for whatever mode the scene has. */
 export type Piece = (mode: Mode) => readonly number[];

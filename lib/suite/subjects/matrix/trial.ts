@@ -16,7 +16,8 @@ import { Intruder } from './intruder.ts';
 import { type ExpectedWrites, judgeExits, judgeStates, type Seen, type Sent, upTo, type Wrong } from './judge.ts';
 import { CODE, CODE_SIZE, INTRUDER, STACK } from './layout.ts';
 import { flat32 } from './modes.ts';
-import { FEW, type Piece, type Scene, type Send } from './scene.ts';
+import { FEW, type Piece, type Scene } from './scene.ts';
+import type { Send } from './send.ts';
 
 /** More than any scene makes. */
 const MAX_EXITS = 1024;

@@ -1,6 +1,7 @@
 /** What is sent, and to whom. */
 import type { Axis, StateRow } from '../row.ts';
-import type { Scene, Send } from '../scene.ts';
+import type { Scene } from '../scene.ts';
+import type { Send } from '../send.ts';
 
 const ICR = 'SDM vol. 3 11.6.1 and 11.6.2; kvm_apic_send_ipi, __apic_accept_irq';
 
