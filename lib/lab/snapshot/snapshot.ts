@@ -21,7 +21,7 @@ import { readLeft } from '../warm/left.ts';
 import { fitOf } from '../warm/protocol.ts';
 
 /** What a machine goes on from. */
-export interface Snapshot {
+export interface BootedSnapshot {
   /** Its folder, with the emulator's files. */
   dir: string;
   /** Of its init's words. */
@@ -59,7 +59,7 @@ export function snapshotKey(parts: Parts, extra: string | undefined): string {
 }
 
 /** The snapshot of that name; `null`: there is none; or why what is there is none. */
-export function findSnapshot(key: string, files: readonly string[]): Snapshot | null | { damage: string } {
+export function findSnapshot(key: string, files: readonly string[]): BootedSnapshot | null | { damage: string } {
   const dir = join(snapshotsDir(), key);
   if (!existsSync(dir)) return null;
   try {

@@ -8,12 +8,12 @@ import type { Report } from '../progress.ts';
 import { type KeptEvents, KeptProcess } from '../warm/kept-process.ts';
 import { canKeepSecrets } from '../work-folder.ts';
 import {
+  type BootedSnapshot,
   findSnapshot,
   keepSnapshot,
   makeSnapshotsFolder,
   newSnapshotFolder,
   removeSnapshot,
-  type Snapshot,
   snapshotKey,
 } from './snapshot.ts';
 
@@ -41,7 +41,7 @@ export async function startFromSnapshot(
   const failed = (what: string, error: unknown) => {
     if (!signal?.aborted) report(`${what} (${(error as Error).message.split('\n', 1)[0]}): the machine is booted`);
   };
-  let snapshot: Snapshot;
+  let snapshot: BootedSnapshot;
   try {
     snapshot = await snapshotOf(parts, key, report, signal);
   } catch (error) {
@@ -62,7 +62,7 @@ async function snapshotOf(
   key: string,
   report: Report,
   signal: AbortSignal | undefined,
-): Promise<Snapshot> {
+): Promise<BootedSnapshot> {
   const { files } = parts.lane.state!;
   const usable = () => {
     const found = findSnapshot(key, files);
@@ -87,7 +87,7 @@ async function snapshotOf(
 }
 
 /** Boots a machine, and saves its state when it waits for a command; it ends with that. */
-async function makeSnapshot(parts: Parts, key: string, signal: AbortSignal | undefined): Promise<Snapshot> {
+async function makeSnapshot(parts: Parts, key: string, signal: AbortSignal | undefined): Promise<BootedSnapshot> {
   const { files } = parts.lane.state!;
   const dir = newSnapshotFolder(files);
   let timer: NodeJS.Timeout | undefined;
@@ -108,7 +108,7 @@ async function makeSnapshot(parts: Parts, key: string, signal: AbortSignal | und
     });
     const facts = await (await booting!).save();
     keepSnapshot(dir, key, files, facts);
-    return findSnapshot(key, files) as Snapshot;
+    return findSnapshot(key, files) as BootedSnapshot;
   } finally {
     clearTimeout(timer);
     await booting?.then(

@@ -14,7 +14,7 @@ import { jobUnit } from '../disk/init.ts';
 import { makeInitramfs } from '../disk/initramfs.ts';
 import { LabBootError, LabEmulatorError } from '../errors.ts';
 import type { JobDisk, MachineState } from '../lanes/lane.ts';
-import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { BootedSnapshot } from '../snapshot/snapshot.ts';
 import type { Fit } from './fit.ts';
 import { faultOf, type Left, readLeft } from './left.ts';
 import { fitOf, type Turn } from './protocol.ts';
@@ -85,7 +85,7 @@ export class KeptProcess {
     parts: Parts,
     extra: string | undefined,
     events: KeptEvents,
-    { dir, secrets, uptime, left }: Snapshot,
+    { dir, secrets, uptime, left }: BootedSnapshot,
     signal?: AbortSignal,
   ): Promise<KeptProcess> {
     const { lane, emulator } = parts;
@@ -192,7 +192,7 @@ export class KeptProcess {
   }
 
   /** Writes the state of a machine that was booted for that, and waits for its first command; it stands still then. */
-  async save(): Promise<Omit<Snapshot, 'dir'>> {
+  async save(): Promise<Omit<BootedSnapshot, 'dir'>> {
     const facts = { secrets: this.#marks.all, uptime: this.#uptime, left: this.#left };
     await this.#state!.save(await this.#started.monitor!.connected);
     return facts;
