@@ -45,35 +45,29 @@ export function madePart(): string {
 }
 
 export function madePicture(): string {
-  const before = new Map(measuredOf('overhead-before').map((one) => [one.name, one.cpu.ratio]));
-  const bars: Bar[] = measuredOf('overhead').map(({ name, cpu, aim }) => ({
-    name,
-    before: before.get(name),
-    now: cpu.ratio,
-    aim,
-  }));
-  return plot('CPU time of one, as a multiple of C (grey: before; red: the aim)', bars);
+  const bars: Bar[] = measuredOf('overhead').map(({ name, cpu, aim }) => ({ name, ratio: cpu.ratio, aim }));
+  return plot('CPU time of one, as a multiple of C (red: the aim)', bars);
 }
 
 function overhead(): string[] {
-  const before = new Map(measuredOf('overhead-before').map((one) => [one.name, one]));
   const calls = new Map(linesOf<Counted>('calls', 'counted').map((one) => [one.name, one]));
-  const callsBefore = new Map(linesOf<Counted>('calls-before', 'counted').map((one) => [one.name, one]));
+  const instructions = new Map(linesOf<Counted>('instructions', 'counted').map((one) => [one.name, one]));
+  const counted = (one: Counted | undefined, digits: number) =>
+    one === undefined ? '' : [one.c, one.js].map((count) => count.toFixed(digits)).join(', ');
   const rows = measuredOf('overhead').map((one) => {
     const { name, unit, aim, cpu, wall } = one;
-    const counted = [calls.get(name)?.c, callsBefore.get(name)?.js, calls.get(name)?.js];
     return row([
       `\`${name}\` (${unit})`,
       meaning[name]!,
       time(cpu.reference),
       time(cpu.ours),
-      before.get(name)?.cpu.ratio.toFixed(2) ?? '',
       withAim(cpu.ratio, aim),
       cpu.spread.map((ratio) => ratio.toFixed(2)).join(' to '),
-      `${before.get(name)?.cpu.least.toFixed(2) ?? '-'}, ${cpu.least.toFixed(2)}`,
+      cpu.least.toFixed(2),
       wall.ratio.toFixed(2),
       aim?.toString() ?? '',
-      counted.map((count) => (count === undefined ? '-' : count.toFixed(1))).join(', '),
+      counted(calls.get(name), 1),
+      counted(instructions.get(name), 0),
     ]);
   });
   const columns = [
@@ -81,13 +75,13 @@ function overhead(): string[] {
     'means',
     'C',
     'JavaScript',
-    'before',
     'ratio',
     'middle half',
-    'of the least: before, now',
+    'of the least',
     'by the clock',
     'aim',
-    'calls: C, before, now',
+    'calls: C, JavaScript',
+    'instructions: C, JavaScript',
   ];
   return ["## User space's own share", '', '![Ratios](performance.svg)', '', ...head(columns), ...rows, ''];
 }

@@ -1,8 +1,7 @@
 // Ratios as bars, as an SVG.
 export interface Bar {
   readonly name: string;
-  readonly before: number | undefined;
-  readonly now: number;
+  readonly ratio: number;
   readonly aim: number | undefined;
 }
 
@@ -13,7 +12,7 @@ const TOP = 34;
 
 /** On a logarithmic scale from 1, as long as C takes. */
 export function plot(title: string, bars: readonly Bar[]): string {
-  const most = Math.max(2, ...bars.flatMap(({ before = 1, now }) => [before, now]));
+  const most = Math.max(2, ...bars.map(({ ratio }) => ratio));
   const x = (ratio: number) => LEFT + (WIDTH * Math.log(Math.max(1, ratio))) / Math.log(most);
   const marks = [1, 2, 5, 10, 20, 50, 100, 200].filter((mark) => mark <= most);
   const height = TOP + ROW * bars.length + 30;
@@ -22,12 +21,11 @@ export function plot(title: string, bars: readonly Bar[]): string {
       `<line x1="${at(x(mark))}" x2="${at(x(mark))}" y1="${TOP - 6}" y2="${height - 24}" stroke="#ccc"/>` +
       `<text x="${at(x(mark))}" y="${height - 8}" text-anchor="middle">${mark}</text>`,
   );
-  const rows = bars.map(({ name, before, now, aim }, row) => {
+  const rows = bars.map(({ name, ratio, aim }, row) => {
     const y = TOP + ROW * row;
     return [
       `<text x="${LEFT - 8}" y="${y + 13}" text-anchor="end">${name}</text>`,
-      before === undefined ? '' : bar(before, y, 4, '#bbb'),
-      bar(now, y + 5, 9, '#36c'),
+      bar(ratio, y + 3, 11, '#36c'),
       aim === undefined
         ? ''
         : `<line x1="${at(x(aim))}" x2="${at(x(aim))}" y1="${y - 1}" y2="${y + 16}" stroke="#c00" stroke-width="2"/>`,

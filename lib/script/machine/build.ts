@@ -1,5 +1,4 @@
 /** A machine's parts: its VM, memory, CPUID, local APICs and SynIC; and APICv out of the way. */
-import { statSync } from 'node:fs';
 import { SVR_ENABLED } from '../../abi/apic/lapic.ts';
 import { APIC_BASE_EXTD } from '../../abi/apic/msr.ts';
 import { GuestTableWriter } from '../../guest/tables.ts';
@@ -101,22 +100,7 @@ function mapMemory(vm: Vm, memory: GuestMemory): void {
 }
 
 function supportedCpuid(kvm: Kvm, hyperv: boolean): Cpuid {
-  return hyperv ? hypervCpuid(kvm.supportedCpuid(), kvm.supportedHvCpuid()) : usualCpuid(kvm);
-}
-
-/** What KVM_GET_SUPPORTED_CPUID said last, and of which KVM. */
-let known: { readonly of: string; readonly cpuid: Cpuid } | null = null;
-
-/**
- * KVM_GET_SUPPORTED_CPUID of the same KVM is asked once: it executes CPUID for each leaf, which takes longer than all else of a machine
- * where this host is a guest itself. What a KVM answers is settled when its modules are loaded, and those make a device file of their
- * own. The parts that tell the CPU that it was asked on are the vCPU's own in each machine: `withApicId`.
- */
-function usualCpuid(kvm: Kvm): Cpuid {
-  const { dev, ino, rdev, ctimeNs } = statSync(kvm.device, { bigint: true });
-  const of = [dev, ino, rdev, ctimeNs].join(' ');
-  if (known?.of !== of) known = { of, cpuid: kvm.supportedCpuid() };
-  return known.cpuid.map((entry) => ({ ...entry }));
+  return hyperv ? hypervCpuid(kvm.supportedCpuid(), kvm.supportedHvCpuid()) : kvm.supportedCpuid();
 }
 
 function enableApic(vcpu: Vcpu, apic: 'xapic' | 'x2apic'): void {

@@ -18,11 +18,12 @@ test('each case says what it means to a user', () => {
 
 test('a bar is as long as the logarithm of its ratio, and an aim stands where it is', () => {
   const svg = plot('title', [
-    { name: 'one', before: undefined, now: 1, aim: undefined },
-    { name: 'ten', before: 100, now: 10, aim: 10 },
+    { name: 'one', ratio: 1, aim: undefined },
+    { name: 'ten', ratio: 10, aim: 10 },
+    { name: 'hundred', ratio: 100, aim: undefined },
   ]);
   const widths = [...svg.matchAll(/<rect x="\d+" y="\d+" width="([\d.]+)"/g)].map(([, width]) => Number(width));
   // Nothing is shorter than what can be seen.
-  assert.deepEqual(widths, [1, 560, 280]);
+  assert.deepEqual(widths, [1, 280, 560]);
   assert.match(svg, /<line x1="450.0" x2="450.0" [^>]*stroke="#c00"/);
 });
