@@ -34,6 +34,7 @@ const logical = (name: string, ids: (place: number, isSource: boolean) => number
 const bit = (vector: number) => (1 << (vector & 31)) >>> 0;
 const FLAT = 0xffff_ffff;
 const CLUSTER = 0x0fff_ffff;
+/** KVM_SET_LAPIC starts the timer at TMCCT: a timer that is at 0 ends at once, if the vCPU has no CPUID to make it periodic. */
 const FAR = 0x7fff_ffff;
 
 const flat = logical('flat logical ids', (place, isSource) => (isSource ? 0x83 : 4 << (place % 5)), FLAT);
@@ -56,6 +57,7 @@ const busy: Registers = {
   IRR6: bit(0xc6),
   LVT_TIMER: 0x2_00d1,
   TMICT: FAR,
+  TMCCT: FAR,
   TDCR: 0xa,
   LVT_LINT0: 0x8700,
   LVT_LINT1: 0x400,
@@ -77,6 +79,7 @@ const besieged: Registers = {
   TMR1: bit(0x21),
   LVT_TIMER: 0x2_00d1,
   TMICT: FAR,
+  TMCCT: FAR,
   TDCR: 0xb,
   LVT_LINT0: 0x700,
   LVT_LINT1: 0x400,
