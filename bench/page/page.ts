@@ -51,9 +51,8 @@ export function madePicture(): string {
 
 function overhead(): string[] {
   const calls = new Map(linesOf<Counted>('calls', 'counted').map((one) => [one.name, one]));
-  const instructions = new Map(linesOf<Counted>('instructions', 'counted').map((one) => [one.name, one]));
-  const counted = (one: Counted | undefined, digits: number) =>
-    one === undefined ? '' : [one.c, one.js].map((count) => count.toFixed(digits)).join(', ');
+  const counted = (one: Counted | undefined) =>
+    one === undefined ? '' : [one.c, one.js].map((count) => count.toFixed(1)).join(', ');
   const rows = measuredOf('overhead').map((one) => {
     const { name, unit, aim, cpu, wall } = one;
     return row([
@@ -66,8 +65,7 @@ function overhead(): string[] {
       cpu.least.toFixed(2),
       wall.ratio.toFixed(2),
       aim?.toString() ?? '',
-      counted(calls.get(name), 1),
-      counted(instructions.get(name), 0),
+      counted(calls.get(name)),
     ]);
   });
   const columns = [
@@ -81,7 +79,6 @@ function overhead(): string[] {
     'by the clock',
     'aim',
     'calls: C, JavaScript',
-    'instructions: C, JavaScript',
   ];
   return ["## User space's own share", '', '![Ratios](performance.svg)', '', ...head(columns), ...rows, ''];
 }
