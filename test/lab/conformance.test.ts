@@ -15,7 +15,7 @@ import type { SuiteDocument } from '../support/suite.ts';
 
 const rounds = Number(process.env.SUITE_ROUNDS ?? 1);
 /** Seconds that a round may take. */
-const ROUND = 600;
+const ROUND = 1200;
 
 const checks = subjects.flatMap(({ checks }) => checks);
 const hasShortfall = new Set(checks.filter((check) => shortfallOf(check, 'rfc-v2')).map(({ id }) => id));
