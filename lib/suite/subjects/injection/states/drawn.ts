@@ -10,7 +10,11 @@ const ASSERT = 1 << 14;
 const LEVEL = 1 << 15;
 /** ICR 31:20, 17:16 and 13, which an xAPIC keeps. */
 const RESERVED = 0xfff3_2000;
-const [FIXED, LOWEST, SMI, REMOTE_READ, NMI, INIT, STARTUP, EXTINT] = [0, 1, 2, 3, 4, 5, 6, 7];
+/**
+ * Mode 3 (remote read) is not drawn: KVM takes it for its own kick, which a halted vCPU keeps (pv_unhalted, so that its MP state is told
+ * as runnable) and one that is in its guest, as the writer is, forgets.
+ */
+const [FIXED, LOWEST, SMI, NMI, INIT, STARTUP, EXTINT] = [0, 1, 2, 4, 5, 6, 7];
 const [NONE, SELF, ALL, OTHERS] = [0, 1, 2, 3];
 
 /** IPIs of a group, after which everything is looked at. */
@@ -56,7 +60,7 @@ export class ReplayDraw {
     this.#x2 = x2;
     const count = (least: number) => Array.from({ length: 256 - least }, (_, n) => least + n);
     this.#vectors = new Deck(random, count(0));
-    this.#modes = new Deck(random, [FIXED, FIXED, FIXED, FIXED, LOWEST, SMI, REMOTE_READ, NMI, EXTINT]);
+    this.#modes = new Deck(random, [FIXED, FIXED, FIXED, FIXED, LOWEST, SMI, NMI, EXTINT]);
     this.#resets = new Deck(random, [INIT, INIT, STARTUP, STARTUP, FIXED]);
     // In x2APIC mode what goes to everyone is lost in the series as posted.
     this.#shorthands = new Deck(random, x2 ? [NONE, NONE, NONE, SELF] : [NONE, NONE, NONE, SELF, ALL, OTHERS]);
