@@ -11,7 +11,7 @@ const LEVEL = 1 << 15;
 /** ICR 31:20, 17:16 and 13, which an xAPIC keeps. */
 const RESERVED = 0xfff3_2000;
 /**
- * Mode 3 (remote read) is not drawn: KVM takes it for its own kick, which a halted vCPU keeps (pv_unhalted, so that its MP state is told
+ * Mode 3 (remote read) is in no program: KVM takes it for its own kick, which a halted vCPU keeps (pv_unhalted, so that its MP state is told
  * as runnable) and one that is in its guest, as the writer is, forgets.
  */
 const [FIXED, LOWEST, SMI, NMI, INIT, STARTUP, EXTINT] = [0, 1, 2, 4, 5, 6, 7];

@@ -58,7 +58,6 @@ const IPIS = (to: Named): readonly (readonly [destination: number, icr: number])
   [NOBODY, 0x40e3],
   [0xff, 0x40f3],
   [0xff, 0x487b],
-  [to.one, 0x4343],
   [to.one, 0x5097],
   [to.one, 0x0073],
 ];
@@ -105,7 +104,6 @@ export function x2Ipis(pair: Pair): ReplayProgram {
     x2(to.self, 0x4067),
     x2(0x8300_0003, 0x40e3),
     x2(0xff, 0x40f3),
-    x2(to.one, 0x4343),
     x2(to.one, 0x5097),
     x2(to.one, 0x0073),
   ];
