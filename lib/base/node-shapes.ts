@@ -20,6 +20,14 @@ export interface InputStream {
   setRawMode?(raw: boolean): unknown;
 }
 
+/** A connection, such as a `Socket` of `node:net`. */
+export interface Connection {
+  write(text: string): boolean;
+  on(event: 'data', listener: (bytes: Uint8Array) => void): unknown;
+  once(event: 'close', listener: () => void): unknown;
+  resume(): unknown;
+}
+
 /** An `AbortSignal`. */
 export interface Abort {
   readonly aborted: boolean;

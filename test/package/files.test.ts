@@ -75,7 +75,10 @@ test('the package has what runs, its types and its documents, and no sources of 
     paths.filter((path) => /\.map$|^(?:lib|native|test|tools|out|build)\/|\.mbox$/.test(path)),
     [],
   );
-  const missing = readdirSync(join(root, 'kernel/fixed')).filter((name) => !paths.includes(`kernel/fixed/${name}`));
+  const series = readdirSync(join(root, 'kernel/fixed'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+  const missing = series.filter((path) => !paths.includes(path));
   assert.deepEqual(missing, []);
   const own = packed.files.filter(({ path }) => !path.startsWith('prebuilds/'));
   const bytes = own.reduce((sum, { size }) => sum + size, 0);

@@ -1,7 +1,7 @@
 /** The ready kernel beside an installed kvm-dsm: found by its name, checked, and used or refused. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -20,7 +20,10 @@ const installed = join(work, 'node_modules/kvm-dsm');
 mkdirSync(installed, { recursive: true });
 for (const entry of ['dist', 'kernel', 'package.json'])
   cpSync(join(root, entry), join(installed, entry), { recursive: true });
-symlinkSync(join(root, 'node_modules'), join(installed, 'node_modules'));
+// What it needs lies beside it, without this checkout's own ready kernel.
+for (const name of readdirSync(join(root, 'node_modules')))
+  if (name !== readyPackage && !name.startsWith('.'))
+    symlinkSync(join(root, 'node_modules', name), join(work, 'node_modules', name));
 
 /** Puts a package of a ready kernel beside it, made from that source version, with that key. */
 function putReady(key = currentKey('1')): string {

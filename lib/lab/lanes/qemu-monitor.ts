@@ -1,6 +1,6 @@
 /** QEMU's monitor: how a machine's state goes to files and comes from there. */
-import type { Duplex } from 'node:stream';
 import { LineSplitter } from '../../base/line-splitter.ts';
+import type { Connection } from '../../base/node-shapes.ts';
 import { LabEmulatorError } from '../errors.ts';
 import type { MachineState } from './lane.ts';
 
@@ -16,17 +16,17 @@ const LONGEST = 1 << 20;
 
 /** A monitor that speaks QMP: one command at a time. */
 class Monitor {
-  readonly #socket: Duplex;
+  readonly #socket: Connection;
   readonly #splitter = new LineSplitter(LONGEST);
   #answered: ((message: Message) => void) | undefined;
   #awaited: { is(message: Message): boolean; came(message: Message): void } | undefined;
   readonly #gone: Promise<never>;
 
-  constructor(socket: Duplex) {
+  constructor(socket: Connection) {
     this.#socket = socket;
     this.#gone = new Promise((_, reject) => socket.once('close', () => reject(failed('it ended'))));
     this.#gone.catch(() => {});
-    socket.on('data', (bytes: Buffer) => {
+    socket.on('data', (bytes) => {
       for (const line of this.#splitter.feed(bytes)) this.#take(JSON.parse(line) as Message);
     });
     socket.resume();
@@ -83,7 +83,7 @@ export const qemuState: MachineState = {
   },
 };
 
-async function connect(socket: Duplex): Promise<Monitor> {
+async function connect(socket: Connection): Promise<Monitor> {
   const monitor = new Monitor(socket);
   await monitor.execute('qmp_capabilities');
   await monitor.execute('migrate-set-capabilities', capabilities);
