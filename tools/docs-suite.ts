@@ -116,6 +116,9 @@ them several times, \`--bail\` stops at the first failure. With \`--thorough\` c
 (the subjects \`matrix\` and \`long\`), and each may take twenty times as long: give \`--timeout\` as well. \`--checks <file>\` runs the checks of a script that exports
 \`subjects\` in place of the suite's.
 
+In the lab several machines share the checks if there are many: as many as this host has CPUs for, where a vmx machine takes one and an svm
+machine three, and at most 8; \`--machines <n>\` says how many. The report is in the order of the checks all the same. \`--bail\` and \`--timings\` take one.
+
 In the lab \`--variant <name>\` tells the kernel to do without something, as older and other machines do, and the report has a
 row for each variant that is named; \`--variant all\` is the lane as it is (\`default\`) and every variant that it has. The ids of the
 checks stay, and a row says in its head what the kernel was told. vmx has \`no-unrestricted-guest\`, \`no-flexpriority\`,

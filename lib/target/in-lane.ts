@@ -20,6 +20,10 @@ export interface LaneOutput {
   onMark?: (text: string) => boolean;
   /** Is told when each phase ends. */
   timings?: Timings | undefined;
+  /** It is one more machine of a command that has one: it boots its own, and says nothing of that. Default false. */
+  isAnother?: boolean;
+  /** Ends the machine. */
+  signal?: AbortSignal | undefined;
 }
 
 /** Runs this command with other arguments inside a lab machine, and returns its exit code. */
@@ -27,7 +31,7 @@ export async function runInLane(
   lane: LaneName,
   work: LaneWork,
   options: GlobalOptions,
-  { timings, onMark, ...output }: LaneOutput = { stdout: printingStream() },
+  { stdout, timings, onMark, isAnother = false, signal }: LaneOutput = { stdout: printingStream() },
 ): Promise<number> {
   timings?.ended('command');
   const given: LabRunOptions = {
@@ -37,11 +41,12 @@ export async function runInLane(
     ...(options.cmdline === undefined ? {} : { cmdline: options.cmdline }),
     ...(options.emulator === undefined ? {} : { emulator: options.emulator }),
     timeoutSeconds: options.timeout,
-    warm: true,
-    ...output,
+    warm: !isAnother,
+    stdout,
+    ...(signal ? { signal } : {}),
     onMark: (text) => timings?.take(text) || (onMark?.(text) ?? false),
     stderr: process.stderr,
-    report: (line) => process.stderr.write(`${line}\n`),
+    ...(isAnother ? {} : { report: (line) => process.stderr.write(`${line}\n`) }),
   };
   const { exitCode } = await runInLab(given, timings);
   return exitCode;

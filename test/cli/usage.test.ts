@@ -12,6 +12,8 @@ const usage: [what: string, args: string[], said: RegExp][] = [
   ['a timeout that is none', ['doctor', '--timeout', 'soon'], /seconds/],
   ['run without a script', ['run'], /missing required argument/],
   ['a variant on the host', ['test', '--on', 'host', '--variant', 'all'], /--variant is for the lab/],
+  ['machines of the host', ['test', '--on', 'host', '--machines', '2'], /--machines is for the lab/],
+  ['more machines than a host can carry', ['test', '--on', 'svm', '--machines', '9'], /integer from 1 to 8/],
   ['a variant that the lane has not', ['test', '--on', 'svm', '--variant', 'no-ept'], /no-npt, no-vector-hashing, all/],
   ['a script that does not exist', ['run', 'no/such.ts', '--on', 'host'], /ERR_SCRIPT_MISSING/],
   ['a folder as a script', ['run', 'test', '--on', 'host'], /ERR_SCRIPT_MISSING/],

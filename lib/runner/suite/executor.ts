@@ -4,6 +4,7 @@ import type { Timings } from '../../lab/timings.ts';
 import type { Check } from '../../suite/check.ts';
 import type { Executor } from '../../suite/run/protocol.ts';
 import { sparing } from '../../suite/run/run.ts';
+import { type PlaceMaker, sideBySide } from '../../suite/run/side-by-side.ts';
 import type { GlobalOptions } from '../../target/options.ts';
 import type { Target } from '../../target/target.ts';
 import { bundleModule } from '../bundle/module.ts';
@@ -33,13 +34,19 @@ export async function executorFor(target: Target, options: ExecutorOptions): Pro
 
 async function laneExecutorFor(lane: Exclude<Target, 'host'>, options: ExecutorOptions): Promise<Executor> {
   const { seed, own, global, timings } = options;
-  const [{ laneExecutor }, { packageInside }] = await Promise.all([
+  const [{ laneExecutor }, { machinesFor }, { packageInside }] = await Promise.all([
     import('./in-lane.ts'),
+    import('./machines.ts'),
     import('../../lab/index.ts'),
   ]);
   const { strict, bail, checks } = own;
   const module = checks === undefined ? null : await bundleModule(findScript(checks), `${packageInside}/dist/index.js`);
-  return laneExecutor(lane, { global, seed, strict, bail, module, timings });
+  const common = { global, seed, strict, bail, module };
+  return (items, sink) => {
+    const machine: PlaceMaker = (place, signal) =>
+      laneExecutor(lane, place === 0 ? { ...common, timings, signal } : { ...common, isAnother: true, signal });
+    return sideBySide(machinesFor(lane, own, items.length), machine)(items, sink);
+  };
 }
 
 /** Throws what `Kvm.open` throws if there is no KVM. */

@@ -26,6 +26,10 @@ export interface LaneOptions {
   watch?: readonly string[] | undefined;
   /** Is told when each phase ends. */
   timings?: Timings | undefined;
+  /** Another machine runs the same plan, and tells what there is to tell of both. */
+  isAnother?: boolean;
+  /** Ends the machine. */
+  signal?: AbortSignal;
 }
 
 /** One machine of a lane, from its start to its end, and the items that it runs. */
@@ -63,7 +67,7 @@ export class LaneBoot {
 
   async run(
     lane: LaneName,
-    { global, seed, strict, bail, module, watch, timings }: LaneOptions,
+    { global, seed, strict, bail, module, watch, timings, isAnother = false, signal }: LaneOptions,
     timeout: number,
   ): Promise<void> {
     const { device, profile } = global;
@@ -88,7 +92,7 @@ export class LaneBoot {
       lane,
       { argv: [PARSED_TEST, partFile], files },
       { ...global, timeout: Math.ceil(timeout) },
-      { stdout, onMark, timings },
+      { stdout, onMark, timings, isAnother, signal },
     );
     if (this.#fault !== null) throw new SuiteProtocolError(`the ${lane} machine`, this.#fault);
     if (this.end === null)

@@ -6,6 +6,9 @@ import { timingsOption } from '../options.ts';
 /** Seconds that `kvm-dsm test` may take if `--timeout` does not say otherwise. */
 export const SUITE_TIMEOUT = 1200;
 
+/** More would load a host with boots, and with memory: half a gibibyte each, or more. */
+export const MOST_MACHINES = 8;
+
 /** Their values, beside the global ones. */
 export interface TestOptions {
   reporter: ReporterName;
@@ -17,6 +20,8 @@ export interface TestOptions {
   shuffle: boolean;
   repeat: number;
   seed?: number;
+  /** In the lab: how many machines share the checks; if it is left out, `machinesFor` says. */
+  machines?: number;
   /** In the lab: tell how long each phase took. */
   timings: boolean;
   /** Rows of the report: names of the lane's variants, `default`, or `all`; none: the lane as it is. */
@@ -45,6 +50,10 @@ function testOptions(): Option[] {
     new Option('--variant <name>', "in the lab: one of the lane's variants, `default`, or `all`; may be repeated")
       .default([])
       .argParser((name: string, names: string[]) => [...names, name]),
+    new Option(
+      '--machines <n>',
+      'in the lab: so many machines share the checks (default: as many as this host has CPUs for)',
+    ).argParser(integer(1, MOST_MACHINES)),
     timingsOption(),
     new Option('--checks <file>', 'run the checks of this script instead (.ts or .js)'),
   ];

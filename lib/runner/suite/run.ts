@@ -1,4 +1,5 @@
 import { defaultProfile } from '../../abi/dsm/profiles.ts';
+import { ArgumentError } from '../../base/errors.ts';
 import { LabInterruptedError } from '../../lab/errors.ts';
 import { describeTimings, Timings } from '../../lab/timings.ts';
 import { checksById, type Subject } from '../../suite/check.ts';
@@ -8,6 +9,7 @@ import { exitCodeOf, sumOf } from '../../suite/run/judge.ts';
 import { planOf } from '../../suite/run/plan.ts';
 import type { Summary } from '../../suite/run/reporter.ts';
 import { runPlan } from '../../suite/run/run.ts';
+import { ON_LANES } from '../../target/lanes.ts';
 import type { GlobalOptions } from '../../target/options.ts';
 import { isTerminal, print } from '../../target/output.ts';
 import { paint } from '../../target/paint.ts';
@@ -53,6 +55,7 @@ async function runSubjects(
   const checks = checksById(subjects);
   const target = chooseTarget(given);
   if (own.timings && target === 'host') throw timingsOnHost();
+  if (own.machines !== undefined && target === 'host') throw machinesOnHost();
   const timings = own.timings ? new Timings() : undefined;
   const rows = await rowsOf(target, own.variant);
   // In a lane it is found out there.
@@ -87,6 +90,10 @@ function tellTimings(timings: Timings | undefined, json: boolean): void {
   timings.ended('answer');
   const report = timings.report();
   process.stderr.write(json ? `${JSON.stringify({ type: 'timings', ...report })}\n` : describeTimings(report));
+}
+
+function machinesOnHost(): ArgumentError {
+  return new ArgumentError('--machines', '--machines is for the lab, not for the host', `Add ${ON_LANES}.`);
 }
 
 function exitCodeOfRuns(summaries: readonly Summary[]): number {

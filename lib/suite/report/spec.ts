@@ -148,9 +148,10 @@ function summaryText({ totals, ms, slowest, results }: Summary, head: Head, pain
     return totals[verdict] > 0 ? paint(colours[verdict], text) : text;
   });
   lines.push(parts.join(', '));
-  const rest = Math.max(0, ms.all - ms.untilFirstCheck - ms.inChecks);
+  const rest = ms.all - ms.untilFirstCheck - ms.inChecks;
+  const between = rest < 0 ? 'several at a time' : `${duration(rest)} between them`;
   lines.push(
-    `time: ${duration(ms.all)}, of which ${duration(ms.untilFirstCheck)} until the first check, ${duration(ms.inChecks)} in checks, ${duration(rest)} between them`,
+    `time: ${duration(ms.all)}, of which ${duration(ms.untilFirstCheck)} until the first check, ${duration(ms.inChecks)} in checks, ${between}`,
   );
   if (slowest.length > 0)
     lines.push(`slowest: ${slowest.map((one) => `${nameOf(one.item, head.repeat)} ${duration(one.ms)}`).join(', ')}`);

@@ -65,9 +65,14 @@ export type WorkerEvent =
 /** Who hears how a run goes on. */
 export interface Sink {
   facts(facts: Facts): void;
-  start(item: Item): void;
-  /** Returns false if no other check shall run. */
-  outcome(item: Item, outcome: Outcome, ms: number, exits: number, met?: readonly number[]): boolean;
+  /** @param at when, by `performance.now()`: now, if it is left out */
+  start(item: Item, at?: number): void;
+  /**
+   * Returns false if no other check shall run.
+   *
+   * @param at when, by `performance.now()`: now, if it is left out
+   */
+  outcome(item: Item, outcome: Outcome, ms: number, exits: number, met?: readonly number[], at?: number): boolean;
   /** Something that a person should know. */
   note(text: string): void;
 }

@@ -43,15 +43,15 @@ export async function runPlan({ executor, reporter, bail, unknown, ...head }: Ru
     else early.push(call);
   };
 
-  const leave = (item: Item): void => {
-    walls.push({ item, ms: performance.now() - begun.get(item.n)! });
+  const leave = (item: Item, at: number): void => {
+    walls.push({ item, ms: at - begun.get(item.n)! });
     current = null;
   };
-  const end = (item: Item, outcome: Outcome, ms: number, exits: number): void => {
+  const end = (item: Item, outcome: Outcome, ms: number, exits: number, at = performance.now()): void => {
     if (results.has(item.n)) return;
     const result = { ...judge(checkOf(checks, item), outcome, { profile, strict }), ms, exits };
     results.set(item.n, { item, result });
-    if (current?.n === item.n) leave(item);
+    if (current?.n === item.n) leave(item, at);
     report(() => reporter.end(item, result));
     if (bail && result.verdict === 'fail') bailedOut ??= item.id;
   };
@@ -63,15 +63,15 @@ export async function runPlan({ executor, reporter, bail, unknown, ...head }: Ru
       reporter.head({ ...head, facts });
       for (const call of early) call();
     },
-    start(item) {
-      firstCheck ??= performance.now();
-      if (current) leave(current);
-      begun.set(item.n, performance.now());
+    start(item, at = performance.now()) {
+      firstCheck ??= at;
+      if (current) leave(current, at);
+      begun.set(item.n, at);
       current = item;
       report(() => reporter.start(item));
     },
-    outcome(item, outcome, ms, exits) {
-      end(item, outcome, ms, exits);
+    outcome(item, outcome, ms, exits, _met, at) {
+      end(item, outcome, ms, exits, at);
       return bailedOut === null;
     },
     note(text) {
@@ -95,10 +95,9 @@ export async function runPlan({ executor, reporter, bail, unknown, ...head }: Ru
   }
   // A machine that its first check took down may not have said what it is.
   sink.facts(unknown);
-  const [reason = '', ...detail] = (why ?? 'the run ended before its turn').split('\n');
   const outcome: Outcome = bailedOut
     ? { kind: 'skip', reason: `not run: ${bailedOut} failed, and --bail was given` }
-    : { kind: 'fail', cause: 'not-run', reason: `not run: ${reason}`, detail: detail.join('\n') };
+    : notRun(why);
   for (const item of items) end(item, outcome, 0, 0);
 
   const now = performance.now();
@@ -116,6 +115,12 @@ export async function runPlan({ executor, reporter, bail, unknown, ...head }: Ru
   };
   reporter.done(summary);
   return summary;
+}
+
+/** Of a check whose turn did not come; `why` is null if nobody said why. */
+export function notRun(why: string | null): Outcome {
+  const [reason = '', ...detail] = (why ?? 'the run ended before its turn').split('\n');
+  return { kind: 'fail', cause: 'not-run', reason: `not run: ${reason}`, detail: detail.join('\n') };
 }
 
 /** Leaves out the checks that may take the kernel down, and says so. */

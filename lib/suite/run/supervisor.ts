@@ -93,7 +93,7 @@ class Supervisor {
           this.#early ??= this.#report();
         },
         start: (item) => this.#sink.start(item),
-        outcome: (item, ...told) => this.#outcome(item, ...told),
+        outcome: (item, outcome, ms, exits, met) => this.#outcome(item, outcome, ms, exits, met),
         timeout: () => {
           this.#end ??= 'timeout';
         },
