@@ -8,7 +8,7 @@ import { noKvm } from '../support/host.ts';
 import { labMissing } from '../support/lab.ts';
 import { hostFiles, runTestsInside, teardownFiles } from '../support/tests-inside.ts';
 import { testHarness } from './harness.ts';
-import { run, runtime } from './sanitizer.ts';
+import { root, run, runtime } from './sanitizer.ts';
 
 // Here leaks are looked for as well: the program ends with nothing left.
 testHarness('address,undefined', 'libasan.so');
@@ -55,13 +55,31 @@ test('it is that addon which is loaded, and the sanitizer with it', { skip: miss
     import { readFileSync } from 'node:fs';
     EventFd.create().close();
     console.log(readFileSync('/proc/self/maps', 'ascii'));`;
-  const { ok, output } = run('node', ['--import', 'tsx', '--input-type=module', '-e', script], environment);
+  const { ok, output } = run(
+    'node',
+    ['--import', 'tsx', '--test-reporter=tap', '--input-type=module', '-e', script],
+    environment,
+  );
   assert.ok(ok && output.includes(`${work}/build/Debug/kvm_dsm.node`) && output.includes('libasan'), output);
 });
 
-// Without a KVM these do what needs none.
+const inOneProcess = noKvm ? files.filter((file) => file.startsWith('host/')) : [];
+
+// Without a KVM nearly all of these skip: a start under the sanitizer for each would take longer than what they do.
+test('what the host tests do without a KVM under AddressSanitizer and UBSan', { skip: missing || !noKvm }, () => {
+  const script = inOneProcess.map((file) => `await import(${JSON.stringify(join(root, 'test', file))});`).join('\n');
+  const { ok, output } = run(
+    'node',
+    ['--import', 'tsx', '--test-reporter=tap', '--input-type=module', '-e', script],
+    environment,
+    900_000,
+  );
+  assert.ok(ok && !complaint.test(output), output);
+  assert.match(output, /^# pass [1-9]/m);
+});
+
 for (const file of files) {
-  if (file.startsWith('lab/')) continue;
+  if (file.startsWith('lab/') || inOneProcess.includes(file)) continue;
   test(`${file} under AddressSanitizer and UBSan`, { skip: missing }, () => {
     const { ok, output } = run('node', ['--import', 'tsx', '--test', `test/${file}`], environment, 900_000);
     assert.ok(ok && !complaint.test(output), output);
