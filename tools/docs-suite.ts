@@ -106,7 +106,7 @@ check was skipped.
 \`\`\`sh
 npx kvm-dsm test --list
 npx kvm-dsm test capability --on svm
-npx kvm-dsm test payload.icr --on vmx --reporter ktap
+npx kvm-dsm test payload.icr2 --on vmx --reporter ktap
 \`\`\`
 
 \`--kernel <bzImage>\` boots another kernel in the lab. \`--reporter\` is \`spec\`, \`ktap\` (KTAP 1), \`tap\` (TAP 13, which \`prove\` reads), \`tap14\`,
