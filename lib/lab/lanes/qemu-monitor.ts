@@ -1,6 +1,7 @@
 /** QEMU's monitor: how a machine's state goes to files and comes from there. */
 import { LineSplitter } from '../../base/line-splitter.ts';
 import type { Connection } from '../../base/node-shapes.ts';
+import { printable } from '../../base/text.ts';
 import { LabEmulatorError } from '../errors.ts';
 import type { MachineState } from './lane.ts';
 
@@ -21,13 +22,17 @@ class Monitor {
   #answered: ((message: Message) => void) | undefined;
   #awaited: { is(message: Message): boolean; came(message: Message): void } | undefined;
   readonly #gone: Promise<never>;
+  #fail: (error: Error) => void = () => {};
 
   constructor(socket: Connection) {
     this.#socket = socket;
-    this.#gone = new Promise((_, reject) => socket.once('close', () => reject(failed('it ended'))));
+    this.#gone = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
     this.#gone.catch(() => {});
+    socket.once('close', () => this.#fail(failed('it ended')));
     socket.on('data', (bytes) => {
-      for (const line of this.#splitter.feed(bytes)) this.#take(JSON.parse(line) as Message);
+      for (const line of this.#splitter.feed(bytes)) this.#hear(line);
     });
     socket.resume();
   }
@@ -48,7 +53,18 @@ class Monitor {
     const came = new Promise<Message>((resolve) => {
       this.#awaited = { is, came: resolve };
     });
-    return Promise.race([came, this.#gone]);
+    const over = Promise.race([came, this.#gone]);
+    // Who was to wait for it may have failed before.
+    over.catch(() => {});
+    return over;
+  }
+
+  #hear(line: string): void {
+    try {
+      this.#take(JSON.parse(line) as Message);
+    } catch {
+      this.#fail(failed(`it said ${printable(line.slice(0, 80))}`));
+    }
   }
 
   #take(message: Message): void {
