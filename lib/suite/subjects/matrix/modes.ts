@@ -65,6 +65,24 @@ function protectedMode(name: string, bits: CodeWidth['bits'], more: Partial<KvmS
   };
 }
 
+function realMode(name: string, cs: Partial<KvmSegment>): Mode {
+  return {
+    ...plain,
+    name,
+    bits: 16,
+    rip: 0,
+    sregs: (base) => ({
+      ...base,
+      cr0: CR0_ET,
+      cr3: 0n,
+      cr4: 0n,
+      efer: 0n,
+      ...segments({ cs: { ...cs, type: 3 }, data: { selector: 0, db: 0 } }),
+      idt: { base: 0n, limit: 0x3ff },
+    }),
+  };
+}
+
 const paging = (cr3: number, cr4: bigint, efer = 0n) => ({
   cr0: CR0_PE | CR0_ET | CR0_PG,
   cr3: BigInt(cr3),
@@ -81,37 +99,9 @@ export const flat32 = protectedMode('flat32', 32, {});
 
 /** Beside `flat32`, which is the plain one. */
 export const modes = {
-  real16: {
-    ...plain,
-    name: 'real16',
-    bits: 16,
-    rip: 0,
-    sregs: (base) => ({
-      ...base,
-      cr0: CR0_ET,
-      cr3: 0n,
-      cr4: 0n,
-      efer: 0n,
-      ...segments({ cs: { ...CODE16, type: 3 }, data: { selector: 0, db: 0 } }),
-      idt: { base: 0n, limit: 0x3ff },
-    }),
-  },
+  real16: realMode('real16', CODE16),
   /** The code segment has a base of its own, and reaches everything. */
-  realCs: {
-    ...plain,
-    name: 'realCs',
-    bits: 16,
-    rip: 0,
-    sregs: (base) => ({
-      ...base,
-      cr0: CR0_ET,
-      cr3: 0n,
-      cr4: 0n,
-      efer: 0n,
-      ...segments({ cs: { base: BigInt(CODE), selector: 0, type: 3, db: 0 }, data: { selector: 0, db: 0 } }),
-      idt: { base: 0n, limit: 0x3ff },
-    }),
-  },
+  realCs: realMode('realCs', { base: BigInt(CODE), selector: 0, db: 0 }),
   protected16: { ...protectedMode('protected16', 16, {}, { cs: { ...CODE16, selector: 0x08 } }), rip: 0 },
   user32: protectedMode('user32', 32, {}, { cpl: 3 }),
   paged32: protectedMode('paged32', 32, paged),
