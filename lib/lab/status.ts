@@ -2,7 +2,14 @@
 import { type Dirent, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { onDisk } from './file-errors.ts';
-import { type CachedKernel, cachedKernels, currentKey, kernelDamage, kernelOfSeries } from './kernel/cache.ts';
+import {
+  type CachedKernel,
+  cachedKernels,
+  currentKey,
+  kernelDamage,
+  kernelOfSeries,
+  seriesOfKernel,
+} from './kernel/cache.ts';
 import { isDebian } from './kernel/debian.ts';
 import { defaultSeries, type SeriesName, seriesNames } from './kernel/own-series.ts';
 import { type ReadyState, readyKernel } from './kernel/ready.ts';
@@ -49,7 +56,7 @@ export interface LabStatus {
   image: ImageStatus;
   /** The kernel of each series. */
   series: Record<SeriesName, ImageStatus>;
-  /** Kernels built from users' trees. */
+  /** Kernels built from users' trees, and from tarballs that had a series. */
   treeKernels: CachedKernel[];
   /** The package that has a kernel ready; `reason`: why it is not used, where it is not. */
   ready: { state: ReadyState['state']; reason: string | null };
@@ -90,7 +97,7 @@ async function look(): Promise<LabStatus> {
     image: series[defaultSeries],
     series,
     ready: ready.state === 'fits' ? { state: 'fits', reason: null } : ready,
-    treeKernels: kernels.filter((kernel) => kernel.key.startsWith('tree-')),
+    treeKernels: kernels.filter((kernel) => seriesOfKernel(kernel) === undefined),
     packages: packagesStatus(),
     lanes: Object.fromEntries(lanes.map((lane) => [lane.name, laneStatus(lane)])) as LabStatus['lanes'],
     warm: Object.fromEntries(
@@ -122,9 +129,7 @@ function imageStatus(series: SeriesName, version: string | undefined, kernels: r
   const current = cached ?? (ready?.state === 'fits' ? ready.kernel : undefined);
   const key = current?.key ?? (version === undefined ? null : currentKey(version, series));
   const damaged = key !== null && !current && kernelDamage(key) !== undefined;
-  const old = kernels.find(
-    (kernel) => !kernel.key.startsWith('tree-') && (kernel.series ?? defaultSeries) === series && kernel !== current,
-  );
+  const old = kernels.find((kernel) => seriesOfKernel(kernel) === series);
   return {
     state: current ? 'present' : damaged ? 'damaged' : old ? 'stale' : 'missing',
     ready: current?.ready ?? false,

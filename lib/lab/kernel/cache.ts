@@ -15,7 +15,7 @@ export interface KernelInfo {
   release: string;
   /** The version of Debian's source package, the name of the tarball, or the source tree's path. */
   source: string;
-  /** What the source was patched with; none of a tree that had a series. Kernels that an earlier version built have none: these are of rfc-v2. */
+  /** What the source was patched with: see `seriesOfKernel`. Kernels of Debian's source that an earlier version built have none. */
   series?: SeriesName;
   /** ISO 8601. */
   built: string;
@@ -110,21 +110,24 @@ export function currentKey(source: string, series: SeriesName = defaultSeries, k
  */
 export function kernelOfSeries(series: SeriesName, debianVersion: string | undefined): CachedKernel | undefined {
   const fitting = keys()
-    .map((key) => readInfo(join(kernelDir(key), 'info.json')))
-    .filter((info) => info !== undefined && isOfSeries(info, series, debianVersion))
-    .sort((a, b) => b!.built.localeCompare(a!.built));
-  for (const info of fitting) {
-    const kernel = cachedKernel(info!.key);
+    .flatMap((key) => readInfo(join(kernelDir(key), 'info.json')) ?? [])
+    .filter((info) => isOfSeries(info, series, debianVersion))
+    .sort((a, b) => b.built.localeCompare(a.built));
+  for (const { key } of fitting) {
+    const kernel = cachedKernel(key);
     if (kernel) return kernel;
   }
   return undefined;
 }
 
+/** What this package has patched its source with; undefined: that had a series already. */
+export function seriesOfKernel({ key, series }: KernelInfo): SeriesName | undefined {
+  return series ?? (key.startsWith('debian-') ? defaultSeries : undefined);
+}
+
 function isOfSeries(info: KernelInfo, series: SeriesName, debianVersion: string | undefined): boolean {
-  const kind = (['debian', 'tarball'] as const).find((name) => info.key.startsWith(`${name}-`));
-  if (kind === undefined) return false;
-  // A tarball without one had a series of its own.
-  if ((info.series ?? (kind === 'debian' ? defaultSeries : undefined)) !== series) return false;
+  if (seriesOfKernel(info) !== series) return false;
+  const kind = info.key.startsWith('debian-') ? 'debian' : 'tarball';
   if (kind === 'debian' && debianVersion !== undefined && info.source !== debianVersion) return false;
   return info.key === currentKey(info.source, series, kind);
 }

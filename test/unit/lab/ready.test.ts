@@ -169,4 +169,14 @@ describe('which kernel is taken', () => {
     const built = await labStatus();
     assert.deepEqual([built.image.ready, built.image.state, built.image.kernel?.kernel], [false, 'present', kernel]);
   });
+
+  test('the status tells of one whose source had a series of its own as of a tree', async () => {
+    const kernel = cached('of-the-user', 'tarball', 'linux-6.12.9.tar.xz 00', { series: undefined });
+    const { treeKernels, series } = await labStatus();
+    assert.deepEqual(
+      treeKernels.map((one) => one.kernel),
+      [kernel],
+    );
+    for (const image of Object.values(series)) assert.notEqual(image.kernel?.kernel, kernel);
+  });
 });
