@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { after, describe, test } from 'node:test';
 import { type Line, openLine } from '../../lib/lab/boot/lines.ts';
 import { LabEmulatorError } from '../../lib/lab/errors.ts';
@@ -33,7 +33,7 @@ async function start(): Promise<{ qemu: ChildProcess; monitor: Line }> {
 }
 
 /** How it fails; its process is ended after that, which nobody waits for any more. */
-async function failureOf(ask: (socket: Socket, qemu: ChildProcess) => Promise<unknown>): Promise<string> {
+async function failureOf(ask: (socket: Duplex, qemu: ChildProcess) => Promise<unknown>): Promise<string> {
   const { qemu, monitor } = await start();
   const socket = await monitor.connected;
   // Not by once(), which an error of the connection's would end.

@@ -13,8 +13,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
+import { findEmulator } from '../../lib/lab/lanes/find-emulator.ts';
+import { laneNamed } from '../../lib/lab/lanes/index.ts';
 import { cacheDir } from '../../lib/lab/paths.ts';
+import type { LabStatus } from '../../lib/lab/status.ts';
 import { jsonLines, kvmDsm } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
 
@@ -44,12 +47,13 @@ interface Found {
   times: number[];
 }
 
+const command = (args: readonly string[], asked = '1') =>
+  kvmDsm(args, 400, ['env', `KVM_DSM_LAB_SNAPSHOT=${asked}`, `XDG_CACHE_HOME=${join(work, 'cache')}`]);
+
 /** Runs the script; answers what it found, the phases of the run, and what was told. */
 function run(more: readonly string[] = [], asked = '1') {
-  const wrapper = ['env', `KVM_DSM_LAB_SNAPSHOT=${asked}`, `XDG_CACHE_HOME=${join(work, 'cache')}`];
   const began = Date.now();
-  const args = ['run', script, '--on', 'svm', '--json', '--timings', ...more];
-  const { code, stdout, stderr } = kvmDsm(args, 400, wrapper);
+  const { code, stdout, stderr } = command(['run', script, '--on', 'svm', '--json', '--timings', ...more], asked);
   const ended = Date.now();
   assert.equal(code, 0, stdout + stderr);
   const lines = jsonLines(stdout);
@@ -73,14 +77,29 @@ function only(): string {
   return join(snapshots, names[0]!);
 }
 
-describe('a snapshot of a machine that has booted', { skip, concurrency: false }, () => {
-  after(() => rmSync(work, { recursive: true, force: true }));
+/** Has a machine come up that stays, and answers whether its emulator was started from a state. */
+function raised(emulator: string): boolean {
+  const { code, stderr } = command(['lab', 'up', '--on', 'svm', '--emulator', emulator]);
+  assert.equal(code, 0, stderr);
+  const status = JSON.parse(command(['lab', 'status', '--json']).stdout) as LabStatus;
+  return readFileSync(`/proc/${status.warm.svm!.emulatorPid}/cmdline`, 'utf8').split('\0').includes('-incoming');
+}
 
-  test('is made by the first command, and the next ones go on from it, each with numbers and a clock of its own', () => {
+const lower = () => command(['lab', 'down']);
+
+describe('a snapshot of a machine that has booted', { skip, concurrency: false }, () => {
+  before(() => {
     mkdirSync(cache, { recursive: true, mode: 0o700 });
     const kernels = join(cacheDir(), 'kernels');
     if (existsSync(kernels)) symlinkSync(kernels, join(cache, 'kernels'));
     writeFileSync(script, chance);
+  });
+  after(() => {
+    lower();
+    rmSync(work, { recursive: true, force: true });
+  });
+
+  test('is made by the first command, and the next ones go on from it, each with numbers and a clock of its own', () => {
     const first = run();
     const made = only();
     const second = run();
@@ -134,5 +153,19 @@ describe('a snapshot of a machine that has booted', { skip, concurrency: false }
     assert.deepEqual([isResumed, hasBooted], [false, true]);
     assert.match(stderr, /the snapshot of the booted machine is of no use, and removed \(.+\): the machine is booted/);
     assert.deepEqual(readdirSync(snapshots), []);
+  });
+
+  test('is what a machine that stays begins with; it is booted where the emulator ends with that', () => {
+    const emulator = join(work, 'emulator');
+    const ends = join(work, 'ends');
+    const qemu = findEmulator(laneNamed('svm')).path;
+    const text = `case "$*" in *-incoming*) [ ! -e '${ends}' ] || exit 1 ;; esac\nexec '${qemu}' "$@"\n`;
+    writeFileSync(emulator, `#!/bin/sh\n${text}`, { mode: 0o755 });
+    assert.equal(raised(emulator), true);
+    lower();
+    writeFileSync(ends, '');
+    assert.equal(raised(emulator), false);
+    const { isResumed, hasBooted } = run(['--emulator', emulator]);
+    assert.deepEqual([isResumed, hasBooted], [false, false], 'it is the machine that is up');
   });
 });

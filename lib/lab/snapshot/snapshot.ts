@@ -37,10 +37,7 @@ const RECIPE = 1;
 const KEPT = 3;
 const FACTS = 'snapshot.json';
 
-interface Facts {
-  secrets: Record<InitWord, string>;
-  uptime: number;
-  left: string;
+interface Facts extends Omit<BootedSnapshot, 'dir'> {
   /** The sizes of the emulator's files, in bytes, and of the smallest one's content the checksum. */
   sizes: Record<string, number>;
   checksum: string;
@@ -97,17 +94,19 @@ export function keepSnapshot(
   dir: string,
   key: string,
   files: readonly string[],
-  facts: Omit<Facts, 'sizes' | 'checksum'>,
-): void {
+  facts: Omit<BootedSnapshot, 'dir'>,
+): BootedSnapshot {
   const sizes = Object.fromEntries(files.map((name) => [name, statSync(join(dir, name)).size]));
   const all: Facts = { ...facts, sizes, checksum: checksum(join(dir, files.at(-1)!)) };
   writeFileSync(join(dir, FACTS), JSON.stringify(all), { mode: 0o600 });
-  renameSync(dir, join(snapshotsDir(), key));
+  const kept = join(snapshotsDir(), key);
+  renameSync(dir, kept);
   const others = readdirSync(snapshotsDir())
     .filter((name) => name !== key && !name.startsWith(prefix))
     .map((name) => ({ name, used: statSync(join(snapshotsDir(), name), { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
     .sort((a, b) => b.used - a.used);
   for (const { name } of others.slice(KEPT - 1)) removeSnapshot(name);
+  return { ...facts, dir: kept };
 }
 
 /** Nobody else may read what a machine had in its memory. */

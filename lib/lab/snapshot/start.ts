@@ -106,9 +106,8 @@ async function makeSnapshot(parts: Parts, key: string, signal: AbortSignal | und
       booting = KeptProcess.boot(parts, undefined, events, dir);
       booting.catch(reject);
     });
-    const facts = await (await booting!).save();
-    keepSnapshot(dir, key, files, facts);
-    return findSnapshot(key, files) as BootedSnapshot;
+    const facts = await (await booting!).save(signal);
+    return keepSnapshot(dir, key, files, facts);
   } finally {
     clearTimeout(timer);
     await booting?.then(

@@ -4,7 +4,6 @@ import type { Duplex } from 'node:stream';
 import { printable } from '../../base/text.ts';
 import { ConsoleReader } from '../boot/console.ts';
 import type { EmulatorProcess } from '../boot/emulator-process.ts';
-import { emulatorWords } from '../boot/judgement.ts';
 import { kernelCommandLine } from '../boot/kernel-command-line.ts';
 import { defaultLimits } from '../boot/limits.ts';
 import { type Mark, Marks } from '../boot/marks.ts';
@@ -12,9 +11,10 @@ import { type Parts, type Started, startMachine } from '../boot/prepare.ts';
 import { Watch } from '../boot/watch.ts';
 import { jobUnit } from '../disk/init.ts';
 import { makeInitramfs } from '../disk/initramfs.ts';
-import { LabBootError, LabEmulatorError } from '../errors.ts';
+import { LabBootError } from '../errors.ts';
 import type { JobDisk, MachineState } from '../lanes/lane.ts';
 import type { BootedSnapshot } from '../snapshot/snapshot.ts';
+import { byMonitor } from './by-monitor.ts';
 import type { Fit } from './fit.ts';
 import { faultOf, type Left, readLeft } from './left.ts';
 import { fitOf, type Turn } from './protocol.ts';
@@ -36,9 +36,6 @@ export interface KeptEvents {
   /** What comes by its lines. */
   bytes(kind: MessageKind, bytes: Buffer): void;
 }
-
-/** How long a machine may take to go on from its state, in ms. */
-const RESUME = 60_000;
 
 const lineKinds: readonly MessageKind[] = ['console', 'stdout', 'stderr'];
 
@@ -62,6 +59,8 @@ export class KeptProcess {
   #reported: string | null = null;
   /** Where the last command's files end on the disk. */
   #used = 0;
+  /** It runs. While its state is being loaded it has not begun to: who waits for that is told of its end, and nobody else. */
+  #goesOn = true;
   #isEnding = false;
   /** Its clock is as it was when its state was saved. */
   #hasOldClock = false;
@@ -94,24 +93,13 @@ export class KeptProcess {
     const started = await startMachine(parts, Buffer.alloc(0), cmdline, () => {}, { serves: true, state });
     const marks = new Marks(secrets);
     const kept = new KeptProcess(parts, extra, started, marks, events, { uptime, left: readLeft(left) });
-    const { machine, monitor } = started;
-    const ended = machine.ended.then((how) => {
-      throw new LabEmulatorError(`it ended (${how})${emulatorWords(machine.dir)}`, { advice: '' });
-    });
-    ended.catch(() => {});
-    let late: NodeJS.Timeout | undefined;
-    const patience = new Promise<never>((_, reject) => {
-      signal?.addEventListener('abort', () => reject(new LabEmulatorError('interrupted', { advice: '' })));
-      late = setTimeout(() => reject(new LabEmulatorError('it did not go on', { advice: '' })), RESUME);
-    });
     try {
-      await Promise.race([monitor!.connected.then((socket) => lane.state!.load(socket)), ended, patience]);
+      await byMonitor(started, (socket) => lane.state!.load(socket), signal);
     } catch (error) {
       await kept.end();
       throw error;
-    } finally {
-      clearTimeout(late);
     }
+    kept.#goesOn = true;
     return kept;
   }
 
@@ -137,6 +125,7 @@ export class KeptProcess {
       this.#uptime = resumed.uptime;
       this.#fresh = resumed.left;
       this.#hasOldClock = true;
+      this.#goesOn = false;
     }
     this.#machine.lines.forEach((line, index) => {
       line.connected.then((socket) => {
@@ -191,10 +180,13 @@ export class KeptProcess {
     this.#input?.write(`${this.#jobDisk.offset / jobUnit} ${words.trimEnd()}${now}\n`);
   }
 
-  /** Writes the state of a machine that was booted for that, and waits for its first command; it stands still then. */
-  async save(): Promise<Omit<BootedSnapshot, 'dir'>> {
+  /**
+   * Writes the state of a machine that was booted for that, and waits for its first command; it stands still then. Throws a
+   * LabError if it cannot be had.
+   */
+  async save(signal?: AbortSignal): Promise<Omit<BootedSnapshot, 'dir'>> {
     const facts = { secrets: this.#marks.all, uptime: this.#uptime, left: this.#left };
-    await this.#state!.save(await this.#started.monitor!.connected);
+    await byMonitor(this.#started, (socket) => this.#state!.save(socket), signal);
     return facts;
   }
 
@@ -219,7 +211,7 @@ export class KeptProcess {
   }
 
   #lose(fault: MachineFault): void {
-    if (!this.#isEnding) this.#events.lost(fault);
+    if (this.#goesOn && !this.#isEnding) this.#events.lost(fault);
   }
 
   #hear(bytes: Buffer): void {
