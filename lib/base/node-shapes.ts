@@ -20,8 +20,8 @@ export interface InputStream {
   setRawMode?(raw: boolean): unknown;
 }
 
-/** A connection, such as a `Socket` of `node:net`. */
-export interface Connection {
+/** A socket that is connected, such as a `Socket` of `node:net`. */
+export interface ConnectedSocket {
   write(text: string): boolean;
   on(event: 'data', listener: (bytes: Uint8Array) => void): unknown;
   once(event: 'close', listener: () => void): unknown;

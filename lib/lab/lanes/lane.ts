@@ -1,5 +1,5 @@
 /** What a lane is: an emulated machine with KVM in it. Each is one file beside this one, and a line in index.ts. */
-import type { Connection, Environment } from '../../base/node-shapes.ts';
+import type { ConnectedSocket, Environment } from '../../base/node-shapes.ts';
 import type { LaneFacts } from '../../host/lane.ts';
 import type { Packages } from '../needs/distribution.ts';
 import type { LabNeed } from '../needs/need.ts';
@@ -54,9 +54,9 @@ export interface MachineState {
   /** The files that it is, in the run's folder. */
   readonly files: readonly string[];
   /** Stops a machine that was started for it, and writes its state. Throws a LabEmulatorError. */
-  save(monitor: Connection): Promise<void>;
+  save(monitor: ConnectedSocket): Promise<void>;
   /** Resolves when the machine goes on from its state. Throws a LabEmulatorError. */
-  load(monitor: Connection): Promise<void>;
+  load(monitor: ConnectedSocket): Promise<void>;
 }
 
 /** Where a line's socket listens: in the run's folder, as `line1` and so on, or on a TCP port of 127.0.0.1. */

@@ -1,6 +1,6 @@
 /** QEMU's monitor: how a machine's state goes to files and comes from there. */
 import { LineSplitter } from '../../base/line-splitter.ts';
-import type { Connection } from '../../base/node-shapes.ts';
+import type { ConnectedSocket } from '../../base/node-shapes.ts';
 import { printable } from '../../base/text.ts';
 import { LabEmulatorError } from '../errors.ts';
 import type { MachineState } from './lane.ts';
@@ -17,14 +17,14 @@ const LONGEST = 1 << 20;
 
 /** A monitor that speaks QMP: one command at a time. */
 class Monitor {
-  readonly #socket: Connection;
+  readonly #socket: ConnectedSocket;
   readonly #splitter = new LineSplitter(LONGEST);
   #answered: ((message: Message) => void) | undefined;
   #awaited: { is(message: Message): boolean; came(message: Message): void } | undefined;
   readonly #gone: Promise<never>;
   #fail: (error: Error) => void = () => {};
 
-  constructor(socket: Connection) {
+  constructor(socket: ConnectedSocket) {
     this.#socket = socket;
     this.#gone = new Promise((_, reject) => {
       this.#fail = reject;
@@ -99,7 +99,7 @@ export const qemuState: MachineState = {
   },
 };
 
-async function connect(socket: Connection): Promise<Monitor> {
+async function connect(socket: ConnectedSocket): Promise<Monitor> {
   const monitor = new Monitor(socket);
   await monitor.execute('qmp_capabilities');
   await monitor.execute('migrate-set-capabilities', capabilities);
