@@ -38,10 +38,8 @@ export async function runInLab(options: LabRunOptions, timings?: Timings): Promi
       input: 'none',
       watchesLog: given.watchesLog ?? false,
     };
-    const ready = given.warm
-      ? ((await runWarm(parts, given, command, timeoutSeconds, timings)) ??
-        (await runFromSnapshot(parts, given, command, timeoutSeconds, timings)))
-      : null;
+    const asked = { parts, options: given, command, timeoutSeconds, timings };
+    const ready = given.warm ? ((await runWarm(asked)) ?? (await runFromSnapshot(asked))) : null;
     return ready === null ? boot(parts, given, command, timeoutSeconds, { timings }) : { exitCode: ready };
   });
 }

@@ -59,11 +59,13 @@ export function makeInitramfs({ links, secrets, command }: InitramfsParts): Buff
   return packCpio(entries);
 }
 
+/** True for this package's commands: a process that waits inside, and has loaded the package, becomes one. */
+export const isOwnCommand = ({ argv }: InsideCommand): boolean => argv[0] === nodeInside && argv[1] === mainInside;
+
 /** What a command takes that a machine unpacks while it runs. */
 export function makeJob(command: InsideCommand): Buffer {
   const { argv, env } = command;
-  const isOwn = argv[0] === nodeInside && argv[1] === mainInside;
-  const waiting = isOwn
+  const waiting = isOwnCommand(command)
     ? [cpioFile(argumentsPath, JSON.stringify({ argv: argv.slice(2), env, seed: randomBytes(32).toString('hex') }))]
     : [];
   return packCpio([...commandFiles(command), ...waiting]);

@@ -1,31 +1,21 @@
 /** Runs a command in a machine of its own that goes on from a snapshot, without a boot. */
 import { Interruption } from '../boot/interruption.ts';
-import type { LabRunOptions } from '../boot/options.ts';
-import type { Parts } from '../boot/prepare.ts';
-import { mainInside, nodeInside } from '../disk/init.ts';
-import { type InsideCommand, makeJob } from '../disk/initramfs.ts';
+import { isOwnCommand, makeJob } from '../disk/initramfs.ts';
 import { LabBootError } from '../errors.ts';
 import { JOB_BYTES } from '../lanes/lane.ts';
-import type { Timings } from '../timings.ts';
 import type { MachineChannel } from '../warm/kept-machine.ts';
 import type { KeptEvents, KeptProcess } from '../warm/kept-process.ts';
-import { runKept } from '../warm/run-kept.ts';
+import { type KeptCommand, runKept } from '../warm/run-kept.ts';
 import type { Message } from '../warm/wire.ts';
 import { startFromSnapshot, wantsSnapshots } from './start.ts';
 
 /** The exit code of the command; `null` if it needs a boot. */
-export async function runFromSnapshot(
-  parts: Parts,
-  options: LabRunOptions,
-  command: InsideCommand & { watchesLog: boolean },
-  timeoutSeconds: number,
-  timings: Timings | undefined,
-): Promise<number | null> {
+export async function runFromSnapshot(asked: KeptCommand): Promise<number | null> {
   if (!wantsSnapshots()) return null;
-  const isOwn = command.argv[0] === nodeInside && command.argv[1] === mainInside;
+  const { parts, options, command } = asked;
   const job = makeJob(command);
   // The random numbers of another program would be those of the snapshot.
-  if (!isOwn || job.length > JOB_BYTES) return null;
+  if (!isOwnCommand(command) || job.length > JOB_BYTES) return null;
   const report = options.report ?? (() => {});
   const channel = new OwnChannel();
   const interruption = new Interruption(options.signal);
@@ -37,9 +27,8 @@ export async function runFromSnapshot(
     interruption.check();
     if (kept === null) return null;
     channel.machine = kept;
-    timings?.ended('resume');
-    const run = { parts, options, command, job, timeoutSeconds, timings, interruption };
-    return await runKept(channel, kept.turn(), run);
+    asked.timings?.ended('resume');
+    return await runKept(channel, kept.turn(), { ...asked, job, interruption });
   } catch (error) {
     if (!(error instanceof LabBootError)) throw error;
     report(`the machine was lost before the command began (${error.message.split('\n', 1)[0]}): another one is booted`);

@@ -1,18 +1,16 @@
 /** Runs a command in the machine that `lab up` keeps, if one is up that fits. */
 import { Interruption } from '../boot/interruption.ts';
-import type { LabRunOptions } from '../boot/options.ts';
 import type { Parts } from '../boot/prepare.ts';
-import { type InsideCommand, makeJob } from '../disk/initramfs.ts';
+import { makeJob } from '../disk/initramfs.ts';
 import { LabBootError } from '../errors.ts';
 import type { LaneName } from '../lanes/index.ts';
 import { JOB_BYTES } from '../lanes/lane.ts';
 import type { Report } from '../progress.ts';
-import type { Timings } from '../timings.ts';
 import { connectKeeper, type KeeperConnection } from './connection.ts';
 import { describeMisfits, misfits } from './fit.ts';
 import { ask, fitOf, readAnswer, type Turn, type WarmStatus } from './protocol.ts';
 import { lowerMachine, startKeeper } from './raise.ts';
-import { runKept } from './run-kept.ts';
+import { type KeptCommand, runKept } from './run-kept.ts';
 
 /** How long a command waits for its turn, in ms: about what a machine of its own would take to boot on a busy host. */
 const TURN = 15_000;
@@ -20,15 +18,10 @@ const TURN = 15_000;
 const BOOT = 120_000;
 
 /** The exit code of the command; `null` if there is no machine for it. */
-export async function runWarm(
-  parts: Parts,
-  options: LabRunOptions,
-  command: InsideCommand & { watchesLog: boolean },
-  timeoutSeconds: number,
-  timings: Timings | undefined,
-): Promise<number | null> {
+export async function runWarm(asked: KeptCommand): Promise<number | null> {
+  const { parts, options, timings } = asked;
   const report = options.report ?? (() => {});
-  const job = makeJob(command);
+  const job = makeJob(asked.command);
   if (job.length > JOB_BYTES) return null;
   const given = await takeTurn(options.lane, parts, options.cmdline, report);
   timings?.ended('turn');
@@ -37,8 +30,7 @@ export async function runWarm(
   for (const note of turn.notes) report(note);
   const interruption = new Interruption(options.signal);
   try {
-    const run = { parts, options, command, job, timeoutSeconds, timings, interruption };
-    const exitCode = await runKept(connection, turn, run);
+    const exitCode = await runKept(connection, turn, { ...asked, job, interruption });
     connection.send('done');
     return exitCode;
   } catch (error) {

@@ -12,15 +12,19 @@ import type { Timings } from '../timings.ts';
 import { KeptMachine, type MachineChannel } from './kept-machine.ts';
 import type { Turn } from './protocol.ts';
 
-/** What a command is run with. */
-export interface KeptRun {
+/** A command for a machine that is up before it. */
+export interface KeptCommand {
   parts: Parts;
   options: LabRunOptions;
   command: InsideCommand & { watchesLog: boolean };
-  /** The command's files: `makeJob`. */
-  job: Buffer;
   timeoutSeconds: number;
   timings: Timings | undefined;
+}
+
+/** What one is run with. */
+export interface KeptRun extends KeptCommand {
+  /** The command's files: `makeJob`. */
+  job: Buffer;
   /** Who calls ends it, when what the machine worked in is removed. */
   interruption: Interruption;
 }
