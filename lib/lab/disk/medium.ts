@@ -6,7 +6,6 @@ import {
   existsSync,
   fstatSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   readSync,
@@ -14,13 +13,13 @@ import {
   renameSync,
   rmSync,
   statSync,
-  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { codeDir, packageRoot } from '../../base/package.ts';
 import { programEnvironment } from '../../host/programs.ts';
+import { keepLastUsed, makingFolder, markUsed } from '../cached.ts';
 import { LabBuildError, LabEmulatorError } from '../errors.ts';
 import { spaceError } from '../file-errors.ts';
 import { listFiles } from '../kernel/key.ts';
@@ -60,9 +59,9 @@ export async function prepareMedium(report: Report): Promise<Medium> {
   const path = join(mediaDir(), `${key}.iso`);
   if (!isWhole(path, key)) await writeOnce(path, key, grafts, report);
   try {
-    const now = new Date();
-    utimesSync(path, now, now);
-    pruneMedia(path);
+    markUsed(path);
+    // A machine that runs keeps its own open.
+    keepLastUsed(mediaDir(), basename(path), keptMedia, (name) => name.endsWith('.iso'));
   } catch {
     // In another user's cache that one keeps order.
   }
@@ -152,19 +151,14 @@ async function writeOnce(path: string, key: string, grafts: Map<string, string>,
   try {
     if (isWhole(path, key)) return;
     if (existsSync(path)) report(`${path} is damaged: it is made anew`);
-    for (const name of readdirSync(cacheDir()))
-      if (name.startsWith(prefix)) rmSync(join(cacheDir(), name), { recursive: true, force: true });
     await writeMedium(path, key, grafts);
   } finally {
     await held.release();
   }
 }
 
-/** Of the folders in which disks are made. One that is there while nobody holds the lock is what a killed process left. */
-const prefix = 'medium-';
-
 async function writeMedium(path: string, key: string, grafts: Map<string, string>): Promise<void> {
-  const work = mkdtempSync(join(cacheDir(), prefix));
+  const work = makingFolder(cacheDir(), 'medium-');
   try {
     await bundlePackage(join(work, 'pkg')).catch((error) => {
       throw spaceError('the package on the disk', String(error?.message ?? error)) ?? error;
@@ -187,14 +181,4 @@ async function writeMedium(path: string, key: string, grafts: Map<string, string
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-}
-
-/** Keeps the disks that were used last. A machine that runs keeps its own open. */
-function pruneMedia(current: string): void {
-  const disks = readdirSync(mediaDir())
-    .map((name) => join(mediaDir(), name))
-    .filter((path) => path !== current && path.endsWith('.iso'))
-    .map((path) => ({ path, used: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
-    .sort((a, b) => b.used - a.used);
-  for (const { path } of disks.slice(keptMedia - 1)) rmSync(path, { force: true });
 }

@@ -1,12 +1,13 @@
 /** Finds the lab's kernel: in the cache, or ready in a package; else builds it. */
 
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs';
+import { mkdirSync, statfsSync } from 'node:fs';
 import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkChoice, checkObject } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import type { Abort } from '../../base/node-shapes.ts';
 import { boolean, func, listOf, number, oneOf, optional, shape, text } from '../../base/shape.ts';
+import { makingFolder } from '../cached.ts';
 import { LabBuildError, LabPackagesError, LabSpaceError } from '../errors.ts';
 import { onDisk } from '../file-errors.ts';
 import { type LaneName, laneNamed, laneNames, lanes } from '../lanes/index.ts';
@@ -167,13 +168,10 @@ async function build(
 ): Promise<CachedKernel> {
   const started = performance.now();
   mkdirSync(kernelsDir(), { recursive: true });
-  // What a build that was killed left. The lock says that none is running.
-  for (const name of readdirSync(cacheDir())) {
-    if (name.startsWith('build-')) rmSync(join(cacheDir(), name), { recursive: true, force: true });
-  }
-  checkSpace(input.source.kind === 'tree' ? 1 : 2.5);
-  const work = mkdtempSync(join(cacheDir(), 'build-'));
+  // What a build that was killed left may be the room that is missing.
+  const work = makingFolder(cacheDir(), 'build-');
   try {
+    checkSpace(input.source.kind === 'tree' ? 1 : 2.5);
     const { image, config, series } = await compileKernel(input, work, progress, abort);
     progress.stage('image');
     const origin = { source: input.source.name, ...(series === undefined ? {} : { series }) };

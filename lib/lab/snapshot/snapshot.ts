@@ -1,20 +1,10 @@
 /** A machine that has booted and waits for a command, kept in the cache: what it is, and where. */
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { kernelCommandLine } from '../boot/kernel-command-line.ts';
 import type { Parts } from '../boot/prepare.ts';
+import { keepLastUsed, makingFolder, markUsed } from '../cached.ts';
 import { type InitWord, initWords } from '../disk/init.ts';
 import { snapshotsDir } from '../paths.ts';
 import { readLeft } from '../warm/left.ts';
@@ -66,8 +56,7 @@ export function findSnapshot(key: string, files: readonly string[]): BootedSnaps
     if (checksum(join(dir, files.at(-1)!)) !== facts.checksum) return { damage: `${files.at(-1)} has been changed` };
     if (initWords.some((word) => typeof facts.secrets[word] !== 'string')) return { damage: `${FACTS} lacks secrets` };
     readLeft(facts.left);
-    const now = new Date();
-    utimesSync(dir, now, now);
+    markUsed(dir);
     return { dir, secrets: facts.secrets, uptime: facts.uptime, left: facts.left };
   } catch (error) {
     return { damage: (error as Error).message };
@@ -80,11 +69,9 @@ export function removeSnapshot(key: string): void {
 
 const prefix = 'new-';
 
-/** A folder in which one is made. Its lock is held by the caller: what a killed process left is removed. */
+/** A folder in which one is made, by who holds the lock of `snapshotsDir()`. */
 export function newSnapshotFolder(files: readonly string[]): string {
-  for (const name of readdirSync(snapshotsDir()))
-    if (name.startsWith(prefix)) rmSync(join(snapshotsDir(), name), { recursive: true, force: true });
-  const dir = mkdtempSync(join(snapshotsDir(), prefix));
+  const dir = makingFolder(snapshotsDir(), prefix);
   for (const name of files) writeFileSync(join(dir, name), '', { mode: 0o600 });
   return dir;
 }
@@ -101,11 +88,7 @@ export function keepSnapshot(
   writeFileSync(join(dir, FACTS), JSON.stringify(all), { mode: 0o600 });
   const kept = join(snapshotsDir(), key);
   renameSync(dir, kept);
-  const others = readdirSync(snapshotsDir())
-    .filter((name) => name !== key && !name.startsWith(prefix))
-    .map((name) => ({ name, used: statSync(join(snapshotsDir(), name), { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
-    .sort((a, b) => b.used - a.used);
-  for (const { name } of others.slice(KEPT - 1)) removeSnapshot(name);
+  keepLastUsed(snapshotsDir(), key, KEPT, (name) => !name.startsWith(prefix));
   return { ...facts, dir: kept };
 }
 

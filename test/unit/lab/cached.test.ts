@@ -1,0 +1,37 @@
+/** What lies in the cache by name: which of it is kept, and what is left of what was not finished. */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { keepLastUsed, makingFolder, markUsed } from '../../../lib/lab/cached.ts';
+
+const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
+after(() => rmSync(work, { recursive: true, force: true }));
+
+test('of what counts the current one is kept, and those that were used last', () => {
+  const folder = join(work, 'used');
+  // The names are in another order than the times.
+  for (const [second, name] of ['c.iso', 'a.iso', 'd.iso', 'b.iso', 'e.txt'].entries()) {
+    mkdirSync(join(folder, name), { recursive: true });
+    writeFileSync(join(folder, name, 'file'), '');
+    utimesSync(join(folder, name), second, second);
+  }
+  markUsed(join(folder, 'a.iso'));
+  assert.ok(statSync(join(folder, 'a.iso')).mtimeMs > 10_000);
+  keepLastUsed(folder, 'c.iso', 3, (name) => name.endsWith('.iso'));
+  assert.deepEqual(readdirSync(folder).sort(), ['a.iso', 'b.iso', 'c.iso', 'e.txt']);
+  keepLastUsed(folder, 'b.iso', 1, (name) => name.endsWith('.iso'));
+  assert.deepEqual(readdirSync(folder).sort(), ['b.iso', 'e.txt']);
+});
+
+test('a new folder takes the place of one that a killed process left, and of no other', () => {
+  const parent = join(work, 'making');
+  mkdirSync(parent);
+  const left = makingFolder(parent, 'build-');
+  writeFileSync(join(left, 'half'), '');
+  mkdirSync(join(parent, 'kernels'));
+  const made = makingFolder(parent, 'build-');
+  assert.deepEqual(readdirSync(parent).sort(), [made.slice(parent.length + 1), 'kernels'].sort());
+  assert.deepEqual(readdirSync(made), []);
+});
