@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -35,6 +35,14 @@ test('the README shows the two commands that set everything up', () => {
 
 test('what is left to npm run full is in a document', () => {
   for (const command of longCommands.keys()) assert.ok(commands.has(command), command);
+});
+
+test('the quick look that npm test tells of finds tests, whatever this version of Node.js makes of patterns', () => {
+  const words = shell('node tools/how-long.mjs test').stderr;
+  const [, files] = /A quick look.*: node --import tsx --test (.*)\n/.exec(words) ?? [];
+  assert.ok(files, words);
+  for (const file of shell(`printf '%s\\n' ${files}`).stdout.trim().split('\n'))
+    assert.ok(existsSync(join(root, file)), file);
 });
 
 const argsOf = (command: string) => command.split(' ').slice(2);
