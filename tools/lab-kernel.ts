@@ -4,8 +4,9 @@
  *
  * It ends with 0 if the package is as it should be, or cannot be compared here; with 1 if it differs.
  */
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makingFolder } from '../lib/lab/cached.ts';
 import { readKernelImage } from '../lib/lab/kernel/bzimage.ts';
 import { checksum, currentKey } from '../lib/lab/kernel/cache.ts';
 import { compileKernel } from '../lib/lab/kernel/compile.ts';
@@ -14,9 +15,10 @@ import { sourceOfDebian } from '../lib/lab/kernel/origin.ts';
 import { defaultSeries } from '../lib/lab/kernel/own-series.ts';
 import { type ReadyManifest, readManifest } from '../lib/lab/kernel/ready.ts';
 import { toolVersions } from '../lib/lab/kernel/tools.ts';
+import { lock } from '../lib/lab/lock.ts';
 import { debianSource, kernelSourcePackage, tarballNeeds } from '../lib/lab/needs/building.ts';
 import { installLacking } from '../lib/lab/needs/install.ts';
-import { cacheDir } from '../lib/lab/paths.ts';
+import { cacheDir, lockFile } from '../lib/lab/paths.ts';
 import { Progress } from '../lib/lab/progress.ts';
 import { root } from '../test/support/command.ts';
 
@@ -41,9 +43,10 @@ if (checks) {
     process.exit(0);
   }
 }
-mkdirSync(cacheDir(), { recursive: true });
+// A build of the lab's, and this: the one waits for the other, and removes what it left if it was killed.
+const held = await lock(lockFile(), () => say('another build is running: waiting for it'));
 // A folder of a name that no other build has: the image must not know it.
-const work = mkdtempSync(join(cacheDir(), 'lab-kernel-'));
+const work = makingFolder(cacheDir(), 'build-');
 try {
   using progress = new Progress(say);
   const built = await compileKernel({ source, series, added: readConfig([]) }, work, progress, undefined);
@@ -74,6 +77,7 @@ try {
   }
 } finally {
   rmSync(work, { recursive: true, force: true });
+  await held.release();
 }
 
 /** Why another image is to be expected here, whatever is right; undefined if none is. */
