@@ -5,12 +5,5 @@ import { type LabNeed, program } from './need.ts';
 export const addonNeeds: readonly LabNeed[] = [
   program('cmake', everywhere('cmake')),
   program('make', everywhere('make')),
-  program('c++', {
-    debian: ['g++'],
-    fedora: ['gcc-c++'],
-    rhel: ['gcc-c++'],
-    arch: ['gcc'],
-    alpine: ['g++'],
-    suse: ['gcc-c++'],
-  }),
+  program('c++', everywhere('gcc-c++', { debian: ['g++'], alpine: ['g++'], arch: ['gcc'] })),
 ];

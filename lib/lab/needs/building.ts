@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { installedVersions } from '../kernel/debian.ts';
 import { seriesLinux } from '../kernel/own-series.ts';
-import { everywhere, type Packages } from './distribution.ts';
+import { everywhere, type Packages, redHat } from './distribution.ts';
 import { type LabNeed, program } from './need.ts';
 
 /** The Debian package that holds the lab kernel's source. */
@@ -31,20 +31,15 @@ function header(name: string, packages: Packages): LabNeed {
   return { name: `<${name}>`, isThere: () => includes.some((dir) => existsSync(`${dir}/${name}`)), packages };
 }
 
-const redHat = (name: string): Packages => ({ fedora: [name], rhel: [name] });
-
 /** What compiling a kernel takes. */
 export const compileNeeds: readonly LabNeed[] = [
   ...['gcc', 'make', 'bc', 'bison', 'flex', 'lz4'].map((name) => program(name, everywhere(name))),
-  program('perl', { ...everywhere('perl'), debian: ['perl-base'], ...redHat('perl-interpreter'), suse: ['perl-base'] }),
+  program('perl', everywhere('perl', { debian: ['perl-base'], suse: ['perl-base'], ...redHat('perl-interpreter') })),
   program('bash', everywhere('bash')),
-  header('stdio.h', {
-    debian: ['libc6-dev'],
-    ...redHat('glibc-devel'),
-    arch: ['glibc'],
-    alpine: ['musl-dev', 'linux-headers'],
-    suse: ['glibc-devel'],
-  }),
+  header(
+    'stdio.h',
+    everywhere('glibc-devel', { debian: ['libc6-dev'], arch: ['glibc'], alpine: ['musl-dev', 'linux-headers'] }),
+  ),
   header('gelf.h', {
     debian: ['libelf-dev'],
     ...redHat('elfutils-libelf-devel'),
@@ -67,7 +62,7 @@ export const patchNeed: LabNeed = program('patch', everywhere('patch'));
 /** What unpacking a tarball takes. */
 export const unpackNeeds: readonly LabNeed[] = [
   program('tar', everywhere('tar')),
-  program('xz', { ...everywhere('xz'), debian: ['xz-utils'] }),
+  program('xz', everywhere('xz', { debian: ['xz-utils'] })),
 ];
 
 /** What making a kernel of a tarball takes. */

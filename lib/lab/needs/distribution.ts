@@ -14,15 +14,19 @@ export function packagesIn(family: Family | undefined, packages: Packages): read
   return packages[family] ?? (family === 'ubuntu' ? packages.debian : undefined) ?? [];
 }
 
-/** A package that has the same name everywhere. */
-export const everywhere = (name: string): Packages => ({
+/** A package that has the same name everywhere, but for some. */
+export const everywhere = (name: string, but: Packages = {}): Packages => ({
   debian: [name],
   fedora: [name],
   rhel: [name],
   arch: [name],
   alpine: [name],
   suse: [name],
+  ...but,
 });
+
+/** What Fedora and Red Hat Enterprise Linux call the same. */
+export const redHat = (...names: string[]): Packages => ({ fedora: names, rhel: names });
 
 /** Installed by apt. */
 export const isAptFamily = (family: Family | undefined) => family === 'debian' || family === 'ubuntu';

@@ -1,44 +1,23 @@
 /** What booting a machine needs. */
-
 import { KvmDsmError } from '../../base/errors.ts';
 import { canBind } from '../../host/bound-process.ts';
 import { findEmulator } from '../lanes/find-emulator.ts';
 import type { Lane } from '../lanes/lane.ts';
 import { busyboxNeed } from './busybox.ts';
+import { everywhere } from './distribution.ts';
 import { type LabNeed, program } from './need.ts';
 
 /** What every boot takes: busybox for the user space inside, xorriso for its disk, util-linux to end with us. */
 export const everyMachine: readonly LabNeed[] = [
   busyboxNeed,
-  program('xorriso', {
-    debian: ['xorriso'],
-    fedora: ['xorriso'],
-    rhel: ['xorriso'],
-    arch: ['libisoburn'],
-    alpine: ['xorriso'],
-    suse: ['xorriso'],
-  }),
+  program('xorriso', everywhere('xorriso', { arch: ['libisoburn'] })),
   {
     // busybox has one that does not know it.
     name: "util-linux' setpriv, with --pdeathsig",
     isThere: canBind,
-    packages: {
-      debian: ['util-linux'],
-      fedora: ['util-linux'],
-      rhel: ['util-linux'],
-      arch: ['util-linux'],
-      alpine: ['setpriv'],
-      suse: ['util-linux'],
-    },
+    packages: everywhere('util-linux', { alpine: ['setpriv'] }),
   },
-  program('flock', {
-    debian: ['util-linux'],
-    fedora: ['util-linux'],
-    rhel: ['util-linux'],
-    arch: ['util-linux'],
-    alpine: ['flock'],
-    suse: ['util-linux'],
-  }),
+  program('flock', everywhere('util-linux', { alpine: ['flock'] })),
 ];
 
 /**

@@ -1,4 +1,5 @@
 /** The boot loader that a Bochs machine starts with: isolinux, of the syslinux project. */
+import { everywhere, redHat } from './distribution.ts';
 import { filesIn, type LabNeed } from './need.ts';
 
 /** The loader, its hybrid start sector, and the module that it loads; the three have to be of one version. */
@@ -25,12 +26,8 @@ export function findIsolinux(): Isolinux | undefined {
 export const isolinuxNeed: LabNeed = {
   name: 'isolinux.bin, isohdpfx.bin and ldlinux.c32 of syslinux',
   isThere: () => findIsolinux() !== undefined,
-  packages: {
+  packages: everywhere('syslinux', {
     debian: ['isolinux', 'syslinux-common'],
-    fedora: ['syslinux', 'syslinux-nonlinux'],
-    rhel: ['syslinux', 'syslinux-nonlinux'],
-    arch: ['syslinux'],
-    alpine: ['syslinux'],
-    suse: ['syslinux'],
-  },
+    ...redHat('syslinux', 'syslinux-nonlinux'),
+  }),
 };
