@@ -23,7 +23,7 @@ export class LabKernelImageError extends LabError {
   override readonly exitCode = 2;
 }
 
-/** A source tree given as `--kernel-src` cannot give a lab kernel. */
+/** A source tree or a tarball given as `--kernel-src` cannot give a lab kernel. */
 export class LabKernelSourceError extends LabError {
   readonly code = 'ERR_LAB_KERNEL_SOURCE';
   override readonly exitCode = 2;

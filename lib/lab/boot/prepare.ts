@@ -33,7 +33,7 @@ export interface Parts {
   lane: Lane;
   /** The bzImage. */
   kernel: string;
-  /** The lab has built it. */
+  /** The lab's own, built or ready: not one that the caller gave. */
   isOwnKernel: boolean;
   emulator: Emulator;
   medium: Medium;
@@ -42,7 +42,7 @@ export interface Parts {
 }
 
 /** A run installs nothing by itself: `npm start` asks for it. */
-const mayInstall = () => process.env.KVM_DSM_LAB_INSTALL === '1';
+const isAskedToInstall = () => process.env.KVM_DSM_LAB_INSTALL === '1';
 
 /** Looks the parts up; what is missing is made. What is wrong with the arguments is told before anything is built. */
 export async function prepare(wanted: Wanted): Promise<Parts> {
@@ -60,12 +60,13 @@ export async function prepare(wanted: Wanted): Promise<Parts> {
           lane: wanted.lane,
           emulator: wanted.emulator,
           series: wanted.series,
-          install: mayInstall(),
+          install: isAskedToInstall(),
         })
       : { kernel: resolve(wanted.kernel) };
   const emulator = findEmulator(lane, wanted.emulator);
   // Whoever lets it install sees it for the first time.
-  if (mayInstall()) report(`booting ${lane.title}: ten seconds or so, and as long again for its disk the first time`);
+  if (isAskedToInstall())
+    report(`booting ${lane.title}: ten seconds or so, and as long again for its disk the first time`);
   const medium = await prepareMedium(report);
   // OpenSSL's configuration is not inside, and looking for it takes time.
   const env = { ...laneEnvironment(lane), OPENSSL_CONF: '/dev/null' };

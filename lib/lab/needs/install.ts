@@ -53,7 +53,7 @@ function refusal(lacking: readonly LabNeed[]): LabPackagesError {
 }
 
 /** True where this process may install packages: apt-get, as root. */
-export function mayInstall(): boolean {
+function mayInstall(): boolean {
   const isApt = isAptFamily(thisDistribution().family) && isDebian() && findProgram('apt-get') !== undefined;
   return geteuid?.() === 0 && isApt;
 }

@@ -115,7 +115,7 @@ function stamped(path: string): string {
 /** What the process that keeps a machine is started with. */
 export interface KeeperOptions {
   lane: LaneName;
-  /** The bzImage, and whether the lab has built it. */
+  /** The bzImage, and whether it is the lab's own (`Parts`). */
   kernel: string;
   isOwnKernel: boolean;
   cmdline?: string | undefined;
