@@ -8,7 +8,7 @@ import type { MutantRecord, Seen } from './record.ts';
 /** How the suite did with one fault. */
 export interface Judgement {
   fault: string;
-  /** Some check whose claim it breaks runs without it. If all are skipped, what it spoils is not on this kernel. */
+  /** False: the checks whose claim it breaks, and which were tried, are all skipped without it: what it spoils is not on this kernel. */
   applies: boolean;
   /** Checks that fail under it, and whose claim it breaks. */
   caught: string[];
@@ -32,9 +32,10 @@ export function judgeFault({ name, breaks }: Fault, record: MutantRecord): Judge
   const seen = Object.entries(record.faults[name] ?? {});
   const before = (id: string) => record.baseline[id]!;
   const mayShow = (id: string) => breaks.some((glob) => fits(id, glob));
+  const showing = Object.entries(record.baseline).filter(([id]) => mayShow(id));
   return {
     fault: name,
-    applies: Object.entries(record.baseline).some(([id, { verdict }]) => mayShow(id) && verdict !== 'skip'),
+    applies: showing.length === 0 || showing.some(([, { verdict }]) => verdict !== 'skip'),
     caught: seen.filter(([id, under]) => mayShow(id) && fires(before(id), under)).map(([id]) => id),
     withoutCause: seen.filter(([id, under]) => !mayShow(id) && changed(before(id), under)).map(([id]) => id),
     wedged: record.wedged[name] ?? null,

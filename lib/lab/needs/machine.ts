@@ -8,7 +8,7 @@ import { everywhere } from './distribution.ts';
 import { type LabNeed, program } from './need.ts';
 
 /** What every boot takes: busybox for the user space inside, xorriso for its disk, util-linux to end with us. */
-export const everyMachine: readonly LabNeed[] = [
+const everyMachine: readonly LabNeed[] = [
   busyboxNeed,
   program('xorriso', everywhere('xorriso', { arch: ['libisoburn'] })),
   {

@@ -62,6 +62,8 @@ test('a fault whose checks are all skipped without it is not on this kernel', ()
   const elsewhere = judgeFault(fault('f', 'b.skipped'), some);
   assert.equal(elsewhere.applies, false);
   assert.match(tableOf([elsewhere]), /^f +every check that it could show in is skipped on this kernel +-$/m);
+  // One of whose checks none was tried has not been caught.
+  assert.equal(judgeFault(fault('f', 'c.*'), some).applies, true);
 });
 
 test('what is recorded of one profile does not take the place of another one', () => {
