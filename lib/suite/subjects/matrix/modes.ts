@@ -6,7 +6,6 @@ import { CODE, GDT, HIGH, IDT, layout, PAGE_DIRECTORY, PDPT, PML4, V86_DIRECTORY
 
 /** How a guest is when it writes. */
 export interface Mode extends CodeWidth {
-  name: string;
   /** Linear address of the APIC page, and of a page that no memory is behind. */
   apic: number;
   device: number;
@@ -45,10 +44,9 @@ function segments({ cs = {}, data = {}, cpl = 0 }: Segments): Pick<KvmSregs, 'cs
 
 const plain = { apic: layout.apic, device: layout.device, rip: CODE, flags: 0n };
 
-function protectedMode(name: string, bits: CodeWidth['bits'], more: Partial<KvmSregs>, own: Segments = {}): Mode {
+function protectedMode(bits: CodeWidth['bits'], more: Partial<KvmSregs>, own: Segments = {}): Mode {
   return {
     ...plain,
-    name,
     bits,
     flags: own.cpl === 3 ? IOPL3 : 0n,
     sregs: (base) => ({
@@ -65,10 +63,9 @@ function protectedMode(name: string, bits: CodeWidth['bits'], more: Partial<KvmS
   };
 }
 
-function realMode(name: string, cs: Partial<KvmSegment>): Mode {
+function realMode(cs: Partial<KvmSegment>): Mode {
   return {
     ...plain,
-    name,
     bits: 16,
     rip: 0,
     sregs: (base) => ({
@@ -95,26 +92,25 @@ const long = paging(PML4, CR4_PAE, EFER_LONG);
 const code64 = { db: 0, l: 1 };
 const CODE16 = { base: BigInt(CODE), selector: CODE >> 4, limit: 0xffff, db: 0, g: 0 };
 
-export const flat32 = protectedMode('flat32', 32, {});
+export const flat32 = protectedMode(32, {});
 
 /** Beside `flat32`, which is the plain one. */
 export const modes = {
-  real16: realMode('real16', CODE16),
+  real16: realMode(CODE16),
   /** The code segment has a base of its own, and reaches everything. */
-  realCs: realMode('realCs', { base: BigInt(CODE), selector: 0, db: 0 }),
-  protected16: { ...protectedMode('protected16', 16, {}, { cs: { ...CODE16, selector: 0x08 } }), rip: 0 },
-  user32: protectedMode('user32', 32, {}, { cpl: 3 }),
-  paged32: protectedMode('paged32', 32, paged),
-  paged32User: protectedMode('paged32User', 32, paged, { cpl: 3 }),
-  pae32: protectedMode('pae32', 32, pae),
-  pae32User: protectedMode('pae32User', 32, pae, { cpl: 3 }),
-  long64: protectedMode('long64', 64, long, { cs: code64 }),
-  long64User: protectedMode('long64User', 64, long, { cs: code64, cpl: 3 }),
-  long64High: { ...protectedMode('long64High', 64, long, { cs: code64 }), rip: HIGH + CODE },
-  compat32: protectedMode('compat32', 32, long),
-  compat32User: protectedMode('compat32User', 32, long, { cpl: 3 }),
+  realCs: realMode({ base: BigInt(CODE), selector: 0, db: 0 }),
+  protected16: { ...protectedMode(16, {}, { cs: { ...CODE16, selector: 0x08 } }), rip: 0 },
+  user32: protectedMode(32, {}, { cpl: 3 }),
+  paged32: protectedMode(32, paged),
+  paged32User: protectedMode(32, paged, { cpl: 3 }),
+  pae32: protectedMode(32, pae),
+  pae32User: protectedMode(32, pae, { cpl: 3 }),
+  long64: protectedMode(64, long, { cs: code64 }),
+  long64User: protectedMode(64, long, { cs: code64, cpl: 3 }),
+  long64High: { ...protectedMode(64, long, { cs: code64 }), rip: HIGH + CODE },
+  compat32: protectedMode(32, long),
+  compat32User: protectedMode(32, long, { cpl: 3 }),
   virtual8086: {
-    name: 'virtual8086',
     bits: 16,
     small: true,
     apic: layout.lowApic,
