@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { programFolders } from '../../lib/host/programs.ts';
 import { checksum, currentKey } from '../../lib/lab/kernel/cache.ts';
 import { isDebian } from '../../lib/lab/kernel/debian.ts';
 import type { LabStatus } from '../../lib/lab/status.ts';
@@ -16,8 +17,13 @@ const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
 after(() => rmSync(work, { recursive: true, force: true }));
 
 const emptyCache = ['env', `XDG_CACHE_HOME=${join(work, 'empty')}`];
-const qemu = '/usr/bin/qemu-system-x86_64';
-const isolinux = ['/usr/lib/ISOLINUX', '/usr/lib/syslinux'];
+const isolinux = ['/usr/lib/ISOLINUX', '/usr/lib/syslinux', '/usr/share/syslinux', '/usr/local/share/syslinux'];
+
+/** Where this machine may have them. */
+const everyPathOf = (...names: string[]) =>
+  [...new Set([...programFolders(), ...programFolders('')])].flatMap((folder) =>
+    names.map((name) => join(folder, name)),
+  );
 
 describe('without dpkg', { skip: noOtherSystem || labMissing() }, () => {
   test('a kernel in the cache is used, and the status says what there is', () => {
@@ -63,7 +69,8 @@ describe('what is missing is told in the words of the distribution', { skip: noO
     ['other', /lacks, and no package of Slackware is known to have: busybox.*; xorriso; .*isolinux\.bin.*; bochs/],
   ] as const)
     test(release, () => {
-      const hidden = ['/usr/bin/bochs', '/usr/bin/xorriso', '/usr/bin/busybox', ...isolinux];
+      const busybox = ['busybox', 'busybox.static', 'busybox-static'];
+      const hidden = [...everyPathOf('bochs', 'xorriso', ...busybox), ...isolinux];
       const system = [...otherSystem({ release, hidden }), ...emptyCache];
       for (const words of [
         ['lab', 'build'],
@@ -88,7 +95,11 @@ describe('on Debian', { skip: noOtherSystem || (!isDebian() && 'no Debian system
     mkdirSync(sentinel);
     writeFileSync(join(sentinel, 'apt-get'), `#!/bin/sh\ntouch '${sentinel}/ran'\nexit 1\n`, { mode: 0o755 });
     const PATH = `${sentinel}:${process.env.PATH}`;
-    const system = [...otherSystem({ hidden: [qemu, '/usr/bin/bochs'] }), ...emptyCache, `PATH=${PATH}`];
+    const system = [
+      ...otherSystem({ hidden: everyPathOf('qemu-system-x86_64', 'bochs') }),
+      ...emptyCache,
+      `PATH=${PATH}`,
+    ];
     for (const command of [['run', 'examples/first-ipi.ts'], ['doctor'], ['abi'], ['test']]) {
       const { code, stdout, stderr } = kvmDsm([...command, '--on', 'svm'], 60, system);
       const said = stdout + stderr;
