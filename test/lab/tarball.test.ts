@@ -87,6 +87,13 @@ describe('a kernel of a tarball', { skip, timeout: 600_000 }, () => {
       assert.match(stderr, /\[ERR_LAB_KERNEL_SOURCE\]/);
     });
 
+  test('that has a series is not built as one of ours', () => {
+    const given = tarball('7.1.8', { ...quickFiles([7, 1]), ...series });
+    const { code, stderr } = build('asked', '--kernel-src', given, '--series', 'fixed');
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /a tarball of yours has its own series, and fixed cannot be built from it/);
+  });
+
   test('of the Linux that the series is for is patched, and is the lab’s kernel from then on', {
     skip: sourceMissing(),
   }, () => {

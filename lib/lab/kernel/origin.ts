@@ -1,7 +1,6 @@
 /** Where the source of a kernel that is to be built comes from, and the name that the kernel has by it. */
 import { statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { ArgumentError } from '../../base/errors.ts';
 import { LabPackagesError } from '../errors.ts';
 import { debianSourceVersion, kernelSourcePackage, kernelSourceTarball } from '../needs/building.ts';
 import { kernelInputsDir } from '../paths.ts';
@@ -10,20 +9,19 @@ import type { CompileInput } from './compile.ts';
 import { configInput } from './config.ts';
 import { seriesKernelKey, treeKernelKey } from './key.ts';
 import type { SeriesName } from './own-series.ts';
-import { checkTree, type KernelSource } from './source.ts';
+import { checkTree, hasOwnSeries, type KernelSource } from './source.ts';
 
 /** The tree or the tarball that a user gives. Throws what is wrong with it. */
 export function sourceOfUser(path: string, series: SeriesName | undefined): KernelSource {
   const source = resolve(path);
   if (statSync(source, { throwIfNoEntry: false })?.isFile())
-    return { kind: 'tarball', path: source, name: `${basename(source)} ${checksum(source).slice(0, 16)}` };
-  if (series !== undefined) {
-    throw new ArgumentError(
-      'options.series',
-      `a tree of yours has its own series, and ${series} cannot be built from it`,
-      'Give either kernelSrc or series.',
-    );
-  }
+    return {
+      kind: 'tarball',
+      path: source,
+      name: `${basename(source)} ${checksum(source).slice(0, 16)}`,
+      asked: series,
+    };
+  if (series !== undefined) throw hasOwnSeries('tree', series);
   checkTree(source);
   return { kind: 'tree', path: source, name: source };
 }

@@ -1,6 +1,7 @@
 /** The source that a lab kernel is built from: a tarball with this package's patches, or a tree of the user's. */
 import { cpSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { ArgumentError } from '../../base/errors.ts';
 import { LabKernelSourceError } from '../errors.ts';
 import { kernelInputsDir } from '../paths.ts';
 import { runBound } from '../process.ts';
@@ -37,8 +38,8 @@ function sources(dir: string): string[] {
 export type KernelSource =
   /** Debian's package of that version. */
   | { kind: 'debian'; path: string; name: string }
-  /** A tarball as kernel.org has them. */
-  | { kind: 'tarball'; path: string; name: string }
+  /** A tarball as kernel.org has them; `asked`: the series that the user wants in it. */
+  | { kind: 'tarball'; path: string; name: string; asked?: SeriesName | undefined }
   /** A tree of the user's, which has a series already. */
   | { kind: 'tree'; path: string; name: string };
 
@@ -95,7 +96,10 @@ export async function prepareSource(
   await extractSource(tree, source.path, progress, abort);
   if (source.kind === 'tarball') {
     if (!existsSync(join(tree, 'arch/x86/kvm/Kconfig'))) throw noTree(source.path);
-    if (seriesOf(tree).symbols.length > 0) return false;
+    if (seriesOf(tree).symbols.length > 0) {
+      if (source.asked !== undefined) throw hasOwnSeries('tarball', source.asked);
+      return false;
+    }
     refuseOtherVersion(tree, source.path, series);
   }
   progress.stage('patch', series);
@@ -118,6 +122,15 @@ function refuseOtherVersion(tree: string, tarball: string, series: SeriesName): 
   throw new LabKernelSourceError(
     `${tarball} is Linux ${version || 'of no known version'}, and the patches of ${series} are for ${seriesLinux}`,
     { advice: `Give a tarball of Linux ${seriesLinux}, or a tree that has a series already.` },
+  );
+}
+
+/** A source that has a series already cannot be patched with one of ours. */
+export function hasOwnSeries(what: 'tree' | 'tarball', series: SeriesName): ArgumentError {
+  return new ArgumentError(
+    'options.series',
+    `a ${what} of yours has its own series, and ${series} cannot be built from it`,
+    'Give either kernelSrc or series.',
   );
 }
 
