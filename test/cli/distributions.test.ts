@@ -1,9 +1,8 @@
 /** The command on other distributions: what it finds there, what it says of what is missing, and that it installs nothing. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { programFolders } from '../../lib/host/programs.ts';
 import { checksum, currentKey } from '../../lib/lab/kernel/cache.ts';
 import { isDebian } from '../../lib/lab/kernel/debian.ts';
@@ -12,9 +11,9 @@ import { kvmDsm } from '../support/command.ts';
 import { kernelImage } from '../support/kernel-image.ts';
 import { labMissing } from '../support/lab.ts';
 import { noOtherSystem, otherSystem } from '../support/other-system.ts';
+import { testFolder } from '../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 const emptyCache = ['env', `XDG_CACHE_HOME=${join(work, 'empty')}`];
 const isolinux = ['/usr/lib/ISOLINUX', '/usr/lib/syslinux', '/usr/share/syslinux', '/usr/local/share/syslinux'];

@@ -1,15 +1,13 @@
 /** What the command writes arrives whole, or the exit code says that it did not. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { statSync } from 'node:fs';
+import { describe, test } from 'node:test';
 import { kvmDsm, root } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
+import { testFolder } from '../support/test-folder.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-output-'));
-after(() => rmSync(dir, { recursive: true }));
+const dir = testFolder();
 
 /** By a shell, which sends the output to where `to` says. */
 const sent = (to: string) => ['sh', '-c', `exec "$@" ${to}`, 'sh'];

@@ -1,16 +1,15 @@
 /** When a script is over, and that it is never over in silence. None of these scripts needs a KVM. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { jsonLines, kvmDsm, root } from '../support/command.ts';
 import { noKvm } from '../support/host.ts';
 import { labMissing } from '../support/lab.ts';
+import { testFolder } from '../support/test-folder.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-end-'));
-after(() => rmSync(dir, { recursive: true }));
+const dir = testFolder();
 
 let files = 0;
 function script(text: string): string {

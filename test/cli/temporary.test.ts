@@ -1,14 +1,11 @@
 /** A folder for temporary files that cannot be used. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { kvmDsm } from '../support/command.ts';
+import { testFolder } from '../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 /** In a mount namespace of its own: a file system with that many inodes, and of one page, is TMPDIR. */
 const small = (inodes: number) => [

@@ -1,20 +1,18 @@
 /** The corrected series: it applies, checkpatch has nothing to say, and the suite finds nothing on either lane. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { patchesOf } from '../../lib/lab/kernel/own-series.ts';
 import { kernelSourceTarball } from '../../lib/lab/needs/building.ts';
 import { kernelInputsDir } from '../../lib/lab/paths.ts';
 import { kvmDsm } from '../support/command.ts';
 import { labMissing, sourceMissing } from '../support/lab.ts';
 import type { SuiteDocument } from '../support/suite.ts';
+import { testFolder } from '../support/test-folder.ts';
 
 const skip = labMissing();
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 const patches = patchesOf(kernelInputsDir, 'fixed');
 /** What the patches change, and what checkpatch reads. */
 const parts = [

@@ -1,19 +1,18 @@
 /** `kvm-dsm review` end to end: the mails of RFC v2, the corrected series, and series that come less far. Kernels are built; see docs/review.md. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { kvmDsm, root } from '../support/command.ts';
 import { compilerMissing, labMissing, sourceMissing } from '../support/lab.ts';
 import { longCommands } from '../support/long-commands.ts';
+import { testFolder } from '../support/test-folder.ts';
 
 const seconds = 7200;
 const lane = process.env.KVM_DSM_FULL_LANE;
 const on = lane === undefined ? [] : ['--on', lane];
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 interface SideTold {
   runs: { facts: { forwards: boolean }; totals: { fail: number; xfail: number } }[];

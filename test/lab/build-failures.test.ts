@@ -1,16 +1,15 @@
 /** Builds of a lab kernel that cannot succeed: of a tree that is not one, and on a disk without room. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { jsonLines, root } from '../support/command.ts';
 import { compilerMissing, labMissing } from '../support/lab.ts';
+import { testFolder } from '../support/test-folder.ts';
 
 const skip = labMissing() || compilerMissing();
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 /** Passes for a tree with the series, and has no makefile. */
 const tree = join(work, 'tree');

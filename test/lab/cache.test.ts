@@ -5,7 +5,6 @@ import {
   chmodSync,
   copyFileSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -13,7 +12,6 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { prepareMedium } from '../../lib/lab/disk/medium.ts';
@@ -21,10 +19,10 @@ import { buildLab } from '../../lib/lab/index.ts';
 import { kvmDsm } from '../support/command.ts';
 import { compilerMissing, labMissing } from '../support/lab.ts';
 import { asNobody, cannotBeNobody } from '../support/nobody.ts';
+import { testFolder } from '../support/test-folder.ts';
 
 const skip = labMissing() || compilerMissing();
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 chmodSync(work, 0o755);
 
 const symbols = ['KVM_DSM_IRQ_FORWARD', 'KVM_INTEL', 'KVM_AMD', 'BLK_DEV_INITRD', 'SERIAL_8250_CONSOLE'];

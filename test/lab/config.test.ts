@@ -1,15 +1,14 @@
 /** `lab build --kernel-src --config`: what is given reaches make, and belongs to the name that the kernel has in the cache. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { buildLab } from '../../lib/lab/index.ts';
 import { kvmDsm } from '../support/command.ts';
 import { compilerMissing, labMissing } from '../support/lab.ts';
+import { testFolder } from '../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 /** A tree that make is quick with: its image is a copy, and its configuration is what it is given, but for one symbol. */
 async function quickTree(): Promise<string> {

@@ -1,9 +1,8 @@
 /** The lab on other distributions: without dpkg, and with each part where they have it. */
 import assert from 'node:assert/strict';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { buildLab } from '../../lib/lab/index.ts';
 import { findEmulator } from '../../lib/lab/lanes/find-emulator.ts';
 import { laneNamed } from '../../lib/lab/lanes/index.ts';
@@ -12,9 +11,9 @@ import { findIsolinux } from '../../lib/lab/needs/syslinux.ts';
 import { kvmDsm } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
 import { type Differences, noOtherSystem, otherSystem } from '../support/other-system.ts';
+import { testFolder } from '../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 const folder = (name: string) => {
   const path = join(work, name);

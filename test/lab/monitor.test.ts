@@ -2,20 +2,19 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { type Line, openLine } from '../../lib/lab/boot/lines.ts';
 import { LabEmulatorError } from '../../lib/lab/errors.ts';
 import { findEmulator } from '../../lib/lab/lanes/find-emulator.ts';
 import { laneNamed } from '../../lib/lab/lanes/index.ts';
 import { qemuState } from '../../lib/lab/lanes/qemu-monitor.ts';
 import { labMissing } from '../support/lab.ts';
+import { testFolder } from '../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-monitor-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 /** A QEMU without a machine, which can do what its monitor can. */
 async function start(): Promise<{ qemu: ChildProcess; monitor: Line }> {

@@ -2,25 +2,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { buildLab } from '../../lib/lab/index.ts';
 import { type CommandResult, kvmDsm, root } from '../support/command.ts';
 import { compilerMissing, labMissing } from '../support/lab.ts';
+import { testFolder } from '../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 const on = ['KVM_INTEL', 'KVM_AMD', 'BLK_DEV_INITRD', 'SERIAL_8250_CONSOLE', 'ISO9660_FS', 'BLK_DEV_SD'];
 const config = [...on, 'VIRTIO_BLK', 'DEVTMPFS'].map((symbol) => `CONFIG_${symbol}=y\n`).join('');

@@ -1,14 +1,13 @@
 /** Scripts and what they import, on the host and in the lab. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { jsonLines, kvmDsm } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
+import { testFolder } from '../support/test-folder.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-files-'));
-after(() => rmSync(dir, { recursive: true }));
+const dir = testFolder();
 const write = (name: string, text: string) => {
   mkdirSync(dirname(join(dir, name)), { recursive: true });
   writeFileSync(join(dir, name), text);

@@ -1,18 +1,17 @@
 /** `lab build --kernel-src` with a tarball: patched if it has no series, refused if the patches are not for it. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { kernelSourceTarball } from '../../lib/lab/needs/building.ts';
 import { kvmDsm } from '../support/command.ts';
 import { kernelImage } from '../support/kernel-image.ts';
 import { compilerMissing, labMissing, sourceMissing } from '../support/lab.ts';
+import { testFolder } from '../support/test-folder.ts';
 
 const skip = labMissing() || compilerMissing();
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 const image = kernelImage(join(work, 'image'));
 
 const symbols = ['KVM_DSM_IRQ_FORWARD', 'KVM_INTEL', 'KVM_AMD', 'BLK_DEV_INITRD', 'SERIAL_8250_CONSOLE'];

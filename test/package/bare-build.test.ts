@@ -1,16 +1,14 @@
 /** The build of the addon where there is no compiler, and no way to get one. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { addonNeeds } from '../../lib/lab/needs/addon.ts';
 import { installCommand, packagesIn, thisDistribution } from '../../lib/lab/needs/distribution.ts';
 import { root } from '../support/command.ts';
+import { testFolder } from '../support/test-folder.ts';
 
-const empty = mkdtempSync(join(tmpdir(), 'kvm-dsm-bare-'));
-after(() => rmSync(empty, { recursive: true, force: true }));
+const empty = testFolder();
 
 test('it names what is missing and the packages that have it, and ends with 3', () => {
   const { stderr, status } = spawnSync(process.execPath, [join(root, 'tools/build-addon.mjs')], {

@@ -1,15 +1,14 @@
 /** Each entry of the package, as a program that has installed it sees it. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { root } from '../support/command.ts';
 import { surfaceOf } from '../support/surface.ts';
+import { testFolder } from '../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-entries-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 mkdirSync(join(work, 'node_modules'));
 symlinkSync(root, join(work, 'node_modules/kvm-dsm'));
 

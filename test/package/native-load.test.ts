@@ -1,14 +1,13 @@
 /** A package whose addon is missing or damaged, in a process of its own: here the addon is loaded already. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { root } from '../support/command.ts';
+import { testFolder } from '../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-load-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 /** The built package without its addon. */
 function copyOf(name: string): string {

@@ -1,10 +1,9 @@
 /** The ready kernel beside an installed kvm-dsm: found by its name, checked, and used or refused. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { checksum, currentKey } from '../../lib/lab/kernel/cache.ts';
 import { readyPackage } from '../../lib/lab/kernel/ready.ts';
 import type { LabStatus } from '../../lib/lab/status.ts';
@@ -12,9 +11,9 @@ import { root } from '../support/command.ts';
 import { kernelImage } from '../support/kernel-image.ts';
 import { labMissing } from '../support/lab.ts';
 import { noOtherSystem, otherSystem } from '../support/other-system.ts';
+import { testFolder } from '../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-ready-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 const installed = join(work, 'node_modules/kvm-dsm');
 mkdirSync(installed, { recursive: true });

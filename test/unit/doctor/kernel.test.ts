@@ -1,14 +1,13 @@
 /** What the doctor says of KVM's modules and of the kernel's log. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { checkModuleParameters } from '../../../lib/doctor/kernel.ts';
 import { checkKernelLog } from '../../../lib/doctor/kernel-log.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const root = mkdtempSync(join(tmpdir(), 'kvm-dsm-doctor-'));
-after(() => rmSync(root, { recursive: true }));
+const root = testFolder();
 
 function file(path: string, text: string): string {
   const full = join(root, path);

@@ -1,13 +1,12 @@
 /** Where programs are looked for. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { findProgram, programEnvironment, programFolders } from '../../../lib/host/programs.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 test('not in the current folder: an empty or relative element of PATH counts for nothing', () => {
   assert.deepEqual(programFolders(':/usr/bin::bin:./x:/bin:'), ['/usr/bin', '/bin']);

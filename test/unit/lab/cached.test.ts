@@ -1,13 +1,12 @@
 /** What lies in the cache by name: which of it is kept, and what is left of what was not finished. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { keepLastUsed, makingFolder, markUsed } from '../../../lib/lab/cached.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 test('of what counts the current one is kept, and those that were used last', () => {
   const folder = join(work, 'used');

@@ -1,17 +1,16 @@
 /** The configuration of a kernel built from a user's tree: what is read, what it hangs on, and what is told of it. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { LabError } from '../../../lib/lab/errors.ts';
 import { buildLab } from '../../../lib/lab/index.ts';
 import { checkConfig, configInput, readConfig } from '../../../lib/lab/kernel/config.ts';
 import { definitionsOf, treeVersion } from '../../../lib/lab/kernel/kconfig.ts';
 import { seriesOf } from '../../../lib/lab/kernel/series.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(dir, { recursive: true, force: true }));
+const dir = testFolder();
 
 function files(name: string, content: Record<string, string>): string {
   for (const [path, text] of Object.entries(content)) {

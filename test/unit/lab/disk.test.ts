@@ -1,16 +1,15 @@
 /** What lies on the disks of the lab's machines. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { cpioFile, cpioLink, packCpio } from '../../../lib/lab/disk/cpio.ts';
 import { shellQuote } from '../../../lib/lab/disk/initramfs.ts';
 import { readLdd } from '../../../lib/lab/disk/medium.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(dir, { recursive: true, force: true }));
+const dir = testFolder();
 
 describe('packCpio', () => {
   const archive = packCpio([

@@ -1,9 +1,8 @@
 /** What the lab's kernel is built from and booted from. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { ArgumentError } from '../../../lib/base/errors.ts';
 import {
   buildLab,
@@ -19,9 +18,9 @@ import { compilers } from '../../../lib/lab/kernel/make.ts';
 import { faultsFolder, patchesOf } from '../../../lib/lab/kernel/own-series.ts';
 import { kernelInputsDir } from '../../../lib/lab/paths.ts';
 import { kernelImage } from '../../support/kernel-image.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(dir, { recursive: true, force: true }));
+const dir = testFolder();
 
 const image = (name: string, change?: (bytes: Buffer) => Buffer | undefined) => kernelImage(join(dir, name), change);
 

@@ -2,16 +2,15 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, describe, type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { openLine } from '../../../lib/lab/boot/lines.ts';
 import { asNobody, cannotBeNobody } from '../../support/nobody.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(dir, { recursive: true, force: true }));
+const dir = testFolder();
 
 /** A process that connects to the port, so many times, and says that word by each connection. */
 function caller(t: TestContext, port: number, word: string, times = 1, before: readonly string[] = []): ChildProcess {

@@ -1,9 +1,8 @@
 /** What the lab needs of a machine: found wherever a distribution has it, told in the words of the distribution. */
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { LabPackagesError } from '../../../lib/lab/errors.ts';
 import { installedVersions, isDebian, parseInstalled } from '../../../lib/lab/kernel/debian.ts';
 import { lanes } from '../../../lib/lab/lanes/index.ts';
@@ -20,9 +19,9 @@ import { installLacking, packagesFor, refuseLacking } from '../../../lib/lab/nee
 import { laneNeeds } from '../../../lib/lab/needs/machine.ts';
 import { type LabNeed, program } from '../../../lib/lab/needs/need.ts';
 import { osReleases } from '../../support/other-system.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 const lacking = (name: string, packages: LabNeed['packages']): LabNeed => ({ name, isThere: () => false, packages });
 

@@ -1,14 +1,11 @@
 /** What the data disk holds of the package comes with the code that V8 has compiled of it. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { bundlePackage } from '../../../lib/lab/disk/package-bundle.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 /** Loads both in a process of its own, as the machine does, and tells what V8 did with the code of each. */
 const tell = (dir: string) => `

@@ -1,7 +1,6 @@
 /** The ready kernel: when it is used, and that the one of this repository is what kernel/ makes. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { describeLabStatus, labStatus } from '../../../lib/lab/index.ts';
@@ -10,9 +9,9 @@ import { checksum, currentKey, kernelOfSeries } from '../../../lib/lab/kernel/ca
 import { type ReadyManifest, readManifest, readyFolder, readyKernel } from '../../../lib/lab/kernel/ready.ts';
 import { root } from '../../support/command.ts';
 import { kernelImage } from '../../support/kernel-image.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(dir, { recursive: true, force: true }));
+const dir = testFolder();
 
 const home = join(root, 'packages/lab-kernel');
 

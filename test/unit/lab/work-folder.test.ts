@@ -21,9 +21,9 @@ import { after, beforeEach, describe, type TestContext, test } from 'node:test';
 import { cleanLab } from '../../../lib/lab/index.ts';
 import { makeWorkFolder } from '../../../lib/lab/work-folder.ts';
 import { root } from '../../support/command.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 let cache = '';
 beforeEach(() => {

@@ -1,9 +1,8 @@
 /** The checklist: what is seen in patches and headers, and what is left to a person. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { findProgram } from '../../../lib/host/programs.ts';
 import type { Evidence, RuleAnswer } from '../../../lib/review/checklist/answer.ts';
 import { apiNumbers, numberClashes } from '../../../lib/review/checklist/numbers.ts';
@@ -17,9 +16,9 @@ import type { SuiteRun } from '../../../lib/review/suite.ts';
 import { addedSymbols, isError } from '../../../lib/review/tree/build.ts';
 import type { Verdict } from '../../../lib/suite/run/judge.ts';
 import { root } from '../../support/command.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 const noCompiler = ['gcc', 'readelf'].every((name) => findProgram(name)) ? false : 'gcc or readelf is missing';
 

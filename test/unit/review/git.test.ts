@@ -1,16 +1,15 @@
 /** A git tree as a series: its commits since a base, one mail each. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { findProgram } from '../../../lib/host/programs.ts';
 import { readGiven } from '../../../lib/review/given.ts';
 import { baseCommit, unpackCommit } from '../../../lib/review/series/git.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 const tree = join(work, 'linux');
 const kconfig = 'arch/x86/kvm/Kconfig';
 

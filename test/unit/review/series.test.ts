@@ -1,17 +1,16 @@
 /** Series as they come: mailboxes, mails, patch files; what does not apply is told with patch, file and hunk. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { applySeries } from '../../../lib/review/series/apply.ts';
 import { addedLines, parseDiff } from '../../../lib/review/series/diff.ts';
 import { readMail, splitMailbox } from '../../../lib/review/series/mail.ts';
 import { oldFiles, readSeries, readSubject, touchedFiles } from '../../../lib/review/series/series.ts';
 import { root } from '../../support/command.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-test-'));
-after(() => rmSync(work, { recursive: true, force: true }));
+const work = testFolder();
 
 /** Writes files into a new folder; returns its path. */
 function folder(files: Record<string, string>): string {

@@ -1,14 +1,13 @@
 /** A script's outcome, and what the kernel said meanwhile. */
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { KernelWatch } from '../../../lib/runner/kernel-watch.ts';
 import type { ScriptOutcome } from '../../../lib/runner/protocol.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-watch-'));
-after(() => rmSync(directory, { recursive: true }));
+const directory = testFolder();
 const log = join(directory, 'kmsg');
 const passed: ScriptOutcome = { exits: 1, forwarded: 0, seed: 0, seeded: false };
 const failed: ScriptOutcome = {

@@ -1,16 +1,15 @@
 /** `using` as scripts have it: compiled by the bundler for a runtime without it, and run. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { bundleScript } from '../../../lib/runner/bundle/bundle.ts';
 import { bundleModule } from '../../../lib/runner/bundle/module.ts';
 import { ScriptFunction } from '../../../lib/runner/evaluate/script-function.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'kvm-dsm-using-'));
-after(() => rmSync(dir, { recursive: true }));
+const dir = testFolder();
 
 /** What every case has at hand; each leaves its words in `said`. */
 const head = `

@@ -1,16 +1,15 @@
 /** What a process that runs checks tells, and to which check a report of the kernel's belongs. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { checksById, subject } from '../../../lib/suite/check.ts';
 import { readWorkerEvent } from '../../../lib/suite/run/events.ts';
 import type { Outcome } from '../../../lib/suite/run/protocol.ts';
 import { superviseWorkers } from '../../../lib/suite/run/supervisor.ts';
+import { testFolder } from '../../support/test-folder.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-supervisor-'));
-after(() => rmSync(directory, { recursive: true }));
+const directory = testFolder();
 const log = join(directory, 'kmsg');
 
 const names = ['word.one', 'word.two', 'word.three'];
