@@ -16,7 +16,7 @@ export type Op = (typeof ops)[number];
 
 /** One piece of state that a kernel could look at. */
 export interface StateField {
-  /** As the kernel's parameter has it: kernel/arch/x86/kvm/dsm_fault_cond.c. */
+  /** As the kernel's parameter has it: kernel/fault/arch/x86/kvm/dsm_fault_cond.c. */
   name: string;
   group: Group;
   /** Where the kernel has it. */

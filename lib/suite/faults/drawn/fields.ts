@@ -1,6 +1,6 @@
 /**
  * The state that a kernel can consult at the hook and on the way to the exit: what the conditions of drawn faults are about.
- * kernel/arch/x86/kvm/dsm_fault_cond.c reads it; a unit test holds both to the same names.
+ * kernel/fault/arch/x86/kvm/dsm_fault_cond.c reads it; a unit test holds both to the same names.
  */
 import { FLAG, type Group, type Op, REPLAYS, type Site, type StateField, WRITES } from './field.ts';
 
