@@ -8,18 +8,21 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { findEmulator } from '../../lib/lab/lanes/find-emulator.ts';
 import { laneNamed } from '../../lib/lab/lanes/index.ts';
 import { cacheDir } from '../../lib/lab/paths.ts';
 import type { LabStatus } from '../../lib/lab/status.ts';
 import { jsonLines, kvmDsm } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
+import { isRunning } from './boot.ts';
 
 const skip = labMissing();
 const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-snapshot-'));
@@ -77,12 +80,14 @@ function only(): string {
   return join(snapshots, names[0]!);
 }
 
-/** Has a machine come up that stays, and answers whether its emulator was started from a state. */
-function raised(emulator: string): boolean {
+/** Has a machine come up that stays; answers its emulator's process, and whether that was started from a state. */
+function raised(emulator: string): { pid: number; isResumed: boolean } {
   const { code, stderr } = command(['lab', 'up', '--on', 'svm', '--emulator', emulator]);
   assert.equal(code, 0, stderr);
   const status = JSON.parse(command(['lab', 'status', '--json']).stdout) as LabStatus;
-  return readFileSync(`/proc/${status.warm.svm!.emulatorPid}/cmdline`, 'utf8').split('\0').includes('-incoming');
+  const pid = status.warm.svm!.emulatorPid!;
+  const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  return { pid, isResumed: words.includes('-incoming') };
 }
 
 const lower = () => command(['lab', 'down']);
@@ -102,6 +107,7 @@ describe('a snapshot of a machine that has booted', { skip, concurrency: false }
   test('is made by the first command, and the next ones go on from it, each with numbers and a clock of its own', () => {
     const first = run();
     const made = only();
+    assert.equal(statSync(snapshots).mode & 0o777, 0o700);
     const second = run();
     assert.equal(only(), made);
     for (const one of [first, second]) {
@@ -155,17 +161,22 @@ describe('a snapshot of a machine that has booted', { skip, concurrency: false }
     assert.deepEqual(readdirSync(snapshots), []);
   });
 
-  test('is what a machine that stays begins with; it is booted where the emulator ends with that', () => {
+  test('is what a machine that stays begins with; it is booted where that is lost, or the emulator ends with it', async () => {
     const emulator = join(work, 'emulator');
     const ends = join(work, 'ends');
     const qemu = findEmulator(laneNamed('svm')).path;
     const text = `case "$*" in *-incoming*) [ ! -e '${ends}' ] || exit 1 ;; esac\nexec '${qemu}' "$@"\n`;
     writeFileSync(emulator, `#!/bin/sh\n${text}`, { mode: 0o755 });
-    assert.equal(raised(emulator), true);
+    const { pid, isResumed } = raised(emulator);
+    assert.equal(isResumed, true);
+    process.kill(pid, 'SIGKILL');
+    for (const late = performance.now() + 60_000; isRunning(pid); await delay(100))
+      assert.ok(performance.now() < late, 'the emulator does not end');
+    assert.equal(raised(emulator).isResumed, false, 'it had run no command');
     lower();
     writeFileSync(ends, '');
-    assert.equal(raised(emulator), false);
-    const { isResumed, hasBooted } = run(['--emulator', emulator]);
-    assert.deepEqual([isResumed, hasBooted], [false, false], 'it is the machine that is up');
+    assert.equal(raised(emulator).isResumed, false);
+    const found = run(['--emulator', emulator]);
+    assert.deepEqual([found.isResumed, found.hasBooted], [false, false], 'it is the machine that is up');
   });
 });

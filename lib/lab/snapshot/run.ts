@@ -7,6 +7,7 @@ import type { MachineChannel } from '../warm/kept-machine.ts';
 import type { KeptEvents, KeptProcess } from '../warm/kept-process.ts';
 import { type KeptCommand, runKept } from '../warm/run-kept.ts';
 import type { Message } from '../warm/wire.ts';
+import { removeSnapshot } from './snapshot.ts';
 import { startFromSnapshot, wantsSnapshots } from './start.ts';
 
 /** The exit code of the command; `null` if it needs a boot. */
@@ -31,6 +32,7 @@ export async function runFromSnapshot(asked: KeptCommand): Promise<number | null
     return await runKept(channel, kept.turn(), { ...asked, job, interruption });
   } catch (error) {
     if (!(error instanceof LabBootError)) throw error;
+    if (kept?.resumedFrom) removeSnapshot(kept.resumedFrom);
     report(`the machine was lost before the command began (${error.message.split('\n', 1)[0]}): another one is booted`);
     return null;
   } finally {

@@ -47,7 +47,7 @@ export function snapshotKey(parts: Parts, extra: string | undefined): string {
 
 /** The snapshot of that name; `null`: there is none; or why what is there is none. */
 export function findSnapshot(key: string, files: readonly string[]): BootedSnapshot | null | { damage: string } {
-  const dir = join(snapshotsDir(), key);
+  const dir = snapshotFolder(key);
   if (!existsSync(dir)) return null;
   try {
     const facts = JSON.parse(readFileSync(join(dir, FACTS), 'utf8')) as Facts;
@@ -63,9 +63,10 @@ export function findSnapshot(key: string, files: readonly string[]): BootedSnaps
   }
 }
 
-export function removeSnapshot(key: string): void {
-  rmSync(join(snapshotsDir(), key), { recursive: true, force: true });
-}
+export const removeSnapshot = (dir: string): void => rmSync(dir, { recursive: true, force: true });
+
+/** Where that of a key lies. */
+export const snapshotFolder = (key: string): string => join(snapshotsDir(), key);
 
 const prefix = 'new-';
 
@@ -86,7 +87,7 @@ export function keepSnapshot(
   const sizes = Object.fromEntries(files.map((name) => [name, statSync(join(dir, name)).size]));
   const all: Facts = { ...facts, sizes, checksum: checksum(join(dir, files.at(-1)!)) };
   writeFileSync(join(dir, FACTS), JSON.stringify(all), { mode: 0o600 });
-  const kept = join(snapshotsDir(), key);
+  const kept = snapshotFolder(key);
   renameSync(dir, kept);
   keepLastUsed(snapshotsDir(), key, KEPT, (name) => !name.startsWith(prefix));
   return { ...facts, dir: kept };

@@ -14,6 +14,7 @@ import {
   makeSnapshotsFolder,
   newSnapshotFolder,
   removeSnapshot,
+  snapshotFolder,
   snapshotKey,
 } from './snapshot.ts';
 
@@ -51,7 +52,7 @@ export async function startFromSnapshot(
   try {
     return await KeptProcess.resume(parts, extra, events, snapshot, signal);
   } catch (error) {
-    if (!signal?.aborted) removeSnapshot(key);
+    if (!signal?.aborted) removeSnapshot(snapshot.dir);
     failed('the snapshot of the booted machine is of no use, and removed', error);
     return null;
   }
@@ -68,7 +69,7 @@ async function snapshotOf(
     const found = findSnapshot(key, files);
     if (found === null || !('damage' in found)) return found;
     report(`the snapshot of the booted machine is damaged (${found.damage}): it is made anew`);
-    removeSnapshot(key);
+    removeSnapshot(snapshotFolder(key));
     return null;
   };
   const there = usable();

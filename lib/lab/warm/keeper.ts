@@ -6,6 +6,7 @@ import { packageRoot } from '../../base/package.ts';
 import { prepare } from '../boot/prepare.ts';
 import { LabBusyError } from '../errors.ts';
 import { tryLock } from '../lock.ts';
+import { removeSnapshot } from '../snapshot/snapshot.ts';
 import { startFromSnapshot } from '../snapshot/start.ts';
 import { warmFolder } from '../work-folder.ts';
 import { KeeperConnection, pidFile, SOCKET, withSocketPath } from './connection.ts';
@@ -57,6 +58,10 @@ class Keeper {
   #failure: string | null = null;
   /** The command whose turn it is has ended the machine. */
   #wasKilled = false;
+  /** No command has run in the machine. */
+  #isUnused = true;
+  /** False once one was lost that had gone on from a snapshot, and in which nothing had run. */
+  #mayResume = true;
   #end: () => void = () => {};
 
   constructor(options: KeeperOptions, dir: string) {
@@ -119,6 +124,7 @@ class Keeper {
     this.#start(events).then(
       ({ machine, waits }) => {
         this.#machine = machine;
+        this.#isUnused = true;
         this.#booted = new Date();
         if (waits) this.#ready();
       },
@@ -129,7 +135,8 @@ class Keeper {
   async #start(events: KeptEvents): Promise<{ machine: KeptProcess; waits: boolean }> {
     const { cmdline, isOwnKernel } = this.#options;
     const parts = { ...(await prepare(this.#options)), isOwnKernel };
-    const resumed = await startFromSnapshot(parts, cmdline, events, (line) => process.stderr.write(`${line}\n`));
+    const report = (line: string) => process.stderr.write(`${line}\n`);
+    const resumed = this.#mayResume ? await startFromSnapshot(parts, cmdline, events, report) : null;
     if (resumed) return { machine: resumed, waits: true };
     return { machine: await KeptProcess.boot(parts, cmdline, events), waits: false };
   }
@@ -137,6 +144,12 @@ class Keeper {
   /** The machine has ended, or is of no use any more. */
   #lost({ how, why }: MachineFault): void {
     this.#current?.send('ended', how);
+    const snapshot = this.#machine?.resumedFrom ?? null;
+    if (snapshot !== null && this.#isUnused) {
+      // It would be lost again and again.
+      this.#mayResume = false;
+      removeSnapshot(snapshot);
+    }
     if (this.#state === 'booting') this.#fail(why);
     else this.#bootAgain(this.#wasKilled ? 'the command before it failed in a way that ends a machine' : why);
     this.#wasKilled = false;
@@ -207,6 +220,7 @@ class Keeper {
     const machine = this.#machine!;
     this.#current = connection;
     this.#state = 'busy';
+    this.#isUnused = false;
     this.#commands += 1;
     answer(connection, { type: 'turn', turn: { ...machine.turn(), notes: this.#notes.splice(0) } });
   }

@@ -41,6 +41,8 @@ const lineKinds: readonly MessageKind[] = ['console', 'stdout', 'stderr'];
 
 export class KeptProcess {
   readonly fit: Fit;
+  /** The folder of the state that it goes on from; null if it was booted. */
+  readonly resumedFrom: string | null;
   readonly #machine: EmulatorProcess;
   readonly #started: Started;
   readonly #state: MachineState | null;
@@ -92,7 +94,7 @@ export class KeptProcess {
     const state = { use: 'load' as const, dir };
     const started = await startMachine(parts, Buffer.alloc(0), cmdline, () => {}, { serves: true, state });
     const marks = new Marks(secrets);
-    const kept = new KeptProcess(parts, extra, started, marks, events, { uptime, left: readLeft(left) });
+    const kept = new KeptProcess(parts, extra, started, marks, events, { dir, uptime, left: readLeft(left) });
     try {
       await byMonitor(started, (socket) => lane.state!.load(socket), signal);
     } catch (error) {
@@ -109,10 +111,11 @@ export class KeptProcess {
     started: Started,
     marks: Marks,
     events: KeptEvents,
-    resumed?: { uptime: number; left: Left },
+    resumed?: { dir: string; uptime: number; left: Left },
   ) {
     this.fit = fitOf(parts, extra);
     this.#state = parts.lane.state;
+    this.resumedFrom = resumed?.dir ?? null;
     this.#started = started;
     this.#machine = started.machine;
     this.#jobDisk = started.jobDisk!;
