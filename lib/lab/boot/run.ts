@@ -15,7 +15,8 @@ import { kernelCommandLine } from './kernel-command-line.ts';
 import { defaultLimits, defaultTimeoutSeconds } from './limits.ts';
 import { Marks } from './marks.ts';
 import { type LabOptions, type LabRunOptions, runOptions, shellOptions } from './options.ts';
-import { type Parts, prepare, type Started, startMachine } from './prepare.ts';
+import { type Parts, prepare } from './prepare.ts';
+import { type Started, startMachine } from './start-machine.ts';
 
 /**
  * Runs `kvm-dsm` with the given arguments in a machine of a lane, and answers with its exit code. The machine is booted for

@@ -1,7 +1,7 @@
 /** What a machine's monitor is asked for, which has to come to an end whatever the machine does. */
 import type { Duplex } from 'node:stream';
 import { emulatorWords } from '../boot/judgement.ts';
-import type { Started } from '../boot/prepare.ts';
+import type { Started } from '../boot/start-machine.ts';
 import { LabEmulatorError } from '../errors.ts';
 
 /** How long it may take to write or to read a machine's state, in ms. */
