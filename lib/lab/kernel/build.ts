@@ -28,12 +28,14 @@ import {
   kernelDir,
   kernelOfSeries,
   pruneKernels,
+  seriesOfKernel,
 } from './cache.ts';
 import { type CompileInput, compileKernel } from './compile.ts';
 import { readConfig } from './config.ts';
 import { keyOf, sourceOfDebian, sourceOfUser } from './origin.ts';
 import { defaultSeries, type SeriesName, seriesLinux, seriesNames } from './own-series.ts';
 import { readyKernel, readyPackage } from './ready.ts';
+import { hasOwnSeries, type KernelSource } from './source.ts';
 
 /** How a kernel is built. */
 export interface BuildOptions {
@@ -102,14 +104,15 @@ async function findOrBuild(options: BuildOptions): Promise<CachedKernel> {
   const source = own ?? sourceOfDebian();
   const input = { source, series, added };
   const key = () => keyOf(input);
-  const finished = fromSource ? undefined : cachedKernel(key());
+  const cached = (name: string) => (fromSource ? undefined : cachedOf(name, source));
+  const finished = cached(key());
   if (finished) return finished;
   await ensure(source.kind === 'tree' ? compileNeeds : tarballNeeds);
   const held = await lock(lockFile(), () => progress.stage('lock', 'another build is running: waiting for it'), abort);
   try {
     // The one that was waited for may have built it.
     const wanted = key();
-    const already = fromSource ? undefined : cachedKernel(wanted);
+    const already = cached(wanted);
     if (already) return already;
     const damage = kernelDamage(wanted);
     if (damage) progress.stage('cache', `the kernel there is damaged (${damage}): it is built anew`);
@@ -117,6 +120,14 @@ async function findOrBuild(options: BuildOptions): Promise<CachedKernel> {
   } finally {
     await held.release();
   }
+}
+
+/** What the cache has of that name. Throws if it is of a tarball that had a series, and another one is asked for. */
+function cachedOf(key: string, source: KernelSource): CachedKernel | undefined {
+  const kernel = cachedKernel(key);
+  const asked = source.kind === 'tarball' ? source.asked : undefined;
+  if (kernel && asked !== undefined && seriesOfKernel(kernel) !== asked) throw hasOwnSeries('tarball', asked);
+  return kernel;
 }
 
 /** A kernel of a series that need not be built: one that was built here goes before the ready one. */
