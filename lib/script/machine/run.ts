@@ -1,5 +1,6 @@
 /** One run of a machine: its vCPUs go on until what the script waits for, and a run that fails says why. */
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
+import { vectorName } from '../../abi/exceptions.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../base/duration.ts';
 import { EIO } from '../../base/errno.ts';
 import { ArgumentError, DeadlineError, IoctlError, type KvmDsmError } from '../../base/errors.ts';
@@ -66,6 +67,7 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
   const limit = milliseconds(deadline);
   if (running.length === 0)
     throw new ArgumentError('run', 'No vCPU has a program', 'Call machine.vcpu(0).program(...) first.');
+  const telling = whoTells(goal, running);
   const vcpus = running.map(({ vcpu }) => vcpu);
   const hooks = hooksOf(machine, vcpus, goal, limit);
   machine.samples.clear();
@@ -73,8 +75,10 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
   let inTime: boolean;
   try {
     try {
+      for (const one of telling) one.tellsOf(goal.handled!.vector);
       inTime = await (vcpus.length === 1 ? runInline(vcpus[0]!, hooks) : runThreads(vcpus, hooks));
     } finally {
+      for (const one of telling) if (!one.vcpu.closed) one.tellsOf(null);
       machine.settle();
     }
   } catch (error) {
@@ -86,6 +90,25 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
     throw new IoctlError('KVM_RUN', error.errno, { failure: machine.report({ kind: 'ioctl' }) });
   }
   if (!inTime) throw late(machine, goal, until, limit, { from, before });
+}
+
+/** Those whose handlers are to tell the host. */
+function whoTells({ handled }: Goal, running: readonly MachineVcpu[]): MachineVcpu[] {
+  if (!handled) return [];
+  const { vector, vcpu } = handled;
+  const meant = running.filter(({ id }) => vcpu === undefined || id === vcpu);
+  const telling = meant.filter((one) => whyUncounted(one, vector) === undefined);
+  const [first] = meant;
+  if (telling.length > 0 || !first) return telling;
+  throw new ArgumentError(
+    'until.handled',
+    `vCPU ${first.id} cannot tell that it has handled ${vectorName(vector)}: ${whyUncounted(first, vector)}`,
+    "Wait for a sync point in the program's own handler.",
+  );
+}
+
+function whyUncounted(one: MachineVcpu, vector: number): string | undefined {
+  return one.uncounted(vector) ?? (one.loaded?.idt ? undefined : 'it was started with an empty IDT (`idt: false`)');
 }
 
 function hooksOf(machine: Runnable, vcpus: readonly Vcpu[], goal: Goal, limit: number): RunHooks {
