@@ -12,10 +12,16 @@ import { guestPorts } from '../../guest/protocol.ts';
 import { type ExitLog, loggedReasons } from '../../kvm/vcpu/run/exit-log.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { TraceExit } from '../../trace/event.ts';
-import { GuestAssertionError, GuestFailureError, GuestFaultError, ProgramEndError } from '../errors.ts';
+import {
+  GuestAssertionError,
+  GuestFailureError,
+  GuestFaultError,
+  NotReceivedError,
+  ProgramEndError,
+} from '../errors.ts';
 import type { Trace } from '../expect/trace.ts';
 import type { FailureReport } from '../failure/report.ts';
-import type { Ending } from '../failure/types.ts';
+import type { Ending, Lost } from '../failure/types.ts';
 import type { Session } from '../session.ts';
 import type { RipSamples } from './rip-samples.ts';
 import type { RunHooks } from './run-hooks.ts';
@@ -178,13 +184,21 @@ function late(
   until: Until,
   limit: number,
   { from, before }: { from: number; before: number },
-): DeadlineError {
+): KvmDsmError {
   const spent = machine.session.budget.left === 0 ? 'the time that --timeout allows' : `${limit} ms`;
   const failure = machine.report({ kind: 'deadline', until, from });
   const exits = machine.trace.length - before;
   const came = `${plural(exits, 'exit')} until then${before > 0 ? `, and ${before} before this run` : ''}`;
   const what = `The guest did not come to ${goal.description} within ${spent}; ${came}`;
-  return new DeadlineError([...failure.causes.slice(0, 1), what].join('\n'), failure, goal.waitsForExits);
+  const message = [...failure.causes.slice(0, 1), what].join('\n');
+  const { lost } = failure;
+  if (goal.handled && lost && isWhatItWaitsFor(goal.handled, lost))
+    return new NotReceivedError(message, lost, { kinds: ['handled'], seen: 0 }, failure);
+  return new DeadlineError(message, failure, goal.waitsForExits);
+}
+
+function isWhatItWaitsFor({ vector, vcpu }: NonNullable<Goal['handled']>, lost: Lost): boolean {
+  return lost.vector === vector && (vcpu === undefined || vcpu === lost.vcpuId);
 }
 
 /** KVM answers every ioctl of a VM that it has marked as dead by EIO. Source: kvm_vm_dead in the kernel. */

@@ -128,6 +128,11 @@ export class MachineVcpu {
     return new Map([...counters].flatMap((count, vector) => (count > 0 ? [[vector, count] as const] : [])));
   }
 
+  /** Guest physical address of the IDT that the machine makes for it; in real mode the table lies at 0. */
+  get idtBase(): bigint {
+    return this.#program?.mode === 'real16' ? 0n : BigInt(this.#around.layout.idt(this.id));
+  }
+
   /** Why no handler of the machine counts a vector on it; `undefined` if one does, as far as its program says. */
   uncounted(vector: number): string | undefined {
     if (this.#program?.own.has(vector)) return 'its program handles that vector itself, and no counter tells of it';
