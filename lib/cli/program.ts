@@ -6,6 +6,7 @@ import { print } from '../target/output.ts';
 import { reportError } from '../target/report-error.ts';
 import { version } from '../target/version.ts';
 import { addAbiCommand } from './abi.ts';
+import { addCheckCommand } from './check.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addReviewCommand } from './review.ts';
 import { addRunCommand } from './run.ts';
@@ -29,6 +30,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .configureHelp({ showGlobalOptions: false });
   addDoctorCommand(program, ends);
   addRunCommand(program, ends);
+  addCheckCommand(program, ends);
   addTestCommand(program, ends);
   addAbiCommand(program, ends);
   addReviewCommand(program, ends);
