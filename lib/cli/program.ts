@@ -8,6 +8,7 @@ import { version } from '../target/version.ts';
 import { addAbiCommand } from './abi.ts';
 import { addCheckCommand } from './check.ts';
 import { addDoctorCommand } from './doctor.ts';
+import { addInitCommand } from './init.ts';
 import { addReviewCommand } from './review.ts';
 import { addRunCommand } from './run.ts';
 import type { Ends } from './subcommand.ts';
@@ -32,6 +33,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   addRunCommand(program, ends);
   addCheckCommand(program, ends);
   addTestCommand(program, ends);
+  addInitCommand(program, ends);
   addAbiCommand(program, ends);
   addReviewCommand(program, ends);
   if (argv.includes('lab')) {
