@@ -1,10 +1,10 @@
 // `kvm-dsm check`: the types of scripts, in a project and without one.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { kvmDsm } from '../support/command.ts';
+import { jsonLines, kvmDsm } from '../support/command.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kvm-dsm-check-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -54,6 +54,44 @@ test('as JSON it is one document', () => {
   assert.equal(code, 1);
   const { version, ok, errors } = JSON.parse(stdout) as { version: number; ok: boolean; errors: { line: number }[] };
   assert.deepEqual([version, ok, errors.map(({ line }) => line)], [1, false, [2, 3]]);
+});
+
+const misspelt = write(
+  'misspelt.ts',
+  `import { asm, machine } from 'kvm-dsm';
+await using m = await machine();
+m.vcpu(0).program(asm.flat32\`
+    moov eax, 1
+    hlt\`);
+await m.run();
+`,
+);
+
+test('assembly that cannot be assembled is told as well', () => {
+  const { code, stdout } = kvmDsm(['check', misspelt]);
+  assert.equal(code, 1, stdout);
+  assert.match(stdout, /misspelt\.ts: error ERR_ASM: line 4, column 5: .*'moov'[\s\S]*Did you mean mov/);
+  assert.match(stdout, /^not ok: 1 error, by TypeScript/m);
+});
+
+test('a run in the lab ends with it before the boot, in text and in JSON', () => {
+  // A cache that is empty stays so: nothing was made for a machine.
+  const cache = join(folder, 'cache');
+  const before = process.env.XDG_CACHE_HOME;
+  process.env.XDG_CACHE_HOME = cache;
+  try {
+    const text = kvmDsm(['run', misspelt, '--on', 'svm']);
+    assert.equal(text.code, 1);
+    assert.match(text.stderr, /line 4, column 5: .*misspelt\.ts\).*\[ERR_ASM\]/);
+    const { code, stdout } = kvmDsm(['run', misspelt, '--on', 'svm', '--json']);
+    assert.equal(code, 1);
+    const [{ type, ok, error }] = jsonLines(stdout) as [{ type: string; ok: boolean; error: { code: string } }];
+    assert.deepEqual([type, ok, error.code], ['result', false, 'ERR_ASM']);
+    assert.equal(existsSync(join(cache, 'kvm-dsm/media')), false);
+  } finally {
+    if (before === undefined) delete process.env.XDG_CACHE_HOME;
+    else process.env.XDG_CACHE_HOME = before;
+  }
 });
 
 test('a compiler that does not judge', () => {

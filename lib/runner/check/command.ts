@@ -9,6 +9,7 @@ import type { GlobalOptions } from '../../target/options.ts';
 import { print } from '../../target/output.ts';
 import { withSignals } from '../../target/signals.ts';
 import { findScript } from '../script-file.ts';
+import { assemblyErrors } from './assembly.ts';
 import { type Diagnostic, readDiagnostics } from './diagnostics.ts';
 import { projectOf } from './project.ts';
 import { findTypescript, type Typescript } from './typescript.ts';
@@ -32,12 +33,21 @@ export async function checkScripts(
     const own = paths.filter((path) => dirname(path) === folder);
     errors.push(...(await checkTogether(own, folder, typescript, { json, timeout })));
   }
+  for (const path of paths) errors.push(...(await assemblyOf(path, json)));
   const ok = errors.length === 0;
   if (json)
     print(`${JSON.stringify({ version: 1, ok, typescript: typescript.version, scripts: paths, errors }, null, 2)}\n`);
   else if (ok) print(`ok: ${plural(paths.length, 'script')}, by TypeScript ${typescript.version}\n`);
   else print(`not ok: ${plural(errors.length, 'error')}, by TypeScript ${typescript.version}\n`);
   return ok ? 0 : 1;
+}
+
+/** The same for what the assembler refuses. */
+async function assemblyOf(file: string, json: boolean): Promise<Diagnostic[]> {
+  const errors = await assemblyErrors(file);
+  if (!json)
+    for (const error of errors) print(`${file}: error ${error.code}: ${error.message}\n  -> ${error.advice}\n`);
+  return errors.map(({ line, column, code, reason }) => ({ file, line, column, code, message: reason }));
 }
 
 async function checkTogether(

@@ -1,11 +1,11 @@
-/** What `tsc` says, for programs. */
+/** What is wrong with a script, for programs: in the words of `tsc`, or of the assembler. */
 
 export interface Diagnostic {
   /** `null`: it is about the project. */
   readonly file: string | null;
   readonly line: number | null;
   readonly column: number | null;
-  /** `TS2322`. */
+  /** `TS2322`, or `ERR_ASM`. */
   readonly code: string;
   readonly message: string;
 }
