@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { kvmDsm } from '../support/command.ts';
+import { kvmDsm, root } from '../support/command.ts';
 import { newProject } from '../support/new-project.ts';
 
 const { folder, made, npm } = newProject();
@@ -41,6 +41,17 @@ test('the workflow calls scripts that the project has, and commands that there a
   assert.deepEqual(called.sort(), Object.keys(scripts).sort());
   assert.ok(steps.includes('npm install'));
   assert.ok(steps.some((step) => step.endsWith('npx kvm-dsm lab build')));
+});
+
+test('the commands of the page on scripts are those that make it and that it has', () => {
+  const page = readFileSync(join(root, 'docs/scripts.md'), 'utf8');
+  const [, block] = /^## A project\n\n```\n([\s\S]*?)^```/m.exec(page)!;
+  const [init, enter, ...rest] = block!.trimEnd().split('\n');
+  assert.deepEqual([init, enter], ['npx kvm-dsm init ipi-tests', 'cd ipi-tests']);
+  const { scripts } = JSON.parse(read('package.json')) as Manifest;
+  // What test/lab/init.test.ts and the test above call.
+  assert.deepEqual(rest, ['npm install', 'npm run check', 'npm test -- --on svm']);
+  assert.deepEqual(Object.keys(scripts), ['check', 'test']);
 });
 
 test('a folder that has one of the files keeps it, and gets none', () => {
