@@ -16,6 +16,7 @@ export {
   GuestAssertionError,
   GuestFailureError,
   GuestFaultError,
+  NotReceivedError,
   ProgramEndError,
 } from './script/errors.ts';
 export type { Expected } from './script/expect/expected.ts';

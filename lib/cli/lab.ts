@@ -17,8 +17,9 @@ import {
 import { autoLane } from '../lab/lanes/index.ts';
 import { runInLane } from '../target/in-lane.ts';
 import { laneOf, ON_LANES } from '../target/lanes.ts';
-import { type GlobalOptions, globalOptionsOf, withGlobalOptions } from '../target/options.ts';
+import { type GlobalOptions, globalOptionsOf, type Meanings, withGlobalOptions } from '../target/options.ts';
 import { print, printingStream } from '../target/output.ts';
+import { checkProfileName } from '../target/profile-name.ts';
 import { progressLine } from '../target/progress-line.ts';
 import { withSignals } from '../target/signals.ts';
 import type { Ends } from './subcommand.ts';
@@ -27,8 +28,13 @@ const repeated = (value: string, before: string[]) => [...before, value];
 
 /** Adds `kvm-dsm lab build|status|up|down|exec|shell|clean`. */
 export function addLabCommand(program: Command, ends: Ends): void {
-  const lab = program.command('lab').description('build, inspect, bring up, enter or remove the lab');
-  withGlobalOptions(lab.command('build'))
+  const lab = program
+    .command('lab')
+    .description('build, inspect, bring up, enter or remove the lab')
+    .addHelpText('after', '\nThe options of each: kvm-dsm lab <command> --help')
+    // Also where a profile means nothing: what is mistyped is not ignored.
+    .hook('preAction', (_lab, action) => checkProfileName(globalOptionsOf(action).profile));
+  withLabOptions(lab.command('build'), { json: 'print what was built as one JSON object' })
     .description('install what is missing; build the lab kernel, if none is ready; prints its path')
     .addOption(new Option('--series <name>', 'patch the source with this series').choices(seriesNames))
     .option(
@@ -51,13 +57,13 @@ export function addLabCommand(program: Command, ends: Ends): void {
         print(json ? `${JSON.stringify(kernel)}\n` : `${kernel.kernel}\n`);
       },
     );
-  withGlobalOptions(lab.command('status'))
+  withLabOptions(lab.command('status'), { json: 'one JSON document' })
     .description('what the lab has and what it lacks')
     .action(async (_options, command: Command) => {
       const status = await labStatus();
       print(globalOptionsOf(command).json ? `${JSON.stringify(status)}\n` : describeLabStatus(status));
     });
-  withGlobalOptions(lab.command('up'))
+  withLabOptions(lab.command('up'), { ...booted, json: 'print its process and whether it was up as JSON' })
     .description('boot a machine that stays: run and test are answered in it')
     .addOption(
       new Option('--idle <minutes>', 'end it after so long without a command')
@@ -76,7 +82,10 @@ export function addLabCommand(program: Command, ends: Ends): void {
       const words = `the ${lane} machine ${wasUp ? 'was up already' : 'is up'}: process ${status.pid}, ends after ${idle} idle minutes\n`;
       print(options.json ? `${JSON.stringify({ lane, wasUp, ...status })}\n` : words);
     });
-  withGlobalOptions(lab.command('down'))
+  withLabOptions(lab.command('down'), {
+    on: 'end the machine of this lane alone',
+    json: 'print which were ended as JSON',
+  })
     .description('end the machines that stay, or with --on that of one lane')
     .action(async (_options, command: Command) => {
       const { on, json } = globalOptionsOf(command);
@@ -85,7 +94,7 @@ export function addLabCommand(program: Command, ends: Ends): void {
       const words = ended.length > 0 ? `ended: ${ended.join(', ')}\n` : 'no machine was up\n';
       print(json ? `${JSON.stringify({ ended })}\n` : words);
     });
-  withGlobalOptions(lab.command('exec'))
+  withLabOptions(lab.command('exec'), { ...booted, timeout: 'seconds that the command may take' })
     .description('run a command inside, such as: lab exec --on svm -- cat /proc/cmdline')
     .argument('<command...>')
     .action(async (words: string[], _options, command: Command) => {
@@ -93,18 +102,31 @@ export function addLabCommand(program: Command, ends: Ends): void {
       const work = { argv: words, program: ['/bin/busybox', 'sh', '-c', APPLETS, 'sh'] };
       ends(await runInLane(laneFor(options), work, options));
     });
-  withGlobalOptions(lab.command('shell'))
+  withLabOptions(lab.command('shell'), booted)
     .description('a shell inside')
     .action(async (_options, command: Command) => {
       ends(await shell(globalOptionsOf(command)));
     });
-  withGlobalOptions(lab.command('clean'))
+  withLabOptions(lab.command('clean'), { json: 'print what was removed as JSON' })
     .description('remove everything that the lab keeps')
     .action(async (_options, command: Command) => {
       const cleaned = await cleanLab();
       const words = `removed ${cleaned.removed.length} entries of ${cleaned.cacheDir}\n`;
       print(globalOptionsOf(command).json ? `${JSON.stringify(cleaned)}\n` : words);
     });
+}
+
+/** What the options mean to what boots a machine, or enters one. */
+const booted: Meanings = {
+  on: `the machine: one of the lanes; auto: ${autoLane}`,
+  profile: 'boot the kernel of the series that this profile is of',
+  kernel: 'boot this image instead of a kernel of the lab',
+  cmdline: "add to the kernel's command line",
+  emulator: 'use this Bochs or QEMU',
+};
+
+function withLabOptions(command: Command, meanings: Meanings): Command {
+  return withGlobalOptions(command, undefined, meanings);
 }
 
 /** Every program of busybox by its name, for whoever types one. */

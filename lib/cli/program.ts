@@ -6,7 +6,9 @@ import { print } from '../target/output.ts';
 import { reportError } from '../target/report-error.ts';
 import { version } from '../target/version.ts';
 import { addAbiCommand } from './abi.ts';
+import { addCheckCommand } from './check.ts';
 import { addDoctorCommand } from './doctor.ts';
+import { addInitCommand } from './init.ts';
 import { addReviewCommand } from './review.ts';
 import { addRunCommand } from './run.ts';
 import type { Ends } from './subcommand.ts';
@@ -29,7 +31,9 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .configureHelp({ showGlobalOptions: false });
   addDoctorCommand(program, ends);
   addRunCommand(program, ends);
+  addCheckCommand(program, ends);
   addTestCommand(program, ends);
+  addInitCommand(program, ends);
   addAbiCommand(program, ends);
   addReviewCommand(program, ends);
   if (argv.includes('lab')) {

@@ -6,7 +6,7 @@ import { laneOf } from '../target/lanes.ts';
 import type { GlobalOptions } from '../target/options.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
-import { AUTO_PROFILE, checkProfileName } from '../target/profile.ts';
+import { AUTO_PROFILE, checkProfileName } from '../target/profile-name.ts';
 import { currentTarget, describeTarget, refuseLabOptions } from '../target/target.ts';
 import { examine, type HealthCheck } from './index.ts';
 import { recognizedProfile } from './profile.ts';

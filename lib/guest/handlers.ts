@@ -3,7 +3,8 @@
  * program goes on. An exception is told to the host, with all that the CPU pushed, and the vCPU stops.
  *
  * Each vector has a stub that pushes an error code where the CPU pushed none, pushes the vector, and jumps on. The code
- * is the same wherever it lies: the counters are found one page behind the IDT that is loaded.
+ * is the same wherever it lies: the counters are found one page behind the IDT that is loaded, and behind them a byte for
+ * each vector. While a run waits for a vector that byte is 1, and the handler tells the host when its EOI is written.
  *
  * The machine code stands beside its text: loading the assembler costs time that a guest of ready-made bytes need not
  * pay. A test holds both sides equal.
@@ -26,18 +27,20 @@ export const readyCode = {
   /** On the stack: vector, error code, eip, cs, eflags. What returns stands behind it. */
   countFlat32: {
     mode: 'flat32',
-    hex: `50515283ec080f010c248b4424028b4c241483c408f0ff84880010000083f902742db91b0000000f32f6c4087421f6c40475
-          112500f0ffffc780b000000000000000eb0b31c031d2b90b0800000f305a595883c408`,
+    hex: `5051525383ec080f010c248b5c24028b4c241883c408f0ff848b0010000083f902742db91b0000000f32f6c4087421f6c4
+          0475112500f0ffffc780b000000000000000eb0b31c031d2b90b0800000f308b44241080bc0300140000007402e7e85b5a
+          595883c408`,
     text: `
       push eax
       push ecx
       push edx
+      push ebx
       sub esp, 8
       sidt [esp]
-      mov eax, [esp + 2]
-      mov ecx, [esp + 20]
+      mov ebx, [esp + 2]
+      mov ecx, [esp + 24]
       add esp, 8
-      lock inc dword [eax + ecx*4 + 0x1000]
+      lock inc dword [ebx + ecx*4 + 0x1000]
       cmp ecx, 2              ; an NMI has no EOI
       je .return
       mov ecx, 0x1b           ; IA32_APIC_BASE: where the APIC page is, and in which mode
@@ -55,6 +58,12 @@ export const readyCode = {
       mov ecx, 0x80b
       wrmsr
     .return:
+      mov eax, [esp + 16]
+      cmp byte [ebx + eax + 0x1400], 0
+      je .back                ; nobody waits for it
+      out 0xe8, eax
+    .back:
+      pop ebx
       pop edx
       pop ecx
       pop eax
@@ -73,18 +82,20 @@ export const readyCode = {
   /** On the stack: vector, error code, rip, cs, rflags, rsp, ss. */
   countLong64: {
     mode: 'long64',
-    hex: `5051524883ec100f010c24488b442402488b4c24284883c410f0ff84880010000083f9027435b91b0000000f32f6c4087429
-          f6c404751948c1e2204809d0482500f0ffffc780b000000000000000eb0b31c031d2b90b0800000f305a59584883c41048cf`,
+    hex: `505152534883ec100f010c24488b5c2402488b4c24304883c410f0ff848b0010000083f9027435b91b0000000f32f6c408
+          7429f6c404751948c1e2204809d0482500f0ffffc780b000000000000000eb0b31c031d2b90b0800000f308b44242080bc
+          0300140000007402e7e85b5a59584883c41048cf`,
     text: `
       push rax
       push rcx
       push rdx
+      push rbx
       sub rsp, 16
       sidt [rsp]
-      mov rax, [rsp + 2]
-      mov rcx, [rsp + 40]
+      mov rbx, [rsp + 2]
+      mov rcx, [rsp + 48]
       add rsp, 16
-      lock inc dword [rax + rcx*4 + 0x1000]
+      lock inc dword [rbx + rcx*4 + 0x1000]
       cmp ecx, 2
       je .return
       mov ecx, 0x1b
@@ -104,6 +115,12 @@ export const readyCode = {
       mov ecx, 0x80b
       wrmsr
     .return:
+      mov eax, [rsp + 32]
+      cmp byte [rbx + rax + 0x1400], 0
+      je .back
+      out 0xe8, eax
+    .back:
+      pop rbx
       pop rdx
       pop rcx
       pop rax

@@ -21,6 +21,8 @@ export const TRAMPOLINE = 0xf000;
 
 /** Of a vCPU's tables: the counters lie one page behind its IDT, where the handlers look for them. */
 export const COUNTERS = PAGE_SIZE;
+/** Behind the IDT as well: a byte per vector, 1 where the handler is to tell the host. */
+export const TOLD = COUNTERS + 256 * 4;
 const TABLES_SIZE = 2 * PAGE_SIZE;
 /** A PML4, a page directory pointer table, and four page directories: 4 GiB in pages of 2 MiB. */
 export const PAGE_TABLES_SIZE = 6 * PAGE_SIZE;
@@ -61,5 +63,10 @@ export class GuestLayout {
   /** 256 counters of 32 bits: how often the handler of each vector ran. */
   counters(vcpuId: number): number {
     return this.idt(vcpuId) + COUNTERS;
+  }
+
+  /** 256 bytes: 1 where the handler of a vector tells the host that it has run. */
+  told(vcpuId: number): number {
+    return this.idt(vcpuId) + TOLD;
   }
 }

@@ -18,6 +18,8 @@ export const guestPorts = {
   assert: 0xdc,
   /** From the handlers: a vector that nobody expected. eax: the vector; the stack holds the rest. */
   fault: 0xe0,
+  /** From the handlers: an interrupt that the run waits for was handled. eax: the vector. */
+  handled: 0xe8,
 } as const;
 
 const kinds = new Map<number, keyof typeof guestPorts>(
@@ -31,6 +33,8 @@ export type GuestWord =
   | { kind: 'done' }
   | { kind: 'assert'; text: string; actual: number }
   | { kind: 'fault'; vector: number }
+  /** A vector that the run waits for was handled: its EOI is written. */
+  | { kind: 'handled'; vector: number }
   /** It ran past the end of its program: told by the machine's own code, which stands there. */
   | { kind: 'end' };
 
@@ -53,6 +57,7 @@ export function readWord(exit: Exit, ecx: () => number): GuestWord | undefined {
     case 'assert':
       return { kind, text: String(nameOf(eax)), actual: ecx() };
     case 'fault':
+    case 'handled':
       return { kind, vector: eax & 0xff };
   }
 }

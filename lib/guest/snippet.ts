@@ -1,7 +1,7 @@
 /** Pieces of assembly that stand between `${` and `}`, and become text of the mode that they are in. */
 
 import { ArgumentError } from '../base/errors.ts';
-import { show } from '../base/text.ts';
+import { hex, show } from '../base/text.ts';
 
 /** Numbers for the labels of snippets: two uses of one snippet have two labels. */
 export class LabelNames {
@@ -74,5 +74,14 @@ export function isSnippets(value: unknown): value is Snippet | readonly (string 
 
 function written(value: SnippetValue, bits: 16 | 32 | 64, labels: LabelNames): string {
   if (isSnippets(value)) return textOf(value, bits, labels);
-  return typeof value === 'string' || value >= 0 ? String(value) : `(${value})`;
+  return typeof value === 'string' ? value : writeNumber(value);
+}
+
+/** A number as it stands in manuals and listings, and as the assembler reads it: an address of the guest in hexadecimal. */
+export function writeNumber(number: number | bigint): string {
+  // What is no integer is refused by the assembler, as it stands.
+  if (typeof number === 'number' && !Number.isSafeInteger(number)) return String(number);
+  const size = number < 0 ? -number : number;
+  const digits = size < 10 ? String(size) : hex(size);
+  return number < 0 ? `(-${digits})` : digits;
 }

@@ -5,7 +5,8 @@ import { type ReservedExitName, reservedExitParameters } from '../probe/reserved
 import { laneOf } from '../target/lanes.ts';
 import type { GlobalOptions } from '../target/options.ts';
 import { print } from '../target/output.ts';
-import { checkProfileName, profileFor, tellOnStderr } from '../target/profile.ts';
+import { profileFor, tellOnStderr } from '../target/profile.ts';
+import { checkProfileName } from '../target/profile-name.ts';
 import { currentTarget, describeTarget, refuseLabOptions } from '../target/target.ts';
 import { type AnsweredEntry, type AnsweredSection, inspect } from './index.ts';
 

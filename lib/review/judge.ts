@@ -1,4 +1,5 @@
 /** The suite on the kernels of a review: what is kept is not run again. */
+import { plural } from '../base/text.ts';
 import type { LaneName } from '../lab/lanes/index.ts';
 import { totalsOf } from '../suite/run/judge.ts';
 import { suiteKey } from './code.ts';
@@ -57,7 +58,8 @@ async function suiteOnce(
   let run = kept<SuiteRun>('suite', key);
   if (!run || lateChecks(run).length > 0) pace.begin(stage);
   if (!run) {
-    const onCheck = (ended: number, all: number) => pace.step(stage, `${ended} of ${all} checks`, ended / all);
+    const onCheck = (ended: number, all: number) =>
+      pace.step(stage, `${ended} of ${plural(all, 'check')}`, ended / all);
     run = await runSuite({ ...common, onCheck });
     // Its machine was ended with this command: what it did not come to has not failed.
     signal?.throwIfAborted();

@@ -6,6 +6,7 @@ import { type LaneWork, runInLane } from '../target/in-lane.ts';
 import { print } from '../target/output.ts';
 import { bundleScript } from './bundle/bundle.ts';
 import type { PublicModules } from './bundle/public-modules.ts';
+import { assemblyErrors } from './check/assembly.ts';
 import { ScriptLostError } from './errors.ts';
 import { Judge } from './judge.ts';
 import { LAB_FILES } from './lab-files.ts';
@@ -26,7 +27,10 @@ export async function runScriptInLane(
   run: Omit<ParsedRun, 'script' | 'code' | 'imports' | 'tests'>,
   modules: PublicModules,
 ): Promise<number> {
-  const { code, imports, assets, tests } = await bundleScript(path, LAB_FILES, modules);
+  // The bundler is a process of its own: this thread reads the assembly meanwhile.
+  const [bundled, [refused]] = await Promise.all([bundleScript(path, LAB_FILES, modules), assemblyErrors(path)]);
+  if (refused) throw refused;
+  const { code, imports, assets, tests } = bundled;
   const { kernel: _kernel, cmdline: _cmdline, emulator: _emulator, ...inside } = run.options;
   const options = { ...inside, on: 'host' as const };
   const parsed: ParsedRun = { ...run, options, script: `${LAB_FILES}${path}`, code: CODE, imports, tests };

@@ -7,7 +7,7 @@ import { temporary, temporaryFolder } from '../base/temporary.ts';
 import { jsonText } from '../base/text.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
-import { checkProfileName } from '../target/profile.ts';
+import { checkProfileName } from '../target/profile-name.ts';
 import { errorToJson } from '../target/report-error.ts';
 import { chooseTarget, currentTarget, timingsOnHost } from '../target/target.ts';
 import type { PublicModules } from './bundle/public-modules.ts';

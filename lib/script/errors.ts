@@ -4,21 +4,51 @@ import type { GuestFault } from '../guest/fault.ts';
 
 /** What came out of the guest is not what the script expected. */
 export class ExpectationError extends KvmDsmError {
-  readonly code = 'ERR_EXPECTATION';
+  readonly code: string = 'ERR_EXPECTATION';
   /** The kinds of exit that were compared. */
   readonly kinds: readonly string[];
   /** How many exits of these kinds came. */
   readonly seen: number;
 
-  constructor(message: string, kinds: readonly string[], seen: number, failure?: Failure) {
+  constructor(
+    message: string,
+    kinds: readonly string[],
+    seen: number,
+    failure?: Failure,
+    advice = 'Compare the two lists; the trace holds every exit.',
+  ) {
     super(message, {
-      advice: 'Compare the two lists; the trace holds every exit.',
+      advice,
       ...(failure && { failure }),
     });
     this.kinds = kinds;
     this.seen = seen;
   }
 }
+
+/** An interrupt was sent to a vCPU, and that has neither handled it nor accepted it: on the way between them it was lost. */
+export class NotReceivedError extends ExpectationError {
+  override readonly code = 'ERR_NOT_RECEIVED';
+  /** Who should have received it. */
+  readonly vcpuId: number;
+  /** 0 to 255; 2 is an NMI. */
+  readonly vector: number;
+
+  constructor(
+    message: string,
+    what: { vcpuId: number; vector: number },
+    { kinds, seen }: { kinds: readonly string[]; seen: number },
+    failure?: Failure,
+  ) {
+    super(message, kinds, seen, failure, whatToDoOfLoss);
+    this.vcpuId = what.vcpuId;
+    this.vector = what.vector;
+  }
+}
+
+const whatToDoOfLoss =
+  "The write left the sender, as the trace shows: see that the receiver's local APIC was on when it came; if it was, look at what " +
+  'the kernel does between that write and the local APIC. `kvm-dsm test transparency once` tries just that.';
 
 /** The guest cannot go on: triple fault, failed entry, or an instruction that KVM cannot emulate. */
 export class GuestFailureError extends KvmDsmError {

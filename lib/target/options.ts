@@ -19,9 +19,20 @@ export interface GlobalOptions {
 /** Seconds that a command may take if `--timeout` does not say otherwise. */
 const DEFAULT_TIMEOUT = 60;
 
-/** Adds them to a subcommand: they may stand before its name as well. */
-export function withGlobalOptions(command: Command, timeout = DEFAULT_TIMEOUT): Command {
-  for (const option of globalOptions(timeout)) command.addOption(option);
+/** What the options mean to a subcommand, by their names. */
+export type Meanings = Partial<Record<keyof GlobalOptions, string>>;
+
+/**
+ * Adds them to a subcommand: they may stand before its name as well.
+ *
+ * @param meanings what they mean to it; those that are left out mean nothing, are taken all the same, and stand in no help
+ */
+export function withGlobalOptions(command: Command, timeout = DEFAULT_TIMEOUT, meanings?: Meanings): Command {
+  for (const option of globalOptions(timeout)) {
+    const meaning = meanings?.[option.attributeName() as keyof GlobalOptions];
+    if (meaning !== undefined) option.description = meaning;
+    command.addOption(option.hideHelp(meanings !== undefined && meaning === undefined));
+  }
   return command;
 }
 

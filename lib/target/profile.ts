@@ -2,14 +2,7 @@
 import { type DsmProfile, profileByName } from '../abi/dsm/profiles.ts';
 import { recognizeProfile } from '../probe/profile.ts';
 import type { GlobalOptions } from './options.ts';
-
-/** What `--profile` takes beside a name: found out by behaviour. */
-export const AUTO_PROFILE = 'auto';
-
-/** Throws ArgumentError for what is no profile's name and not `auto`. */
-export function checkProfileName(name: string): void {
-  if (name !== AUTO_PROFILE) profileByName(name);
-}
+import { AUTO_PROFILE } from './profile-name.ts';
 
 /**
  * The profile by its name; `auto`: what the kernel that this process runs on speaks, which is told.

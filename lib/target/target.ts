@@ -7,7 +7,8 @@ import { autoLane, type LaneName } from '../lab/lanes/index.ts';
 import { forwardsIcrWrites } from '../probe/icr-write.ts';
 import { ON_LANES } from './lanes.ts';
 import type { GlobalOptions } from './options.ts';
-import { checkProfileName, profileFor } from './profile.ts';
+import { profileFor } from './profile.ts';
+import { checkProfileName } from './profile-name.ts';
 
 /** What a command runs on: this host, or a lane of the lab. */
 export type Target = 'host' | LaneName;

@@ -1,5 +1,6 @@
 /** Events of a trace in words. */
 import { lapicRegisterName } from '../abi/apic/lapic.ts';
+import { vectorName } from '../abi/exceptions.ts';
 import { hex, printable } from '../base/text.ts';
 import { describeExit } from '../exit/text.ts';
 import { describeFault, type GuestFault } from '../guest/fault.ts';
@@ -63,6 +64,8 @@ function describeWord(word: GuestWord, fault: GuestFault | undefined): string {
       return `assertion failed: ${word.text}, got ${hex(word.actual)}`;
     case 'end':
       return 'ran past the end of its program';
+    case 'handled':
+      return `handled ${vectorName(word.vector)}`;
     case 'fault':
       return `fault ${fault ? describeFault(fault) : `vector ${hex(word.vector)}`}`;
   }

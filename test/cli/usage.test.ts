@@ -2,8 +2,13 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { jsonLines, kvmDsm } from '../support/command.ts';
+
+// Nothing here needs the lab, and what is to be refused must not empty the user's cache if it is not.
+const cache = mkdtempSync(join(tmpdir(), 'kvm-dsm-usage-'));
+process.env.XDG_CACHE_HOME = cache;
+after(() => rmSync(cache, { recursive: true, force: true }));
 
 const usage: [what: string, args: string[], said: RegExp][] = [
   ['a subcommand that does not exist', ['fly'], /unknown command/],
@@ -18,6 +23,8 @@ const usage: [what: string, args: string[], said: RegExp][] = [
   ['a script that does not exist', ['run', 'no/such.ts', '--on', 'host'], /ERR_SCRIPT_MISSING/],
   ['a folder as a script', ['run', 'test', '--on', 'host'], /ERR_SCRIPT_MISSING/],
   ['a profile that does not exist', ['abi', '--profile', 'v9'], /rfc-v2/],
+  ['a profile that does not exist, where none is used', ['lab', 'clean', '--profile', 'zzz'], /no DSM profile 'zzz'/],
+  ['one before the subcommand', ['--profile', 'zzz', 'lab', 'status'], /no DSM profile 'zzz'/],
   [
     'a kernel for the host',
     ['run', 'examples/first-ipi.ts', '--on', 'host', '--kernel', 'x'],
@@ -57,6 +64,27 @@ test('help and version', () => {
     assert.match(kvmDsm(['--help']).stdout, new RegExp(`^ +${word}`, 'm'));
   assert.match(kvmDsm(['run', '--help']).stdout, /--emulator/);
   assert.match(kvmDsm(['--version']).stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('the help of each command of the lab has its options, with what they mean there', () => {
+  const has: Record<string, RegExp[]> = {
+    build: [/--kernel-src <tree> +build this Linux tree/, /--json +print what was built/],
+    status: [/--json +one JSON document/],
+    up: [/--idle <minutes>/, /--on <place> +the machine/, /--cmdline <text> +add to the kernel's/],
+    down: [/--on <place> +end the machine of this lane alone/],
+    exec: [/--timeout <s> +seconds that the command/, /--kernel <bzImage> +boot this image/],
+    shell: [/--emulator <binary> +use this Bochs/],
+    clean: [/--json +print what was removed/],
+  };
+  for (const [command, patterns] of Object.entries(has)) {
+    const { stdout, code } = kvmDsm(['lab', command, '--help']);
+    assert.equal(code, 0);
+    for (const pattern of patterns) assert.match(stdout, pattern);
+    for (const line of stdout.split('\n').filter((text) => /^ {2}-/.test(text)))
+      assert.match(line, /^ {2}\S.*?( {2,}\S|>$)/, `${command}: no meaning stands by ${line}`);
+  }
+  for (const command of ['build', 'status', 'clean'])
+    assert.doesNotMatch(kvmDsm(['lab', command, '--help']).stdout, /--cmdline|--emulator|--timeout/);
 });
 
 test('an error as JSON keeps its code', () => {

@@ -60,6 +60,7 @@ describe('a machine', { skip: noKvm }, () => {
       'until.sync': { sync: null },
       'until.fault': { fault: '#GB' },
       'until.halted': { halted: [] },
+      'until.handled': { handled: '#GP' },
       'until.vcpu': { sync: 'a', vcpu: '0' },
       until: { synk: 'a' },
     };

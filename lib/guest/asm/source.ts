@@ -1,6 +1,5 @@
 /** The text of a template, and what is interpolated into it. */
-import { hex } from '../../base/text.ts';
-import { isSnippets, LabelNames, textOf } from '../snippet.ts';
+import { isSnippets, LabelNames, textOf, writeNumber } from '../snippet.ts';
 import { AsmError, type Place } from './error.ts';
 import type { Bits } from './syntax.ts';
 
@@ -99,10 +98,7 @@ export function interpolate(
 export function writeValue(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) return undefined;
-  const number = value as number | bigint;
-  const size = number < 0 ? -number : number;
-  const digits = size < 10 ? String(size) : hex(size);
-  return number < 0 ? `(-${digits})` : digits;
+  return writeNumber(value as number | bigint);
 }
 
 function refuse(before: string, after: string, value: unknown): AsmError {

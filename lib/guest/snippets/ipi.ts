@@ -12,7 +12,7 @@ import { x2apicRegisters } from '../../apic/mode.ts';
 import { checkInteger } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { integer, optional, shape } from '../../base/shape.ts';
-import { show } from '../../base/text.ts';
+import { hex, show } from '../../base/text.ts';
 import { Snippet, snippet } from '../snippet.ts';
 import { type ApicAccess, accessKeys, apicPage, checkAccess, registersBy, writeApic, written } from './lapic.ts';
 
@@ -78,7 +78,7 @@ export function waitSent(access: ApicAccess = {}): Snippet {
       ? ''
       : `
 %%pending:
-    test dword [${apicPage(bits, way) + lapicRegisters.ICR}], 1 << 12
+    test dword [${hex(apicPage(bits, way) + lapicRegisters.ICR)}], 1 << 12
     jnz %%pending`,
   );
 }

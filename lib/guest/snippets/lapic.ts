@@ -6,7 +6,7 @@ import { checkChoice, checkInteger } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { boolean, integer, optional, shape } from '../../base/shape.ts';
 import { hex } from '../../base/text.ts';
-import { Snippet, snippet } from '../snippet.ts';
+import { Snippet, snippet, writeNumber } from '../snippet.ts';
 
 /** How the registers are reached. */
 export interface ApicAccess {
@@ -47,7 +47,7 @@ export function registersBy(access: ApicAccess): ApicRegisters {
 /** One write, as code. */
 export function written({ place, value, high }: RegisterWrite<number | string>, access: ApicAccess = {}): Snippet {
   if (place.msr === undefined)
-    return new Snippet((bits) => `mov dword [${apicPage(bits, access) + place.offset}], ${value}`);
+    return new Snippet((bits) => `mov dword [${hex(apicPage(bits, access) + place.offset)}], ${inText(value)}`);
   if (high !== undefined)
     return snippet`
     mov ecx, ${place.msr}
@@ -62,12 +62,16 @@ export function written({ place, value, high }: RegisterWrite<number | string>, 
     wrmsr`;
 }
 
+function inText(value: number | string): string {
+  return typeof value === 'number' ? writeNumber(value) : value;
+}
+
 /** Reads a register into eax. Changes ecx, edx in x2APIC mode. */
 export function readApic(register: LapicRegisterName, access: ApicAccess = {}): Snippet {
   checkChoice('register', register, names);
   const way = checkAccess(access);
   const place = registersBy(way).read(register);
-  if (place.msr === undefined) return new Snippet((bits) => `mov eax, [${apicPage(bits, way) + place.offset}]`);
+  if (place.msr === undefined) return new Snippet((bits) => `mov eax, [${hex(apicPage(bits, way) + place.offset)}]`);
   return snippet`
     mov ecx, ${place.msr}
     rdmsr`;

@@ -1,4 +1,5 @@
 /** What a question of the checklist is answered with, and from what. */
+import { plural } from '../../base/text.ts';
 import type { LaneName } from '../../lab/lanes/index.ts';
 import type { TreeLook } from '../look/tree.ts';
 import type { AddedLine } from '../series/diff.ts';
@@ -79,7 +80,7 @@ export function suiteSays(
   if (bad.length > 0) return { verdict: 'broken', seen: words, worst: bad[0]! };
   return {
     verdict: 'kept',
-    seen: [`${found.length} checks of the suite passed (${ids.source.replaceAll('\\', '')})`],
+    seen: [`${plural(found.length, 'check')} of the suite passed (${ids.source.replaceAll('\\', '')})`],
     worst: undefined,
   };
 }

@@ -1,4 +1,5 @@
 /** The rules of Documentation/virt/kvm/review-checklist.rst, and how far a machine can see whether a series keeps them. */
+import { plural } from '../../base/text.ts';
 import { layoutDifferences } from '../look/layouts.ts';
 import {
   addedIn,
@@ -38,7 +39,7 @@ const rules: readonly Rule[] = [
         return tags.length > 0 ? { verdict: 'broken', seen: tags } : person('checkpatch.pl was not run');
       const told = after.style.filter(({ errors, warnings, checks }) => errors + warnings + checks > 0);
       const seen = told.flatMap(({ patch, errors, warnings, checks, lines }) => [
-        `${patch}: ${errors} errors, ${warnings} warnings, ${checks} checks`,
+        `${patch}: ${plural(errors, 'error')}, ${plural(warnings, 'warning')}, ${plural(checks, 'check')}`,
         ...lines,
       ]);
       if (told.length === 0) seen.push(`${after.style.length} patches: no error, no warning, no check`);

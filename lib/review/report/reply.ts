@@ -1,5 +1,5 @@
 /** A review as a plain-text reply, to be put into a mail. */
-import { printable } from '../../base/text.ts';
+import { plural, printable } from '../../base/text.ts';
 import { elapsed } from '../../lab/progress.ts';
 import type { Totals } from '../../suite/run/judge.ts';
 import type { RuleAnswer } from '../checklist/answer.ts';
@@ -77,7 +77,7 @@ function verdictLines(review: Review, findings: readonly ReviewFinding[]): strin
   const cut = child.runs.filter(isCutShort).flatMap(({ lane, checks, error }) => {
     const left = checks.filter(({ cause }) => cause === 'not-run');
     const why = error ?? left[0]!.reason!;
-    return wrapped(`On ${lane} ${left.length} of ${checks.length} checks HAD NO TURN: ${why}`);
+    return wrapped(`On ${lane} ${left.length} of ${plural(checks.length, 'check')} HAD NO TURN: ${why}`);
   });
   if (findings.length === 0)
     return [`Verdict: ${builds}; nothing was found${cut.length > 0 ? ' in what was run' : ''}.`, ...cut];

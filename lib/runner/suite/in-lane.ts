@@ -1,4 +1,5 @@
 /** The suite in a machine of the lab, booted again after one that died. */
+import { plural } from '../../base/text.ts';
 import { LabMachineError, type LaneName } from '../../lab/index.ts';
 import { SuiteWorkerError } from '../../suite/errors.ts';
 import type { FailedProbes } from '../../suite/run/probes.ts';
@@ -38,7 +39,7 @@ export function laneExecutor(lane: LaneName, options: LaneOptions): Executor {
         left = boot.left;
       }
       if (boot.stopped) return null;
-      if (left.length > 0) sink.note(`the ${lane} machine is booted again for the ${left.length} checks that are left`);
+      if (left.length > 0) sink.note(`the ${lane} machine is booted again: ${plural(left.length, 'check')} left`);
     }
     return null;
   };

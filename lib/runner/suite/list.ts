@@ -1,3 +1,4 @@
+import { plural } from '../../base/text.ts';
 import { type Check, checksById, type Subject, shortfallOf } from '../../suite/check.ts';
 import { select } from '../../suite/run/plan.ts';
 import { print } from '../../target/output.ts';
@@ -25,7 +26,7 @@ export function listChecks(
     `${paint('bold', name)}: ${title}`,
     ...checks.flatMap(({ id, claim, source }) => [`  ${id}`, `    ${claim} ${paint('dim', `(${source})`)}`]),
   ]);
-  print(`${lines.join('\n')}\n${chosen.size} checks\n`);
+  print(`${lines.join('\n')}\n${plural(chosen.size, 'check')}\n`);
   return 0;
 }
 

@@ -3,10 +3,11 @@ import { lapicRegisters } from '../../abi/apic/lapic.ts';
 import { type ApicView, accepts, isForEveryone, isNamed } from '../../apic/destination.ts';
 import { type Ipi, IpiReader, ipiOfMsi } from '../../apic/ipi.ts';
 import { checkInteger, checkList } from '../../base/check.ts';
-import { ArgumentError } from '../../base/errors.ts';
+import { ArgumentError, type Failure } from '../../base/errors.ts';
 import { hex } from '../../base/text.ts';
 import { ipiExits } from '../../exit/dsm.ts';
 import { isExit, type TraceEvent } from '../../trace/event.ts';
+import { NotReceivedError } from '../errors.ts';
 import { shareOut } from './share-out.ts';
 import type { Trace } from './trace.ts';
 
@@ -60,7 +61,8 @@ interface Row {
  * is no accusation: the error says that it is not judged, and why.
  *
  * @param vectors only these; default: every vector that was sent or handled
- * @throws ExpectationError with sent and handled side by side; also if no IPI was sent at all: nothing is shown then
+ * @throws ExpectationError with sent and handled side by side; also if no IPI was sent at all: nothing is shown then;
+ *   NotReceivedError, which is one, if one was sent and not received
  */
 export function expectExactlyOnce(trace: Trace, targets: readonly DeliveryTarget[], vectors?: readonly number[]): void {
   if (vectors !== undefined) checkVectors(vectors);
@@ -82,7 +84,10 @@ export function expectExactlyOnce(trace: Trace, targets: readonly DeliveryTarget
     const mark = wrong.some((one) => one.row === row) ? '!' : ' ';
     return `${mark} vCPU ${row.target.apic.vcpu}  vector ${hex(row.vector)}  sent ${row.sent}${acts}  handled ${row.handled}`;
   });
-  throw trace.mismatch({ text: [first.text, '', ...table].join('\n') }, ipiExits, total);
+  const error = trace.mismatch({ text: [first.text, '', ...table].join('\n') }, ipiExits, total);
+  if (!first.isLost) throw error;
+  const { target, vector } = first.row;
+  throw new NotReceivedError(error.message, { vcpuId: target.apic.vcpu, vector }, error, error.failure as Failure);
 }
 
 function checkVectors(vectors: readonly number[]): void {
@@ -201,13 +206,22 @@ function alsoByScript(events: readonly TraceEvent[], vector: number): string | u
   return undefined;
 }
 
+interface Verdict {
+  readonly row: Row;
+  /** Somebody other than the script has to answer for it. */
+  readonly accuses: boolean;
+  /** What was sent has not come. */
+  readonly isLost: boolean;
+  readonly text: string;
+}
+
 /** What is wrong with a row, and whether somebody other than the script has to answer for it; `undefined`: nothing. */
-function verdictOn(row: Row): { row: Row; accuses: boolean; text: string } | undefined {
+function verdictOn(row: Row): Verdict | undefined {
   const { target, vector, sent, handled } = row;
   if (handled === sent + row.acts) return undefined;
   const { apic } = target;
   const what = `vCPU ${apic.vcpu} handled vector ${hex(vector)} ${times(handled)}, and ${times(sent)} it was sent there`;
-  const open = (why: string) => ({ row, accuses: false, text: `${what}: not judged, since ${why}` });
+  const open = (why: string) => ({ row, accuses: false, isLost: false, text: `${what}: not judged, since ${why}` });
   const uncounted = target.uncounted?.(vector);
   if (uncounted !== undefined) return open(uncounted);
   if (row.changed) return open('its local APIC was changed in the run of such an IPI, before or after it');
@@ -215,15 +229,15 @@ function verdictOn(row: Row): { row: Row; accuses: boolean; text: string } | und
   return handled > sent ? tooMany(row, what, open) : tooFew(row, what, open);
 }
 
-type Open = (why: string) => { row: Row; accuses: boolean; text: string };
+type Open = (why: string) => Verdict;
 
-function tooMany(row: Row, what: string, open: Open): { row: Row; accuses: boolean; text: string } {
+function tooMany(row: Row, what: string, open: Open): Verdict {
   const source = row.replayed ?? row.target.source?.(row.vector);
   if (source !== undefined) return open(source);
-  return { row, accuses: true, text: what };
+  return { row, accuses: true, isLost: false, text: what };
 }
 
-function tooFew(row: Row, what: string, open: Open): { row: Row; accuses: boolean; text: string } {
+function tooFew(row: Row, what: string, open: Open): Verdict {
   const { target, vector, sent, handled } = row;
   const waits = target.waiting?.has(vector) ? 1 : 0;
   if (handled + waits === sent) return open('one waits there and is not handled yet: it is in IRR, or in service');
@@ -231,7 +245,7 @@ function tooFew(row: Row, what: string, open: Open): { row: Row; accuses: boolea
     return open('its local APIC is off, and takes no such interrupt');
   if (handled + waits > 0)
     return open('one that comes before the last was handled becomes one with it; send it after that, or one was lost');
-  return { row, accuses: true, text: what };
+  return { row, accuses: true, isLost: true, text: `${what}: sent, but not received` };
 }
 
 function times(count: number): string {

@@ -19,12 +19,13 @@ type DeepPartial<T> = T extends Uint8Array | readonly unknown[]
     : T;
 type ExpectedExit<E> = E extends { name: infer N } ? { name: N } & DeepPartial<Omit<E, 'name'>> : never;
 
-/** What a guest says: a sync point, a value (`is`: 32 bits), that it is done, a fault by vector. */
+/** What a guest says: a sync point, a value (`is`: 32 bits), that it is done, a fault or a handled interrupt by vector. */
 type ExpectedWord =
   | { sync: string | number }
   | { value: string | number; is?: number }
   | { done: true }
-  | { fault: string | number };
+  | { fault: string | number }
+  | { handled: string | number };
 
 /** An exit, or a guest's word, by the fields that matter to a test; `vcpu` and `rip` say who and where. */
 export type Expected = (ExpectedExit<Exit> | ExpectedWord) & { vcpu?: number; rip?: bigint };
@@ -42,6 +43,7 @@ const words = {
   }),
   done: shape<{ done: true } & At>('the end of a vCPU has', { done: oneOf([true]), ...where }),
   fault: shape<{ fault: string | number } & At>('a fault has', { fault: vectorCheck, ...where }),
+  handled: shape<{ handled: string | number } & At>('a handled interrupt has', { handled: vectorCheck, ...where }),
 };
 const wordNames = Object.keys(words) as (keyof typeof words)[];
 
@@ -76,7 +78,7 @@ function unnamed(argument: string, want: object): ArgumentError {
   return new ArgumentError(
     argument,
     `${argument} names no exit and no word of a guest${key && `: it has ${Object.keys(want).join(', ')}`}`,
-    suggest(key, all, 'Give the `name` of an exit, or `sync`, `value`, `done` or `fault`.'),
+    suggest(key, all, 'Give the `name` of an exit, or `sync`, `value`, `done`, `fault` or `handled`.'),
   );
 }
 
@@ -101,6 +103,7 @@ export function matches(want: Expected, event: TraceExit): boolean {
     return word?.kind === 'value' && word.name === what.value && (what.is ?? word.value) === word.value;
   if ('done' in what) return word?.kind === 'done';
   if ('fault' in what) return word?.kind === 'fault' && word.vector === vectorIn('fault', what.fault);
+  if ('handled' in what) return word?.kind === 'handled' && word.vector === vectorIn('handled', what.handled);
   return includes(what, event.exit);
 }
 
@@ -123,6 +126,7 @@ export function difference(want: Expected, event: TraceExit): string {
 
 /** A vector by its name, as the event has it. */
 function inWords(want: Expected): Expected {
+  if ('handled' in want) return { ...want, handled: vectorName(vectorIn('handled', want.handled)) };
   return 'fault' in want ? { ...want, fault: vectorName(vectorIn('fault', want.fault)) } : want;
 }
 
@@ -145,6 +149,7 @@ function spoken({ word }: TraceExit): Record<string, unknown> {
   if (word?.kind === 'sync') return { sync: word.name };
   if (word?.kind === 'value') return { value: word.name, is: word.value };
   if (word?.kind === 'fault') return { fault: vectorName(word.vector) };
+  if (word?.kind === 'handled') return { handled: vectorName(word.vector) };
   return word?.kind === 'done' ? { done: true } : {};
 }
 

@@ -9,7 +9,7 @@ import { describeKernelLog, kernelLog } from './kernel-log.ts';
 import { mpStateName } from './names.ts';
 import type { Snapshot, VcpuSnapshot } from './snapshot.ts';
 import { describeTrace, traceWindow } from './trace-window.ts';
-import type { Cause, Ending } from './types.ts';
+import type { Cause, Ending, Lost } from './types.ts';
 import { describeVcpu, describeVcpuBriefly } from './vcpu.ts';
 
 /** So many vCPUs are shown in full, and so many more in a line each: a report is one screen. */
@@ -37,6 +37,11 @@ export class FailureReport implements Failure {
   /** Why it failed, as far as can be said: the most certain first. Empty if nothing can be said. */
   get causes(): string[] {
     return this.#causes.map(({ text }) => text);
+  }
+
+  /** Who has not received what, if the most certain cause is that. */
+  get lost(): Lost | undefined {
+    return this.#causes[0]?.lost;
   }
 
   /** What stands below the message, made when it is asked for: further causes, the trace, vCPUs, the kernel's log. */

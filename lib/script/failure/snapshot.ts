@@ -36,6 +36,10 @@ export interface ProgramSnapshot {
   readonly bytes: Uint8Array;
   readonly idt: boolean;
   readonly start: 'now' | 'sipi';
+  /** The vectors that it handles itself. */
+  readonly own: ReadonlySet<number>;
+  /** Where the machine's IDT for it is. */
+  readonly idtBase: bigint;
   readonly labels: ReadonlyMap<string, bigint>;
 }
 
@@ -112,14 +116,14 @@ function orWhy<T>(ask: () => T): T | string {
   }
 }
 
-function programOf({ loaded, entry }: MachineVcpu): ProgramSnapshot | null {
+function programOf({ loaded, entry, idtBase }: MachineVcpu): ProgramSnapshot | null {
   if (!loaded) return null;
-  const { code, mode, bytes, idt, start } = loaded;
+  const { code, mode, bytes, idt, start, own } = loaded;
   const begin = mode === 'real16' ? 0n : BigInt(entry);
   const placed = code instanceof Uint8Array ? code : (code.at?.(begin) ?? code);
   const labels =
     'labels' in placed && placed.labels instanceof Map ? (placed.labels as Map<string, bigint>) : new Map();
-  return { mode, begin, bytes, idt, start, labels };
+  return { mode, begin, bytes, idt, start, own: new Set(own.keys()), idtBase, labels };
 }
 
 function cpuOf(

@@ -18,10 +18,18 @@ export type Ending =
   /** KVM_RUN failed. */
   | { kind: 'ioctl' };
 
+/** Who has not received what. */
+export interface Lost {
+  readonly vcpuId: number;
+  readonly vector: number;
+}
+
 export interface Cause {
   readonly text: string;
   /** The vcpu_ids that it is about. */
   readonly vcpus: readonly number[];
   /** The higher, the more certain that this is why. */
   readonly weight: number;
+  /** It is that an interrupt was sent to a vCPU and not received. */
+  readonly lost?: Lost;
 }

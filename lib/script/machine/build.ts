@@ -89,6 +89,7 @@ function fill(setup: MachineSetup, kvm: Kvm, vm: Vm, memory: GuestMemory, act: (
     return new MachineVcpu(vcpu, around, synic ? Synic.enable(vm, vcpu, synic) : null);
   });
   if (irqchip !== 'none' && !setup.apicv && apicvParameter()?.enabled) inhibitApicv(vm, PARKED_VCPU_ID);
+  if (irqchip !== 'none') renewApicMap(vcpus.at(-1)!.vcpu);
   return vcpus;
 }
 
@@ -101,6 +102,15 @@ function mapMemory(vm: Vm, memory: GuestMemory): void {
 
 function supportedCpuid(kvm: Kvm, hyperv: boolean): Cpuid {
   return hyperv ? hypervCpuid(kvm.supportedCpuid(), kvm.supportedHvCpuid()) : kvm.supportedCpuid();
+}
+
+/**
+ * KVM makes its map of APIC ids when a vCPU is made, before that vCPU is one of the VM's: the last one is not in it, and an
+ * INIT or SIPI to it goes nowhere, until an SVR write of some guest or KVM_SET_LAPIC has the map made anew. Source:
+ * kvm_recalculate_apic_map() and kvm_vm_ioctl_create_vcpu() in the kernel.
+ */
+function renewApicMap(last: Vcpu): void {
+  last.setLapic(last.getLapic());
 }
 
 function enableApic(vcpu: Vcpu, apic: 'xapic' | 'x2apic'): void {

@@ -23,8 +23,8 @@ export function deliveryTarget(
     interrupts: one.interrupts,
     waiting: new Set([...lapic.irr, ...lapic.isr, ...(interrupt.injected ? [interrupt.nr] : [])]),
     uncounted(vector) {
-      if (one.loaded?.own.has(vector)) return 'its program handles that vector itself, and no counter tells of it';
-      if (one.loaded?.mode === 'real16') return 'in real mode no handler of the machine counts';
+      const why = one.uncounted(vector);
+      if (why !== undefined) return why;
       if (ownIdt && one.loaded?.start === 'now') return 'it has another IDT than the machine gave it';
       return undefined;
     },

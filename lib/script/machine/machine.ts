@@ -163,7 +163,8 @@ export class Machine implements AsyncDisposable, Disposable {
    *
    * Each error names the cause first, as far as the machine's state tells it, and has the state in its `report`.
    *
-   * @throws DeadlineError if it does not come in time; GuestFailureError if a guest cannot go
+   * @throws DeadlineError if it does not come in time; NotReceivedError if the run waits for a handled interrupt that was sent
+   *   and not received; GuestFailureError if a guest cannot go
    *   on, GuestFaultError if it had an exception that it does not handle (and `until` did not wait for that);
    *   GuestAssertionError if an assertion of the guest did not hold; IoctlError (KVM_RUN)
    */
@@ -234,7 +235,8 @@ export class Machine implements AsyncDisposable, Disposable {
    * handles itself, or that a timer or the script brings as well.
    *
    * @param vectors only these, 32 to 255. Give them if IPIs also come by ways that the kernel does not forward.
-   * @throws ExpectationError with sent and handled side by side; also if there was no such IPI; ArgumentError
+   * @throws ExpectationError with sent and handled side by side; also if there was no such IPI; NotReceivedError, which is one,
+   *   if one was sent and not received; ArgumentError
    */
   expectExactlyOnce(vectors?: readonly number[]): void {
     const targets = this.#vcpus.map((one) => deliveryTarget(one, this.#apics.of(one.id), this.#layout, this.vm));

@@ -1,5 +1,6 @@
 /** One run of a machine: its vCPUs go on until what the script waits for, and a run that fails says why. */
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
+import { vectorName } from '../../abi/exceptions.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../base/duration.ts';
 import { EIO } from '../../base/errno.ts';
 import { ArgumentError, DeadlineError, IoctlError, type KvmDsmError } from '../../base/errors.ts';
@@ -11,10 +12,16 @@ import { guestPorts } from '../../guest/protocol.ts';
 import { type ExitLog, loggedReasons } from '../../kvm/vcpu/run/exit-log.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { TraceExit } from '../../trace/event.ts';
-import { GuestAssertionError, GuestFailureError, GuestFaultError, ProgramEndError } from '../errors.ts';
+import {
+  GuestAssertionError,
+  GuestFailureError,
+  GuestFaultError,
+  NotReceivedError,
+  ProgramEndError,
+} from '../errors.ts';
 import type { Trace } from '../expect/trace.ts';
 import type { FailureReport } from '../failure/report.ts';
-import type { Ending } from '../failure/types.ts';
+import type { Ending, Lost } from '../failure/types.ts';
 import type { Session } from '../session.ts';
 import type { RipSamples } from './rip-samples.ts';
 import type { RunHooks } from './run-hooks.ts';
@@ -66,6 +73,7 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
   const limit = milliseconds(deadline);
   if (running.length === 0)
     throw new ArgumentError('run', 'No vCPU has a program', 'Call machine.vcpu(0).program(...) first.');
+  const telling = whoTells(goal, running);
   const vcpus = running.map(({ vcpu }) => vcpu);
   const hooks = hooksOf(machine, vcpus, goal, limit);
   machine.samples.clear();
@@ -73,8 +81,10 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
   let inTime: boolean;
   try {
     try {
+      for (const one of telling) one.tellsOf(goal.handled!.vector);
       inTime = await (vcpus.length === 1 ? runInline(vcpus[0]!, hooks) : runThreads(vcpus, hooks));
     } finally {
+      for (const one of telling) if (!one.vcpu.closed) one.tellsOf(null);
       machine.settle();
     }
   } catch (error) {
@@ -86,6 +96,25 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
     throw new IoctlError('KVM_RUN', error.errno, { failure: machine.report({ kind: 'ioctl' }) });
   }
   if (!inTime) throw late(machine, goal, until, limit, { from, before });
+}
+
+/** Those whose handlers are to tell the host. */
+function whoTells({ handled }: Goal, running: readonly MachineVcpu[]): MachineVcpu[] {
+  if (!handled) return [];
+  const { vector, vcpu } = handled;
+  const meant = running.filter(({ id }) => vcpu === undefined || id === vcpu);
+  const telling = meant.filter((one) => whyUncounted(one, vector) === undefined);
+  const [first] = meant;
+  if (telling.length > 0 || !first) return telling;
+  throw new ArgumentError(
+    'until.handled',
+    `vCPU ${first.id} cannot tell that it has handled ${vectorName(vector)}: ${whyUncounted(first, vector)}`,
+    "Wait for a sync point in the program's own handler.",
+  );
+}
+
+function whyUncounted(one: MachineVcpu, vector: number): string | undefined {
+  return one.uncounted(vector) ?? (one.loaded?.idt ? undefined : 'it was started with an empty IDT (`idt: false`)');
 }
 
 function hooksOf(machine: Runnable, vcpus: readonly Vcpu[], goal: Goal, limit: number): RunHooks {
@@ -155,13 +184,21 @@ function late(
   until: Until,
   limit: number,
   { from, before }: { from: number; before: number },
-): DeadlineError {
+): KvmDsmError {
   const spent = machine.session.budget.left === 0 ? 'the time that --timeout allows' : `${limit} ms`;
   const failure = machine.report({ kind: 'deadline', until, from });
   const exits = machine.trace.length - before;
   const came = `${plural(exits, 'exit')} until then${before > 0 ? `, and ${before} before this run` : ''}`;
   const what = `The guest did not come to ${goal.description} within ${spent}; ${came}`;
-  return new DeadlineError([...failure.causes.slice(0, 1), what].join('\n'), failure, goal.waitsForExits);
+  const message = [...failure.causes.slice(0, 1), what].join('\n');
+  const { lost } = failure;
+  if (goal.handled && lost && isWhatItWaitsFor(goal.handled, lost))
+    return new NotReceivedError(message, lost, { kinds: ['handled'], seen: 0 }, failure);
+  return new DeadlineError(message, failure, goal.waitsForExits);
+}
+
+function isWhatItWaitsFor({ vector, vcpu }: NonNullable<Goal['handled']>, lost: Lost): boolean {
+  return lost.vector === vector && (vcpu === undefined || vcpu === lost.vcpuId);
 }
 
 /** KVM answers every ioctl of a VM that it has marked as dead by EIO. Source: kvm_vm_dead in the kernel. */

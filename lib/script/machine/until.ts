@@ -8,6 +8,7 @@ import { integer, listOf, optional, shape } from '../../base/shape.ts';
 import { show } from '../../base/text.ts';
 import type { Exit } from '../../exit/exit.ts';
 import { exitName, reasonOf } from '../../exit/kinds.ts';
+import { isCounted } from '../../guest/handlers.ts';
 import { guestPorts, ownNumberOf, wordName } from '../../guest/protocol.ts';
 import type { LogGoal } from '../../kvm/vcpu/run/exit-log.ts';
 import type { TraceExit } from '../../trace/event.ts';
@@ -15,7 +16,8 @@ import type { TraceExit } from '../../trace/event.ts';
 /**
  * When a run is over: a sync point of the guest, by name or number; an access to a port; the n-th exit of a kind (counted
  * in this run); n exits of any kind; a fault that the program did not handle, by vector or by name (`'#GP'`); every
- * vCPU done; every vCPU, or the ones that are named, idle in HLT; or what a function says.
+ * vCPU done; every vCPU, or the ones that are named, idle in HLT; an interrupt (or NMI) that the machine's handler has
+ * handled, EOI included; or what a function says.
  */
 export type Until =
   | { sync: string | number; count?: number; vcpu?: number }
@@ -24,6 +26,7 @@ export type Until =
   | { exits: number }
   | { fault: string | number; vcpu?: number }
   | { halted: number | readonly number[] }
+  | { handled: number | 'NMI'; count?: number; vcpu?: number }
   | 'done'
   | 'halted'
   | ((event: TraceExit) => boolean);
@@ -36,6 +39,8 @@ export interface Goal {
   readonly idle: readonly number[];
   /** The same as the addon can tell it, but for how often; `null`: every exit has to be looked at. */
   readonly native: LogGoal | null;
+  /** The vector whose handler has to tell the host, on this vCPU or on all of them. */
+  readonly handled?: { readonly vector: number; readonly vcpu?: number };
   /** Whether an exit is one of those that `native` counts. */
   counts(event: TraceExit): boolean;
   /** For a message. */
@@ -51,6 +56,17 @@ const vcpuId = optional(integer(0, 0xffff_ffff));
 const count = optional(integer(1, Number.MAX_SAFE_INTEGER));
 const vcpuIds = listOf(integer(0, 0xffff_ffff));
 
+/** A vector whose handler returns. */
+function handledVector(argument: string, value: unknown): number | 'NMI' {
+  const vector = vectorIn(argument, value as number | string);
+  if (isCounted(vector)) return vector;
+  throw new ArgumentError(
+    argument,
+    `${argument} is ${vectorName(vector)}: no handler of the machine returns from an exception`,
+    'Wait for it with `fault`; interrupts have the vectors 32 to 255, and there is NMI.',
+  );
+}
+
 /** What each form of waiting takes: the first key says which it is. */
 const forms = {
   sync: shape<FormOf<'sync'>>('a wait for a sync point takes', { sync: wordName, count, vcpu: vcpuId }),
@@ -58,6 +74,11 @@ const forms = {
   exit: shape<FormOf<'exit'>>('a wait for an exit takes', { exit: exitName, count, vcpu: vcpuId }),
   exits: shape<FormOf<'exits'>>('a wait for so many exits takes', { exits: integer(1, Number.MAX_SAFE_INTEGER) }),
   fault: shape<FormOf<'fault'>>('a wait for a fault takes', { fault: vectorCheck, vcpu: vcpuId }),
+  handled: shape<FormOf<'handled'>>('a wait for a handled interrupt takes', {
+    handled: handledVector,
+    count,
+    vcpu: vcpuId,
+  }),
   halted: shape<FormOf<'halted'>>('a wait for idle vCPUs takes', {
     halted: (argument, value) => (Array.isArray(value) ? vcpuIds(argument, value) : vcpuIds(argument, [value])[0]!),
   }),
@@ -84,6 +105,7 @@ export function goalOf(until: Until, running: readonly number[], profile: DsmPro
     );
   }
   const given = forms[kind]('until', until);
+  if ('vcpu' in given && running.length > 0) checkChoice('until.vcpu', given.vcpu, running);
   return 'halted' in given ? haltedGoal(given.halted, running) : exitsGoal(given, profile);
 }
 
@@ -138,10 +160,24 @@ function exitsGoal(until: Exclude<Form, { halted: unknown }>, profile: DsmProfil
     const description = `${vectorName(vector)}${from}`;
     return goal(description, (event) => faults(event) && isFrom(event), { is: 'none' }, false);
   }
+  if ('handled' in until) return handledGoal(until);
   const { exit: name, count = 1 } = until;
   const reason = reasonOf(name, profile);
   const native: LogGoal | null = reason === undefined ? null : { is: 'reason', reason, count, ...own };
   return goal(`${count} x ${name}${from}`, (event) => event.exit.name === name && isFrom(event), native, true, count);
+}
+
+/** The handler says so once for each, so that the addon counts them as it counts sync points. */
+function handledGoal({ handled, vcpu, count = 1 }: FormOf<'handled'>): Goal {
+  const vector = vectorIn('until.handled', handled);
+  const own = vcpu === undefined ? {} : { vcpu };
+  const tells = ({ word, vcpu: id }: TraceExit) =>
+    word?.kind === 'handled' && word.vector === vector && (vcpu === undefined || id === vcpu);
+  const native: LogGoal = { is: 'word', port: guestPorts.handled, value: vector, count, ...own };
+  const where = vcpu === undefined ? '' : ` on vCPU ${vcpu}`;
+  const times = count === 1 ? '' : ` ${count} times`;
+  const description = `${vectorName(vector)} handled${times}${where}`;
+  return { ...goal(description, tells, native, false, count), handled: { vector, ...own } };
 }
 
 function goal(

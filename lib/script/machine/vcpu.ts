@@ -24,6 +24,8 @@ export class MachineVcpu {
   readonly #around: Surroundings;
   readonly #synic: Synic | null;
   #program: LoadedProgram | null = null;
+  /** The vector whose handler tells the host. */
+  #told: number | null = null;
   /** Vectors that the guest could not take yet. */
   #waiting: number[] = [];
 
@@ -124,6 +126,28 @@ export class MachineVcpu {
     const { memory, layout } = this.#around;
     const counters = new Uint32Array(memory.read(layout.counters(this.id), 256 * 4).buffer);
     return new Map([...counters].flatMap((count, vector) => (count > 0 ? [[vector, count] as const] : [])));
+  }
+
+  /** Guest physical address of the IDT that the machine makes for it; in real mode the table lies at 0. */
+  get idtBase(): bigint {
+    return this.#program?.mode === 'real16' ? 0n : BigInt(this.#around.layout.idt(this.id));
+  }
+
+  /** Why no handler of the machine counts a vector on it; `undefined` if one does, as far as its program says. */
+  uncounted(vector: number): string | undefined {
+    if (this.#program?.own.has(vector)) return 'its program handles that vector itself, and no counter tells of it';
+    if (this.#program?.mode === 'real16') return 'in real mode no handler of the machine counts';
+    return undefined;
+  }
+
+  /** For the machine: lets the handler of this vector, and of no other one, tell the host each time that it has run. */
+  tellsOf(vector: number | null): void {
+    if (this.#told === vector) return;
+    const { memory, layout } = this.#around;
+    const flag = (of: number, value: number) => memory.write(layout.told(this.id) + of, Uint8Array.of(value));
+    if (this.#told !== null) flag(this.#told, 0);
+    if (vector !== null) flag(vector, 1);
+    this.#told = vector;
   }
 
   /**

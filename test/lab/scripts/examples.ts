@@ -1,6 +1,8 @@
 // Every example, one after the other, in one machine of the lab. Each asserts what it shows.
 console.error('first-ipi');
 await import('../../../examples/first-ipi.ts');
+console.error('handled');
+await import('../../../examples/handled.ts');
 console.error('init-sipi-sipi');
 await import('../../../examples/init-sipi-sipi.ts');
 console.error('ping-pong');

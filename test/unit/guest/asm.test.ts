@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { asm, bytesAt, disassemble, flat32, hlt } from '../../../lib/index.ts';
+import { asm, bytesAt, disassemble, flat32, hlt, ipi, repeat, waitUntil } from '../../../lib/index.ts';
 import { hex } from '../../support/asm-corpus.ts';
 import { errorOf } from '../../support/host.ts';
 
@@ -146,6 +146,18 @@ test('a listing: line, address, bytes, text', () => {
       '   6                                         x equ 5',
     ].join('\n'),
   );
+});
+
+test('a listing has addresses and values in hexadecimal, those of snippets as well', () => {
+  const code = asm.flat32`
+    ${ipi({ to: 1, vector: 0xf0 })}
+    ${waitUntil(0x2c3c0, 1)}
+    ${repeat(100, 'nop')}`;
+  const listing = code.at(0x1000).listing();
+  assert.match(listing, / mov dword \[0xfee00310\], 0x1000000$/m);
+  assert.match(listing, / mov dword \[0xfee00300\], 0x40f0$/m);
+  assert.match(listing, / cmp dword \[0x2c3c0\], 1$/m);
+  assert.match(listing, / mov esi, 0x64$/m);
 });
 
 test('raw bytes and a flat binary file', () => {

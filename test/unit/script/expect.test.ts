@@ -12,6 +12,7 @@ import {
   ExpectationError,
   type GuestWord,
   isExit,
+  NotReceivedError,
   Trace,
 } from '../../../lib/index.ts';
 import { type DeliveryTarget, expectExactlyOnce } from '../../../lib/script/expect/deliveries.ts';
@@ -47,7 +48,7 @@ function failure(check: () => void): ExpectationError {
     check();
   } catch (error) {
     assert.ok(error instanceof ExpectationError);
-    assert.equal(error.code, 'ERR_EXPECTATION');
+    assert.equal(error.code, error instanceof NotReceivedError ? 'ERR_NOT_RECEIVED' : 'ERR_EXPECTATION');
     return error;
   }
   return assert.fail('nothing was thrown');
@@ -415,10 +416,16 @@ describe('exactly once: what is no accusation', () => {
   const not = (judged: string) => new RegExp(`^vCPU 1 handled vector 0x41 .*: not judged, since .*${judged}`);
   const message = (check: () => void) => failure(check).message;
 
-  test('one that was lost is one', () => {
+  test('one that was lost is one, and an error of its own', () => {
+    const lost = failure(() => expectExactlyOnce(one, [target(1, {})]));
+    assert.ok(lost instanceof NotReceivedError);
+    assert.deepEqual([lost.vcpuId, lost.vector, lost.seen], [1, 0x41, 1]);
+    assert.match(lost.advice, /local APIC was on when it came/);
+    const twice = failure(() => expectExactlyOnce(one, [target(1, { 65: 2 })]));
+    assert.ok(!(twice instanceof NotReceivedError), 'one too many was received');
     assert.match(
       message(() => expectExactlyOnce(one, [target(1, {})])),
-      /0 times, and once it was sent there\n/,
+      /0 times, and once it was sent there: sent, but not received\n/,
     );
   });
 
@@ -430,7 +437,7 @@ describe('exactly once: what is no accusation', () => {
     );
     assert.match(
       message(() => expectExactlyOnce(one, [{ ...waiting, waiting: new Set([0x42]) }])),
-      /sent there\n/,
+      /sent there: sent, but not received\n/,
     );
   });
 
@@ -442,7 +449,7 @@ describe('exactly once: what is no accusation', () => {
     );
     assert.match(
       message(() => expectExactlyOnce(two, [target(1, {})])),
-      /0 times, and 2 times it was sent there\n/,
+      /0 times, and 2 times it was sent there: sent, but not received\n/,
     );
   });
 
@@ -463,7 +470,7 @@ describe('exactly once: what is no accusation', () => {
     );
     assert.match(
       message(() => expectExactlyOnce(sends({ icr: 0x4042, to: 1 }), [own])),
-      /sent there\n/,
+      /sent there: sent, but not received\n/,
     );
   });
 
@@ -475,7 +482,7 @@ describe('exactly once: what is no accusation', () => {
     );
     assert.match(
       message(() => expectExactlyOnce(one, [{ ...timer, interrupts: new Map() }])),
-      /sent there\n/,
+      /sent there: sent, but not received\n/,
     );
     assert.match(
       message(() => expectExactlyOnce(one, [target(1, { 65: 2 })])),
@@ -528,7 +535,7 @@ describe('exactly once: what is no accusation', () => {
     expectExactlyOnce(logical, [{ ...target(1, { 65: 1 }), apic: elsewhere, earlier: then }]);
     assert.match(
       message(() => expectExactlyOnce(logical, [{ ...target(1, {}), apic: elsewhere, earlier: then }])),
-      /0 times, and once it was sent there\n/,
+      /0 times, and once it was sent there: sent, but not received\n/,
     );
     // The guest gave itself the logical id in that run, before the IPI or after it.
     const during = [

@@ -12,6 +12,7 @@ import type { CpuSnapshot, LapicSnapshot, Snapshot, VcpuSnapshot } from '../snap
 import type { Cause, Ending } from '../types.ts';
 import { apicPageCauses } from './apic-page.ts';
 import { loopCause } from './loop.ts';
+import { notReceived } from './not-received.ts';
 
 const LVT_MASKED = 1 << 16;
 
@@ -34,7 +35,13 @@ function ofVcpu(snapshot: Snapshot, vcpu: VcpuSnapshot, ipis: readonly Ipi[], en
   const fault = stoppedByFault(snapshot, vcpu, cpu, ending);
   if (fault) return [say(fault, 86)];
   const { lapic } = cpu;
-  const causes = lapic ? [...notAccepted(snapshot, vcpu, lapic, ipis, say), ...keptBack(cpu, lapic, ending, say)] : [];
+  const causes = lapic
+    ? [
+        ...notAccepted(snapshot, vcpu, lapic, ipis, say),
+        ...notReceived(vcpu, cpu, lapic, ipis),
+        ...keptBack(cpu, lapic, ending, say),
+      ]
+    : [];
   const stays =
     cpu.mpState === mpStates.KVM_MP_STATE_HALTED ? idle(snapshot, vcpu, cpu, ending, say) : loopCause(vcpu, cpu, say);
   return [...causes, ...stays];

@@ -45,6 +45,11 @@ function wantedOf(until: Deadline['until']): Wanted | undefined {
     const is = ({ word }: TraceExit) => word?.kind === 'fault' && word.vector === vector;
     return { what: vectorName(vector), is, count: 1, vcpu };
   }
+  if ('handled' in until) {
+    const vector = vectorIn('until.handled', until.handled);
+    const is = ({ word }: TraceExit) => word?.kind === 'handled' && word.vector === vector;
+    return { what: `the end of the handler of ${vectorName(vector)}`, is, count: until.count ?? 1, vcpu };
+  }
   return { what: until.exit, is: ({ exit }) => exit.name === until.exit, count: until.count ?? 1, vcpu };
 }
 
