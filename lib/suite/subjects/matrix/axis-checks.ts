@@ -63,7 +63,7 @@ function share(ctx: CheckContext, rows: readonly NamedStateRow[]): readonly Name
 }
 
 /** Without one the scene's own ICR2 is written first, and finds what a row has put there. */
-const PRELUDES = ['all', 'all', 'icr', 'none'] as const;
+const PRELUDES = ['all', 'all', 'again', 'icr', 'none'] as const;
 
 /** Plays rows together. Throws CheckError if the guest cannot go on. */
 export function playRows(ctx: CheckContext, bed: Bed, rows: readonly NamedStateRow[]): Wrong[] {
@@ -110,6 +110,8 @@ const worn: NamedStateRow = {
   source: HOOK,
   apply(scene) {
     scene.prelude = 'none';
+    scene.light = true;
+    scene.busy = false;
     scene.sequence = (icr2, icr) => Array.from({ length: PAIRS }, (_, n) => [icr2, variedIcr(icr, n)]).flat();
   },
 };

@@ -1,6 +1,7 @@
 /** A VM whose vCPUs are brought from one scene to the next, and the whole of whose state can be compared. */
 import { type LapicRegisterName, lapicRegisters } from '../../../abi/apic/lapic.ts';
 import {
+  type KvmRegs,
   type KvmSregs,
   type KvmVcpuEvents,
   kvmMpState,
@@ -91,6 +92,7 @@ export class Bed {
   readonly #leaves: Cpuid;
   readonly #sregs = new WeakMap<Buffer, KvmSregs>();
   readonly #events = new WeakMap<Buffer, KvmVcpuEvents>();
+  readonly #regs = new WeakMap<Buffer, KvmRegs>();
 
   constructor(ctx: CheckContext, options: BedOptions = {}) {
     const { ids = [0, 1, 2, 3], irqchip = 'full', vm, made, cpuid = 'all', logDirtyPages, vcpu } = options;
@@ -150,6 +152,11 @@ export class Bed {
   /** As `sregs()`. */
   events(state: VcpuState): KvmVcpuEvents {
     return remembered(this.#events, state.events, (bytes) => kvmVcpuEvents.decode(bytes));
+  }
+
+  /** As `sregs()`. */
+  regs(state: VcpuState): KvmRegs {
+    return remembered(this.#regs, state.regs, (bytes) => kvmRegs.decode(bytes));
   }
 
   /** Memory as a scene begins with it, with `code` at `at`. */

@@ -46,13 +46,15 @@ export class Scene {
   readonly exits = new Set<string>();
   /**
    * What comes before the scene's own writes, drawn: ICR to where ICR2 points already, or ICR2 and ICR, or the one and then the
-   * other, or nothing.
+   * other, or each of ICR2 and ICR twice, or nothing.
    */
-  prelude: 'icr' | 'both' | 'all' | 'none' = 'all';
+  prelude: 'icr' | 'both' | 'all' | 'again' | 'none' = 'all';
   /** Another vCPU writes before each of the first writes; and who is sent to takes what it has got. */
   busy = true;
   /** They take it at each write's exit, and not at the last one's alone. */
   close = true;
+  /** At an exit kvm_run alone is looked at, and the vCPUs at the end: of writes that are many. */
+  light = false;
   /** Which writes there are, of ICR2's value and ICR's. */
   sequence: (icr2: LapicWrite, icr: LapicWrite) => readonly LapicWrite[] = (icr2, icr) => [icr2, icr];
   /**

@@ -136,7 +136,7 @@ const acts: readonly Act[] = [
     code: () => [0xfb, 0xf4, 0xfa],
     alone: [
       ...[...privileged, 'instruction', 'isr', 'irr', 'registers', 'events', 'apic-base', 'tpr', 'svr', 'send'],
-      ...['target', 'lvt', 'timer', 'host', 'window', 'place', 'sequence'],
+      ...['target', 'lvt', 'timer', 'host', 'window', 'place', 'sequence', 'joint', 'time'],
     ],
   },
   {
@@ -328,6 +328,42 @@ const LATE = 110;
 function wait(ms: number): void {
   for (const ends = performance.now() + ms; performance.now() < ends; );
 }
+
+/** LOOP: so many times it takes ten milliseconds and more where guests are emulated. It changes no flag. */
+const TURNS = 3_000_000;
+const spin: Piece = (mode) => [
+  ...move(mode, 1, TURNS),
+  ...(mode.bits === 16 ? [0x67, 0xe2, 0x100 - 3] : [0xe2, 0x100 - 2]),
+];
+/** ms */
+const SOME = 11;
+
+/** As `late` and `long`, for less long, so that a scene of any other rows can have it. */
+export const timeAxis: Axis = {
+  name: 'time',
+  title: 'time passes before a write',
+  rare: 12,
+  rows: [
+    host(
+      'spin',
+      'the guest goes round a loop before each write',
+      (scene) => {
+        scene.each.push(spin);
+        scene.unjudgedRegs.add('rcx');
+      },
+      ['sequence', 'host', 'events'],
+    ),
+    host(
+      'wait',
+      'user space waits 11 ms before the first write and at each exit',
+      (scene) => {
+        scene.ready.push(() => wait(SOME));
+        scene.atWrite.push(() => wait(SOME));
+      },
+      ['sequence', 'host'],
+    ),
+  ],
+};
 
 const others = (name: string, what: string, apply: (scene: Scene) => void): StateRow => ({
   name,
