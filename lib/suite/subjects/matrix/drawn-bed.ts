@@ -10,16 +10,27 @@ export interface DrawnBed {
   options: BedOptions;
 }
 
+/** How many pairs a vCPU has written that is worn, where there are many VMs. */
+const WORN = 132;
+/** Where a past takes as long as some scenes, one VM in so many has it. */
+const WITH_PAST = 3;
+
 /** Of a kind of which a VM has one at most, as likely as none is each of the rows. */
 function one(random: Random, kind: MachineRow['trait']): MachineRow[] {
   const row = random.pick([null, ...machineRows.filter(({ trait }) => trait === kind)]);
   return row ? [row] : [];
 }
 
+function past(random: Random): MachineRow[] {
+  if (random.integer(1, WITH_PAST) > 1) return [];
+  const row = random.pick(machineRows.filter(({ trait }) => trait === 'past'));
+  return [row.options.worn ? { ...row, options: { ...row.options, worn: WORN } } : row];
+}
+
 /** A VM of this irqchip, with half of what a VM can have beside. */
 export function drawBed(random: Random, base: BedOptions): DrawnBed {
   const any = machineRows.filter(({ trait }) => trait === 'any' && random.integer(0, 1) === 1);
-  const rows = [...one(random, 'ids'), ...one(random, 'cpuid'), ...one(random, 'past'), ...any];
+  const rows = [...one(random, 'ids'), ...one(random, 'cpuid'), ...past(random), ...any];
   const fitting = rows.filter(({ name }) => !unfit(name, base, rows));
   return {
     traits: fitting.map(({ name }) => name),

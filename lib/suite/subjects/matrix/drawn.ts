@@ -17,8 +17,9 @@ const TENTHS = [5, 9] as const;
 /** With `--thorough` so many times as many VMs. */
 const THOROUGH_TIMES = 10;
 
-/** Scenes of a VM that is drawn as well. */
+/** Scenes of a VM that is drawn as well; and of one where guests are slow. */
 const SCENES = 25;
+const SLOW_SCENES = 12;
 
 interface Numbered {
   row: NamedStateRow;
@@ -162,7 +163,7 @@ export function drawnCheck(
       for (let n = 0; n < count; n++) {
         const { traits, options: more } = drawBed(ctx.random, options);
         const of = traits.length === 0 ? '' : `a VM with ${traits.join(', ')}: `;
-        if (!playDrawn(ctx, makeBed(ctx, more), SCENES, draw, findings, of)) break;
+        if (!playDrawn(ctx, makeBed(ctx, more), isSlow(ctx) ? SLOW_SCENES : SCENES, draw, findings, of)) break;
       }
       findings.check();
     },

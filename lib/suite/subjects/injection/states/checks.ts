@@ -6,7 +6,7 @@ import { baseInjection, forwarding, ipiInjection, type Need, x2apic, x2apicInjec
 import type { TwinWrite } from '../../../kit/twin-writes.ts';
 import { BASE_ADDRESS } from '../base-address.ts';
 import { PATCH } from '../replay.ts';
-import { ReplayDraw } from './drawn.ts';
+import { Deck, ReplayDraw } from './drawn.ts';
 import { StateDraw } from './drawn-states.ts';
 import { inGuest } from './in-guest.ts';
 import { type StandRow, standRows, vectorStand } from './machines.ts';
@@ -144,8 +144,10 @@ function playsOf(ctx: CheckContext, ioctl: Ioctl, row: StandRow, options: StandO
   const drawn: Maker[] = ioctl.draws ? [(pair) => draw.program(pair)] : [];
   const states = new StateDraw(ctx.random, ioctl.x2apic, options);
   const count = row.drawn * (ctx.thorough ? THOROUGH_TIMES : 1);
+  // Each of both programs in half of the states.
+  const both = new Deck(ctx.random, [ioctl.program, ...drawn]);
   return [
-    ...written(row, ioctl.x2apic).map((scene) => ({ scene, programs: [ioctl.program, ...drawn] })),
+    ...written(row, ioctl.x2apic).map((scene) => ({ scene, programs: [both.next()] })),
     ...Array.from({ length: count }, (_, n) => ({
       scene: states.scene(n === count - 1),
       programs: ioctl.draws ? drawn : [ioctl.program],

@@ -126,13 +126,13 @@ export class LiveGuest {
     const { kvmRun: view } = this.#stand.source;
     const { fields } = kvmRun;
     const rows: [string, number | bigint, number | bigint][] = [
-      ['request_interrupt_window', view.getUint8(fields.requestInterruptWindow.offset), 0],
-      ['immediate_exit', view.getUint8(fields.immediateExit.offset), 0],
-      ['ready_for_interrupt_injection', view.getUint8(fields.readyForInterruptInjection.offset), this.#split ? 0 : 1],
-      ['if_flag', view.getUint8(fields.ifFlag.offset), 0],
-      ['flags', view.getUint16(fields.flags.offset, true), 0],
-      ['cr8', view.getBigUint64(fields.cr8.offset, true), BigInt(now.lapic.readUInt32LE(lapicRegisters.TPR) >> 4)],
-      ['apic_base', view.getBigUint64(fields.apicBase.offset, true), now.sregs.readBigUInt64LE(APIC_BASE_AT)],
+      ['request_interrupt_window', fields.requestInterruptWindow.read(view, 0), 0],
+      ['immediate_exit', fields.immediateExit.read(view, 0), 0],
+      ['ready_for_interrupt_injection', fields.readyForInterruptInjection.read(view, 0), this.#split ? 0 : 1],
+      ['if_flag', fields.ifFlag.read(view, 0), 0],
+      ['flags', fields.flags.read(view, 0), 0],
+      ['cr8', fields.cr8.read(view, 0), BigInt(now.lapic.readUInt32LE(lapicRegisters.TPR) >> 4)],
+      ['apic_base', fields.apicBase.read(view, 0), now.sregs.readBigUInt64LE(APIC_BASE_AT)],
     ];
     return rows.flatMap(([name, got, wanted]) =>
       got === wanted ? [] : [`its kvm_run has ${name} ${hex(got)}, not ${hex(wanted)}`],

@@ -104,7 +104,7 @@ export const sequenceAxis: Axis = {
 
 export const jointAxis: Axis = {
   name: 'joint',
-  title: 'one instruction writes both registers',
+  title: 'instruction writes both registers at once',
   rare: 5,
   rows: [
     joint('both-down', 'ICR2 and ICR of one instruction', (icr2, icr) => [icr2, icr]),
