@@ -122,7 +122,7 @@ export function makeBed(ctx: CheckContext, options: BedOptions = {}): Bed {
   if (!isSlow(ctx) && bed.vcpus.length > 1) playRows(ctx, bed, [others]);
   const { worn: pairs = 0 } = options;
   const often = ctx.thorough ? 2 * pairs : pairs;
-  for (let n = 0; n < (isSlow(ctx) ? pairs / 4 : often); n += PAIRS) playRows(ctx, bed, [worn]);
+  for (let n = 0; n < (isSlow(ctx) ? pairs / 8 : often); n += PAIRS) playRows(ctx, bed, [worn]);
   if (options.lived) for (const row of life()) playRows(ctx, bed, [row]);
   return bed;
 }

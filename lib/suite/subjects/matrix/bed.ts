@@ -32,7 +32,7 @@ export interface BedOptions {
   made?: (ctx: CheckContext, vm: Vm) => void;
   /** What its vCPUs show: all that KVM can do, that without KVM's own leaves or with Hyper-V's, or nothing. Default `all`. */
   cpuid?: 'all' | 'bare' | 'none' | 'hyperv';
-  /** So many times its second vCPU has written ICR2 and ICR before the first scene; a quarter where guests are slow, and twice as many with `--thorough`. */
+  /** So many times its second vCPU has written ICR2 and ICR before the first scene; an eighth where guests are slow, and twice as many with `--thorough`. */
   worn?: number;
   /** Of each vCPU, when it is there. */
   vcpu?: (vcpu: Vcpu) => void;

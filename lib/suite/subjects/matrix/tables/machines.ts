@@ -211,10 +211,10 @@ export const machineRows: readonly MachineRow[] = [
   },
   {
     name: 'worn',
-    what: 'its second vCPU has written more than 1000 times before',
+    what: 'its second vCPU has written each register more than 1000 times before',
     source: 'vcpu->arch: whatever a series counts in it',
-    options: { worn: 512 },
-    drawn: 5,
+    options: { worn: 1024 },
+    drawn: 10,
     trait: 'past',
   },
 ];
