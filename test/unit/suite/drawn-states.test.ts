@@ -7,6 +7,7 @@ import { isToEveryone } from '../../../lib/suite/subjects/injection/states/pair.
 import type { StandOptions } from '../../../lib/suite/subjects/injection/states/stand.ts';
 import { drawTraits, traits, withTraits } from '../../../lib/suite/subjects/injection/states/traits.ts';
 import { drawBed } from '../../../lib/suite/subjects/matrix/drawn-bed.ts';
+import { targetOf } from '../../../lib/suite/subjects/matrix/scene.ts';
 import { machineRows } from '../../../lib/suite/subjects/matrix/tables/machines.ts';
 
 const VCPUS = { ids: [0, 1, 2, 3] };
@@ -102,6 +103,15 @@ test('an x2APIC IPI to everyone is one by its shorthand or by its destination', 
   );
   assert.deepEqual([x2(1n, 0x4041n), x2(1n, 0x4_4041n), x2(0xffff_fffen, 0x4041n)], [false, false, false]);
   assert.equal(isToEveryone({ register: 'ICR', value: 0xc_4041 }), false);
+});
+
+test('a scene of the matrix has another target than its sender, where there is another vCPU', () => {
+  for (const count of [1, 2, 3, 4, 40])
+    for (let sender = 0; sender < count; sender++) {
+      const target = targetOf(count, sender);
+      assert.ok(target >= 0 && target < count, `${count} ${sender} ${target}`);
+      assert.equal(target === sender, count === 1, `${count} ${sender}`);
+    }
 });
 
 describe('VMs of the matrix', () => {

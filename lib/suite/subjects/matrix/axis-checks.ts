@@ -65,9 +65,9 @@ function share(ctx: CheckContext, rows: readonly NamedStateRow[]): readonly Name
 /** Without one the scene's own ICR2 is written first, and finds what a row has put there. */
 const PRELUDES = ['all', 'all', 'again', 'icr', 'none'] as const;
 
-/** Plays rows together. Throws CheckError if the guest cannot go on. */
-export function playRows(ctx: CheckContext, bed: Bed, rows: readonly NamedStateRow[]): Wrong[] {
-  const scene = new Scene(bed, ctx.random);
+/** Plays rows together; `sender`: who writes if no row says. Throws CheckError if the guest cannot go on. */
+export function playRows(ctx: CheckContext, bed: Bed, rows: readonly NamedStateRow[], sender?: number): Wrong[] {
+  const scene = new Scene(bed, ctx.random, sender);
   scene.busy = !isSlow(ctx) || ctx.random.integer(1, SLOW_BUSY) === 1;
   scene.close = !isSlow(ctx);
   scene.prelude = ctx.random.pick(PRELUDES);

@@ -85,6 +85,8 @@ export class Bed {
   readonly memory: GuestMemory;
   readonly vcpus: readonly Vcpu[];
   readonly irqchip: 'full' | 'split';
+  /** Its second vCPU has written often, or has lived. */
+  readonly past: boolean;
   /** Of each vCPU: what every scene begins with. */
   readonly plain: readonly VcpuState[];
   /** Of each vCPU: what it has now. */
@@ -96,7 +98,9 @@ export class Bed {
 
   constructor(ctx: CheckContext, options: BedOptions = {}) {
     const { ids = [0, 1, 2, 3], irqchip = 'full', vm, made, cpuid = 'all', logDirtyPages, vcpu } = options;
+    const { worn = 0, lived = false } = options;
     this.irqchip = irqchip;
+    this.past = lived || worn > 0;
     this.memory = ctx.own(GuestMemory.allocate(MEMORY_SIZE));
     const kvm = ctx.kvm();
     this.#leaves = withDeadlineTimer(kvm.supportedCpuid())

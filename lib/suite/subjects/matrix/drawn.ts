@@ -87,11 +87,16 @@ const nameOf = ({ axis, name }: NamedStateRow) => `${axis}.${name}`;
 const goTogether = (a: NamedStateRow, b: NamedStateRow) => !a.alone?.includes(b.axis) && !b.alone?.includes(a.axis);
 
 /** The rows without which it would not be wrong any more: what is told of a failure. */
-function fewest(ctx: CheckContext, bed: Bed, rows: readonly NamedStateRow[]): readonly NamedStateRow[] {
+function fewest(
+  ctx: CheckContext,
+  bed: Bed,
+  rows: readonly NamedStateRow[],
+  sender?: number,
+): readonly NamedStateRow[] {
   let left = rows;
   for (const row of rows) {
     const without = left.filter((other) => other !== row);
-    if (playRows(ctx, bed, without).length > 0) left = without;
+    if (playRows(ctx, bed, without, sender).length > 0) left = without;
   }
   return left;
 }
@@ -102,13 +107,15 @@ const named = (rows: readonly NamedStateRow[]) => rows.map(nameOf).join(' and ')
 function playDrawn(ctx: CheckContext, bed: Bed, count: number, draw: Draw, findings: Findings, of = ''): boolean {
   for (let n = 0; n < count; n++) {
     const rows = draw.next(ctx);
-    const wrong = playRows(ctx, bed, rows);
+    // By turns, so that each has its first write, and its second, in another scene; one that has a past is to write itself.
+    const sender = bed.past ? undefined : (n + 1) % bed.vcpus.length;
+    const wrong = playRows(ctx, bed, rows, sender);
     if (wrong.length === 0) {
       findings.add('', []);
       continue;
     }
-    const least = fewest(ctx, bed, rows);
-    const again = playRows(ctx, bed, least);
+    const least = fewest(ctx, bed, rows, sender);
+    const again = playRows(ctx, bed, least, sender);
     const [shown, what] = again.length > 0 ? [least, again] : [rows, wrong];
     findings.add(`${of}scene ${n + 1} of ${count}, ${named(shown)}`, what);
     return false;

@@ -18,6 +18,12 @@ export const FEW = 8;
 /** Code for whatever mode the scene has. */
 export type Piece = (mode: Mode) => readonly number[];
 
+/** Another one than the sender, if there is one. */
+export function targetOf(count: number, sender: number): number {
+  if (count > 2) return sender === 2 ? 0 : 2;
+  return count - 1 - sender;
+}
+
 export class Scene {
   readonly bed: Bed;
   /** Places among the bed's vCPUs. */
@@ -92,14 +98,14 @@ export class Scene {
 
   readonly #random: Random;
 
-  constructor(bed: Bed, random: Random) {
+  constructor(bed: Bed, random: Random, sender = bed.vcpus.length > 1 ? 1 : 0) {
     this.bed = bed;
     this.#random = random;
     this.vector = random.integer(0x30, 0xef);
     this.noise = random.integer(0, 0xff_ffff);
     this.status = random.integer(0, 1) << 12;
-    this.sender = bed.vcpus.length > 1 ? 1 : 0;
-    this.target = bed.vcpus.length > 2 ? 2 : 0;
+    this.sender = sender;
+    this.target = targetOf(bed.vcpus.length, sender);
   }
 
   get vcpu(): Vcpu {
