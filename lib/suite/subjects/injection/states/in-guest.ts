@@ -42,7 +42,7 @@ export async function inGuest(
   const before = stateOf(source);
   const exits: string[] = [];
   const run = source.start({ profile: ctx.profile, onExit: ({ name: exit }) => void exits.push(exit) });
-  let made = 0;
+  let asked = 0;
   try {
     for (const ends = performance.now() + START; memory.read(FLAG, 1)[0] === 0; await setImmediate())
       if (performance.now() > ends || exits.length > 0)
@@ -52,15 +52,15 @@ export async function inGuest(
       if (isToEveryone(write)) continue;
       const what = `${name}, in its guest: ${describeWrite(write)}`;
       const answer = pair.replay(write);
+      asked += 1;
       if (answer === 'EBUSY') continue;
       pair.judgeAnswer(what, answer);
       pair.make(what, write);
-      made += 1;
     }
   } finally {
     await run.stop();
   }
-  ctx.effect('writes replayed on a vCPU in its guest', made);
+  ctx.effect('replays on a vCPU in its guest', asked);
   const what = `${name}, after the guest`;
   pair.tell(
     what,
