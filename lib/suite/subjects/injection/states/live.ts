@@ -96,11 +96,15 @@ export class LiveGuest {
       wrong.push(...differences('', kvmRegs.decode(now.regs), kvmRegs.decode(this.#regs)));
     if (!now.sregs.equals(this.#sregs))
       wrong.push(...differences('', kvmSregs.decode(now.sregs), kvmSregs.decode(this.#sregs)));
-    this.#stand.vcpus.forEach((vcpu, place) => {
-      const before = this.#others[place];
-      if (before && !before.equals(runOf(vcpu))) wrong.push(`kvm_run of vCPU ${vcpu.vcpuId} changed`);
-    });
     return wrong;
+  }
+
+  /** What is wrong with the others, after some writes. */
+  judgeOthers(): string[] {
+    return this.#stand.vcpus.flatMap((vcpu, place) => {
+      const before = this.#others[place];
+      return before && !before.equals(runOf(vcpu)) ? [`kvm_run of vCPU ${vcpu.vcpuId} changed`] : [];
+    });
   }
 
   /** An exit that is left when all writes are made. */
@@ -121,21 +125,24 @@ export class LiveGuest {
     );
   }
 
-  /** What kvm_run says beside. */
+  /** What kvm_run says beside: the guest has its interrupts off. */
   #run(now: StandState): string[] {
     const { kvmRun: view } = this.#stand.source;
     const { fields } = kvmRun;
-    const rows: [string, number | bigint, number | bigint][] = [
-      ['request_interrupt_window', fields.requestInterruptWindow.read(view, 0), 0],
-      ['immediate_exit', fields.immediateExit.read(view, 0), 0],
-      ['ready_for_interrupt_injection', fields.readyForInterruptInjection.read(view, 0), this.#split ? 0 : 1],
-      ['if_flag', fields.ifFlag.read(view, 0), 0],
-      ['flags', fields.flags.read(view, 0), 0],
-      ['cr8', fields.cr8.read(view, 0), BigInt(now.lapic.readUInt32LE(lapicRegisters.TPR) >> 4)],
-      ['apic_base', fields.apicBase.read(view, 0), now.sregs.readBigUInt64LE(APIC_BASE_AT)],
-    ];
-    return rows.flatMap(([name, got, wanted]) =>
-      got === wanted ? [] : [`its kvm_run has ${name} ${hex(got)}, not ${hex(wanted)}`],
-    );
+    const wanted: Partial<Record<keyof typeof fields, number | bigint>> = {
+      requestInterruptWindow: 0,
+      immediateExit: 0,
+      readyForInterruptInjection: this.#split ? 0 : 1,
+      ifFlag: 0,
+      flags: 0,
+      cr8: BigInt(now.lapic.readUInt32LE(lapicRegisters.TPR) >> 4),
+      apicBase: now.sregs.readBigUInt64LE(APIC_BASE_AT),
+    };
+    const wrong: string[] = [];
+    for (const name of Object.keys(wanted) as (keyof typeof wanted)[]) {
+      const got = fields[name].read(view, 0);
+      if (got !== wanted[name]) wrong.push(`its kvm_run has ${name} ${hex(got)}, not ${hex(wanted[name]!)}`);
+    }
+    return wrong;
   }
 }

@@ -43,9 +43,6 @@ export function told(got: StandState, wanted: StandState): string[] {
   });
 }
 
-/** The most vCPUs that begin anew more than once in a scene. */
-const FEW = 8;
-
 export class Pair {
   readonly options: StandOptions;
   readonly live: Stand;
@@ -141,9 +138,8 @@ export class Pair {
    * about: so it leaves all as it was, or all as the guest's own does, and nothing else.
    */
   #toEveryone(what: string, write: TwinWrite): void {
-    // Without CPUID they cannot begin anew; and where there are many it takes long.
-    const { cpuid, ids } = this.options;
-    if (cpuid === 'none' || (ids.length > FEW && this.#anew > 1)) return;
+    // Without CPUID they cannot begin anew; and to do so takes long.
+    if (this.options.cpuid === 'none' || this.#anew > 1) return;
     const before = this.replica.vcpus.map((vcpu) => judged(stateOf(vcpu)));
     this.#both(what, write);
     const live = this.live.vcpus.map(stateOf);
@@ -166,6 +162,7 @@ export class Pair {
 
   /** Looks at everything of every vCPU. */
   lookAround(what: string): void {
+    this.tell(`${what}: the guest that makes it itself`, this.#guest.judgeOthers());
     this.replica.vcpus.forEach((vcpu, place) => {
       const live = stateOf(this.live.vcpus[place]!);
       const got = judged(stateOf(vcpu));
