@@ -4,6 +4,7 @@ import { kvmRegs } from '../../../../abi/kvm/index.ts';
 import { flat32, mov32, write32 } from '../../../../guest/bytes.ts';
 import { bytesAt } from '../../../../guest/code.ts';
 import { CheckError } from '../../../errors.ts';
+import { jmpBack, loopHere, wbinvd } from '../../../kit/code.ts';
 import type { CheckContext } from '../../../kit/context.ts';
 import type { TwinWrite } from '../../../kit/twin-writes.ts';
 import { describeWrite, isToEveryone, judged, type Pair, told } from './pair.ts';
@@ -18,8 +19,9 @@ const TOLD = write32(FLAG, 1);
  * in one that never does.
  */
 const TURNS = 0x4000;
-const ROUND = [Uint8Array.of(0xe2, 0xfe), Uint8Array.of(0x0f, 0x09)];
-const round = flat32(mov32('ecx', TURNS), ...ROUND, Uint8Array.of(0xeb, 0x100 - 5 - 2 - 2 - 2)).bytes;
+const ROUND = [mov32('ecx', TURNS), loopHere, wbinvd];
+const ROUND_LENGTH = ROUND.reduce((sum, { length }) => sum + length, 0);
+const round = flat32(...ROUND, jmpBack(ROUND_LENGTH)).bytes;
 const code = flat32(TOLD, round);
 
 /** ms that a vCPU's thread may take to its guest. */
