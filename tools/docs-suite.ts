@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { type Check, shortfallsOf } from '../lib/suite/check.ts';
 import { subjects } from '../lib/suite/subjects/index.ts';
 import { leftOut as leftOutOfStates, standRows } from '../lib/suite/subjects/injection/states/machines.ts';
+import { traits } from '../lib/suite/subjects/injection/states/traits.ts';
 import { axes, leftOut } from '../lib/suite/subjects/matrix/index.ts';
 import { root } from '../test/support/command.ts';
 
@@ -63,9 +64,9 @@ function stateList(): string[] {
 
 /** What `injection.states` varies, of its tables. */
 function replayList(): string[] {
-  const rows = standRows.map(({ word, what, scenes }) => {
+  const rows = standRows.map(({ word, what, scenes, drawn }) => {
     const names = scenes.map((scene) => scene.map(({ name }) => name).join(' and '));
-    return `| \`${word}\` | ${what} | ${names.join('; ')} |`;
+    return `| \`${word}\` | ${what} | ${names.join('; ')} | ${drawn} |`;
   });
   return [
     '## The states that injection replays in',
@@ -74,9 +75,15 @@ function replayList(): string[] {
     'and after each all that KVM tells of the vCPU is compared, and at the end that of every vCPU. The writes of an ioctl set',
     'each bit of its value and name each kind of destination.',
     '',
-    '| word | the VM | the states of its vCPUs |',
-    '|---|---|---|',
+    '| word | the VM | the states of its vCPUs | drawn |',
+    '|---|---|---|---|',
     ...rows,
+    '',
+    'Drawn states are put together by the seed: each register of the local APIC of the one that is replayed on, and of each other',
+    'one, has one of a few values or what it has after reset, whatever the other registers have, with vectors in service and pending,',
+    'logical ids of each model, a moved page, a page for the TPR, and an mp_state. IPIs are drawn there, too. Each VM but that of',
+    `\`lapic\` has half of these as well: ${traits.map(({ name }) => name).join(', ')}. The guest that makes a write itself is judged as a`,
+    'whole too: its exit, kvm_run, registers. `injection.states.*.in-guest` replays on a vCPU that goes round a loop meanwhile.',
     '',
     'Left out:',
     '',

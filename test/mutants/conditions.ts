@@ -6,7 +6,8 @@ import { checksById } from '../../lib/suite/check.ts';
 import { drawFaults } from '../../lib/suite/faults/drawn/draw.ts';
 import { type Site, sites } from '../../lib/suite/faults/drawn/field.ts';
 import { fields } from '../../lib/suite/faults/drawn/fields.ts';
-import { writeCondition } from '../../lib/suite/faults/drawn/spec.ts';
+import { type FaultLane, isUnmeetable } from '../../lib/suite/faults/drawn/lanes.ts';
+import { type FaultCondition, writeCondition } from '../../lib/suite/faults/drawn/spec.ts';
 import { select } from '../../lib/suite/run/plan.ts';
 import type { Item, Sink } from '../../lib/suite/run/protocol.ts';
 import { subjects } from '../../lib/suite/subjects/index.ts';
@@ -28,22 +29,30 @@ const WATCHING = 'icr:always.eq.1:watch';
 const MOST = 512;
 
 /** `ipi-icr:irr.ge.0x80`, each that can be drawn. */
-function conditionsOf(site: Site): string[] {
+function conditionsOf(site: Site, lane: FaultLane): string[] {
   return (
     fields
       // Of 256 vectors a run draws some.
       .filter(({ name, sites: where }) => where.includes(site) && name !== 'vector')
-      .flatMap(({ name, tests }) =>
-        tests.flatMap(([op, ...values]) => values.map((value) => `${site}:${name}.${op}.${value}`)),
+      .flatMap((field) =>
+        field.tests.flatMap(([op, ...values]) => values.map((value): FaultCondition => ({ field, op, value }))),
       )
+      .filter((condition) => !isUnmeetable(condition, lane))
+      .map((condition) => `${site}:${writeCondition(condition)}`)
   );
 }
 
 /** Of faults that this seed draws: what has to hold, with that many conditions at least. */
-function drawnConditions(wanted: readonly Site[], least: 1 | 2, count: number, seed: number): string[] {
+function drawnConditions(
+  wanted: readonly Site[],
+  least: 1 | 2,
+  count: number,
+  seed: number,
+  lane: FaultLane,
+): string[] {
   const found = new Set<string>();
   for (let drawn = count; found.size < count; drawn *= 2) {
-    for (const fault of drawFaults(drawn, seed)) {
+    for (const fault of drawFaults(drawn, seed, lane)) {
       if (fault.conditions.length < least || !wanted.includes(fault.site) || found.size === count) continue;
       found.add(`${fault.site}:${fault.conditions.map(writeCondition).join('&')}`);
     }
@@ -51,14 +60,21 @@ function drawnConditions(wanted: readonly Site[], least: 1 | 2, count: number, s
   return [...found];
 }
 
-function wantedConditions(wanted: readonly Site[], { pairs, drawn, seed }: ConditionOptions): string[] {
-  if (pairs !== undefined) return drawnConditions(wanted, 2, pairs, seed);
-  return drawn === undefined ? wanted.flatMap(conditionsOf) : drawnConditions(wanted, 1, drawn, seed);
+function wantedConditions(
+  wanted: readonly Site[],
+  { pairs, drawn, seed }: ConditionOptions,
+  lane: FaultLane,
+): string[] {
+  if (pairs !== undefined) return drawnConditions(wanted, 2, pairs, seed, lane);
+  return drawn === undefined
+    ? wanted.flatMap((site) => conditionsOf(site, lane))
+    : drawnConditions(wanted, 1, drawn, seed, lane);
 }
 
 async function conditions(patterns: readonly string[], options: ConditionOptions): Promise<number> {
   const wanted = sites.filter((site) => options.site.length === 0 || options.site.includes(site));
-  const all = wantedConditions(wanted, options);
+  const lane = options.on === 'vmx' ? 'vmx' : 'svm';
+  const all = wantedConditions(wanted, options, lane);
   const checks = checksById(subjects);
   const bearable = [...checks.values()].filter(({ destructive }) => !destructive).map(({ id }) => id);
   const ids = select(bearable, patterns);
@@ -76,7 +92,6 @@ async function conditions(patterns: readonly string[], options: ConditionOptions
       note: (text) => process.stderr.write(`${text}\n`),
     };
     const watch = some.map((condition) => `${condition}:watch`);
-    const lane = options.on === 'vmx' ? 'vmx' : 'svm';
     const request = { global: options, seed: options.seed, strict: false, bail: false, module: null, watch };
     const why = await laneExecutor(lane, request)(left, sink);
     if (why !== null) throw new Error(`not every check ran: ${why}`);

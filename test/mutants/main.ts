@@ -41,7 +41,7 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
   if (options.leaveOneOut) return showLeaveOneOut(recorded(lane, options.profile, '--leave-one-out'), options.json);
   if (options.recorded)
     return show(recorded(lane, options.profile, '--recorded'), recordFile(lane, options.profile), options.json);
-  const drawn = drawnBy(options);
+  const drawn = drawnBy(options, lane);
   if (drawn) return tryDrawn(drawn, lane, patterns, options);
   const chosen = select(
     faults.map(({ name }) => name),
@@ -87,8 +87,8 @@ async function mutants(patterns: readonly string[], options: MutantOptions): Pro
 }
 
 /** The drawn faults that the options ask for; `null`: none. */
-function drawnBy({ fault, random, seed }: MutantOptions): DrawnFault[] | null {
-  if (random !== undefined) return drawFaults(random, seed);
+function drawnBy({ fault, random, seed }: MutantOptions, lane: LaneName): DrawnFault[] | null {
+  if (random !== undefined) return drawFaults(random, seed, lane);
   return fault.some(isSpec) ? fault.map(readSpec) : null;
 }
 

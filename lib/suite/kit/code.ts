@@ -66,6 +66,10 @@ export const addEsp4 = plain('add esp, 4', 0x83, 0xc4, 0x04);
 /** Of a handler of a fault without an error code on the stack: on behind an instruction of two bytes. */
 export const skipTwoBytes = plain('add dword [esp], 2', 0x83, 0x04, 0x24, 0x02);
 
+export const wbinvd = plain('wbinvd', 0x0f, 0x09);
+/** Goes round itself ECX times. */
+export const loopHere = plain('loop $', 0xe2, 0xfe);
+
 export const movAtEdiEax = plain('mov [edi], eax', 0x89, 0x07);
 export const xchgAtEdiEax = plain('xchg [edi], eax', 0x87, 0x07);
 export const orAtEdiEax = plain('or [edi], eax', 0x09, 0x07);

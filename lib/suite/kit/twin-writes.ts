@@ -15,7 +15,10 @@ export type TwinWrite =
   | { register: 'base'; value: bigint; host: boolean };
 
 const mmioPart = [movAtEdiEax, out8(DONE_PORT)];
-const MSR_PART = mmioPart.reduce((sum, { length }) => sum + length, 0);
+/** Where in the `writer` that of an MSR is, and how long the instructions are that write. */
+export const MSR_PART = mmioPart.reduce((sum, { length }) => sum + length, 0);
+export const MMIO_LENGTH = movAtEdiEax.length;
+export const MSR_LENGTH = wrmsr.length;
 /** A guest that makes whichever write its registers are set up for. */
 export const writer = flat32(...mmioPart, wrmsr, out8(DONE_PORT));
 

@@ -9,6 +9,7 @@ import { drawFaults } from '../../../lib/suite/faults/drawn/draw.ts';
 import { equivalents, whyEquivalent } from '../../../lib/suite/faults/drawn/equivalent.ts';
 import { ops, REPLAYS, sites } from '../../../lib/suite/faults/drawn/field.ts';
 import { fields } from '../../../lib/suite/faults/drawn/fields.ts';
+import { type FaultLane, unmeetable, whyUnmeetable } from '../../../lib/suite/faults/drawn/lanes.ts';
 import { describe as inWords, isSpec, readSpec, writeSpec } from '../../../lib/suite/faults/drawn/spec.ts';
 import { readRanges } from '../../../lib/suite/faults/watch.ts';
 
@@ -57,7 +58,7 @@ describe('the tables are those of the kernel', () => {
 
 describe('drawing', () => {
   test('the same seed draws the same faults, fewer are the first of more, and another seed draws others', () => {
-    const drawn = (count: number, seed: number) => drawFaults(count, seed).map(writeSpec);
+    const drawn = (count: number, seed: number) => drawFaults(count, seed, 'svm').map(writeSpec);
     assert.deepEqual(drawn(50, 7), drawn(50, 7));
     assert.deepEqual(drawn(20, 7), drawn(50, 7).slice(0, 20));
     assert.notDeepEqual(drawn(50, 7), drawn(50, 8));
@@ -65,7 +66,7 @@ describe('drawing', () => {
   });
 
   test('what is drawn is valid: it can be read again, and observed', () => {
-    for (const fault of drawFaults(2000, 3)) {
+    for (const fault of drawFaults(2000, 3, 'svm')) {
       assert.deepEqual(readSpec(writeSpec(fault)), fault);
       assert.equal(whyEquivalent(fault), null);
       assert.ok(writeSpec(fault).length < 127, 'the parameter takes no more');
@@ -73,7 +74,7 @@ describe('drawing', () => {
   });
 
   test('every site, field and action comes up', () => {
-    const drawn = drawFaults(8000, 5);
+    const drawn = drawFaults(8000, 5, 'svm');
     assert.deepEqual(unique(drawn.map(({ site }) => site)), [...sites].toSorted());
     const asked = drawn.flatMap(({ conditions: all }) => all.map(({ field }) => field.name));
     assert.deepEqual(unique(asked), unique(fields.map(({ name }) => name)));
@@ -81,12 +82,31 @@ describe('drawing', () => {
   });
 
   test('one in six has two conditions, of different groups; in most the second is about what is written, or when', () => {
-    const two = drawFaults(3000, 9).filter(({ conditions: all }) => all.length === 2);
+    const two = drawFaults(3000, 9, 'svm').filter(({ conditions: all }) => all.length === 2);
     assert.ok(two.length > 400 && two.length < 600, `${two.length}`);
     const groups = two.map(({ conditions: all }) => all.map(({ field }) => field.group));
     assert.ok(groups.every(([one, other]) => one !== other));
     const ofWrites = groups.filter(([, group]) => group === 'write' || group === 'history');
     assert.ok(ofWrites.length * 3 > two.length * 2 && ofWrites.length < two.length, `${ofWrites.length}`);
+  });
+
+  test('what no guest of a lane can meet is not drawn for it, and is for another', () => {
+    const specs = (lane: FaultLane) => drawFaults(20_000, 5, lane).map(writeSpec);
+    const about = (lane: FaultLane, text: string) => specs(lane).filter((spec) => spec.includes(text)).length;
+    assert.equal(about('svm', 'last-exit.eq.1:'), 0);
+    assert.ok(about('vmx', 'last-exit.eq.1:') > 0);
+    for (const lane of ['svm', 'vmx'] as const) assert.equal(about(lane, 'last-exit.eq.0xa'), 0);
+    // Each is a condition that could be drawn.
+    for (const { field, op, value } of unmeetable)
+      assert.ok(
+        fields.some(
+          ({ name, tests }) =>
+            name === field && tests.some(([test, ...values]) => test === op && values.includes(value)),
+        ),
+        field,
+      );
+    assert.match(whyUnmeetable(readSpec('icr2:last-exit.eq.1:lose'), 'svm')!, /vmx alone/);
+    assert.equal(whyUnmeetable(readSpec('icr2:last-exit.eq.1:lose'), 'vmx'), null);
   });
 
   test('each reason to leave one out is one, and not for every fault', () => {

@@ -50,6 +50,12 @@ describe('scenes', () => {
     }
   });
 
+  test('have a row of a rare axis now and then alone', () => {
+    const names = scenes([{ ...axis('a', 2), rare: 10 }, axis('b', 4)], 500).flat();
+    const count = names.filter((name) => name.startsWith('a')).length;
+    assert.ok(count > 25 && count < 75, `${count}`);
+  });
+
   test('have no two rows that do not go together', () => {
     for (const names of scenes([axis('a', 3, ['b']), axis('b', 3), axis('c', 3)], 60))
       assert.ok(new Set(names.map((name) => name[0])).size < 3, names.join());

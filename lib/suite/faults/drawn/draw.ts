@@ -4,6 +4,7 @@ import { type Action, actions } from './actions.ts';
 import { whyEquivalent } from './equivalent.ts';
 import { type Site, type StateField, sites } from './field.ts';
 import { fields } from './fields.ts';
+import { type FaultLane, whyUnmeetable } from './lanes.ts';
 import { type DrawnFault, type FaultCondition, writeSpec } from './spec.ts';
 
 /** How often a site is drawn: most of the series is about guests' writes. */
@@ -21,13 +22,16 @@ const weighted = sites.flatMap((site) => Array.from({ length: WEIGHTS[site] }, (
 const at = <T extends { sites: readonly Site[] }>(list: readonly T[], site: Site): T[] =>
   list.filter(({ sites: where }) => where.includes(site));
 
-/** That many different faults; the same seed draws the same ones, and fewer of them are the first of more. */
-export function drawFaults(count: number, seed: number): DrawnFault[] {
+/**
+ * That many different faults for a lane; the same seed draws the same ones, but for those that another lane alone can meet, and
+ * fewer of them are the first of more.
+ */
+export function drawFaults(count: number, seed: number, lane: FaultLane): DrawnFault[] {
   const random = new Random(seed);
   const drawn = new Map<string, DrawnFault>();
   while (drawn.size < count) {
     const fault = drawOne(random);
-    if (whyEquivalent(fault) === null) drawn.set(writeSpec(fault), fault);
+    if (whyEquivalent(fault) === null && whyUnmeetable(fault, lane) === null) drawn.set(writeSpec(fault), fault);
   }
   return [...drawn.values()];
 }

@@ -63,11 +63,11 @@ function share(ctx: CheckContext, rows: readonly NamedStateRow[]): readonly Name
 }
 
 /** Without one the scene's own ICR2 is written first, and finds what a row has put there. */
-const PRELUDES = ['all', 'all', 'icr', 'none'] as const;
+const PRELUDES = ['all', 'all', 'again', 'icr', 'none'] as const;
 
-/** Plays rows together. Throws CheckError if the guest cannot go on. */
-export function playRows(ctx: CheckContext, bed: Bed, rows: readonly NamedStateRow[]): Wrong[] {
-  const scene = new Scene(bed, ctx.random);
+/** Plays rows together; `sender`: who writes if no row says. Throws CheckError if the guest cannot go on. */
+export function playRows(ctx: CheckContext, bed: Bed, rows: readonly NamedStateRow[], sender?: number): Wrong[] {
+  const scene = new Scene(bed, ctx.random, sender);
   scene.busy = !isSlow(ctx) || ctx.random.integer(1, SLOW_BUSY) === 1;
   scene.close = !isSlow(ctx);
   scene.prelude = ctx.random.pick(PRELUDES);
@@ -110,6 +110,8 @@ const worn: NamedStateRow = {
   source: HOOK,
   apply(scene) {
     scene.prelude = 'none';
+    scene.light = true;
+    scene.busy = false;
     scene.sequence = (icr2, icr) => Array.from({ length: PAIRS }, (_, n) => [icr2, variedIcr(icr, n)]).flat();
   },
 };
@@ -120,7 +122,7 @@ export function makeBed(ctx: CheckContext, options: BedOptions = {}): Bed {
   if (!isSlow(ctx) && bed.vcpus.length > 1) playRows(ctx, bed, [others]);
   const { worn: pairs = 0 } = options;
   const often = ctx.thorough ? 2 * pairs : pairs;
-  for (let n = 0; n < (isSlow(ctx) ? pairs / 4 : often); n += PAIRS) playRows(ctx, bed, [worn]);
+  for (let n = 0; n < (isSlow(ctx) ? pairs / 8 : often); n += PAIRS) playRows(ctx, bed, [worn]);
   if (options.lived) for (const row of life()) playRows(ctx, bed, [row]);
   return bed;
 }

@@ -1,6 +1,7 @@
 /** A VM whose vCPUs are brought from one scene to the next, and the whole of whose state can be compared. */
 import { type LapicRegisterName, lapicRegisters } from '../../../abi/apic/lapic.ts';
 import {
+  type KvmRegs,
   type KvmSregs,
   type KvmVcpuEvents,
   kvmMpState,
@@ -31,7 +32,7 @@ export interface BedOptions {
   made?: (ctx: CheckContext, vm: Vm) => void;
   /** What its vCPUs show: all that KVM can do, that without KVM's own leaves or with Hyper-V's, or nothing. Default `all`. */
   cpuid?: 'all' | 'bare' | 'none' | 'hyperv';
-  /** So many times its second vCPU has written ICR2 and ICR before the first scene; a quarter where guests are slow, and twice as many with `--thorough`. */
+  /** So many times its second vCPU has written ICR2 and ICR before the first scene; an eighth where guests are slow, and twice as many with `--thorough`. */
   worn?: number;
   /** Of each vCPU, when it is there. */
   vcpu?: (vcpu: Vcpu) => void;
@@ -84,6 +85,8 @@ export class Bed {
   readonly memory: GuestMemory;
   readonly vcpus: readonly Vcpu[];
   readonly irqchip: 'full' | 'split';
+  /** Its second vCPU has written often, or has lived. */
+  readonly past: boolean;
   /** Of each vCPU: what every scene begins with. */
   readonly plain: readonly VcpuState[];
   /** Of each vCPU: what it has now. */
@@ -91,10 +94,13 @@ export class Bed {
   readonly #leaves: Cpuid;
   readonly #sregs = new WeakMap<Buffer, KvmSregs>();
   readonly #events = new WeakMap<Buffer, KvmVcpuEvents>();
+  readonly #regs = new WeakMap<Buffer, KvmRegs>();
 
   constructor(ctx: CheckContext, options: BedOptions = {}) {
     const { ids = [0, 1, 2, 3], irqchip = 'full', vm, made, cpuid = 'all', logDirtyPages, vcpu } = options;
+    const { worn = 0, lived = false } = options;
     this.irqchip = irqchip;
+    this.past = lived || worn > 0;
     this.memory = ctx.own(GuestMemory.allocate(MEMORY_SIZE));
     const kvm = ctx.kvm();
     this.#leaves = withDeadlineTimer(kvm.supportedCpuid())
@@ -150,6 +156,11 @@ export class Bed {
   /** As `sregs()`. */
   events(state: VcpuState): KvmVcpuEvents {
     return remembered(this.#events, state.events, (bytes) => kvmVcpuEvents.decode(bytes));
+  }
+
+  /** As `sregs()`. */
+  regs(state: VcpuState): KvmRegs {
+    return remembered(this.#regs, state.regs, (bytes) => kvmRegs.decode(bytes));
   }
 
   /** Memory as a scene begins with it, with `code` at `at`. */

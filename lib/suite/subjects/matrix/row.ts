@@ -27,6 +27,8 @@ export interface Axis {
   /** What the rows vary: a clause. */
   title: string;
   rows: readonly StateRow[];
+  /** It takes long, or leaves no room for others: of so many scenes that are drawn, one has a row of it. */
+  rare?: number;
 }
 
 /** A row with its axis's name before it. */

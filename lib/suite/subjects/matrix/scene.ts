@@ -18,6 +18,12 @@ export const FEW = 8;
 /** Code for whatever mode the scene has. */
 export type Piece = (mode: Mode) => readonly number[];
 
+/** Another one than the sender, if there is one. */
+export function targetOf(count: number, sender: number): number {
+  if (count > 2) return sender === 2 ? 0 : 2;
+  return count - 1 - sender;
+}
+
 export class Scene {
   readonly bed: Bed;
   /** Places among the bed's vCPUs. */
@@ -46,13 +52,15 @@ export class Scene {
   readonly exits = new Set<string>();
   /**
    * What comes before the scene's own writes, drawn: ICR to where ICR2 points already, or ICR2 and ICR, or the one and then the
-   * other, or nothing.
+   * other, or each of ICR2 and ICR twice, or nothing.
    */
-  prelude: 'icr' | 'both' | 'all' | 'none' = 'all';
+  prelude: 'icr' | 'both' | 'all' | 'again' | 'none' = 'all';
   /** Another vCPU writes before each of the first writes; and who is sent to takes what it has got. */
   busy = true;
   /** They take it at each write's exit, and not at the last one's alone. */
   close = true;
+  /** At an exit kvm_run alone is looked at, and the vCPUs at the end: of writes that are many. */
+  light = false;
   /** Which writes there are, of ICR2's value and ICR's. */
   sequence: (icr2: LapicWrite, icr: LapicWrite) => readonly LapicWrite[] = (icr2, icr) => [icr2, icr];
   /**
@@ -90,14 +98,14 @@ export class Scene {
 
   readonly #random: Random;
 
-  constructor(bed: Bed, random: Random) {
+  constructor(bed: Bed, random: Random, sender = bed.vcpus.length > 1 ? 1 : 0) {
     this.bed = bed;
     this.#random = random;
     this.vector = random.integer(0x30, 0xef);
     this.noise = random.integer(0, 0xff_ffff);
     this.status = random.integer(0, 1) << 12;
-    this.sender = bed.vcpus.length > 1 ? 1 : 0;
-    this.target = bed.vcpus.length > 2 ? 2 : 0;
+    this.sender = sender;
+    this.target = targetOf(bed.vcpus.length, sender);
   }
 
   get vcpu(): Vcpu {

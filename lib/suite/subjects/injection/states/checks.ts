@@ -6,12 +6,15 @@ import { baseInjection, forwarding, ipiInjection, type Need, x2apic, x2apicInjec
 import type { TwinWrite } from '../../../kit/twin-writes.ts';
 import { BASE_ADDRESS } from '../base-address.ts';
 import { PATCH } from '../replay.ts';
-import { ReplayDraw } from './drawn.ts';
+import { Deck, ReplayDraw } from './drawn.ts';
+import { StateDraw } from './drawn-states.ts';
+import { inGuest } from './in-guest.ts';
 import { type StandRow, standRows, vectorStand } from './machines.ts';
 import { describeWrite, Pair } from './pair.ts';
 import { bases, ipis, ipiVectors, type ReplayProgram, x2Ipis, x2Vectors } from './programs.ts';
 import type { StandOptions } from './stand.ts';
-import { scenes as lapicScenes, plainScene, type StandScene, xapicScenes } from './states.ts';
+import { plainScene, type StandScene, xapicScenes } from './states.ts';
+import { drawTraits, withTraits } from './traits.ts';
 
 interface Ioctl {
   word: string;
@@ -61,11 +64,14 @@ const ioctls: readonly Ioctl[] = [
 
 const MOST_TOLD = 8;
 
-/** In x2APIC mode the APIC id is the vcpu_id. Where there are few, the seed adds one. */
-function scenesOf(ctx: CheckContext, { scenes }: StandRow, { x2apic: x2 }: Ioctl): readonly StandScene[] {
-  if (scenes.length > lapicScenes.length) return x2 ? scenes : [...xapicScenes, ...scenes];
-  return [...scenes, ctx.random.pick(lapicScenes.filter((scene) => !scenes.includes(scene)))];
-}
+/** States of a vCPU that is in its guest. */
+const IN_GUEST_SCENES = 3;
+
+/** With `--thorough` so many times as many drawn states. */
+const THOROUGH_TIMES = 10;
+
+/** Scenes that are written down, in the order of the table. In x2APIC mode the APIC id is the vcpu_id. */
+const written = ({ scenes, bare }: StandRow, x2: boolean) => (bare && !x2 ? [...xapicScenes, ...scenes] : scenes);
 
 /** Bochs takes a tenth of a second for a write. */
 const isSlow = ({ facts, thorough }: CheckContext) => facts.on === 'vmx' && !thorough;
@@ -85,23 +91,24 @@ function share(ctx: CheckContext, group: readonly TwinWrite[]): readonly TwinWri
   return some(ctx, steps, Math.ceil(steps.length / SLOW_SHARE)).flat();
 }
 
-/** Plays each scene on one pair of VMs. Throws CheckError, with what differs after which write. */
-function play(
-  ctx: CheckContext,
-  options: StandOptions,
-  scenes: readonly StandScene[],
-  x2: boolean,
-  programs: readonly ((pair: Pair) => ReplayProgram)[],
-): void {
+type Maker = (pair: Pair) => ReplayProgram;
+
+/** A scene, and the programs that are played in it one by one. */
+interface Play {
+  scene: StandScene;
+  programs: readonly Maker[];
+}
+
+/** Plays scenes on one pair of VMs. Throws CheckError, with what differs after which write. */
+function play(ctx: CheckContext, options: StandOptions, plays: readonly Play[], x2: boolean): void {
   const pair = new Pair(ctx, options);
   let writes = 0;
   // Without CPUID they come into x2APIC mode once: CPUID is not to be had any more when they have run.
   const once = x2 && options.cpuid === 'none';
-  const tried = once ? scenes.slice(0, 1) : scenes;
-  const plans = once ? [(pair: Pair) => programs.flatMap((program) => program(pair))] : programs;
-  for (const scene of isSlow(ctx) ? some(ctx, tried, 1) : tried) {
-    const name = scene.map((state) => state.name).join(', ');
-    for (const program of isSlow(ctx) ? some(ctx, plans, 1) : plans) {
+  const tried = once ? [joined(plays)] : plays;
+  for (const { scene, programs } of isSlow(ctx) ? some(ctx, tried, 1) : tried) {
+    const name = scene.flatMap((state) => state.name || []).join(', ');
+    for (const program of isSlow(ctx) ? some(ctx, programs, 1) : programs) {
       pair.bring(scene, x2);
       for (const whole of program(pair)) {
         const group = share(ctx, whole);
@@ -113,12 +120,39 @@ function play(
     }
   }
   ctx.effect('replayed writes', writes);
-  const { wrong } = pair;
+  judgePair(pair);
+}
+
+/** Throws CheckError if something was wrong. */
+function judgePair({ wrong }: Pair): void {
   if (wrong.length === 0) return;
   const more = wrong.length > MOST_TOLD ? [`and ${wrong.length - MOST_TOLD} more`] : [];
   throw new CheckError(
     [`after the replay, not as after the guest's write: ${wrong[0]}`, ...wrong.slice(1, MOST_TOLD), ...more].join('\n'),
   );
+}
+
+/** All programs in the first scene. */
+function joined(plays: readonly Play[]): Play {
+  const all = plays.flatMap(({ programs }) => programs);
+  return { scene: plays[0]!.scene, programs: [(pair) => all.flatMap((program) => program(pair))] };
+}
+
+/** What a check of a VM's kind plays: the programs of the ioctl in states that are written down, and in drawn ones. */
+function playsOf(ctx: CheckContext, ioctl: Ioctl, row: StandRow, options: StandOptions): Play[] {
+  const draw = new ReplayDraw(ctx.random, ioctl.x2apic);
+  const drawn: Maker[] = ioctl.draws ? [(pair) => draw.program(pair)] : [];
+  const states = new StateDraw(ctx.random, ioctl.x2apic, options);
+  const count = row.drawn * (ctx.thorough ? THOROUGH_TIMES : 1);
+  // Each of both programs in half of the states.
+  const both = new Deck(ctx.random, [ioctl.program, ...drawn]);
+  return [
+    ...written(row, ioctl.x2apic).map((scene) => ({ scene, programs: [both.next()] })),
+    ...Array.from({ length: count }, (_, n) => ({
+      scene: states.scene(n > 0 && n === count - 1),
+      programs: ioctl.draws ? drawn : [ioctl.program],
+    })),
+  ];
 }
 
 const rows = ioctls.flatMap((ioctl) => standRows.map((machine) => ({ ioctl, machine })));
@@ -131,9 +165,10 @@ const machineChecks: Check[] = table(rows, ({ ioctl, machine }) => ({
   deadline: '60s' as const,
   ...(ioctl.shortfall && { shortfall: ioctl.shortfall }),
   async run(ctx: CheckContext) {
-    const draw = new ReplayDraw(ctx.random, ioctl.x2apic);
-    const drawn = ioctl.draws ? [(pair: Pair) => draw.program(pair)] : [];
-    play(ctx, machine.options, scenesOf(ctx, machine, ioctl), ioctl.x2apic, [ioctl.program, ...drawn]);
+    const some = machine.bare ? [] : drawTraits(ctx.random, machine.options);
+    if (some.length > 0) ctx.log(`a VM with ${some.map(({ name }) => name).join(', ')}`);
+    const options = withTraits(machine.options, some);
+    play(ctx, options, playsOf(ctx, ioctl, machine, options), ioctl.x2apic);
   },
 }));
 
@@ -151,9 +186,33 @@ const vectorChecks: Check[] = table(
     async run(ctx: CheckContext) {
       const all = ctx.random.shuffle(Array.from({ length: 256 }, (_, vector) => vector));
       const tried = isSlow(ctx) ? all.slice(0, SLOW_VECTORS) : all;
-      play(ctx, vectorStand.options, [plainScene], x2, [(pair) => vectors!(pair, tried)]);
+      play(ctx, vectorStand, [{ scene: plainScene, programs: [(pair) => vectors!(pair, tried)] }], x2);
     },
   }),
 );
 
-export const stateChecks: Check[] = [...machineChecks, ...vectorChecks];
+const inGuestChecks: Check[] = table(
+  ioctls.filter(({ draws }) => draws),
+  ({ word, what, source, needs, x2apic: x2 }) => ({
+    id: `injection.states.${word}.in-guest`,
+    claim: `${what} of a vCPU that is in its guest leave all as the guest's own do, or are refused by EBUSY and leave all as it was`,
+    source,
+    needs,
+    deadline: '60s' as const,
+    async run(ctx: CheckContext) {
+      const options: StandOptions = { ids: [0, 1, 2], source: 1 };
+      const draw = new ReplayDraw(ctx.random, x2);
+      const states = new StateDraw(ctx.random, x2, options);
+      const pair = new Pair(ctx, options);
+      for (let n = 0; n < (isSlow(ctx) ? 1 : IN_GUEST_SCENES); n++) {
+        const scene = states.scene(false).filter(({ frozen }) => !frozen);
+        const name = scene.flatMap((state) => state.name || []).join(', ');
+        pair.bring(scene, x2);
+        await inGuest(ctx, pair, name, draw.program(pair).flat());
+      }
+      judgePair(pair);
+    },
+  }),
+);
+
+export const stateChecks: Check[] = [...machineChecks, ...vectorChecks, ...inGuestChecks];

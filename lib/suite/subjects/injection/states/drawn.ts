@@ -19,9 +19,6 @@ const [NONE, SELF, ALL, OTHERS] = [0, 1, 2, 3];
 
 /** IPIs of a group, after which everything is looked at. */
 const GROUP = 8;
-/** Groups before that of INIT and SIPI, where looking does not take long. */
-const GROUPS = 2;
-const FEW = 8;
 
 /** Each element once, and then again in another order. */
 export class Deck<T> {
@@ -62,15 +59,13 @@ export class ReplayDraw {
     this.#vectors = new Deck(random, count(0));
     this.#modes = new Deck(random, [FIXED, FIXED, FIXED, FIXED, LOWEST, SMI, NMI, EXTINT]);
     this.#resets = new Deck(random, [INIT, INIT, STARTUP, STARTUP, FIXED]);
-    // In x2APIC mode what goes to everyone is lost in the series as posted.
-    this.#shorthands = new Deck(random, x2 ? [NONE, NONE, NONE, SELF] : [NONE, NONE, NONE, SELF, ALL, OTHERS]);
+    this.#shorthands = new Deck(random, [NONE, NONE, NONE, NONE, SELF, ALL, OTHERS]);
     this.#bits = new Deck(random, count(0).slice(0, 16));
   }
 
   program(pair: Pair): ReplayProgram {
-    const few = pair.options.ids.length <= FEW;
-    const groups = Array.from({ length: few ? GROUPS : 1 }, () => this.#group(pair, GROUP, this.#modes));
-    return pair.options.ids.length === 1 ? groups : [...groups, this.#group(pair, GROUP / 2, this.#resets)];
+    const first = this.#group(pair, GROUP, this.#modes);
+    return pair.options.ids.length === 1 ? [first] : [first, this.#group(pair, GROUP / 2, this.#resets)];
   }
 
   #group(pair: Pair, count: number, modes: Deck<number>): TwinWrite[] {
@@ -104,7 +99,7 @@ export class ReplayDraw {
     // Those that interrupt whoever runs, or wake him, are for another one: the source's guest would take them.
     const forAnother = mode !== FIXED && mode !== EXTINT;
     if (forAnother && others.length > 0) {
-      const all = !this.#x2 && mode !== LOWEST && this.#chance(4);
+      const all = mode !== LOWEST && this.#chance(4);
       const destination = this.#idOf(pair, this.#random.pick(others));
       if (all) return { destination: this.#random.integer(0, 255), icr: form(mode, OTHERS << 18) };
       if (destination !== this.#idOf(pair, source)) return { destination, icr: form(mode, 0) };
@@ -126,7 +121,7 @@ export class ReplayDraw {
       this.#random.integer(0, 4),
       0xff,
       this.#random.integer(0, 255),
-      this.#x2 ? wide : wide & 0xff,
+      this.#x2 ? this.#random.pick([wide, 0xffff_ffff]) : wide & 0xff,
     ]);
   }
 

@@ -93,7 +93,6 @@ const x2 = (destination: number, icr: number): TwinWrite => ({
   value: (BigInt(destination) << 32n) | BigInt(icr),
 });
 
-/** What goes to everyone is lost in the series as posted, which another check says: none of these does. */
 export function x2Ipis(pair: Pair): ReplayProgram {
   const to = x2Names(pair);
   const rows: TwinWrite[] = [
@@ -106,6 +105,9 @@ export function x2Ipis(pair: Pair): ReplayProgram {
     x2(0xff, 0x40f3),
     x2(to.one, 0x5097),
     x2(to.one, 0x0073),
+    x2(0, 0xc_40d3),
+    x2(0x0200_0001, 0x8_40db),
+    x2(0xffff_ffff, 0x40ab),
   ];
   if (alone(pair)) return [rows];
   return [rows, [x2(to.logical, 0x4c00), x2(to.another, 0x4200), x2(to.another, 0xc500), x2(to.another, 0x4612)]];

@@ -6,5 +6,7 @@ export interface SceneState {
   name: string;
   /** No guest can write in it: the guest that is compared with does without it. */
   frozen?: boolean;
+  /** Its guest's entry makes another TPR. */
+  ownTpr?: boolean;
   set(stand: Stand): void;
 }

@@ -62,7 +62,7 @@ export type Aside = Record<'debugregs' | 'xcrs' | 'kvm_run', Buffer>;
 
 const LAPIC_SIZE = 1024;
 /** Of kvm_run, what an exit may write: its head and its union. */
-const RUN_BYTES = 288;
+export const RUN_BYTES = 288;
 
 function ask(vcpu: Vcpu, request: number, size: number): Buffer {
   const bytes = Buffer.alloc(size);
@@ -93,6 +93,7 @@ const isHypervisors = (leaf: number) => leaf >= 0x4000_0000 && leaf < 0x5000_000
 
 export class Stand {
   readonly vm: Vm;
+  readonly memory: GuestMemory;
   readonly vcpus: readonly Vcpu[];
   readonly source: Vcpu;
   /** Shown for as long as it takes to enter x2APIC mode, where the rest of the time nothing is. */
@@ -113,6 +114,7 @@ export class Stand {
     if (irqchip === 'full') this.vm.createIrqchip();
     else this.vm.enableSplitIrqchip();
     const memory = ctx.own(GuestMemory.allocate(MEMORY));
+    this.memory = memory;
     memory.write(ENTRY, bytesAt(writer, ENTRY));
     this.vm.setMemory({ slot: 0, guestPhysAddr: 0, memory, ...(logDirtyPages ? { logDirtyPages } : {}) });
     made?.(ctx, this.vm);
@@ -133,12 +135,14 @@ export class Stand {
 
   /** Every local APIC into x2APIC mode, or back. */
   x2apic(on: boolean): void {
-    for (const vcpu of this.vcpus) {
-      if (this.#shownOnce) vcpu.setCpuid2(this.#shownOnce);
-      const sregs = vcpu.getSregs();
-      const apicBase = on ? sregs.apicBase | APIC_BASE_EXTD : sregs.apicBase & ~APIC_BASE_EXTD;
-      vcpu.setSregs({ ...sregs, apicBase });
-      if (this.#shownOnce) vcpu.setCpuid2([]);
-    }
+    for (const vcpu of this.vcpus) this.setBase(vcpu, (base) => (on ? base | APIC_BASE_EXTD : base & ~APIC_BASE_EXTD));
+  }
+
+  /** Another IA32_APIC_BASE, for which CPUID is shown where it is not otherwise. */
+  setBase(vcpu: Vcpu, change: (base: bigint) => bigint): void {
+    if (this.#shownOnce) vcpu.setCpuid2(this.#shownOnce);
+    const sregs = vcpu.getSregs();
+    vcpu.setSregs({ ...sregs, apicBase: change(sregs.apicBase) });
+    if (this.#shownOnce) vcpu.setCpuid2([]);
   }
 }

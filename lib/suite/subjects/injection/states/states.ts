@@ -5,10 +5,10 @@ import { ioctls } from '../../../../abi/kvm/ioctl.ts';
 import type { SceneState } from './row.ts';
 import { SPARE, type Stand } from './stand.ts';
 
-type Registers = Partial<Record<LapicRegisterName, number>>;
+export type LapicValues = Partial<Record<LapicRegisterName, number>>;
 
 /** KVM_SET_LAPIC makes PPR of the vectors that were in service before it. */
-function lapic(name: string, registers: Registers): SceneState {
+export function lapic(name: string, registers: LapicValues): SceneState {
   return {
     name,
     set({ source }) {
@@ -22,7 +22,7 @@ function lapic(name: string, registers: Registers): SceneState {
 }
 
 /** Each vCPU has a logical id of its own, the source another one. */
-const logical = (name: string, ids: (place: number, isSource: boolean) => number, DFR: number): SceneState => ({
+export const logical = (name: string, ids: (place: number, isSource: boolean) => number, DFR: number): SceneState => ({
   name,
   set({ vcpus, source }) {
     vcpus.forEach((vcpu, place) => {
@@ -31,16 +31,16 @@ const logical = (name: string, ids: (place: number, isSource: boolean) => number
   },
 });
 
-const bit = (vector: number) => (1 << (vector & 31)) >>> 0;
-const FLAT = 0xffff_ffff;
-const CLUSTER = 0x0fff_ffff;
+export const bit = (vector: number) => (1 << (vector & 31)) >>> 0;
+export const FLAT = 0xffff_ffff;
+export const CLUSTER = 0x0fff_ffff;
 /** KVM_SET_LAPIC starts the timer at TMCCT: a timer that is at 0 ends at once, if the vCPU has no CPUID to make it periodic. */
-const FAR = 0x7fff_ffff;
+export const FAR = 0x7fff_ffff;
 
 const flat = logical('flat logical ids', (place, isSource) => (isSource ? 0x83 : 4 << (place % 5)), FLAT);
 const clusters = logical('clusters', (place) => (((place >> 1) + 1) << 4) | (1 << (place & 1)), CLUSTER);
 
-const mp = (name: string, mpState: number): SceneState => ({
+export const mp = (name: string, mpState: number): SceneState => ({
   name,
   frozen: true,
   set({ source }) {
@@ -48,7 +48,7 @@ const mp = (name: string, mpState: number): SceneState => ({
   },
 });
 
-const busy: Registers = {
+const busy: LapicValues = {
   SVR: 0x137f,
   TPR: 0xf3,
   ISR2: bit(0x4a),
@@ -70,7 +70,7 @@ const busy: Registers = {
 };
 
 /** The vectors of the programs' IPIs are none of these. */
-const besieged: Registers = {
+const besieged: LapicValues = {
   TPR: 0x20,
   ISR2: bit(0x41),
   ISR7: bit(0xfe),
@@ -89,7 +89,7 @@ const besieged: Registers = {
 };
 
 /** The same, and nothing is pending. */
-const occupied: Registers = {
+const occupied: LapicValues = {
   TPR: 0xc0,
   ISR2: bit(0x41),
   LVT_TIMER: 0xd1,
@@ -98,7 +98,7 @@ const occupied: Registers = {
   ICR2: 0xff00_0000,
 };
 
-const served: Registers = {
+const served: LapicValues = {
   TPR: 0x25,
   ISR3: bit(0x65),
   IRR0: bit(0x15),
@@ -109,14 +109,14 @@ const served: Registers = {
   ICR2: 0x0100_0000,
 };
 
-const movedPage = (stand: Stand, registers: Registers) => {
+const movedPage = (stand: Stand, registers: LapicValues) => {
   const { apicBase, ...sregs } = stand.source.getSregs();
   stand.source.setSregs({ ...sregs, apicBase: (apicBase & 0xfffn) | 0xfed4_0000n });
   stand.source.setLapicRegisters(registers);
 };
 
 /** Of every vCPU but the source. */
-const others = (name: string, set: (vcpu: Stand['source'], place: number) => void): SceneState => ({
+export const others = (name: string, set: (vcpu: Stand['source'], place: number) => void): SceneState => ({
   name,
   set({ vcpus, source }) {
     vcpus.forEach((vcpu, place) => {
@@ -186,18 +186,13 @@ export const allOff: StandScene = [
 ];
 
 /** What no ioctl takes back: it comes last on its pair. */
-export const lastScenes: readonly StandScene[] = [
-  [
-    flat,
-    {
-      name: 'in SMM, with an INIT that waits',
-      frozen: true,
-      set({ source }) {
-        const { smi } = source.getVcpuEvents();
-        source.setVcpuEvents({ smi: { ...smi, smm: 1, latchedInit: 1 } });
-      },
-    },
-  ],
-];
+export const lastState: SceneState = {
+  name: 'in SMM, with an INIT that waits',
+  frozen: true,
+  set({ source }) {
+    const { smi } = source.getVcpuEvents();
+    source.setVcpuEvents({ smi: { ...smi, smm: 1, latchedInit: 1 } });
+  },
+};
+
 export const plainScene: StandScene = [flat];
-export const busyScene: StandScene = scenes[0]!;

@@ -50,10 +50,22 @@ export const svrAxis: Axis = {
 export const tprAxis: Axis = {
   name: 'tpr',
   title: "the sender's TPR is",
-  // KVM-AMD keeps bits 7:4 alone: the others go with CR8.
-  rows: Array.from({ length: 15 }, (_, n) => (n + 1) << 4).map((tpr) =>
-    holds(tpr.toString(16).padStart(2, '0'), `TPR is 0x${tpr.toString(16)}`, { TPR: tpr }),
-  ),
+  rows: [
+    // KVM-AMD keeps bits 7:4 alone, since the others go with CR8; but for a TPR that holds back what waits.
+    ...Array.from({ length: 15 }, (_, n) => (n + 1) << 4).map((tpr) =>
+      holds(tpr.toString(16).padStart(2, '0'), `TPR is 0x${tpr.toString(16)}`, { TPR: tpr }),
+    ),
+    {
+      name: 'low-bits',
+      what: "the sender's TPR is 0xf5, and vector 0x31 waits",
+      source: "svm_update_cr8_intercept(): CR8 is the guest's own unless a vector waits; SDM vol. 3 11.8.3.1",
+      alone: ['irr', 'isr', 'flags', 'svr', 'send', 'events'],
+      apply(scene) {
+        scene.lapic({ TPR: 0xf5 });
+        scene.lapicVector('IRR', 0x31);
+      },
+    },
+  ],
 };
 
 export const isrAxis: Axis = {

@@ -13,6 +13,8 @@ export interface MachineRow {
   large?: boolean;
   /** Scenes that are drawn beside the plain one. */
   drawn: number;
+  /** A VM that the seed puts together may have it beside others: one of each kind, or any of those of kind `any`. */
+  trait?: 'ids' | 'cpuid' | 'past' | 'any';
 }
 
 const ids = (count: number) => Array.from({ length: count }, (_, n) => n);
@@ -33,7 +35,7 @@ const extraMemory = (ctx: CheckContext, bytes: number) => ctx.own(GuestMemory.al
 export const machineRows: readonly MachineRow[] = [
   { name: 'one', what: 'it has one vCPU', source: COUNT, options: { ids: ids(1) }, drawn: 10 },
   { name: 'two', what: 'it has two vCPUs', source: COUNT, options: { ids: ids(2) }, drawn: 10 },
-  { name: 'three', what: 'it has three vCPUs', source: COUNT, options: { ids: ids(3) }, drawn: 5 },
+  { name: 'three', what: 'it has three vCPUs', source: COUNT, options: { ids: ids(3) }, drawn: 5, trait: 'ids' },
   { name: 'eight', what: 'it has eight vCPUs', source: COUNT, options: { ids: ids(8) }, drawn: 10 },
   { name: 'many', what: 'it has 40 vCPUs', source: COUNT, options: { ids: ids(40) }, drawn: 3 },
   { name: 'crowd', what: 'it has 64 vCPUs', source: COUNT, options: { ids: ids(64) }, drawn: 1 },
@@ -45,17 +47,46 @@ export const machineRows: readonly MachineRow[] = [
     large: true,
     drawn: 0,
   },
-  { name: 'sparse', what: 'its vcpu_ids have gaps', source: COUNT, options: { ids: [3, 9, 40, 130, 201] }, drawn: 10 },
-  { name: 'descending', what: 'its vcpu_ids go down', source: COUNT, options: { ids: [6, 4, 2, 0] }, drawn: 5 },
+  {
+    name: 'sparse',
+    what: 'its vcpu_ids have gaps',
+    source: COUNT,
+    options: { ids: [3, 9, 40, 130, 201] },
+    drawn: 6,
+    trait: 'ids',
+  },
+  {
+    name: 'descending',
+    what: 'its vcpu_ids go down',
+    source: COUNT,
+    options: { ids: [6, 4, 2, 0] },
+    drawn: 2,
+    trait: 'ids',
+  },
   {
     name: 'boot-processor',
     what: 'vCPU 2 is the boot processor',
     source: `${VM}: bsp_vcpu_id`,
     options: { vm: (vm) => vm.setBootCpuId(2) },
-    drawn: 5,
+    drawn: 2,
+    trait: 'any',
   },
-  { name: 'dirty-log', what: 'its memory logs dirty pages', source: VM, options: { logDirtyPages: true }, drawn: 5 },
-  { name: 'pit', what: 'it has a PIT', source: `${VM}: vpit`, options: { made: (_, vm) => vm.createPit2() }, drawn: 5 },
+  {
+    name: 'dirty-log',
+    what: 'its memory logs dirty pages',
+    source: VM,
+    options: { logDirtyPages: true },
+    drawn: 2,
+    trait: 'any',
+  },
+  {
+    name: 'pit',
+    what: 'it has a PIT',
+    source: `${VM}: vpit`,
+    options: { made: (_, vm) => vm.createPit2() },
+    drawn: 2,
+    trait: 'any',
+  },
   {
     name: 'slots',
     what: 'it has five slots of memory, one of them read-only, and 16 MiB',
@@ -71,7 +102,8 @@ export const machineRows: readonly MachineRow[] = [
           });
       },
     },
-    drawn: 5,
+    drawn: 2,
+    trait: 'any',
   },
   {
     name: 'devices',
@@ -84,7 +116,8 @@ export const machineRows: readonly MachineRow[] = [
         vm.registerCoalesced({ address: 0xc100_0000, size: 4096 });
       },
     },
-    drawn: 5,
+    drawn: 2,
+    trait: 'any',
   },
   {
     name: 'routes',
@@ -94,21 +127,24 @@ export const machineRows: readonly MachineRow[] = [
       made: (_, vm) =>
         vm.setGsiRouting(ids(30).map((gsi) => ({ type: 'msi', addressLo: 0xfee0_0000, data: 0x4071, gsi }))),
     },
-    drawn: 3,
+    drawn: 2,
+    trait: 'any',
   },
   {
     name: 'user-space-msr',
     what: 'unknown MSRs go to user space',
     source: `${VM}: user_space_msr_mask`,
     options: { made: (_, vm) => vm.enableUserSpaceMsr(7) },
-    drawn: 5,
+    drawn: 2,
+    trait: 'any',
   },
   {
     name: 'x2apic-api',
     what: 'KVM_CAP_X2APIC_API is on',
     source: `${VM}: x2apic_format, x2apic_broadcast_quirk_disabled`,
     options: { made: (_, vm) => vm.enableX2apicApi(3) },
-    drawn: 5,
+    drawn: 2,
+    trait: 'any',
   },
   {
     name: 'no-cpuid',
@@ -122,14 +158,16 @@ export const machineRows: readonly MachineRow[] = [
     what: 'its CPUID shows no hypervisor',
     source: 'struct kvm_vcpu_arch: kvm_cpuid, pv_cpuid',
     options: { cpuid: 'bare' },
-    drawn: 5,
+    drawn: 2,
+    trait: 'cpuid',
   },
   {
     name: 'hyperv',
     what: 'its CPUID shows Hyper-V',
     source: 'struct kvm_vcpu_arch: hyperv_enabled, hyperv; Hyper-V TLFS, 2.4',
     options: { cpuid: 'hyperv' },
-    drawn: 5,
+    drawn: 2,
+    trait: 'cpuid',
   },
   {
     name: 'hyperv-used',
@@ -142,21 +180,24 @@ export const machineRows: readonly MachineRow[] = [
         vcpu.enableCap('KVM_CAP_HYPERV_SYNIC2');
       },
     },
-    drawn: 10,
+    drawn: 6,
+    trait: 'cpuid',
   },
   {
     name: 'lived',
     what: 'its second vCPU has taken interrupts, NMIs and signals, and has halted, more than once',
     source: 'struct kvm_vcpu_stat: irq_injections, nmi_injections, signal_exits, halt_exits',
     options: { lived: true },
-    drawn: 15,
+    drawn: 6,
+    trait: 'past',
   },
   {
     name: 'msr-filter',
     what: 'it has an MSR filter',
     source: `${VM}: msr_filter`,
     options: { made: (_, vm) => vm.setMsrFilter({ ranges: [{ base: 0xc000_0200, count: 8 }] }) },
-    drawn: 5,
+    drawn: 2,
+    trait: 'any',
   },
   {
     name: 'no-exits',
@@ -170,9 +211,10 @@ export const machineRows: readonly MachineRow[] = [
   },
   {
     name: 'worn',
-    what: 'its second vCPU has written more than 1000 times before',
+    what: 'its second vCPU has written each register more than 1000 times before',
     source: 'vcpu->arch: whatever a series counts in it',
-    options: { worn: 512 },
-    drawn: 5,
+    options: { worn: 1024 },
+    drawn: 10,
+    trait: 'past',
   },
 ];

@@ -34,7 +34,7 @@ const others = (scene: Scene) => everyone(scene).filter((place) => place !== sce
 const plain = (scene: Scene): Send => ({ ...scene.sent });
 /** What changes whom a logical destination names, and what makes a pending one pile up. */
 const LOGICAL_IDS = ['logical', 'target'];
-const COUNTED = ['sequence', 'target', 'events'];
+const COUNTED = ['sequence', 'joint', 'target', 'events'];
 /** A vCPU that interrupts itself would leave its code, or has more in its own LAPIC than a row says. */
 const ITSELF = ['flags', 'irr', 'isr', 'events'];
 

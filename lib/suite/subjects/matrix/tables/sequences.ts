@@ -20,7 +20,7 @@ const sequence = (name: string, what: string, made: Sequence): StateRow => ({
 /** The second within the same KVM_RUN, and at once. */
 const joint = (name: string, what: string, made: Sequence): StateRow => ({
   ...sequence(name, what, made),
-  alone: ['instruction', 'control', 'flags', 'host', 'events'],
+  alone: ['sequence', 'instruction', 'control', 'flags', 'host', 'events'],
   apply(scene) {
     if (scene.mode.small) scene.mode = modes.real16;
     scene.sequence = made;
@@ -98,8 +98,16 @@ export const sequenceAxis: Axis = {
         icr,
       ]),
     ),
+    sequence('icr-64', 'ICR2, and ICR 64 times, the same', (icr2, icr) => [icr2, ...times(64, icr)]),
+  ],
+};
+
+export const jointAxis: Axis = {
+  name: 'joint',
+  title: 'instruction writes both registers at once',
+  rare: 5,
+  rows: [
     joint('both-down', 'ICR2 and ICR of one instruction', (icr2, icr) => [icr2, icr]),
     joint('both-up', 'ICR and ICR2 of one instruction', (icr2, icr) => [icr, icr2]),
-    sequence('icr-64', 'ICR2, and ICR 64 times, the same', (icr2, icr) => [icr2, ...times(64, icr)]),
   ],
 };
