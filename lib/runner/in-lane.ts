@@ -45,12 +45,13 @@ export async function runScriptInLane(
   }
   const timings = run.options.timings ? new Timings() : undefined;
   const judge = new Judge(parsed);
-  // The lab catches the same signals, and ends its machine.
-  judge.catchSignals(() => {});
+  // What the lab does before there is a machine, such as to build its kernel, ends by them as well.
+  const interrupted = new AbortController();
+  judge.catchSignals(() => interrupted.abort());
   let exitCode = 0;
   let error: unknown;
   try {
-    exitCode = await runInLane(lane, work, run.options, { stdout: judge.output, timings });
+    exitCode = await runInLane(lane, work, run.options, { stdout: judge.output, timings, signal: interrupted.signal });
   } catch (thrown) {
     error = thrown;
   }

@@ -40,10 +40,24 @@ describe('on its own', { skip: sourceMissing(), timeout: 600_000 }, () => {
   });
 });
 
+const buildOnce = () => {
+  const build = kvmDsm(['lab', 'build', '--series', 'fixed'], 3600);
+  assert.equal(build.code, 0, build.stderr);
+};
+
+test('it refuses by errnos, which are errors of their own; its paravirtual exits are judged', {
+  skip,
+  timeout: 3_600_000,
+}, () => {
+  buildOnce();
+  const args = ['run', 'test/lab/scripts/refused.ts', '--on', 'svm', '--profile', 'fixed-v1', '--timeout', '250'];
+  const { code, stdout, stderr } = kvmDsm(args, 280);
+  assert.equal(code, 0, stdout + stderr);
+});
+
 for (const lane of ['svm', 'vmx'])
   test(`the suite finds nothing on ${lane}`, { skip, timeout: 3_600_000 }, () => {
-    const build = kvmDsm(['lab', 'build', '--series', 'fixed'], 3600);
-    assert.equal(build.code, 0, build.stderr);
+    buildOnce();
     const args = ['test', '--on', lane, '--profile', 'fixed-v1', '--strict', '--destructive', '--json'];
     const { code, stdout, stderr } = kvmDsm([...args, '--timeout', '1800'], 1900);
     assert.notEqual(stdout, '', stderr);

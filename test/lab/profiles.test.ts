@@ -43,12 +43,6 @@ describe('profiles on the lab kernel', { skip: labMissing(), timeout: 900_000 },
     assert.deepEqual(verdicts(document, 'skip'), ['injection.ipi.dest-id']);
   });
 
-  test('the corrected series refuses by errnos, which are errors of their own; its paravirtual exits are judged', () => {
-    const args = ['run', 'test/lab/scripts/refused.ts', '--on', 'svm', '--profile', 'fixed-v1', '--timeout', '250'];
-    const { code, stdout, stderr } = kvmDsm(args, 280);
-    assert.equal(code, 0, stdout + stderr);
-  });
-
   test('doctor looks at gvm-old by its own numbers', () => {
     const args = ['doctor', '--on', 'svm', '--profile', 'auto', '--cmdline', 'kvm.dsm_abi=gvm-old', '--json'];
     const { code, stdout, stderr } = kvmDsm(args, 280);
