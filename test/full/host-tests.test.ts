@@ -4,7 +4,7 @@ import { reportInside } from '../support/inside-report.ts';
 import { labMissing } from '../support/lab.ts';
 import { hostFiles, ofAnyVendor, runTestsInside } from '../support/tests-inside.ts';
 
-test('those that look at the library hold on vmx as well', { skip: labMissing(), timeout: 1_800_000 }, async (t) => {
+test('those that look at the library hold on vmx as well', { skip: labMissing(), timeout: 2_000_000 }, async (t) => {
   const files = hostFiles().filter((file) => ofAnyVendor.includes(file));
   await reportInside(t, files, await runTestsInside('vmx', files, { counts: 0.001 }));
 });

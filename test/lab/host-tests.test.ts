@@ -9,7 +9,7 @@ const skip = labMissing();
 /** What is done of the heavy counts: see test/support/counts.ts. */
 const COUNTS = { svm: 0.001, vmx: 0.001 };
 
-describe('the host tests hold inside the lab', { skip, concurrency: 2, timeout: 1_200_000 }, () => {
+describe('the host tests hold inside the lab', { skip, concurrency: 2, timeout: 2_000_000 }, () => {
   const all = hostFiles();
   for (const lane of ['svm', 'vmx'] as const)
     test(`${lane}, with ${COUNTS[lane]} of the counts`, async (t) => {
@@ -19,7 +19,7 @@ describe('the host tests hold inside the lab', { skip, concurrency: 2, timeout: 
     });
 });
 
-describe('the teardown tests, and those of the insides, hold inside the lab', { skip, timeout: 1_200_000 }, () => {
+describe('the teardown tests, and those of the insides, hold inside the lab', { skip, timeout: 2_000_000 }, () => {
   const files = [...teardownFiles(), ...internalFiles()];
   test(`svm, with ${COUNTS.svm} of the counts`, async (t) => {
     await reportInside(t, files, await runTestsInside('svm', files, { counts: COUNTS.svm }));

@@ -210,7 +210,7 @@ const collector = (folders: readonly string[]): string =>
 export async function runTestsInside(
   lane: LaneName,
   files: readonly string[],
-  { counts, timeoutSeconds = 900, env = {}, collect }: InsideOptions,
+  { counts, timeoutSeconds = 1800, env = {}, collect }: InsideOptions,
 ): Promise<InnerRun> {
   const [stdout, stderr] = [new Sink(), new Sink()];
   const modules = await bundle(files, collect !== undefined);

@@ -7,9 +7,9 @@ import { noKvm } from '../support/host.ts';
 import { programBeside } from '../support/library.ts';
 
 const child = programBeside(import.meta.url, 'terminate-child.ts');
-/** A case takes some ten seconds, three times that with sanitizers or in the lab; what takes this long hangs. */
+/** A round takes a second or so, a minute with sanitizers or in the lab; what takes this long hangs. */
 const DEADLINE = 300_000;
-const ROUNDS = scaled(12, 2);
+const ROUNDS = scaled(12, 1);
 
 for (const work of ['records', 'exits', 'news', 'runs', 'refusals', 'guests', 'eventfds']) {
   test(`${ROUNDS} times two workers are terminated in the midst of ${work}`, { skip: noKvm }, async () => {
