@@ -2,7 +2,7 @@
 const words = {
   build: 'Building the library, then the addon: a minute or less.',
   test:
-    'Runs all tests: about an hour on two cores that have nothing else to do, most of it in the lab. A quick look, in a minute or ' +
+    'Runs all tests: up to an hour on two cores that have nothing else to do, most of it in the lab. A quick look, in a minute or ' +
     'two: node --import tsx --test test/unit/*/*.test.ts',
 };
 console.error(words[process.argv[2]]);
