@@ -327,20 +327,23 @@ const slow = (name: string, what: string, apply: (scene: Scene) => void, alone: 
   },
 });
 
+const waiting = (name: string, ms: number) =>
+  slow(
+    name,
+    `user space waits ${ms} ms before the first write and at each exit`,
+    (scene) => {
+      scene.ready.push(() => wait(ms));
+      scene.atWrite.push(() => wait(ms));
+    },
+    ['sequence'],
+  );
+
 export const timeAxis: Axis = {
   name: 'time',
   title: 'time passes before a write',
   rare: 8,
   rows: [
-    slow(
-      'late',
-      'user space waits 110 ms before the first write and at each exit',
-      (scene) => {
-        scene.ready.push(() => wait(LATE));
-        scene.atWrite.push(() => wait(LATE));
-      },
-      ['sequence'],
-    ),
+    waiting('late', LATE),
     slow(
       'long',
       'the guest runs for 110 ms before each write',
@@ -363,15 +366,7 @@ export const timeAxis: Axis = {
       },
       ['sequence', 'host', 'events'],
     ),
-    slow(
-      'wait',
-      'user space waits 11 ms before the first write and at each exit',
-      (scene) => {
-        scene.ready.push(() => wait(SOME));
-        scene.atWrite.push(() => wait(SOME));
-      },
-      ['sequence'],
-    ),
+    waiting('wait', SOME),
   ],
 };
 
