@@ -12,6 +12,8 @@ export const MOST_MACHINES = 8;
 /** Their values, beside the global ones. */
 export interface TestOptions {
   reporter: ReporterName;
+  /** With `--reporter kcidb`: whose tests these are. */
+  buildId?: string;
   list: boolean;
   strict: boolean;
   bail: boolean;
@@ -39,6 +41,10 @@ export function withTestOptions(command: Command): Command {
 function testOptions(): Option[] {
   return [
     new Option('--reporter <name>', 'how to report').choices(reporterNames).default('spec'),
+    new Option(
+      '--build-id <origin:id>',
+      'with --reporter kcidb: the build that is tested, as it was submitted (default: the kernel is described as one)',
+    ).argParser(buildId),
     new Option('--list', 'print the checks, their claims and sources, and run none').default(false),
     new Option('--strict', 'a known shortfall of the series is a failure as well').default(false),
     new Option('--bail', 'stop at the first failure').default(false),
@@ -57,6 +63,12 @@ function testOptions(): Option[] {
     timingsOption(),
     new Option('--checks <file>', 'run the checks of this script instead (.ts or .js)'),
   ];
+}
+
+/** Source: kcidb-io, the schema's origin_id_pattern. */
+function buildId(text: string): string {
+  if (/^[a-z0-9_]+:\S+$/.test(text)) return text;
+  throw new InvalidArgumentError('Give the name of who submitted it (a to z, 0 to 9 and _), a colon, and its id.');
 }
 
 /** What reads an integer of a command line. */

@@ -62,16 +62,18 @@ async function runSubjects(
   // In a lane it is found out there.
   const global = target === 'host' ? { ...given, profile: profileFor(given, tellOnStderr).name } : given;
   const reporterName = global.json ? 'json' : own.reporter;
+  if (own.buildId !== undefined && reporterName !== 'kcidb') throw buildWithoutKcidb(reporterName);
+  const options = { build: own.buildId };
   const screen = { write: print, paint, columns: isTerminal() ? process.stdout.columns || 80 : 0 };
   const unknown = unknownFacts(target, global.device, global.profile);
   const plan = { items, checks, seed, repeat, shuffle, strict, bail, thorough, unknown, package: version() };
   if (rows.length === 0) {
     const executor = await executorFor(target, { checks, module, seed, own, global, timings });
-    const summary = await runPlan({ ...plan, executor, reporter: await reporterNamed(reporterName, screen) });
+    const summary = await runPlan({ ...plan, executor, reporter: await reporterNamed(reporterName, screen, options) });
     tellTimings(timings, global.json);
     return exitCodeOfRuns([summary]);
   }
-  const reporter = await rowsReporterNamed(reporterName, screen, rows.length);
+  const reporter = await rowsReporterNamed(reporterName, screen, rows.length, options);
   const summaries: Summary[] = [];
   for (const row of rows) {
     const executor = await executorFor(target, { checks, module, seed, own, global: optionsOf(row, global), timings });
@@ -95,6 +97,14 @@ function tellTimings(timings: Timings | undefined, json: boolean): void {
 
 function machinesOnHost(): ArgumentError {
   return new ArgumentError('--machines', '--machines is for the lab, not for the host', `Add ${ON_LANES}.`);
+}
+
+function buildWithoutKcidb(reporter: string): ArgumentError {
+  return new ArgumentError(
+    '--build-id',
+    `--build-id is for --reporter kcidb, and the report is ${reporter}`,
+    'Add --reporter kcidb, or leave it out.',
+  );
 }
 
 function exitCodeOfRuns(summaries: readonly Summary[]): number {

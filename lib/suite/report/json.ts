@@ -2,7 +2,8 @@
 import { jsonText } from '../../base/text.ts';
 import { sumOf } from '../run/judge.ts';
 import { checkOf } from '../run/plan.ts';
-import type { Head, Reporter, RowsReporter, Summary } from '../run/reporter.ts';
+import type { Reporter, RowsReporter } from '../run/reporter.ts';
+import { type Collected, collectingReporter } from './collected.ts';
 
 /** One JSON document, at the end. */
 export function jsonReporter(write: (text: string) => void): Reporter {
@@ -25,24 +26,11 @@ export function jsonRows(write: (text: string) => void): RowsReporter {
 
 type SuiteDocument = ReturnType<typeof documentOf>;
 
-function documentReporter(take: (document: SuiteDocument) => void): Reporter {
-  let head: Head;
-  const notes: string[] = [];
-  return {
-    head(given) {
-      head = given;
-    },
-    start() {},
-    end() {},
-    note(text) {
-      notes.push(text);
-    },
-    tick() {},
-    done: (summary) => take(documentOf(head, summary, notes)),
-  };
-}
+const documentReporter = (take: (document: SuiteDocument) => void): Reporter =>
+  collectingReporter((run) => take(documentOf(run)));
 
-function documentOf(head: Head, { results, totals, ms }: Summary, notes: readonly string[]) {
+function documentOf({ head, summary, notes }: Collected) {
+  const { results, totals, ms } = summary;
   const { facts, checks, repeat, seed, shuffle, strict, thorough = false } = head;
   return {
     version: 1,

@@ -1,63 +1,40 @@
 /** The JUnit report. */
 import { subjectOf } from '../check.ts';
+import { couldNotEnd } from '../run/judge.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
-import type { Head, Reporter, RowsReporter, Summary } from '../run/reporter.ts';
+import type { Head, Reporter, Row, RowsReporter } from '../run/reporter.ts';
+import { type Collected, collectingReporter } from './collected.ts';
 import { headLines } from './head.ts';
-
-/** What one run comes to. */
-interface Part {
-  head: Head;
-  summary: Summary;
-  notes: readonly string[];
-}
 
 /** JUnit XML, at the end: a test suite per subject. */
 export function junitReporter(write: (text: string) => void): Reporter {
-  return partReporter((part) => write(documentOf([part])));
+  return collectingReporter((part) => write(documentOf([part])));
 }
 
 /** The same of several rows, with a test suite per row and subject. */
 export function junitRows(write: (text: string) => void): RowsReporter {
-  const parts: Part[] = [];
+  const parts: Collected[] = [];
   return {
-    row: () => partReporter((part) => parts.push(part)),
+    row: () => collectingReporter((part) => parts.push(part)),
     done: () => write(documentOf(parts)),
   };
 }
 
-function partReporter(take: (part: Part) => void): Reporter {
-  let head: Head;
-  const notes: string[] = [];
-  return {
-    head(given) {
-      head = given;
-    },
-    start() {},
-    end() {},
-    note(text) {
-      notes.push(text);
-    },
-    tick() {},
-    done(summary) {
-      take({ head, summary, notes });
-    },
-  };
-}
+type Rows = readonly Row[];
 
-type Rows = Summary['results'];
-
-function documentOf(parts: readonly Part[]): string {
+function documentOf(parts: readonly Collected[]): string {
   const lines = ['<?xml version="1.0" encoding="UTF-8"?>'];
   const all = parts.flatMap(({ summary }) => summary.results);
   const ms = parts.reduce((sum, { summary }) => sum + summary.ms.all, 0);
   lines.push(`<testsuites name="kvm-dsm"${counts(all)} time="${seconds(ms)}">`);
-  for (const { head, summary } of parts) {
-    const groups = bySuite(summary.results);
-    for (const [name, rows] of groups)
-      lines.push(...suite(head.variant ? `${head.variant.name}.${name}` : name, rows, head));
+  for (const { head, summary, notes } of parts) {
+    const groups = [...bySuite(summary.results)];
+    for (const [at, [name, rows]] of groups.entries()) {
+      const whole = head.variant ? `${head.variant.name}.${name}` : name;
+      // Of the whole run, for which the format has no place.
+      lines.push(...suite(whole, rows, head, at === groups.length - 1 ? notes : []));
+    }
   }
-  const notes = parts.flatMap((part) => part.notes);
-  if (notes.length > 0) lines.push(`  <system-out>${text(notes.join('\n'))}</system-out>`);
   return `${[...lines, '</testsuites>'].join('\n')}\n`;
 }
 
@@ -70,26 +47,35 @@ function bySuite(results: Rows): Map<string, Rows> {
   return groups;
 }
 
+/** Only `skipped` is a word of a suite alone. */
 function counts(rows: Rows): string {
-  const failures = rows.filter(({ result }) => result.verdict === 'fail').length;
-  const skipped = rows.filter(({ result }) => result.verdict === 'skip' || result.verdict === 'xfail').length;
-  return ` tests="${rows.length}" failures="${failures}" errors="0" skipped="${skipped}"`;
+  const failed = rows.filter(({ result }) => result.verdict === 'fail');
+  const errors = failed.filter(({ result }) => couldNotEnd(result)).length;
+  return ` tests="${rows.length}" failures="${failed.length - errors}" errors="${errors}"`;
 }
 
-function suite(name: string, rows: Rows, head: Head): string[] {
+function suite(name: string, rows: Rows, head: Head, notes: readonly string[]): string[] {
   const ms = rows.reduce((sum, { result }) => sum + result.ms, 0);
-  const hostname = attribute(head.facts.on);
+  const skipped = rows.filter(({ result }) => result.verdict === 'skip' || result.verdict === 'xfail').length;
+  const began = new Date(Math.min(...rows.map((row) => row.began.getTime())));
+  const more = ` skipped="${skipped}" timestamp="${timestamp(began)}" hostname="${attribute(head.facts.on)}"`;
   return [
-    `  <testsuite name="${attribute(name)}"${counts(rows)} time="${seconds(ms)}" hostname="${hostname}">`,
+    `  <testsuite name="${attribute(name)}"${counts(rows)}${more} time="${seconds(ms)}">`,
     '    <properties>',
     ...headLines(head).map(([key, value]) => `      <property name="${attribute(key)}" value="${attribute(value)}"/>`),
     '    </properties>',
     ...rows.flatMap((row) => testcase(row, head)),
+    ...(notes.length > 0 ? [`    <system-out>${text(notes.join('\n'))}</system-out>`] : []),
     '  </testsuite>',
   ];
 }
 
-function testcase({ item, result }: Rows[number], head: Head): string[] {
+/** In UTC, without a fraction or a zone: no schema takes more. */
+function timestamp(date: Date): string {
+  return date.toISOString().slice(0, 19);
+}
+
+function testcase({ item, result }: Row, head: Head): string[] {
   const { claim, source } = checkOf(head.checks, item);
   const { verdict, reason, detail, cause } = result;
   const name = attribute(nameOf(item, head.repeat));
@@ -98,9 +84,10 @@ function testcase({ item, result }: Rows[number], head: Head): string[] {
   if (verdict === 'pass') return [`${open}/>`];
   const message = attribute(verdict === 'skip' || verdict === 'fail' ? (reason ?? '') : `${verdict}: ${reason}`);
   const body = text([`${claim} (${source})`, reason, detail].filter(Boolean).join('\n'));
+  const kind = couldNotEnd(result) ? 'error' : 'failure';
   const inner =
     verdict === 'fail'
-      ? `<failure message="${message}" type="${cause}">${body}</failure>`
+      ? `<${kind} message="${message}" type="${cause}">${body}</${kind}>`
       : verdict === 'xpass'
         ? `<system-out>${message}</system-out>`
         : `<skipped message="${message}"/>`;

@@ -1,45 +1,81 @@
 /** The KTAP report. */
 import { subjectOf } from '../check.ts';
-import { exitCodeOf, type Result, sumOf } from '../run/judge.ts';
+import { couldNotEnd, exitCodeOf, type Result, sumOf } from '../run/judge.ts';
 import { bySubject, checkOf, nameOf } from '../run/plan.ts';
 import type { Item } from '../run/protocol.ts';
 import type { Head, Reporter, RowsReporter, Summary } from '../run/reporter.ts';
 import { headLines } from './head.ts';
 
-/** KTAP version 1, one test per subject with its checks below it, and the totals that kselftest prints. */
+/** What came of a subject's checks so far. */
+interface Group {
+  results: Result[];
+}
+
+/**
+ * KTAP version 1, one test per subject with its checks below it, and the totals that kselftest prints. A check stands there as soon
+ * as it has ended. Where a subject's checks do not follow one another, as in a shuffled run, they are told when all of them have.
+ */
 export function ktapReporter(write: (text: string) => void): Reporter {
   let head: Head;
   let groups: Map<string, Item[]>;
-  /** Results of subjects that have not ended: a shuffled run goes from one to another. */
-  const open = new Map<string, { item: Item; result: Result }[]>();
-  let ended = 0;
+  let streams: boolean;
+  /** Lines of subjects that have not ended, where they are held back. */
+  const held = new Map<string, string[]>();
+  const open = new Map<string, Group>();
+  /** The subject whose lines go out. */
+  let told: string | null = null;
+  let begun = 0;
+  const below = (name: string, lines: readonly string[]) => {
+    const text = lines.map((line) => `  ${line}\n`);
+    if (streams) write(text.join(''));
+    else held.set(name, [...(held.get(name) ?? []), ...text]);
+  };
+  const begin = (name: string): Group => {
+    const known = open.get(name);
+    if (known) return known;
+    const group = { results: [] };
+    open.set(name, group);
+    if (streams) told = name;
+    below(name, ['KTAP version 1', `# Subtest: ${name}`, `1..${groups.get(name)!.length}`]);
+    return group;
+  };
   return {
     head(given) {
       head = given;
       groups = bySubject(head.items);
+      streams = areTogether(head.items);
       write('KTAP version 1\n');
       for (const [name, value] of headLines(head)) write(`# ${name}: ${plain(value)}\n`);
       write(`1..${groups.size}\n`);
     },
-    start() {},
+    start(item) {
+      begin(subjectOf(item.id));
+    },
     end(item, result) {
       const name = subjectOf(item.id);
-      const group = open.get(name) ?? [];
-      group.push({ item, result });
-      open.set(name, group);
-      if (group.length < groups.get(name)!.length) return;
-      open.delete(name);
-      ended += 1;
-      write(subjectText(name, ended, group, head));
+      const group = begin(name);
+      group.results.push(result);
+      below(name, rowLines({ item, result }, group.results.length, head));
+      if (group.results.length < groups.get(name)!.length) return;
+      begun += 1;
+      told = null;
+      write(`${(held.get(name) ?? []).join('')}${subjectLine(name, begun, group.results)}\n`);
+      held.delete(name);
     },
     note(text) {
-      for (const line of text.split('\n')) write(`# ${plain(line)}\n`);
+      for (const line of text.split('\n')) write(`${told === null ? '' : '  '}# ${plain(line)}\n`);
     },
     tick() {},
     done(summary) {
       write(totalsText([summary]));
     },
   };
+}
+
+/** Whether each subject's items follow one another. */
+function areTogether(items: readonly Item[]): boolean {
+  const changes = items.filter(({ id }, at) => at === 0 || subjectOf(items[at - 1]!.id) !== subjectOf(id));
+  return changes.length === bySubject(items).size;
 }
 
 /** A test per row, with the report of that row below it. */
@@ -71,44 +107,42 @@ export function ktapRows(write: (text: string) => void, count: number): RowsRepo
 function totalsText(summaries: readonly Summary[]): string {
   const { pass, fail, xfail, xpass, skip } = sumOf(summaries.map(({ totals }) => totals));
   const results = summaries.flatMap((summary) => summary.results);
-  const errors = results.filter(({ result }) => result.verdict === 'fail' && isError(result)).length;
+  const errors = results.filter(({ result }) => result.verdict === 'fail' && couldNotEnd(result)).length;
   return `# Totals: pass:${pass} fail:${fail - errors} xfail:${xfail} xpass:${xpass} skip:${skip} error:${errors}\n`;
 }
 
 type Row = { item: Item; result: Result };
 
-function subjectText(name: string, number: number, rows: readonly Row[], head: Head): string {
-  const lines = ['KTAP version 1', `1..${rows.length}`, ...rows.flatMap((row, i) => rowLines(row, i + 1, head))];
-  const failed = rows.some(({ result }) => result.verdict === 'fail');
-  const skipped = rows.every(({ result }) => result.verdict === 'skip');
-  const line = `${failed ? 'not ok' : 'ok'} ${number} ${name}${skipped ? ' # SKIP every check was skipped' : ''}`;
-  return `${lines.map((text) => `  ${text}`).join('\n')}\n${line}\n`;
+function subjectLine(name: string, number: number, results: readonly Result[]): string {
+  const failed = results.some(({ verdict }) => verdict === 'fail');
+  const skipped = results.every(({ verdict }) => verdict === 'skip');
+  return `${failed ? 'not ok' : 'ok'} ${number} ${name}${skipped ? ' # SKIP every check was skipped' : ''}`;
 }
 
 function rowLines({ item, result }: Row, number: number, head: Head): string[] {
-  const point = `${result.verdict === 'fail' ? 'not ok' : 'ok'} ${number} ${nameOf(item, head.repeat)}${directive(result)}`;
-  if (result.verdict === 'pass' || result.verdict === 'skip') return [point];
-  const { claim, source } = checkOf(head.checks, item);
   const { verdict, reason, detail } = result;
-  const words = [`${verdict}: ${reason}`, `claim: ${claim} (${source})`, ...detail.split('\n')];
+  const point = `${verdict === 'fail' ? 'not ok' : 'ok'} ${number} ${nameOf(item, head.repeat)}${directive(result)}`;
+  if (verdict === 'pass') return [point];
+  const { claim, source } = checkOf(head.checks, item);
+  const about = verdict === 'skip' ? [] : [`claim: ${claim} (${source})`, ...detail.split('\n')];
   // Diagnostics stand before the result that they are about.
-  return [...words.filter((line) => line !== '').map((line) => `# ${plain(line)}`), point];
+  return [`${verdict}: ${reason}`, ...about]
+    .filter((line) => line !== '')
+    .map((line) => `# ${plain(line)}`)
+    .concat(point);
 }
 
-/** As kselftest's own functions write it: a known failure is ok. */
+/**
+ * As kselftest's own functions write it: a known failure is ok. The reason stands in the diagnostics alone: parsers that know
+ * a directive's word take what follows it for a part of the name.
+ */
 function directive(result: Result): string {
-  const { verdict, reason, cause } = result;
-  const text = plain(reason ?? '').replaceAll('#', '');
-  if (verdict === 'skip') return ` # SKIP ${text}`;
-  if (verdict === 'xfail') return ` # XFAIL ${text}`;
+  const { verdict, cause } = result;
+  if (verdict === 'skip') return ' # SKIP';
+  if (verdict === 'xfail') return ' # XFAIL';
   if (verdict !== 'fail') return '';
-  if (cause === 'deadline') return ` # TIMEOUT ${text}`;
-  return isError(result) ? ` # ERROR ${text}` : '';
-}
-
-/** The check could not be carried out to its end. */
-function isError({ cause }: Result): boolean {
-  return cause === 'crash' || cause === 'oops' || cause === 'error' || cause === 'not-run';
+  if (cause === 'deadline') return ' # TIMEOUT';
+  return couldNotEnd(result) ? ' # ERROR' : '';
 }
 
 function plain(text: string): string {

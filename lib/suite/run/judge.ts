@@ -67,3 +67,8 @@ export function exitCodeOf(totals: Totals): 0 | 1 | 4 {
   if (totals.fail > 0) return 1;
   return totals.pass + totals.xfail + totals.xpass === 0 ? 4 : 0;
 }
+
+/** The check could not be carried out to its end: that is an error, and no failure of its claim. */
+export function couldNotEnd({ cause }: Pick<Result, 'cause'>): boolean {
+  return cause === 'crash' || cause === 'oops' || cause === 'error' || cause === 'not-run';
+}

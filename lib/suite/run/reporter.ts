@@ -28,9 +28,19 @@ export interface Head {
   checks: ReadonlyMap<string, Check>;
 }
 
+/** One check, and what became of it. */
+export interface Row {
+  item: Item;
+  result: Result;
+  /** When it began; of one whose turn did not come, when the run ended. */
+  began: Date;
+}
+
 /** What a report ends with. */
 export interface Summary {
   totals: Totals;
+  /** By the clock of the calendar, as the one of each result. */
+  began: Date;
   /** Milliseconds by the clock on the wall, from the beginning. */
   ms: { all: number; untilFirstCheck: number; inChecks: number };
   /** The checks that took longest by that clock, the slowest first. */
@@ -38,7 +48,7 @@ export interface Summary {
   /** What ended the run in a way that no verdict tells; `undefined` if nothing did. */
   error: unknown;
   /** In the order of the plan. */
-  results: { item: Item; result: Result }[];
+  results: Row[];
 }
 
 /** Writes a report while a run goes on. */

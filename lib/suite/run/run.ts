@@ -101,9 +101,13 @@ export async function runPlan({ executor, reporter, bail, unknown, ...head }: Ru
   for (const item of items) end(item, outcome, 0, 0);
 
   const now = performance.now();
-  const ordered = [...results.values()].sort((a, b) => a.item.n - b.item.n);
+  const epoch = (at: number) => new Date(performance.timeOrigin + at);
+  const ordered = [...results.values()]
+    .sort((a, b) => a.item.n - b.item.n)
+    .map(({ item, result }) => ({ item, result, began: epoch(begun.get(item.n) ?? now) }));
   const summary: Summary = {
     totals: totalsOf(ordered.map(({ result }) => result)),
+    began: epoch(began),
     ms: {
       all: now - began,
       untilFirstCheck: (firstCheck ?? now) - began,

@@ -1,14 +1,16 @@
 /** The reporters against parsers that are not ours, and the grammar of the kernel's Documentation/dev-tools/ktap.rst. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { DOMParser } from '@xmldom/xmldom';
+import { DOMParser, type Element } from '@xmldom/xmldom';
+import { Ajv } from 'ajv';
+import formats from 'ajv-formats';
 import { Parser } from 'tap-parser';
 import { type Check, checksById } from '../../../lib/suite/check.ts';
-import type { ReporterName } from '../../../lib/suite/report/index.ts';
+import type { ReporterName, ReportOptions } from '../../../lib/suite/report/index.ts';
 import { reporterNamed, rowsReporterNamed } from '../../../lib/suite/report/index.ts';
 import { type Facts, unknownFacts } from '../../../lib/suite/run/facts.ts';
 import { planOf } from '../../../lib/suite/run/plan.ts';
@@ -71,13 +73,19 @@ const executor: Executor = async (items, sink) => {
   return null;
 };
 
-async function report(name: ReporterName, shuffle = false, repeat = 1, pattern?: string): Promise<string> {
+async function report(
+  name: ReporterName,
+  shuffle = false,
+  repeat = 1,
+  pattern?: string,
+  options: ReportOptions = {},
+): Promise<string> {
   let text = '';
   const write = (more: string) => {
     text += more;
   };
   const items = planOf(subjects, { patterns: pattern === undefined ? [] : [pattern], repeat, shuffle, seed: 11 });
-  const reporter = await reporterNamed(name, { write, paint: (_colour, words) => words, columns: 0 });
+  const reporter = await reporterNamed(name, { write, paint: (_colour, words) => words, columns: 0 }, options);
   const checks = checksById(subjects);
   const modes = { seed: 11, repeat, shuffle, strict: false, bail: false };
   await runPlan({ items, checks, ...modes, executor, reporter, unknown, package: '1.2.3' });
@@ -228,7 +236,8 @@ for (const [name, said] of [
     );
     assert.equal(points[0]!.ok, true);
     assert.equal(points[1]!.skip, told());
-    assert.match(String(points[2]!.todo), /known/);
+    assert.equal(points[2]!.todo, true);
+    assert.match(String(points[2]!.diag?.message), /^known/);
     assert.equal(points[4]!.diag?.detail, `first\n1..9\nok 1 - fake\n${told()}\n---`);
   });
 
@@ -349,6 +358,68 @@ describe('KTAP 1', () => {
   });
 });
 
+/** What an element may have, in this order, and its attributes. Source: the schema of Jenkins' xunit plugin, jenkins-junit.xsd */
+const jenkins: Record<string, { inside: string[]; attributes: string[] }> = {
+  testsuites: { inside: ['testsuite'], attributes: ['name', 'time', 'tests', 'failures', 'disabled', 'errors'] },
+  testsuite: {
+    inside: ['testsuite', 'properties', 'testcase', 'system-out', 'system-err'],
+    attributes: [
+      ...['name', 'tests', 'failures', 'errors', 'group', 'time', 'skipped', 'timestamp', 'hostname', 'id', 'package'],
+      ...['file', 'log', 'url', 'version'],
+    ],
+  },
+  properties: { inside: ['property'], attributes: [] },
+  property: { inside: [], attributes: ['name', 'value'] },
+  testcase: {
+    inside: ['skipped', 'error', 'failure', 'rerunFailure', 'flakyFailure', 'system-out', 'system-err'],
+    attributes: ['name', 'time', 'classname', 'group'],
+  },
+  skipped: { inside: [], attributes: ['message', 'type'] },
+  error: { inside: [], attributes: ['message', 'type'] },
+  failure: { inside: [], attributes: ['message', 'type'] },
+  'system-out': { inside: [], attributes: [] },
+};
+
+function assertJenkins(element: Element): void {
+  const known = jenkins[element.tagName];
+  assert.ok(known, element.tagName);
+  for (const { name } of element.attributes) assert.ok(known.attributes.includes(name), `${element.tagName} ${name}`);
+  for (const child of element.childNodes) {
+    if (child.nodeType !== child.ELEMENT_NODE) continue;
+    const { tagName } = child as Element;
+    assert.ok(known.inside.includes(tagName), `${tagName} in ${element.tagName}`);
+    assertJenkins(child as Element);
+  }
+}
+
+test('KTAP comes check by check: each stands there when it has ended, below the header of its subject', async () => {
+  const parts: string[] = [];
+  const reporter = await reporterNamed('ktap', {
+    write: (text) => void parts.push(text),
+    paint: (_colour, words) => words,
+    columns: 0,
+  });
+  /** What had been written when each check ended. */
+  const then: string[] = [];
+  const noting = {
+    ...reporter,
+    end(...args: Parameters<typeof reporter.end>) {
+      reporter.end(...args);
+      then.push(parts.join(''));
+    },
+  };
+  const items = planOf(subjects, { patterns: [], repeat: 1, shuffle: false, seed: 1 });
+  const modes = { seed: 1, repeat: 1, shuffle: false, strict: false, bail: false };
+  await runPlan({ items, checks: checksById(subjects), ...modes, executor, reporter: noting, unknown, package: '1' });
+  assert.match(then[0]!, /\n {2}KTAP version 1\n {2}# Subtest: one\n {2}1\.\.4\n {2}ok 1 one\.pass\n$/);
+  assert.match(then[1]!, /\n {2}ok 2 one\.skip # SKIP\n$/);
+  assert.match(
+    then[2]!,
+    /\n {2}# xfail: known .*\n {2}# claim: .*\n {2}# lost\n {2}# more\n {2}ok 3 one\.xfail # XFAIL\n$/,
+  );
+  assert.match(then[3]!, /\n {2}ok 4 one\.xpass\nok 1 one\n$/);
+});
+
 test('JUnit XML by an XML parser', async () => {
   const errors: string[] = [];
   const onError = (_level: string, message: string) => errors.push(message);
@@ -358,8 +429,9 @@ test('JUnit XML by an XML parser', async () => {
   assert.equal(root.tagName, 'testsuites');
   assert.deepEqual(
     ['tests', 'failures', 'errors', 'skipped'].map((name) => root.getAttribute(name)),
-    ['8', '3', '0', '3'],
+    ['8', '2', '1', null],
   );
+  assertJenkins(root);
   const cases = [...root.getElementsByTagName('testcase')];
   assert.deepEqual(
     cases.map((one) => one.getAttribute('name')),
@@ -372,8 +444,101 @@ test('JUnit XML by an XML parser', async () => {
   assert.equal(failure.getAttribute('message'), legal);
   assert.ok(failure.textContent!.includes(`ok 1 - fake\n${legal}`));
   assert.match(cases[2]!.getElementsByTagName('skipped')[0]!.getAttribute('message')!, /^xfail: known/);
-  const sums = [...root.getElementsByTagName('testsuite')].map((suite) => Number(suite.getAttribute('tests')));
-  assert.deepEqual(sums, [4, 3, 1]);
+  const suites = [...root.getElementsByTagName('testsuite')];
+  assert.deepEqual(
+    suites.map((suite) => ['tests', 'failures', 'errors', 'skipped'].map((name) => Number(suite.getAttribute(name)))),
+    [
+      [4, 0, 0, 2],
+      [3, 2, 1, 0],
+      [1, 0, 0, 1],
+    ],
+  );
+  for (const suite of suites) assert.match(suite.getAttribute('timestamp')!, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/);
+  assert.equal(cases[6]!.getElementsByTagName('error')[0]!.getAttribute('type'), 'crash');
+  const [notes] = suites.at(-1)!.getElementsByTagName('system-out');
+  assert.match(notes!.textContent!, /^a note\n/);
+});
+
+describe('KCIDB', () => {
+  const schema = JSON.parse(readFileSync(new URL('schemas/kcidb-5.3.json', import.meta.url), 'utf8'));
+  const ajv = new Ajv({ strict: false, allErrors: true });
+  formats.default(ajv);
+  const validate = ajv.compile(schema);
+  const read = (text: string) => {
+    const document = JSON.parse(text);
+    const fits: boolean = validate(document);
+    assert.ok(fits, JSON.stringify(validate.errors));
+    return document;
+  };
+
+  test('its schema takes the report, in which each verdict has its status', async () => {
+    const { version, checkouts, builds, tests } = read(await report('kcidb'));
+    assert.deepEqual(version, { major: 5, minor: 3 });
+    assert.deepEqual(
+      tests.map(({ path, status }: { path: string; status: string }) => [path, status]),
+      [
+        ['kvm_dsm.one.pass', 'PASS'],
+        ['kvm_dsm.one.skip', 'SKIP'],
+        ['kvm_dsm.one.xfail', 'PASS'],
+        ['kvm_dsm.one.xpass', 'PASS'],
+        ['kvm_dsm.two.claim', 'FAIL'],
+        ['kvm_dsm.two.deadline', 'FAIL'],
+        ['kvm_dsm.two.crash', 'ERROR'],
+        ['kvm_dsm.three.skip', 'SKIP'],
+      ],
+    );
+    assert.deepEqual(
+      tests.map(({ misc }: { misc: { verdict: string } }) => misc.verdict),
+      ['pass', 'skip', 'xfail', 'xpass', 'fail', 'fail', 'fail', 'skip'],
+    );
+    assert.equal(new Set(tests.map(({ id }: { id: string }) => id)).size, 8);
+    assert.ok(tests.every(({ build_id }: { build_id: string }) => build_id === builds[0].id));
+    assert.equal(builds[0].checkout_id, checkouts[0].id);
+    assert.equal(tests[4].log_excerpt.includes('ok 1 - fake'), true);
+    assert.equal(tests[0].duration, 1.234);
+  });
+
+  test('a build that is named is not described again, and its origin is that of the tests', async () => {
+    const { checkouts, builds, tests } = read(await report('kcidb', false, 2, undefined, { build: 'lab_1:b7' }));
+    assert.deepEqual([checkouts, builds], [undefined, undefined]);
+    assert.equal(tests.length, 16);
+    assert.deepEqual([tests[0].build_id, tests[0].origin, tests[15].misc.round], ['lab_1:b7', 'lab_1', 2]);
+  });
+
+  test('rows are told apart by their environment', async () => {
+    const { tests } = read(await rowsReport('kcidb'));
+    const comments = tests.map(({ environment }: { environment: { comment: string } }) => environment.comment);
+    assert.deepEqual([...new Set(comments)], ['host, default', 'host, no-ept (kvm_intel.ept=0)']);
+  });
+});
+
+describe("kunit.py's JSON", () => {
+  const cases = (group: { test_cases: { status: string }[]; sub_groups: never[] }): string[] => [
+    ...group.test_cases.map(({ status }) => status),
+    ...group.sub_groups.flatMap(cases),
+  ];
+
+  test('a group per subject, with the status words of kunit_json.py', async () => {
+    const document = JSON.parse(await report('kunit-json'));
+    assert.deepEqual(
+      document.sub_groups.map(({ name }: { name: string }) => name),
+      names,
+    );
+    assert.deepEqual(document.sub_groups[0].test_cases[1], { name: 'one.skip', status: 'SKIP' });
+    assert.deepEqual(cases(document), ['PASS', 'SKIP', 'PASS', 'PASS', 'FAIL', 'FAIL', 'ERROR', 'SKIP']);
+    const keys = ['arch', 'defconfig', 'build_environment', 'lab_name', 'kernel', 'job', 'git_branch'];
+    for (const group of [document, ...document.sub_groups])
+      for (const key of keys) assert.equal(typeof group[key], 'string');
+  });
+
+  test('rows are groups around those', async () => {
+    const document = JSON.parse(await rowsReport('kunit-json'));
+    assert.deepEqual(
+      document.sub_groups.map(({ name }: { name: string }) => name),
+      ['default', 'no-ept'],
+    );
+    assert.equal(cases(document).length, 16);
+  });
 });
 
 test('JSON has the fields of the contract in their order', async () => {
