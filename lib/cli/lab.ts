@@ -3,6 +3,7 @@ import { ArgumentError } from '../base/errors.ts';
 import {
   buildLab,
   cleanLab,
+  commandInside,
   DEFAULT_IDLE_MINUTES,
   describeLabStatus,
   type LaneName,
@@ -95,11 +96,15 @@ export function addLabCommand(program: Command, ends: Ends): void {
       print(json ? `${JSON.stringify({ ended })}\n` : words);
     });
   withLabOptions(lab.command('exec'), { ...booted, timeout: 'seconds that the command may take' })
-    .description('run a command inside, such as: lab exec --on svm -- cat /proc/cmdline')
-    .argument('<command...>')
+    .description(
+      'run a command inside: one of busybox, or a static program of this host, with the files that its arguments name',
+    )
+    .argument('<command...>', 'such as: cat /proc/cmdline, or ./a-kvm-selftest')
     .action(async (words: string[], _options, command: Command) => {
       const options = globalOptionsOf(command);
-      const work = { argv: words, program: ['/bin/busybox', 'sh', '-c', APPLETS, 'sh'] };
+      const { words: argv, files, folder } = commandInside(words);
+      const begin = folder === null ? APPLETS : `cd ${folder} && ${APPLETS}`;
+      const work = { argv, files: [...files], program: ['/bin/busybox', 'sh', '-c', begin, 'sh'] };
       ends(await runInLane(laneFor(options), work, options));
     });
   withLabOptions(lab.command('shell'), booted)
@@ -130,7 +135,7 @@ function withLabOptions(command: Command, meanings: Meanings): Command {
 }
 
 /** Every program of busybox by its name, for whoever types one. */
-const APPLETS = '[ -e /bin/ls ] || busybox --install -s /bin; exec "$@"';
+const APPLETS = '{ [ -e /bin/ls ] || busybox --install -s /bin; } && exec "$@"';
 
 function minutes(text: string): number {
   const value = Number(text);

@@ -5,6 +5,7 @@ export { labShell, runInLab } from './boot/run.ts';
 export { cleanLab } from './clean.ts';
 export { mainInside, nodeInside, packageInside } from './disk/init.ts';
 export * from './errors.ts';
+export { type CommandInside, commandInside } from './host-files.ts';
 export { type BuildOptions, buildKernel as buildLab } from './kernel/build.ts';
 export type { CachedKernel } from './kernel/cache.ts';
 export { type SeriesName, seriesNames, seriesOfProfile } from './kernel/own-series.ts';

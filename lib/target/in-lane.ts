@@ -6,7 +6,7 @@ import { printingStream } from './output.ts';
 /** What a lab machine is to run beside what every command is started with. */
 export interface LaneWork {
   argv: readonly string[];
-  files?: { path: string; data: string | Uint8Array }[];
+  files?: { path: string; data: string | Uint8Array; executable?: boolean }[];
   env?: Record<string, string>;
   program?: readonly string[];
   /** The command reads the kernel's log itself. */
