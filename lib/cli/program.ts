@@ -9,6 +9,7 @@ import { addAbiCommand } from './abi.ts';
 import { addCheckCommand } from './check.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addInitCommand } from './init.ts';
+import { addKutCommand } from './kut.ts';
 import { addReviewCommand } from './review.ts';
 import { addRunCommand } from './run.ts';
 import type { Ends } from './subcommand.ts';
@@ -36,6 +37,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   addInitCommand(program, ends);
   addAbiCommand(program, ends);
   addReviewCommand(program, ends);
+  addKutCommand(program, ends);
   if (argv.includes('lab')) {
     const { addLabCommand } = await import('./lab.ts');
     addLabCommand(program, ends);

@@ -5,6 +5,7 @@ import { GuestTableWriter } from '../../guest/tables.ts';
 import { apicvParameter } from '../../host/apicv-parameter.ts';
 import { emulatesGuests } from '../../host/emulation.ts';
 import { Synic, synicCapability } from '../../hyperv/synic.ts';
+import { withApicId } from '../../kvm/apic-id.ts';
 import { type Cpuid, hypervCpuid } from '../../kvm/cpuid.ts';
 import { GuestMemory } from '../../kvm/guest-memory.ts';
 import { Kvm } from '../../kvm/kvm.ts';
@@ -12,7 +13,6 @@ import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import { TSS_ADDRESS, type Vm } from '../../kvm/vm/vm.ts';
 import { inhibitApicv } from '../../probe/inhibit-apicv.ts';
 import type { Act } from '../../trace/event.ts';
-import { withApicId } from './cpuid.ts';
 import type { MachineSetup } from './options.ts';
 import { MachineVcpu } from './vcpu.ts';
 

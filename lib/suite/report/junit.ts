@@ -2,7 +2,7 @@
 import { subjectOf } from '../check.ts';
 import { couldNotEnd } from '../run/judge.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
-import type { Head, Reporter, Row, RowsReporter } from '../run/reporter.ts';
+import type { CheckRow, Head, Reporter, RowsReporter } from '../run/reporter.ts';
 import { type Collected, collectingReporter } from './collected.ts';
 import { headLines } from './head.ts';
 
@@ -20,7 +20,7 @@ export function junitRows(write: (text: string) => void): RowsReporter {
   };
 }
 
-type Rows = readonly Row[];
+type Rows = readonly CheckRow[];
 
 function documentOf(parts: readonly Collected[]): string {
   const lines = ['<?xml version="1.0" encoding="UTF-8"?>'];
@@ -75,7 +75,7 @@ function timestamp(date: Date): string {
   return date.toISOString().slice(0, 19);
 }
 
-function testcase({ item, result }: Row, head: Head): string[] {
+function testcase({ item, result }: CheckRow, head: Head): string[] {
   const { claim, source } = checkOf(head.checks, item);
   const { verdict, reason, detail, cause } = result;
   const name = attribute(nameOf(item, head.repeat));

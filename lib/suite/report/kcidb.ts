@@ -7,7 +7,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { jsonText } from '../../base/text.ts';
 import { couldNotEnd, type Result } from '../run/judge.ts';
 import { checkOf } from '../run/plan.ts';
-import type { Reporter, Row, RowsReporter } from '../run/reporter.ts';
+import type { CheckRow, Reporter, RowsReporter } from '../run/reporter.ts';
 import { type Collected, collectingReporter } from './collected.ts';
 import { headLines, rowText } from './head.ts';
 
@@ -72,7 +72,7 @@ function documentOf(runs: readonly Collected[], { build }: KcidbOptions): string
 }
 
 function testOf(
-  { item, result, began }: Row,
+  { item, result, began }: CheckRow,
   { head }: Collected,
   ids: { build_id: string; id: string; origin: string },
 ) {

@@ -111,7 +111,7 @@ function totalsText(summaries: readonly Summary[]): string {
   return `# Totals: pass:${pass} fail:${fail - errors} xfail:${xfail} xpass:${xpass} skip:${skip} error:${errors}\n`;
 }
 
-type Row = { item: Item; result: Result };
+type CheckRow = { item: Item; result: Result };
 
 function subjectLine(name: string, number: number, results: readonly Result[]): string {
   const failed = results.some(({ verdict }) => verdict === 'fail');
@@ -119,7 +119,7 @@ function subjectLine(name: string, number: number, results: readonly Result[]): 
   return `${failed ? 'not ok' : 'ok'} ${number} ${name}${skipped ? ' # SKIP every check was skipped' : ''}`;
 }
 
-function rowLines({ item, result }: Row, number: number, head: Head): string[] {
+function rowLines({ item, result }: CheckRow, number: number, head: Head): string[] {
   const { verdict, reason, detail } = result;
   const point = `${verdict === 'fail' ? 'not ok' : 'ok'} ${number} ${nameOf(item, head.repeat)}${directive(result)}`;
   if (verdict === 'pass') return [point];

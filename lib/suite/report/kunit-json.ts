@@ -7,7 +7,7 @@ import { jsonText } from '../../base/text.ts';
 import { subjectOf } from '../check.ts';
 import { couldNotEnd, type Result } from '../run/judge.ts';
 import { nameOf } from '../run/plan.ts';
-import type { Head, Reporter, Row, RowsReporter } from '../run/reporter.ts';
+import type { CheckRow, Head, Reporter, RowsReporter } from '../run/reporter.ts';
 import { type Collected, collectingReporter } from './collected.ts';
 
 /** What every group says of where it ran. */
@@ -68,7 +68,10 @@ function commonOf({ facts }: Head): Common {
   };
 }
 
-const caseOf = ({ item, result }: Row, head: Head) => ({ name: nameOf(item, head.repeat), status: statusOf(result) });
+const caseOf = ({ item, result }: CheckRow, head: Head) => ({
+  name: nameOf(item, head.repeat),
+  status: statusOf(result),
+});
 
 /** The words of kunit_json.py; a known shortfall is no failure, as in KTAP. */
 function statusOf(result: Result): 'PASS' | 'SKIP' | 'ERROR' | 'FAIL' {

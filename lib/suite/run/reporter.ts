@@ -29,7 +29,7 @@ export interface Head {
 }
 
 /** One check, and what became of it. */
-export interface Row {
+export interface CheckRow {
   item: Item;
   result: Result;
   /** When it began; of one whose turn did not come, when the run ended. */
@@ -48,7 +48,7 @@ export interface Summary {
   /** What ended the run in a way that no verdict tells; `undefined` if nothing did. */
   error: unknown;
   /** In the order of the plan. */
-  results: Row[];
+  results: CheckRow[];
 }
 
 /** Writes a report while a run goes on. */

@@ -13,12 +13,12 @@ import {
 import { ioctls } from '../../../abi/kvm/ioctl.ts';
 import { apicvParameter } from '../../../host/apicv-parameter.ts';
 import type { Cpuid } from '../../../kvm/cpuid.ts';
+import { withDeadlineTimer } from '../../../kvm/deadline-timer.ts';
 import { GuestMemory } from '../../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
 import { smmSlot, TSS_ADDRESS, type Vm } from '../../../kvm/vm/vm.ts';
 import { inhibitApicv } from '../../../probe/inhibit-apicv.ts';
 import type { CheckContext } from '../../kit/context.ts';
-import { withDeadlineTimer } from '../../kit/deadline-timer.ts';
 import { intruderCode } from './intruder-code.ts';
 import { COUNTERS, INTRUDER, MEMORY_SIZE, pdpt, tables } from './layout.ts';
 

@@ -14,12 +14,12 @@ import { bytesAt } from '../../../../guest/code.ts';
 import { enterFlat32 } from '../../../../guest/enter-flat32.ts';
 import { apicvParameter } from '../../../../host/apicv-parameter.ts';
 import { type Cpuid, hypervCpuid } from '../../../../kvm/cpuid.ts';
+import { withDeadlineTimer } from '../../../../kvm/deadline-timer.ts';
 import { GuestMemory, PAGE_SIZE } from '../../../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../../../kvm/vcpu/vcpu.ts';
 import { TSS_ADDRESS, type Vm } from '../../../../kvm/vm/vm.ts';
 import { inhibitApicv } from '../../../../probe/inhibit-apicv.ts';
 import type { CheckContext } from '../../../kit/context.ts';
-import { withDeadlineTimer } from '../../../kit/deadline-timer.ts';
 import { writer } from '../../../kit/twin-writes.ts';
 
 export interface StandOptions {

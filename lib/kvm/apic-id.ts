@@ -1,6 +1,6 @@
-/** CPUID as each vCPU of a machine shows it. */
-import type { KvmCpuidEntry2 } from '../../abi/kvm/index.ts';
-import type { Cpuid } from '../../kvm/cpuid.ts';
+/** CPUID as each vCPU of a VM shows it. */
+import type { KvmCpuidEntry2 } from '../abi/kvm/index.ts';
+import type { Cpuid } from './cpuid.ts';
 
 /**
  * CPUID as one vCPU shows it: with its own APIC id wherever a leaf tells it. Source: Intel SDM volume 2, CPUID, leaves 1,

@@ -1,5 +1,5 @@
 /** TSC-deadline mode in a guest's CPUID. */
-import type { Cpuid } from '../../kvm/cpuid.ts';
+import type { Cpuid } from './cpuid.ts';
 
 /** KVM_GET_SUPPORTED_CPUID leaves it to user space, and KVM-AMD and KVM-Intel have it wherever the TSC is good enough. */
 export const withDeadlineTimer = (cpuid: Cpuid): Cpuid =>
