@@ -4,6 +4,7 @@ import { ArgumentError } from '../base/errors.ts';
 import { withLeadingOptions } from '../target/options.ts';
 import { print } from '../target/output.ts';
 import { reportError } from '../target/report-error.ts';
+import { mustFinish } from '../target/unfinished.ts';
 import { version } from '../target/version.ts';
 import { addAbiCommand } from './abi.ts';
 import { addCheckCommand } from './check.ts';
@@ -45,6 +46,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     program.command('lab').description('build, inspect, bring up, enter or remove the lab');
   }
 
+  using _finish = mustFinish('the command');
   try {
     await program.parseAsync(argv);
   } catch (error) {

@@ -58,7 +58,7 @@ export function ktapReporter(head: KutHead, write: (text: string) => void): KutR
 function point({ name, verdict }: KutResult, number: number): string {
   const directive = verdict === 'skip' ? ' # SKIP' : verdict === 'xfail' ? ' # XFAIL' : '';
   const ok = verdict === 'fail' || verdict === 'xpass' ? 'not ok' : 'ok';
-  return `${ok} ${number} ${plain(name).replaceAll('#', '')}${directive}`;
+  return `${ok} ${number} ${plain(name.replaceAll('#', ''))}${directive}`;
 }
 
 function plain(text: string): string {

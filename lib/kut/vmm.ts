@@ -149,7 +149,9 @@ class Session {
   async run(): Promise<KutEnd> {
     const { limit, profile } = this.#options;
     const runs = this.#vcpus.map((vcpu) => vcpu.start({ profile, onExit: (exit) => this.#answer(vcpu, exit) }));
-    const failed = runs.map((run) => run.ended({ deadline: limit + 10_000 }).then(() => this.#end));
+    // One that ends by itself has failed: the others go on without it until somebody says what came of it.
+    const ended = runs.map((run) => run.ended({ deadline: limit + 10_000 }));
+    const failed = ended.map((one) => one.then(() => this.#end));
     try {
       using deadline = new Deadline(limit, () => new DeadlineError(`it did not end within ${limit} ms`, ''));
       const end = await deadline.keep(Promise.race([this.#end, ...failed])).catch((error: unknown) => {
@@ -161,7 +163,7 @@ class Session {
       return { ...end, exits: this.#exits, notes };
     } finally {
       await Promise.all(runs.map((run) => run.stop()));
-      await Promise.allSettled(failed.map((one) => Promise.race([one, this.#end])));
+      await Promise.allSettled(ended);
       if (this.#serial.isInLine) this.#serial.flush();
     }
   }
