@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type CommandResult, kvmDsm, root } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
 import { longCommands } from '../support/long-commands.ts';
+import { fencesOf, pages } from '../support/pages.ts';
 
-const documents = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => join('docs', name))];
+const documents = pages.filter((page) => page === 'README.md' || page.startsWith('docs/'));
 
 /** A machine that a document brings up is nobody else's. */
 const session = mkdtempSync(join(tmpdir(), 'kvm-dsm-docs-'));
@@ -20,8 +21,7 @@ after(() => {
 
 /** The lines of the shell blocks of a document. */
 function commandsOf(document: string): string[] {
-  const text = readFileSync(join(root, document), 'utf8');
-  return [...text.matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block]) => block!.trim().split('\n'));
+  return fencesOf(document).flatMap(({ info, text }) => (info === 'sh' ? text.trim().split('\n') : []));
 }
 
 const commands = new Set(documents.flatMap(commandsOf));
