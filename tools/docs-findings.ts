@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import GithubSlugger from 'github-slugger';
 import { defaultProfile, profiles } from '../lib/abi/dsm/profiles.ts';
 import { type Check, shortfallOf } from '../lib/suite/check.ts';
 import { select } from '../lib/suite/run/plan.ts';
@@ -361,7 +362,7 @@ function findingsText(): string {
   const seen = new Map([...wanted].map(([key, { place, ids }]) => [key, seenAt(place, ids)]));
   const sections = findings.map((finding) => sectionOf(finding, seen));
   const kernels = [...seen].map(([key, { head }]) => `- ${key}: Linux ${head.kernel}, ${head.head.cpu}`);
-  return `${intro}\n${kernels.join('\n')}\n\n${sections.join('\n')}`;
+  return `${intro()}\n${kernels.join('\n')}\n\n${sections.join('\n')}`;
 }
 
 /** The profile that it was seen with, and those whose kernels have the same code. */
@@ -375,16 +376,28 @@ export function profilesOf(finding: Finding): string {
 
 const NO_RULE = 'none by its words: the series does not do what it promises';
 
-const intro = `# Findings
+/** What stands before what was seen. */
+export function intro(): string {
+  const slugger = new GithubSlugger();
+  const titles = findings.map(({ title }) => `- [${title}](#${slugger.slug(title)})`);
+  return `# Findings
 
-What the conformance suite shows of the series "KVM: x86: DSM IRQ forwarding" (RFC v2), as it is,
-and of GiantVM's main branch. Each finding names the
-profile whose kernels have it, the lanes of the lab that it was seen on, the rule of Documentation/virt/kvm/review-checklist.rst
-that it breaks, and its checks; it quotes one of them: the command, and what it said in the lab. A claim that was not seen to
-fail says so. The checks are expected to fail (xfail), so that the suite passes on the series; \`--strict\` makes them failures.
-Once a kernel does better they are reported as xpass.
+This page lists what is wrong with the series "KVM: x86: DSM IRQ forwarding" (RFC v2) and with GiantVM's main branch, as the conformance suite
+shows it.
 
-This page is made by \`npm run docs:findings\`, which runs every check that has a known shortfall where it can be seen:
+${titles.join('\n')}
+
+Each finding explains how the fault comes about and what it costs. Then it says:
+
+- which profiles' kernels have it, and on which lanes of the lab it was seen;
+- which rule of the kernel's Documentation/virt/kvm/review-checklist.rst it breaks;
+- its checks. One of them is quoted: the command, and what it printed in the lab. If a claim was not seen to fail, the page says so.
+
+The suite expects these checks to fail (xfail), so that it passes on the series. \`--strict\` makes them failures. When a kernel does better, they
+are reported as xpass.
+
+This page is made by \`npm run docs:findings\`. It runs every check with a known shortfall where that can be seen:
 `;
+}
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(findingsDocument, findingsText());
