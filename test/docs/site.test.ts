@@ -1,6 +1,6 @@
 /** `npm run docs`: a static site that has every page, can be searched, and asks no other host for anything. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -12,6 +12,11 @@ const site = mkdtempSync(join(tmpdir(), 'kvm-dsm-site-'));
 after(() => rmSync(site, { recursive: true }));
 
 const read = (path: string): string => readFileSync(join(site, path), 'utf8');
+const leads = (path: string, anchor: string): boolean => {
+  const file = `.${path.endsWith('/') ? `${path}index.html` : path}`;
+  if (!existsSync(join(site, file))) return false;
+  return anchor === '' || read(file).includes(` id="${anchor}"`);
+};
 const filesWith = (extension: string): string[] =>
   readdirSync(site, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith(extension));
 
@@ -51,6 +56,16 @@ describe('the site', () => {
       assert.deepEqual(read(style).match(/@import|url\(["']?(?:https?:)?\/\/[^)]*\)/g) ?? [], [], style);
     for (const code of filesWith('.js'))
       assert.deepEqual(read(code).match(/(?:import|fetch)\(?["'`]https?:[^"'`]*/g) ?? [], [], code);
+  });
+
+  whenBuilt('each link within the site leads to a page, and to a heading of it', () => {
+    const broken = filesWith('.html').flatMap((page) =>
+      [...read(page).matchAll(/<a\b[^>]*\bhref="([^":]*)"/g)]
+        .map(([, link]) => new URL(link!, `http://site/${page}`))
+        .filter(({ pathname, hash }) => !leads(pathname, decodeURIComponent(hash.slice(1))))
+        .map(({ pathname, hash }) => `${page}: ${pathname}${hash}`),
+    );
+    assert.deepEqual(broken, []);
   });
 
   whenBuilt('the search knows words of the pages, and the subjects of the suite', () => {

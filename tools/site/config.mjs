@@ -1,4 +1,5 @@
 // The site's VitePress: tools/docs-site.ts copies this beside the pages, and says the rest in KVM_DSM_SITE.
+import { slug } from 'github-slugger';
 import { defineConfig } from 'vitepress';
 
 const { base, site, sidebar, reference } = JSON.parse(process.env.KVM_DSM_SITE);
@@ -11,7 +12,8 @@ export default defineConfig({
   lang: 'en',
   lastUpdated: false,
   // The pages are written for GitHub: what looks like HTML is text, and a name such as README.md is no address.
-  markdown: { html: false, linkify: false },
+  // Headings have the anchors that they have there.
+  markdown: { html: false, linkify: false, anchor: { slugify: slug } },
   themeConfig: {
     search: { provider: 'local' },
     nav: [
