@@ -57,7 +57,7 @@ numbers here that such a variable may hold. \`vm.dsmIpi\` and its like do not lo
     title: "KVM_DSM_APIC_BASE of GiantVM's main branch replays nothing",
     text: `
 The ioctl hands the address of the value to \`kvm_apic_set_base()\` instead of the value. No vCPU takes such a base, and the refusal is
-thrown away: the mode and the place of the replica's LAPIC stay as they were, and what is replayed behind it goes elsewhere.`,
+thrown away: the mode and the place of the replica's LAPIC stay as they were, and what is replayed after it goes elsewhere.`,
     rules: [],
     checks: ['injection.base.*', 'injection.twin.base', 'injection.twin.base.*', 'injection.states.base.*'],
   },
@@ -126,7 +126,7 @@ is there for hosts that have it, and skips here.`,
   {
     title: 'A forward that is pending is lost when a vCPU is saved',
     text: `
-The exit is made by the \`KVM_RUN\` behind the one that the write came in, if a signal or a single step ended that one.
+The exit is made by the \`KVM_RUN\` after the one that the write came in, if a signal or a single step ended that one.
 Until then the payload is in the kernel alone: no \`KVM_GET_*\` has it, and a \`KVM_RUN\` with \`immediate_exit\`, by which
 a VMM completes what is pending before it saves a vCPU, leaves it where it is. On the node that the vCPU is restored on
 the exit never comes.`,
@@ -165,16 +165,16 @@ destination; of 32 writes in a row the last one alone comes out.`,
     variant: { cmdline: 'kvm_intel.unrestricted_guest=0', lanes: ['vmx'] },
   },
   {
-    title: 'The exit of a write can come behind a later access of the same instruction',
+    title: 'The exit of a write can come after a later access of the same instruction',
     text: `
-If an instruction goes on behind its write with an access that user space answers, \`KVM_RUN\` returns with that access
+If an instruction goes on after its write with an access that user space answers, \`KVM_RUN\` returns with that access
 from \`complete_userspace_io\`, before \`vcpu_enter_guest()\` looks at requests. User space answers the later access
 before it knows of the write. Nothing is lost, as long as the instruction made one write only.`,
     rules: [],
     checks: ['order.same-instruction'],
   },
   {
-    title: 'The exit of a write can come behind a later instruction, and behind a HLT',
+    title: 'The exit of a write can come after a later instruction, and after a HLT',
     text: `
 Where KVM emulates several instructions in a row, as above, what the next instruction asks of user space comes first: its OUT,
 its IN, its access to an address without memory. After a MOV to ICR2 and a HLT \`KVM_RUN\` blocks in the HLT, and
