@@ -29,13 +29,13 @@ export interface Fence {
   readonly text: string;
 }
 
-/** The fenced blocks of a page, in order. */
+/** The fenced blocks of a page, in order; those in a list without the list's indentation. */
 export function fencesOf(page: string): Fence[] {
   const text = pageText(page);
-  return [...text.matchAll(/^```([^\n]*)\n(.*?)^```$/gms)].map(({ index, 1: info, 2: block }) => ({
+  return [...text.matchAll(/^( *)```([^\n]*)\n(.*?)^\1```$/gms)].map(({ index, 1: indent, 2: info, 3: block }) => ({
     page,
     line: text.slice(0, index).split('\n').length + 1,
     info: info!.trim(),
-    text: block!,
+    text: block!.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
   }));
 }
