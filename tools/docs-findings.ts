@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import GithubSlugger from 'github-slugger';
 import { defaultProfile, profiles } from '../lib/abi/dsm/profiles.ts';
 import { type Check, shortfallOf } from '../lib/suite/check.ts';
 import { select } from '../lib/suite/run/plan.ts';
@@ -56,7 +57,7 @@ numbers here that such a variable may hold. \`vm.dsmIpi\` and its like do not lo
     title: "KVM_DSM_APIC_BASE of GiantVM's main branch replays nothing",
     text: `
 The ioctl hands the address of the value to \`kvm_apic_set_base()\` instead of the value. No vCPU takes such a base, and the refusal is
-thrown away: the mode and the place of the replica's LAPIC stay as they were, and what is replayed behind it goes elsewhere.`,
+thrown away: the mode and the place of the replica's LAPIC stay as they were, and what is replayed after it goes elsewhere.`,
     rules: [],
     checks: ['injection.base.*', 'injection.twin.base', 'injection.twin.base.*', 'injection.states.base.*'],
   },
@@ -125,7 +126,7 @@ is there for hosts that have it, and skips here.`,
   {
     title: 'A forward that is pending is lost when a vCPU is saved',
     text: `
-The exit is made by the \`KVM_RUN\` behind the one that the write came in, if a signal or a single step ended that one.
+The exit is made by the \`KVM_RUN\` after the one that the write came in, if a signal or a single step ended that one.
 Until then the payload is in the kernel alone: no \`KVM_GET_*\` has it, and a \`KVM_RUN\` with \`immediate_exit\`, by which
 a VMM completes what is pending before it saves a vCPU, leaves it where it is. On the node that the vCPU is restored on
 the exit never comes.`,
@@ -164,16 +165,16 @@ destination; of 32 writes in a row the last one alone comes out.`,
     variant: { cmdline: 'kvm_intel.unrestricted_guest=0', lanes: ['vmx'] },
   },
   {
-    title: 'The exit of a write can come behind a later access of the same instruction',
+    title: 'The exit of a write can come after a later access of the same instruction',
     text: `
-If an instruction goes on behind its write with an access that user space answers, \`KVM_RUN\` returns with that access
+If an instruction goes on after its write with an access that user space answers, \`KVM_RUN\` returns with that access
 from \`complete_userspace_io\`, before \`vcpu_enter_guest()\` looks at requests. User space answers the later access
 before it knows of the write. Nothing is lost, as long as the instruction made one write only.`,
     rules: [],
     checks: ['order.same-instruction'],
   },
   {
-    title: 'The exit of a write can come behind a later instruction, and behind a HLT',
+    title: 'The exit of a write can come after a later instruction, and after a HLT',
     text: `
 Where KVM emulates several instructions in a row, as above, what the next instruction asks of user space comes first: its OUT,
 its IN, its access to an address without memory. After a MOV to ICR2 and a HLT \`KVM_RUN\` blocks in the HLT, and
@@ -361,7 +362,7 @@ function findingsText(): string {
   const seen = new Map([...wanted].map(([key, { place, ids }]) => [key, seenAt(place, ids)]));
   const sections = findings.map((finding) => sectionOf(finding, seen));
   const kernels = [...seen].map(([key, { head }]) => `- ${key}: Linux ${head.kernel}, ${head.head.cpu}`);
-  return `${intro}\n${kernels.join('\n')}\n\n${sections.join('\n')}`;
+  return `${intro()}\n${kernels.join('\n')}\n\n${sections.join('\n')}`;
 }
 
 /** The profile that it was seen with, and those whose kernels have the same code. */
@@ -375,16 +376,28 @@ export function profilesOf(finding: Finding): string {
 
 const NO_RULE = 'none by its words: the series does not do what it promises';
 
-const intro = `# Findings
+/** What stands before what was seen. */
+export function intro(): string {
+  const slugger = new GithubSlugger();
+  const titles = findings.map(({ title }) => `- [${title}](#${slugger.slug(title)})`);
+  return `# Findings
 
-What the conformance suite shows of the series "KVM: x86: DSM IRQ forwarding" (RFC v2), as it is,
-and of GiantVM's main branch. Each finding names the
-profile whose kernels have it, the lanes of the lab that it was seen on, the rule of Documentation/virt/kvm/review-checklist.rst
-that it breaks, and its checks; it quotes one of them: the command, and what it said in the lab. A claim that was not seen to
-fail says so. The checks are expected to fail (xfail), so that the suite passes on the series; \`--strict\` makes them failures.
-Once a kernel does better they are reported as xpass.
+This page lists what is wrong with the series "KVM: x86: DSM IRQ forwarding" (RFC v2) and with GiantVM's main branch, as the conformance suite
+shows it.
 
-This page is made by \`npm run docs:findings\`, which runs every check that has a known shortfall where it can be seen:
+${titles.join('\n')}
+
+Each finding explains how the fault comes about and what it costs. Then it says:
+
+- which profiles' kernels have it, and on which lanes of the lab it was seen;
+- which rule of the kernel's Documentation/virt/kvm/review-checklist.rst it breaks;
+- its checks. One of them is quoted: the command, and what it printed in the lab. If a claim was not seen to fail, the page says so.
+
+The suite expects these checks to fail (xfail), so that it passes on the series. \`--strict\` makes them failures. When a kernel does better, they
+are reported as xpass.
+
+This page is made by \`npm run docs:findings\`. It runs every check with a known shortfall where that can be seen:
 `;
+}
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(findingsDocument, findingsText());

@@ -16,6 +16,9 @@ import { addRunCommand } from './run.ts';
 import type { Ends } from './subcommand.ts';
 import { addTestCommand } from './test.ts';
 
+/** What `kvm-dsm completion` does. */
+const COMPLETION = 'print the completion of a shell: bash, zsh, fish';
+
 /** Exit codes of the command line, a contract: 0 pass, 1 fail, 2 usage, 3 environment not usable, 4 all skipped. */
 const USAGE = 2;
 
@@ -25,6 +28,26 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   const ends: Ends = (code) => {
     exitCode = code;
   };
+  const program = await commandLine(ends, argv);
+  using _finish = mustFinish('the command');
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
+    const failed = reportError(error, argv.includes('--json'));
+    // What a script does wrong is the script's failure and reported by `run`; here the command line was wrong.
+    return error instanceof ArgumentError ? USAGE : failed;
+  }
+  return exitCode;
+}
+
+/**
+ * The program with its subcommands. What belongs to one of them alone is loaded only where it is asked for.
+ *
+ * @param argv as in `process.argv`; without it everything is there, for what describes the whole program
+ */
+export async function commandLine(ends: Ends, argv?: readonly string[]): Promise<Command> {
+  const asksFor = (...words: string[]) => argv === undefined || words.some((word) => argv.includes(word));
   const program = withLeadingOptions(new Command('kvm-dsm'))
     .description("Integration tests for KVM's DSM interrupt forwarding")
     .version(version())
@@ -39,21 +62,18 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   addAbiCommand(program, ends);
   addReviewCommand(program, ends);
   addKutCommand(program, ends);
-  if (argv.includes('lab')) {
+  // Whoever asks for a completion asks for that of the lab's commands as well.
+  if (asksFor('lab', 'completion')) {
     const { addLabCommand } = await import('./lab.ts');
     addLabCommand(program, ends);
   } else {
     program.command('lab').description('build, inspect, bring up, enter or remove the lab');
   }
-
-  using _finish = mustFinish('the command');
-  try {
-    await program.parseAsync(argv);
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
-    const failed = reportError(error, argv.includes('--json'));
-    // What a script does wrong is the script's failure and reported by `run`; here the command line was wrong.
-    return error instanceof ArgumentError ? USAGE : failed;
+  if (asksFor('completion')) {
+    const { addCompletionCommand } = await import('./completion.ts');
+    addCompletionCommand(program, COMPLETION);
+  } else {
+    program.command('completion').description(COMPLETION);
   }
-  return exitCode;
+  return program;
 }

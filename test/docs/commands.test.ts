@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { type CommandResult, kvmDsm, root } from '../support/command.ts';
+import { type CommandResult, kvmDsm, root, runProgram } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
 import { longCommands } from '../support/long-commands.ts';
+import { fencesOf, pages } from '../support/pages.ts';
+import { snippets } from '../support/snippets.ts';
 
-const documents = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => join('docs', name))];
+const documents = pages.filter((page) => page === 'README.md' || page.startsWith('docs/'));
 
 /** A machine that a document brings up is nobody else's. */
 const session = mkdtempSync(join(tmpdir(), 'kvm-dsm-docs-'));
@@ -20,8 +21,7 @@ after(() => {
 
 /** The lines of the shell blocks of a document. */
 function commandsOf(document: string): string[] {
-  const text = readFileSync(join(root, document), 'utf8');
-  return [...text.matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block]) => block!.trim().split('\n'));
+  return fencesOf(document).flatMap(({ info, text }) => (info === 'sh' ? text.trim().split('\n') : []));
 }
 
 const commands = new Set(documents.flatMap(commandsOf));
@@ -49,27 +49,37 @@ const argsOf = (command: string) => command.split(' ').slice(2);
 const laneOf = (command: string) => /^npx kvm-dsm .*--on (svm|vmx)\b/.exec(command)?.[1];
 const ofLane = (lane: string | undefined) => [...commands].filter((command) => laneOf(command) === lane);
 
-for (const command of [...ofLane(undefined), ...ofLane('svm'), ...ofLane('vmx')]) {
-  if (setUp.includes(command) || longCommands.has(command)) continue;
+for (const command of [...ofLane(undefined), ...ofLane('svm')]) tryCommand(command);
+for (const { page, line, text, file } of snippets.filter(({ kind }) => kind === 'program'))
+  test(`the program at ${page}:${line}`, { skip: labMissing() }, () => {
+    bringUp('svm');
+    const script = join(session, file);
+    writeFileSync(script, text);
+    const { code, stdout, stderr } = kvmDsm(['run', script, '--on', 'svm'], 300);
+    assert.equal(code, 0, stdout + stderr);
+  });
+for (const command of ofLane('vmx')) tryCommand(command);
+
+function tryCommand(command: string): void {
+  if (setUp.includes(command) || longCommands.has(command)) return;
   const args = argsOf(command);
   const lab = args.includes('--on') ? labMissing() : false;
   test(command, { skip: lab }, () => {
     const lane = laneOf(command);
-    // The commands of a lane share a machine: what a boot takes and does is tested elsewhere.
-    if (lane !== undefined && args[0] !== 'lab') {
-      const up = kvmDsm(['lab', 'up', '--on', lane], 300);
-      assert.equal(up.code, 0, up.stderr);
-    }
+    if (lane !== undefined && args[0] !== 'lab') bringUp(lane);
     const { code, stdout, stderr } = command.startsWith('npx kvm-dsm ') ? kvmDsm(args, 300) : shell(command);
     assert.equal(code, 0, stdout + stderr);
   });
 }
 
+/** The commands and the programs of a lane share a machine: what a boot takes and does is tested elsewhere. */
+function bringUp(lane: string): void {
+  const up = kvmDsm(['lab', 'up', '--on', lane], 300);
+  assert.equal(up.code, 0, up.stderr);
+}
+
 function shell(command: string): CommandResult {
-  const env = { ...process.env, NODE_OPTIONS: '', NODE_TEST_CONTEXT: undefined };
-  const options = { cwd: root, env, encoding: 'utf8', timeout: 120_000 } as const;
-  const { status, stdout, stderr } = spawnSync('sh', ['-c', command], options);
-  return { code: status, stdout, stderr };
+  return runProgram('sh', ['-c', command], 120);
 }
 
 test('the example in the README is what the first example does', () => {

@@ -13,9 +13,14 @@ export interface CommandResult {
 /** Runs the built `kvm-dsm` with these arguments. A command that takes longer than `seconds` is ended: code null. */
 export function kvmDsm(args: readonly string[], seconds = 120, wrapper: readonly string[] = []): CommandResult {
   const [command, ...rest] = [...wrapper, process.execPath, `${root}dist/cli/main.js`, ...args];
-  const env = { ...process.env, NODE_OPTIONS: '' };
-  const options = { cwd: root, env, encoding: 'utf8', timeout: seconds * 1000, maxBuffer: 1 << 28 } as const;
-  const { status, stdout, stderr } = spawnSync(command!, rest, options);
+  return runProgram(command!, rest, seconds);
+}
+
+/** Runs a program in a folder, as a process that knows nothing of the tests. One that takes longer than `seconds` is ended. */
+export function runProgram(program: string, args: readonly string[], seconds: number, cwd = root): CommandResult {
+  const env = { ...process.env, NODE_OPTIONS: '', NODE_TEST_CONTEXT: undefined };
+  const options = { cwd, env, encoding: 'utf8', timeout: seconds * 1000, maxBuffer: 1 << 28 } as const;
+  const { status, stdout, stderr } = spawnSync(program, args, options);
   return { code: status, stdout, stderr };
 }
 

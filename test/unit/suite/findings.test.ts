@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { profiles } from '../../../lib/abi/dsm/profiles.ts';
-import { checksOf, findings, findingsDocument, shortfalls } from '../../../tools/docs-findings.ts';
+import { checksOf, findings, findingsDocument, intro, shortfalls } from '../../../tools/docs-findings.ts';
 
 const known = [...profiles.keys()].flatMap((name) => shortfalls(name));
 const ids = [...new Set(known.map(({ id }) => id))];
@@ -14,6 +14,7 @@ test('every check with a known shortfall belongs to one finding, and every findi
 
 test('docs/findings.md names those checks and no others, with the claims that they have', () => {
   const text = readFileSync(findingsDocument, 'utf8');
+  assert.ok(text.startsWith(intro()), 'its head is made of the findings: run `npm run docs:findings`');
   const rows = [...text.matchAll(/^- `([^`]+)`: (.*)$/gm)].map(([, id, rest]) => ({ id: id!, rest: rest! }));
   assert.deepEqual(rows.map(({ id }) => id).toSorted(), ids.toSorted(), 'run `npm run docs:findings`');
   for (const { id, claim } of known)

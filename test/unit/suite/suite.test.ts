@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Check, checksById, shortfallsOf, subject } from '../../../lib/suite/check.ts';
 import { CheckError, SuiteWorkerError } from '../../../lib/suite/errors.ts';
@@ -8,7 +9,8 @@ import { planOf, select } from '../../../lib/suite/run/plan.ts';
 import type { Outcome } from '../../../lib/suite/run/protocol.ts';
 import { superviseWorkers } from '../../../lib/suite/run/supervisor.ts';
 import { subjects } from '../../../lib/suite/subjects/index.ts';
-import { suiteDocument, suiteText } from '../../../tools/docs-suite.ts';
+import { checkCount, suiteFiles, suitePages } from '../../../tools/docs-suite.ts';
+import { root } from '../../support/command.ts';
 
 type Judged = Parameters<typeof judge>[2];
 const good: Check = { id: 'word.more', claim: 'It is so', source: 'SDM', run() {} };
@@ -32,11 +34,24 @@ test('a check of another form is refused', () => {
   assert.equal(subject('word', 'a title', [good]).checks.length, 1);
 });
 
-test('the suite has unique ids, and docs/suite.md has all of them', () => {
+test('the suite has unique ids, and its pages have all of them', () => {
   const ids = [...checksById(subjects).keys()];
   assert.ok(ids.length >= 10);
-  assert.equal(readFileSync(suiteDocument, 'utf8'), suiteText(), 'run `npm run docs:suite`');
-  for (const id of ids) assert.ok(suiteText().includes(`| \`${id}\` |`), id);
+  const pages = suitePages();
+  assert.deepEqual(suiteFiles().sort(), [...pages.keys()].sort(), 'run `npm run docs:suite`');
+  for (const [path, text] of pages)
+    assert.equal(readFileSync(join(root, path), 'utf8'), text, `${path}: run \`npm run docs:suite\``);
+  const all = [...pages.values()].join('');
+  for (const id of ids) assert.ok(all.includes(`| \`${id}\` |`), id);
+});
+
+test('pages that say how many checks there are say the right number', () => {
+  for (const page of ['README.md', 'docs/tutorial.md', 'docs/suite.md']) {
+    const numbers = [...readFileSync(join(root, page), 'utf8').matchAll(/(\d+) checks/g)].map(([, count]) =>
+      Number(count),
+    );
+    assert.deepEqual(new Set(numbers), new Set([checkCount()]), page);
+  }
 });
 
 test('patterns are parts of ids or globs of whole ones', () => {
