@@ -50,7 +50,11 @@ const withoutKvm = existsSync('/dev/kvm') ? asNobody : [];
 const cannot = withoutKvm.length > 0 && cannotBeNobody;
 const runners = [
   ['kvm-dsm/node-test', 'as-node-test.test.ts', ['--import', 'tsx', '--test', '--test-reporter=tap']],
-  ['kvm-dsm/vitest', 'as-vitest.test.ts', [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=tap-flat']],
+  [
+    'kvm-dsm/vitest',
+    'as-vitest.test.ts',
+    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=tap-flat', '--reporter=default'],
+  ],
 ] as const;
 
 for (const [entry, script, args] of runners) {
