@@ -33,5 +33,6 @@ export {
 } from './script/machine/machine.ts';
 export type { Until } from './script/machine/until.ts';
 export { type LoadedProgram, MachineVcpu, type ProgramOptions } from './script/machine/vcpu.ts';
+export { forwardingMissing, kvmMissing } from './script/missing.ts';
 export { Random } from './script/random.ts';
 export { random } from './script/session.ts';

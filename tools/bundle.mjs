@@ -15,6 +15,8 @@ const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const faces = Object.values(exports).flatMap((entry) =>
   entry.import ? [relative('dist', entry.import.default).replace(/\.js$/, '')] : [],
 );
+/** They load a test runner, which nobody else does. */
+const runners = ['faces/node-test', 'faces/vitest', 'runner/as-vitest'];
 const command = 'cli/main';
 /** What it loads at once. */
 const start = 'cli/start';
@@ -35,7 +37,7 @@ function loadedWith(modules, info) {
 function partsOf(info) {
   const begin = loadedWith([start], info);
   const kit = loadedWith(
-    faces.filter((face) => face !== 'faces/lab'),
+    faces.filter((face) => face !== 'faces/lab' && !runners.includes(face)),
     info,
   );
   return [
@@ -60,6 +62,7 @@ function chunkOf() {
     const [room, folder] = relative(out, id).split('/');
     const part = parts.find(([, modules]) => modules.has(id))?.[0];
     // Its files load what nothing below may: each goes where it is asked for.
+    if (runners.includes(relative(out, id).replace(/\.js$/, ''))) return null;
     if (room === 'cli') return part === 'start' ? part : null;
     return part ?? (folder === 'subjects' ? folder : room);
   };

@@ -9,4 +9,7 @@ export const publicModules: PublicModules = {
   'kvm-dsm/trace': () => import('../faces/trace.ts'),
   'kvm-dsm/suite': () => import('../faces/suite.ts'),
   'kvm-dsm/lab': () => import('../faces/lab.ts'),
+  'kvm-dsm/node-test': () => import('../faces/node-test.ts'),
+  // vitest itself is not there: neither in the process of a run, nor in the lab.
+  'kvm-dsm/vitest': () => import('../runner/as-vitest.ts'),
 };

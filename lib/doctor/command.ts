@@ -1,15 +1,16 @@
 /** `kvm-dsm doctor`: its checks, here or in a lane, as text or JSON. */
 import { type DsmProfile, profileByName } from '../abi/dsm/profiles.ts';
 import { KvmDsmError } from '../base/errors.ts';
+import { KVM_DEVICE } from '../kvm/kvm.ts';
 import { autoLane, type LaneName } from '../lab/lanes/index.ts';
 import { laneOf } from '../target/lanes.ts';
 import type { GlobalOptions } from '../target/options.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
 import { AUTO_PROFILE, checkProfileName } from '../target/profile-name.ts';
-import { currentTarget, describeTarget, refuseLabOptions } from '../target/target.ts';
+import { currentTarget, describeTarget, laneMeant } from '../target/target.ts';
 import { examine, type HealthCheck } from './index.ts';
-import { recognizedProfile } from './profile.ts';
+import { comparedProfile, recognizedProfile } from './profile.ts';
 
 /** Where ICR writes are forwarded; `null`: nowhere. */
 type Ready = 'here' | typeof IN_LAB | null;
@@ -19,9 +20,8 @@ const IN_LAB = `in the lab: --on ${autoLane}`;
 /** `kvm-dsm doctor`: 0 if ICR writes are forwarded here or in a lab that can be used, else 3. */
 export async function doctor(options: GlobalOptions): Promise<number> {
   checkProfileName(options.profile);
-  const lane = laneOf(options.on);
+  const lane = laneOf(options.on) ?? laneMeant(options);
   if (lane) return inLane(lane, options);
-  refuseLabOptions(options);
   const { profile, checks: found } = recognized(options);
   const { checks, usable, forwards } = examine(options.device, profile);
   checks.unshift(...found);
@@ -29,10 +29,12 @@ export async function doctor(options: GlobalOptions): Promise<number> {
   if (options.on === 'auto' && currentTarget.on === 'host') {
     const lab = await checkLab();
     checks.push(lab.check);
-    // A device that is asked for and cannot be used is no ready machine, whatever the lab could do.
-    if (usable && !forwards && lab.usable) {
+    // A device that is asked for and cannot be used is no ready machine, whatever the lab could do; nor is one without the addon.
+    const failed = checks.filter(({ status }) => status === 'fail');
+    const given = options.device !== KVM_DEVICE;
+    if (!forwards && lab.usable && (usable || !given) && failed.every(({ id }) => id !== 'addon')) {
       ready = IN_LAB;
-      for (const check of checks) if (check.id === 'forwarding') check.status = 'warn';
+      for (const check of failed) check.status = 'warn';
     }
   }
   if (options.json) printJson(checks, ready, profile);
@@ -41,7 +43,9 @@ export async function doctor(options: GlobalOptions): Promise<number> {
 }
 
 function recognized({ profile, device }: GlobalOptions): { profile: DsmProfile; checks: HealthCheck[] } {
-  return profile === AUTO_PROFILE ? recognizedProfile(device) : { profile: profileByName(profile), checks: [] };
+  if (profile === AUTO_PROFILE) return recognizedProfile(device);
+  const named = profileByName(profile);
+  return { profile: named, checks: comparedProfile(device, named) };
 }
 
 async function inLane(lane: LaneName, options: GlobalOptions): Promise<number> {

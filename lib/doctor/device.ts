@@ -2,6 +2,7 @@
 import type { DsmProfile } from '../abi/dsm/profiles.ts';
 import { KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm/index.ts';
 import { KvmDsmError } from '../base/errors.ts';
+import { thisRuntime } from '../host/addon-causes.ts';
 import { DeviceMissingError, DevicePermissionError, NativeLoadError, NotKvmError } from '../kvm/errors.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import { type HealthCheck, healthCheck } from './health-check.ts';
@@ -13,6 +14,7 @@ export function openDevice(path: string, profile: DsmProfile): { kvm: Kvm | null
     return {
       kvm,
       checks: [
+        healthCheck('addon', 'ok', `The addon is loaded (${libc()})`),
         healthCheck('device.present', 'ok', `${path} is there`),
         healthCheck('device.permission', 'ok', `${path} may be opened`),
         healthCheck('device.kvm', 'ok', `${path} is KVM, API version ${kvm.apiVersion}`),
@@ -29,7 +31,13 @@ function idOf(error: KvmDsmError): string {
   if (error instanceof DeviceMissingError) return 'device.present';
   if (error instanceof DevicePermissionError) return 'device.permission';
   if (error instanceof NotKvmError) return 'device.kvm';
-  return error instanceof NativeLoadError ? 'addon' : 'device.open';
+  if (error instanceof NativeLoadError) return 'addon';
+  return 'device.open';
+}
+
+function libc(): string {
+  const { arch, glibc } = thisRuntime();
+  return `${arch}, ${glibc === null ? 'a C library that is not glibc' : `glibc ${glibc}`}`;
 }
 
 /** What machines of this package are built from, and what is lost without it. */

@@ -1,18 +1,22 @@
 /** What the series does on this kernel. */
 import { optInWords } from '../abi/dsm/profiles.ts';
 import { KvmDsmError } from '../base/errors.ts';
+import type { Exit } from '../exit/exit.ts';
 import { apicvParameter } from '../host/apicv-parameter.ts';
+import type { KvmFacts } from '../host/kvm-facts.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import { type IcrProbe, probeIcrWrite } from '../probe/icr-write.ts';
 import { askInjection, injectionIoctls } from '../probe/injection.ts';
 import { reservedExitParameters, reservedExits } from '../probe/reserved-exits.ts';
+import { kernelAdvice, OR_LAB } from './advice.ts';
+import { HYPERV_ENTRY } from './cpu.ts';
 import { type HealthCheck, healthCheck } from './health-check.ts';
 
 /** Finds out by guests of two instructions what becomes of an ICR write here. */
-export function checkForwarding(kvm: Kvm): { forwards: boolean; checks: HealthCheck[] } {
+export function checkForwarding(kvm: Kvm, facts: KvmFacts): { forwards: boolean; checks: HealthCheck[] } {
   try {
     const probe = probeIcrWrite(kvm);
-    if (probe.outcome !== 'forwarded') return { forwards: false, checks: [notForwarded(probe)] };
+    if (probe.outcome !== 'forwarded') return { forwards: false, checks: [notForwarded(probe, facts)] };
     const seen = healthCheck('forwarding', 'ok', "A guest's ICR2 write comes out as KVM_EXIT_DSM_SEND_IRQ");
     return { forwards: true, checks: [seen, withoutInhibit(probeIcrWrite(kvm, { inhibit: false }))] };
   } catch (error) {
@@ -26,7 +30,17 @@ export function checkForwarding(kvm: Kvm): { forwards: boolean; checks: HealthCh
   }
 }
 
-function notForwarded({ outcome, exit }: IcrProbe): HealthCheck {
+/** A guest that cannot run at all says nothing of the series. */
+export function failureAdvice(exit: Exit, { hypervisor, kind }: Pick<KvmFacts, 'hypervisor' | 'kind'>): string {
+  if (exit.name === 'KVM_EXIT_FAIL_ENTRY' && exit.hardwareEntryFailureReason === 0n) {
+    if (hypervisor?.name === 'Hyper-V' && kind === 'VMX') return HYPERV_ENTRY;
+    if (hypervisor)
+      return `The hypervisor outside refuses the entry without saying why: nested virtualization does not work here. ${OR_LAB}`;
+  }
+  return `KVM cannot run guests here as it is: see its messages in the kernel's log, and the other findings. ${OR_LAB}`;
+}
+
+function notForwarded({ outcome, exit, left }: IcrProbe, facts: KvmFacts): HealthCheck {
   const found =
     outcome === 'silent'
       ? 'This kernel does not forward ICR writes: a guest wrote ICR2 and KVM_RUN did not return for it'
@@ -35,7 +49,7 @@ function notForwarded({ outcome, exit }: IcrProbe): HealthCheck {
     'forwarding',
     'fail',
     found,
-    'Boot a kernel with CONFIG_KVM_DSM_IRQ_FORWARD, or use the lab: --on vmx.',
+    outcome === 'failed' ? failureAdvice(left, facts) : kernelAdvice('CONFIG_KVM_DSM_IRQ_FORWARD=y'),
   );
 }
 

@@ -1,11 +1,13 @@
 /** What the doctor finds about the machine that it runs on. */
 import type { DsmProfile } from '../abi/dsm/profiles.ts';
+import { readKvmFacts } from '../host/kvm-facts.ts';
 import { checkCpu } from './cpu.ts';
 import { openDevice } from './device.ts';
 import { checkEmission, checkForwarding, checkInjection, checkOptIn } from './forwarding.ts';
 import { type HealthCheck, healthCheck } from './health-check.ts';
 import { checkKernelConfig, checkModuleParameters } from './kernel.ts';
 import { checkKernelLog } from './kernel-log.ts';
+import { checkLockdown } from './lockdown.ts';
 import { checkVfio } from './vfio.ts';
 
 export type { HealthCheck } from './health-check.ts';
@@ -21,12 +23,14 @@ export interface Examination {
 
 /** Examines the machine that this process runs on. */
 export function examine(device: string, profile: DsmProfile): Examination {
+  const facts = readKvmFacts();
   const opened = openDevice(device, profile);
   const checks = [
-    ...checkCpu(),
+    ...checkCpu(facts),
     ...opened.checks,
     ...checkModuleParameters(),
     ...checkKernelConfig(),
+    ...checkLockdown(),
     checkKernelLog(),
   ];
   if (!opened.kvm) {
@@ -39,7 +43,7 @@ export function examine(device: string, profile: DsmProfile): Examination {
     return { checks: [...checks, skipped], usable: false, forwards: false };
   }
   using kvm = opened.kvm;
-  const { forwards, checks: forwarding } = checkForwarding(kvm);
+  const { forwards, checks: forwarding } = checkForwarding(kvm, facts);
   const more = [checkEmission(kvm, forwards), checkInjection(kvm), checkVfio(kvm)];
   return { checks: [...checks, ...checkOptIn(kvm), ...forwarding, ...more], usable: true, forwards };
 }

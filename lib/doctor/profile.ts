@@ -4,6 +4,20 @@ import { KvmDsmError } from '../base/errors.ts';
 import { recognizeProfile, UnknownSeriesError } from '../probe/profile.ts';
 import { type HealthCheck, healthCheck } from './health-check.ts';
 
+/** Whether the kernel speaks another profile than the one that was named; nothing where it speaks that one, or none. */
+export function comparedProfile(device: string, { name }: DsmProfile): HealthCheck[] {
+  try {
+    const { profile, because } = recognizeProfile(device);
+    if (profile.name === name) return [];
+    const finding = `This kernel speaks profile ${profile.name}, and is looked at by ${name}: ${because}`;
+    return [healthCheck('profile', 'warn', finding, `Name its own: --profile ${profile.name} (or --profile auto).`)];
+  } catch (error) {
+    if (!(error instanceof KvmDsmError)) throw error;
+    // What it lacks, or why it cannot be asked, is the subject of the other checks.
+    return [];
+  }
+}
+
 /** What the rest is looked at by. A kernel that speaks none is looked at by the default one, and that is told. */
 export function recognizedProfile(device: string): { profile: DsmProfile; checks: HealthCheck[] } {
   try {

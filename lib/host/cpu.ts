@@ -13,12 +13,25 @@ export interface HostCpu {
 
 /** @param cpuinfo the file's text */
 export function readHostCpu(cpuinfo = readFileSync('/proc/cpuinfo', 'utf8')): HostCpu {
-  const field = (name: string) => new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(cpuinfo)?.[1]?.trim() ?? '';
-  const flags = field('flags');
+  const flags = cpuFlags(cpuinfo);
   return {
-    vendor: field('vendor_id'),
-    model: field('model name'),
+    vendor: field(cpuinfo, 'vendor_id'),
+    model: field(cpuinfo, 'model name'),
     online: cpuinfo.match(/^processor\s*:/gm)?.length ?? 0,
-    virtualization: /\bvmx\b/.test(flags) ? 'VMX' : /\bsvm\b/.test(flags) ? 'SVM' : null,
+    virtualization: flags.has('vmx') ? 'VMX' : flags.has('svm') ? 'SVM' : null,
   };
+}
+
+/** The flags of the first CPU. */
+export function cpuFlags(cpuinfo: string): ReadonlySet<string> {
+  return new Set(field(cpuinfo, 'flags').split(/\s+/));
+}
+
+/** What virtualization a CPU of this maker has, if it has any. */
+export function virtualizationOf(vendor: string): 'VMX' | 'SVM' {
+  return /AMD|Hygon/.test(vendor) ? 'SVM' : 'VMX';
+}
+
+function field(cpuinfo: string, name: string): string {
+  return new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(cpuinfo)?.[1]?.trim() ?? '';
 }

@@ -30,7 +30,7 @@ export class KernelLog {
     const log = KernelLog.fromStart(path);
     if (typeof log === 'string') return log;
     try {
-      log.#read();
+      log.lines();
     } catch (error) {
       log.close();
       return notWatched(error);
@@ -55,7 +55,7 @@ export class KernelLog {
 
   /** All reports since the last call. */
   reports(): LoggedReport[] {
-    return reportsIn(this.#read());
+    return reportsIn(this.lines());
   }
 
   /** How many records were overwritten before they were read, since the last call. */
@@ -70,7 +70,7 @@ export class KernelLog {
   }
 
   /** The kernel's own lines since the last call. */
-  #read(): string[] {
+  lines(): string[] {
     const records = readRecords(this.#fd);
     for (const record of records) {
       const sequence = recordSequence(record);

@@ -2,6 +2,10 @@
 import { constants } from 'node:buffer';
 import { EnvironmentError, IoctlError, KvmDsmError } from '../base/errors.ts';
 import { hex, show } from '../base/text.ts';
+import { addonAdvice, shippedAddons, thisRuntime } from '../host/addon-causes.ts';
+import { readDeviceAccess, whyRefused } from '../host/device-access.ts';
+import { missingDeviceAdvice } from '../host/kvm-absence.ts';
+import { readKvmFacts } from '../host/kvm-facts.ts';
 
 /** The addon could not be loaded. */
 export class NativeLoadError extends EnvironmentError {
@@ -10,9 +14,7 @@ export class NativeLoadError extends EnvironmentError {
   constructor(root: string, checkout: boolean, cause: unknown) {
     const why = cause instanceof Error ? cause.message : String(cause);
     super(`The native addon of kvm-dsm could not be loaded from ${root}: ${why}`, {
-      advice: checkout
-        ? 'Build it: `npm run build:native` (needs cmake, make and a C++ compiler).'
-        : 'kvm-dsm ships prebuilt addons for x64 Linux with glibc; elsewhere install from a checkout.',
+      advice: addonAdvice(why, checkout, shippedAddons(root), thisRuntime()),
       cause,
     });
   }
@@ -23,11 +25,7 @@ export class DeviceMissingError extends EnvironmentError {
   readonly code = 'ERR_DEVICE_MISSING';
 
   constructor(path: string, cause: unknown) {
-    super(`There is no KVM device at ${path}`, {
-      advice:
-        'Load kvm_intel or kvm_amd (and enable virtualization in the firmware), or use the lab: `--on vmx` needs no KVM.',
-      cause,
-    });
+    super(`There is no KVM device at ${path}`, { advice: missingDeviceAdvice(path, readKvmFacts()), cause });
   }
 }
 
@@ -36,8 +34,10 @@ export class DevicePermissionError extends EnvironmentError {
   readonly code = 'ERR_DEVICE_PERMISSION';
 
   constructor(path: string, cause: unknown) {
-    super(`No permission to open ${path} for reading and writing`, {
-      advice: `Join the device's group (\`sudo usermod -aG kvm $USER\`, then log in again), or use the lab: \`--on vmx\`.`,
+    const access = readDeviceAccess(path);
+    const refused = access && whyRefused(access);
+    super(`No permission to open ${path} for reading and writing${refused ? `: ${refused.because}` : ''}`, {
+      advice: `${refused?.advice ?? 'A folder on the way to it is closed to this user.'} Or use the lab: \`--on vmx\`.`,
       cause,
     });
   }

@@ -18,12 +18,24 @@ export function markUsed(path: string): void {
   utimesSync(path, now, now);
 }
 
-/** Of a folder's entries that `counts` is true of, keeps the current one and those that were used last, `most` in all. */
-export function keepLastUsed(folder: string, current: string, most: number, counts: (name: string) => boolean): void {
+/**
+ * Of a folder's entries that `counts` is true of, keeps the current one and those that were used last, `most` in all.
+ *
+ * @param within the others only if they were used in these last ms
+ */
+export function keepLastUsed(
+  folder: string,
+  current: string,
+  most: number,
+  counts: (name: string) => boolean,
+  within = Number.POSITIVE_INFINITY,
+): void {
+  const since = Date.now() - within;
   const others = readdirSync(folder)
     .filter((name) => name !== current && counts(name))
     .map((name) => join(folder, name))
     .map((path) => ({ path, used: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
     .sort((a, b) => b.used - a.used);
-  for (const { path } of others.slice(most - 1)) rmSync(path, { recursive: true, force: true });
+  for (const [at, { path, used }] of others.entries())
+    if (at >= most - 1 || used < since) rmSync(path, { recursive: true, force: true });
 }

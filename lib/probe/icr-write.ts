@@ -6,6 +6,7 @@ import { mpStates } from '../abi/kvm/index.ts';
 import { checkInstance } from '../base/check.ts';
 import { UnsupportedError } from '../base/errors.ts';
 import { boolean, optional, shape } from '../base/shape.ts';
+import type { Exit } from '../exit/exit.ts';
 import { describeExit } from '../exit/text.ts';
 import { write32 } from '../guest/bytes.ts';
 import { Kvm } from '../kvm/kvm.ts';
@@ -27,6 +28,8 @@ export interface IcrProbe {
   outcome: 'forwarded' | 'silent' | 'failed';
   /** What the guest left with, in words. */
   exit: string;
+  /** That exit. */
+  left: Exit;
 }
 
 const write = (register: LapicRegisterName, value: number) =>
@@ -71,7 +74,7 @@ function probeOnce(kvm: Kvm, options: Omit<TinyVmOptions, 'pages'>, profile: Dsm
     const exit = runTinyGuest(vcpu, memory, writes, profile);
     const done = exit.name === 'KVM_EXIT_IO' && exit.port === PROBE_DONE_PORT;
     const outcome = exit.name === 'KVM_EXIT_DSM_SEND_IRQ' ? 'forwarded' : done ? 'silent' : 'failed';
-    return { outcome, exit: describeExit(exit) };
+    return { outcome, exit: describeExit(exit), left: exit };
   });
 }
 

@@ -1,5 +1,6 @@
 /** Runs a user's script inside a machine of the lab. */
 import { readFileSync, statSync } from 'node:fs';
+import { testEnvironment } from '../base/hears-tests.ts';
 import { jsonText } from '../base/text.ts';
 import { describeTimings, type LaneName, mainInside, nodeInside, Timings } from '../lab/index.ts';
 import { type LaneWork, runInLane } from '../target/in-lane.ts';
@@ -10,7 +11,7 @@ import { assemblyErrors } from './check/assembly.ts';
 import { ScriptLostError } from './errors.ts';
 import { Judge } from './judge.ts';
 import { LAB_FILES } from './lab-files.ts';
-import { testEnvironment, testFlags } from './node-test.ts';
+import { testFlags } from './node-test.ts';
 import { PARSED_RUN, type ParsedRun } from './protocol.ts';
 import { ScriptFileError } from './script-file.ts';
 

@@ -54,14 +54,19 @@ function prepare(
     const machines: ObservedMachine[] = [];
     let exits = 0;
     let forwarded = 0;
+    /** What happens to one while it is made comes before it is told of. */
+    const numberOf = (machine: ObservedMachine) => {
+      const at = machines.indexOf(machine);
+      return at < 0 ? machines.length : at;
+    };
     const observer: Observer = {
       machine: (machine) => machines.push(machine),
-      event: (event) => {
+      event: (event, machine) => {
         if (isExit(event)) {
           exits += 1;
           if (forwardsIpi(event.exit)) forwarded += 1;
         }
-        reporter.event(event);
+        reporter.event(event, numberOf(machine));
       },
       told: () => reporter.told(),
     };

@@ -1,14 +1,5 @@
 const FEED = Symbol.for('kvm-dsm.test-events');
 
-/** Set in a process that was started with `testFlags`. */
-const READY = 'KVM_DSM_TEST_EVENTS';
-
-/** True if this process hears of node:test's events. */
-export const hearsTests = process.env[READY] !== undefined;
-
-/** For such a process. */
-export const testEnvironment = { [READY]: '1' };
-
 /** A reporter that reports to this module. By its text: inside the lab it has no file. */
 const reporter = `export default async function* (events) {
   const feed = globalThis[Symbol.for('${FEED.description}')];

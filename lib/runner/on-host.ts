@@ -1,10 +1,11 @@
 /** Runs a script on this host: in a process of its own, which this one judges. */
 import { once } from 'node:events';
 import { DeadlineError } from '../base/errors.ts';
+import { hearsTests, testEnvironment } from '../base/hears-tests.ts';
 import { startOwn } from '../target/own-process.ts';
 import { ScriptLostError } from './errors.ts';
 import { Judge } from './judge.ts';
-import { hearsTests, testEnvironment, testFlags } from './node-test.ts';
+import { testFlags } from './node-test.ts';
 import { GRACE, PARSED_RUN, type ParsedRun } from './protocol.ts';
 
 /** How long the process of a script may take, in ms, until it begins; and beyond what it allows itself. */

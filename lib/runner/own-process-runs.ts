@@ -1,6 +1,8 @@
 /** Runs of a script in a process each, which scripts with tests need. */
+
+import { testEnvironment } from '../base/hears-tests.ts';
 import { startOwn } from '../target/own-process.ts';
-import { testEnvironment, testFlags } from './node-test.ts';
+import { testFlags } from './node-test.ts';
 import { PARSED_RUN, type ParsedRun, type ScriptOutcome } from './protocol.ts';
 import { repeatRuns } from './repeat.ts';
 import { scriptReporter } from './report.ts';

@@ -17,7 +17,8 @@ export interface ScriptReporter {
   start(): void;
   /** A run begins. */
   begins(begin: RunBegin): void;
-  event(event: TraceEvent): void;
+  /** @param machine which of the run's machines it is of, from 0: the second one and those behind it are named */
+  event(event: TraceEvent, machine: number): void;
   /** That were all events for now. */
   told(): void;
   finding(finding: Finding): void;
@@ -95,7 +96,7 @@ function jsonReporter(parsed: ParsedRun): ScriptReporter {
   return {
     start() {},
     begins: begins(say),
-    event: (event) => line(eventToJson(event), kindOf(event)),
+    event: (event, machine) => line({ ...eventToJson(event), ...(machine > 0 && { machine }) }, kindOf(event)),
     told,
     finding({ id, message, advice }) {
       line({ type: 'finding', id, message, advice });
@@ -131,8 +132,8 @@ function textReporter(parsed: ParsedRun): ScriptReporter {
       say(paint('dim', `on ${describeTarget()}`));
     },
     begins: begins(say),
-    event(event) {
-      const text = describeEvent(event);
+    event(event, machine) {
+      const text = `${machine > 0 ? `machine ${machine} ` : ''}${describeEvent(event)}`;
       const words = isExit(event) && isDsmExit(event.exit) ? paint('bold', text) : text;
       if (repeat === 1) return void say(words, kindOf(event));
       held.push(words);

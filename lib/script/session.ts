@@ -26,7 +26,7 @@ export interface ObservedMachine {
 export interface Observer {
   machine?(machine: ObservedMachine): void;
   /** In order, each once; of exits that nobody has to look at some milliseconds late. */
-  event?(event: TraceEvent): void;
+  event?(event: TraceEvent, machine: ObservedMachine): void;
   /** That were all events for now. */
   told?(): void;
 }

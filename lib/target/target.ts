@@ -24,6 +24,13 @@ export function chooseTarget(options: GlobalOptions): Target {
   return !labOption(options) && hostForwards(options) ? 'host' : autoLane;
 }
 
+/** The lane for a command that looks at this host, unless one of the lab's options asks for a lane; `null`: this host. */
+export function laneMeant(options: GlobalOptions): LaneName | null {
+  if (options.on === 'auto' && !laneHere && labOption(options)) return autoLane;
+  refuseLabOptions(options);
+  return null;
+}
+
 /** For a command that looks at this host. */
 export function refuseLabOptions(options: GlobalOptions): void {
   const forLab = labOption(options);

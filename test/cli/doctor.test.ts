@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { HealthCheck } from '../../lib/doctor/index.ts';
-import { kvmDsm } from '../support/command.ts';
+import { kvmDsm, root } from '../support/command.ts';
 import { noStockKvm } from '../support/host.ts';
+import { labMissing } from '../support/lab.ts';
 import { asNobody, cannotBeNobody } from '../support/nobody.ts';
 
 interface Document {
@@ -31,6 +34,14 @@ test('no device', () => {
   assert.equal(code, 3);
 });
 
+test('no KVM, and a lab: ready there, as the other commands would run', {
+  skip: existsSync('/dev/kvm') || labMissing(),
+}, () => {
+  const { code, document } = doctor([]);
+  assert.deepEqual([code, document.ready, failed(document)], [0, true, []]);
+  assert.equal(document.checks.find(({ id }) => id === 'device.present')?.status, 'warn');
+});
+
 test('a file that is not KVM', () => {
   const { code, document } = doctor(['--device', '/dev/null']);
   assert.deepEqual(failed(document), ['device.kvm']);
@@ -38,7 +49,7 @@ test('a file that is not KVM', () => {
 });
 
 test('no permission', { skip: cannotBeNobody || noStockKvm }, () => {
-  const { code, document } = doctor([], asNobody);
+  const { code, document } = doctor(['--on', 'host'], asNobody);
   assert.deepEqual(failed(document), ['device.permission']);
   const found = document.checks.find(({ id }) => id === 'device.permission');
   assert.match(found!.advice!, /usermod -aG kvm/);
@@ -55,4 +66,23 @@ test('a stock kernel on the host is not ready, and says what to do', { skip: noS
   const words = kvmDsm(['doctor', '--on', 'host']);
   assert.match(words.stdout, /does not forward ICR writes/);
   assert.equal(words.code, 3);
+});
+
+test('--kernel asks for the lab: a kernel that is not there is told, and this host is not looked at instead', () => {
+  const { code, stderr } = kvmDsm(['doctor', '--kernel', '/no/such/bzImage']);
+  assert.match(stderr, /the kernel \/no\/such\/bzImage does not exist \[ERR_LAB_KERNEL_IMAGE\]/);
+  assert.equal(code, 2);
+});
+
+test('docs/doctor.md has each finding, and no other', () => {
+  const folder = join(root, 'lib/doctor');
+  const sources = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
+  const made = sources.flatMap((text) => [
+    ...text.matchAll(/(?:healthCheck\(\s*|id: |return )['`]([a-z][\w.-]*?)(?:\.?\$\{\w+\})?['`]/g),
+  ]);
+  const ids = new Set(made.map(([, id]) => id!));
+  for (const id of ['device.present', 'device.open', 'device.permission', 'module', 'cap', 'lab', 'profile'])
+    assert.ok(ids.has(id), id);
+  const rows = readFileSync(join(root, 'docs/doctor.md'), 'utf8').matchAll(/^\| `([\w.-]+?)(?:\.<\w+>)?` \|/gm);
+  assert.deepEqual([...new Set([...rows].map(([, id]) => id!))].sort(), [...ids].sort());
 });

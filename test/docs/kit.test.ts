@@ -11,3 +11,8 @@ test('the first script of the page on the kit is the example that it names', () 
   const example = readFileSync(join(root, 'examples/handled.ts'), 'utf8');
   assert.equal(shown, example.replace(/^(\/\/.*\n)+/, ''));
 });
+
+test('the live hook of the page is the example', () => {
+  const example = readFileSync(join(root, 'examples/on-exit.ts'), 'utf8').replace(/^(\/\/.*\n)+/, '');
+  assert.ok(page.includes(`\`\`\`ts\n${example}\`\`\``));
+});

@@ -163,3 +163,30 @@ test('an answer is refused that does not fit, and where no read waits', skip, as
   for (const bad of [{ at: -1 }, {}, { at: 0, length: 4 }, { at: 0, size: 0 }])
     assert.equal(errorOf(() => m.onMmioRead(bad as never, 1)).code, 'ERR_ARGUMENT');
 });
+
+test('a wrong answer ends the run with an error that names the hook and what was meant', skip, async () => {
+  const later = async () => 1;
+  const wrong: readonly [unknown, RegExp][] = [
+    [later, /what onPortRead answers for port 0x81: answer is a promise/],
+    [() => 0x100, /port 0x81: answer 0x100 does not fit into a read of 1 byte/],
+    [() => -1, /port 0x81: answer/],
+    [() => 'A', /port 0x81: answer is "A"/],
+    [() => null, /port 0x81: answer is null/],
+    [() => new Uint8Array(2), /port 0x81: answer/],
+  ];
+  for (const [answer, message] of wrong) {
+    await using m = await machine();
+    m.vcpu(0).program(reads);
+    m.onPortRead(0x81, answer as () => number);
+    await assert.rejects(m.run({ until: 'done' }), { code: 'ERR_ARGUMENT', message });
+  }
+  await using m = await machine();
+  m.vcpu(0).program(reads);
+  m.onMmioRead({ at: NOBODY }, () => 2 ** 32);
+  await assert.rejects(m.run({ until: 'done' }), {
+    code: 'ERR_ARGUMENT',
+    message: /what onMmioRead answers for 0xd8000000: answer 0x100000000 does not fit into a read of 4 bytes/,
+  });
+  const range = { at: NOBODY, length: 4 } as unknown as { at: number };
+  assert.match(errorOf(() => m.onMmioRead(range, 0)).message, /length/);
+});

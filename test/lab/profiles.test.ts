@@ -1,6 +1,7 @@
 /** Kernels that speak other profiles, which the lab's does by kvm.dsm_abi: what they do wrong is shown, and told as theirs. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { HealthCheck } from '../../lib/doctor/index.ts';
 import { kvmDsm } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
 import type { SuiteDocument } from '../support/suite.ts';
@@ -47,8 +48,19 @@ describe('profiles on the lab kernel', { skip: labMissing(), timeout: 900_000 },
     const args = ['doctor', '--on', 'svm', '--profile', 'auto', '--cmdline', 'kvm.dsm_abi=gvm-old', '--json'];
     const { code, stdout, stderr } = kvmDsm(args, 280);
     assert.equal(code, 0, stderr);
-    const { profile, checks } = JSON.parse(stdout) as { profile: string; checks: { id: string; finding: string }[] };
+    const { profile, checks } = JSON.parse(stdout) as { profile: string; checks: HealthCheck[] };
     assert.equal(profile, 'gvm-old');
     assert.match(checks[0]!.finding, /^This kernel speaks profile gvm-old: .*makes exit 41/);
+  });
+
+  test('a profile that the kernel does not speak is told, with the one that it does', () => {
+    const args = ['doctor', '--on', 'svm', '--cmdline', 'kvm.dsm_abi=gvm-old', '--json'];
+    const { stdout, stderr } = kvmDsm(args, 280);
+    assert.notEqual(stdout, '', stderr);
+    const { checks } = JSON.parse(stdout) as { checks: HealthCheck[] };
+    const { status, finding, advice } = checks.find(({ id }) => id === 'profile')!;
+    assert.equal(status, 'warn');
+    assert.match(finding, /speaks profile gvm-old, and is looked at by rfc-v2/);
+    assert.match(advice!, /--profile gvm-old/);
   });
 });

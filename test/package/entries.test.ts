@@ -20,6 +20,9 @@ const entries = Object.entries(exports)
   .filter(([, target]) => typeof target !== 'string')
   .map(([path]) => `kvm-dsm${path.slice(1)}`);
 
+/** Its types are vitest's, which are not whole without those of vite and of Node.js. */
+const VITEST = 'kvm-dsm/vitest';
+
 function run(command: string, args: readonly string[], cwd = work): string {
   const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 120_000 });
   assert.equal(status, 0, `${command} ${args.join(' ')}\n${error ?? ''}${stdout}${stderr}`);
@@ -66,8 +69,9 @@ describe('types', () => {
   });
 
   test('every entry has types', () => {
-    const names = entries.map((entry, index) => `import * as entry${index} from '${entry}';`);
-    const uses = entries.map((_, index) => `void entry${index};`);
+    const own = entries.filter((entry) => entry !== VITEST);
+    const names = own.map((entry, index) => `import * as entry${index} from '${entry}';`);
+    const uses = own.map((_, index) => `void entry${index};`);
     compile('entries', [...names, ...uses, ''].join('\n'));
   });
 
@@ -81,7 +85,7 @@ describe('types', () => {
       'vm.onAct',
     ];
     const lines = [
-      ...entries.map((entry) => `import '${entry}';`),
+      ...entries.filter((entry) => entry !== VITEST).map((entry) => `import '${entry}';`),
       `import * as kit from 'kvm-dsm';`,
       'declare const vm: kit.Vm, memory: kit.GuestMemory, event: kit.EventFd;',
       'void [vm.slots, memory.size, event.closed];',

@@ -41,7 +41,9 @@ const addonInside = '/build/Release/kvm_dsm.node';
 
 /** Raised when the disk's layout changes. */
 const recipe = 7;
+/** Each has this machine's Node.js, some 100 MB: other ones stay while somebody works with them in turns, as from two checkouts. */
 const keptMedia = 3;
+const IN_TURNS = 60 * 60_000;
 
 /** The disk that holds this machine's Node.js and this package; made when it is not in the cache. */
 export async function prepareMedium(report: Report): Promise<Medium> {
@@ -61,7 +63,7 @@ export async function prepareMedium(report: Report): Promise<Medium> {
   try {
     markUsed(path);
     // A machine that runs keeps its own open.
-    keepLastUsed(mediaDir(), basename(path), keptMedia, (name) => name.endsWith('.iso'));
+    keepLastUsed(mediaDir(), basename(path), keptMedia, (name) => name.endsWith('.iso'), IN_TURNS);
   } catch {
     // In another user's cache that one keeps order.
   }

@@ -5,6 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { brotliDecompressSync } from 'node:zlib';
+import { exportsText } from '../../base/exports-text.ts';
 import { codeDir, runsFromSource } from '../../base/package.ts';
 import { mainInside } from './init.ts';
 import { bundleForInside, prebuiltName } from './inside-bundle.ts';
@@ -63,7 +64,7 @@ export async function bundlePackage(outdir: string): Promise<void> {
     const file = face === undefined ? 'dist/index.js' : `dist/faces/${face}.js`;
     const load = relative(dirname(file), loadFile);
     const text = `import package_ from '${load}';\nconst module = await package_.publicModules['${module}']();\n`;
-    await writeFile(join(outdir, file), `${text}export const { ${names.join(', ')} } = module;\n`);
+    await writeFile(join(outdir, file), `${text}${exportsText(names, 'module')}\n`);
   }
 }
 

@@ -5,6 +5,7 @@ import { mendLoweredUsing } from '../../base/lowered-using.ts';
 import { ScriptFileError } from '../script-file.ts';
 import { modulePlaces, nodeModules, placeDefines, SCRIPT, scriptItself, thisPackage } from './plugins.ts';
 import { loadModules, type PublicModules } from './public-modules.ts';
+import { AS_VITEST, vitestNames } from './vitest-names.ts';
 
 /** A script and what it imports, as one text. */
 export interface ScriptBundle {
@@ -14,7 +15,7 @@ export interface ScriptBundle {
   imports: string[];
   /** Files beside its modules that these name, by their paths here. */
   assets: string[];
-  /** True if it imports node:test. */
+  /** True if it imports node:test, itself or by what stands for it. */
   tests: boolean;
 }
 
@@ -44,8 +45,10 @@ export function bundleOptions(path: string, root: string, modules: PublicModules
     logLevel: 'silent',
     plugins: [
       scriptItself(path),
+      vitestNames(),
       thisPackage(Object.keys(modules), async (name) => {
         found.imports.add(name);
+        if (name === 'kvm-dsm/node-test' || name === AS_VITEST) found.tests = true;
         return Object.keys((await loadModules(modules, [name]))[name]!);
       }),
       nodeModules((name) => {

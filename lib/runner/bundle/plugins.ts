@@ -5,6 +5,7 @@ import { builtinModules } from 'node:module';
 import { dirname, extname, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Loader, Plugin } from 'esbuild';
+import { exportsText } from '../../base/exports-text.ts';
 import { MODULES } from '../evaluate/script-function.ts';
 
 /** What each module of a script calls what it knows of itself. */
@@ -44,7 +45,7 @@ export function thisPackage(modules: readonly string[], exportsOf: (module: stri
         modules.includes(path) ? { path, namespace: 'this-package' } : undefined,
       );
       onLoad({ filter: /.*/, namespace: 'this-package' }, async ({ path }) => ({
-        contents: `export const { ${(await exportsOf(path)).join(', ')} } = ${MODULES}[${JSON.stringify(path)}];`,
+        contents: exportsText(await exportsOf(path), `${MODULES}[${JSON.stringify(path)}]`),
       }));
     },
   };

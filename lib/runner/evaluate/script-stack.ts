@@ -22,8 +22,16 @@ export function nameScriptPlaces(file: string, code: string): void {
   Error.prepareStackTrace = (error, frames) =>
     [
       Error.prototype.toString.call(error),
-      ...frames.map((frame) => `    at ${String(frame).replace(place, original)}`),
+      ...frames.map((frame) => `    at ${withoutInside(String(frame).replace(place, original))}`),
     ].join('\n');
+}
+
+/** The files that a machine of the lab has of this package: V8's kept code names them where the disk was made. */
+const inside = /(?:file:\/\/)?\/\S*\/pkg\/(?:package|iced_x86\.code)\.cjs:\d+:\d+/;
+
+/** A frame of a stack without the place that a file of the package has in the lab: there is no such file on the host. */
+export function withoutInside(frame: string): string {
+  return frame.replace(inside, 'kvm-dsm');
 }
 
 function readMap(code: string): SourceMap | undefined {

@@ -2,7 +2,7 @@
 import { checkInteger } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { integer, optional, shape, u64 } from '../../base/shape.ts';
-import { show } from '../../base/text.ts';
+import { hex, show } from '../../base/text.ts';
 import type { Exit, ExitOf } from '../../exit/exit.ts';
 import type { ReadAnswer } from '../../kvm/vcpu/answers.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
@@ -50,17 +50,41 @@ export class Reads {
   }
 
   #give<E extends Exit>(vcpu: Vcpu, exit: E, answer: AnswerOf<E & { vcpu: number }> | undefined): void {
-    const given = typeof answer === 'function' ? answer({ ...exit, vcpu: vcpu.vcpuId }) : answer;
-    if (given !== undefined) vcpu.completeRead(given);
+    const given: unknown = typeof answer === 'function' ? answer({ ...exit, vcpu: vcpu.vcpuId }) : answer;
+    if (given === undefined) return;
+    try {
+      vcpu.completeRead(checkNow(given) as ReadAnswer);
+    } catch (error) {
+      if (!(error instanceof ArgumentError)) throw error;
+      // Which of a script's answers it was.
+      throw new ArgumentError(error.argument, `${hookOf(exit)}: ${error.message}`, error.advice);
+    }
   }
 }
 
-function checkAnswer<T>(answer: T): T {
-  if (typeof answer === 'function' || typeof answer === 'number' || typeof answer === 'bigint') return answer;
-  if (answer instanceof Uint8Array) return answer;
+function hookOf(exit: Exit): string {
+  return exit.name === 'KVM_EXIT_IO'
+    ? `what onPortRead answers for port ${hex(exit.port)}`
+    : `what onMmioRead answers for ${hex((exit as MmioRead).physAddr)}`;
+}
+
+/** The guest waits: what comes later comes too late. */
+function checkNow(given: unknown): unknown {
+  if (!(given instanceof Promise)) return checkAnswerValue(given, 'or undefined for all ones');
+  // What it says when it fails would be another error.
+  given.catch(() => {});
   throw new ArgumentError(
     'answer',
-    `answer is ${show(answer)}`,
-    'Give a number, a bigint, a Uint8Array, or a function that returns one.',
+    'answer is a promise, and is not waited for',
+    'Answer at once; `vcpu.start({ onExit })` waits for a promise of its handler, which answers by vcpu.completeRead().',
   );
+}
+
+function checkAnswerValue<T>(answer: T, orWhat: string): T {
+  if (typeof answer === 'number' || typeof answer === 'bigint' || answer instanceof Uint8Array) return answer;
+  throw new ArgumentError('answer', `answer is ${show(answer)}`, `Give a number, a bigint, a Uint8Array, ${orWhat}.`);
+}
+
+function checkAnswer<T>(answer: T): T {
+  return typeof answer === 'function' ? answer : checkAnswerValue(answer, 'or a function that returns one');
 }

@@ -31,4 +31,8 @@ console.error('vlpi');
 await import('../../../examples/vlpi.ts');
 console.error('forward-irq');
 await import('../../../examples/forward-irq.ts');
+console.error('device');
+await import('../../../examples/device.ts');
+console.error('on-exit');
+await import('../../../examples/on-exit.ts');
 console.error('examples: all');

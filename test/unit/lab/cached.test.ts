@@ -24,6 +24,20 @@ test('of what counts the current one is kept, and those that were used last', ()
   assert.deepEqual(readdirSync(folder).sort(), ['b.iso', 'e.txt']);
 });
 
+test('what nobody has used for long is not kept, however few there are', () => {
+  const folder = join(work, 'long');
+  const used = (name: string, hoursAgo: number) => {
+    mkdirSync(join(folder, name), { recursive: true });
+    const seconds = Date.now() / 1000 - hoursAgo * 3600;
+    utimesSync(join(folder, name), seconds, seconds);
+  };
+  used('now.iso', 5);
+  used('lately.iso', 0.5);
+  used('long-ago.iso', 2);
+  keepLastUsed(folder, 'now.iso', 3, () => true, 3_600_000);
+  assert.deepEqual(readdirSync(folder).sort(), ['lately.iso', 'now.iso']);
+});
+
 test('a new folder takes the place of one that a killed process left, and of no other', () => {
   const parent = join(work, 'making');
   mkdirSync(parent);
