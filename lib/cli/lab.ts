@@ -15,7 +15,7 @@ import {
   seriesOfProfile,
 } from '../lab/index.ts';
 import { autoLane } from '../lab/lanes/index.ts';
-import { runInLane } from '../target/in-lane.ts';
+import { laneReport, runInLane, tellStage } from '../target/in-lane.ts';
 import { laneOf, ON_LANES } from '../target/lanes.ts';
 import { type GlobalOptions, globalOptionsOf, type Meanings, withGlobalOptions } from '../target/options.ts';
 import { print, printingStream } from '../target/output.ts';
@@ -75,9 +75,10 @@ export function addLabCommand(program: Command, ends: Ends): void {
       const lane = laneFor(options);
       const { end, ...progress } = progressLine();
       const { status, wasUp } = await withSignals((signal) =>
-        raiseMachine({ ...bootOptions(options, lane), idleMinutes: idle, report: progress.report, signal }).finally(
-          end,
-        ),
+        raiseMachine(
+          { ...bootOptions(options, lane), idleMinutes: idle, report: progress.report, signal },
+          tellStage(lane, ''),
+        ).finally(end),
       );
       const words = `the ${lane} machine ${wasUp ? 'was up already' : 'is up'}: process ${status.pid}, ends after ${idle} idle minutes\n`;
       print(options.json ? `${JSON.stringify({ lane, wasUp, ...status })}\n` : words);
@@ -99,7 +100,7 @@ export function addLabCommand(program: Command, ends: Ends): void {
     .argument('<command...>')
     .action(async (words: string[], _options, command: Command) => {
       const options = globalOptionsOf(command);
-      const work = { argv: words, program: ['/bin/busybox', 'sh', '-c', APPLETS, 'sh'] };
+      const work = { what: `running ${words[0]}`, argv: words, program: ['/bin/busybox', 'sh', '-c', APPLETS, 'sh'] };
       ends(await runInLane(laneFor(options), work, options));
     });
   withLabOptions(lab.command('shell'), booted)
@@ -154,12 +155,17 @@ function bootOptions({ kernel, cmdline, emulator, profile }: GlobalOptions, lane
 }
 
 async function shell(options: GlobalOptions): Promise<number> {
-  const { exitCode } = await labShell({
-    ...bootOptions(options, laneFor(options)),
-    stdin: process.stdin,
-    stdout: printingStream(),
-    stderr: process.stderr,
-    report: (line) => process.stderr.write(`${line}\n`),
+  const lane = laneFor(options);
+  return withSignals(async (signal) => {
+    const { exitCode } = await labShell({
+      ...bootOptions(options, lane),
+      stdin: process.stdin,
+      stdout: printingStream(),
+      stderr: process.stderr,
+      report: laneReport,
+      onStage: tellStage(lane, 'the shell was open'),
+      signal,
+    });
+    return exitCode;
   });
-  return exitCode;
 }

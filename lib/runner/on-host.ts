@@ -1,7 +1,9 @@
 /** Runs a script on this host: in a process of its own, which this one judges. */
 import { once } from 'node:events';
 import { DeadlineError } from '../base/errors.ts';
+import { doing } from '../target/doing.ts';
 import { startOwn } from '../target/own-process.ts';
+import { type InterruptedError, interruption } from '../target/signals.ts';
 import { ScriptLostError } from './errors.ts';
 import { Judge } from './judge.ts';
 import { hearsTests, testEnvironment, testFlags } from './node-test.ts';
@@ -26,6 +28,7 @@ export async function runOnHost(run: ParsedRun): Promise<number> {
   const judge = new Judge(run, () => {
     if (hasBegun) return;
     hasBegun = true;
+    doing('running the script');
     clearTimeout(timer);
     timer = setTimeout(
       () => {
@@ -35,10 +38,12 @@ export async function runOnHost(run: ParsedRun): Promise<number> {
       run.options.timeout * 1000 + GRACE + BEYOND,
     );
   });
-  judge.catchSignals((signal) => {
-    child.kill(signal);
+  const interrupt = () => {
+    child.kill((interruption.reason as InterruptedError).signal);
     setTimeout(kill, GRACE).unref();
-  });
+  };
+  interruption.addEventListener('abort', interrupt, { once: true });
+  if (interruption.aborted) interrupt();
   // All that it wrote, and what processes of its own wrote while it was there. These may outlive it.
   child.stdout!.pipe(judge.output);
   let how = '';

@@ -25,8 +25,12 @@ export interface ScriptReporter {
   note(text: string): void;
   /** Run number `run`, from 1, is over. */
   ran(outcome: ScriptOutcome, run: number): void;
-  /** All is over: with the exits of all runs, and what came of the last. */
-  ended(outcome: ScriptOutcome, run: number): void;
+  /**
+   * All is over: with the exits of all runs, and what came of the last.
+   *
+   * @param on where it ran; `null`: it did not come to that; default: here
+   */
+  ended(outcome: ScriptOutcome, run: number, on?: string | null): void;
 }
 
 /** How many of the last exits of a run among several are shown if it fails. */
@@ -151,9 +155,10 @@ function textReporter(parsed: ParsedRun): ScriptReporter {
       const verdict = failure ? paint('red', 'not ok') : 'ok';
       say(`run ${run} of ${repeat}: ${verdict}, ${exits} exits, seed ${seed}`);
     },
-    ended({ failure, exits, forwarded, seeded, seed: last }, run) {
+    ended({ failure, exits, forwarded, seeded, seed: last }, run, on = describeTarget()) {
       const runs = repeat > 1 ? `${run} runs, ` : '';
-      const summary = `${runs}${exits} exits, ${forwarded} of them forwarded ICR writes; ran on ${describeTarget()}`;
+      const place = on === null ? 'the script had not begun' : `ran on ${on}`;
+      const summary = `${runs}${exits} exits, ${forwarded} of them forwarded ICR writes; ${place}`;
       if (!failure) return void say(`${paint('green', 'ok')}: ${summary}`, 'result');
       const fail = (text: string) => say(text, 'result', failure.exitCode);
       const which = repeat > 1 ? `run ${run} of ${repeat}, seed ${last}: ` : '';

@@ -90,7 +90,7 @@ export class LaneBoot {
     };
     const exitCode = await runInLane(
       lane,
-      { argv: [PARSED_TEST, partFile], files },
+      { what: 'getting the checks ready', argv: [PARSED_TEST, partFile], files },
       { ...global, timeout: Math.ceil(timeout) },
       { stdout, onMark, timings, isAnother, signal },
     );

@@ -16,9 +16,9 @@ export function jsonRows(write: (text: string) => void): RowsReporter {
     row: (variant) => documentReporter(({ version: _, ...document }) => variants.push({ ...variant, ...document })),
     done(summaries) {
       const { on, profile } = variants[0]!;
-      write(
-        `${jsonText({ version: 1, on, profile, variants, totals: sumOf(summaries.map(({ totals }) => totals)) }, 2)}\n`,
-      );
+      const totals = sumOf(summaries.map((summary) => summary.totals));
+      const interrupted = summaries.at(-1)?.interrupted ?? null;
+      write(`${jsonText({ version: 1, on, profile, variants, totals, interrupted }, 2)}\n`);
     },
   };
 }
@@ -42,7 +42,7 @@ function documentReporter(take: (document: SuiteDocument) => void): Reporter {
   };
 }
 
-function documentOf(head: Head, { results, totals, ms }: Summary, notes: readonly string[]) {
+function documentOf(head: Head, { results, totals, ms, interrupted }: Summary, notes: readonly string[]) {
   const { facts, checks, repeat, seed, shuffle, strict, thorough = false } = head;
   return {
     version: 1,
@@ -60,5 +60,6 @@ function documentOf(head: Head, { results, totals, ms }: Summary, notes: readonl
     head: { ...facts, package: head.package, seed, repeat, shuffle, strict, thorough },
     notes,
     ms: Math.round(ms.all),
+    interrupted,
   };
 }

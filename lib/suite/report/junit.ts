@@ -1,7 +1,7 @@
 /** The JUnit report. */
 import { subjectOf } from '../check.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
-import type { Head, Reporter, RowsReporter, Summary } from '../run/reporter.ts';
+import { type Head, interruptedText, type Reporter, type RowsReporter, type Summary } from '../run/reporter.ts';
 import { headLines } from './head.ts';
 
 /** What one run comes to. */
@@ -50,12 +50,14 @@ function documentOf(parts: readonly Part[]): string {
   const lines = ['<?xml version="1.0" encoding="UTF-8"?>'];
   const all = parts.flatMap(({ summary }) => summary.results);
   const ms = parts.reduce((sum, { summary }) => sum + summary.ms.all, 0);
-  lines.push(`<testsuites name="kvm-dsm"${counts(all)} time="${seconds(ms)}">`);
+  const interrupted = parts.find((part) => part.summary.interrupted !== null);
+  lines.push(`<testsuites name="kvm-dsm"${counts(all, interrupted ? 1 : 0)} time="${seconds(ms)}">`);
   for (const { head, summary } of parts) {
     const groups = bySuite(summary.results);
     for (const [name, rows] of groups)
       lines.push(...suite(head.variant ? `${head.variant.name}.${name}` : name, rows, head));
   }
+  if (interrupted) lines.push(...errorSuite(interrupted));
   const notes = parts.flatMap((part) => part.notes);
   if (notes.length > 0) lines.push(`  <system-out>${text(notes.join('\n'))}</system-out>`);
   return `${[...lines, '</testsuites>'].join('\n')}\n`;
@@ -70,10 +72,23 @@ function bySuite(results: Rows): Map<string, Rows> {
   return groups;
 }
 
-function counts(rows: Rows): string {
+function counts(rows: Rows, errors = 0): string {
   const failures = rows.filter(({ result }) => result.verdict === 'fail').length;
   const skipped = rows.filter(({ result }) => result.verdict === 'skip' || result.verdict === 'xfail').length;
-  return ` tests="${rows.length}" failures="${failures}" errors="0" skipped="${skipped}"`;
+  return ` tests="${rows.length + errors}" failures="${failures}" errors="${errors}" skipped="${skipped}"`;
+}
+
+/** A run that was interrupted has a test case of its own, which is an error: what it did not come to has none. */
+function errorSuite({ head, summary: { interrupted, results } }: Part): string[] {
+  const why = attribute(interruptedText(interrupted!, results.length));
+  const hostname = attribute(head.facts.on);
+  return [
+    `  <testsuite name="run"${counts([], 1)} time="0.000" hostname="${hostname}">`,
+    '    <testcase name="run" classname="kvm-dsm.run" time="0.000">',
+    `      <error message="${why}" type="interrupted"/>`,
+    '    </testcase>',
+    '  </testsuite>',
+  ];
 }
 
 function suite(name: string, rows: Rows, head: Head): string[] {

@@ -3,16 +3,21 @@ import { subjectOf } from '../check.ts';
 import { exitCodeOf, type Result, sumOf } from '../run/judge.ts';
 import { bySubject, checkOf, nameOf } from '../run/plan.ts';
 import type { Item } from '../run/protocol.ts';
-import type { Head, Reporter, RowsReporter, Summary } from '../run/reporter.ts';
+import { type Head, interruptedText, type Reporter, type RowsReporter, type Summary } from '../run/reporter.ts';
 import { headLines } from './head.ts';
 
 /** KTAP version 1, one test per subject with its checks below it, and the totals that kselftest prints. */
-export function ktapReporter(write: (text: string) => void): Reporter {
+export function ktapReporter(write: (text: string) => void): Reporter & { unfinished(): void } {
   let head: Head;
   let groups: Map<string, Item[]>;
   /** Results of subjects that have not ended: a shuffled run goes from one to another. */
   const open = new Map<string, { item: Item; result: Result }[]>();
   let ended = 0;
+  /** The results of subjects that will not come to their end: below a plan that says so. */
+  const unfinished = () => {
+    for (const [name, rows] of open) write(pointsText(rows, groups.get(name)!.length, head));
+    open.clear();
+  };
   return {
     head(given) {
       head = given;
@@ -36,8 +41,11 @@ export function ktapReporter(write: (text: string) => void): Reporter {
       for (const line of text.split('\n')) write(`# ${plain(line)}\n`);
     },
     tick() {},
+    unfinished,
     done(summary) {
+      unfinished();
       write(totalsText([summary]));
+      write(bailOutText([summary]));
     },
   };
 }
@@ -52,7 +60,10 @@ export function ktapRows(write: (text: string) => void, count: number): RowsRepo
       const own = ktapReporter((text) => write(text.replace(/^(?=.)/gm, '  ')));
       return {
         ...own,
-        done({ totals, error }) {
+        done({ totals, error, interrupted }) {
+          own.unfinished();
+          // It has no end, and so no result.
+          if (interrupted) return;
           const code = exitCodeOf(totals);
           const failed = code === 1 || error !== undefined;
           write(
@@ -63,6 +74,7 @@ export function ktapRows(write: (text: string) => void, count: number): RowsRepo
     },
     done(summaries) {
       write(totalsText(summaries));
+      write(bailOutText(summaries));
     },
   };
 }
@@ -78,11 +90,22 @@ function totalsText(summaries: readonly Summary[]): string {
 type Row = { item: Item; result: Result };
 
 function subjectText(name: string, number: number, rows: readonly Row[], head: Head): string {
-  const lines = ['KTAP version 1', `1..${rows.length}`, ...rows.flatMap((row, i) => rowLines(row, i + 1, head))];
   const failed = rows.some(({ result }) => result.verdict === 'fail');
   const skipped = rows.every(({ result }) => result.verdict === 'skip');
   const line = `${failed ? 'not ok' : 'ok'} ${number} ${name}${skipped ? ' # SKIP every check was skipped' : ''}`;
-  return `${lines.map((text) => `  ${text}`).join('\n')}\n${line}\n`;
+  return `${pointsText(rows, rows.length, head)}${line}\n`;
+}
+
+/** The checks of a subject, which stand below it. @param planned how many it has */
+function pointsText(rows: readonly Row[], planned: number, head: Head): string {
+  const lines = ['KTAP version 1', `1..${planned}`, ...rows.flatMap((row, i) => rowLines(row, i + 1, head))];
+  return `${lines.map((text) => `  ${text}`).join('\n')}\n`;
+}
+
+/** As kselftest ends early. */
+function bailOutText(summaries: readonly Summary[]): string {
+  const last = summaries.at(-1);
+  return last?.interrupted ? `Bail out! ${plain(interruptedText(last.interrupted, last.results.length))}\n` : '';
 }
 
 function rowLines({ item, result }: Row, number: number, head: Head): string[] {

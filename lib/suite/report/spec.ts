@@ -5,7 +5,7 @@ import { subjectOf } from '../check.ts';
 import { type Result, type Verdict, verdicts } from '../run/judge.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
 import type { Item } from '../run/protocol.ts';
-import type { Head, Reporter, RowsReporter, Summary } from '../run/reporter.ts';
+import { type Head, interruptedText, type Reporter, type RowsReporter, type Summary } from '../run/reporter.ts';
 import { injectionText, rowText } from './head.ts';
 
 /** Where a report for a person goes. */
@@ -138,7 +138,11 @@ function headText({
   ];
 }
 
-function summaryText({ totals, ms, slowest, results }: Summary, head: Head, paint: Screen['paint']): string[] {
+function summaryText(
+  { totals, ms, slowest, results, interrupted }: Summary,
+  head: Head,
+  paint: Screen['paint'],
+): string[] {
   const failed = results.filter(({ result }) => result.verdict === 'fail');
   const lines = failed.length > 0 ? ['', paint('bold', 'failed')] : [''];
   for (const { item, result } of failed) lines.push(...failureText(item, result, head, paint));
@@ -155,6 +159,7 @@ function summaryText({ totals, ms, slowest, results }: Summary, head: Head, pain
   );
   if (slowest.length > 0)
     lines.push(`slowest: ${slowest.map((one) => `${nameOf(one.item, head.repeat)} ${duration(one.ms)}`).join(', ')}`);
+  if (interrupted) lines.push(paint('red', interruptedText(interrupted, results.length)));
   if (failed.length > 0) lines.push(`again: kvm-dsm test ${againOptions(head, failed[0]!.item)}`);
   return lines;
 }
