@@ -127,6 +127,8 @@ Ctrl-C and SIGTERM end a run with what there is of it, also before its machine i
 what it was at and how many had a result: in KTAP and TAP behind "Bail out!", in JUnit as the error of a test case \`run\`, in JSON as \`interrupted\`
 (\`{ why, notRun }\`, else \`null\`). The exit codes are 130 and 143. A second one, half a second later or more, ends it at once.
 
+\`--quiet\` prints only the checks that failed, and the totals; it is for the report \`spec\`, since programs read the others.
+
 In the lab several machines share the checks if there are many: as many as this host has CPUs for, where a vmx machine takes one and an svm
 machine three, and at most 8; \`--machines <n>\` says how many. The report is in the order of the checks all the same. \`--bail\` and \`--timings\` take one.
 

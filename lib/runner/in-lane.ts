@@ -49,7 +49,7 @@ export async function runScriptInLane(
   let exitCode = 0;
   let error: unknown;
   try {
-    exitCode = await runInLane(lane, work, run.options, { stdout: judge.output, timings });
+    exitCode = await runInLane(lane, work, run.options, { stdout: judge.output, timings, quiet: run.options.quiet });
   } catch (thrown) {
     error = thrown;
   }

@@ -50,6 +50,10 @@ export class Judge {
     if (kind === 'begins') {
       this.#at = JSON.parse(line) as RunBegin;
       this.#onBegin();
+    } else if (kind === 'counted') {
+      const [exits = 0, forwarded = 0] = JSON.parse(line) as number[];
+      this.#at.exits += exits;
+      this.#at.forwarded += forwarded;
     } else if (kind === 'result') {
       // The first one counts.
       this.#result ??= { lines: [], code };

@@ -38,7 +38,9 @@ const KEPT = 100;
 
 /** One JSON object per line, or words for a person. */
 export function scriptReporter(run: ParsedRun): ScriptReporter {
-  const reporter = run.options.json ? jsonReporter(run) : textReporter(run);
+  const voice = new Voice(run);
+  const told = run.options.json ? jsonReporter(run, voice) : textReporter(run, voice);
+  const reporter = run.options.quiet ? quiet(run, voice, told) : told;
   // Several runs find the same; once is enough.
   const found = new Set<string>();
   return {
@@ -91,10 +93,35 @@ function kindOf(event: TraceEvent): FrameKind {
   return forwardsIpi(event.exit) ? 'forwarded' : 'exit';
 }
 
-function jsonReporter(parsed: ParsedRun): ScriptReporter {
+/** Of the exits only their number goes out, and of the runs those that fail. */
+function quiet({ options, secret }: ParsedRun, { say }: Voice, told: ScriptReporter): ScriptReporter {
+  let exits = 0;
+  let forwarded = 0;
+  return {
+    ...told,
+    start() {},
+    event(event) {
+      // Of several runs what came last is shown if one fails.
+      if (options.repeat > 1 && !options.json) told.event(event);
+      const kind = kindOf(event);
+      if (kind !== 'line') exits += 1;
+      if (kind === 'forwarded') forwarded += 1;
+    },
+    told() {
+      told.told();
+      if (exits > 0 && secret !== null) say(JSON.stringify([exits, forwarded]), 'counted');
+      exits = forwarded = 0;
+    },
+    ran(outcome, run) {
+      this.told();
+      if (outcome.failure || !options.json) told.ran(outcome, run);
+    },
+  };
+}
+
+function jsonReporter(parsed: ParsedRun, { say, told }: Voice): ScriptReporter {
   const { options, ownProcess } = parsed;
   const { repeat, seed } = options;
-  const { say, told } = new Voice(parsed);
   const line = (value: Record<string, unknown>, kind?: FrameKind, code?: number) => say(jsonText(value), kind, code);
   return {
     start() {},
@@ -123,12 +150,11 @@ function jsonReporter(parsed: ParsedRun): ScriptReporter {
   };
 }
 
-function textReporter(parsed: ParsedRun): ScriptReporter {
+function textReporter(parsed: ParsedRun, { say, told }: Voice): ScriptReporter {
   const { options, ownProcess, commandLine } = parsed;
   const { repeat, seed } = options;
   const held: string[] = [];
   let left = 0;
-  const { say, told } = new Voice(parsed);
   return {
     told,
     start() {
@@ -151,7 +177,7 @@ function textReporter(parsed: ParsedRun): ScriptReporter {
       if (failure) for (const words of held) say(words);
       held.length = 0;
       left = 0;
-      if (repeat === 1 || ownProcess) return;
+      if (repeat === 1 || ownProcess || (options.quiet && !failure)) return;
       const verdict = failure ? paint('red', 'not ok') : 'ok';
       say(`run ${run} of ${repeat}: ${verdict}, ${exits} exits, seed ${seed}`);
     },

@@ -33,6 +33,8 @@ export interface LaneOutput {
   timings?: Timings | undefined;
   /** It is one more machine of a command that has one: it boots its own, and says nothing of that. Default false. */
   isAnother?: boolean;
+  /** Not a word of what the lab does to get a machine ready. Default false. */
+  quiet?: boolean;
   /** Ends the machine. */
   signal?: AbortSignal | undefined;
 }
@@ -42,7 +44,7 @@ export async function runInLane(
   lane: LaneName,
   { what, ...work }: LaneWork,
   options: GlobalOptions,
-  { stdout, timings, onMark, isAnother = false, signal }: LaneOutput = { stdout: printingStream() },
+  { stdout, timings, onMark, isAnother = false, quiet = false, signal }: LaneOutput = { stdout: printingStream() },
 ): Promise<number> {
   timings?.ended('command');
   const given: LabRunOptions = {
@@ -56,7 +58,7 @@ export async function runInLane(
     stdout,
     onMark: (text) => timings?.take(text) || (onMark?.(text) ?? false),
     stderr: process.stderr,
-    ...(isAnother ? {} : { report: laneReport, onStage: tellStage(lane, what) }),
+    ...(isAnother ? {} : { report: (line, stage) => laneReport(line, stage, quiet), onStage: tellStage(lane, what) }),
   };
   return withSignals(async (interrupted) => {
     const ends = signal ? AbortSignal.any([signal, interrupted]) : interrupted;
@@ -66,8 +68,9 @@ export async function runInLane(
 }
 
 /** What the lab says while it gets a machine ready. */
-export function laneReport(line: string, stage?: string): void {
+export function laneReport(line: string, stage?: string, quiet = false): void {
   if (stage !== undefined) doing(`getting the lab ready (${stage})`);
+  if (stage !== undefined && quiet) return;
   process.stderr.write(`${line}\n`);
 }
 

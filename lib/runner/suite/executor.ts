@@ -40,9 +40,9 @@ async function laneExecutorFor(lane: Exclude<Target, 'host'>, options: ExecutorO
     import('./machines.ts'),
     import('../../lab/index.ts'),
   ]);
-  const { strict, bail, checks } = own;
+  const { strict, bail, checks, quiet } = own;
   const module = checks === undefined ? null : await bundleModule(findScript(checks), `${packageInside}/dist/index.js`);
-  const common = { global, seed, strict, bail, module };
+  const common = { global, seed, strict, bail, module, quiet };
   return (items, sink) => {
     const machine: PlaceMaker = (place, signal) =>
       laneExecutor(lane, place === 0 ? { ...common, timings, signal } : { ...common, isAnother: true, signal });

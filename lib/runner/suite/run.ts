@@ -64,7 +64,8 @@ async function runSubjects(
   // In a lane it is found out there.
   const global = target === 'host' ? { ...given, profile: profileFor(given, tellOnStderr).name } : given;
   const reporterName = global.json ? 'json' : own.reporter;
-  const screen = { write: print, paint, columns: isTerminal() ? process.stdout.columns || 80 : 0 };
+  if (own.quiet && reporterName !== 'spec') throw quietReport(reporterName);
+  const screen = { write: print, paint, columns: isTerminal() ? process.stdout.columns || 80 : 0, quiet: own.quiet };
   const unknown = unknownFacts(target, global.device, global.profile);
   const plan = {
     items,
@@ -119,6 +120,11 @@ function tellTimings(timings: Timings | undefined, json: boolean): void {
   timings.ended('answer');
   const report = timings.report();
   process.stderr.write(json ? `${JSON.stringify({ type: 'timings', ...report })}\n` : describeTimings(report));
+}
+
+function quietReport(name: string): ArgumentError {
+  const why = `the report ${name} is for programs, and has every check`;
+  return new ArgumentError('--quiet', why, 'Leave --quiet out: nothing else is printed there.');
 }
 
 function machinesOnHost(): ArgumentError {

@@ -71,13 +71,19 @@ const executor: Executor = async (items, sink) => {
   return null;
 };
 
-async function report(name: ReporterName, shuffle = false, repeat = 1, pattern?: string): Promise<string> {
+async function report(
+  name: ReporterName,
+  shuffle = false,
+  repeat = 1,
+  pattern?: string,
+  quiet = false,
+): Promise<string> {
   let text = '';
   const write = (more: string) => {
     text += more;
   };
   const items = planOf(subjects, { patterns: pattern === undefined ? [] : [pattern], repeat, shuffle, seed: 11 });
-  const reporter = await reporterNamed(name, { write, paint: (_colour, words) => words, columns: 0 });
+  const reporter = await reporterNamed(name, { write, paint: (_colour, words) => words, columns: 0, quiet });
   const checks = checksById(subjects);
   const modes = { seed: 11, repeat, shuffle, strict: false, bail: false };
   await runPlan({ items, checks, ...modes, executor, reporter, unknown, package: '1.2.3' });
@@ -168,6 +174,16 @@ describe('a run that a signal ends', () => {
       assert.doesNotMatch(text, /not run/);
     });
   }
+});
+
+test('--quiet: the checks that failed, and the totals', async () => {
+  const whole = await report('spec');
+  const text = await report('spec', false, 1, undefined, true);
+  assert.match(text, /^note: a note\n.*\nfailed\n {2}two\.claim\n {4}claim: Claim of two\.claim/);
+  assert.doesNotMatch(text, /one\.|kvm-dsm 1\.2\.3|time:|slowest/);
+  assert.match(text, /\n1 pass, 3 fail, 2 skip, 1 xfail, 1 xpass\nagain: [^\n]+\n$/);
+  const failures = (from: string) => /^failed\n.*?\n\n/ms.exec(from.slice(from.indexOf('failed\n')))![0];
+  assert.equal(failures(text), failures(whole), 'a failure is told as ever');
 });
 
 /** A report of two rows, both with every outcome. */
