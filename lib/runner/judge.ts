@@ -5,13 +5,15 @@ import { orInterruption } from '../target/signals.ts';
 import { type FrameKind, FrameReader } from './frames.ts';
 import { failureOf } from './outcome.ts';
 import type { ParsedRun, RunBegin } from './protocol.ts';
-import { scriptReporter } from './report.ts';
+import { kindOf, lineOf, scriptReporter } from './report.ts';
+import { StoredReader } from './stored-events.ts';
 
 export class Judge {
   /** Takes the output of the script's process. */
   readonly output: FrameReader;
   readonly #run: ParsedRun;
   readonly #onBegin: () => void;
+  readonly #stored = new StoredReader();
   #result: { lines: string[]; code: number } | undefined;
   #at: RunBegin = { run: 1, exits: 0, forwarded: 0, seed: undefined, on: null };
 
@@ -46,10 +48,24 @@ export class Judge {
     return failure.exitCode;
   }
 
+  /** Makes the lines of exits that were sent as they are stored. */
+  #show(frame: string): void {
+    const lines: string[] = [];
+    for (const event of this.#stored.read(frame)) {
+      const kind = kindOf(event);
+      if (kind !== 'line') this.#at.exits += 1;
+      if (kind === 'forwarded') this.#at.forwarded += 1;
+      lines.push(`${lineOf(event, this.#run.options.json)}\n`);
+    }
+    print(lines.join(''));
+  }
+
   #frame(kind: FrameKind, line: string, code: number): void {
     if (kind === 'begins') {
       this.#at = JSON.parse(line) as RunBegin;
       this.#onBegin();
+    } else if (kind === 'stored') {
+      this.#show(line);
     } else if (kind === 'counted') {
       const [exits = 0, forwarded = 0] = JSON.parse(line) as number[];
       this.#at.exits += exits;

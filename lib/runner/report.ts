@@ -7,10 +7,12 @@ import { paint } from '../target/paint.ts';
 import { describeTarget } from '../target/target.ts';
 import { isExit, type TraceEvent } from '../trace/event.ts';
 import { eventToJson } from '../trace/json.ts';
+import { countStored, type StoredEvents } from '../trace/record.ts';
 import { describeEvent } from '../trace/text.ts';
 import type { Finding } from './findings.ts';
 import { type FrameKind, frames, packed } from './frames.ts';
 import type { ParsedRun, RunBegin, ScriptOutcome } from './protocol.ts';
+import { StoredWriter } from './stored-events.ts';
 
 /** What `kvm-dsm run` prints while a script runs. */
 export interface ScriptReporter {
@@ -18,6 +20,8 @@ export interface ScriptReporter {
   /** A run begins. */
   begins(begin: RunBegin): void;
   event(event: TraceEvent): void;
+  /** Instead of `event`, where it is there. */
+  stored?: (events: StoredEvents) => void;
   /** That were all events for now. */
   told(): void;
   finding(finding: Finding): void;
@@ -63,14 +67,23 @@ const HELD = 1 << 16;
  */
 class Voice {
   readonly #secret: string | null;
+  /** Another process shows what this one says. */
+  readonly tellsAnother: boolean;
   #held = '';
 
   constructor({ secret }: ParsedRun) {
     this.#secret = secret;
+    this.tellsAnother = secret !== null;
   }
 
   readonly say: Say = (text, kind = 'line', code = 0) => {
     if (this.#secret === null && kind === 'begins') return;
+    if (kind === 'stored') {
+      // It is packed already.
+      this.told();
+      print(frames(this.#secret!, kind, text));
+      return;
+    }
     this.#held += this.#secret === null ? `${text}\n` : frames(this.#secret, kind, text, code);
     const isEvent = kind === 'exit' || kind === 'forwarded';
     if (!isEvent || this.#held.length >= HELD) this.told();
@@ -86,9 +99,22 @@ class Voice {
   };
 }
 
+function storedSayer(say: Say, hasTimes: boolean): (events: StoredEvents) => void {
+  const writer = new StoredWriter(hasTimes);
+  return (events) => say(writer.write(events), 'stored');
+}
+
 const begins = (say: Say) => (begin: RunBegin) => say(JSON.stringify(begin), 'begins');
 
-function kindOf(event: TraceEvent): FrameKind {
+/** How a run shows an event: one line. */
+export function lineOf(event: TraceEvent, json: boolean): string {
+  if (json) return jsonText(eventToJson(event));
+  const text = describeEvent(event);
+  return isExit(event) && isDsmExit(event.exit) ? paint('bold', text) : text;
+}
+
+/** What it counts as. */
+export function kindOf(event: TraceEvent): FrameKind {
   if (!isExit(event)) return 'line';
   return forwardsIpi(event.exit) ? 'forwarded' : 'exit';
 }
@@ -100,6 +126,15 @@ function quiet({ options, secret }: ParsedRun, { say }: Voice, told: ScriptRepor
   return {
     ...told,
     start() {},
+    ...(options.repeat > 1 && !options.json
+      ? {}
+      : {
+          stored(events: StoredEvents) {
+            const counts = countStored(events);
+            exits += counts.exits;
+            forwarded += counts.forwarded;
+          },
+        }),
     event(event) {
       // Of several runs what came last is shown if one fails.
       if (options.repeat > 1 && !options.json) told.event(event);
@@ -119,14 +154,16 @@ function quiet({ options, secret }: ParsedRun, { say }: Voice, told: ScriptRepor
   };
 }
 
-function jsonReporter(parsed: ParsedRun, { say, told }: Voice): ScriptReporter {
+function jsonReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
+  const { say, told } = voice;
   const { options, ownProcess } = parsed;
   const { repeat, seed } = options;
   const line = (value: Record<string, unknown>, kind?: FrameKind, code?: number) => say(jsonText(value), kind, code);
   return {
     start() {},
     begins: begins(say),
-    event: (event) => line(eventToJson(event), kindOf(event)),
+    event: (event) => say(lineOf(event, true), kindOf(event)),
+    ...(voice.tellsAnother ? { stored: storedSayer(say, true) } : {}),
     told,
     finding({ id, message, advice }) {
       line({ type: 'finding', id, message, advice });
@@ -150,20 +187,22 @@ function jsonReporter(parsed: ParsedRun, { say, told }: Voice): ScriptReporter {
   };
 }
 
-function textReporter(parsed: ParsedRun, { say, told }: Voice): ScriptReporter {
+function textReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
+  const { say, told } = voice;
   const { options, ownProcess, commandLine } = parsed;
   const { repeat, seed } = options;
   const held: string[] = [];
   let left = 0;
   return {
     told,
+    // Of several runs the last events are held back.
+    ...(voice.tellsAnother && repeat === 1 ? { stored: storedSayer(say, false) } : {}),
     start() {
       say(paint('dim', `on ${describeTarget()}`));
     },
     begins: begins(say),
     event(event) {
-      const text = describeEvent(event);
-      const words = isExit(event) && isDsmExit(event.exit) ? paint('bold', text) : text;
+      const words = lineOf(event, false);
       if (repeat === 1) return void say(words, kindOf(event));
       held.push(words);
       if (held.length > KEPT) left += held.splice(0, 1).length;
