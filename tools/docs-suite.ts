@@ -151,6 +151,12 @@ npx kvm-dsm test payload.icr2 --on vmx --reporter ktap
 
 The words after \`test\` choose checks: parts of their names, or patterns with \`*\`. Without any, all checks run.
 
+Ctrl-C and SIGTERM end a run with what there is of it, also before its machine is up: checks that have ended have their results, the others none. One line says
+what it was at and how many had a result: in KTAP and TAP behind "Bail out!", in JUnit as the error of a test case \`run\`, in JSON as \`interrupted\`
+(\`{ why, notRun }\`, else \`null\`). The exit codes are 130 and 143. A second one, half a second later or more, ends it at once.
+
+\`--quiet\` prints only the checks that failed, and the totals; it is for the report \`spec\`, since programs read the others.
+
 ## Verdicts
 
 Each check runs on machines of its own, in a process of its own, and has a deadline. Its verdict is one of these:
@@ -172,7 +178,7 @@ check was skipped.
 | option | what it does |
 |---|---|
 | \`--kernel <bzImage>\` | boots another kernel in the lab |
-| \`--reporter <name>\` | \`spec\`, \`ktap\` (KTAP 1), \`tap\` (TAP 13, which \`prove\` reads), \`tap14\`, \`junit\` or \`json\` |
+| \`--reporter <name>\` | \`spec\`, \`ktap\`, \`tap\`, \`tap14\`, \`junit\`, \`kcidb\`, \`kunit-json\` or \`json\`: [reports.md](reports.md) |
 | \`--seed <s>\` | makes the same random choices again |
 | \`--shuffle\` | runs the checks in an order that the seed decides |
 | \`--repeat <n>\` | runs the checks several times |

@@ -1,5 +1,5 @@
 /** Folders for files that are gone when the command ends: in TMPDIR, each open to its user alone. */
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EnvironmentError } from './errors.ts';
@@ -9,9 +9,29 @@ export class TemporaryFolderError extends EnvironmentError {
   readonly code = 'ERR_TEMPORARY';
 }
 
+/** Those that were made; who has removed his own leaves it here. */
+const made = new Set<string>();
+
 /** Makes a folder for temporary files. Throws a TemporaryFolderError. */
 export function temporaryFolder(): string {
-  return temporary(() => mkdtempSync(join(tmpdir(), 'kvm-dsm-')));
+  return temporary(() => noteTemporary(mkdtempSync(join(tmpdir(), 'kvm-dsm-'))));
+}
+
+/** A folder that is made elsewhere, and is as temporary. */
+export function noteTemporary(path: string): string {
+  made.add(path);
+  return path;
+}
+
+/** For a process that ends in the midst of its work, and whose owners of folders have no turn any more. */
+export function removeTemporaryFolders(): void {
+  for (const path of made) {
+    try {
+      rmSync(path, { recursive: true, force: true });
+    } catch {
+      // Something still writes there: the next run removes what is left.
+    }
+  }
 }
 
 /** What a temporary file's writing needs: what the system refuses of it becomes a TemporaryFolderError. */

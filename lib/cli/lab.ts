@@ -16,7 +16,7 @@ import {
   seriesOfProfile,
 } from '../lab/index.ts';
 import { autoLane } from '../lab/lanes/index.ts';
-import { runInLane } from '../target/in-lane.ts';
+import { laneReport, runInLane, tellStage } from '../target/in-lane.ts';
 import { laneOf, ON_LANES } from '../target/lanes.ts';
 import { type GlobalOptions, globalOptionsOf, type Meanings, withGlobalOptions } from '../target/options.ts';
 import { print, printingStream } from '../target/output.ts';
@@ -76,9 +76,10 @@ export function addLabCommand(program: Command, ends: Ends): void {
       const lane = laneFor(options);
       const { end, ...progress } = progressLine();
       const { status, wasUp } = await withSignals((signal) =>
-        raiseMachine({ ...bootOptions(options, lane), idleMinutes: idle, report: progress.report, signal }).finally(
-          end,
-        ),
+        raiseMachine(
+          { ...bootOptions(options, lane), idleMinutes: idle, report: progress.report, signal },
+          tellStage(lane, ''),
+        ).finally(end),
       );
       const words = `the ${lane} machine ${wasUp ? 'was up already' : 'is up'}: process ${status.pid}, ends after ${idle} idle minutes\n`;
       print(options.json ? `${JSON.stringify({ lane, wasUp, ...status })}\n` : words);
@@ -104,7 +105,12 @@ export function addLabCommand(program: Command, ends: Ends): void {
       const options = globalOptionsOf(command);
       const { words: argv, files, folder } = commandInside(words);
       const begin = folder === null ? APPLETS : `cd ${folder} && ${APPLETS}`;
-      const work = { argv, files: [...files], program: ['/bin/busybox', 'sh', '-c', begin, 'sh'] };
+      const work = {
+        what: `running ${words[0]}`,
+        argv,
+        files: [...files],
+        program: ['/bin/busybox', 'sh', '-c', begin, 'sh'],
+      };
       ends(await runInLane(laneFor(options), work, options));
     });
   withLabOptions(lab.command('shell'), booted)
@@ -159,12 +165,17 @@ function bootOptions({ kernel, cmdline, emulator, profile }: GlobalOptions, lane
 }
 
 async function shell(options: GlobalOptions): Promise<number> {
-  const { exitCode } = await labShell({
-    ...bootOptions(options, laneFor(options)),
-    stdin: process.stdin,
-    stdout: printingStream(),
-    stderr: process.stderr,
-    report: (line) => process.stderr.write(`${line}\n`),
+  const lane = laneFor(options);
+  return withSignals(async (signal) => {
+    const { exitCode } = await labShell({
+      ...bootOptions(options, lane),
+      stdin: process.stdin,
+      stdout: printingStream(),
+      stderr: process.stderr,
+      report: laneReport,
+      onStage: tellStage(lane, 'the shell was open'),
+      signal,
+    });
+    return exitCode;
   });
-  return exitCode;
 }

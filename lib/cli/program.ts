@@ -4,6 +4,7 @@ import { ArgumentError } from '../base/errors.ts';
 import { withLeadingOptions } from '../target/options.ts';
 import { print } from '../target/output.ts';
 import { reportError } from '../target/report-error.ts';
+import { catchSignals, orInterruption } from '../target/signals.ts';
 import { mustFinish } from '../target/unfinished.ts';
 import { version } from '../target/version.ts';
 import { addAbiCommand } from './abi.ts';
@@ -24,6 +25,8 @@ const USAGE = 2;
 
 /** Runs the command with `argv` as in `process.argv`; returns the exit code. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
+  const json = argv.includes('--json');
+  catchSignals((error) => reportError(error, json));
   let exitCode = 0;
   const ends: Ends = (code) => {
     exitCode = code;
@@ -32,9 +35,10 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   using _finish = mustFinish('the command');
   try {
     await program.parseAsync(argv);
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
-    const failed = reportError(error, argv.includes('--json'));
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : USAGE;
+    const error = await orInterruption(thrown);
+    const failed = reportError(error, json);
     // What a script does wrong is the script's failure and reported by `run`; here the command line was wrong.
     return error instanceof ArgumentError ? USAGE : failed;
   }

@@ -1,4 +1,5 @@
 /** The exits of DSM interrupt forwarding: their numbers and payloads are a profile's (abi/dsm). */
+
 import {
   decodedIcr,
   decodedIcr2,
@@ -13,7 +14,7 @@ import {
   type X2Icr,
 } from '../abi/apic/icr.ts';
 import { lapicRegisterName, lapicRegisters } from '../abi/apic/lapic.ts';
-import type { DsmExitName, DsmPayload } from '../abi/dsm/profiles.ts';
+import type { DsmExitName, DsmPayload, DsmProfile } from '../abi/dsm/profiles.ts';
 import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
 import { boolean, integer, oneOf, orNull, u64Bigint } from '../base/shape.ts';
 import { hex } from '../base/text.ts';
@@ -255,4 +256,13 @@ export function isIcrWriteName(name: unknown): boolean {
 export function forwardsIpi(exit: Named<string>): boolean {
   if (exit.name === 'KVM_EXIT_DSM_PV_IPI') return true;
   return isIcrWriteName(exit.name) && (exit as DsmSendIrqExit).register !== null;
+}
+
+/** The same of an exit that is not decoded: by its reason, and its payload at a place of a view. */
+export function forwardsIpiAt({ exits }: DsmProfile): (view: DataView, payload: number, reason: number) => boolean {
+  const whole = (['KVM_EXIT_DSM_X2_ICR', 'KVM_EXIT_DSM_PV_IPI'] as const).map((name) => exits[name]?.reason);
+  const half = exits.KVM_EXIT_DSM_SEND_IRQ;
+  const registers: readonly number[] = [lapicRegisters.ICR, lapicRegisters.ICR2, lapicRegisters.SELF_IPI];
+  return (view, payload, reason) =>
+    reason === half?.reason ? registers.includes(half.payload.fields.val.read(view, payload)) : whole.includes(reason);
 }

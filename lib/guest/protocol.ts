@@ -38,8 +38,12 @@ export type GuestWord =
   /** It ran past the end of its program: told by the machine's own code, which stands there. */
   | { kind: 'end' };
 
-/** Reads an exit. `undefined` if it is no such `out`. */
-export function readWord(exit: Exit, ecx: () => number): GuestWord | undefined {
+/** Reads an exit. `undefined` if it is no such `out`. @param named what a number in it stands for */
+export function readWord(
+  exit: Exit,
+  ecx: () => number,
+  named: (number: number) => string | number = nameOf,
+): GuestWord | undefined {
   if (exit.name !== 'KVM_EXIT_IO' || exit.direction !== 'out' || exit.count !== 1) return undefined;
   // Of code that has left real mode the same instruction writes 2 bytes.
   if (exit.port === END_PORT && exit.size >= 2) return { kind: 'end' };
@@ -49,13 +53,13 @@ export function readWord(exit: Exit, ecx: () => number): GuestWord | undefined {
   const eax = new DataView(exit.data.buffer, exit.data.byteOffset).getUint32(0, true);
   switch (kind) {
     case 'sync':
-      return { kind, name: nameOf(eax) };
+      return { kind, name: named(eax) };
     case 'value':
-      return { kind, name: nameOf(ecx()), value: eax };
+      return { kind, name: named(ecx()), value: eax };
     case 'done':
       return { kind };
     case 'assert':
-      return { kind, text: String(nameOf(eax)), actual: ecx() };
+      return { kind, text: String(named(eax)), actual: ecx() };
     case 'fault':
     case 'handled':
       return { kind, vector: eax & 0xff };
@@ -88,8 +92,15 @@ export function ownNumberOf(name: string | number): number | undefined {
 
 /** The name behind a number, or the number itself if no name has it. */
 export function nameOf(number: number): string | number {
-  return names[number - FIRST_NUMBER] ?? number;
+  return nameIn(names, number);
 }
+
+/** The names that have got a number, but for the first ones: for another process, which knows none. */
+export const namesFrom = (first: number): string[] => names.slice(first);
+
+/** The same as `nameOf` of the process that has such a table. */
+export const nameIn = (table: readonly string[], number: number): string | number =>
+  table[number - FIRST_NUMBER] ?? number;
 
 /** The name of a sync point or of a value: text, or 32 bits. */
 export const wordName: ValueCheck<string | number> = (argument, value) =>

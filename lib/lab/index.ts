@@ -1,6 +1,6 @@
 /** The emulated machines that boot a patched kernel: what the rest of the package calls. */
 export type { Limits } from './boot/limits.ts';
-export type { LabOptions, LabRunOptions } from './boot/options.ts';
+export type { LabOptions, LabRunOptions, LabStage } from './boot/options.ts';
 export { labShell, runInLab } from './boot/run.ts';
 export { cleanLab } from './clean.ts';
 export { mainInside, nodeInside, packageInside } from './disk/init.ts';

@@ -1,7 +1,7 @@
 /** The progress of a long work, in words. */
 
-/** Where progress words go: one line each. */
-export type Report = (line: string) => void;
+/** Where progress words go: one line each; with what goes on from now on, if the line is about that. */
+export type Report = (line: string, stage?: string) => void;
 
 /** Tells the stages of a long work with the time that has passed since its start, and goes on telling. */
 export class Progress implements Disposable {
@@ -37,7 +37,8 @@ export class Progress implements Disposable {
 
   #tell(): void {
     const time = elapsed(performance.now() - this.#started);
-    this.#report(`${time}  ${this.#stage}${this.#detail ? `: ${this.#detail}` : ''}`);
+    const stage = `${this.#stage}${this.#detail ? `: ${this.#detail}` : ''}`;
+    this.#report(`${time}  ${stage}`, stage);
   }
 }
 

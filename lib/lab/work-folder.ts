@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { geteuid } from 'node:process';
-import { temporaryFolder } from '../base/temporary.ts';
+import { noteTemporary, temporaryFolder } from '../base/temporary.ts';
 import { LabFolderError } from './errors.ts';
 import { lock, tryLock } from './lock.ts';
 import { cacheDir } from './paths.ts';
@@ -47,8 +47,11 @@ export async function makeWorkFolder(): Promise<WorkFolder> {
   });
   try {
     await removeLeftovers(base);
-    const path = mkdtempSync(join(base, prefix));
-    const held = await tryLock(path);
+    const path = noteTemporary(mkdtempSync(join(base, prefix)));
+    const held = await tryLock(path).catch((error) => {
+      rmSync(path, { recursive: true, force: true });
+      throw error;
+    });
     return {
       path,
       async remove() {

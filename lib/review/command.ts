@@ -3,14 +3,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../base/errors.ts';
 import { jsonText } from '../base/text.ts';
-import { LabInterruptedError } from '../lab/errors.ts';
 import { onDisk } from '../lab/file-errors.ts';
 import { laneNames } from '../lab/lanes/index.ts';
 import { laneOf } from '../target/lanes.ts';
 import type { GlobalOptions } from '../target/options.ts';
 import { print } from '../target/output.ts';
 import { progressLine } from '../target/progress-line.ts';
-import { withSignals } from '../target/signals.ts';
+import { InterruptedError, withSignals } from '../target/signals.ts';
 import { version } from '../target/version.ts';
 import { type Review, verdictOf } from './found.ts';
 import { findingsOf } from './report/findings.ts';
@@ -67,7 +66,7 @@ export async function runReview(
       }),
     ).finally(end),
   ).catch((error: unknown) => {
-    throw error instanceof LabInterruptedError ? resumable(error) : error;
+    throw error instanceof InterruptedError ? resumable(error) : error;
   });
   if (own.out !== undefined) writeFiles(own.out, found);
   print(global.json ? `${documentOf(found)}\n` : own.reporter === 'ktap' ? ktapOf(found) : replyOf(found, version()));
@@ -75,9 +74,8 @@ export async function runReview(
 }
 
 /** Each stage that has ended is kept, and so are objects. */
-function resumable(cause: LabInterruptedError): LabInterruptedError {
-  const advice = 'Run the same command again: it goes on where it was.';
-  return new LabInterruptedError('the review was interrupted', { advice, cause });
+function resumable({ signal, during }: InterruptedError): InterruptedError {
+  return new InterruptedError(signal, `reviewing (${during})`, 'Run the same command again: it goes on where it was.');
 }
 
 /** 0 nothing was found, 1 something is wrong, 3 not every check had its turn, 4 not one check ran. */

@@ -81,6 +81,7 @@ export async function runSuite({ lane, kernel, global, ...options }: SuiteOption
     strict: false,
     bail: false,
     timings: false,
+    quiet: false,
     destructive,
     shuffle: false,
     repeat: 1,

@@ -8,7 +8,15 @@ export function runArguments(script: string, args: readonly string[], options: P
 
 /** The command line that does one run once more, for a person to type; its seed is to be added after `run`. */
 export function commandLineOf(script: string, args: readonly string[], options: RunCommandOptions): string {
-  const { repeat: _repeat, seed: _seed, watch: _watch, timings: _timings, json: _json, ...same } = options;
+  const {
+    repeat: _repeat,
+    seed: _seed,
+    watch: _watch,
+    timings: _timings,
+    json: _json,
+    quiet: _quiet,
+    ...same
+  } = options;
   return ['kvm-dsm', ...runArguments(script, args, same)].map(quoted).join(' ');
 }
 

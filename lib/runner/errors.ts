@@ -1,5 +1,4 @@
 /** How a script may end that is no end of its own. */
-import { constants } from 'node:os';
 import { KvmDsmError } from '../base/errors.ts';
 
 /** The script waits for something that nothing can bring any more. */
@@ -41,16 +40,5 @@ export class ScriptLostError extends KvmDsmError {
     super(`The process of the script ended and told no result: ${how}`, {
       advice: 'Something killed it: the script itself, the system for want of memory, or a fault in node or an addon.',
     });
-  }
-}
-
-/** A signal ended the command. */
-export class ScriptInterruptedError extends KvmDsmError {
-  readonly code = 'ERR_INTERRUPTED';
-  override readonly exitCode: number;
-
-  constructor(signal: NodeJS.Signals) {
-    super(`The run was ended by ${signal}`, { advice: 'Run it again.' });
-    this.exitCode = 128 + constants.signals[signal];
   }
 }

@@ -6,10 +6,21 @@ import { Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
-/** `exit` and `forwarded` (an exit as well) count; `result` is the last word; `begins` is not shown. */
-export type FrameKind = 'exit' | 'forwarded' | 'line' | 'result' | 'begins';
+/**
+ * `exit` and `forwarded` (an exit as well) count; `result` is the last word; `begins` is not shown, nor is `counted`: exits that
+ * nobody wants to see. `stored`: exits as the addon has stored them, which the one who shows them makes words of.
+ */
+export type FrameKind = 'exit' | 'forwarded' | 'counted' | 'stored' | 'line' | 'result' | 'begins';
 
-const letters: Record<FrameKind, string> = { exit: 'x', forwarded: 'f', line: 'l', result: 'r', begins: 'b' };
+const letters: Record<FrameKind, string> = {
+  exit: 'x',
+  forwarded: 'f',
+  counted: 'c',
+  stored: 's',
+  line: 'l',
+  result: 'r',
+  begins: 'b',
+};
 const kinds = Object.fromEntries(Object.entries(letters).map(([kind, letter]) => [letter, kind]));
 
 const begin = (secret: string) => `\x1e${secret}`;
@@ -28,7 +39,7 @@ const WORTH_PACKING = 1024;
 /** Frames as one that has all of them, where that makes fewer bytes. */
 export function packed(secret: string, text: string): string {
   if (text.length < WORTH_PACKING) return text;
-  return `${begin(secret)}z0 ${deflateRawSync(text, { level: 1 }).toString('base64')}\n`;
+  return `${begin(secret)}z0 ${deflated(text)}\n`;
 }
 
 export interface FrameSink {
@@ -85,7 +96,7 @@ export class FrameReader extends Writable {
   #frame(frame: string): void {
     const [, letter, code, line] = /^([a-z])(\d+) (.*)$/s.exec(frame) ?? [];
     if (letter === 'z') {
-      for (const inner of unpacked(line!).split('\n'))
+      for (const inner of inflated(line!).toString().split('\n'))
         if (inner.startsWith(this.#begin)) this.#frame(inner.slice(this.#begin.length));
       return;
     }
@@ -99,11 +110,14 @@ export class FrameReader extends Writable {
   }
 }
 
-/** Nothing, if it was changed on its way, as of any frame. */
-function unpacked(line: string): string {
+/** Bytes as a word of a frame. */
+export const deflated = (data: string | Uint8Array): string => deflateRawSync(data, { level: 1 }).toString('base64');
+
+/** Those bytes; none, if it was changed on its way, as of any frame. */
+export function inflated(word: string): Buffer {
   try {
-    return inflateRawSync(Buffer.from(line, 'base64')).toString();
+    return inflateRawSync(Buffer.from(word, 'base64'));
   } catch {
-    return '';
+    return Buffer.alloc(0);
   }
 }

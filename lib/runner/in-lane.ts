@@ -36,6 +36,7 @@ export async function runScriptInLane(
   const options = { ...inside, on: 'host' as const };
   const parsed: ParsedRun = { ...run, options, script: `${LAB_FILES}${path}`, code: CODE, imports, tests };
   const work: LaneWork = {
+    what: 'running the script',
     argv: [PARSED_RUN, JSON.stringify(parsed)],
     files: [{ path: CODE, data: code }, ...readAssets(assets)],
     watchesLog: true,
@@ -46,20 +47,17 @@ export async function runScriptInLane(
   }
   const timings = run.options.timings ? new Timings() : undefined;
   const judge = new Judge(parsed);
-  // What the lab does before there is a machine, such as to build its kernel, ends by them as well.
-  const interrupted = new AbortController();
-  judge.catchSignals(() => interrupted.abort());
   let exitCode = 0;
   let error: unknown;
   try {
-    exitCode = await runInLane(lane, work, run.options, { stdout: judge.output, timings, signal: interrupted.signal });
+    exitCode = await runInLane(lane, work, run.options, { stdout: judge.output, timings, quiet: run.options.quiet });
   } catch (thrown) {
     error = thrown;
   }
   await new Promise<void>((done) => judge.output.end(done));
   // In JSON the result is the last line.
   if (timings && options.json) print(`${jsonText({ type: 'timings', ...timings.report() })}\n`);
-  const ended = judge.end(error, () => new ScriptLostError(`exit code ${exitCode} in the lab`));
+  const ended = await judge.end(error, () => new ScriptLostError(`exit code ${exitCode} in the lab`));
   timings?.ended('answer');
   if (timings && !options.json) process.stderr.write(describeTimings(timings.report()));
   return ended;

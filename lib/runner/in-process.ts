@@ -7,6 +7,7 @@ import { type ObservedMachine, type Observer, Session } from '../script/session.
 import { paintForAnother } from '../target/paint.ts';
 import { profileFor, tellOnStderr } from '../target/profile.ts';
 import { isExit } from '../trace/event.ts';
+import { countStored } from '../trace/record.ts';
 import { loadModules, type PublicModules } from './bundle/public-modules.ts';
 import { importModule } from './evaluate/import-module.ts';
 import { ScriptFunction } from './evaluate/script-function.ts';
@@ -68,6 +69,14 @@ function prepare(
         }
         reporter.event(event, numberOf(machine));
       },
+      ...(reporter.stored && {
+        stored: (events, machine) => {
+          const counts = countStored(events);
+          exits += counts.exits;
+          forwarded += counts.forwarded;
+          reporter.stored!(events, numberOf(machine));
+        },
+      }),
       told: () => reporter.told(),
     };
     const random = new Random(seed);

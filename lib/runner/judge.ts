@@ -1,22 +1,21 @@
 /** The process that a user has started: it shows what the script's process tells, and has the last word. */
 import { jsonText } from '../base/text.ts';
 import { print } from '../target/output.ts';
-import { ScriptInterruptedError } from './errors.ts';
+import { orInterruption } from '../target/signals.ts';
 import { type FrameKind, FrameReader } from './frames.ts';
 import { failureOf } from './outcome.ts';
 import type { ParsedRun, RunBegin } from './protocol.ts';
-import { scriptReporter } from './report.ts';
-
-const deadly: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+import { kindOf, lineOf, scriptReporter } from './report.ts';
+import { StoredReader } from './stored-events.ts';
 
 export class Judge {
   /** Takes the output of the script's process. */
   readonly output: FrameReader;
   readonly #run: ParsedRun;
   readonly #onBegin: () => void;
+  readonly #stored = new StoredReader();
   #result: { lines: string[]; code: number } | undefined;
-  #at: RunBegin = { run: 1, exits: 0, forwarded: 0, seed: undefined };
-  #signal: NodeJS.Signals | undefined;
+  #at: RunBegin = { run: 1, exits: 0, forwarded: 0, seed: undefined, on: null };
 
   /**
    * @param run with its secret
@@ -29,15 +28,6 @@ export class Judge {
     this.output = new FrameReader(run.secret!, { frame: (...frame) => this.#frame(...frame), text });
   }
 
-  /** Signals no longer end this process, which has a result to tell: `onSignal` ends the script's. */
-  catchSignals(onSignal: (signal: NodeJS.Signals) => void): void {
-    for (const name of deadly)
-      process.on(name, () => {
-        this.#signal ??= name;
-        onSignal(name);
-      });
-  }
-
   /**
    * All is over: tells the result that the script's process told, or another one if something else ended it.
    *
@@ -45,23 +35,41 @@ export class Judge {
    * @param lost what went wrong if there is no result
    * @returns the exit code
    */
-  end(error: unknown, lost: () => unknown): number {
-    if (this.#signal) error = new ScriptInterruptedError(this.#signal);
+  async end(error: unknown, lost: () => unknown): Promise<number> {
+    error = await orInterruption(error);
     if (error === undefined && this.#result) {
       for (const line of this.#result.lines) print(`${line}\n`);
       return this.#result.code;
     }
     const failure = failureOf(error ?? lost());
-    const { run, ...outcome } = this.#at;
+    const { run, on, ...outcome } = this.#at;
     const reporter = scriptReporter({ ...this.#run, secret: null });
-    reporter.ended({ ...outcome, seeded: false, failure }, run);
+    reporter.ended({ ...outcome, seeded: false, failure }, run, on);
     return failure.exitCode;
+  }
+
+  /** Makes the lines of exits that were sent as they are stored. */
+  #show(frame: string): void {
+    const lines: string[] = [];
+    for (const event of this.#stored.read(frame)) {
+      const kind = kindOf(event);
+      if (kind !== 'line') this.#at.exits += 1;
+      if (kind === 'forwarded') this.#at.forwarded += 1;
+      lines.push(`${lineOf(event, this.#run.options.json, this.#stored.machine)}\n`);
+    }
+    print(lines.join(''));
   }
 
   #frame(kind: FrameKind, line: string, code: number): void {
     if (kind === 'begins') {
       this.#at = JSON.parse(line) as RunBegin;
       this.#onBegin();
+    } else if (kind === 'stored') {
+      this.#show(line);
+    } else if (kind === 'counted') {
+      const [exits = 0, forwarded = 0] = JSON.parse(line) as number[];
+      this.#at.exits += exits;
+      this.#at.forwarded += forwarded;
     } else if (kind === 'result') {
       // The first one counts.
       this.#result ??= { lines: [], code };

@@ -2,7 +2,9 @@
 import { once } from 'node:events';
 import { DeadlineError } from '../base/errors.ts';
 import { hearsTests, testEnvironment } from '../base/hears-tests.ts';
+import { doing } from '../target/doing.ts';
 import { startOwn } from '../target/own-process.ts';
+import { type InterruptedError, interruption } from '../target/signals.ts';
 import { ScriptLostError } from './errors.ts';
 import { Judge } from './judge.ts';
 import { testFlags } from './node-test.ts';
@@ -27,6 +29,7 @@ export async function runOnHost(run: ParsedRun): Promise<number> {
   const judge = new Judge(run, () => {
     if (hasBegun) return;
     hasBegun = true;
+    doing('running the script');
     clearTimeout(timer);
     timer = setTimeout(
       () => {
@@ -36,10 +39,12 @@ export async function runOnHost(run: ParsedRun): Promise<number> {
       run.options.timeout * 1000 + GRACE + BEYOND,
     );
   });
-  judge.catchSignals((signal) => {
-    child.kill(signal);
+  const interrupt = () => {
+    child.kill((interruption.reason as InterruptedError).signal);
     setTimeout(kill, GRACE).unref();
-  });
+  };
+  interruption.addEventListener('abort', interrupt, { once: true });
+  if (interruption.aborted) interrupt();
   // All that it wrote, and what processes of its own wrote while it was there. These may outlive it.
   child.stdout!.pipe(judge.output);
   let how = '';

@@ -13,6 +13,8 @@ export interface RunCommandOptions extends GlobalOptions {
   watch: boolean;
   /** In the lab: tell how long each phase took. */
   timings: boolean;
+  /** No exits, and no word of what goes on. */
+  quiet: boolean;
 }
 
 /** What some of them are if they are not given. */
@@ -25,11 +27,15 @@ export function withRunOptions(command: Command): Command {
     .addOption(repeat.default(runDefaults.repeat).argParser(runs))
     .addOption(new Option('--seed <s>', "seed of the script's random choices").argParser(seedNumber))
     .addOption(new Option('--watch', 'run again when the script or what it imports changes').default(false))
-    .addOption(timingsOption());
+    .addOption(timingsOption())
+    .addOption(quietOption("print no exits: only the script's own output, findings and the result"));
 }
 
 /** `--timings`, of `run` and of `test`. */
 export const timingsOption = () => new Option('--timings', 'in the lab: tell where the seconds went').default(false);
+
+/** `--quiet`, of `run` and of `test`. */
+export const quietOption = (meaning: string) => new Option('-q, --quiet', meaning).default(false);
 
 function runs(text: string): number {
   if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 1_000_000) return Number(text);

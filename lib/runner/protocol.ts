@@ -33,6 +33,8 @@ export interface RunBegin {
   /** Of the runs before it. */
   exits: number;
   forwarded: number;
+  /** The machine and its kernel, for a person; `null`: no run has begun. */
+  on: string | null;
 }
 
 /** How long a script may go on, in ms, after the time for guests is over: for its own reports. */

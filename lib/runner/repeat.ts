@@ -1,5 +1,6 @@
 import { freshSeed, seedOfRun } from '../base/seed.ts';
 import { printAtOnce } from '../target/output.ts';
+import { describeTarget } from '../target/target.ts';
 import { ScriptExitError } from './errors.ts';
 import { KernelWatch } from './kernel-watch.ts';
 import { failureOf } from './outcome.ts';
@@ -18,7 +19,7 @@ export async function repeatRuns(
   using kernel = new KernelWatch((text) => reporter.note(text));
   for (let run = 1; ; run++) {
     const seed = seedOfRun(first, run);
-    reporter.begins({ run, seed, exits, forwarded });
+    reporter.begins({ run, seed, exits, forwarded, on: describeTarget() });
     const conclude = (outcome: ScriptOutcome): number => {
       const judged = kernel.judge(outcome);
       exits += judged.exits;

@@ -7,10 +7,12 @@ import { paint } from '../target/paint.ts';
 import { describeTarget } from '../target/target.ts';
 import { isExit, type TraceEvent } from '../trace/event.ts';
 import { eventToJson } from '../trace/json.ts';
+import { countStored, type StoredEvents } from '../trace/record.ts';
 import { describeEvent } from '../trace/text.ts';
 import type { Finding } from './findings.ts';
 import { type FrameKind, frames, packed } from './frames.ts';
 import type { ParsedRun, RunBegin, ScriptOutcome } from './protocol.ts';
+import { StoredWriter } from './stored-events.ts';
 
 /** What `kvm-dsm run` prints while a script runs. */
 export interface ScriptReporter {
@@ -19,6 +21,8 @@ export interface ScriptReporter {
   begins(begin: RunBegin): void;
   /** @param machine which of the run's machines it is of, from 0: the second one and those behind it are named */
   event(event: TraceEvent, machine: number): void;
+  /** Instead of `event`, where it is there. */
+  stored?: (events: StoredEvents, machine: number) => void;
   /** That were all events for now. */
   told(): void;
   finding(finding: Finding): void;
@@ -26,8 +30,12 @@ export interface ScriptReporter {
   note(text: string): void;
   /** Run number `run`, from 1, is over. */
   ran(outcome: ScriptOutcome, run: number): void;
-  /** All is over: with the exits of all runs, and what came of the last. */
-  ended(outcome: ScriptOutcome, run: number): void;
+  /**
+   * All is over: with the exits of all runs, and what came of the last.
+   *
+   * @param on where it ran; `null`: it did not come to that; default: here
+   */
+  ended(outcome: ScriptOutcome, run: number, on?: string | null): void;
 }
 
 /** How many of the last exits of a run among several are shown if it fails. */
@@ -35,7 +43,9 @@ const KEPT = 100;
 
 /** One JSON object per line, or words for a person. */
 export function scriptReporter(run: ParsedRun): ScriptReporter {
-  const reporter = run.options.json ? jsonReporter(run) : textReporter(run);
+  const voice = new Voice(run);
+  const told = run.options.json ? jsonReporter(run, voice) : textReporter(run, voice);
+  const reporter = run.options.quiet ? quiet(run, voice, told) : told;
   // Several runs find the same; once is enough.
   const found = new Set<string>();
   return {
@@ -58,14 +68,23 @@ const HELD = 1 << 16;
  */
 class Voice {
   readonly #secret: string | null;
+  /** Another process shows what this one says. */
+  readonly tellsAnother: boolean;
   #held = '';
 
   constructor({ secret }: ParsedRun) {
     this.#secret = secret;
+    this.tellsAnother = secret !== null;
   }
 
   readonly say: Say = (text, kind = 'line', code = 0) => {
     if (this.#secret === null && kind === 'begins') return;
+    if (kind === 'stored') {
+      // It is packed already.
+      this.told();
+      print(frames(this.#secret!, kind, text));
+      return;
+    }
     this.#held += this.#secret === null ? `${text}\n` : frames(this.#secret, kind, text, code);
     const isEvent = kind === 'exit' || kind === 'forwarded';
     if (!isEvent || this.#held.length >= HELD) this.told();
@@ -81,22 +100,71 @@ class Voice {
   };
 }
 
+function storedSayer(say: Say, hasTimes: boolean): (events: StoredEvents, machine: number) => void {
+  const writer = new StoredWriter(hasTimes);
+  return (events, machine) => say(writer.write(events, machine), 'stored');
+}
+
 const begins = (say: Say) => (begin: RunBegin) => say(JSON.stringify(begin), 'begins');
 
-function kindOf(event: TraceEvent): FrameKind {
+/** How a run shows an event: one line. Of its machines the second one and those behind it are named. */
+export function lineOf(event: TraceEvent, json: boolean, machine: number): string {
+  if (json) return jsonText({ ...eventToJson(event), ...(machine > 0 && { machine }) });
+  const text = `${machine > 0 ? `machine ${machine} ` : ''}${describeEvent(event)}`;
+  return isExit(event) && isDsmExit(event.exit) ? paint('bold', text) : text;
+}
+
+/** What it counts as. */
+export function kindOf(event: TraceEvent): FrameKind {
   if (!isExit(event)) return 'line';
   return forwardsIpi(event.exit) ? 'forwarded' : 'exit';
 }
 
-function jsonReporter(parsed: ParsedRun): ScriptReporter {
+/** Of the exits only their number goes out, and of the runs those that fail. */
+function quiet({ options, secret }: ParsedRun, { say }: Voice, told: ScriptReporter): ScriptReporter {
+  let exits = 0;
+  let forwarded = 0;
+  return {
+    ...told,
+    start() {},
+    ...(options.repeat > 1 && !options.json
+      ? {}
+      : {
+          stored(events: StoredEvents) {
+            const counts = countStored(events);
+            exits += counts.exits;
+            forwarded += counts.forwarded;
+          },
+        }),
+    event(event, machine) {
+      // Of several runs what came last is shown if one fails.
+      if (options.repeat > 1 && !options.json) told.event(event, machine);
+      const kind = kindOf(event);
+      if (kind !== 'line') exits += 1;
+      if (kind === 'forwarded') forwarded += 1;
+    },
+    told() {
+      told.told();
+      if (exits > 0 && secret !== null) say(JSON.stringify([exits, forwarded]), 'counted');
+      exits = forwarded = 0;
+    },
+    ran(outcome, run) {
+      this.told();
+      if (outcome.failure || !options.json) told.ran(outcome, run);
+    },
+  };
+}
+
+function jsonReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
+  const { say, told } = voice;
   const { options, ownProcess } = parsed;
   const { repeat, seed } = options;
-  const { say, told } = new Voice(parsed);
   const line = (value: Record<string, unknown>, kind?: FrameKind, code?: number) => say(jsonText(value), kind, code);
   return {
     start() {},
     begins: begins(say),
-    event: (event, machine) => line({ ...eventToJson(event), ...(machine > 0 && { machine }) }, kindOf(event)),
+    event: (event, machine) => say(lineOf(event, true, machine), kindOf(event)),
+    ...(voice.tellsAnother ? { stored: storedSayer(say, true) } : {}),
     told,
     finding({ id, message, advice }) {
       line({ type: 'finding', id, message, advice });
@@ -120,21 +188,22 @@ function jsonReporter(parsed: ParsedRun): ScriptReporter {
   };
 }
 
-function textReporter(parsed: ParsedRun): ScriptReporter {
+function textReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
+  const { say, told } = voice;
   const { options, ownProcess, commandLine } = parsed;
   const { repeat, seed } = options;
   const held: string[] = [];
   let left = 0;
-  const { say, told } = new Voice(parsed);
   return {
     told,
+    // Of several runs the last events are held back.
+    ...(voice.tellsAnother && repeat === 1 ? { stored: storedSayer(say, false) } : {}),
     start() {
       say(paint('dim', `on ${describeTarget()}`));
     },
     begins: begins(say),
     event(event, machine) {
-      const text = `${machine > 0 ? `machine ${machine} ` : ''}${describeEvent(event)}`;
-      const words = isExit(event) && isDsmExit(event.exit) ? paint('bold', text) : text;
+      const words = lineOf(event, false, machine);
       if (repeat === 1) return void say(words, kindOf(event));
       held.push(words);
       if (held.length > KEPT) left += held.splice(0, 1).length;
@@ -148,13 +217,14 @@ function textReporter(parsed: ParsedRun): ScriptReporter {
       if (failure) for (const words of held) say(words);
       held.length = 0;
       left = 0;
-      if (repeat === 1 || ownProcess) return;
+      if (repeat === 1 || ownProcess || (options.quiet && !failure)) return;
       const verdict = failure ? paint('red', 'not ok') : 'ok';
       say(`run ${run} of ${repeat}: ${verdict}, ${exits} exits, seed ${seed}`);
     },
-    ended({ failure, exits, forwarded, seeded, seed: last }, run) {
+    ended({ failure, exits, forwarded, seeded, seed: last }, run, on = describeTarget()) {
       const runs = repeat > 1 ? `${run} runs, ` : '';
-      const summary = `${runs}${exits} exits, ${forwarded} of them forwarded ICR writes; ran on ${describeTarget()}`;
+      const place = on === null ? 'the script had not begun' : `ran on ${on}`;
+      const summary = `${runs}${exits} exits, ${forwarded} of them forwarded ICR writes; ${place}`;
       if (!failure) return void say(`${paint('green', 'ok')}: ${summary}`, 'result');
       const fail = (text: string) => say(text, 'result', failure.exitCode);
       const which = repeat > 1 ? `run ${run} of ${repeat}, seed ${last}: ` : '';

@@ -6,10 +6,12 @@ import { ArgumentError, KvmDsmError } from '../base/errors.ts';
 import { hearsTests } from '../base/hears-tests.ts';
 import { temporary, temporaryFolder } from '../base/temporary.ts';
 import { jsonText } from '../base/text.ts';
+import { doing } from '../target/doing.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
 import { checkProfileName } from '../target/profile-name.ts';
 import { errorToJson } from '../target/report-error.ts';
+import { orInterruption, withSignals } from '../target/signals.ts';
 import { chooseTarget, currentTarget, timingsOnHost } from '../target/target.ts';
 import type { PublicModules } from './bundle/public-modules.ts';
 import type { RunCommandOptions } from './options.ts';
@@ -23,9 +25,11 @@ export async function runScript(
   options: RunCommandOptions,
   modules: PublicModules,
 ): Promise<number> {
+  doing('making the script ready');
   try {
     return await run(script, args, options, modules);
-  } catch (error) {
+  } catch (thrown) {
+    const error = await orInterruption(thrown);
     if (!options.json) throw error;
     // The script has not begun: nothing has been told yet.
     print(`${jsonText({ type: 'result', ok: false, exits: 0, error: errorToJson(error) })}\n`);
@@ -50,7 +54,7 @@ async function run(
   if (options.timings && target === 'host') throw timingsOnHost();
   if (options.watch) {
     const { watch } = await import('./watch.ts');
-    return watch(path, script, args, options, modules);
+    return withSignals(() => watch(path, script, args, options, modules));
   }
   const { commandLineOf } = await import('./command-line.ts');
   const commandLine = commandLineOf(script, args, { ...options, on: target });
@@ -58,7 +62,7 @@ async function run(
   const parsed = { args, options, commandLine, ownProcess: false, secret, colours: paint('red', ' ') !== ' ' };
   if (target !== 'host') {
     const { runScriptInLane } = await import('./in-lane.ts');
-    return runScriptInLane(target, path, parsed, modules);
+    return withSignals(() => runScriptInLane(target, path, parsed, modules));
   }
   // Inside the lab there is no bundler: a module that node can import does without.
   if (currentTarget.on !== 'host')
@@ -68,13 +72,13 @@ async function run(
       modules,
     );
   const { bundleScript } = await import('./bundle/bundle.ts');
-  const { code, imports, tests } = await bundleScript(path, '', modules);
+  const { code, imports, tests } = await withSignals(() => bundleScript(path, '', modules));
   const ready: ParsedRun = { ...parsed, script: path, code: undefined, imports, tests };
   return withCodeFile(code, async (file) => {
     // A debugger is for the script, and this process has it.
     if (isDebugged) return runReady({ ...ready, code: file, secret: null, colours: false }, code, modules);
     const { runOnHost } = await import('./on-host.ts');
-    return runOnHost({ ...ready, code: file });
+    return withSignals(() => runOnHost({ ...ready, code: file }));
   });
 }
 

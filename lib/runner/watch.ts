@@ -4,12 +4,11 @@ import { relative } from 'node:path';
 import { print } from '../target/output.ts';
 import { startOwn } from '../target/own-process.ts';
 import { paint } from '../target/paint.ts';
+import { interruption } from '../target/signals.ts';
 import { bundleOptions, nothingFound } from './bundle/bundle.ts';
 import type { PublicModules } from './bundle/public-modules.ts';
 import { runArguments } from './command-line.ts';
 import type { RunCommandOptions } from './options.ts';
-
-const deadly: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /**
  * Runs a script each time it, or what it imports, has changed, until a signal comes; returns the exit code of the last
@@ -31,7 +30,8 @@ export async function watch(
     plugins: [...bundle.plugins, { name: 'watch', setup: ({ onEnd }) => onEnd(() => runs.next()) }],
   });
   const signalled = new Promise<void>((resolve) => {
-    for (const name of deadly) process.on(name, () => resolve());
+    interruption.addEventListener('abort', () => resolve());
+    if (interruption.aborted) resolve();
   });
   await changes.watch();
   await signalled;

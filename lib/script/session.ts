@@ -5,6 +5,7 @@ import { RunBudget } from '../base/budget.ts';
 import { freshSeed, isSeed } from '../base/seed.ts';
 import { KVM_DEVICE } from '../kvm/kvm.ts';
 import type { TraceEvent, TraceExit } from '../trace/event.ts';
+import type { StoredEvents } from '../trace/record.ts';
 import { DelegatedRandom, Random } from './random.ts';
 
 /** What an observer sees of a machine. */
@@ -27,6 +28,11 @@ export interface Observer {
   machine?(machine: ObservedMachine): void;
   /** In order, each once; of exits that nobody has to look at some milliseconds late. */
   event?(event: TraceEvent, machine: ObservedMachine): void;
+  /**
+   * Instead of `event`, of several at a time of which nobody has made an object: whoever has it makes them where that slows no
+   * guest.
+   */
+  stored?(events: StoredEvents, machine: ObservedMachine): void;
   /** That were all events for now. */
   told?(): void;
 }

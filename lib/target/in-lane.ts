@@ -1,11 +1,22 @@
 /** Runs this command inside a machine of the lab. */
-import { type LabRunOptions, type LaneName, runInLab, seriesOfProfile, type Timings } from '../lab/index.ts';
+import {
+  type LabRunOptions,
+  type LabStage,
+  type LaneName,
+  runInLab,
+  seriesOfProfile,
+  type Timings,
+} from '../lab/index.ts';
+import { doing } from './doing.ts';
 import type { GlobalOptions } from './options.ts';
 import { printingStream } from './output.ts';
+import { withSignals } from './signals.ts';
 
 /** What a lab machine is to run beside what every command is started with. */
 export interface LaneWork {
   argv: readonly string[];
+  /** What it is, in words that can stand behind "while": `running the script`. */
+  what: string;
   files?: { path: string; data: string | Uint8Array; executable?: boolean }[];
   env?: Record<string, string>;
   program?: readonly string[];
@@ -22,6 +33,8 @@ export interface LaneOutput {
   timings?: Timings | undefined;
   /** It is one more machine of a command that has one: it boots its own, and says nothing of that. Default false. */
   isAnother?: boolean;
+  /** Not a word of what the lab does to get a machine ready. Default false. */
+  quiet?: boolean;
   /** Ends the machine. */
   signal?: AbortSignal | undefined;
 }
@@ -29,9 +42,9 @@ export interface LaneOutput {
 /** Runs this command with other arguments inside a lab machine, and returns its exit code. */
 export async function runInLane(
   lane: LaneName,
-  work: LaneWork,
+  { what, ...work }: LaneWork,
   options: GlobalOptions,
-  { stdout, timings, onMark, isAnother = false, signal }: LaneOutput = { stdout: printingStream() },
+  { stdout, timings, onMark, isAnother = false, quiet = false, signal }: LaneOutput = { stdout: printingStream() },
 ): Promise<number> {
   timings?.ended('command');
   const given: LabRunOptions = {
@@ -43,17 +56,39 @@ export async function runInLane(
     timeoutSeconds: options.timeout,
     warm: !isAnother,
     stdout,
-    ...(signal ? { signal } : {}),
     onMark: (text) => timings?.take(text) || (onMark?.(text) ?? false),
     stderr: process.stderr,
-    ...(isAnother ? {} : { report: (line) => process.stderr.write(`${line}\n`) }),
+    ...(isAnother ? {} : { report: (line, stage) => laneReport(line, stage, quiet), onStage: tellStage(lane, what) }),
   };
-  const { exitCode } = await runInLab(given, timings);
-  return exitCode;
+  return withSignals(async (interrupted) => {
+    const ends = signal ? AbortSignal.any([signal, interrupted]) : interrupted;
+    const { exitCode } = await runInLab({ ...given, signal: ends }, timings);
+    return exitCode;
+  });
 }
+
+/** What the lab says while it gets a machine ready. */
+export function laneReport(line: string, stage?: string, quiet = false): void {
+  if (stage !== undefined) doing(`getting the lab ready (${stage})`);
+  if (stage !== undefined && quiet) return;
+  process.stderr.write(`${line}\n`);
+}
+
+/** Says what the command is at when a machine of the lab has come to a stage. */
+export const tellStage = (lane: LaneName, what: string) => (stage: LabStage) => {
+  const words: Record<LabStage, string> = {
+    parts: `looking for what the ${lane} machine is made of`,
+    turn: `waiting for the ${lane} machine that is up`,
+    boot: `booting the ${lane} machine`,
+    command: what,
+    end: `ending the ${lane} machine`,
+  };
+  doing(words[stage]);
+};
 
 /** Runs a command without arguments inside a lab machine, as it would run on a host there, and returns its exit code. */
 export function runCommandInLane(command: 'doctor' | 'abi', lane: LaneName, options: GlobalOptions): Promise<number> {
   const argv = [command, '--on', 'host', '--profile', options.profile, '--device', options.device];
-  return runInLane(lane, { argv: options.json ? [...argv, '--json'] : argv }, options);
+  const what = command === 'doctor' ? 'examining the machine' : 'asking the kernel';
+  return runInLane(lane, { what, argv: options.json ? [...argv, '--json'] : argv }, options);
 }

@@ -1,5 +1,7 @@
 /** Processes of this very command. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { boundCommand, canBind } from '../host/bound-process.ts';
+import { laneHere } from '../host/lane.ts';
 
 const FOLLOWS = 'KVM_DSM_FOLLOWS';
 
@@ -13,7 +15,11 @@ export function startOwn(
   env: NodeJS.ProcessEnv = {},
   stdout: 'inherit' | 'pipe' = 'inherit',
 ): ChildProcess {
-  return spawn(process.execPath, [...process.execArgv, ...flags, main, ...args], {
+  const given = [...process.execArgv, ...flags, main, ...args];
+  // In the lab there is no setpriv, and nothing outlives the machine.
+  const [command, all] =
+    laneHere === null && canBind() ? boundCommand(process.execPath, given) : [process.execPath, given];
+  return spawn(command, all, {
     stdio: ['inherit', stdout, 'inherit', 'ipc'],
     env: { ...process.env, ...env, NODE_TEST_CONTEXT: undefined, [FOLLOWS]: '1' },
   });

@@ -1,13 +1,89 @@
-import { LabInterruptedError } from '../lab/errors.ts';
+/** Ctrl-C and its like: the first one ends the command's work in order, the second ends the process at once. */
+import { constants } from 'node:os';
+import { KvmDsmError } from '../base/errors.ts';
+import { removeTemporaryFolders } from '../base/temporary.ts';
+import { whatIsDone } from './doing.ts';
 
-/** Ctrl-C and SIGTERM end the work in an orderly way. */
-export async function withSignals<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const abort = new AbortController();
-  const stop = () => abort.abort(new LabInterruptedError('interrupted', { advice: 'Run it again.' }));
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
-  try {
-    return await work(abort.signal);
-  } finally {
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(name, stop);
+/** A signal ended the command. */
+export class InterruptedError extends KvmDsmError {
+  readonly code = 'ERR_INTERRUPTED';
+  override readonly exitCode: number;
+  readonly signal: NodeJS.Signals;
+  /** What the command was at. */
+  readonly during: string;
+
+  constructor(signal: NodeJS.Signals, during: string, advice = 'Run it again.') {
+    super(`interrupted by ${signal} while ${during}`, { advice });
+    this.signal = signal;
+    this.during = during;
+    this.exitCode = 128 + constants.signals[signal];
   }
+}
+
+const deadly: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/** What comes sooner, in ms, is the same one: npm and timeout pass on what the terminal has sent to everybody already. */
+const SAME = 500;
+/** Work that takes so long to end, in ms, is told of. */
+const SLOW = 1000;
+
+const abort = new AbortController();
+
+/** Aborted by the first signal, for an InterruptedError. */
+export const interruption: AbortSignal = abort.signal;
+
+/** What ends in order by that. */
+let orderly = 0;
+
+/**
+ * From now on a signal does not simply end this process: what ends in order is told, and ends; where nothing does, the word is
+ * told and that is the end.
+ */
+export function catchSignals(tell: (error: InterruptedError) => void): void {
+  let came = 0;
+  const caught = (name: NodeJS.Signals) => {
+    if (interruption.aborted) {
+      if (performance.now() - came > SAME) endAtOnce((interruption.reason as InterruptedError).exitCode);
+      return;
+    }
+    came = performance.now();
+    const error = new InterruptedError(name, whatIsDone());
+    abort.abort(error);
+    if (orderly > 0) {
+      const patience = () => process.stderr.write(`${error.message}: it ends; the same again ends it at once\n`);
+      setTimeout(patience, SLOW).unref();
+      return;
+    }
+    tell(error);
+    endAtOnce(error.exitCode);
+  };
+  for (const name of deadly) process.on(name, caught);
+}
+
+/** Emulators, workers and scripts have bound themselves to this process, and end with it. */
+function endAtOnce(exitCode: number): never {
+  removeTemporaryFolders();
+  process.exit(exitCode);
+}
+
+/** Does what ends in order when a signal comes; what it fails with then is the signal's doing, and told as such. */
+export async function withSignals<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  orderly += 1;
+  try {
+    return await work(interruption);
+  } catch (error) {
+    throw await orInterruption(error);
+  } finally {
+    orderly -= 1;
+  }
+}
+
+/**
+ * The error, or that a signal has come. One that came while this thread was held up, and ended a program that it waited for, is
+ * heard in the event loop's next turn.
+ */
+export async function orInterruption(error: unknown): Promise<unknown> {
+  // The first turn may have looked for news already.
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+  return interruption.aborted ? interruption.reason : error;
 }

@@ -1,9 +1,10 @@
 /** Where the events of a trace lie: those that somebody has made as they are, the others as the addon has stored them. */
-import { readWord } from '../guest/protocol.ts';
 import type { ExitLog } from '../kvm/vcpu/run/exit-log.ts';
+import { RECORD_BYTES } from '../kvm/vcpu/run/log-record.ts';
 import type { VmAct } from '../kvm/vm/acts.ts';
 import { injection, traceAct } from './act.ts';
 import { type Act, isExit, type TraceEvent } from './event.ts';
+import { eventAt, type StoredEvents } from './record.ts';
 
 export interface EventStore {
   /** How many there are: all before the first one that is still on its way. */
@@ -113,13 +114,23 @@ export class LoggedEvents implements EventStore {
       const { ns, act } = done;
       return traceAct({ seq, ns }, 'act' in act ? act : injection(act));
     }
-    const log = this.#log;
-    if (log.state(seq) === 'message')
-      return traceAct({ seq, ns: log.ns(seq) - this.#born }, injection(log.message(seq)));
-    const exit = log.exit(seq);
-    const word = readWord(exit, () => log.rcx(seq));
-    const event = { seq, ns: log.ns(seq) - this.#born, vcpu: log.vcpu(seq), rip: log.rip(seq), exit };
-    return word ? { ...event, word } : event;
+    const of = { seq, born: this.#born };
+    return this.#log.read(seq, (view, at, decoder) => eventAt(view, at, decoder, of));
+  }
+
+  /** Events as the addon has stored them, from one on and up to another; `null` if that one is not stored so. */
+  stored(from: number, to: number): Omit<StoredEvents, 'profile'> | null {
+    let end = from;
+    while (end < to && this.#isStored(end)) end += 1;
+    if (end === from) return null;
+    const bytes = this.#log.records(from, end);
+    return { seq: from, count: bytes.length / RECORD_BYTES, born: this.#born, bytes };
+  }
+
+  #isStored(seq: number): boolean {
+    if (this.#acts.has(seq)) return false;
+    const state = this.#log.state(seq);
+    return state === 'whole' || state === 'message';
   }
 
   /** `seq` is the slot of the event. */

@@ -171,11 +171,14 @@ describe('kvm-dsm review', { skip: labMissing() || compilerMissing(), timeout: 9
   test('an interrupted review goes on where it was', async () => {
     const args = [patch('slow.patch', 'int a;', 'int slow;'), '--base', good, '--on', 'svm', '--only', 'capability'];
     const first = await interrupted(args, /build with the series: 1 files compiled/);
-    assert.match(first, /the review was interrupted[\s\S]*Run the same command again: it goes on where it was/);
+    assert.match(
+      first,
+      /interrupted by SIGINT while reviewing [\s\S]*Run the same command again: it goes on where it was/,
+    );
     assert.ok(existsSync(join(work, 'put-away')), 'make was not asked to end');
     writeFileSync(join(work, 'quick'), '');
     const second = await interrupted(args, /suite on svm/);
-    assert.match(second, /build with the series[\s\S]*the review was interrupted/);
+    assert.match(second, /build with the series[\s\S]*interrupted by SIGINT while reviewing /);
     assert.doesNotMatch(second, /build the parent/);
     const third = review(args);
     assert.equal(third.code, 1, third.stderr);

@@ -21,6 +21,7 @@ export interface SuiteDocument {
   totals: Record<string, number>;
   head: Record<string, unknown>;
   notes: string[];
+  interrupted: { why: string; notRun: number } | null;
 }
 
 /** Runs checks of a file and gives back the JSON document. */

@@ -13,6 +13,7 @@ import type { Limits } from './limits.ts';
 import { flushed, passOn } from './lines.ts';
 import type { LabMachine } from './machine.ts';
 import type { Mark, Marks } from './marks.ts';
+import type { LabStage } from './options.ts';
 import { Watch } from './watch.ts';
 
 /** What a run of a command is told, and watched with. */
@@ -31,6 +32,7 @@ export interface CommandRunOptions {
   marks: Marks;
   /** Takes the marks that are not init's; false if one is nobody's. */
   onMark?: ((text: string) => boolean) | undefined;
+  onStage?: ((stage: LabStage) => void) | undefined;
   timings?: Timings | undefined;
   clockIsReal: boolean;
   limits: Limits;
@@ -182,12 +184,14 @@ export class CommandRun {
         break;
       case 'ready':
         this.#options.timings?.ended('init');
+        this.#options.onStage?.('command');
         this.#watch.enter('running');
         this.#onReady();
         break;
       case 'exit':
         this.#exitCode = Number(rest);
         this.#options.timings?.ended('end');
+        this.#options.onStage?.('end');
         this.#watch.enter('ending');
         break;
       case 'bye':

@@ -1,4 +1,4 @@
-/** What ends a run from outside: an abort, or a signal, which then ends this process as it would have. */
+/** What ends a run from outside: an abort, or a signal, which then ends this process as it would have, unless somebody else listens to it. */
 import type { Abort } from '../../base/node-shapes.ts';
 import { LabInterruptedError } from '../errors.ts';
 
@@ -19,12 +19,17 @@ export class Interruption {
   /** The machine that is to be ended. */
   watch(machine: { kill(): void }): void {
     this.#machine = machine;
-    if (this.#signal?.aborted || this.#caught) machine.kill();
+    if (this.came) machine.kill();
+  }
+
+  /** True if one has come. */
+  get came(): boolean {
+    return this.#caught !== undefined || this.#signal?.aborted === true;
   }
 
   /** Throws if an interruption has come. */
   check(): void {
-    if (!this.#caught && !this.#signal?.aborted) return;
+    if (!this.came) return;
     throw new LabInterruptedError(`interrupted${this.#caught ? ` by ${this.#caught}` : ''}`, {
       advice: 'Run it again.',
     });
@@ -33,7 +38,8 @@ export class Interruption {
   done(): void {
     this.#signal?.removeEventListener('abort', this.#stop);
     for (const name of deadly) process.off(name, this.#catch);
-    if (this.#caught) process.kill(process.pid, this.#caught);
+    // Who else listens has heard it, and decides.
+    if (this.#caught && process.listenerCount(this.#caught) === 0) process.kill(process.pid, this.#caught);
   }
 
   #stop = () => this.#machine?.kill();

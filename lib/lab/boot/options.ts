@@ -8,6 +8,12 @@ import { type LaneName, laneNames } from '../lanes/index.ts';
 import type { Report } from '../progress.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 
+/**
+ * parts: kernel, emulator and disk are looked up, and made where there are none. turn: the machine that `lab up` keeps is asked
+ * for a turn. boot: the machine comes up. command: it runs the command. end: the command has ended.
+ */
+export type LabStage = 'parts' | 'turn' | 'boot' | 'command' | 'end';
+
 /** What every machine is started with. */
 export interface LabOptions {
   lane: LaneName;
@@ -28,6 +34,8 @@ export interface LabOptions {
    * false if it is not the command's; then it stands in the log.
    */
   onMark?: (text: string) => boolean;
+  /** Is told what comes next. */
+  onStage?: (stage: LabStage) => void;
   /** Ends the machine. */
   signal?: Abort;
   /** How long a machine may stay silent, and so on. */
@@ -88,6 +96,7 @@ const labOptions = {
   stderr: withMethod<OutputStream>('write'),
   report: optional(func<Report>()),
   onMark: optional(func<(text: string) => boolean>()),
+  onStage: optional(func<(stage: LabStage) => void>()),
   signal: optional(withMethod<Abort>('addEventListener')),
   limits: optional(limits),
 };

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Abort } from '../../base/node-shapes.ts';
 import { laneEnvironment } from '../../host/lane.ts';
 import { type Medium, prepareMedium } from '../disk/medium.ts';
+import { LabInterruptedError } from '../errors.ts';
 import { buildKernel } from '../kernel/build.ts';
 import { readKernelImage } from '../kernel/bzimage.ts';
 import type { SeriesName } from '../kernel/own-series.ts';
@@ -58,12 +59,19 @@ export async function prepare(wanted: Wanted): Promise<Parts> {
           install: isAskedToInstall(),
         })
       : { kernel: resolve(wanted.kernel) };
+  refuseInterrupted(wanted);
   const emulator = findEmulator(lane, wanted.emulator);
   // Whoever lets it install sees it for the first time.
   if (isAskedToInstall())
     report(`booting ${lane.title}: ten seconds or so, and as long again for its disk the first time`);
   const medium = await prepareMedium(report);
+  refuseInterrupted(wanted);
   // OpenSSL's configuration is not inside, and looking for it takes time.
   const env = { ...laneEnvironment(lane), OPENSSL_CONF: '/dev/null' };
   return { lane, kernel, isOwnKernel: wanted.kernel === undefined, emulator, medium, env };
+}
+
+function refuseInterrupted({ signal }: Wanted): void {
+  if (signal?.aborted)
+    throw new LabInterruptedError('interrupted before there was a machine', { advice: 'Run it again.' });
 }

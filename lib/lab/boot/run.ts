@@ -30,6 +30,7 @@ export async function runInLab(options: LabRunOptions, timings?: Timings): Promi
   const telling = timings ? { [TELL_PHASES]: '1' } : {};
   const timeoutSeconds = given.timeoutSeconds ?? defaultTimeoutSeconds;
   return onDisk(async () => {
+    given.onStage?.('parts');
     const parts = await prepare(given);
     timings?.ended('lookup');
     const command: Inside = {
@@ -58,6 +59,7 @@ export async function labShell(options: LabOptions & { stdin: InputStream }): Pr
     watchesLog: false,
   } satisfies Inside;
   return onDisk(async () => {
+    given.onStage?.('parts');
     const parts = await prepare(given);
     const inside: Inside = { ...command, env: { ...parts.env, ...command.env } };
     return boot(parts, given, inside, undefined, { onReady: (line) => connectInput(stdin, line, terminal) });
@@ -88,6 +90,7 @@ async function boot(
   const report = options.report ?? (() => {});
   const { lane, emulator, medium } = parts;
   const bootOnce = async (verbose: boolean): Promise<{ exitCode: number }> => {
+    options.onStage?.('boot');
     const marks = new Marks();
     const initramfs = makeInitramfs({ links: medium.links, secrets: marks.file, command: input });
     const cmdline = kernelCommandLine(lane, emulator, options.cmdline, verbose);
@@ -111,6 +114,7 @@ async function boot(
         watchesLog: input.watchesLog,
         marks,
         onMark: options.onMark,
+        onStage: options.onStage,
         timings,
         clockIsReal: lane.clockIsReal,
         limits: { ...defaultLimits, ...options.limits },

@@ -23,6 +23,7 @@ export async function runFromSnapshot(asked: KeptCommand): Promise<number | null
   const abort = new AbortController();
   interruption.watch({ kill: () => abort.abort() });
   let kept: KeptProcess | null = null;
+  options.onStage?.('boot');
   try {
     kept = await startFromSnapshot(parts, options.cmdline, channel.events, report, abort.signal);
     interruption.check();

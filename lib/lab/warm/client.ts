@@ -19,16 +19,32 @@ const BOOT = 120_000;
 
 /** The exit code of the command; `null` if there is no machine for it. */
 export async function runWarm(asked: KeptCommand): Promise<number | null> {
-  const { parts, options, timings } = asked;
+  const { options } = asked;
   const report = options.report ?? (() => {});
   const job = makeJob(asked.command);
   if (job.length > JOB_BYTES) return null;
-  const given = await takeTurn(options.lane, parts, options.cmdline, report);
+  options.onStage?.('turn');
+  const interruption = new Interruption(options.signal);
+  try {
+    return await runInTurn(asked, job, report, interruption);
+  } finally {
+    interruption.done();
+  }
+}
+
+async function runInTurn(
+  asked: KeptCommand,
+  job: Buffer,
+  report: Report,
+  interruption: Interruption,
+): Promise<number | null> {
+  const { parts, options, timings } = asked;
+  const given = await takeTurn(options.lane, parts, options.cmdline, report, interruption);
   timings?.ended('turn');
+  interruption.check();
   if (given === null) return null;
   const { connection, turn } = given;
   for (const note of turn.notes) report(note);
-  const interruption = new Interruption(options.signal);
   try {
     const exitCode = await runKept(connection, turn, { ...asked, job, interruption });
     connection.send('done');
@@ -40,7 +56,6 @@ export async function runWarm(asked: KeptCommand): Promise<number | null> {
     return null;
   } finally {
     connection.end();
-    interruption.done();
   }
 }
 
@@ -55,6 +70,7 @@ async function takeTurn(
   parts: Parts,
   cmdline: string | undefined,
   report: Report,
+  interruption: Interruption,
 ): Promise<Given | null> {
   const own = (why: string) => {
     report(`the warm ${name} machine ${why}: this command boots its own`);
@@ -64,7 +80,11 @@ async function takeTurn(
   for (let replaced = false; ; replaced = true) {
     const connection = await connectKeeper(name);
     if (connection === null) return replaced ? own('did not come up') : null;
-    const answer = await askForTurn(connection, ask('run', wanted));
+    const answer = await askForTurn(connection, ask('run', wanted), interruption);
+    if (interruption.came) {
+      connection.destroy();
+      return null;
+    }
     if (answer.type === 'turn') return { connection, turn: answer.turn };
     connection.destroy();
     if (answer.type !== 'misfit') return own(answer.why);
@@ -89,7 +109,7 @@ type TurnAnswer =
   | { type: 'misfit'; fit: ReturnType<typeof fitOf>; status: WarmStatus }
   | { type: 'none'; why: string };
 
-function askForTurn(connection: KeeperConnection, question: string): Promise<TurnAnswer> {
+function askForTurn(connection: KeeperConnection, question: string, interruption: Interruption): Promise<TurnAnswer> {
   return new Promise((resolve) => {
     let timer: NodeJS.Timeout;
     const over = (answer: TurnAnswer) => {
@@ -101,6 +121,7 @@ function askForTurn(connection: KeeperConnection, question: string): Promise<Tur
       timer = setTimeout(() => over({ type: 'none', why }), ms);
     };
     wait(TURN, 'does not answer');
+    interruption.watch({ kill: () => over({ type: 'none', why: 'was not waited for' }) });
     connection.closed.then(() => over({ type: 'none', why: 'has just ended' }));
     connection.listen(({ kind, data }) => {
       const answer = kind === 'answer' ? readAnswer(data) : null;

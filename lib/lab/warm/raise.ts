@@ -2,9 +2,11 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Abort } from '../../base/node-shapes.ts';
 import { packageRoot, runsFromSource } from '../../base/package.ts';
+import type { LabStage } from '../boot/options.ts';
 import { prepare, type Wanted } from '../boot/prepare.ts';
-import { LabEmulatorError, LabFolderError } from '../errors.ts';
+import { LabEmulatorError, LabFolderError, LabInterruptedError } from '../errors.ts';
 import { onDisk } from '../file-errors.ts';
 import { type LaneName, laneNames } from '../lanes/index.ts';
 import { makeWarmFolder, warmFolder } from '../work-folder.ts';
@@ -25,19 +27,27 @@ export const DEFAULT_IDLE_MINUTES = 30;
 /** Boots a machine that stays, unless it is up already. Answers when it waits for commands. */
 export function raiseMachine(
   wanted: Wanted & { idleMinutes?: number | undefined },
+  onStage: (stage: LabStage) => void = () => {},
 ): Promise<{ status: WarmStatus; wasUp: boolean }> {
   return onDisk(async () => {
-    const { lane, cmdline, emulator, idleMinutes = DEFAULT_IDLE_MINUTES, report = () => {} } = wanted;
+    const { lane, cmdline, emulator, idleMinutes = DEFAULT_IDLE_MINUTES, report = () => {}, signal } = wanted;
+    onStage('parts');
     const parts = await prepare(wanted);
+    onStage('boot');
     const up = await keptFit(lane);
     if (up && up.status.idleMinutes === idleMinutes && misfits(up.fit, fitOf(parts, cmdline)).length === 0)
-      return { status: await booted(lane), wasUp: true };
+      return { status: await booted(lane, signal), wasUp: true };
     if (up) {
       report(`the ${lane} machine that is up is another one: it ends`);
       await lowerMachine(lane);
     }
     await startKeeper({ lane, kernel: parts.kernel, isOwnKernel: parts.isOwnKernel, cmdline, emulator, idleMinutes });
-    return { status: await booted(lane), wasUp: false };
+    try {
+      return { status: await booted(lane, signal), wasUp: false };
+    } catch (error) {
+      if (error instanceof LabInterruptedError) await lowerMachine(lane);
+      throw error;
+    }
   });
 }
 
@@ -54,8 +64,10 @@ async function keptFit(lane: LaneName) {
   return answer?.type === 'misfit' ? answer : null;
 }
 
-async function booted(lane: LaneName): Promise<WarmStatus> {
-  const answer = await question(lane, ask('wait'), BOOT);
+async function booted(lane: LaneName, signal: Abort | undefined): Promise<WarmStatus> {
+  const answer = await question(lane, ask('wait'), BOOT, signal);
+  if (answer === null && signal?.aborted)
+    throw new LabInterruptedError('interrupted while the machine booted', { advice: 'Run it again.' });
   if (answer?.type === 'status') return answer.status;
   const why = answer?.type === 'failed' ? answer.message : 'the process that keeps it has ended';
   throw new LabEmulatorError(`the ${lane} machine did not come up: ${why}`, {
@@ -151,13 +163,22 @@ export function startKeeper(options: KeeperOptions): Promise<void> {
 }
 
 /** Asks, and answers the first answer that is one. */
-async function question(lane: LaneName, text: string, ms: number): Promise<KeeperAnswer | null> {
+async function question(
+  lane: LaneName,
+  text: string,
+  ms: number,
+  signal?: Abort | undefined,
+): Promise<KeeperAnswer | null> {
   const connection = await connectKeeper(lane);
   if (connection === null) return null;
+  const leave = () => connection.destroy();
+  signal?.addEventListener('abort', leave);
+  if (signal?.aborted) leave();
   try {
     return await within(ms, firstAnswer(connection, text));
   } finally {
-    connection.destroy();
+    signal?.removeEventListener('abort', leave);
+    leave();
   }
 }
 

@@ -50,6 +50,7 @@ export async function runKept(channel: MachineChannel, turn: Omit<Turn, 'notes'>
       watchesLog: command.watchesLog,
       marks,
       onMark: options.onMark,
+      onStage: options.onStage,
       timings,
       clockIsReal: false,
       limits: { ...defaultLimits, ...options.limits },

@@ -6,6 +6,7 @@ import type { Executor } from '../../suite/run/protocol.ts';
 import { sparing } from '../../suite/run/run.ts';
 import { type PlaceMaker, sideBySide } from '../../suite/run/side-by-side.ts';
 import type { GlobalOptions } from '../../target/options.ts';
+import { interruption } from '../../target/signals.ts';
 import type { Target } from '../../target/target.ts';
 import { bundleModule } from '../bundle/module.ts';
 import { findScript } from '../script-file.ts';
@@ -39,13 +40,13 @@ async function laneExecutorFor(lane: Exclude<Target, 'host'>, options: ExecutorO
     import('./machines.ts'),
     import('../../lab/index.ts'),
   ]);
-  const { strict, bail, checks } = own;
+  const { strict, bail, checks, quiet } = own;
   const module = checks === undefined ? null : await bundleModule(findScript(checks), `${packageInside}/dist/index.js`);
-  const common = { global, seed, strict, bail, module };
+  const common = { global, seed, strict, bail, module, quiet };
   return (items, sink) => {
     const machine: PlaceMaker = (place, signal) =>
       laneExecutor(lane, place === 0 ? { ...common, timings, signal } : { ...common, isAnother: true, signal });
-    return sideBySide(machinesFor(lane, own, items.length), machine)(items, sink);
+    return sideBySide(machinesFor(lane, own, items.length), machine, interruption)(items, sink);
   };
 }
 
@@ -53,7 +54,8 @@ async function laneExecutorFor(lane: Exclude<Target, 'host'>, options: ExecutorO
 function hostExecutor({ checks, module, seed, global: { device, profile, timeout } }: ExecutorOptions): Executor {
   Kvm.open(device).close();
   return async (items, sink) => {
-    const end = await runItemsLocally(items, checks, { module, seed, device, profile, timeout }, null, sink);
+    const part = { module, seed, device, profile, timeout };
+    const end = await runItemsLocally(items, checks, part, null, sink, interruption);
     return end === 'timeout' ? TIME_OVER : null;
   };
 }

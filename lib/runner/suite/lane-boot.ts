@@ -28,6 +28,7 @@ export interface LaneOptions {
   timings?: Timings | undefined;
   /** Another machine runs the same plan, and tells what there is to tell of both. */
   isAnother?: boolean;
+  quiet?: boolean;
   /** Ends the machine. */
   signal?: AbortSignal;
 }
@@ -67,7 +68,7 @@ export class LaneBoot {
 
   async run(
     lane: LaneName,
-    { global, seed, strict, bail, module, watch, timings, isAnother = false, signal }: LaneOptions,
+    { global, seed, strict, bail, module, watch, timings, isAnother = false, quiet = false, signal }: LaneOptions,
     timeout: number,
   ): Promise<void> {
     const { device, profile } = global;
@@ -90,9 +91,9 @@ export class LaneBoot {
     };
     const exitCode = await runInLane(
       lane,
-      { argv: [PARSED_TEST, partFile], files },
+      { what: 'getting the checks ready', argv: [PARSED_TEST, partFile], files },
       { ...global, timeout: Math.ceil(timeout) },
-      { stdout, onMark, timings, isAnother, signal },
+      { stdout, onMark, timings, isAnother, quiet, signal },
     );
     if (this.#fault !== null) throw new SuiteProtocolError(`the ${lane} machine`, this.#fault);
     if (this.end === null)

@@ -11,6 +11,7 @@ export function runItemsLocally(
   /** In a machine of the lab: what its kernel's log says before the number of each check that begins. */
   mark: string | null,
   sink: Sink,
+  signal?: AbortSignal,
 ): Promise<RunEnd> {
   const { module, seed, device, profile, timeout, watch, failedProbes = {} } = part;
   const worker = { command: process.execPath, args: [...process.execArgv, process.argv[1]!, SUITE_WORKER] };
@@ -26,6 +27,7 @@ export function runItemsLocally(
     mark,
     endWhenBroken: mark !== null,
     failedProbes,
+    signal,
   };
   return superviseWorkers(items, options, sink);
 }

@@ -1,7 +1,7 @@
 /** The options of `kvm-dsm test`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ReporterName, reporterNames } from '../../suite/report/index.ts';
-import { timingsOption } from '../options.ts';
+import { quietOption, timingsOption } from '../options.ts';
 
 /** Seconds that `kvm-dsm test` may take if `--timeout` does not say otherwise. */
 export const SUITE_TIMEOUT = 1200;
@@ -26,6 +26,8 @@ export interface TestOptions {
   machines?: number;
   /** In the lab: tell how long each phase took. */
   timings: boolean;
+  /** Only failures and totals. */
+  quiet: boolean;
   /** Rows of the report: names of the lane's variants, `default`, or `all`; none: the lane as it is. */
   variant: string[];
   /** A script whose checks run instead of the suite's. */
@@ -61,6 +63,7 @@ function testOptions(): Option[] {
       'in the lab: so many machines share the checks (default: as many as this host has CPUs for)',
     ).argParser(integer(1, MOST_MACHINES)),
     timingsOption(),
+    quietOption('print only failures and totals (reporter spec)'),
     new Option('--checks <file>', 'run the checks of this script instead (.ts or .js)'),
   ];
 }

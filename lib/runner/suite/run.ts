@@ -1,20 +1,22 @@
 import { defaultProfile } from '../../abi/dsm/profiles.ts';
 import { ArgumentError } from '../../base/errors.ts';
-import { LabInterruptedError } from '../../lab/errors.ts';
 import { describeTimings, Timings } from '../../lab/timings.ts';
 import { checksById, type Subject } from '../../suite/check.ts';
 import { reporterNamed, rowsReporterNamed } from '../../suite/report/index.ts';
 import { unknownFacts } from '../../suite/run/facts.ts';
 import { exitCodeOf, sumOf } from '../../suite/run/judge.ts';
-import { planOf } from '../../suite/run/plan.ts';
-import type { Summary } from '../../suite/run/reporter.ts';
+import { nameOf, planOf } from '../../suite/run/plan.ts';
+import type { Executor } from '../../suite/run/protocol.ts';
+import type { Reporter, Summary } from '../../suite/run/reporter.ts';
 import { runPlan } from '../../suite/run/run.ts';
+import { doing } from '../../target/doing.ts';
 import { ON_LANES } from '../../target/lanes.ts';
 import type { GlobalOptions } from '../../target/options.ts';
 import { isTerminal, print } from '../../target/output.ts';
 import { paint } from '../../target/paint.ts';
 import { profileFor, tellOnStderr } from '../../target/profile.ts';
 import { AUTO_PROFILE, checkProfileName } from '../../target/profile-name.ts';
+import { type InterruptedError, interruption, withSignals } from '../../target/signals.ts';
 import { chooseTarget, timingsOnHost } from '../../target/target.ts';
 import { version } from '../../target/version.ts';
 import { checksModule } from './checks-module.ts';
@@ -33,7 +35,7 @@ export async function runTests(patterns: string[], own: TestOptions, global: Glo
     const subjects = await loadSubjects(module?.path ?? null);
     return own.list
       ? listChecks(subjects, patterns, listed(global.profile), global.json)
-      : await runSubjects(subjects, module?.path ?? null, patterns, own, global);
+      : await withSignals(() => runSubjects(subjects, module?.path ?? null, patterns, own, global));
   } finally {
     module?.remove();
   }
@@ -63,28 +65,55 @@ async function runSubjects(
   const global = target === 'host' ? { ...given, profile: profileFor(given, tellOnStderr).name } : given;
   const reporterName = global.json ? 'json' : own.reporter;
   if (own.buildId !== undefined && reporterName !== 'kcidb') throw buildWithoutKcidb(reporterName);
-  const options = { build: own.buildId };
-  const screen = { write: print, paint, columns: isTerminal() ? process.stdout.columns || 80 : 0 };
+  if (own.quiet && reporterName !== 'spec') throw quietReport(reporterName);
+  const reportOptions = { build: own.buildId };
+  const screen = { write: print, paint, columns: isTerminal() ? process.stdout.columns || 80 : 0, quiet: own.quiet };
   const unknown = unknownFacts(target, global.device, global.profile);
-  const plan = { items, checks, seed, repeat, shuffle, strict, bail, thorough, unknown, package: version() };
+  const plan = {
+    items,
+    checks,
+    seed,
+    repeat,
+    shuffle,
+    strict,
+    bail,
+    thorough,
+    unknown,
+    package: version(),
+    signal: interruption,
+  };
   if (rows.length === 0) {
-    const executor = await executorFor(target, { checks, module, seed, own, global, timings });
-    const summary = await runPlan({ ...plan, executor, reporter: await reporterNamed(reporterName, screen, options) });
+    const executor: Executor = async (...part) =>
+      (await executorFor(target, { checks, module, seed, own, global, timings }))(...part);
+    const reporter = telling(await reporterNamed(reporterName, screen, reportOptions), repeat);
+    const summary = await runPlan({ ...plan, executor, reporter });
     tellTimings(timings, global.json);
     return exitCodeOfRuns([summary]);
   }
-  const reporter = await rowsReporterNamed(reporterName, screen, rows.length, options);
+  const reporter = await rowsReporterNamed(reporterName, screen, rows.length, reportOptions);
   const summaries: Summary[] = [];
   for (const row of rows) {
-    const executor = await executorFor(target, { checks, module, seed, own, global: optionsOf(row, global), timings });
-    const run = { ...plan, variant: row, executor: forOneRow(executor, unknown), reporter: reporter.row(row) };
+    const options = { checks, module, seed, own, global: optionsOf(row, global), timings };
+    const executor: Executor = async (...part) => forOneRow(await executorFor(target, options), unknown)(...part);
+    const run = { ...plan, variant: row, executor, reporter: telling(reporter.row(row), repeat) };
     const summary = await runPlan(run);
     summaries.push(summary);
-    if (summary.error instanceof LabInterruptedError) throw summary.error;
+    if (summary.interrupted) break;
   }
   reporter.done(summaries);
   tellTimings(timings, global.json);
   return exitCodeOfRuns(summaries);
+}
+
+/** Also says what the command is at. */
+function telling(reporter: Reporter, repeat: number): Reporter {
+  return {
+    ...reporter,
+    start(item) {
+      doing(`running ${nameOf(item, repeat)}`);
+      reporter.start(item);
+    },
+  };
 }
 
 /** On standard error: a report is one document of its own. */
@@ -93,6 +122,11 @@ function tellTimings(timings: Timings | undefined, json: boolean): void {
   timings.ended('answer');
   const report = timings.report();
   process.stderr.write(json ? `${JSON.stringify({ type: 'timings', ...report })}\n` : describeTimings(report));
+}
+
+function quietReport(name: string): ArgumentError {
+  const why = `the report ${name} is for programs, and has every check`;
+  return new ArgumentError('--quiet', why, 'Leave --quiet out: nothing else is printed there.');
 }
 
 function machinesOnHost(): ArgumentError {
@@ -108,6 +142,7 @@ function buildWithoutKcidb(reporter: string): ArgumentError {
 }
 
 function exitCodeOfRuns(summaries: readonly Summary[]): number {
+  if (summaries.some(({ interrupted }) => interrupted)) return (interruption.reason as InterruptedError).exitCode;
   // Every check may have a verdict, and still something is wrong: an oops that came after the last one, say.
   if (summaries.some(({ error }) => error !== undefined)) return 1;
   return exitCodeOf(sumOf(summaries.map(({ totals }) => totals)));

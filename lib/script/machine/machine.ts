@@ -73,7 +73,10 @@ export class Machine implements AsyncDisposable, Disposable {
     this.#events = new LoggedEvents(this.#log, Number(born));
     this.trace = new Trace(() => this.#snapshot(), born);
     this.trace.keepIn(this.#events);
-    const recorder = new Recorder(this, this.#events, this.#log, session.observer);
+    const recorder = new Recorder(this, this.#events, this.#log, {
+      observer: session.observer,
+      profile: setup.profile,
+    });
     this.#recorder = recorder;
     // The device that it opens keeps to the session's budget.
     const { kvm, vm, memory, vcpus } = session.run(() => build(setup, (act) => recorder.act(act)));

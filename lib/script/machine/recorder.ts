@@ -1,4 +1,5 @@
 /** Makes events of what happens to a machine: its trace gets them, and the observer of its session. */
+import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import type { Exit } from '../../exit/exit.ts';
 import { readFault } from '../../guest/fault.ts';
 import { readWord } from '../../guest/protocol.ts';
@@ -11,6 +12,15 @@ import type { Trace } from '../expect/trace.ts';
 import type { ObservedMachine, Observer } from '../session.ts';
 import type { MachineVcpu } from './vcpu.ts';
 
+/** Who is told, and whose exits 44..48 the machine has. */
+interface Told {
+  observer: Observer;
+  profile: DsmProfile;
+}
+
+/** So many events are told at a time at most, as they are stored. */
+const AT_A_TIME = 4096;
+
 export class Recorder {
   readonly #machine: ObservedMachine;
   readonly #trace: Trace;
@@ -18,17 +28,24 @@ export class Recorder {
   readonly #log: ExitLog;
   readonly #observer: Observer;
   readonly #born: number;
+  readonly #profile: DsmProfile;
   /** How many events the observer has been told of. */
   #told = 0;
 
   /** @param events where the trace's events lie */
-  constructor(machine: ObservedMachine & { trace: Trace }, events: LoggedEvents, log: ExitLog, observer: Observer) {
+  constructor(
+    machine: ObservedMachine & { trace: Trace },
+    events: LoggedEvents,
+    log: ExitLog,
+    { observer, profile }: Told,
+  ) {
     const { trace } = machine;
     this.#machine = machine;
     this.#trace = trace;
     this.#events = events;
     this.#log = log;
     this.#observer = observer;
+    this.#profile = profile;
     this.#born = Number(trace.born);
   }
 
@@ -65,12 +82,19 @@ export class Recorder {
 
   /** Tells the observer of all that has come meanwhile, in order. */
   tell(): void {
-    const { event } = this.#observer;
+    const { event, stored } = this.#observer;
     if (!event) return;
     const { size } = this.#trace;
     if (this.#told >= size) return;
     // It may do what makes an event.
-    while (this.#told < size) event.call(this.#observer, this.#trace.event(this.#told++), this.#machine);
+    while (this.#told < size) {
+      const some = stored ? this.#events.stored(this.#told, Math.min(size, this.#told + AT_A_TIME)) : null;
+      if (some === null) event.call(this.#observer, this.#trace.event(this.#told++), this.#machine);
+      else {
+        this.#told += some.count;
+        stored!.call(this.#observer, { ...some, profile: this.#profile }, this.#machine);
+      }
+    }
     this.#observer.told?.();
   }
 }

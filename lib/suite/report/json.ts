@@ -17,9 +17,9 @@ export function jsonRows(write: (text: string) => void): RowsReporter {
     row: (variant) => documentReporter(({ version: _, ...document }) => variants.push({ ...variant, ...document })),
     done(summaries) {
       const { on, profile } = variants[0]!;
-      write(
-        `${jsonText({ version: 1, on, profile, variants, totals: sumOf(summaries.map(({ totals }) => totals)) }, 2)}\n`,
-      );
+      const totals = sumOf(summaries.map((summary) => summary.totals));
+      const interrupted = summaries.at(-1)?.interrupted ?? null;
+      write(`${jsonText({ version: 1, on, profile, variants, totals, interrupted }, 2)}\n`);
     },
   };
 }
@@ -30,7 +30,7 @@ const documentReporter = (take: (document: SuiteDocument) => void): Reporter =>
   collectingReporter((run) => take(documentOf(run)));
 
 function documentOf({ head, summary, notes }: Collected) {
-  const { results, totals, ms } = summary;
+  const { results, totals, ms, interrupted } = summary;
   const { facts, checks, repeat, seed, shuffle, strict, thorough = false } = head;
   return {
     version: 1,
@@ -48,5 +48,6 @@ function documentOf({ head, summary, notes }: Collected) {
     head: { ...facts, package: head.package, seed, repeat, shuffle, strict, thorough },
     notes,
     ms: Math.round(ms.all),
+    interrupted,
   };
 }

@@ -2,7 +2,7 @@
 import { subjectOf } from '../check.ts';
 import { couldNotEnd } from '../run/judge.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
-import type { CheckRow, Head, Reporter, RowsReporter } from '../run/reporter.ts';
+import { type CheckRow, type Head, interruptedText, type Reporter, type RowsReporter } from '../run/reporter.ts';
 import { type Collected, collectingReporter } from './collected.ts';
 import { headLines } from './head.ts';
 
@@ -26,7 +26,8 @@ function documentOf(parts: readonly Collected[]): string {
   const lines = ['<?xml version="1.0" encoding="UTF-8"?>'];
   const all = parts.flatMap(({ summary }) => summary.results);
   const ms = parts.reduce((sum, { summary }) => sum + summary.ms.all, 0);
-  lines.push(`<testsuites name="kvm-dsm"${counts(all)} time="${seconds(ms)}">`);
+  const interrupted = parts.find((part) => part.summary.interrupted !== null);
+  lines.push(`<testsuites name="kvm-dsm"${counts(all, interrupted ? 1 : 0)} time="${seconds(ms)}">`);
   for (const { head, summary, notes } of parts) {
     const groups = [...bySuite(summary.results)];
     for (const [at, [name, rows]] of groups.entries()) {
@@ -35,6 +36,7 @@ function documentOf(parts: readonly Collected[]): string {
       lines.push(...suite(whole, rows, head, at === groups.length - 1 ? notes : []));
     }
   }
+  if (interrupted) lines.push(...errorSuite(interrupted));
   return `${[...lines, '</testsuites>'].join('\n')}\n`;
 }
 
@@ -47,11 +49,24 @@ function bySuite(results: Rows): Map<string, Rows> {
   return groups;
 }
 
-/** Only `skipped` is a word of a suite alone. */
-function counts(rows: Rows): string {
+/** Only `skipped` is a word of a suite alone. `more`: errors that are no check's. */
+function counts(rows: Rows, more = 0): string {
   const failed = rows.filter(({ result }) => result.verdict === 'fail');
   const errors = failed.filter(({ result }) => couldNotEnd(result)).length;
-  return ` tests="${rows.length}" failures="${failed.length - errors}" errors="${errors}"`;
+  return ` tests="${rows.length + more}" failures="${failed.length - errors}" errors="${errors + more}"`;
+}
+
+/** A run that was interrupted has a test case of its own, which is an error: what it did not come to has none. */
+function errorSuite({ head, summary: { began, interrupted, results } }: Collected): string[] {
+  const why = attribute(interruptedText(interrupted!, results.length));
+  const more = ` skipped="0" timestamp="${timestamp(began)}" hostname="${attribute(head.facts.on)}"`;
+  return [
+    `  <testsuite name="run"${counts([], 1)}${more} time="0.000">`,
+    '    <testcase name="run" classname="kvm-dsm.run" time="0.000">',
+    `      <error message="${why}" type="interrupted"/>`,
+    '    </testcase>',
+    '  </testsuite>',
+  ];
 }
 
 function suite(name: string, rows: Rows, head: Head, notes: readonly string[]): string[] {

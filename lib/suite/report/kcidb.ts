@@ -7,7 +7,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { jsonText } from '../../base/text.ts';
 import { couldNotEnd, type Result } from '../run/judge.ts';
 import { checkOf } from '../run/plan.ts';
-import type { CheckRow, Reporter, RowsReporter } from '../run/reporter.ts';
+import { type CheckRow, interruptedText, type Reporter, type RowsReporter } from '../run/reporter.ts';
 import { type Collected, collectingReporter } from './collected.ts';
 import { headLines, rowText } from './head.ts';
 
@@ -61,12 +61,15 @@ function documentOf(runs: readonly Collected[], { build }: KcidbOptions): string
       : {};
   const run = randomUUID();
   let number = 0;
-  const tests = runs.flatMap((one) =>
+  const tests: object[] = runs.flatMap((one) =>
     one.summary.results.map((row) => {
       number += 1;
       return testOf(row, one, { build_id: build ?? own, id: `${origin}:${run}-${number}`, origin });
     }),
   );
+  const interrupted = runs.find(({ summary }) => summary.interrupted !== null);
+  if (interrupted)
+    tests.push(interruptedTest(interrupted, { build_id: build ?? own, id: `${origin}:${run}-run`, origin }));
   const document = { version: { major: 5, minor: 3 }, ...described, tests };
   return `${jsonText(document, 2)}\n`;
 }
@@ -92,6 +95,19 @@ function testOf(
     start_time: began.toISOString(),
     duration: ms / 1000,
     misc: { verdict, source, ...(cause === null ? {} : { cause }), ...(head.repeat > 1 ? { round: item.round } : {}) },
+  };
+}
+
+/** A run that was interrupted: what it did not come to has no test. */
+function interruptedTest({ summary: { began, interrupted, results } }: Collected, ids: object): object {
+  const log_excerpt = interruptedText(interrupted!, results.length);
+  return {
+    ...ids,
+    path: 'kvm_dsm',
+    comment: 'the run as a whole',
+    log_excerpt,
+    status: 'ERROR',
+    start_time: began.toISOString(),
   };
 }
 

@@ -3,7 +3,7 @@ import { subjectOf } from '../check.ts';
 import { couldNotEnd, exitCodeOf, type Result, sumOf } from '../run/judge.ts';
 import { bySubject, checkOf, nameOf } from '../run/plan.ts';
 import type { Item } from '../run/protocol.ts';
-import type { Head, Reporter, RowsReporter, Summary } from '../run/reporter.ts';
+import { type Head, interruptedText, type Reporter, type RowsReporter, type Summary } from '../run/reporter.ts';
 import { headLines } from './head.ts';
 
 /** What came of a subject's checks so far. */
@@ -15,7 +15,7 @@ interface Group {
  * KTAP version 1, one test per subject with its checks below it, and the totals that kselftest prints. A check stands there as soon
  * as it has ended. Where a subject's checks do not follow one another, as in a shuffled run, they are told when all of them have.
  */
-export function ktapReporter(write: (text: string) => void): Reporter {
+export function ktapReporter(write: (text: string) => void): Reporter & { unfinished(): void } {
   let head: Head;
   let groups: Map<string, Item[]>;
   let streams: boolean;
@@ -29,6 +29,11 @@ export function ktapReporter(write: (text: string) => void): Reporter {
     const text = lines.map((line) => `  ${line}\n`);
     if (streams) write(text.join(''));
     else held.set(name, [...(held.get(name) ?? []), ...text]);
+  };
+  /** What is held back of subjects that will not come to their end: below a plan that says so. */
+  const unfinished = () => {
+    for (const lines of held.values()) write(lines.join(''));
+    held.clear();
   };
   const begin = (name: string): Group => {
     const known = open.get(name);
@@ -66,8 +71,11 @@ export function ktapReporter(write: (text: string) => void): Reporter {
       for (const line of text.split('\n')) write(`${told === null ? '' : '  '}# ${plain(line)}\n`);
     },
     tick() {},
+    unfinished,
     done(summary) {
+      unfinished();
       write(totalsText([summary]));
+      write(bailOutText([summary]));
     },
   };
 }
@@ -88,7 +96,10 @@ export function ktapRows(write: (text: string) => void, count: number): RowsRepo
       const own = ktapReporter((text) => write(text.replace(/^(?=.)/gm, '  ')));
       return {
         ...own,
-        done({ totals, error }) {
+        done({ totals, error, interrupted }) {
+          own.unfinished();
+          // It has no end, and so no result.
+          if (interrupted) return;
           const code = exitCodeOf(totals);
           const failed = code === 1 || error !== undefined;
           write(
@@ -99,6 +110,7 @@ export function ktapRows(write: (text: string) => void, count: number): RowsRepo
     },
     done(summaries) {
       write(totalsText(summaries));
+      write(bailOutText(summaries));
     },
   };
 }
@@ -117,6 +129,12 @@ function subjectLine(name: string, number: number, results: readonly Result[]): 
   const failed = results.some(({ verdict }) => verdict === 'fail');
   const skipped = results.every(({ verdict }) => verdict === 'skip');
   return `${failed ? 'not ok' : 'ok'} ${number} ${name}${skipped ? ' # SKIP every check was skipped' : ''}`;
+}
+
+/** As kselftest ends early. */
+function bailOutText(summaries: readonly Summary[]): string {
+  const last = summaries.at(-1);
+  return last?.interrupted ? `Bail out! ${plain(interruptedText(last.interrupted, last.results.length))}\n` : '';
 }
 
 function rowLines({ item, result }: CheckRow, number: number, head: Head): string[] {

@@ -53,7 +53,9 @@ function groupOf(name: string, { head, summary }: Collected): Group {
     groups.set(subject, group);
     group.test_cases.push(caseOf(row, head));
   }
-  return { name, sub_groups: [...groups.values()], test_cases: [], ...common };
+  // What it did not come to has no case.
+  const ended = summary.interrupted === null ? [] : [{ name: 'run: interrupted', status: 'ERROR' }];
+  return { name, sub_groups: [...groups.values()], test_cases: ended, ...common };
 }
 
 function commonOf({ facts }: Head): Common {

@@ -5,7 +5,7 @@ import { subjectOf } from '../check.ts';
 import { type Result, type Verdict, verdicts } from '../run/judge.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
 import type { Item } from '../run/protocol.ts';
-import type { Head, Reporter, RowsReporter, Summary } from '../run/reporter.ts';
+import { type Head, interruptedText, type Reporter, type RowsReporter, type Summary } from '../run/reporter.ts';
 import { injectionText, rowText } from './head.ts';
 
 /** Where a report for a person goes. */
@@ -14,6 +14,8 @@ export interface Screen {
   paint(colour: Colour, text: string): string;
   /** The columns of a terminal, which can take a line back; 0 for a file or a pipe. */
   columns: number;
+  /** Only failures and totals. Default false. */
+  quiet?: boolean;
 }
 
 const colours: Record<Verdict, Colour> = { pass: 'green', fail: 'red', skip: 'dim', xfail: 'yellow', xpass: 'yellow' };
@@ -25,13 +27,13 @@ const HEARTBEAT = 10;
 const DECIDING = /\.(?:enable_apicv|enable_ipiv|avic|flexpriority|ept|npt|unrestricted_guest|nested)$/;
 
 /** For a person: a line per check as it ends, what failed and where the time went at the end. */
-export function specReporter({ write, paint, columns }: Screen): Reporter {
+export function specReporter({ write, paint, columns, quiet = false }: Screen): Reporter {
   let head: Head;
   let subject = '';
   let ended = 0;
   let status = '';
   const show = (line: string) => {
-    if (columns === 0) return;
+    if (columns === 0 || quiet) return;
     status = line.slice(0, columns - 1);
     write(`\r\x1b[K${paint('dim', status)}`);
   };
@@ -45,13 +47,14 @@ export function specReporter({ write, paint, columns }: Screen): Reporter {
   return {
     head(given) {
       head = given;
-      for (const line of headText(head)) say(line);
+      if (!quiet) for (const line of headText(head)) say(line);
     },
     start(item) {
       show(progress(item));
     },
     end(item, result) {
       ended += 1;
+      if (quiet) return;
       const name = subjectOf(item.id);
       if (name !== subject) say(`\n${paint('bold', name)}`);
       subject = name;
@@ -65,11 +68,11 @@ export function specReporter({ write, paint, columns }: Screen): Reporter {
     },
     tick(item, seconds) {
       if (columns > 0) show(progress(item, seconds));
-      else if (seconds > 0 && seconds % HEARTBEAT === 0)
+      else if (!quiet && seconds > 0 && seconds % HEARTBEAT === 0)
         say(`  ... ${nameOf(item, head.repeat)} runs for ${seconds} s`);
     },
     done(summary) {
-      for (const line of summaryText(summary, head, paint)) say(line);
+      for (const line of summaryText(summary, head, paint, quiet)) say(line);
     },
   };
 }
@@ -138,9 +141,15 @@ function headText({
   ];
 }
 
-function summaryText({ totals, ms, slowest, results }: Summary, head: Head, paint: Screen['paint']): string[] {
+function summaryText(
+  { totals, ms, slowest, results, interrupted }: Summary,
+  head: Head,
+  paint: Screen['paint'],
+  quiet: boolean,
+): string[] {
   const failed = results.filter(({ result }) => result.verdict === 'fail');
   const lines = failed.length > 0 ? ['', paint('bold', 'failed')] : [''];
+  if (quiet) lines.shift();
   for (const { item, result } of failed) lines.push(...failureText(item, result, head, paint));
   if (failed.length > 0) lines.push('');
   const parts = verdicts.map((verdict) => {
@@ -150,11 +159,13 @@ function summaryText({ totals, ms, slowest, results }: Summary, head: Head, pain
   lines.push(parts.join(', '));
   const rest = ms.all - ms.untilFirstCheck - ms.inChecks;
   const between = rest < 0 ? 'several at a time' : `${duration(rest)} between them`;
-  lines.push(
-    `time: ${duration(ms.all)}, of which ${duration(ms.untilFirstCheck)} until the first check, ${duration(ms.inChecks)} in checks, ${between}`,
-  );
-  if (slowest.length > 0)
+  if (!quiet)
+    lines.push(
+      `time: ${duration(ms.all)}, of which ${duration(ms.untilFirstCheck)} until the first check, ${duration(ms.inChecks)} in checks, ${between}`,
+    );
+  if (slowest.length > 0 && !quiet)
     lines.push(`slowest: ${slowest.map((one) => `${nameOf(one.item, head.repeat)} ${duration(one.ms)}`).join(', ')}`);
+  if (interrupted) lines.push(paint('red', interruptedText(interrupted, results.length)));
   if (failed.length > 0) lines.push(`again: kvm-dsm test ${againOptions(head, failed[0]!.item)}`);
   return lines;
 }

@@ -2,7 +2,7 @@
 import { jsonText } from '../../base/text.ts';
 import type { Result } from '../run/judge.ts';
 import { checkOf, nameOf } from '../run/plan.ts';
-import type { Head, Reporter, RowsReporter } from '../run/reporter.ts';
+import { type Head, interruptedText, type Reporter, type RowsReporter } from '../run/reporter.ts';
 import { headLines } from './head.ts';
 
 /**
@@ -32,9 +32,10 @@ export function tapReporter(write: (text: string) => void, version: 13 | 14, row
       for (const line of text.split('\n')) write(`# ${plain(line)}\n`);
     },
     tick() {},
-    done({ totals }) {
+    done({ totals, interrupted, results }) {
       const words = Object.entries(totals).map(([verdict, count]) => `${verdict}:${count}`);
       write(`# totals ${words.join(' ')}\n`);
+      if (interrupted) write(`Bail out! ${plain(interruptedText(interrupted, results.length))}\n`);
     },
   };
 }

@@ -1,4 +1,5 @@
 /** What a reporter hears of a run. */
+import { plural } from '../../base/text.ts';
 import type { Check } from '../check.ts';
 import type { Facts } from './facts.ts';
 import type { Result, Totals } from './judge.ts';
@@ -36,6 +37,19 @@ export interface CheckRow {
   began: Date;
 }
 
+/** A run that was ended from outside. */
+export interface Interrupted {
+  /** By what, and what it was at. */
+  why: string;
+  /** How many checks have no result. */
+  notRun: number;
+}
+
+/** The same in words: one line. */
+export function interruptedText({ why, notRun }: Interrupted, results: number): string {
+  return `${why}: ${results} of ${plural(results + notRun, 'check')} had a result`;
+}
+
 /** What a report ends with. */
 export interface Summary {
   totals: Totals;
@@ -45,6 +59,8 @@ export interface Summary {
   ms: { all: number; untilFirstCheck: number; inChecks: number };
   /** The checks that took longest by that clock, the slowest first. */
   slowest: { item: Item; ms: number }[];
+  /** A signal ended the run, of which the results are what there was until then; `null`: none did. */
+  interrupted: Interrupted | null;
   /** What ended the run in a way that no verdict tells; `undefined` if nothing did. */
   error: unknown;
   /** In the order of the plan. */

@@ -13,17 +13,26 @@ export interface RunPlanOptions extends Omit<Head, 'facts'> {
   unknown: Facts;
   reporter: Reporter;
   bail: boolean;
+  /** Ends the run, and with it the executor: its reason is an error that says why. */
+  signal?: AbortSignal | undefined;
 }
 
 const SLOWEST = 5;
 
 /**
- * Runs a plan, judges each outcome and reports it. Every item ends with a verdict: one whose turn did not come is
+ * Runs a plan, judges each outcome and reports it. Every item ends with a verdict, unless the run is interrupted: one whose turn did not come is
  * skipped after `--bail`, and failed otherwise.
  *
  * @throws what the executor throws, if it is not even known where the checks would have run
  */
-export async function runPlan({ executor, reporter, bail, unknown, ...head }: RunPlanOptions): Promise<Summary> {
+export async function runPlan({
+  executor,
+  reporter,
+  bail,
+  unknown,
+  signal,
+  ...head
+}: RunPlanOptions): Promise<Summary> {
   const { items, checks, strict } = head;
   /** What the place says that it is judged by. */
   let { profile } = unknown;
@@ -72,7 +81,7 @@ export async function runPlan({ executor, reporter, bail, unknown, ...head }: Ru
     },
     outcome(item, outcome, ms, exits, _met, at) {
       end(item, outcome, ms, exits, at);
-      return bailedOut === null;
+      return bailedOut === null && !signal?.aborted;
     },
     note(text) {
       report(() => reporter.note(printableLines(text)));
@@ -84,12 +93,15 @@ export async function runPlan({ executor, reporter, bail, unknown, ...head }: Ru
   let why: string | null;
   let failed: unknown;
   try {
-    why = await executor(items, sink);
+    why = signal?.aborted ? null : await executor(items, sink);
   } catch (error) {
-    if (!hasHead && results.size === 0) throw error;
-    failed = error;
     why = error instanceof Error ? error.message : String(error);
-    sink.note(`the run did not end as it should: ${why}`);
+    // Then it is the interruption's doing.
+    if (!(await isInterrupted(signal))) {
+      if (!hasHead && results.size === 0) throw error;
+      failed = error;
+      sink.note(`the run did not end as it should: ${why}`);
+    }
   } finally {
     clearInterval(timer);
   }
@@ -98,7 +110,8 @@ export async function runPlan({ executor, reporter, bail, unknown, ...head }: Ru
   const outcome: Outcome = bailedOut
     ? { kind: 'skip', reason: `not run: ${bailedOut} failed, and --bail was given` }
     : notRun(why);
-  for (const item of items) end(item, outcome, 0, 0);
+  const isCut = results.size < items.length && bailedOut === null && (await isInterrupted(signal));
+  if (!isCut) for (const item of items) end(item, outcome, 0, 0);
 
   const now = performance.now();
   const epoch = (at: number) => new Date(performance.timeOrigin + at);
@@ -115,10 +128,18 @@ export async function runPlan({ executor, reporter, bail, unknown, ...head }: Ru
     },
     slowest: walls.sort((a, b) => b.ms - a.ms).slice(0, SLOWEST),
     error: failed,
+    interrupted: isCut ? { why: (signal!.reason as Error).message, notRun: items.length - results.size } : null,
     results: ordered,
   };
   reporter.done(summary);
   return summary;
+}
+
+/** One that came while this thread was held up is heard in the event loop's next turns. */
+async function isInterrupted(signal: AbortSignal | undefined): Promise<boolean> {
+  if (!signal) return false;
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+  return signal.aborted;
 }
 
 /** Of a check whose turn did not come; `why` is null if nobody said why. */

@@ -5,22 +5,29 @@ import { notRun } from './run.ts';
 /** Makes the executor of a place, from 0; it ends early if the signal is aborted: what it would still tell is not wanted. */
 export type PlaceMaker = (place: number, signal: AbortSignal) => Executor;
 
-/** Deals the items to so many places, one to each in turn: long and short ones come to all of them. */
-export function sideBySide(places: number, make: PlaceMaker): Executor {
+/**
+ * Deals the items to so many places, one to each in turn: long and short ones come to all of them.
+ *
+ * @param signal ends all of them
+ */
+export function sideBySide(places: number, make: PlaceMaker, signal?: AbortSignal): Executor {
   return async (items, sink) => {
     const stop = new AbortController();
-    if (places === 1) return await make(0, stop.signal)(items, sink);
+    const ends = signal ? AbortSignal.any([stop.signal, signal]) : stop.signal;
+    if (places === 1) return await make(0, ends)(items, sink);
     const told = new InPlanOrder(items, sink, () => stop.abort());
     const parts = Array.from({ length: places }, (_, place) =>
       items.filter((_item, index) => index % places === place),
     );
-    const ends = await Promise.allSettled(
-      parts.map((part, place) => Promise.resolve(part).then((dealt) => make(place, stop.signal)(dealt, told))),
+    const ended = await Promise.allSettled(
+      parts.map((part, place) => Promise.resolve(part).then((dealt) => make(place, ends)(dealt, told))),
     );
     if (told.stopped) return null;
-    const whys = ends.map((end) => (end.status === 'fulfilled' ? end.value : messageOf(end.reason)));
-    told.close((item) => whys[items.findIndex(({ n }) => n === item.n) % places] ?? null);
-    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    const whys = ended.map((end) => (end.status === 'fulfilled' ? end.value : messageOf(end.reason)));
+    // What has come out of turn is told; the rest has not failed.
+    if (signal?.aborted) told.flush();
+    else told.close((item) => whys[items.findIndex(({ n }) => n === item.n) % places] ?? null);
+    for (const end of ended) if (end.status === 'rejected') throw end.reason;
     return whys.find((why) => why !== null) ?? null;
   };
 }
@@ -76,6 +83,11 @@ class InPlanOrder implements Sink {
     for (const item of this.#items)
       if (!this.#ended.has(item.n)) this.#ended.set(item.n, () => this.#sink.outcome(item, notRun(why(item)), 0, 0));
     this.#release();
+  }
+
+  /** Tells what has ended, though what stands before it in the plan has not. */
+  flush(): void {
+    for (const item of this.#items.slice(this.#next)) this.#ended.get(item.n)?.();
   }
 
   #release(): void {

@@ -30,6 +30,8 @@ export interface SupervisorOptions {
   endWhenBroken: boolean;
   /** Probes that are not to be tried: what came of them before. */
   failedProbes?: FailedProbes;
+  /** Ends the run: what goes on then has no outcome. */
+  signal?: AbortSignal | undefined;
   /** Instead of /dev/kmsg. */
   kernelLog?: string;
 }
@@ -82,8 +84,10 @@ class Supervisor {
   }
 
   async run(): Promise<RunEnd> {
+    const { signal } = this.#options;
     let vain = 0;
     while (this.#left.length > 0 && !this.#end) {
+      if (signal?.aborted) return 'stopped';
       const before = this.#left.length;
       const known = { facts: this.#facts, failedProbes: this.#failedProbes };
       const worker = new SupervisedWorker(this.#left, known, this.#options, this.#ends, {
@@ -98,7 +102,11 @@ class Supervisor {
           this.#end ??= 'timeout';
         },
       });
+      const leave = () => worker.leave();
+      signal?.addEventListener('abort', leave, { once: true });
       const how = await worker.ended();
+      signal?.removeEventListener('abort', leave);
+      if (signal?.aborted) return 'stopped';
       if (worker.probe !== null) this.#probeFailed(worker.probe, how);
       vain = this.#left.length === before && worker.probe === null ? vain + 1 : 0;
       if (worker.refused !== null) throw new SuiteProtocolError('the process that runs checks', worker.refused);
@@ -168,6 +176,7 @@ class SupervisedWorker {
   readonly #ends: number;
   #current: { item: Item; began: number } | null = null;
   #timer: NodeJS.Timeout | undefined;
+  #isLeft = false;
   /** Why it was killed, and what that makes of its check. */
   #killed: { why: string; cause: FailureKind } | null = null;
   /** What it told that no check can be blamed for, since none ran. */
@@ -194,12 +203,18 @@ class SupervisedWorker {
     this.#limit(IDLE, `it was silent for ${IDLE / 1000} s`);
   }
 
+  /** Ends it, and says nothing of its check. */
+  leave(): void {
+    this.#isLeft = true;
+    this.#process.kill();
+  }
+
   /** How it ended, in words. */
   async ended(): Promise<string> {
     const how = await this.#process.ended;
     clearTimeout(this.#timer);
     const printed = this.#process.printed;
-    if (this.#current) {
+    if (this.#current && !this.#isLeft) {
       const { item, began } = this.#current;
       const reason = this.#killed?.why ?? `its process ended: ${how}`;
       const cause = this.#killed?.cause ?? 'crash';

@@ -34,7 +34,8 @@ export class WorkerProcess {
   constructor({ command, args }: WorkerCommand, job: Job, onEvent: (event: WorkerEvent | null, line: string) => void) {
     // In the lab there is no setpriv, and nothing outlives the machine.
     const start: [string, readonly string[]] = canBind() ? boundCommand(command, args) : [command, args];
-    this.#child = spawn(...start, { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
+    // Ctrl-C at the terminal is for us alone: it ends with us.
+    this.#child = spawn(...start, { stdio: ['pipe', 'pipe', 'pipe', 'pipe'], detached: true });
     const [input, output, errors, events] = this.#child.stdio as unknown as [Writable, Readable, Readable, Duplex];
     this.#events = events;
     events.on('error', () => {}); // likewise

@@ -79,13 +79,14 @@ async function report(
   repeat = 1,
   pattern?: string,
   options: ReportOptions = {},
+  quiet = false,
 ): Promise<string> {
   let text = '';
   const write = (more: string) => {
     text += more;
   };
   const items = planOf(subjects, { patterns: pattern === undefined ? [] : [pattern], repeat, shuffle, seed: 11 });
-  const reporter = await reporterNamed(name, { write, paint: (_colour, words) => words, columns: 0 }, options);
+  const reporter = await reporterNamed(name, { write, paint: (_colour, words) => words, columns: 0, quiet }, options);
   const checks = checksById(subjects);
   const modes = { seed: 11, repeat, shuffle, strict: false, bail: false };
   await runPlan({ items, checks, ...modes, executor, reporter, unknown, package: '1.2.3' });
@@ -96,6 +97,97 @@ const rowNames = [
   { name: 'default', cmdline: '' },
   { name: 'no-ept', cmdline: 'kvm_intel.ept=0' },
 ];
+
+/** A report of a run that a signal ends when some checks have ended, or none; and with rows, the second of them. */
+async function cutReport(name: ReporterName, ended: number, rows?: number): Promise<string> {
+  let text = '';
+  const write = (more: string) => {
+    text += more;
+  };
+  const screen = { write, paint: (_colour: string, words: string) => words, columns: 0 };
+  const modes = { seed: 11, repeat: 1, shuffle: false, strict: false, bail: false };
+  const items = planOf(subjects, { patterns: [], ...modes });
+  const abort = new AbortController();
+  const cut: Executor = async (dealt, sink) => {
+    if (ended > 0) sink.facts(facts);
+    for (const item of dealt.slice(0, ended)) sink.outcome(item, outcomes[item.id]![0], 1234, 2);
+    abort.abort(new Error(`interrupted by SIGINT while running ${hostile}`));
+    throw new Error('the machine is gone');
+  };
+  const common = { items, checks: checksById(subjects), ...modes, unknown, package: '1.2.3', signal: abort.signal };
+  if (rows === undefined) {
+    await runPlan({ ...common, executor: cut, reporter: await reporterNamed(name, screen) });
+    return text;
+  }
+  const reporter = await rowsReporterNamed(name, screen, rows);
+  const summaries = [];
+  for (const [row, one] of [executor, cut].entries()) {
+    const variant = rowNames[row]!;
+    summaries.push(await runPlan({ ...common, executor: one, variant, reporter: reporter.row(variant) }));
+  }
+  reporter.done(summaries);
+  return text;
+}
+
+describe('a run that a signal ends', () => {
+  const why = /interrupted by SIGINT while running .*: (\d) of 8 checks had a result/;
+
+  for (const [what, ended, rows] of [
+    ['before the first check', 0],
+    ['in the midst of a subject', 6],
+    ['in the second of three rows', 2, 3],
+  ] as const) {
+    for (const name of ['tap', 'ktap'] as const)
+      test(`${name}, ${what}: a plan, what has ended, and a bail out that a parser takes`, async () => {
+        const text = await cutReport(name, ended, rows);
+        const parser = new Parser({ strict: true });
+        parser.end(text.replace(/^ *KTAP version 1\n/gm, ''));
+        assert.match(String(parser.results!.bailout), why);
+        assert.equal(why.exec(text)![1], `${ended}`);
+        assert.match(text.trimEnd().split('\n').at(-1)!, /^Bail out! /);
+        const points = text
+          .split('\n')
+          .filter((line) => /^ *(not )?ok \d+ (- )?(default: |no-ept: )?(one|two|three)\./.test(line));
+        assert.equal(points.length, ended + (rows ? 8 : 0));
+      });
+
+    test(`JUnit, ${what}: an error of its own`, async () => {
+      const document = new DOMParser().parseFromString(await cutReport('junit', ended, rows), 'text/xml');
+      const [error, ...more] = [...document.getElementsByTagName('error')];
+      assert.match(error!.getAttribute('message')!, why);
+      assert.deepEqual(more, []);
+      const { documentElement } = document;
+      assert.equal(documentElement!.getAttribute('errors'), '1');
+      assert.equal(documentElement!.getAttribute('tests'), `${document.getElementsByTagName('testcase').length}`);
+    });
+
+    test(`JSON, ${what}: one document that says so`, async () => {
+      const { interrupted, totals, variants } = JSON.parse(await cutReport('json', ended, rows));
+      assert.match(interrupted.why, /^interrupted by SIGINT/);
+      assert.equal(interrupted.notRun, 8 - ended);
+      const counted = Object.values(totals as Record<string, number>).reduce((sum, count) => sum + count, 0);
+      assert.equal(counted, ended + (rows ? 8 : 0));
+      if (rows) assert.deepEqual([variants.length, variants[0].interrupted], [2, null]);
+    });
+
+    test(`for a person, ${what}: totals and one line`, async () => {
+      const text = await cutReport('spec', ended, rows);
+      assert.match(text, why);
+      assert.match(text, /^\d pass, \d fail, /m);
+      assert.doesNotMatch(text, /not run/);
+    });
+  }
+});
+
+test('--quiet: the checks that failed, and the totals', async () => {
+  const whole = await report('spec');
+  const text = await report('spec', false, 1, undefined, {}, true);
+  assert.match(text, /^note: a note\n.*\nfailed\n {2}two\.claim\n {4}claim: Claim of two\.claim/);
+  assert.doesNotMatch(text, /one\.|kvm-dsm 1\.2\.3|time:|slowest/);
+  assert.match(text, /\n1 pass, 3 fail, 2 skip, 1 xfail, 1 xpass\nagain: [^\n]+\n$/);
+  const failures = (from: string) => /^failed\n.*?\n\n/ms.exec(from.slice(from.indexOf('failed\n')))![0];
+  assert.equal(failures(text), failures(whole), 'a failure is told as ever');
+});
 
 /** A report of two rows, both with every outcome. */
 async function rowsReport(name: ReporterName, pattern?: string): Promise<string> {

@@ -152,4 +152,24 @@ describe('a plan at several places', () => {
     await sideBySide(1, () => all)(items, heard);
     assert.deepEqual(heard.words, ['facts', ...inOrder]);
   });
+
+  test('what has come out of turn when a signal comes is told, and the rest is not', async () => {
+    const heard = new Heard();
+    const abort = new AbortController();
+    const run = sideBySide(
+      2,
+      (place) => async (part, sink) => {
+        if (place === 0)
+          return await new Promise((_, reject) =>
+            abort.signal.addEventListener('abort', () => reject(new Error('gone'))),
+          );
+        for (const item of part.slice(0, 2)) pass(sink, item);
+        abort.abort();
+        throw new Error('gone');
+      },
+      abort.signal,
+    );
+    await assert.rejects(Promise.resolve(run(items, heard)), /gone/);
+    assert.deepEqual(heard.words, ['pass 1', 'pass 3']);
+  });
 });

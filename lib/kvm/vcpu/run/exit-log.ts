@@ -1,13 +1,10 @@
 /** The exits of a machine's vCPUs, and the messages to them, in one order, as the addon stores them: read in place. */
 import type { DsmProfile } from '../../../abi/dsm/profiles.ts';
 import { exitReasons } from '../../../abi/kvm/exit-reason.ts';
-import { RUN_UNION_OFFSET, RUN_UNION_SIZE } from '../../../abi/kvm/kvm-run.ts';
-import { decodeExit } from '../../../exit/decode.ts';
-import type { Exit, ExitName } from '../../../exit/exit.ts';
-import { decodeIo, decodeMmio, runIo } from '../../../exit/io.ts';
+import type { ExitName } from '../../../exit/exit.ts';
 import { fieldsOf } from '../../../exit/kinds.ts';
 import { createExitLog, type NativeExitLog } from '../../native.ts';
-import type { VmAct } from '../../vm/acts.ts';
+import { PAYLOAD_BYTES, RECORD_BYTES, RecordDecoder, type RecordState, stateAt } from './log-record.ts';
 
 /** What ends a run by itself: the addon counts, and its threads stop with the exit that does. */
 export type LogGoal =
@@ -36,32 +33,17 @@ const WHY_GOAL = 1;
 const kinds = { none: 0, exits: 1, reason: 2, port: 3, word: 4, each: 5 } as const;
 const ANY_VCPU = 0xffff_ffff;
 
-/** struct LogRecord: ns u64, rip u64, rcx u32 or KVM_SIGNAL_MSI's answer, state u32, payload; and bits of the state. */
-const RECORD = 64;
-const ANSWER = 16;
-const STATE = 20;
-const PAYLOAD = 24;
-const PAYLOAD_BYTES = RECORD - PAYLOAD;
-const PARKED = 1 << 30;
 /** Slots of the first part; each part has twice as many as the one before. */
 const FIRST_PART_BITS = 10;
-
-/** What stands for the vCPU where the slot has a message. */
-const MESSAGE = 0xff;
-
-/** What is known of a slot: nothing yet; all of its exit; that somebody is to look at it; or that it has a message. */
-export type SlotState = 'empty' | 'whole' | 'parked' | 'message';
 
 export class ExitLog {
   readonly native: NativeExitLog = createExitLog();
   readonly #control: Uint32Array;
   readonly #parts: DataView[] = [];
-  readonly #profile: DsmProfile;
-  /** kvm_run as decodeExit wants it, made again for each record that is decoded so. */
-  readonly #run = new DataView(new ArrayBuffer(RUN_UNION_OFFSET + RUN_UNION_SIZE));
+  readonly #decoder: RecordDecoder;
 
   constructor(profile: DsmProfile) {
-    this.#profile = profile;
+    this.#decoder = new RecordDecoder(profile);
     this.#control = new Uint32Array(this.native.control);
   }
 
@@ -113,66 +95,23 @@ export class ExitLog {
     return Atomics.exchange(this.#control, words.parked + vcpuId, 0) - 1;
   }
 
-  state(slot: number): SlotState {
+  state(slot: number): RecordState {
     const at = this.#at(slot);
-    const view = this.#view;
-    if (view === null) return 'empty';
-    const state = view.getInt32(at + STATE, true);
-    if (state >= 0) return 'empty';
-    if (state & PARKED) return 'parked';
-    return view.getUint8(at + STATE + 2) === MESSAGE ? 'message' : 'whole';
+    return this.#view === null ? 'empty' : stateAt(this.#view, at);
   }
 
-  /** Of a slot that has a message. */
-  message(slot: number): Extract<VmAct, { ioctl: 'KVM_SIGNAL_MSI' }> {
+  /** Gives the record of a slot that is filled to who can read it. */
+  read<T>(slot: number, reader: (view: DataView, at: number, decoder: RecordDecoder) => T): T {
     const at = this.#at(slot);
-    const view = this.#view!;
-    const [addressLo, addressHi, data] = [0, 4, 8].map((word) => view.getUint32(at + PAYLOAD + word, true));
-    const message = { addressLo: addressLo!, addressHi: addressHi!, data: data! };
-    return { ioctl: 'KVM_SIGNAL_MSI', message, delivered: view.getInt32(at + ANSWER, true) > 0 };
+    return reader(this.#view!, at, this.#decoder);
   }
 
-  /** Of a slot that has an exit, as all below but `ns`. */
-  vcpu(slot: number): number {
-    const at = this.#at(slot);
-    return this.#view!.getUint8(at + STATE + 2);
-  }
-
-  /** CLOCK_MONOTONIC in nanoseconds. */
-  ns(slot: number): number {
-    const at = this.#at(slot);
-    return this.#view!.getUint32(at, true) + this.#view!.getUint32(at + 4, true) * 2 ** 32;
-  }
-
-  rip(slot: number): bigint {
-    const at = this.#at(slot);
-    return this.#view!.getBigUint64(at + 8, true);
-  }
-
-  /** Its low half. */
-  rcx(slot: number): number {
-    const at = this.#at(slot);
-    return this.#view!.getUint32(at + 16, true);
-  }
-
-  /** kvm_run.exit_reason. */
-  reason(slot: number): number {
-    const at = this.#at(slot);
-    return this.#view!.getUint16(at + STATE, true);
-  }
-
-  /** The exit, decoded: a copy. Of one that is parked as much as a slot has room for. */
-  exit(slot: number): Exit {
-    const at = this.#at(slot);
-    const view = this.#view!;
-    const reason = view.getUint16(at + STATE, true);
-    const payload = at + PAYLOAD;
-    if (reason === exitReasons.KVM_EXIT_IO) return decodeIo(view, reason, payload, payload + runIo.size);
-    if (reason === exitReasons.KVM_EXIT_MMIO) return decodeMmio(view, reason, payload);
-    this.#run.setUint32(8, reason, true);
-    for (let byte = 0; byte < PAYLOAD_BYTES; byte += 4)
-      this.#run.setUint32(RUN_UNION_OFFSET + byte, view.getUint32(payload + byte, true), true);
-    return decodeExit(this.#run, this.#profile);
+  /** A copy of the records of slots that are filled, from one on: all up to another, or as many as lie together. */
+  records(from: number, to: number): Uint8Array {
+    const at = this.#at(from);
+    const { buffer, byteOffset, byteLength } = this.#view!;
+    const length = Math.min((to - from) * RECORD_BYTES, byteLength - at);
+    return new Uint8Array(buffer, byteOffset + at, length).slice();
   }
 
   /** The part that `#at` has found the slot in. */
@@ -183,7 +122,7 @@ export class ExitLog {
     const place = slot + (1 << FIRST_PART_BITS);
     const part = 31 - FIRST_PART_BITS - (place < 2 ** 32 ? Math.clz32(place) : -1);
     this.#view = this.#parts[part] ?? this.#open(part);
-    return (place - 2 ** (part + FIRST_PART_BITS)) * RECORD;
+    return (place - 2 ** (part + FIRST_PART_BITS)) * RECORD_BYTES;
   }
 
   #open(part: number): DataView | null {
