@@ -85,5 +85,5 @@ async function inLane(
     ...(json ? ['--json'] : []),
   ];
   const files = [{ path, data: image }, ...(initrd === null ? [] : [{ path: `${INSIDE}/initrd`, data: initrd }])];
-  return runInLane(lane, { argv: ['kut', path, ...own], files }, options);
+  return runInLane(lane, { what: `running ${name}`, argv: ['kut', path, ...own], files }, options);
 }
