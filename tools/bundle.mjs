@@ -1,9 +1,10 @@
 // Makes dist of what the compiler wrote into out: an entry of package.json's `exports` and the command load a few files
 // instead of hundreds. Beside it lie the declarations of the entries, and the command for the inside of a lab, in one file.
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
+import { build } from 'esbuild';
 import { rolldown } from 'rolldown';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -21,6 +22,41 @@ const command = 'cli/main';
 /** What it loads at once. */
 const start = 'cli/start';
 const isRelative = (name) => /^[./]/.test(name);
+
+/** What is put into dist, with what it imports itself: it is no dependency of the package. */
+const bundled = ['ansi-escapes'];
+/** A package's folder, of a file in it. */
+const inModules = /^.*\/?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/;
+
+/** Makes one small module of such a package. Its code is nobody's here to read; its license stands beside it. */
+const thirdParty = {
+  name: 'third-party',
+  resolveId: (id) => (bundled.includes(id) ? `\0${id}` : null),
+  async load(id) {
+    if (!id.startsWith('\0') || !bundled.includes(id.slice(1))) return null;
+    const { outputFiles, metafile } = await build({
+      stdin: {
+        contents: `export * from '${id.slice(1)}'; export { default } from '${id.slice(1)}';`,
+        resolveDir: root,
+      },
+      ...{ bundle: true, write: false, minify: true, metafile: true, legalComments: 'none' },
+      ...{ format: 'esm', platform: 'node', target: 'node20' },
+    });
+    licenses(Object.keys(metafile.inputs));
+    return outputFiles[0].text;
+  },
+};
+
+function licenses(files) {
+  const folders = new Set(files.flatMap((file) => inModules.exec(file)?.[0] ?? []));
+  const texts = [...folders].sort().map((folder) => {
+    const { name, version } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+    const file = readdirSync(join(root, folder)).find((one) => /^licen[cs]e/i.test(one));
+    return `${name} ${version}\n\n${readFileSync(join(root, folder, file), 'utf8').trim()}\n`;
+  });
+  mkdirSync(dist, { recursive: true });
+  writeFileSync(join(dist, 'licenses.txt'), texts.join('\n----\n\n'));
+}
 
 /** The modules that are loaded with these, whatever is called later. */
 function loadedWith(modules, info) {
@@ -78,19 +114,19 @@ const withMaps = {
 };
 
 async function bundle() {
-  const build = await rolldown({
+  const all = await rolldown({
     cwd: root,
     input: Object.fromEntries([...faces, command].map((name) => [name, join(out, `${name}.js`)])),
     platform: 'node',
-    external: (name) => !isRelative(name),
-    plugins: [withMaps],
+    external: (name) => !isRelative(name) && !bundled.includes(name),
+    plugins: [thirdParty, withMaps],
     // An import of another package is for what it does as well: in the order in which it stands.
     treeshake: { moduleSideEffects: true },
     preserveEntrySignatures: 'allow-extension',
     // In which file a module goes is chunkOf's affair.
     checks: { ineffectiveDynamicImport: false },
   });
-  await build.write({
+  await all.write({
     dir: dist,
     format: 'esm',
     sourcemap: true,
@@ -102,7 +138,7 @@ async function bundle() {
     chunkFileNames: 'chunks/[name].js',
     codeSplitting: { groups: [{ name: chunkOf(), debugName: 'room' }], includeDependenciesRecursively: false },
   });
-  await build.close();
+  await all.close();
 }
 
 /** Copies the declarations that those of the entries lead to. */

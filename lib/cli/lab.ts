@@ -21,7 +21,7 @@ import { laneOf, ON_LANES } from '../target/lanes.ts';
 import { type GlobalOptions, globalOptionsOf, type Meanings, withGlobalOptions } from '../target/options.ts';
 import { print, printingStream } from '../target/output.ts';
 import { checkProfileName } from '../target/profile-name.ts';
-import { progressLine } from '../target/progress-line.ts';
+import { withProgressLine } from '../target/progress-line.ts';
 import { withSignals } from '../target/signals.ts';
 import type { Ends } from './subcommand.ts';
 
@@ -51,9 +51,10 @@ export function addLabCommand(program: Command, ends: Ends): void {
       ) => {
         const { json } = globalOptionsOf(command);
         const { kernelSrc, series, config, fromSource } = options;
-        const { end, ...progress } = progressLine();
         const kernel = await withSignals((signal) =>
-          buildLab({ kernelSrc, series, config, fromSource, install: true, ...progress, signal }).finally(end),
+          withProgressLine(json, (progress) =>
+            buildLab({ kernelSrc, series, config, fromSource, install: true, ...progress, signal }),
+          ),
         );
         print(json ? `${JSON.stringify(kernel)}\n` : `${kernel.kernel}\n`);
       },
@@ -74,12 +75,10 @@ export function addLabCommand(program: Command, ends: Ends): void {
     .action(async ({ idle }: { idle: number }, command: Command) => {
       const options = globalOptionsOf(command);
       const lane = laneFor(options);
-      const { end, ...progress } = progressLine();
       const { status, wasUp } = await withSignals((signal) =>
-        raiseMachine(
-          { ...bootOptions(options, lane), idleMinutes: idle, report: progress.report, signal },
-          tellStage(lane, ''),
-        ).finally(end),
+        withProgressLine(options.json, ({ report }) =>
+          raiseMachine({ ...bootOptions(options, lane), idleMinutes: idle, report, signal }, tellStage(lane, '')),
+        ),
       );
       const words = `the ${lane} machine ${wasUp ? 'was up already' : 'is up'}: process ${status.pid}, ends after ${idle} idle minutes\n`;
       print(options.json ? `${JSON.stringify({ lane, wasUp, ...status })}\n` : words);

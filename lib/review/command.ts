@@ -8,7 +8,7 @@ import { laneNames } from '../lab/lanes/index.ts';
 import { laneOf } from '../target/lanes.ts';
 import type { GlobalOptions } from '../target/options.ts';
 import { print } from '../target/output.ts';
-import { progressLine } from '../target/progress-line.ts';
+import { withProgressLine } from '../target/progress-line.ts';
 import { InterruptedError, withSignals } from '../target/signals.ts';
 import { version } from '../target/version.ts';
 import { type Review, verdictOf } from './found.ts';
@@ -48,23 +48,24 @@ export async function runReview(
       'Leave --kernel out; --base names a tree.',
     );
   const lane = laneOf(global.on);
-  const { end, ...progress } = progressLine();
   const found = await withSignals((signal) =>
-    onDisk(() =>
-      review({
-        paths,
-        base: own.base,
-        config: own.config,
-        lanes: lane === null ? laneNames : [lane],
-        profile,
-        patterns: own.only,
-        destructive: own.destructive,
-        looksOnly: own.checklist,
-        global,
-        ...progress,
-        signal,
-      }),
-    ).finally(end),
+    withProgressLine(global.json, (progress) =>
+      onDisk(() =>
+        review({
+          paths,
+          base: own.base,
+          config: own.config,
+          lanes: lane === null ? laneNames : [lane],
+          profile,
+          patterns: own.only,
+          destructive: own.destructive,
+          looksOnly: own.checklist,
+          global,
+          ...progress,
+          signal,
+        }),
+      ),
+    ),
   ).catch((error: unknown) => {
     throw error instanceof InterruptedError ? resumable(error) : error;
   });

@@ -1,6 +1,7 @@
 /** The process that a user has started: it shows what the script's process tells, and has the last word. */
 import { jsonText } from '../base/text.ts';
 import { print } from '../target/output.ts';
+import { progress } from '../target/progress.ts';
 import { orInterruption } from '../target/signals.ts';
 import { type FrameKind, FrameReader } from './frames.ts';
 import { failureOf } from './outcome.ts';
@@ -58,6 +59,7 @@ export class Judge {
       lines.push(`${lineOf(event, this.#run.options.json, this.#stored.machine)}\n`);
     }
     print(lines.join(''));
+    this.#tellHowFar();
   }
 
   #frame(kind: FrameKind, line: string, code: number): void {
@@ -70,6 +72,7 @@ export class Judge {
       const [exits = 0, forwarded = 0] = JSON.parse(line) as number[];
       this.#at.exits += exits;
       this.#at.forwarded += forwarded;
+      this.#tellHowFar();
     } else if (kind === 'result') {
       // The first one counts.
       this.#result ??= { lines: [], code };
@@ -78,6 +81,13 @@ export class Judge {
       if (kind !== 'line') this.#at.exits += 1;
       if (kind === 'forwarded') this.#at.forwarded += 1;
       print(`${line}\n`);
+      if (kind !== 'line') this.#tellHowFar();
     }
+  }
+
+  #tellHowFar(): void {
+    const { run, exits } = this.#at;
+    const { repeat } = this.#run.options;
+    progress(`${repeat > 1 ? `run ${run} of ${repeat}, ` : ''}${exits} exits`);
   }
 }

@@ -10,6 +10,7 @@ import {
 import { doing } from './doing.ts';
 import type { GlobalOptions } from './options.ts';
 import { printingStream } from './output.ts';
+import { besideProgress, showsProgress, wipeProgress, withProgress } from './progress.ts';
 import { withSignals } from './signals.ts';
 
 /** What a lab machine is to run beside what every command is started with. */
@@ -47,6 +48,7 @@ export async function runInLane(
   { stdout, timings, onMark, isAnother = false, quiet = false, signal }: LaneOutput = { stdout: printingStream() },
 ): Promise<number> {
   timings?.ended('command');
+  const shown = { json: options.json, quiet };
   const given: LabRunOptions = {
     lane,
     ...work,
@@ -57,20 +59,28 @@ export async function runInLane(
     warm: !isAnother,
     stdout,
     onMark: (text) => timings?.take(text) || (onMark?.(text) ?? false),
-    stderr: process.stderr,
-    ...(isAnother ? {} : { report: (line, stage) => laneReport(line, stage, quiet), onStage: tellStage(lane, what) }),
+    stderr: showsProgress(shown) ? besideProgress() : process.stderr,
+    ...(isAnother
+      ? {}
+      : {
+          report: (line, stage) => laneReport(line, stage, quiet || showsProgress(shown)),
+          onStage: tellStage(lane, what),
+        }),
   };
-  return withSignals(async (interrupted) => {
-    const ends = signal ? AbortSignal.any([signal, interrupted]) : interrupted;
-    const { exitCode } = await runInLab({ ...given, signal: ends }, timings);
-    return exitCode;
-  });
+  return withSignals((interrupted) =>
+    withProgress(shown, async () => {
+      const ends = signal ? AbortSignal.any([signal, interrupted]) : interrupted;
+      const { exitCode } = await runInLab({ ...given, signal: ends }, timings);
+      return exitCode;
+    }),
+  );
 }
 
 /** What the lab says while it gets a machine ready. */
-export function laneReport(line: string, stage?: string, quiet = false): void {
+export function laneReport(line: string, stage?: string, hidesStages = false): void {
   if (stage !== undefined) doing(`getting the lab ready (${stage})`);
-  if (stage !== undefined && quiet) return;
+  if (stage !== undefined && hidesStages) return;
+  wipeProgress();
   process.stderr.write(`${line}\n`);
 }
 

@@ -38,11 +38,19 @@ function failed(error: NodeJS.ErrnoException): void {
  */
 export function print(text: string | Uint8Array): void {
   if (isReaderGone || failure) return;
+  onPrint?.(text);
   const kind = outputKind();
   if (isEnding) writeNow(typeof text === 'string' ? Buffer.from(text) : text);
   else if (kind === 'file' || (kind === 'pipe' && laneHere !== null && !isStreamMade))
     writeAll(typeof text === 'string' ? Buffer.from(text) : text);
   else process.stdout.write(text);
+}
+
+let onPrint: ((text: string | Uint8Array) => void) | null = null;
+
+/** Is called with what is about to be printed; one at a time. */
+export function beforePrinting(listener: ((text: string | Uint8Array) => void) | null): void {
+  onPrint = listener;
 }
 
 let isEnding = false;

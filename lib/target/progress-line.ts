@@ -1,25 +1,21 @@
 import { doing } from './doing.ts';
+import { showsProgress, wipeProgress, withProgress } from './progress.ts';
 
-/** Progress on standard error. On a terminal one line is written over and over; elsewhere every word is a line. */
-export function progressLine() {
-  const { stderr } = process;
-  const note = (stage: string | undefined) => stage !== undefined && doing(`at "${stage}"`);
-  if (!stderr.isTTY)
-    return {
-      report(line: string, stage?: string) {
-        note(stage);
-        stderr.write(`${line}\n`);
-      },
-      end() {},
-    };
-  let told = false;
-  return {
-    reportEveryMs: 500,
-    report(line: string, stage?: string) {
-      note(stage);
-      told = true;
-      stderr.write(`\r\x1b[K${line.slice(0, stderr.columns - 1)}`);
-    },
-    end: () => void (told && stderr.write('\n')),
+/** How a long work tells of its stages. */
+export interface ProgressLine {
+  report(line: string, stage?: string): void;
+  /** How often a stage that goes on is told again. */
+  reportEveryMs?: number;
+}
+
+/** Does work that tells its stages: on a terminal in one line that is drawn over, elsewhere in lines. */
+export function withProgressLine<T>(json: boolean, work: (line: ProgressLine) => Promise<T>): Promise<T> {
+  const isDrawn = showsProgress({ json });
+  const report = (line: string, stage?: string) => {
+    if (stage !== undefined) doing(`at "${stage}"`);
+    if (isDrawn && stage !== undefined) return;
+    wipeProgress();
+    process.stderr.write(`${line}\n`);
   };
+  return withProgress({ json }, () => work({ report, ...(isDrawn ? { reportEveryMs: 500 } : {}) }));
 }

@@ -4,6 +4,7 @@ import { KvmDsmError } from '../base/errors.ts';
 import { jsonText } from '../base/text.ts';
 import { print } from './output.ts';
 import { paint } from './paint.ts';
+import { wipeProgress } from './progress.ts';
 
 /** Says what went wrong and what to do, and returns what the command ends with. */
 export function reportError(error: unknown, json: boolean): number {
@@ -12,6 +13,7 @@ export function reportError(error: unknown, json: boolean): number {
     print(`${jsonText({ type: 'error', ...errorToJson(error) })}\n`);
     return exitCode;
   }
+  wipeProgress();
   process.stderr.write(`${paint('red', 'error')}: ${explain(error)}\n`);
   return exitCode;
 }

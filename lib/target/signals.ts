@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { KvmDsmError } from '../base/errors.ts';
 import { removeTemporaryFolders } from '../base/temporary.ts';
 import { whatIsDone } from './doing.ts';
+import { wipeProgress } from './progress.ts';
 
 /** A signal ended the command. */
 export class InterruptedError extends KvmDsmError {
@@ -50,7 +51,10 @@ export function catchSignals(tell: (error: InterruptedError) => void): void {
     const error = new InterruptedError(name, whatIsDone());
     abort.abort(error);
     if (orderly > 0) {
-      const patience = () => process.stderr.write(`${error.message}: it ends; the same again ends it at once\n`);
+      const patience = () => {
+        wipeProgress();
+        process.stderr.write(`${error.message}: it ends; the same again ends it at once\n`);
+      };
       setTimeout(patience, SLOW).unref();
       return;
     }
@@ -62,6 +66,7 @@ export function catchSignals(tell: (error: InterruptedError) => void): void {
 
 /** Emulators, workers and scripts have bound themselves to this process, and end with it. */
 function endAtOnce(exitCode: number): never {
+  wipeProgress();
   removeTemporaryFolders();
   process.exit(exitCode);
 }

@@ -62,10 +62,13 @@ export async function bundleForInside(code: string, extension: 'ts' | 'js'): Pro
       {
         name: 'own-place',
         setup(on) {
-          // Inside a lab there is no lab: what is left out need not be read.
-          on.onLoad({ filter: /\/(?:lab\/index|lab\/warm\/keeper|review\/command)\.[jt]s$/ }, () => ({
-            contents: `throw new Error('${outside}');`,
-          }));
+          // Inside a lab there is no lab, and no terminal: what is left out need not be read.
+          on.onLoad(
+            { filter: /\/(?:lab\/index|lab\/warm\/keeper|review\/command|target\/drawn-line)\.[jt]s$/ },
+            () => ({
+              contents: `throw new Error('${outside}');`,
+            }),
+          );
           on.onLoad({ filter: /\/faces\/lab\.[jt]s$/ }, async ({ path }) => ({
             contents: (await readFile(path, 'utf8')).replace(
               /export \{([^}]*)\} from '[^']*\/lab\/index\.[jt]s';/,

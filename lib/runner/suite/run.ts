@@ -3,6 +3,7 @@ import { ArgumentError } from '../../base/errors.ts';
 import { describeTimings, Timings } from '../../lab/timings.ts';
 import { checksById, type Subject } from '../../suite/check.ts';
 import { reporterNamed, rowsReporterNamed } from '../../suite/report/index.ts';
+import { SoFar } from '../../suite/report/so-far.ts';
 import { unknownFacts } from '../../suite/run/facts.ts';
 import { exitCodeOf, sumOf } from '../../suite/run/judge.ts';
 import { nameOf, planOf } from '../../suite/run/plan.ts';
@@ -16,6 +17,7 @@ import { isTerminal, print } from '../../target/output.ts';
 import { paint } from '../../target/paint.ts';
 import { profileFor, tellOnStderr } from '../../target/profile.ts';
 import { AUTO_PROFILE, checkProfileName } from '../../target/profile-name.ts';
+import { progress, showsProgress, withProgress } from '../../target/progress.ts';
 import { type InterruptedError, interruption, withSignals } from '../../target/signals.ts';
 import { chooseTarget, timingsOnHost } from '../../target/target.ts';
 import { version } from '../../target/version.ts';
@@ -67,7 +69,10 @@ async function runSubjects(
   if (own.buildId !== undefined && reporterName !== 'kcidb') throw buildWithoutKcidb(reporterName);
   if (own.quiet && reporterName !== 'spec') throw quietReport(reporterName);
   const reportOptions = { build: own.buildId };
-  const screen = { write: print, paint, columns: isTerminal() ? process.stdout.columns || 80 : 0, quiet: own.quiet };
+  const shown = { json: global.json, quiet: own.quiet };
+  // Where there is a line of progress, the report needs none of its own.
+  const columns = isTerminal() && !showsProgress(shown) ? process.stdout.columns || 80 : 0;
+  const screen = { write: print, paint, columns, quiet: own.quiet, hasProgress: showsProgress(shown) };
   const unknown = unknownFacts(target, global.device, global.profile);
   const plan = {
     items,
@@ -86,7 +91,7 @@ async function runSubjects(
     const executor: Executor = async (...part) =>
       (await executorFor(target, { checks, module, seed, own, global, timings }))(...part);
     const reporter = telling(await reporterNamed(reporterName, screen, reportOptions), repeat);
-    const summary = await runPlan({ ...plan, executor, reporter });
+    const summary = await withProgress(shown, () => runPlan({ ...plan, executor, reporter }));
     tellTimings(timings, global.json);
     return exitCodeOfRuns([summary]);
   }
@@ -96,7 +101,7 @@ async function runSubjects(
     const options = { checks, module, seed, own, global: optionsOf(row, global), timings };
     const executor: Executor = async (...part) => forOneRow(await executorFor(target, options), unknown)(...part);
     const run = { ...plan, variant: row, executor, reporter: telling(reporter.row(row), repeat) };
-    const summary = await runPlan(run);
+    const summary = await withProgress(shown, () => runPlan(run));
     summaries.push(summary);
     if (summary.interrupted) break;
   }
@@ -107,11 +112,21 @@ async function runSubjects(
 
 /** Also says what the command is at. */
 function telling(reporter: Reporter, repeat: number): Reporter {
+  let soFar = new SoFar(0);
   return {
     ...reporter,
+    head(head) {
+      soFar = new SoFar(head.items.length);
+      reporter.head(head);
+    },
     start(item) {
       doing(`running ${nameOf(item, repeat)}`);
+      progress(soFar.words(nameOf(item, repeat)));
       reporter.start(item);
+    },
+    end(item, result) {
+      soFar.end(result.verdict === 'fail');
+      reporter.end(item, result);
     },
   };
 }

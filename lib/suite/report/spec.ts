@@ -7,6 +7,7 @@ import { checkOf, nameOf } from '../run/plan.ts';
 import type { Item } from '../run/protocol.ts';
 import { type Head, interruptedText, type Reporter, type RowsReporter, type Summary } from '../run/reporter.ts';
 import { injectionText, rowText } from './head.ts';
+import { SoFar } from './so-far.ts';
 
 /** Where a report for a person goes. */
 export interface Screen {
@@ -16,6 +17,8 @@ export interface Screen {
   columns: number;
   /** Only failures and totals. Default false. */
   quiet?: boolean;
+  /** How far it is is shown elsewhere. Default false. */
+  hasProgress?: boolean;
 }
 
 const colours: Record<Verdict, Colour> = { pass: 'green', fail: 'red', skip: 'dim', xfail: 'yellow', xpass: 'yellow' };
@@ -27,10 +30,10 @@ const HEARTBEAT = 10;
 const DECIDING = /\.(?:enable_apicv|enable_ipiv|avic|flexpriority|ept|npt|unrestricted_guest|nested)$/;
 
 /** For a person: a line per check as it ends, what failed and where the time went at the end. */
-export function specReporter({ write, paint, columns, quiet = false }: Screen): Reporter {
+export function specReporter({ write, paint, columns, quiet = false, hasProgress = false }: Screen): Reporter {
   let head: Head;
   let subject = '';
-  let ended = 0;
+  let soFar = new SoFar(0);
   let status = '';
   const show = (line: string) => {
     if (columns === 0 || quiet) return;
@@ -42,18 +45,18 @@ export function specReporter({ write, paint, columns, quiet = false }: Screen): 
     status = '';
     write(`${text}\n`);
   };
-  const progress = (item: Item, seconds = 0) =>
-    `[${ended + 1}/${head.items.length}] ${nameOf(item, head.repeat)}${seconds > 0 ? ` ${seconds} s` : ''}`;
+  const progress = (item: Item, seconds = 0) => soFar.words(nameOf(item, head.repeat), seconds);
   return {
     head(given) {
       head = given;
+      soFar = new SoFar(head.items.length);
       if (!quiet) for (const line of headText(head)) say(line);
     },
     start(item) {
       show(progress(item));
     },
     end(item, result) {
-      ended += 1;
+      soFar.end(result.verdict === 'fail');
       if (quiet) return;
       const name = subjectOf(item.id);
       if (name !== subject) say(`\n${paint('bold', name)}`);
@@ -68,7 +71,7 @@ export function specReporter({ write, paint, columns, quiet = false }: Screen): 
     },
     tick(item, seconds) {
       if (columns > 0) show(progress(item, seconds));
-      else if (!quiet && seconds > 0 && seconds % HEARTBEAT === 0)
+      else if (!quiet && !hasProgress && seconds > 0 && seconds % HEARTBEAT === 0)
         say(`  ... ${nameOf(item, head.repeat)} runs for ${seconds} s`);
     },
     done(summary) {
