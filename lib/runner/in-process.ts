@@ -1,6 +1,7 @@
 /** A script's runs in this process. */
 import { pathToFileURL } from 'node:url';
 import { RunBudget } from '../base/budget.ts';
+import { KvmDsmError } from '../base/errors.ts';
 import { forwardsIpi } from '../exit/dsm.ts';
 import { Random, randomWasUsed } from '../script/random.ts';
 import { type ObservedMachine, type Observer, Session } from '../script/session.ts';
@@ -73,7 +74,10 @@ function prepare(
     const judge = (error: unknown, before?: string): ScriptFailure => {
       const found = findingsOf(session, machines, error);
       for (const finding of found) reporter.finding(finding);
-      return failureOf(error, found, before);
+      const told = failureOf(error, found, before);
+      // An error with a report ends with one already.
+      const drawn = hasReport(error) ? [] : machines.map((machine) => machine.diagram()).filter((text) => text !== '');
+      return drawn.length === 0 ? told : withDiagrams(told, drawn.slice(-MOST_DIAGRAMS));
     };
     const judgeThrown = (thrown: unknown): ScriptFailure =>
       thrown instanceof StrayError ? judge(thrown.error, thrown.words) : judge(explainMissingFile(thrown));
@@ -115,6 +119,16 @@ function prepare(
     if (!failure) end.clear();
     return outcomeOf(failure);
   };
+}
+
+/** So many machines of a script are drawn if it fails of itself. */
+const MOST_DIAGRAMS = 2;
+
+const hasReport = (error: unknown) => error instanceof KvmDsmError && error.report !== '';
+
+function withDiagrams(failure: ScriptFailure, diagrams: readonly string[]): ScriptFailure {
+  const json = { ...failure.json, diagrams };
+  return { ...failure, text: [failure.text, ...diagrams].join('\n\n'), json };
 }
 
 function importAfresh(script: string, seed: number): Promise<unknown> {

@@ -19,6 +19,8 @@ export interface ObservedMachine {
   readonly leftGoing: readonly string[];
   /** True if it is open and nobody has run it. */
   readonly unused: boolean;
+  /** What happened in it, as plain text. */
+  diagram(): string;
   close(): void;
 }
 
