@@ -5,6 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
+import { buildTracePage } from './trace-page/build.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const out = join(root, 'out');
@@ -18,6 +19,8 @@ const faces = Object.values(exports).flatMap((entry) =>
 const command = 'cli/main';
 /** What it loads at once. */
 const start = 'cli/start';
+/** Packages whose code is put into dist: whoever installs kvm-dsm need not have them. */
+const bundled = ['@bufbuild/protobuf'];
 const isRelative = (name) => /^[./]/.test(name);
 
 /** The modules that are loaded with these, whatever is called later. */
@@ -79,7 +82,7 @@ async function bundle() {
     cwd: root,
     input: Object.fromEntries([...faces, command].map((name) => [name, join(out, `${name}.js`)])),
     platform: 'node',
-    external: (name) => !isRelative(name),
+    external: (name) => !isRelative(name) && !bundled.some((own) => name.startsWith(own)),
     plugins: [withMaps],
     // An import of another package is for what it does as well: in the order in which it stands.
     treeshake: { moduleSideEffects: true },
@@ -127,3 +130,4 @@ rmSync(dist, { recursive: true, force: true });
 await bundle();
 declarations();
 await inside();
+await buildTracePage(dist);

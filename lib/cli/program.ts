@@ -13,6 +13,7 @@ import { addReviewCommand } from './review.ts';
 import { addRunCommand } from './run.ts';
 import type { Ends } from './subcommand.ts';
 import { addTestCommand } from './test.ts';
+import { addTraceCommand } from './trace.ts';
 
 /** Exit codes of the command line, a contract: 0 pass, 1 fail, 2 usage, 3 environment not usable, 4 all skipped. */
 const USAGE = 2;
@@ -36,6 +37,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   addInitCommand(program, ends);
   addAbiCommand(program, ends);
   addReviewCommand(program, ends);
+  addTraceCommand(program, ends);
   if (argv.includes('lab')) {
     const { addLabCommand } = await import('./lab.ts');
     addLabCommand(program, ends);

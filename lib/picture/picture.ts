@@ -62,6 +62,21 @@ function withUnknown(events: readonly TraceEvent[], targets: readonly DeliveryTa
   return [...targets, ...[...unknown].map(unknownTarget)];
 }
 
+/** The same of a trace that is too long to look at all of it: so many events are missing among them. */
+export function pictureOfPart(
+  { events, omitted = 0 }: { readonly events: readonly TraceEvent[]; readonly omitted?: number },
+  targets: readonly DeliveryTarget[],
+): Picture {
+  return pictureOf(events, omitted === 0 ? targets : unjudged(targets, TOO_LONG));
+}
+
+/** The same vCPUs, of which nothing is judged: what came is not all known. */
+function unjudged(targets: readonly DeliveryTarget[], why: string): DeliveryTarget[] {
+  return targets.map((target) => ({ ...target, uncounted: () => why }));
+}
+
+const TOO_LONG = 'the trace is too long to look at all of it';
+
 /** A vCPU whose local APIC nobody could ask. */
 export function unknownTarget(vcpu: number): DeliveryTarget {
   return { apic: unknownApic(vcpu), interrupts: new Map(), uncounted: () => 'its state is not known' };

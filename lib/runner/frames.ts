@@ -6,10 +6,17 @@ import { Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
-/** `exit` and `forwarded` (an exit as well) count; `result` is the last word; `begins` is not shown. */
-export type FrameKind = 'exit' | 'forwarded' | 'line' | 'result' | 'begins';
+/** `exit` and `forwarded` (an exit as well) count; `result` is the last word; `begins` is not shown, and `trace` is for the file. */
+export type FrameKind = 'exit' | 'forwarded' | 'line' | 'result' | 'begins' | 'trace';
 
-const letters: Record<FrameKind, string> = { exit: 'x', forwarded: 'f', line: 'l', result: 'r', begins: 'b' };
+const letters: Record<FrameKind, string> = {
+  exit: 'x',
+  forwarded: 'f',
+  line: 'l',
+  result: 'r',
+  begins: 'b',
+  trace: 't',
+};
 const kinds = Object.fromEntries(Object.entries(letters).map(([kind, letter]) => [letter, kind]));
 
 const begin = (secret: string) => `\x1e${secret}`;

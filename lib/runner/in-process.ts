@@ -20,6 +20,7 @@ import { GRACE, type ParsedRun, type ScriptFailure, type ScriptOutcome } from '.
 import { repeatRuns } from './repeat.ts';
 import { type ScriptReporter, scriptReporter } from './report.ts';
 import { ScriptEnd, StrayError } from './script-end.ts';
+import { TraceLines } from './trace-lines.ts';
 
 /** Does a script's runs in this process; returns the exit code. */
 export function runInProcess(run: ParsedRun, code: string | undefined, modules: PublicModules): Promise<number> {
@@ -50,21 +51,27 @@ function prepare(
   const ends = performance.now() + options.timeout * 1000;
   const budget = new RunBudget(options.timeout * 1000);
   const profile = profileFor(options, tellOnStderr);
+  const trace = options.trace === undefined ? undefined : new TraceLines(profile, run.ownProcess, reporter.trace);
   if (run.colours) paintForAnother();
   return async (seed, exited) => {
     const machines: ObservedMachine[] = [];
     let exits = 0;
     let forwarded = 0;
     const observer: Observer = {
-      machine: (machine) => machines.push(machine),
-      event: (event) => {
+      machine(machine) {
+        machines.push(machine);
+        trace?.machine(machine);
+      },
+      event: (event, machine) => {
         if (isExit(event)) {
           exits += 1;
           if (forwardsIpi(event.exit)) forwarded += 1;
         }
         reporter.event(event);
+        trace?.event(event, machine);
       },
       told: () => reporter.told(),
+      ran: (machine) => trace?.state(machine),
     };
     const random = new Random(seed);
     const session = new Session({ device: options.device, profile, observer, budget, random });
@@ -84,6 +91,8 @@ function prepare(
     const outcomeOf = (failure: ScriptFailure | undefined): ScriptOutcome => {
       if (!failure) for (const finding of findingsOf(session, machines, undefined)) reporter.finding(finding);
       for (const machine of machines) machine.close();
+      if (failure) trace?.failure(failure.json);
+      trace?.next();
       return { exits, forwarded, seed, seeded: randomWasUsed(random), ...(failure ? { failure } : {}) };
     };
     const feed = tests ? new TestFeed() : undefined;

@@ -2,6 +2,7 @@
 import { jsonText } from '../base/text.ts';
 import { forwardsIpi, isDsmExit } from '../exit/dsm.ts';
 import { laneHere } from '../host/lane.ts';
+import { endLine } from '../picture/file/records.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
 import { describeTarget } from '../target/target.ts';
@@ -10,7 +11,8 @@ import { eventToJson } from '../trace/json.ts';
 import { describeEvent } from '../trace/text.ts';
 import type { Finding } from './findings.ts';
 import { type FrameKind, frames, packed } from './frames.ts';
-import type { ParsedRun, RunBegin, ScriptOutcome } from './protocol.ts';
+import type { ParsedRun, RunBegin, ScriptFailure, ScriptOutcome } from './protocol.ts';
+import { TraceFile } from './trace-file.ts';
 
 /** What `kvm-dsm run` prints while a script runs. */
 export interface ScriptReporter {
@@ -23,6 +25,8 @@ export interface ScriptReporter {
   finding(finding: Finding): void;
   /** A person should know. */
   note(text: string): void;
+  /** A line of the trace file. */
+  trace(line: string): void;
   /** Run number `run`, from 1, is over. */
   ran(outcome: ScriptOutcome, run: number): void;
   /** All is over: with the exits of all runs, and what came of the last. */
@@ -57,16 +61,33 @@ const HELD = 1 << 16;
  */
 class Voice {
   readonly #secret: string | null;
+  /** If nobody else writes it. */
+  readonly #file: TraceFile | undefined;
   #held = '';
 
-  constructor({ secret }: ParsedRun) {
+  constructor({ secret, options: { trace }, ownProcess }: ParsedRun) {
     this.#secret = secret;
+    if (secret === null && trace !== undefined) this.#file = new TraceFile(trace, ownProcess);
   }
+
+  readonly trace = (line: string): void => {
+    if (this.#file) this.#file.write(line);
+    else this.say(line, 'trace');
+  };
+
+  /** A run is over. */
+  readonly ran = (): void => this.#file?.flush();
+
+  /** All of them are. */
+  readonly ended = (failure: ScriptFailure | undefined): void => {
+    this.#file?.write(jsonText(endLine(!failure, failure?.exitCode ?? 0)));
+    this.#file?.flush();
+  };
 
   readonly say: Say = (text, kind = 'line', code = 0) => {
     if (this.#secret === null && kind === 'begins') return;
     this.#held += this.#secret === null ? `${text}\n` : frames(this.#secret, kind, text, code);
-    const isEvent = kind === 'exit' || kind === 'forwarded';
+    const isEvent = kind === 'exit' || kind === 'forwarded' || kind === 'trace';
     if (!isEvent || this.#held.length >= HELD) this.told();
   };
 
@@ -90,22 +111,26 @@ function kindOf(event: TraceEvent): FrameKind {
 function jsonReporter(parsed: ParsedRun): ScriptReporter {
   const { options, ownProcess } = parsed;
   const { repeat, seed } = options;
-  const { say, told } = new Voice(parsed);
+  const voice = new Voice(parsed);
+  const { say, told, trace } = voice;
   const line = (value: Record<string, unknown>, kind?: FrameKind, code?: number) => say(jsonText(value), kind, code);
   return {
     start() {},
     begins: begins(say),
     event: (event) => line(eventToJson(event), kindOf(event)),
     told,
+    trace,
     finding({ id, message, advice }) {
       line({ type: 'finding', id, message, advice });
     },
     note: (text) => line({ type: 'note', text }),
     ran({ failure, exits, seed }, run) {
+      voice.ran();
       if (repeat > 1 && !ownProcess) line({ type: 'run', run, of: repeat, seed, ok: !failure, exits });
     },
     ended({ failure, exits, seeded, seed: last }, run) {
       const ok = !failure;
+      voice.ended(failure);
       const result = {
         type: 'result',
         ok,
@@ -124,9 +149,11 @@ function textReporter(parsed: ParsedRun): ScriptReporter {
   const { repeat, seed } = options;
   const held: string[] = [];
   let left = 0;
-  const { say, told } = new Voice(parsed);
+  const voice = new Voice(parsed);
+  const { say, told, trace } = voice;
   return {
     told,
+    trace,
     start() {
       say(paint('dim', `on ${describeTarget()}`));
     },
@@ -143,6 +170,7 @@ function textReporter(parsed: ParsedRun): ScriptReporter {
     },
     note: (text) => say(`${paint('yellow', 'note')}: ${text}`),
     ran({ failure, exits, seed }, run) {
+      voice.ran();
       if (failure && left > 0) say(`(${left} events before these are left out)`);
       if (failure) for (const words of held) say(words);
       held.length = 0;
@@ -152,6 +180,7 @@ function textReporter(parsed: ParsedRun): ScriptReporter {
       say(`run ${run} of ${repeat}: ${verdict}, ${exits} exits, seed ${seed}`);
     },
     ended({ failure, exits, forwarded, seeded, seed: last }, run) {
+      voice.ended(failure);
       const runs = repeat > 1 ? `${run} runs, ` : '';
       const summary = `${runs}${exits} exits, ${forwarded} of them forwarded ICR writes; ran on ${describeTarget()}`;
       if (!failure) return void say(`${paint('green', 'ok')}: ${summary}`, 'result');

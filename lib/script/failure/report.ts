@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import type { Failure } from '../../base/errors.ts';
 import { hex, printable, printableLines } from '../../base/text.ts';
 import { diagram } from '../../picture/diagram.ts';
-import { pictureOf } from '../../picture/picture.ts';
+import { pictureOfPart } from '../../picture/picture.ts';
 import { eventToJson } from '../../trace/json.ts';
 import { instructionAt } from './code.ts';
 import { diagnose } from './diagnose.ts';
@@ -79,9 +79,9 @@ export class FailureReport implements Failure {
 
   /** What happened around it, as a picture that a mail can have. */
   #diagram(): string[] {
-    const { events, vcpus } = this.#snapshot;
+    const { vcpus } = this.#snapshot;
     const targets = vcpus.flatMap(({ target }) => target ?? []);
-    const lines = diagram(pictureOf(events, targets), this.#seq);
+    const lines = diagram(pictureOfPart(this.#snapshot, targets), this.#seq);
     return lines.length > 0 ? ['', ...lines] : [];
   }
 

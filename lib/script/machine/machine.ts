@@ -14,7 +14,7 @@ import type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from '../
 import { isUsualSlot } from '../../kvm/vm/memory.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
 import { diagram } from '../../picture/diagram.ts';
-import { pictureOf } from '../../picture/picture.ts';
+import { pictureOfPart } from '../../picture/picture.ts';
 import type { DeliveryTarget } from '../../picture/target.ts';
 import type { TraceExit } from '../../trace/event.ts';
 import { LoggedEvents } from '../../trace/store.ts';
@@ -76,7 +76,7 @@ export class Machine implements AsyncDisposable, Disposable {
     this.#events = new LoggedEvents(this.#log, Number(born));
     this.trace = new Trace(() => this.#snapshot(), born);
     this.trace.keepIn(this.#events);
-    const recorder = new Recorder(this.trace, this.#events, this.#log, session.observer);
+    const recorder = new Recorder(this, this.#events, this.#log, session.observer);
     this.#recorder = recorder;
     // The device that it opens keeps to the session's budget.
     const { kvm, vm, memory, vcpus } = session.run(() => build(setup, (act) => recorder.act(act)));
@@ -177,6 +177,7 @@ export class Machine implements AsyncDisposable, Disposable {
       return await this.#run(options);
     } finally {
       this.#lookAtApics();
+      this.#session.observer.ran?.(this);
     }
   }
 
@@ -258,11 +259,15 @@ export class Machine implements AsyncDisposable, Disposable {
    * what was lost or came twice marked. Of a long trace the part around that, or else the end. Empty without events.
    */
   diagram(): string {
-    return diagram(pictureOf(eventsOf(this.trace).events, this.#targets())).join('\n');
+    return diagram(pictureOfPart(eventsOf(this.trace), this.targets)).join('\n');
   }
 
-  /** Those that can be asked. */
-  #targets(): DeliveryTarget[] {
+  /**
+   * Its vCPUs as destinations of IPIs, as they are now: those that can be asked.
+   *
+   * @internal
+   */
+  get targets(): readonly DeliveryTarget[] {
     return this.vm.closed ? [] : this.#vcpus.flatMap((one) => ifTold(() => this.#target(one)) ?? []);
   }
 

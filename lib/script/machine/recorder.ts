@@ -8,10 +8,11 @@ import type { VmAct } from '../../kvm/vm/acts.ts';
 import type { Act, TraceExit } from '../../trace/event.ts';
 import type { LoggedEvents } from '../../trace/store.ts';
 import type { Trace } from '../expect/trace.ts';
-import type { Observer } from '../session.ts';
+import type { ObservedMachine, Observer } from '../session.ts';
 import type { MachineVcpu } from './vcpu.ts';
 
 export class Recorder {
+  readonly #machine: ObservedMachine;
   readonly #trace: Trace;
   readonly #events: LoggedEvents;
   readonly #log: ExitLog;
@@ -21,7 +22,9 @@ export class Recorder {
   #told = 0;
 
   /** @param events where the trace's events lie */
-  constructor(trace: Trace, events: LoggedEvents, log: ExitLog, observer: Observer) {
+  constructor(machine: ObservedMachine & { trace: Trace }, events: LoggedEvents, log: ExitLog, observer: Observer) {
+    const { trace } = machine;
+    this.#machine = machine;
     this.#trace = trace;
     this.#events = events;
     this.#log = log;
@@ -67,7 +70,7 @@ export class Recorder {
     const { size } = this.#trace;
     if (this.#told >= size) return;
     // It may do what makes an event.
-    while (this.#told < size) event.call(this.#observer, this.#trace.event(this.#told++));
+    while (this.#told < size) event.call(this.#observer, this.#trace.event(this.#told++), this.#machine);
     this.#observer.told?.();
   }
 }
