@@ -23,7 +23,19 @@ const dark = matchMedia('(prefers-color-scheme: dark)');
 const hues = ['#3b82c4', '#7a52c7', '#0f9d76', '#c77d0a', '#a13a8f', '#4c8c2b', '#8a6d3b', '#5b6f82', '#7f7f7f'];
 const kindHues = ['#3b82c4', '#9aa7b5', '#0f9d76', '#c77d0a', '#8a949f'];
 const isWrong = (state: number) => data.states[state] === 'lost' || data.states[state] === 'doubled';
-const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const readPalette = () => {
+  const style = getComputedStyle(document.documentElement);
+  const read = (name: string) => style.getPropertyValue(`--${name}`).trim();
+  return {
+    back: read('back'),
+    ink: read('ink'),
+    dim: read('dim'),
+    line: read('line'),
+    pick: read('pick'),
+    bad: read('bad'),
+  };
+};
+let palette = readPalette();
 
 /** What is shown: off by the boxes above. */
 const hidden = { modes: new Set<number>(), kinds: new Set<number>(), right: false };
@@ -90,7 +102,7 @@ function draw(): void {
   const x = view.rescaleX(base);
   const at = (pixel: number) => x.invert(pixel);
   paper.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
-  paper.fillStyle = colour('--back');
+  paper.fillStyle = palette.back;
   paper.fillRect(0, 0, width, height);
   lanes(x);
   paper.save();
@@ -98,21 +110,34 @@ function draw(): void {
   paper.rect(LEFT, 0, width - LEFT, height);
   paper.clip();
   const shown = inOrder.filter(isBundleShown);
-  for (const bundle of shown) if (!isWrong(bundle.state)) drawBundle(bundle, x, at);
+  const groups = new Map<string, Bundle[]>();
+  for (const bundle of shown) {
+    if (isWrong(bundle.state)) continue;
+    const key = `${bundle.mode} ${bundle.state}`;
+    groups.set(key, [...(groups.get(key) ?? []), bundle]);
+  }
+  for (const group of groups.values()) {
+    paper.fillStyle = hues[group[0]!.mode % hues.length]!;
+    // What is not judged is paler.
+    paper.globalAlpha = data.states[group[0]!.state] === 'open' ? 0.5 : 1;
+    drawArrows(group, x, at);
+    paper.globalAlpha = 1;
+  }
   const there = [...tracks.values()].filter(({ kind }) => !hidden.kinds.has(kind));
   for (const track of there) drawTrack(track, x, at);
   const taken = data.lanes.map(() => new Uint8Array(Math.ceil(width / CELL) + 1));
-  for (const track of there) drawLabels(track, taken[track.lane]!, x, at);
+  const isLeast = ({ kind }: Track) => Number(data.kinds[kind] === 'write of ICR2');
+  for (const track of there.toSorted((a, b) => isLeast(a) - isLeast(b))) drawLabels(track, taken[track.lane]!, x, at);
   // What is wrong lies on top of all.
   for (const bundle of shown) if (isWrong(bundle.state)) drawBundle(bundle, x, at);
-  for (const item of matches) ring(x(items.ns[item]!), y(items.lane[item]!), colour('--pick'), 5);
-  if (picked >= 0) ring(x(items.ns[picked]!), y(items.lane[picked]!), colour('--ink'), 8);
+  for (const item of matches) ring(x(items.ns[item]!), y(items.lane[item]!), palette.pick, 5);
+  if (picked >= 0) ring(x(items.ns[picked]!), y(items.lane[picked]!), palette.ink, 8);
   paper.restore();
 }
 
 function lanes(x: ReturnType<typeof scaleLinear<number, number>>): void {
-  paper.strokeStyle = colour('--line');
-  paper.fillStyle = colour('--ink');
+  paper.strokeStyle = palette.line;
+  paper.fillStyle = palette.ink;
   paper.font = '12px system-ui, sans-serif';
   paper.textBaseline = 'middle';
   paper.beginPath();
@@ -121,7 +146,7 @@ function lanes(x: ReturnType<typeof scaleLinear<number, number>>): void {
     paper.lineTo(width, y(lane));
     paper.fillText(name, 8, y(lane), LEFT - 14);
   });
-  paper.fillStyle = colour('--dim');
+  paper.fillStyle = palette.dim;
   for (const tick of x.ticks(Math.max(2, Math.floor((width - LEFT) / 120)))) {
     const place = x(tick);
     if (place < LEFT) continue;
@@ -134,36 +159,66 @@ function lanes(x: ReturnType<typeof scaleLinear<number, number>>): void {
 
 const isBundleShown = ({ mode, state }: Bundle) => !hidden.modes.has(mode) && !(hidden.right && !isWrong(state));
 
-function drawBundle(
-  { from, to, mode, state, ns }: Bundle,
-  x: (ns: number) => number,
-  at: (pixel: number) => number,
-): void {
-  const bad = isWrong(state);
-  const ink = bad ? colour('--bad') : hues[mode % hues.length]!;
-  const [y0, y1] = [y(from), y(to)];
-  const down = Math.sign(y1 - y0);
-  paper.strokeStyle = ink;
-  paper.fillStyle = ink;
-  paper.lineWidth = bad ? 2 : 1;
-  paper.setLineDash(data.states[state] === 'open' ? [3, 3] : []);
+/** Of 32 parts of the picture's height those that an arrow goes through. */
+function partsBetween(from: number, to: number): number {
+  const parts = Math.min(32, data.lanes.length);
+  const part = (lane: number) => Math.floor((lane * parts) / data.lanes.length);
+  let mask = 0;
+  for (let one = part(Math.min(from, to)); one < part(Math.max(from, to)); one++) mask |= 1 << one;
+  return mask;
+}
+
+/**
+ * The arrows that came, of one mode and state: at each pixel once, whatever lies over each other there. Tips where there are few.
+ */
+function drawArrows(list: readonly Bundle[], x: (ns: number) => number, at: (pixel: number) => number): void {
+  const masks = new Uint32Array(Math.ceil(width) + 2);
+  const heads: [number, number, number][] = [];
+  for (const { from, to, ns } of list) {
+    const mask = partsBetween(from, to);
+    perPixel(ns, width, x, at, (_, pixel) => {
+      if (pixel < 0) return;
+      masks[Math.floor(pixel)]! |= mask;
+      if (heads.length < FEW) heads.push([pixel, to, Math.sign(to - from)]);
+    });
+  }
+  const parts = Math.min(32, data.lanes.length);
+  const laneOf = (part: number) => (part * data.lanes.length) / parts;
+  for (let from = 0; from < masks.length; ) {
+    const mask = masks[from]!;
+    let to = from + 1;
+    while (to < masks.length && masks[to] === mask) to += 1;
+    for (let part = 0; mask !== 0 && part < parts; ) {
+      let end = part;
+      while (end < parts && (mask >>> end) & 1) end += 1;
+      if (end > part) paper.fillRect(from, y(laneOf(part)), to - from, y(laneOf(end)) - y(laneOf(part)));
+      part = end + 1;
+    }
+    from = to;
+  }
+  if (heads.length >= FEW) return;
+  for (const [pixel, lane, down] of heads) {
+    if (down === 0) ring(pixel, y(lane) - 7, paper.fillStyle as string, 5);
+    else tips([pixel], y(lane), down);
+  }
+}
+
+/** More arrows than these have no tips: there is no room for them. */
+const FEW = 1500;
+
+function drawBundle({ from, to, state, ns }: Bundle, x: (ns: number) => number, at: (pixel: number) => number): void {
+  paper.strokeStyle = palette.bad;
+  paper.lineWidth = 2;
   paper.beginPath();
   const heads: number[] = [];
   perPixel(ns, width, x, at, (_, pixel) => {
-    if (down === 0) {
-      paper.moveTo(pixel, y0);
-      paper.arc(pixel, y0 - 7, 6, Math.PI / 2, Math.PI * 2.4);
-    } else {
-      paper.moveTo(pixel, y0);
-      paper.lineTo(pixel, y1);
-    }
+    paper.moveTo(pixel, y(from));
+    if (from === to) paper.arc(pixel, y(from) - 7, 6, Math.PI / 2, Math.PI * 2.4);
+    else paper.lineTo(pixel, y(to));
     heads.push(pixel);
   });
   paper.stroke();
-  paper.setLineDash([]);
-  paper.lineWidth = 1;
-  if (bad) crosses(heads, y1, data.states[state] === 'doubled');
-  else if (down !== 0) tips(heads, y1, down);
+  crosses(heads, y(to), data.states[state] === 'doubled');
 }
 
 function tips(heads: readonly number[], at: number, down: number): void {
@@ -193,7 +248,18 @@ function crosses(heads: readonly number[], at: number, twice: boolean): void {
 function drawTrack({ lane, kind, ns }: Track, x: (ns: number) => number, at: (pixel: number) => number): void {
   const middle = y(lane);
   paper.fillStyle = kindHues[kind % kindHues.length]!;
-  perPixel(ns, width, x, at, (_, pixel) => paper.fillRect(pixel - 1, middle - 5, 2, 10));
+  let from = Number.NaN;
+  let to = Number.NaN;
+  const flush = () => from <= to && paper.fillRect(from - 1, middle - 5, to - from + 2, 10);
+  perPixel(ns, width, x, at, (_, pixel) => {
+    if (pixel - to < 2) to = pixel;
+    else {
+      flush();
+      from = pixel;
+      to = pixel;
+    }
+  });
+  flush();
 }
 
 /** In pixels: what is taken by words is taken in such cells. */
@@ -201,7 +267,9 @@ const CELL = 8;
 
 /** Words where there is room for them: as many as do not lie over each other. */
 function drawLabels(track: Track, taken: Uint8Array, x: (ns: number) => number, at: (pixel: number) => number): void {
-  paper.fillStyle = colour('--dim');
+  const seen = firstFrom(track.ns, at(width)) - firstFrom(track.ns, at(0));
+  if (seen > width) return;
+  paper.fillStyle = palette.dim;
   paper.font = '11px system-ui, sans-serif';
   perPixel(track.ns, width, x, at, (place, pixel) => {
     const text = data.words[items.text[track.item[place]!]!]!.slice(0, 40);
@@ -386,7 +454,10 @@ addEventListener('keydown', (event) => {
   event.preventDefault();
   act();
 });
-dark.addEventListener('change', redraw);
+dark.addEventListener('change', () => {
+  palette = readPalette();
+  redraw();
+});
 new ResizeObserver(resize).observe(canvas.parentElement!);
 canvasOf.call(zoomer);
 canvas.focus();
