@@ -1,6 +1,7 @@
 /** A trace as one page for a browser, which asks nothing of anybody: the page that was built, and the trace in it. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { brotliDecompressSync } from 'node:zlib';
 import { packageRoot } from '../base/package.ts';
 import type { LoadedTrace } from '../picture/file/load.ts';
 import type { PictureItem, PictureLane } from '../picture/picture.ts';
@@ -9,7 +10,7 @@ import type { PictureItem, PictureLane } from '../picture/picture.ts';
 const PLACE = '"DATA"';
 
 export function* toHtml(trace: LoadedTrace): Iterable<string> {
-  const page = readFileSync(join(packageRoot, 'dist', 'trace-page.html'), 'utf8');
+  const page = brotliDecompressSync(readFileSync(join(packageRoot, 'dist', 'trace-page.html.br'))).toString();
   const at = page.indexOf(PLACE);
   yield page.slice(0, at);
   // Whatever a guest has written, it ends no element.

@@ -1,7 +1,8 @@
-// Makes dist/trace-page.html: the page of `kvm-dsm trace --to html`, with its libraries in it; a trace is put in when it is asked for.
+// Makes dist/trace-page.html.br: the page of `kvm-dsm trace --to html`, with its libraries in it; a trace is put in when it is asked for.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { brotliCompressSync } from 'node:zlib';
 import { build } from 'esbuild';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -19,8 +20,6 @@ export async function buildTracePage(dist) {
   });
   const script = outputFiles[0].text.replaceAll('</script', '<\\/script');
   const page = readFileSync(join(here, 'page.html'), 'utf8');
-  writeFileSync(
-    join(dist, 'trace-page.html'),
-    page.replace(/"SCRIPT";?/, () => script),
-  );
+  const whole = page.replace(/"SCRIPT";?/, () => script);
+  writeFileSync(join(dist, 'trace-page.html.br'), brotliCompressSync(whole));
 }
