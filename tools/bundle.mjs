@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { rolldown } from 'rolldown';
+import { buildTracePage } from './trace-page/build.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const out = join(root, 'out');
@@ -24,35 +25,44 @@ const start = 'cli/start';
 const isRelative = (name) => /^[./]/.test(name);
 
 /** What is put into dist, with what it imports itself: it is no dependency of the package. */
-const bundled = ['ansi-escapes'];
+const bundled = { 'ansi-escapes': ['*', '{ default }'], '@bufbuild/protobuf/wire': ['*'] };
+const isBundled = (name) => Object.hasOwn(bundled, name);
 /** A package's folder, of a file in it. */
 const inModules = /^.*\/?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/;
 
 /** Makes one small module of such a package. Its code is nobody's here to read; its license stands beside it. */
 const thirdParty = {
   name: 'third-party',
-  resolveId: (id) => (bundled.includes(id) ? `\0${id}` : null),
+  resolveId: (id) => (isBundled(id) ? `\0${id}` : null),
   async load(id) {
-    if (!id.startsWith('\0') || !bundled.includes(id.slice(1))) return null;
+    const name = id.slice(1);
+    if (!id.startsWith('\0') || !isBundled(name)) return null;
     const { outputFiles, metafile } = await build({
       stdin: {
-        contents: `export * from '${id.slice(1)}'; export { default } from '${id.slice(1)}';`,
+        contents: bundled[name].map((what) => `export ${what} from '${name}';`).join('\n'),
         resolveDir: root,
       },
       ...{ bundle: true, write: false, minify: true, metafile: true, legalComments: 'none' },
       ...{ format: 'esm', platform: 'node', target: 'node20' },
     });
-    licenses(Object.keys(metafile.inputs));
+    for (const file of Object.keys(metafile.inputs)) {
+      const folder = inModules.exec(file)?.[0];
+      if (folder !== undefined) folders.add(folder);
+    }
     return outputFiles[0].text;
   },
 };
 
-function licenses(files) {
-  const folders = new Set(files.flatMap((file) => inModules.exec(file)?.[0] ?? []));
+/** Those whose code has been put there. */
+const folders = new Set();
+
+function licenses() {
   const texts = [...folders].sort().map((folder) => {
-    const { name, version } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+    const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
     const file = readdirSync(join(root, folder)).find((one) => /^licen[cs]e/i.test(one));
-    return `${name} ${version}\n\n${readFileSync(join(root, folder, file), 'utf8').trim()}\n`;
+    // One that names its license has no text of it to give.
+    const text = file === undefined ? license : readFileSync(join(root, folder, file), 'utf8').trim();
+    return `${name} ${version}\n\n${text}\n`;
   });
   mkdirSync(dist, { recursive: true });
   writeFileSync(join(dist, 'licenses.txt'), texts.join('\n----\n\n'));
@@ -118,7 +128,7 @@ async function bundle() {
     cwd: root,
     input: Object.fromEntries([...faces, command].map((name) => [name, join(out, `${name}.js`)])),
     platform: 'node',
-    external: (name) => !isRelative(name) && !bundled.includes(name),
+    external: (name) => !isRelative(name) && !isBundled(name),
     plugins: [thirdParty, withMaps],
     // An import of another package is for what it does as well: in the order in which it stands.
     treeshake: { moduleSideEffects: true },
@@ -164,5 +174,7 @@ async function inside() {
 
 rmSync(dist, { recursive: true, force: true });
 await bundle();
+licenses();
 declarations();
 await inside();
+await buildTracePage(dist);

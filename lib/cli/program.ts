@@ -16,6 +16,7 @@ import { addReviewCommand } from './review.ts';
 import { addRunCommand } from './run.ts';
 import type { Ends } from './subcommand.ts';
 import { addTestCommand } from './test.ts';
+import { addTraceCommand } from './trace.ts';
 
 /** What `kvm-dsm completion` does. */
 const COMPLETION = 'print the completion of a shell: bash, zsh, fish';
@@ -66,6 +67,7 @@ export async function commandLine(ends: Ends, argv?: readonly string[]): Promise
   addAbiCommand(program, ends);
   addReviewCommand(program, ends);
   addKutCommand(program, ends);
+  addTraceCommand(program, ends);
   // Whoever asks for a completion asks for that of the lab's commands as well.
   if (asksFor('lab', 'completion')) {
     const { addLabCommand } = await import('./lab.ts');

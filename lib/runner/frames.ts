@@ -8,9 +8,10 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
 /**
  * `exit` and `forwarded` (an exit as well) count; `result` is the last word; `begins` is not shown, nor is `counted`: exits that
- * nobody wants to see. `stored`: exits as the addon has stored them, which the one who shows them makes words of.
+ * nobody wants to see. `stored`: exits as the addon has stored them, which the one who shows them makes words of. `trace` is for the
+ * file.
  */
-export type FrameKind = 'exit' | 'forwarded' | 'counted' | 'stored' | 'line' | 'result' | 'begins';
+export type FrameKind = 'exit' | 'forwarded' | 'counted' | 'stored' | 'line' | 'result' | 'begins' | 'trace';
 
 const letters: Record<FrameKind, string> = {
   exit: 'x',
@@ -20,6 +21,7 @@ const letters: Record<FrameKind, string> = {
   line: 'l',
   result: 'r',
   begins: 'b',
+  trace: 't',
 };
 const kinds = Object.fromEntries(Object.entries(letters).map(([kind, letter]) => [letter, kind]));
 

@@ -1,6 +1,7 @@
 /** A script's runs in this process. */
 import { pathToFileURL } from 'node:url';
 import { RunBudget } from '../base/budget.ts';
+import { KvmDsmError } from '../base/errors.ts';
 import { forwardsIpi } from '../exit/dsm.ts';
 import { Random, randomWasUsed } from '../script/random.ts';
 import { type ObservedMachine, type Observer, Session } from '../script/session.ts';
@@ -20,6 +21,7 @@ import { GRACE, type ParsedRun, type ScriptFailure, type ScriptOutcome } from '.
 import { repeatRuns } from './repeat.ts';
 import { type ScriptReporter, scriptReporter } from './report.ts';
 import { ScriptEnd, StrayError } from './script-end.ts';
+import { TraceLines } from './trace-lines.ts';
 
 /** Does a script's runs in this process; returns the exit code. */
 export function runInProcess(run: ParsedRun, code: string | undefined, modules: PublicModules): Promise<number> {
@@ -50,6 +52,7 @@ function prepare(
   const ends = performance.now() + options.timeout * 1000;
   const budget = new RunBudget(options.timeout * 1000);
   const profile = profileFor(options, tellOnStderr);
+  const trace = options.trace === undefined ? undefined : new TraceLines(profile, run.ownProcess, reporter.trace);
   if (run.colours) paintForAnother();
   return async (seed, exited) => {
     const machines: ObservedMachine[] = [];
@@ -61,23 +64,30 @@ function prepare(
       return at < 0 ? machines.length : at;
     };
     const observer: Observer = {
-      machine: (machine) => machines.push(machine),
+      machine(machine) {
+        machines.push(machine);
+        trace?.machine(machine);
+      },
       event: (event, machine) => {
         if (isExit(event)) {
           exits += 1;
           if (forwardsIpi(event.exit)) forwarded += 1;
         }
         reporter.event(event, numberOf(machine));
+        trace?.event(event, machine);
       },
-      ...(reporter.stored && {
-        stored: (events, machine) => {
-          const counts = countStored(events);
-          exits += counts.exits;
-          forwarded += counts.forwarded;
-          reporter.stored!(events, numberOf(machine));
-        },
-      }),
+      // The file has each as an object.
+      ...(reporter.stored &&
+        !trace && {
+          stored: (events, machine) => {
+            const counts = countStored(events);
+            exits += counts.exits;
+            forwarded += counts.forwarded;
+            reporter.stored!(events, numberOf(machine));
+          },
+        }),
       told: () => reporter.told(),
+      ran: (machine) => trace?.state(machine),
     };
     const random = new Random(seed);
     const session = new Session({ device: options.device, profile, observer, budget, random });
@@ -87,13 +97,18 @@ function prepare(
     const judge = (error: unknown, before?: string): ScriptFailure => {
       const found = findingsOf(session, machines, error);
       for (const finding of found) reporter.finding(finding);
-      return failureOf(error, found, before);
+      const told = failureOf(error, found, before);
+      // An error with a report ends with one already.
+      const drawn = hasReport(error) ? [] : machines.map((machine) => machine.diagram()).filter((text) => text !== '');
+      return drawn.length === 0 ? told : withDiagrams(told, drawn.slice(-MOST_DIAGRAMS));
     };
     const judgeThrown = (thrown: unknown): ScriptFailure =>
       thrown instanceof StrayError ? judge(thrown.error, thrown.words) : judge(explainMissingFile(thrown));
     const outcomeOf = (failure: ScriptFailure | undefined): ScriptOutcome => {
       if (!failure) for (const finding of findingsOf(session, machines, undefined)) reporter.finding(finding);
       for (const machine of machines) machine.close();
+      if (failure) trace?.failure(failure.json);
+      trace?.next();
       return { exits, forwarded, seed, seeded: randomWasUsed(random), ...(failure ? { failure } : {}) };
     };
     const feed = tests ? new TestFeed() : undefined;
@@ -129,6 +144,16 @@ function prepare(
     if (!failure) end.clear();
     return outcomeOf(failure);
   };
+}
+
+/** So many machines of a script are drawn if it fails of itself. */
+const MOST_DIAGRAMS = 2;
+
+const hasReport = (error: unknown) => error instanceof KvmDsmError && error.report !== '';
+
+function withDiagrams(failure: ScriptFailure, diagrams: readonly string[]): ScriptFailure {
+  const json = { ...failure.json, diagrams };
+  return { ...failure, text: [failure.text, ...diagrams].join('\n\n'), json };
 }
 
 function importAfresh(script: string, seed: number): Promise<unknown> {

@@ -1,13 +1,16 @@
 /** The process that a user has started: it shows what the script's process tells, and has the last word. */
 import { jsonText } from '../base/text.ts';
+import { endLine } from '../picture/file/records.ts';
 import { print } from '../target/output.ts';
 import { progress } from '../target/progress.ts';
+import { reportError } from '../target/report-error.ts';
 import { orInterruption } from '../target/signals.ts';
 import { type FrameKind, FrameReader } from './frames.ts';
 import { failureOf } from './outcome.ts';
 import type { ParsedRun, RunBegin } from './protocol.ts';
 import { kindOf, lineOf, scriptReporter } from './report.ts';
 import { StoredReader } from './stored-events.ts';
+import { TraceFile } from './trace-file.ts';
 
 export class Judge {
   /** Takes the output of the script's process. */
@@ -17,6 +20,7 @@ export class Judge {
   readonly #stored = new StoredReader();
   #result: { lines: string[]; code: number } | undefined;
   #at: RunBegin = { run: 1, exits: 0, forwarded: 0, seed: undefined, on: null };
+  readonly #trace: TraceFile | undefined;
 
   /**
    * @param run with its secret
@@ -25,6 +29,8 @@ export class Judge {
   constructor(run: ParsedRun, onBegin: () => void = () => {}) {
     this.#run = run;
     this.#onBegin = onBegin;
+    const { trace } = run.options;
+    if (trace !== undefined) this.#trace = new TraceFile(trace);
     const text = run.options.json ? (text: string) => print(`${jsonText({ type: 'stdout', text })}\n`) : print;
     this.output = new FrameReader(run.secret!, { frame: (...frame) => this.#frame(...frame), text });
   }
@@ -37,6 +43,19 @@ export class Judge {
    * @returns the exit code
    */
   async end(error: unknown, lost: () => unknown): Promise<number> {
+    const code = await this.#end(error, lost);
+    if (!this.#trace) return code;
+    this.#trace.write(jsonText(endLine(code === 0, code)));
+    try {
+      this.#trace.close();
+      return code;
+    } catch (failed) {
+      const traceCode = reportError(failed, false);
+      return code === 0 ? traceCode : code;
+    }
+  }
+
+  async #end(error: unknown, lost: () => unknown): Promise<number> {
     error = await orInterruption(error);
     if (error === undefined && this.#result) {
       for (const line of this.#result.lines) print(`${line}\n`);
@@ -44,7 +63,8 @@ export class Judge {
     }
     const failure = failureOf(error ?? lost());
     const { run, on, ...outcome } = this.#at;
-    const reporter = scriptReporter({ ...this.#run, secret: null });
+    const { trace: _trace, ...options } = this.#run.options;
+    const reporter = scriptReporter({ ...this.#run, options, secret: null });
     reporter.ended({ ...outcome, seeded: false, failure }, run, on);
     return failure.exitCode;
   }
@@ -77,6 +97,8 @@ export class Judge {
       // The first one counts.
       this.#result ??= { lines: [], code };
       this.#result.lines.push(line);
+    } else if (kind === 'trace') {
+      this.#trace?.write(line);
     } else {
       if (kind !== 'line') this.#at.exits += 1;
       if (kind === 'forwarded') this.#at.forwarded += 1;

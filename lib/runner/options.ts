@@ -11,6 +11,8 @@ export interface RunCommandOptions extends GlobalOptions {
   seed?: number;
   /** Run again whenever the script or something that it imports changes. */
   watch: boolean;
+  /** Where the trace is written. */
+  trace?: string;
   /** In the lab: tell how long each phase took. */
   timings: boolean;
   /** No exits, and no word of what goes on. */
@@ -27,6 +29,7 @@ export function withRunOptions(command: Command): Command {
     .addOption(repeat.default(runDefaults.repeat).argParser(runs))
     .addOption(new Option('--seed <s>', "seed of the script's random choices").argParser(seedNumber))
     .addOption(new Option('--watch', 'run again when the script or what it imports changes').default(false))
+    .addOption(new Option('--trace <file>', 'write all that happens to this file, as it happens: docs/trace.md'))
     .addOption(timingsOption())
     .addOption(quietOption("print no exits: only the script's own output, findings and the result"));
 }

@@ -2,6 +2,7 @@
 import { jsonText } from '../base/text.ts';
 import { forwardsIpi, isDsmExit } from '../exit/dsm.ts';
 import { laneHere } from '../host/lane.ts';
+import { endLine } from '../picture/file/records.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
 import { describeTarget } from '../target/target.ts';
@@ -11,8 +12,9 @@ import { countStored, type StoredEvents } from '../trace/record.ts';
 import { describeEvent } from '../trace/text.ts';
 import type { Finding } from './findings.ts';
 import { type FrameKind, frames, packed } from './frames.ts';
-import type { ParsedRun, RunBegin, ScriptOutcome } from './protocol.ts';
+import type { ParsedRun, RunBegin, ScriptFailure, ScriptOutcome } from './protocol.ts';
 import { StoredWriter } from './stored-events.ts';
+import { TraceFile } from './trace-file.ts';
 
 /** What `kvm-dsm run` prints while a script runs. */
 export interface ScriptReporter {
@@ -28,6 +30,8 @@ export interface ScriptReporter {
   finding(finding: Finding): void;
   /** A person should know. */
   note(text: string): void;
+  /** A line of the trace file. */
+  trace(line: string): void;
   /** Run number `run`, from 1, is over. */
   ran(outcome: ScriptOutcome, run: number): void;
   /**
@@ -70,12 +74,29 @@ class Voice {
   readonly #secret: string | null;
   /** Another process shows what this one says. */
   readonly tellsAnother: boolean;
+  /** If nobody else writes it. */
+  readonly #file: TraceFile | undefined;
   #held = '';
 
-  constructor({ secret }: ParsedRun) {
+  constructor({ secret, options: { trace }, ownProcess }: ParsedRun) {
     this.#secret = secret;
     this.tellsAnother = secret !== null;
+    if (secret === null && trace !== undefined) this.#file = new TraceFile(trace, ownProcess);
   }
+
+  readonly trace = (line: string): void => {
+    if (this.#file) this.#file.write(line);
+    else this.say(line, 'trace');
+  };
+
+  /** A run is over. */
+  readonly ran = (): void => this.#file?.flush();
+
+  /** All of them are. */
+  readonly ended = (failure: ScriptFailure | undefined): void => {
+    this.#file?.write(jsonText(endLine(!failure, failure?.exitCode ?? 0)));
+    this.#file?.flush();
+  };
 
   readonly say: Say = (text, kind = 'line', code = 0) => {
     if (this.#secret === null && kind === 'begins') return;
@@ -86,7 +107,7 @@ class Voice {
       return;
     }
     this.#held += this.#secret === null ? `${text}\n` : frames(this.#secret, kind, text, code);
-    const isEvent = kind === 'exit' || kind === 'forwarded';
+    const isEvent = kind === 'exit' || kind === 'forwarded' || kind === 'trace';
     if (!isEvent || this.#held.length >= HELD) this.told();
   };
 
@@ -156,7 +177,7 @@ function quiet({ options, secret }: ParsedRun, { say }: Voice, told: ScriptRepor
 }
 
 function jsonReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
-  const { say, told } = voice;
+  const { say, told, trace } = voice;
   const { options, ownProcess } = parsed;
   const { repeat, seed } = options;
   const line = (value: Record<string, unknown>, kind?: FrameKind, code?: number) => say(jsonText(value), kind, code);
@@ -166,15 +187,18 @@ function jsonReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
     event: (event, machine) => say(lineOf(event, true, machine), kindOf(event)),
     ...(voice.tellsAnother ? { stored: storedSayer(say, true) } : {}),
     told,
+    trace,
     finding({ id, message, advice }) {
       line({ type: 'finding', id, message, advice });
     },
     note: (text) => line({ type: 'note', text }),
     ran({ failure, exits, seed }, run) {
+      voice.ran();
       if (repeat > 1 && !ownProcess) line({ type: 'run', run, of: repeat, seed, ok: !failure, exits });
     },
     ended({ failure, exits, seeded, seed: last }, run) {
       const ok = !failure;
+      voice.ended(failure);
       const result = {
         type: 'result',
         ok,
@@ -189,13 +213,14 @@ function jsonReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
 }
 
 function textReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
-  const { say, told } = voice;
+  const { say, told, trace } = voice;
   const { options, ownProcess, commandLine } = parsed;
   const { repeat, seed } = options;
   const held: string[] = [];
   let left = 0;
   return {
     told,
+    trace,
     // Of several runs the last events are held back.
     ...(voice.tellsAnother && repeat === 1 ? { stored: storedSayer(say, false) } : {}),
     start() {
@@ -213,6 +238,7 @@ function textReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
     },
     note: (text) => say(`${paint('yellow', 'note')}: ${text}`),
     ran({ failure, exits, seed }, run) {
+      voice.ran();
       if (failure && left > 0) say(`(${left} events before these are left out)`);
       if (failure) for (const words of held) say(words);
       held.length = 0;
@@ -222,6 +248,7 @@ function textReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
       say(`run ${run} of ${repeat}: ${verdict}, ${exits} exits, seed ${seed}`);
     },
     ended({ failure, exits, forwarded, seeded, seed: last }, run, on = describeTarget()) {
+      voice.ended(failure);
       const runs = repeat > 1 ? `${run} runs, ` : '';
       const place = on === null ? 'the script had not begun' : `ran on ${on}`;
       const summary = `${runs}${exits} exits, ${forwarded} of them forwarded ICR writes; ${place}`;

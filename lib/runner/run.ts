@@ -50,6 +50,8 @@ async function run(
   checkProfileName(options.profile);
   if (options.watch && options.json)
     throw new ArgumentError('--watch', 'A watch has no end, and --json ends with a result', 'Leave one of them out.');
+  if (options.watch && options.trace !== undefined)
+    throw new ArgumentError('--watch', 'A watch has no end, and --trace writes one run', 'Leave one of them out.');
   const target = chooseTarget(options);
   if (options.timings && target === 'host') throw timingsOnHost();
   if (options.watch) {

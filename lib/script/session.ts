@@ -4,6 +4,7 @@ import { checkProfile, type DsmProfile, defaultProfile } from '../abi/dsm/profil
 import { RunBudget } from '../base/budget.ts';
 import { freshSeed, isSeed } from '../base/seed.ts';
 import { KVM_DEVICE } from '../kvm/kvm.ts';
+import type { DeliveryTarget } from '../picture/target.ts';
 import type { TraceEvent, TraceExit } from '../trace/event.ts';
 import type { StoredEvents } from '../trace/record.ts';
 import { DelegatedRandom, Random } from './random.ts';
@@ -15,11 +16,15 @@ export interface ObservedMachine {
   readonly irqchip: 'full' | 'split' | 'none';
   /** True if a LAPIC holds an ICR or ICR2 that a guest has written. Still known after `close()`. */
   readonly wroteIcr: boolean;
-  readonly trace: Iterable<TraceExit>;
+  readonly trace: Iterable<TraceExit> & { readonly born: bigint; readonly size: number };
+  /** Its vCPUs as destinations of IPIs, as they are now: those that can be asked. */
+  readonly targets: readonly DeliveryTarget[];
   /** What goes on in it now, in words: its run, vCPUs on threads of their own. */
   readonly leftGoing: readonly string[];
   /** True if it is open and nobody has run it. */
   readonly unused: boolean;
+  /** What happened in it, as plain text. */
+  diagram(): string;
   close(): void;
 }
 
@@ -35,6 +40,8 @@ export interface Observer {
   stored?(events: StoredEvents, machine: ObservedMachine): void;
   /** That were all events for now. */
   told?(): void;
+  /** A run of it is over: its vCPUs are out of the guest. */
+  ran?(machine: ObservedMachine): void;
 }
 
 export interface SessionOptions {

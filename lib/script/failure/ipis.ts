@@ -1,6 +1,7 @@
 /** The interrupts that a machine's vCPUs, and its host, are known to have sent, and whom they name. */
-import { type ApicView, isNamed } from '../../apic/destination.ts';
+import { isNamed } from '../../apic/destination.ts';
 import { type Ipi, IpiReader, ipiHeld, ipiOfMsi } from '../../apic/ipi.ts';
+import { unknownApic } from '../../picture/picture.ts';
 import { isExit, type TraceEvent } from '../../trace/event.ts';
 import type { Snapshot, VcpuSnapshot } from './snapshot.ts';
 
@@ -33,8 +34,4 @@ function heldIpi({ id, cpu }: VcpuSnapshot): Ipi | undefined {
 export function names(ipi: Ipi, { id, cpu }: VcpuSnapshot): boolean {
   const lapic = typeof cpu === 'string' ? null : cpu.lapic;
   return isNamed(ipi, lapic?.view ?? unknownApic(id));
-}
-
-function unknownApic(vcpu: number): ApicView {
-  return { vcpu, apicId: vcpu, mode: 'xapic', ldr: 0, dfr: 0xffff_ffff, enabled: true };
 }

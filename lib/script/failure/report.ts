@@ -1,7 +1,9 @@
 /** The report of a failed run or expectation, as text and as JSON. */
 import { inspect } from 'node:util';
 import type { Failure } from '../../base/errors.ts';
-import { hex, printableLines } from '../../base/text.ts';
+import { hex, printable, printableLines } from '../../base/text.ts';
+import { diagram } from '../../picture/diagram.ts';
+import { pictureOfPart } from '../../picture/picture.ts';
 import { eventToJson } from '../../trace/json.ts';
 import { instructionAt } from './code.ts';
 import { diagnose } from './diagnose.ts';
@@ -71,7 +73,16 @@ export class FailureReport implements Failure {
       ...brief.map(describeVcpuBriefly),
       ...(more > 0 ? [`and ${more} more vCPUs`] : []),
       ...describeKernelLog(this.#kernelLog),
+      ...this.#diagram(),
     ];
+  }
+
+  /** What happened around it, as a picture that a mail can have. */
+  #diagram(): string[] {
+    const { vcpus } = this.#snapshot;
+    const targets = vcpus.flatMap(({ target }) => target ?? []);
+    const lines = diagram(pictureOfPart(this.#snapshot, targets), this.#seq);
+    return lines.length > 0 ? ['', ...lines] : [];
   }
 
   /** Those that the causes name come first. */
@@ -97,6 +108,7 @@ export class FailureReport implements Failure {
       trace: traceWindow(events, this.#seq).map(eventToJson),
       vcpus: vcpus.map(vcpuToJson),
       kernelLog: this.#kernelLog,
+      diagram: this.#diagram().slice(1).map(printable),
     };
   }
 }

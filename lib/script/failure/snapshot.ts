@@ -7,6 +7,7 @@ import type { GuestFault } from '../../guest/fault.ts';
 import type { GuestMemory } from '../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { MappedSlot } from '../../kvm/vm/memory.ts';
+import type { DeliveryTarget } from '../../picture/target.ts';
 import type { TraceEvent } from '../../trace/event.ts';
 import type { MachineVcpu } from '../machine/vcpu.ts';
 import { type CodeWindow, readCode } from './code.ts';
@@ -53,6 +54,8 @@ export interface VcpuSnapshot {
   readonly counters: ReadonlyMap<number, number>;
   /** RIP at the last times that it was out of the guest while it ran, the oldest first. */
   readonly samples: readonly bigint[];
+  /** As a destination of IPIs. None: its local APIC cannot be asked. */
+  readonly target?: DeliveryTarget;
 }
 
 export interface Snapshot {

@@ -1,7 +1,7 @@
 /** What the local APICs of a machine were when its vCPUs were out of the guest: at the begin and the end of each run. */
 import { readLapicRegister } from '../../abi/apic/lapic.ts';
 import { apicView } from '../../apic/destination.ts';
-import type { ApicAt } from '../expect/deliveries.ts';
+import type { ApicAt } from '../../picture/target.ts';
 import type { MachineVcpu } from './vcpu.ts';
 
 export class ApicHistory {

@@ -13,6 +13,9 @@ import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from '../../kvm/vm/injection.ts';
 import { isUsualSlot } from '../../kvm/vm/memory.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
+import { diagram } from '../../picture/diagram.ts';
+import { pictureOfPart } from '../../picture/picture.ts';
+import type { DeliveryTarget } from '../../picture/target.ts';
 import type { TraceExit } from '../../trace/event.ts';
 import { LoggedEvents } from '../../trace/store.ts';
 import { expectExactlyOnce } from '../expect/deliveries.ts';
@@ -177,6 +180,7 @@ export class Machine implements AsyncDisposable, Disposable {
       return await this.#run(options);
     } finally {
       this.#lookAtApics();
+      this.#session.observer.ran?.(this);
     }
   }
 
@@ -242,8 +246,32 @@ export class Machine implements AsyncDisposable, Disposable {
    *   if one was sent and not received; ArgumentError
    */
   expectExactlyOnce(vectors?: readonly number[]): void {
-    const targets = this.#vcpus.map((one) => deliveryTarget(one, this.#apics.of(one.id), this.#layout, this.vm));
-    expectExactlyOnce(this.trace, targets, vectors);
+    expectExactlyOnce(
+      this.trace,
+      this.#vcpus.map((one) => this.#target(one)),
+      vectors,
+    );
+  }
+
+  #target(one: MachineVcpu): DeliveryTarget {
+    return deliveryTarget(one, this.#apics.of(one.id), this.#layout, this.vm);
+  }
+
+  /**
+   * What happened, as plain text of at most 72 columns: one column for each vCPU, time downwards, interrupts as arrows, and
+   * what was lost or came twice marked. Of a long trace the part around that, or else the end. Empty without events.
+   */
+  diagram(): string {
+    return diagram(pictureOfPart(eventsOf(this.trace), this.targets)).join('\n');
+  }
+
+  /**
+   * Its vCPUs as destinations of IPIs, as they are now: those that can be asked.
+   *
+   * @internal
+   */
+  get targets(): readonly DeliveryTarget[] {
+    return this.vm.closed ? [] : this.#vcpus.flatMap((one) => ifTold(() => this.#target(one)) ?? []);
   }
 
   /** What everything is like now. */
@@ -254,13 +282,10 @@ export class Machine implements AsyncDisposable, Disposable {
     return {
       vcpus: this.#vcpus.map((one) => {
         const own = fault?.vcpu === one.id ? fault.fault : undefined;
-        return snapshotVcpu(
-          one,
-          this.memory,
-          [...this.vm.slots.values()].filter(isUsualSlot),
-          this.#samples.of(one.id),
-          own,
-        );
+        const samples = this.#samples.of(one.id);
+        const slots = [...this.vm.slots.values()].filter(isUsualSlot);
+        const target = ifTold(() => this.#target(one));
+        return { ...snapshotVcpu(one, this.memory, slots, samples, own), ...(target && { target }) };
       }),
       ...eventsOf(this.trace),
       during: { from: born, to: process.hrtime.bigint() },
@@ -298,6 +323,15 @@ export class Machine implements AsyncDisposable, Disposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
+  }
+}
+
+/** A vCPU that runs or that is closed, and one without an in-kernel LAPIC, tell nothing. */
+function ifTold<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch {
+    return undefined;
   }
 }
 

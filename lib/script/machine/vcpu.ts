@@ -135,9 +135,7 @@ export class MachineVcpu {
 
   /** Why no handler of the machine counts a vector on it; `undefined` if one does, as far as its program says. */
   uncounted(vector: number): string | undefined {
-    if (this.#program?.own.has(vector)) return 'its program handles that vector itself, and no counter tells of it';
-    if (this.#program?.mode === 'real16') return 'in real mode no handler of the machine counts';
-    return undefined;
+    return uncountedBy(this.#program, vector);
   }
 
   /** For the machine: lets the handler of this vector, and of no other one, tell the host each time that it has run. */
@@ -197,6 +195,12 @@ export class MachineVcpu {
     this.#around.act({ act: 'kick', vcpu: this.id });
     await thread.kick();
   }
+}
+
+/** Why no handler of the machine counts a vector while such a program runs. */
+export function uncountedBy(program: LoadedProgram | null, vector: number): string | undefined {
+  if (program?.own.has(vector)) return 'its program handles that vector itself, and no counter tells of it';
+  return program?.mode === 'real16' ? 'in real mode no handler of the machine counts' : undefined;
 }
 
 const startBySipi = 'Give it one: machine.vcpu(1).program(code, { start: "sipi" }).';

@@ -4,6 +4,8 @@ import { IoctlError, KvmDsmError } from '../../base/errors.ts';
 import type { Exit } from '../../exit/exit.ts';
 import { describeExit } from '../../exit/text.ts';
 import { Kvm } from '../../kvm/kvm.ts';
+import { diagram } from '../../picture/diagram.ts';
+import { pictureOf } from '../../picture/picture.ts';
 import { Machine, type MachineOptions } from '../../script/machine/machine.ts';
 import { Random } from '../../script/random.ts';
 import { Session } from '../../script/session.ts';
@@ -141,8 +143,8 @@ export class CheckContext {
     return this.#machines.reduce((sum, { trace }) => sum + trace.length, this.#driven.length);
   }
 
-  /** What helps to understand a failure. For the runner. */
-  report(): string[] {
+  /** What helps to understand a failure. For the runner. @param drawn false: without diagrams, for somebody has one */
+  report(drawn = true): string[] {
     const traces = this.#machines.flatMap(({ trace }, i) => {
       const lines = trace.toString().split('\n').slice(-LAST_EXITS);
       if (trace.length === 0 && this.#driven.length > 0) return [];
@@ -153,7 +155,14 @@ export class CheckContext {
     });
     const driven = this.#driven.slice(-LAST_EXITS).map(({ vcpu, exit }) => `vCPU ${vcpu}  ${describeExit(exit)}`);
     if (driven.length > 0) driven.unshift(`driven by the check: ${this.#driven.length} exits, the last ones:`);
-    return [...this.#notes.slice(-LAST_NOTES), ...traces, ...driven];
+    return [...this.#notes.slice(-LAST_NOTES), ...traces, ...driven, ...(drawn ? this.#diagrams() : [])];
+  }
+
+  #diagrams(): string[] {
+    const events = this.#driven.map(({ vcpu, exit }, seq) => ({ seq, ns: seq, vcpu, rip: 0n, exit }));
+    const made = this.#machines.map((machine) => machine.diagram());
+    const drawn = [...made, diagram(pictureOf(events, [])).join('\n')].filter((text) => text !== '');
+    return drawn.slice(-LAST_DIAGRAMS);
   }
 
   /** Closes everything. For the runner. Throws what the first failing one throws, when all are closed. */
@@ -172,3 +181,4 @@ export class CheckContext {
 
 const LAST_EXITS = 12;
 const LAST_NOTES = 20;
+const LAST_DIAGRAMS = 2;

@@ -74,13 +74,14 @@ function outcomeOf(error: unknown, ctx: CheckContext): Outcome {
   if (!(error instanceof KvmDsmError)) return failure('error', ...strange(error, ctx));
   const [reason = '', ...rest] = error.message.split('\n');
   const cause = error instanceof DeadlineError ? 'deadline' : 'claim';
-  const report = 'report' in error && typeof error.report === 'string' ? [error.report] : [];
+  // It ends with a diagram, if it is one.
+  const { report } = error;
   // An expectation shows the exits already.
-  const more = error instanceof ExpectationError ? [] : ctx.report();
+  const more = error instanceof ExpectationError ? [] : ctx.report(report === '');
   return failure(
     cause,
     reason,
-    [...rest, ...report, ...more].filter((line) => line !== ''),
+    [...rest, ...more, report].filter((line) => line !== ''),
   );
 }
 

@@ -15,7 +15,8 @@ import {
   NotReceivedError,
   Trace,
 } from '../../../lib/index.ts';
-import { type DeliveryTarget, expectExactlyOnce } from '../../../lib/script/expect/deliveries.ts';
+import type { DeliveryTarget } from '../../../lib/picture/target.ts';
+import { expectExactlyOnce } from '../../../lib/script/expect/deliveries.ts';
 
 function write(seq: number, val: number, val2: number): Exit {
   const icr = val === 0x300 ? { icr: decodeIcr(val2) } : { icr2: decodeIcr2(val2) };

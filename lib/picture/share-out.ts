@@ -1,12 +1,16 @@
 /** Which of several takers each thing went to: a matching, by augmenting paths. */
 
 /**
- * Gives each thing to one of its candidates, as far as they have room, then to the first: how many each candidate gets.
+ * Gives each thing to one of its candidates, as far as they have room, then to the first: the candidate of each thing, by
+ * index; `undefined` for one that has none.
  *
  * @param candidates of each thing, by index
  * @param room of each candidate
  */
-export function shareOut(candidates: readonly (readonly number[])[], room: readonly number[]): number[] {
+export function shareOut(
+  candidates: readonly (readonly number[])[],
+  room: readonly number[],
+): readonly (number | undefined)[] {
   const held = room.map((): number[] => []);
   const place = (thing: number, tried: Set<number>): boolean => {
     for (const taker of candidates[thing]!) {
@@ -24,11 +28,10 @@ export function shareOut(candidates: readonly (readonly number[])[], room: reado
     }
     return false;
   };
-  const left = candidates.flatMap((_, thing) => (place(thing, new Set()) ? [] : [thing]));
-  const shares = held.map(({ length }) => length);
-  for (const thing of left) {
-    const [first] = candidates[thing]!;
-    if (first !== undefined) shares[first]! += 1;
-  }
-  return shares;
+  candidates.forEach((_, thing) => void place(thing, new Set()));
+  const takers = candidates.map(([first]): number | undefined => first);
+  held.forEach((things, taker) => {
+    for (const thing of things) takers[thing] = taker;
+  });
+  return takers;
 }
