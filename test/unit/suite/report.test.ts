@@ -153,11 +153,13 @@ describe('a run that a signal ends', () => {
 
     test(`JUnit, ${what}: an error of its own`, async () => {
       const document = new DOMParser().parseFromString(await cutReport('junit', ended, rows), 'text/xml');
-      const [error, ...more] = [...document.getElementsByTagName('error')];
+      const errors = [...document.getElementsByTagName('error')];
+      const [error, ...more] = errors.filter((one) => one.getAttribute('type') === 'interrupted');
       assert.match(error!.getAttribute('message')!, why);
       assert.deepEqual(more, []);
       const { documentElement } = document;
-      assert.equal(documentElement!.getAttribute('errors'), '1');
+      assertJenkins(documentElement!);
+      assert.equal(documentElement!.getAttribute('errors'), `${errors.length}`);
       assert.equal(documentElement!.getAttribute('tests'), `${document.getElementsByTagName('testcase').length}`);
     });
 
@@ -168,6 +170,17 @@ describe('a run that a signal ends', () => {
       const counted = Object.values(totals as Record<string, number>).reduce((sum, count) => sum + count, 0);
       assert.equal(counted, ended + (rows ? 8 : 0));
       if (rows) assert.deepEqual([variants.length, variants[0].interrupted], [2, null]);
+    });
+
+    test(`KCIDB and kunit-json, ${what}: an error of the whole run`, async () => {
+      const { tests } = JSON.parse(await cutReport('kcidb', ended, rows));
+      const whole = tests.filter(({ path }: { path: string }) => path === 'kvm_dsm');
+      assert.deepEqual(
+        whole.map(({ status }: { status: string }) => status),
+        ['ERROR'],
+      );
+      assert.match(whole[0].log_excerpt, why);
+      assert.match(await cutReport('kunit-json', ended, rows), /"name": "run: interrupted",\s*"status": "ERROR"/);
     });
 
     test(`for a person, ${what}: totals and one line`, async () => {
