@@ -45,7 +45,7 @@ test('a packed tarball with a prebuild installs and loads without compiler, pyth
     files: { path: string }[];
   };
   const paths = packed.files.map(({ path }) => path);
-  for (const wanted of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'kernel/lab.config', 'README.md'])
+  for (const wanted of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'dist/kernel.br', 'README.md'])
     assert.ok(paths.includes(wanted), `${wanted} is in the package`);
   assert.ok(
     paths.some((path) => /^prebuilds\/linux-x64\/.*\.node$/.test(path)),

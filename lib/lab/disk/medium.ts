@@ -40,7 +40,7 @@ export interface Medium {
 const addonInside = '/build/Release/kvm_dsm.node';
 
 /** Raised when the disk's layout changes. */
-const recipe = 7;
+const recipe = 8;
 const keptMedia = 3;
 
 /** The disk that holds this machine's Node.js and this package; made when it is not in the cache. */
