@@ -12,7 +12,7 @@ export class NativeLoadError extends EnvironmentError {
     super(`The native addon of kvm-dsm could not be loaded from ${root}: ${why}`, {
       advice: checkout
         ? 'Build it: `npm run build:native` (needs cmake, make and a C++ compiler).'
-        : 'kvm-dsm ships prebuilt addons for x64 Linux with glibc; elsewhere install from a checkout.',
+        : 'kvm-dsm ships prebuilt addons for Linux on x64 with glibc 2.28 or newer or with musl, and on arm64 with glibc; elsewhere build a checkout.',
       cause,
     });
   }
@@ -60,6 +60,7 @@ export class NotKvmError extends EnvironmentError {
 /** An ioctl of another architecture: here its number means something else, or nothing. It was not made. */
 export class ArchitectureError extends EnvironmentError {
   readonly code = 'ERR_ARCHITECTURE';
+  /** The ioctl that this architecture does not have, as the kernel names it. */
   readonly ioctl: string;
   /** The ioctl's number, which is another's here. */
   readonly request: number;

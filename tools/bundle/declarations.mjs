@@ -1,8 +1,14 @@
 // One declaration file for each entry, and few for what several of them have.
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { dts } from 'rolldown-plugin-dts';
+
+/** `Uint8Array` has no parameter before TypeScript 5.7. What `of` makes is a `Uint8Array<ArrayBuffer>` since then. */
+const forOlder = (text) =>
+  text
+    .replace(/\b(\w+Array)<ArrayBufferLike>/g, '$1')
+    .replace(/\b(\w+Array)<ArrayBuffer>/g, "ReturnType<$1Constructor['of']>");
 
 export async function writeDeclarations({ root, out, faces }) {
   const build = await rolldown({
@@ -13,14 +19,16 @@ export async function writeDeclarations({ root, out, faces }) {
     plugins: [dts({ dtsInput: true, tsconfig: false, oxc: true })],
     checks: { ineffectiveDynamicImport: false },
   });
-  await build.write({
-    dir: join(root, 'dist'),
+  const dir = join(root, 'dist');
+  const { output } = await build.write({
+    dir,
     format: 'esm',
     entryFileNames: '[name].ts',
     chunkFileNames: 'types/[name].ts',
     codeSplitting: { groups: [{ name: 'shared.d', minShareCount: 2 }] },
   });
   await build.close();
+  for (const { fileName, code } of output) writeFileSync(join(dir, fileName), forOlder(code));
   // What declarations need of it at run time is nothing.
-  rmSync(join(root, 'dist/types/rolldown-runtime.ts'), { force: true });
+  rmSync(join(dir, 'types/rolldown-runtime.ts'), { force: true });
 }
