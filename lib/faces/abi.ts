@@ -94,7 +94,7 @@ export {
   mpStates,
 } from '../abi/kvm/index.ts';
 export { type IoctlName, ioctlName, ioctls } from '../abi/kvm/ioctl.ts';
-export { type KvmRunView, type KvmSyncRegs, kvmSyncRegs } from '../abi/kvm/kvm-run.ts';
+export { type KvmSyncRegs, kvmSyncRegs } from '../abi/kvm/kvm-run.ts';
 export { _IO, _IOR, _IOW, _IOWR } from '../abi/kvm/request-number.ts';
 export type { Decoded, Field, FieldType, Layout, LayoutValue } from '../abi/layout.ts';
 export { type VfioIommu, vfioIommus, vfioPciIrqs } from '../abi/vfio.ts';
