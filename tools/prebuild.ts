@@ -14,7 +14,7 @@ const host = process.arch === 'x64' ? 'x86_64' : 'aarch64';
 
 interface Target {
   readonly folder: string;
-  readonly libc: 'glibc' | 'musl';
+  readonly libc: 'glibc';
   readonly machine: string;
   /** What has to be here, and the package of Debian that has it. */
   readonly asks: readonly (readonly [path: string, of: string])[];
@@ -22,12 +22,6 @@ interface Target {
 
 const targets: Record<string, Target> = {
   'linux-x64-glibc': { folder: 'linux-x64', libc: 'glibc', machine: 'x86_64', asks: [] },
-  'linux-x64-musl': {
-    folder: 'linux-x64',
-    libc: 'musl',
-    machine: 'x86_64',
-    asks: [['/usr/lib/x86_64-linux-musl/libc.so', 'musl-dev']],
-  },
   'linux-arm64-glibc': {
     folder: 'linux-arm64',
     libc: 'glibc',
@@ -46,8 +40,7 @@ function fail(message: string): never {
 }
 
 /** Why a target cannot be built here; undefined if it can. */
-function lackOf({ machine, libc, asks }: Target): string | undefined {
-  if (libc === 'musl' && machine !== host) return `it is built on ${machine}`;
+function lackOf({ asks }: Target): string | undefined {
   const [lack] = asks.filter(([path]) => !existsSync(path));
   return lack && `${lack[0]} is missing (Debian: ${lack[1]})`;
 }
@@ -72,7 +65,7 @@ function build(name: string, { folder, libc, machine }: Target): void {
     });
     if (status !== 0) fail(`${name} was not built: the compiler's words are above.`);
     const addon = join(out, 'Release/kvm_dsm.node');
-    const stray = strayImports(addon, libc);
+    const stray = strayImports(addon);
     if (stray.length > 0) fail(`${name} needs what not every ${libc} has: ${stray.join(', ')}`);
     mkdirSync(join(root, 'prebuilds', folder), { recursive: true });
     const to = join('prebuilds', folder, `kvm-dsm.${libc}.node`);

@@ -12,7 +12,7 @@ export class NativeLoadError extends EnvironmentError {
     super(`The native addon of kvm-dsm could not be loaded from ${root}: ${why}`, {
       advice: checkout
         ? 'Build it: `npm run build:native` (needs cmake, make and a C++ compiler).'
-        : 'kvm-dsm ships prebuilt addons for Linux on x64 with glibc 2.28 or newer or with musl, and on arm64 with glibc; elsewhere build a checkout.',
+        : 'kvm-dsm ships prebuilt addons for Linux on x64 and arm64 with glibc 2.28 or newer; elsewhere build a checkout.',
       cause,
     });
   }

@@ -12,19 +12,15 @@ function run(command: string, args: readonly string[]): string {
 
 const newer = (version: string): boolean => version.localeCompare(oldestGlibc, 'en', { numeric: true }) > 0;
 
-/** Each symbol that some machine with this libc lacks: of a newer glibc than the oldest, of libstdc++, or unknown to musl. */
-export function strayImports(addon: string, libc: 'glibc' | 'musl'): string[] {
+/** Each symbol that some machine lacks: of a newer glibc than the oldest, or of libstdc++. */
+export function strayImports(addon: string): string[] {
   // Num: Value Size Type Bind Vis Ndx Name. One that is WEAK may be missing.
   const needed = run('readelf', ['--dyn-syms', '--wide', addon])
     .split('\n')
     .flatMap((line) => /\sGLOBAL\s+\S+\s+UND\s+(\S+)/.exec(line)?.[1] ?? [])
     .filter((symbol) => !/^napi_|^node_api_/.test(symbol));
-  if (libc === 'glibc')
-    return needed.filter((symbol) => {
-      const version = /@+GLIBC_([\d.]+)$/.exec(symbol)?.[1];
-      return version === undefined || newer(version);
-    });
-  const own = run('nm', ['-D', '--defined-only', '--format=posix', '/usr/lib/x86_64-linux-musl/libc.so']);
-  const known = new Set(own.split('\n').map((line) => line.split(' ')[0]));
-  return needed.map((symbol) => symbol.split('@')[0]!).filter((name) => !known.has(name));
+  return needed.filter((symbol) => {
+    const version = /@+GLIBC_([\d.]+)$/.exec(symbol)?.[1];
+    return version === undefined || newer(version);
+  });
 }
