@@ -1,11 +1,11 @@
-// Makes dist of what the compiler wrote into out: an entry of package.json's `exports` and the command load a few files
-// instead of hundreds. Beside it lie the declarations of the entries, and the command for the inside of a lab, in one file.
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+// Makes dist of what the compiler wrote into out: the library in a few packed parts, the loader for them, and for each entry of
+// package.json's `exports` a file for `import`, one for `require`, and its declarations.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { brotliCompressSync } from 'node:zlib';
-import { build } from 'esbuild';
-import { rolldown } from 'rolldown';
+import { writeDeclarations } from './bundle/declarations.mjs';
+import { forVitest, pack, writeParts } from './bundle/parts.mjs';
+import { writeLicenses } from './bundle/third-party.mjs';
 import { buildTracePage } from './trace-page/build.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -17,164 +17,62 @@ const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const faces = Object.values(exports).flatMap((entry) =>
   entry.import ? [relative('dist', entry.import.default).replace(/\.js$/, '')] : [],
 );
-/** They load a test runner, which nobody else does. */
-const runners = ['faces/node-test', 'faces/vitest', 'runner/as-vitest'];
-const command = 'cli/main';
-/** What it loads at once. */
-const start = 'cli/start';
-const isRelative = (name) => /^[./]/.test(name);
 
-/** What is put into dist, with what it imports itself: it is no dependency of the package. */
-const bundled = { 'ansi-escapes': ['*', '{ default }'], '@bufbuild/protobuf/wire': ['*'] };
-const isBundled = (name) => Object.hasOwn(bundled, name);
-/** A package's folder, of a file in it. */
-const inModules = /^.*\/?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/;
-
-/** Makes one small module of such a package. Its code is nobody's here to read; its license stands beside it. */
-const thirdParty = {
-  name: 'third-party',
-  resolveId: (id) => (isBundled(id) ? `\0${id}` : null),
-  async load(id) {
-    const name = id.slice(1);
-    if (!id.startsWith('\0') || !isBundled(name)) return null;
-    const { outputFiles, metafile } = await build({
-      stdin: {
-        contents: bundled[name].map((what) => `export ${what} from '${name}';`).join('\n'),
-        resolveDir: root,
-      },
-      ...{ bundle: true, write: false, minify: true, metafile: true, legalComments: 'none' },
-      ...{ format: 'esm', platform: 'node', target: 'node20' },
-    });
-    for (const file of Object.keys(metafile.inputs)) {
-      const folder = inModules.exec(file)?.[0];
-      if (folder !== undefined) folders.add(folder);
-    }
-    return outputFiles[0].text;
-  },
+const write = (name, text) => {
+  mkdirSync(dirname(join(dist, name)), { recursive: true });
+  writeFileSync(join(dist, name), text);
 };
 
-/** Those whose code has been put there. */
-const folders = new Set();
-
-function licenses() {
-  const texts = [...folders].sort().map((folder) => {
-    const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
-    const file = readdirSync(join(root, folder)).find((one) => /^licen[cs]e/i.test(one));
-    // One that names its license has no text of it to give.
-    const text = file === undefined ? license : readFileSync(join(root, folder, file), 'utf8').trim();
-    return `${name} ${version}\n\n${text}\n`;
-  });
-  mkdirSync(dist, { recursive: true });
-  writeFileSync(join(dist, 'licenses.txt'), texts.join('\n----\n\n'));
-}
-
-/** The modules that are loaded with these, whatever is called later. */
-function loadedWith(modules, info) {
-  const found = new Set();
-  const queue = modules.map((name) => join(out, `${name}.js`));
-  for (const id of queue) {
-    if (found.has(id)) continue;
-    found.add(id);
-    queue.push(...(info(id)?.importedIds.filter(isRelative) ?? []));
-  }
-  return found;
-}
-
-function partsOf(info) {
-  const begin = loadedWith([start], info);
-  const kit = loadedWith(
-    faces.filter((face) => face !== 'faces/lab' && !runners.includes(face)),
-    info,
+/** An entry's files: both hand on what the loader has, so that a process has one copy of each class, however it came by it. */
+function writeEntry(name, names) {
+  const loader = relative(dirname(join(dist, name)), join(dist, 'load.cjs')).replace(/^(?!\.)/, './');
+  const own = names.filter((one) => one !== 'default');
+  const more = own.length === names.length ? '' : `export default load('${name}.js').default;\n`;
+  write(
+    `${name}.js`,
+    `import load from '${loader}';\nexport const { ${own.join(', ')} } = load('${name}.js');\n${more}`,
   );
-  return [
-    ['base', new Set([...begin].filter((id) => kit.has(id)))],
-    ['start', begin],
-    ['kit', kit],
-    ['lab', loadedWith(['faces/lab'], info)],
-  ];
+  if (!faces.includes(name)) return;
+  write(`${name}.cjs`, `'use strict';\nmodule.exports = require('${loader}')('${name}.js');\n`);
+  write(`${name}.d.cts`, `export * from './${name.split('/').at(-1)}.js';\n`);
 }
 
-/**
- * In which file a module goes: one with what the kit and the command's begin have in common, one with what the command needs to
- * begin beside that, one with what the kit needs, one for the lab, and one for each other room. Each imports only such as stand
- * below it, so that the kit does not load the command's parser.
- */
-function chunkOf() {
-  let parts;
-  return (id, context) => {
-    const info = (module) => context.getModuleInfo(module);
-    parts ??= partsOf(info);
-    if (!id.startsWith(out)) return null;
-    const [room, folder] = relative(out, id).split('/');
-    const part = parts.find(([, modules]) => modules.has(id))?.[0];
-    // Its files load what nothing below may: each goes where it is asked for.
-    if (runners.includes(relative(out, id).replace(/\.js$/, ''))) return null;
-    if (room === 'cli') return part === 'start' ? part : null;
-    return part ?? (folder === 'subjects' ? folder : room);
-  };
-}
-
-/** Lets a source map lead through the compiler's to lib. */
-const withMaps = {
-  name: 'maps',
-  load(id) {
-    if (!id.startsWith(out)) return null;
-    return { code: readFileSync(id, 'utf8'), map: readFileSync(`${id}.map`, 'utf8') };
-  },
-};
-
-async function bundle() {
-  const all = await rolldown({
-    cwd: root,
-    input: Object.fromEntries([...faces, command].map((name) => [name, join(out, `${name}.js`)])),
-    platform: 'node',
-    external: (name) => !isRelative(name) && !isBundled(name),
-    plugins: [thirdParty, withMaps],
-    // An import of another package is for what it does as well: in the order in which it stands.
-    treeshake: { moduleSideEffects: true },
-    preserveEntrySignatures: 'allow-extension',
-    // In which file a module goes is chunkOf's affair.
-    checks: { ineffectiveDynamicImport: false },
-  });
-  await all.write({
-    dir: dist,
-    format: 'esm',
-    sourcemap: true,
-    comments: false,
-    // Names stay: stacks are read by people.
-    keepNames: true,
-    minify: false,
-    entryFileNames: '[name].js',
-    chunkFileNames: 'chunks/[name].js',
-    codeSplitting: { groups: [{ name: chunkOf(), debugName: 'room' }], includeDependenciesRecursively: false },
-  });
-  await all.close();
-}
-
-/** Copies the declarations that those of the entries lead to. */
-function declarations() {
-  const found = new Set();
-  const queue = faces.map((face) => join(out, `${face}.d.ts`));
-  for (const path of queue) {
-    if (found.has(path)) continue;
-    found.add(path);
-    const text = readFileSync(path, 'utf8');
-    for (const [, name] of text.matchAll(/(?:from|import|import\()\s*['"](\.[^'"]+)\.(?:js|ts)['"]/g))
-      queue.push(resolve(dirname(path), `${name}.d.ts`));
-    const to = join(dist, relative(out, path));
-    mkdirSync(dirname(to), { recursive: true });
-    cpSync(path, to);
-  }
-}
-
-async function inside() {
-  const { bundleForInside, prebuiltName } = await import('../out/lab/disk/inside-bundle.js');
-  writeFileSync(join(dist, prebuiltName), brotliCompressSync(await bundleForInside(out, 'js')));
+/** vitest takes an import alone, which no part has: this entry is a module as the compiler wrote it. */
+function writeVitestEntry(name) {
+  const code = readFileSync(join(out, `${name}.js`), 'utf8').replace(/^\/\/# sourceMappingURL=.*\n?/m, '');
+  const own = code.replace(
+    /^import \{ (.*) \} from '\.\.\/script\/needs-kvm\.js';$/m,
+    `import load from '../load.cjs';\nconst { $1 } = load('${forVitest}.js');`,
+  );
+  if (own === code) throw new Error(`${name} does not import ${forVitest}`);
+  write(`${name}.js`, own);
+  write(`${name}.cjs`, `'use strict';\nmodule.exports = require('./vitest.js');\n`);
+  write(`${name}.d.cts`, `export * from './vitest.js';\n`);
 }
 
 rmSync(dist, { recursive: true, force: true });
-await bundle();
-licenses();
-declarations();
-await inside();
+mkdirSync(join(dist, 'chunks'), { recursive: true });
+const VITEST = 'faces/vitest';
+const from = { root, out, faces };
+const inParts = faces.filter((face) => face !== VITEST);
+const parts = await writeParts({ ...from, faces: inParts });
+writeLicenses(root);
+writeVitestEntry(VITEST);
+for (const name of [...inParts, 'cli/start']) writeEntry(name, parts[`${name}.js`].exports);
+write('cli/main.js', readFileSync(join(out, 'cli/main.js'), 'utf8').replace(/^\/\/# sourceMappingURL=.*\n?/m, ''));
+const files = Object.fromEntries(Object.entries(parts).map(([name, { file }]) => [name, file]));
+const loader = readFileSync(join(root, 'tools/bundle/load.cjs'), 'utf8');
+write('load.cjs', loader.replace('const files = {};', `const files = ${JSON.stringify(files)};`));
+await writeDeclarations(from);
+
+/** What the lab's kernel is made of; not the mails that tests review. */
+const inputs = readdirSync(join(root, 'kernel'), { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile())
+  .map((entry) => relative(join(root, 'kernel'), join(entry.parentPath, entry.name)))
+  .filter((name) => !name.startsWith('mails/'))
+  .sort();
+pack(
+  join(dist, 'kernel.br'),
+  inputs.flatMap((name) => [name, readFileSync(join(root, 'kernel', name), 'utf8')]),
+);
 await buildTracePage(dist);

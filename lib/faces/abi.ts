@@ -9,7 +9,11 @@ export {
   encodeIcr2,
   encodeX2Icr,
   type Icr,
+  type Icr2,
+  type IcrCommand,
   type IcrFields,
+  type X2Icr,
+  type X2IcrFields,
 } from '../abi/apic/icr.ts';
 export {
   decodeLapic,
@@ -19,7 +23,16 @@ export {
   readLapicRegister,
   writeLapicRegister,
 } from '../abi/apic/lapic.ts';
-export { type DsmProfile, defaultProfile, profileByName, profiles } from '../abi/dsm/profiles.ts';
+export { type DsmExitName, type DsmProfile, defaultProfile, profileByName, profiles } from '../abi/dsm/profiles.ts';
+export type {
+  CommonDsmExits,
+  DsmApicBaseArg,
+  DsmExit,
+  DsmIpiArg,
+  DsmOptIn,
+  DsmRequest,
+  DsmX2apicArg,
+} from '../abi/dsm/types.ts';
 export {
   decodeMessage,
   decodeSint,
@@ -32,7 +45,16 @@ export {
 } from '../abi/hyperv.ts';
 export { capabilities } from '../abi/kvm/capability.ts';
 export type { CoalescedWrite } from '../abi/kvm/coalesced-ring.ts';
-export { defaultGsiRouting, type GsiRoute, type IrqchipName, type MsiMessage } from '../abi/kvm/gsi-route.ts';
+export {
+  defaultGsiRouting,
+  type GsiRoute,
+  type HvSintRoute,
+  type IrqchipName,
+  type IrqchipRoute,
+  irqchipIds,
+  type MsiMessage,
+  type MsiRoute,
+} from '../abi/kvm/gsi-route.ts';
 export {
   KVM_GUESTDBG_BLOCKIRQ,
   KVM_GUESTDBG_ENABLE,
@@ -53,10 +75,27 @@ export {
   type KvmTranslation,
   type KvmVcpuEvents,
   type KvmXcr,
+  kvmClockData,
+  kvmCpuidEntry2,
+  kvmDebugregs,
+  kvmFpu,
+  kvmGuestDebug,
+  kvmIoapicState,
+  kvmMsrEntry,
+  kvmPicState,
+  kvmPitState2,
+  kvmRegs,
+  kvmSegment,
+  kvmSregs,
+  kvmSregs2,
+  kvmTranslation,
+  kvmVcpuEvents,
+  kvmXcr,
   mpStates,
 } from '../abi/kvm/index.ts';
-export { ioctlName, ioctls } from '../abi/kvm/ioctl.ts';
-export type { KvmSyncRegs } from '../abi/kvm/kvm-run.ts';
+export { type IoctlName, ioctlName, ioctls } from '../abi/kvm/ioctl.ts';
+export { type KvmSyncRegs, kvmSyncRegs } from '../abi/kvm/kvm-run.ts';
 export { _IO, _IOR, _IOW, _IOWR } from '../abi/kvm/request-number.ts';
+export type { Decoded, Field, FieldType, Layout, LayoutValue } from '../abi/layout.ts';
 export { type VfioIommu, vfioIommus, vfioPciIrqs } from '../abi/vfio.ts';
 export { kvmDebugGicMsiSetup, vlpiCapabilities, vlpiIoctls, vlpiVcpuId } from '../abi/vlpi.ts';

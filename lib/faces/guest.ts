@@ -1,6 +1,7 @@
 /** `kvm-dsm/guest`: guest code and the modes that it starts in. */
 
 export { vectorName } from '../abi/exceptions.ts';
+export type { FileUrl } from '../base/node-shapes.ts';
 export { AsmCode } from '../guest/asm/code.ts';
 export { type DisassembledLine, type DisassembleOptions, disassemble } from '../guest/asm/disassemble.ts';
 export { AsmError } from '../guest/asm/error.ts';
@@ -35,5 +36,5 @@ export type { GuestTables, TableRegister } from '../guest/entry.ts';
 export * from '../guest/errors.ts';
 export type { GuestFault } from '../guest/fault.ts';
 export { type GuestWord, guestPorts } from '../guest/protocol.ts';
-export { Snippet, type SnippetValue, snippet } from '../guest/snippet.ts';
+export { type LabelNames, Snippet, type SnippetValue, snippet } from '../guest/snippet.ts';
 export * from '../guest/snippets/index.ts';

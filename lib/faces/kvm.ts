@@ -12,24 +12,37 @@ export {
   KvmDsmError,
   UnsupportedError,
 } from '../base/errors.ts';
+export type { MemoryFaultExit, SnpReqCertsExit, TdxExit } from '../exit/confidential.ts';
+export type { DebugExit, ExceptionExit } from '../exit/debug.ts';
 export { decodeExit } from '../exit/decode.ts';
-export type { Exit, ExitName, ExitOf } from '../exit/exit.ts';
-export { exitToJson } from '../exit/json.ts';
+export type { DapicExit, DsmApicBaseExit, DsmExits, DsmPvIpiExit, DsmX2IcrExit } from '../exit/dsm.ts';
+export type { IoapicEoiExit, NotifyExit, SetTprExit, SystemEventExit, TprAccessExit } from '../exit/event.ts';
+export type { Exit, ExitName, ExitOf, MainlineExit } from '../exit/exit.ts';
+export type { FailEntryExit, InternalErrorExit, ShutdownExit, UnknownExit } from '../exit/failure.ts';
+export type { Named, WithRaw } from '../exit/family.ts';
+export type { UnrecognizedExit } from '../exit/foreign.ts';
+export type { HypercallExit, XenExit } from '../exit/hypercall.ts';
+export type { HypervExit } from '../exit/hyperv.ts';
+export type { IoExit, MmioExit } from '../exit/io.ts';
+export { type ExitJson, exitToJson } from '../exit/json.ts';
 export { describeExit } from '../exit/text.ts';
-export { apicvParameter } from '../host/apicv-parameter.ts';
+export { type ApicvParameter, apicvParameter } from '../host/apicv-parameter.ts';
 export { emulatesGuests } from '../host/emulation.ts';
 export { connectSints, type SintEnd, SintLine, type SintLineOptions } from '../hyperv/sint-line.ts';
 export { type Flagged, type Posted, Synic, type SynicPages, type SynicRegisters } from '../hyperv/synic.ts';
 export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic, hypervCpuid } from '../kvm/cpuid.ts';
 export { Device, type DeviceAttr } from '../kvm/device.ts';
+export type { EnabledCap } from '../kvm/enable-cap.ts';
 export * from '../kvm/errors.ts';
 export { EventFd } from '../kvm/eventfd.ts';
 export { GuestMemory, PAGE_SIZE } from '../kvm/guest-memory.ts';
 export { KVM_DEVICE, Kvm } from '../kvm/kvm.ts';
 export { LimitError } from '../kvm/limit.ts';
 export type { Stat } from '../kvm/stats.ts';
+export type { ReadAnswer } from '../kvm/vcpu/answers.ts';
 export { type DebugOptions, type HardwareBreakpoint, insertBreakpoint } from '../kvm/vcpu/debug.ts';
 export * from '../kvm/vcpu/errors.ts';
+export type { ExitRegs } from '../kvm/vcpu/last-exit.ts';
 export type { RecordBatch, RecordedExit } from '../kvm/vcpu/run/record-ring.ts';
 export type { RecordOptions } from '../kvm/vcpu/run/records.ts';
 export type { SyncGroups } from '../kvm/vcpu/sync-regs.ts';
@@ -71,7 +84,7 @@ export {
   type VmSetup,
 } from '../kvm/vm/vm.ts';
 export { type ApicvState, apicvState, measureApicv } from '../probe/apicv.ts';
-export { forwardsIcrWrites } from '../probe/icr-write.ts';
+export { forwardsIcrWrites, type ProbeOptions } from '../probe/icr-write.ts';
 export { inhibitApicv } from '../probe/inhibit-apicv.ts';
 export { knowsInjection } from '../probe/injection.ts';
 export { type RecognizedProfile, recognizeProfile, UnknownSeriesError } from '../probe/profile.ts';

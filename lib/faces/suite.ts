@@ -6,3 +6,4 @@ export { Driver } from '../suite/kit/drive.ts';
 export { DONE_PORT } from '../suite/kit/guests.ts';
 export type { Need } from '../suite/kit/needs.ts';
 export * as needs from '../suite/kit/needs.ts';
+export type { Facts } from '../suite/run/facts.ts';

@@ -8,6 +8,7 @@ import { vectorsWithErrorCode } from './handlers.ts';
 
 /** A vector that the program did not handle: an exception, or an interrupt in real mode. */
 export interface GuestFault {
+  /** 0 to 255. */
   vector: number;
   /** `#GP`, or `vector 0x41`. */
   name: string;
@@ -15,7 +16,9 @@ export interface GuestFault {
   errorCode: number | undefined;
   /** Where it happened: of a fault the instruction itself, of a trap the next one. A guest linear address. */
   rip: bigint;
+  /** The code segment's selector where it happened; its bits 1:0 are the privilege level. */
   cs: number;
+  /** RFLAGS as the CPU pushed them. */
   rflags: bigint;
   /** The stack pointer before it. */
   rsp: bigint;

@@ -41,6 +41,7 @@ export class Device implements Disposable {
     return new Device(native, type);
   }
 
+  /** True after `close()`: every other call then throws a ClosedError. */
   get closed(): boolean {
     return this.#native === null;
   }
@@ -89,6 +90,7 @@ export class Device implements Disposable {
     this.#native = null;
   }
 
+  /** Closes it: `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -60,6 +60,7 @@ export class NotKvmError extends EnvironmentError {
 /** An ioctl of another architecture: here its number means something else, or nothing. It was not made. */
 export class ArchitectureError extends EnvironmentError {
   readonly code = 'ERR_ARCHITECTURE';
+  /** The ioctl that this architecture does not have, as the kernel names it. */
   readonly ioctl: string;
   /** The ioctl's number, which is another's here. */
   readonly request: number;

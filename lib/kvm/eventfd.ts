@@ -34,6 +34,7 @@ export class EventFd implements Disposable {
     return this.#native;
   }
 
+  /** True after `close()`: every other call then throws a ClosedError. */
   get closed(): boolean {
     return this.#native === null;
   }
@@ -94,6 +95,7 @@ export class EventFd implements Disposable {
     this.#native = null;
   }
 
+  /** Closes it: `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

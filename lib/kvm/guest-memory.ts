@@ -107,6 +107,7 @@ export class GuestMemory implements Disposable {
     this.#native = null;
   }
 
+  /** Closes it: `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -35,6 +35,7 @@ export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
     return this.#native;
   }
 
+  /** True after `close()`: every other call then throws a ClosedError. */
   get closed(): boolean {
     return this.#native === null;
   }
@@ -125,6 +126,7 @@ export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
     native?.close();
   }
 
+  /** Closes it: `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { packageRoot } from '../base/package.ts';
 import { LabFolderError } from './errors.ts';
 
 /** Everything that the lab keeps: `$XDG_CACHE_HOME/kvm-dsm`, else `~/.cache/kvm-dsm`. Throws a LabFolderError. */
@@ -35,6 +34,3 @@ export const emulatorsFile = () => join(cacheDir(), 'emulators.json');
 
 /** The file whose lock a build holds. Beside the cache's contents, so that removing those does not remove it. */
 export const lockFile = () => join(cacheDir(), 'lock');
-
-/** The kernel's inputs in this package: config fragment, patch, files. */
-export const kernelInputsDir = join(packageRoot, 'kernel');

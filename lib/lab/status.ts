@@ -47,8 +47,11 @@ export interface ImageStatus {
 
 /** What the lab has and what it lacks. */
 export interface LabStatus {
+  /** Of this form: raised when a field changes its meaning or goes. */
   version: 1;
+  /** The folder that has all that the lab keeps. */
   cacheDir: string;
+  /** What that folder takes, in bytes. */
   diskBytes: number;
   /** A build is going on, here or in another process. */
   building: boolean;
@@ -60,6 +63,7 @@ export interface LabStatus {
   treeKernels: CachedKernel[];
   /** The package that has a kernel ready; `reason`: why it is not used, where it is not. */
   ready: { state: ReadyState['state']; reason: string | null };
+  /** What this machine has installed of what the lab needs. */
   packages: {
     /** Debian's package tools are here. */
     debian: boolean;
@@ -72,6 +76,7 @@ export interface LabStatus {
     /** Installs what is missing to boot; null if no package would help. */
     command: string | null;
   };
+  /** Each lane: whether its emulator is here and does what it needs. */
   lanes: Record<LaneName, LaneStatus>;
   /** The machine that each lane has up; null: none. */
   warm: Record<LaneName, WarmStatus | null>;

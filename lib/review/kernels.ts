@@ -3,8 +3,8 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../base/temporary.ts';
 import { type AddedConfig, readConfig } from '../lab/kernel/config.ts';
+import { kernelInputs } from '../lab/kernel/inputs.ts';
 import { lock } from '../lab/lock.ts';
-import { kernelInputsDir } from '../lab/paths.ts';
 import type { Evidence } from './checklist/answer.ts';
 import { lookKey } from './code.ts';
 import { ReviewBaseError } from './errors.ts';
@@ -153,7 +153,7 @@ async function buildOnce(
   { key: sources, overlay, stage }: SideOfTree,
   config: AddedConfig,
 ): Promise<BuiltKernel | BuildFailure> {
-  const own = readFileSync(join(kernelInputsDir, 'lab.config'), 'utf8');
+  const own = readFileSync(join(kernelInputs(), 'lab.config'), 'utf8');
   const key = keyOf(sources, own, config.text);
   const old = kept<BuiltKernel>('built', key);
   if (old && isWhole(old)) {

@@ -65,6 +65,7 @@ export class GuestFailureError extends KvmDsmError {
 /** The guest had an exception, or in real mode an interrupt, that its program does not handle. */
 export class GuestFaultError extends KvmDsmError {
   readonly code = 'ERR_GUEST_FAULT';
+  /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
   /** 0 to 255. */
   readonly vector: number;
@@ -90,6 +91,7 @@ export class GuestFaultError extends KvmDsmError {
 /** The guest ran past the end of its program: nothing there ends it, or goes back. */
 export class ProgramEndError extends KvmDsmError {
   readonly code = 'ERR_PROGRAM_END';
+  /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
 
   constructor(message: string, vcpuId: number, failure: Failure) {
@@ -104,6 +106,7 @@ export class ProgramEndError extends KvmDsmError {
 /** An assertion that the guest makes did not hold. */
 export class GuestAssertionError extends KvmDsmError {
   readonly code = 'ERR_GUEST_ASSERTION';
+  /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
   /** What was there, 0..2^32-1. */
   readonly actual: number;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "shared_run.h"
+#include "synced_regs.h"
 
 ExitLog::~ExitLog() {
   for (auto& part : parts_) free(part.load());
@@ -144,8 +145,8 @@ ExitLog::Next ExitLog::Log(const kvm_run* run, size_t run_size, unsigned vcpu, u
   LogRecord* record = At(slot);
   if (!record) return Next::kNoMemory;
   record->ns = ns;
-  record->rip = ReadOnce(run->s.regs.regs.rip);
-  record->rcx = static_cast<uint32_t>(ReadOnce(run->s.regs.regs.rcx));
+  record->rip = SyncedRip(run);
+  record->rcx = static_cast<uint32_t>(SyncedRcx(run));
   memcpy(record->payload, payload, sizeof payload);
   const uint32_t state = (reason & 0xffff) | (vcpu & 0xff) << 16 | static_cast<uint32_t>(io_bytes) << 24 |
                          (parks ? LogRecord::kParked : 0) | LogRecord::kFilled;

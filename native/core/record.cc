@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "shared_run.h"
+#include "synced_regs.h"
 
 namespace {
 
@@ -35,7 +36,7 @@ bool Take(const kvm_run* run, size_t run_size, const RecordPlan& plan, TakenExit
   exit.reason = ReadOnce(run->exit_reason);
   if (exit.reason >= plan.reasons.size() || !plan.reasons[exit.reason]) return false;
   const auto* page = reinterpret_cast<const uint8_t*>(run);
-  if (plan.rip) exit.rip = ReadOnce(run->s.regs.regs.rip);
+  if (plan.rip) exit.rip = SyncedRip(run);
   exit.taken = 0;
   switch (exit.reason) {
     case KVM_EXIT_IO:

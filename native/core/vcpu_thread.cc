@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "signals.h"
+#include "synced_regs.h"
 #include "unanswered.h"
 
 namespace {
@@ -121,7 +122,7 @@ bool VcpuThread::Join(double seconds) {
 void VcpuThread::Main() {
   pthread_setname_np(pthread_self(), setup_.name);
   uint64_t valid_regs = setup_.run->kvm_valid_regs;
-  if (setup_.plan.rip || setup_.log) setup_.run->kvm_valid_regs |= KVM_SYNC_X86_REGS;
+  if (setup_.plan.rip || setup_.log) setup_.run->kvm_valid_regs |= kSyncedRegs;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     tid_ = static_cast<pid_t>(syscall(SYS_gettid));

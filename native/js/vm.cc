@@ -121,9 +121,15 @@ Napi::Value Vm::CreateDevice(const Napi::CallbackInfo& info) {
 // (reinject: boolean): 0, or the errno negated.
 Napi::Value Vm::ReinjectControl(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
+#if defined(__x86_64__)
   kvm_reinject_control control = {};
   control.pit_reinject = info[0].ToBoolean().Value() ? 1 : 0;
   return Answer(env, UndisturbedIoctl(state(env).fd.get(), KVM_REINJECT_CONTROL, &control));
+#else
+  // There is no PIT.
+  errno = ENOTTY;
+  return Answer(env, -1);
+#endif
 }
 
 void Vm::Close(const Napi::CallbackInfo&) {

@@ -14,6 +14,7 @@
 // ranges one behind the other, each in whole words. 0, or the errno negated. The kernel keeps copies of the bitmaps.
 Napi::Value Vm::SetMsrFilter(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
+#if defined(__x86_64__)
   Bytes bytes = BytesArgument(info, 0, "filter");
   Bytes bitmaps = BytesArgument(info, 1, "bitmaps");
   kvm_msr_filter filter;
@@ -33,4 +34,9 @@ Napi::Value Vm::SetMsrFilter(const Napi::CallbackInfo& info) {
   }
   VmState& vm = state(env);
   return Answer(env, UndisturbedIoctl(vm.fd.get(), KVM_X86_SET_MSR_FILTER, &filter));
+#else
+  // There are no MSRs.
+  errno = ENOTTY;
+  return Answer(env, -1);
+#endif
 }

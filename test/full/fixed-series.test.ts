@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
+import { kernelInputs } from '../../lib/lab/kernel/inputs.ts';
 import { patchesOf } from '../../lib/lab/kernel/own-series.ts';
 import { kernelSourceTarball } from '../../lib/lab/needs/building.ts';
-import { kernelInputsDir } from '../../lib/lab/paths.ts';
 import { kvmDsm } from '../support/command.ts';
 import { labMissing, sourceMissing } from '../support/lab.ts';
 import type { SuiteDocument } from '../support/suite.ts';
@@ -13,7 +13,7 @@ import { testFolder } from '../support/test-folder.ts';
 
 const skip = labMissing();
 const work = testFolder();
-const patches = patchesOf(kernelInputsDir, 'fixed');
+const patches = patchesOf(kernelInputs(), 'fixed');
 /** What the patches change, and what checkpatch reads. */
 const parts = [
   ...['arch/x86/kvm', 'arch/x86/include/asm/kvm_host.h', 'include/uapi/linux/kvm.h', 'Documentation/virt/kvm'],

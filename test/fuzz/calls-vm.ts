@@ -152,7 +152,7 @@ function route(world: World): unknown {
     () => ({ type: 'msi', gsi, ...(message(world) as object) }),
     () => ({ type: 'hvSint', gsi, vcpu: world.or(() => 0), sint: world.or(() => random.int(0, 15)) }),
   ]);
-  return world.or(made) as GsiRoute;
+  return world.or(made) as unknown as GsiRoute;
 }
 
 function message(world: World): unknown {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { root } from '../support/command.ts';
 import { surfaceOf } from '../support/surface.ts';
@@ -55,12 +56,20 @@ describe('types', () => {
     noEmit: true,
     skipLibCheck: false,
   };
-  const compile = (name: string, text: string) => {
+  /** This checkout's, and the oldest that the types are for: that of package.json's peer dependency. */
+  const compilers = ['package.json', 'tools/reference/package.json'].map((from) => {
+    const require = createRequire(join(root, from));
+    return {
+      version: (require('typescript/package.json') as { version: string }).version,
+      tsc: join(dirname(require.resolve('typescript/package.json')), 'bin/tsc'),
+    };
+  });
+  const compile = (name: string, text: string, { tsc } = compilers[0]!) => {
     const dir = join(work, name);
     mkdirSync(dir);
     writeFileSync(join(dir, 'use.mts'), text);
     writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['use.mts'] }));
-    run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', dir]);
+    run(process.execPath, [tsc, '-p', dir]);
   };
 
   test('no type that 0.1.0 had has gone from kvm-dsm', () => {
@@ -68,12 +77,26 @@ describe('types', () => {
     compile('root', `export type { ${typesBefore.join(', ')} } from 'kvm-dsm';\n`);
   });
 
-  test('every entry has types', () => {
-    const own = entries.filter((entry) => entry !== VITEST);
-    const names = own.map((entry, index) => `import * as entry${index} from '${entry}';`);
-    const uses = own.map((_, index) => `void entry${index};`);
-    compile('entries', [...names, ...uses, ''].join('\n'));
+  test('the oldest TypeScript is the one that package.json states', () => {
+    const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      peerDependencies: { typescript: string };
+    };
+    assert.equal(`>=${compilers[1]!.version.replace(/\.\d+$/, '')}`, peerDependencies.typescript);
   });
+
+  for (const compiler of compilers)
+    test(`every entry has types, by TypeScript ${compiler.version}`, () => {
+      const own = entries.filter((entry) => entry !== VITEST);
+      const names = own.map((entry, index) => `import * as entry${index} from '${entry}';`);
+      const uses = own.map((_, index) => `void entry${index};`);
+      const script = `
+        import { asm, GuestMemory, machine } from 'kvm-dsm';
+        const bytes: Uint8Array = GuestMemory.allocate(4096).read(0, 4);
+        await using m = await machine({ vcpus: 2 });
+        m.vcpu(0).program(asm.flat32\`hlt\`);
+        void bytes;`;
+      compile(`entries-${compiler.version}`, [...names, ...uses, script, ''].join('\n'), compiler);
+    });
 
   test('the declarations hold by themselves, and have no internals', () => {
     const internals = [

@@ -20,10 +20,39 @@ export interface MsiMessage {
 }
 
 /** Where a gsi leads. */
-export type GsiRoute =
-  | { type: 'irqchip'; gsi: number; irqchip: 'picMaster' | 'picSlave' | 'ioapic'; pin: number }
-  | ({ type: 'msi'; gsi: number } & MsiMessage)
-  | { type: 'hvSint'; gsi: number; vcpu: number; sint: number };
+export type GsiRoute = IrqchipRoute | MsiRoute | HvSintRoute;
+
+/** To a pin of the in-kernel irqchip: KVM_IRQ_ROUTING_IRQCHIP. */
+export interface IrqchipRoute {
+  /** Tells the kinds of routes apart. */
+  type: 'irqchip';
+  /** The number that KVM_IRQ_LINE and KVM_IRQFD name, from 0 on. */
+  gsi: number;
+  /** The chip that has the pin. */
+  irqchip: IrqchipName;
+  /** 0 to 7 of a PIC, 0 to 23 of the IOAPIC. */
+  pin: number;
+}
+
+/** To a message, sent when the gsi rises: KVM_IRQ_ROUTING_MSI. */
+export interface MsiRoute extends MsiMessage {
+  /** Tells the kinds of routes apart. */
+  type: 'msi';
+  /** The number that KVM_IRQFD names, from 0 on. */
+  gsi: number;
+}
+
+/** To a synthetic interrupt of Hyper-V: KVM_IRQ_ROUTING_HV_SINT. */
+export interface HvSintRoute {
+  /** Tells the kinds of routes apart. */
+  type: 'hvSint';
+  /** The number that KVM_IRQFD names, from 0 on. */
+  gsi: number;
+  /** The vcpu_id whose SynIC it is. */
+  vcpu: number;
+  /** 0 to 15. */
+  sint: number;
+}
 
 /** kvm_irqchip.chip_id by name. */
 export const irqchipIds = {
@@ -31,6 +60,7 @@ export const irqchipIds = {
   picSlave: KVM_IRQCHIP_PIC_SLAVE,
   ioapic: KVM_IRQCHIP_IOAPIC,
 } as const;
+/** A chip of the in-kernel irqchip, as KVM_GET_IRQCHIP and the routes of gsis name it. */
 export type IrqchipName = keyof typeof irqchipIds;
 
 /** A route as KVM_SET_GSI_ROUTING takes it. */

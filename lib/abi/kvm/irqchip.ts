@@ -43,6 +43,7 @@ export const kvmPicState = layout('struct kvm_pic_state', 16, {
   elcr: u8(14),
   elcrMask: u8(15),
 });
+/** One 8259 of the in-kernel irqchip: struct kvm_pic_state, decoded. */
 export type KvmPicState = LayoutValue<typeof kvmPicState>;
 
 /** struct kvm_ioapic_state; `redirtbl`: one 64-bit redirection entry for each of 24 pins. */
@@ -53,6 +54,7 @@ export const kvmIoapicState = layout('struct kvm_ioapic_state', 216, {
   irr: u32(16),
   redirtbl: array(u64, 24, KVM_IOAPIC_NUM_PINS),
 });
+/** The IOAPIC of the in-kernel irqchip, with 24 redirection entries: struct kvm_ioapic_state, decoded. */
 export type KvmIoapicState = LayoutValue<typeof kvmIoapicState>;
 
 /** struct kvm_irq_level: KVM_IRQ_LINE. `irq` is a gsi; KVM_IRQ_LINE_STATUS answers in the same 4 bytes. */
@@ -141,4 +143,5 @@ export const kvmPitState2 = layout('struct kvm_pit_state2', 112, {
   channels: structArray(kvmPitChannelState, 0, 3),
   flags: u32(72),
 });
+/** The three channels of the in-kernel 8254: struct kvm_pit_state2, decoded. */
 export type KvmPitState2 = LayoutValue<typeof kvmPitState2>;

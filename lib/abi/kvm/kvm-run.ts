@@ -37,6 +37,7 @@ export const kvmSyncRegs = layout('struct kvm_sync_regs', 520, {
   sregs: struct(kvmSregs, 144),
   events: struct(kvmVcpuEvents, 456),
 });
+/** The registers that lie in kvm_run beside an exit (KVM_CAP_SYNC_REGS): struct kvm_sync_regs, decoded. */
 export type KvmSyncRegs = LayoutValue<typeof kvmSyncRegs>;
 
 /** Bits of kvm_valid_regs and kvm_dirty_regs. */

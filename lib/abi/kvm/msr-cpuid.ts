@@ -3,6 +3,7 @@ import { decodeList, encodeList, type LayoutValue, layout, structArray, u32, u64
 
 /** struct kvm_msr_entry: one MSR. */
 export const kvmMsrEntry = layout('struct kvm_msr_entry', 16, { index: u32(0), data: u64(8) });
+/** A model-specific register and its 64-bit value: struct kvm_msr_entry, decoded. */
 export type KvmMsrEntry = LayoutValue<typeof kvmMsrEntry>;
 
 /** struct kvm_msrs: the head of KVM_GET_MSRS' and KVM_SET_MSRS' argument; `nmsrs` entries follow. */
@@ -71,6 +72,7 @@ export const kvmCpuidEntry2 = layout('struct kvm_cpuid_entry2', 40, {
   ecx: u32(20),
   edx: u32(24),
 });
+/** What CPUID answers for a leaf and a subleaf: struct kvm_cpuid_entry2, decoded. */
 export type KvmCpuidEntry2 = LayoutValue<typeof kvmCpuidEntry2>;
 
 /** struct kvm_cpuid2: the head of KVM_SET_CPUID2's and KVM_GET_SUPPORTED_CPUID's argument; `nent` entries follow. */

@@ -22,6 +22,7 @@ export const kvmRegs = layout('struct kvm_regs', 144, {
   rip: u64(128),
   rflags: u64(136),
 });
+/** The general registers of a vCPU, RIP and RFLAGS: struct kvm_regs, decoded. All are 64 bits. */
 export type KvmRegs = LayoutValue<typeof kvmRegs>;
 
 /** The same as `kvmRegs.read(view)`, in full: four times as fast, and a script reads registers more often than any other struct. */
@@ -68,6 +69,7 @@ export const kvmSegment = layout('struct kvm_segment', 24, {
   avl: u8(21),
   unusable: u8(22),
 });
+/** A segment register with its hidden part: struct kvm_segment, decoded. */
 export type KvmSegment = LayoutValue<typeof kvmSegment>;
 
 /** struct kvm_dtable: GDTR or IDTR; `limit` in bytes, less one. */
@@ -99,6 +101,7 @@ export const kvmSregs = layout('struct kvm_sregs', 312, {
   ...segmentsAndControl,
   interruptBitmap: array(u64, 280, 4),
 });
+/** Segment, table and control registers, EFER and IA32_APICBASE: struct kvm_sregs, decoded. */
 export type KvmSregs = LayoutValue<typeof kvmSregs>;
 
 /** struct kvm_sregs2: KVM_GET_SREGS2, KVM_SET_SREGS2. `pdptrs` count if `flags` has KVM_SREGS2_FLAGS_PDPTRS_VALID. */
@@ -107,6 +110,7 @@ export const kvmSregs2 = layout('struct kvm_sregs2', 320, {
   flags: u64(280),
   pdptrs: array(u64, 288, 4),
 });
+/** The same with the PDPTRs of PAE paging, and without the pending injection: struct kvm_sregs2, decoded. */
 export type KvmSregs2 = LayoutValue<typeof kvmSregs2>;
 
 export const KVM_SREGS2_FLAGS_PDPTRS_VALID = 1;
@@ -123,6 +127,7 @@ export const kvmFpu = layout('struct kvm_fpu', 416, {
   xmm: bytes(152, 256),
   mxcsr: u32(408),
 });
+/** The x87 and SSE state: struct kvm_fpu, decoded. */
 export type KvmFpu = LayoutValue<typeof kvmFpu>;
 
 /** struct kvm_debugregs: KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS. `db`: DR0..DR3. */
@@ -132,10 +137,12 @@ export const kvmDebugregs = layout('struct kvm_debugregs', 128, {
   dr7: u64(40),
   flags: u64(48),
 });
+/** DR0 to DR3, DR6 and DR7: struct kvm_debugregs, decoded. */
 export type KvmDebugregs = LayoutValue<typeof kvmDebugregs>;
 
 /** struct kvm_xcr: one extended control register. */
 export const kvmXcr = layout('struct kvm_xcr', 16, { xcr: u32(0), value: u64(8) });
+/** An extended control register (XCR0 is 0) and its value: struct kvm_xcr, decoded. */
 export type KvmXcr = LayoutValue<typeof kvmXcr>;
 
 /** struct kvm_xcrs: KVM_GET_XCRS, KVM_SET_XCRS; the first `nrXcrs` of 16 entries count. */

@@ -45,6 +45,7 @@ export const kvmGuestDebug = layout('struct kvm_guest_debug', 72, {
   control: u32(0),
   debugreg: array(u64, 8, 8, { cName: 'arch.debugreg' }),
 });
+/** What debugging a guest is set to: struct kvm_guest_debug, decoded. */
 export type KvmGuestDebug = LayoutValue<typeof kvmGuestDebug>;
 
 /** kvm_vcpu_events.flags: which fields KVM_SET_VCPU_EVENTS takes. */
@@ -75,6 +76,7 @@ export const kvmVcpuEvents = layout('struct kvm_vcpu_events', 64, {
   exceptionHasPayload: u8(55),
   exceptionPayload: u64(56),
 });
+/** Exceptions, interrupts, NMIs and SMIs that a vCPU has pending or is delivering: struct kvm_vcpu_events, decoded. */
 export type KvmVcpuEvents = LayoutValue<typeof kvmVcpuEvents>;
 
 /** struct kvm_translation: KVM_TRANSLATE; in: `linearAddress`, out: the rest. */
@@ -85,6 +87,7 @@ export const kvmTranslation = layout('struct kvm_translation', 24, {
   writeable: u8(17),
   usermode: u8(18),
 });
+/** Where a linear address leads in guest physical memory now: struct kvm_translation, decoded. */
 export type KvmTranslation = LayoutValue<typeof kvmTranslation>;
 
 /** struct kvm_interrupt: KVM_INTERRUPT; `irq` is a vector, for a VM without in-kernel PIC. */

@@ -96,6 +96,7 @@ export const kvmClockData = layout('struct kvm_clock_data', 48, {
   realtime: u64(16),
   hostTsc: u64(24),
 });
+/** The kvmclock of a VM, in ns: struct kvm_clock_data, decoded. */
 export type KvmClockData = LayoutValue<typeof kvmClockData>;
 
 /** struct kvm_create_device: KVM_CREATE_DEVICE; out: `fd`. */

@@ -12,8 +12,9 @@ export interface Inlined {
 }
 
 // Private use characters: they stand in the text for what is no text.
-const OPEN = '\u{e000}';
-const CLOSE = '\u{e001}';
+// As numbers: a built package's code is ASCII, which V8 keeps in half the memory.
+const OPEN = String.fromCodePoint(0xe000);
+const CLOSE = String.fromCodePoint(0xe001);
 const hole = /\u{e000}(\d*)\u{e001}/gu;
 
 const lineBreak = /\r\n|\n|\r/;

@@ -13,6 +13,7 @@ export class NoMemoryError extends KvmDsmError {
 /** A vCPU without irqchip cannot take an interrupt now: KVM_INTERRUPT would not wait, and the hardware may refuse the entry. */
 export class InterruptWindowError extends KvmDsmError {
   readonly code = 'ERR_INTERRUPT_WINDOW';
+  /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
   readonly vector: number;
 
@@ -29,6 +30,7 @@ export class InterruptWindowError extends KvmDsmError {
 /** The vCPU has a thread of its own (`start()`) and is in the guest: the kernel would let this call wait for it. */
 export class VcpuBusyError extends KvmDsmError {
   readonly code = 'ERR_VCPU_BUSY';
+  /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
 
   constructor(vcpuId: number, what: string) {
@@ -43,6 +45,7 @@ export class VcpuBusyError extends KvmDsmError {
 /** A vCPU's thread did not end by the deadline of `stop()` (5 s for `close()`): the kernel does not let it go. */
 export class VcpuStopError extends KvmDsmError {
   readonly code = 'ERR_VCPU_STOP';
+  /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
 
   constructor(vcpuId: number, ms: number) {
@@ -56,6 +59,7 @@ export class VcpuStopError extends KvmDsmError {
 /** The kernel did not read or write an MSR (KVM_GET_MSRS, KVM_SET_MSRS: it stopped there). */
 export class MsrRefusedError extends KvmDsmError {
   readonly code = 'ERR_MSR_REFUSED';
+  /** The one that stopped at the MSR. */
   readonly ioctl: 'KVM_GET_MSRS' | 'KVM_SET_MSRS';
   /** The number of the MSR that was refused. */
   readonly index: number;

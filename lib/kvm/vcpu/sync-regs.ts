@@ -13,8 +13,11 @@ import type { OpenVcpu } from './host.ts';
 
 /** The register groups of kvm_run's sync area. */
 export interface SyncGroups {
+  /** General registers, RIP and RFLAGS (KVM_SYNC_X86_REGS). */
   regs?: boolean;
+  /** Segment, table and control registers (KVM_SYNC_X86_SREGS). */
   sregs?: boolean;
+  /** Pending events (KVM_SYNC_X86_EVENTS). */
   events?: boolean;
 }
 

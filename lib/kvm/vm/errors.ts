@@ -6,7 +6,9 @@ import type { ReservedRange } from '../reserved-memory.ts';
 /** The kernel's own documentation says that the ioctl may lose interrupts: it was not made. */
 export class InterruptLossError extends KvmDsmError {
   readonly code = 'ERR_INTERRUPT_LOSS';
+  /** The ioctl that was called, as the kernel names it. */
   readonly ioctl: string;
+  /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
 
   constructor(ioctl: string, vcpuId: number) {
@@ -75,6 +77,7 @@ export class VcpuIdError extends KvmDsmError {
 /** A call about a vCPU that the VM does not have. */
 export class NoVcpuError extends KvmDsmError {
   readonly code = 'ERR_NO_VCPU';
+  /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
 
   constructor(vcpuId: number, ids: readonly number[]) {
@@ -88,6 +91,7 @@ export class NoVcpuError extends KvmDsmError {
 /** The vCPU has no local APIC in the kernel, and the call writes to one. */
 export class NoLapicError extends KvmDsmError {
   readonly code = 'ERR_NO_LAPIC';
+  /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
 
   constructor(vcpuId: number) {
@@ -104,6 +108,7 @@ export class NoLapicError extends KvmDsmError {
  */
 export class ReplayRefusedError extends KvmDsmError {
   readonly code = 'ERR_REPLAY_REFUSED';
+  /** The ioctl that was called, as the kernel names it. */
   readonly ioctl: string;
 
   constructor(ioctl: string, what: string, advice: string, options: { says?: string; cause?: unknown } = {}) {
@@ -126,6 +131,7 @@ export class ReplayRefusedError extends KvmDsmError {
 /** The kernel said that it replayed a write, and did not. */
 export class ReplayLostError extends KvmDsmError {
   readonly code = 'ERR_REPLAY_LOST';
+  /** The ioctl that was called, as the kernel names it. */
   readonly ioctl: string;
 
   constructor(ioctl: string, what: string) {

@@ -42,14 +42,19 @@ const memorySlot = shape<MemorySlot>('setMemory() takes', {
 
 /** A slot as the VM has it, every default filled in. */
 export interface MappedSlot {
+  /** The slot of KVM_SET_USER_MEMORY_REGION: its address space in bits 31:16, its number in bits 15:0. */
   readonly slot: number;
+  /** Where the guest has it, in bytes: a multiple of 4096. */
   readonly guestPhysAddr: bigint;
+  /** Whose bytes it shows. */
   readonly memory: GuestMemory;
   /** Bytes. */
   readonly offset: number;
   /** Bytes. */
   readonly size: number;
+  /** The guest cannot write it (KVM_MEM_READONLY): a write is a KVM_EXIT_MMIO. */
   readonly readonly: boolean;
+  /** KVM notes which pages are written (KVM_MEM_LOG_DIRTY_PAGES). */
   readonly logDirtyPages: boolean;
 }
 

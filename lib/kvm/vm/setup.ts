@@ -5,8 +5,11 @@ import type { VmCalls } from './host.ts';
 
 /** How a VM was set up, beside memory, interrupt controllers and vCPUs: `null` where nobody said. */
 export interface VmSetup {
+  /** Guest physical address of the three pages of KVM_SET_TSS_ADDR; null: not set. */
   tssAddr: number | null;
+  /** Guest physical address of the page of KVM_SET_IDENTITY_MAP_ADDR; null: not set, which is 0xfffbc000. */
   identityMapAddr: bigint | null;
+  /** The vcpu_id that starts by itself (KVM_SET_BOOT_CPU_ID); null: not set, which is 0. */
   bootCpuId: number | null;
 }
 

@@ -1,28 +1,23 @@
-/** The command and the public modules for the inside of a lab, as one CommonJS file. */
+/** The command and the public modules for the inside of a lab, of a checkout's sources: one CommonJS file. */
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Plugin } from 'esbuild';
 import { mendLoweredUsing } from '../../base/lowered-using.ts';
-import { packageRoot } from '../../base/package.ts';
+import { codeDir, packageRoot } from '../../base/package.ts';
 import { autoLane, laneNames } from '../lanes/index.ts';
 import { packageInside } from './init.ts';
-
-/** The file of dist that holds it, compressed: a package that is built has nothing that it could be made from. */
-export const prebuiltName = 'inside.cjs.br';
+import { outside, slowBuiltins } from './inside-only.ts';
 
 /** The expression, and not a word in quotes. */
 const ownUrl = /(?<!['`])import\.meta\.url(?!['`])/g;
 
-/** Parts of Node.js that take long to load, and that most of what runs inside never calls. */
-const slowBuiltins = /^(?:node:)?(?:child_process|crypto|net|perf_hooks|readline|tty|worker_threads|zlib)$/;
-
 /** Loads them when something of theirs is used, and not when they are imported. */
-const lazyBuiltins: Plugin = {
+export const lazyBuiltins: Plugin = {
   name: 'lazy-builtins',
   setup(on) {
-    on.onResolve({ filter: slowBuiltins }, ({ path, namespace }) =>
+    on.onResolve({ filter: new RegExp(`^(?:${slowBuiltins.join('|')})$`) }, ({ path, namespace }) =>
       namespace === 'lazy' ? { path, external: true } : { path, namespace: 'lazy' },
     );
     on.onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => {
@@ -35,14 +30,11 @@ const lazyBuiltins: Plugin = {
 
 /**
  * Bundles them: the emulated disk is slow at opening files. A module's `import.meta.url` is what it would be inside, unbundled.
- *
- * @param code the folder of the library's modules
- * @param extension what these end with
  */
-export async function bundleForInside(code: string, extension: 'ts' | 'js'): Promise<string> {
+export async function bundleForInside(): Promise<string> {
   const { build } = await import('esbuild');
   const { outputFiles } = await build({
-    entryPoints: [join(code, `cli/lab-entry.${extension}`)],
+    entryPoints: [join(codeDir, 'cli/lab-entry.ts')],
     write: false,
     absWorkingDir: packageRoot,
     bundle: true,
@@ -63,34 +55,31 @@ export async function bundleForInside(code: string, extension: 'ts' | 'js'): Pro
         name: 'own-place',
         setup(on) {
           // Inside a lab there is no lab, and no terminal: what is left out need not be read.
-          on.onLoad(
-            { filter: /\/(?:lab\/index|lab\/warm\/keeper|review\/command|target\/drawn-line)\.[jt]s$/ },
-            () => ({
-              contents: `throw new Error('${outside}');`,
-            }),
-          );
-          on.onLoad({ filter: /\/faces\/lab\.[jt]s$/ }, async ({ path }) => ({
+          on.onLoad({ filter: /\/(?:lab\/index|lab\/warm\/keeper|review\/command|target\/drawn-line)\.ts$/ }, () => ({
+            contents: `throw new Error('${outside}');`,
+          }));
+          on.onLoad({ filter: /\/faces\/lab\.ts$/ }, async ({ path }) => ({
             contents: (await readFile(path, 'utf8')).replace(
-              /export \{([^}]*)\} from '[^']*\/lab\/index\.[jt]s';/,
+              /export \{([^}]*)\} from '[^']*\/lab\/index\.ts';/,
               refusals,
             ),
-            loader: extension,
+            loader: 'ts',
             resolveDir: dirname(path),
           }));
           // Of the lanes, the command line has the names.
-          on.onLoad({ filter: /\/lab\/lanes\/index\.[jt]s$/ }, () => ({
+          on.onLoad({ filter: /\/lab\/lanes\/index\.ts$/ }, () => ({
             contents: `export const laneNames = ${JSON.stringify(laneNames)}, autoLane = ${JSON.stringify(autoLane)};`,
           }));
-          on.onLoad({ filter: /\/evaluate\/import-module\.[jt]s$/ }, () => ({
+          on.onLoad({ filter: /\/evaluate\/import-module\.ts$/ }, () => ({
             contents: 'const outer = importModule; export { outer as importModule };',
           }));
-          on.onLoad({ filter: /\.[jt]s$/ }, async ({ path }) => {
-            if (relative(code, path).startsWith('..')) return undefined;
+          on.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+            if (relative(codeDir, path).startsWith('..')) return undefined;
             const text = await readFile(path, 'utf8');
             if (text.search(ownUrl) < 0) return undefined;
-            const place = join(packageInside, 'dist', relative(code, path).replace(/\.ts$/, '.js'));
+            const place = join(packageInside, 'dist', relative(codeDir, path).replace(/\.ts$/, '.js'));
             const url = JSON.stringify(pathToFileURL(place).href);
-            return { contents: text.replaceAll(ownUrl, url), loader: extension, resolveDir: dirname(path) };
+            return { contents: text.replaceAll(ownUrl, url), loader: 'ts', resolveDir: dirname(path) };
           });
         },
       },
@@ -98,8 +87,6 @@ export async function bundleForInside(code: string, extension: 'ts' | 'js'): Pro
   });
   return mendLoweredUsing(outputFiles[0]!.text);
 }
-
-const outside = 'this is a machine of the lab: the lab is outside';
 
 /** In place of an `export` of the lab's functions: each says where it is to be called. */
 function refusals(_: string, list: string): string {

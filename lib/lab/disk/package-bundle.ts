@@ -4,11 +4,11 @@ import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
-import { brotliDecompressSync } from 'node:zlib';
 import { exportsText } from '../../base/exports-text.ts';
-import { codeDir, runsFromSource } from '../../base/package.ts';
+import { runsFromSource } from '../../base/package.ts';
 import { mainInside } from './init.ts';
-import { bundleForInside, prebuiltName } from './inside-bundle.ts';
+import { bundleForInside } from './inside-bundle.ts';
+import { joinPartsForInside } from './inside-parts.ts';
 
 /** The bundle's files, in the package's folder inside. */
 const bundleFile = 'package.cjs';
@@ -54,7 +54,11 @@ const start = `require('./${loadFile}').main(process.argv).then((code) => proces
  */
 export async function bundlePackage(outdir: string): Promise<void> {
   mkdirSync(join(outdir, 'dist'), { recursive: true });
-  await writeFile(join(outdir, bundleFile), await codeForInside(), 'latin1');
+  await writeFile(
+    join(outdir, bundleFile),
+    await (runsFromSource ? bundleForInside() : joinPartsForInside()),
+    'latin1',
+  );
   await writeFile(join(outdir, loadFile), load);
   await writeFile(join(outdir, basename(mainInside)), start);
   mkdirSync(join(outdir, 'dist/faces'));
@@ -66,11 +70,6 @@ export async function bundlePackage(outdir: string): Promise<void> {
     const text = `import package_ from '${load}';\nconst module = await package_.publicModules['${module}']();\n`;
     await writeFile(join(outdir, file), `${text}${exportsText(names, 'module')}\n`);
   }
-}
-
-async function codeForInside(): Promise<string> {
-  if (runsFromSource) return bundleForInside(codeDir, 'ts');
-  return brotliDecompressSync(await readFile(join(codeDir, prebuiltName))).toString('latin1');
 }
 
 /** iced-x86 is not in the bundle: it is loaded when something is assembled or disassembled. */

@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabKernelImageError } from '../errors.ts';
-import { kernelInputsDir, kernelsDir } from '../paths.ts';
+import { kernelsDir } from '../paths.ts';
 import { readKernelImage } from './bzimage.ts';
+import { kernelInputs } from './inputs.ts';
 import { type SourceKind, seriesKernelKey } from './key.ts';
 import { defaultSeries, type SeriesName, seriesNames } from './own-series.ts';
 
@@ -99,7 +100,7 @@ function keys(): string[] {
 
 /** The key of the kernel that this package's inputs and the given source make. */
 export function currentKey(source: string, series: SeriesName = defaultSeries, kind?: SourceKind): string {
-  return seriesKernelKey(kernelInputsDir, series, source, kind);
+  return seriesKernelKey(kernelInputs(), series, source, kind);
 }
 
 /**

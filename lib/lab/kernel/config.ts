@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabBuildError, LabConfigError, LabKernelSourceError } from '../errors.ts';
-import { kernelInputsDir } from '../paths.ts';
+import { kernelInputs } from './inputs.ts';
 import { definitionsOf, kvmSymbols, treeVersion } from './kconfig.ts';
 import { defaultSeries, ownConfig } from './own-series.ts';
 import { seriesOf } from './series.ts';
@@ -86,10 +86,10 @@ function readFragment(path: string): string {
  * @param own what Debian's is patched with
  */
 export function configInput(tree: string | undefined, added: AddedConfig, own = defaultSeries): string {
-  const fragment = readFileSync(join(kernelInputsDir, 'lab.config'), 'utf8');
+  const fragment = readFileSync(join(kernelInputs(), 'lab.config'), 'utf8');
   const series =
     tree === undefined
-      ? ownConfig(kernelInputsDir, own)
+      ? ownConfig(kernelInputs(), own)
       : seriesOf(tree).symbols.map((symbol) => `CONFIG_${symbol}=y\n`);
   return [fragment, ...series, added.text].join('\n').replace(/\n*$/, '\n');
 }

@@ -3,10 +3,10 @@ import { statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { LabPackagesError } from '../errors.ts';
 import { debianSourceVersion, kernelSourcePackage, kernelSourceTarball } from '../needs/building.ts';
-import { kernelInputsDir } from '../paths.ts';
 import { checksum, currentKey } from './cache.ts';
 import type { CompileInput } from './compile.ts';
 import { configInput } from './config.ts';
+import { kernelInputs } from './inputs.ts';
 import { seriesKernelKey, treeKernelKey } from './key.ts';
 import type { SeriesName } from './own-series.ts';
 import { checkTree, hasOwnSeries, type KernelSource } from './source.ts';
@@ -40,5 +40,5 @@ export function keyOf({ source, series, added }: CompileInput): string {
   if (source.kind === 'tree') return treeKernelKey(source.path, configInput(source.path, added, series));
   return source.kind === 'debian'
     ? currentKey(source.name, series)
-    : seriesKernelKey(kernelInputsDir, series, source.name, 'tarball', added.text);
+    : seriesKernelKey(kernelInputs(), series, source.name, 'tarball', added.text);
 }

@@ -3,9 +3,9 @@ import { cpSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../../base/errors.ts';
 import { LabKernelSourceError } from '../errors.ts';
-import { kernelInputsDir } from '../paths.ts';
 import { runBound } from '../process.ts';
 import type { Progress } from '../progress.ts';
+import { kernelInputs } from './inputs.ts';
 import { treeVersion } from './kconfig.ts';
 import { must } from './make.ts';
 import { filesOf, labPatchesOf, patchesOf, type SeriesName, seriesLinux } from './own-series.ts';
@@ -103,11 +103,11 @@ export async function prepareSource(
     refuseOtherVersion(tree, source.path, series);
   }
   progress.stage('patch', series);
-  for (const patch of [...patchesOf(kernelInputsDir, series), ...labPatchesOf(kernelInputsDir, series)]) {
+  for (const patch of [...patchesOf(kernelInputs(), series), ...labPatchesOf(kernelInputs(), series)]) {
     await must('patch', ['-p1', '--batch', '--fuzz=0', '-d', tree, '-i', patch], abort);
   }
   // New files of a series may lie beside its patches as what they are.
-  for (const folder of filesOf(kernelInputsDir, series)) {
+  for (const folder of filesOf(kernelInputs(), series)) {
     for (const dir of ['include', 'arch']) {
       const files = join(folder, dir);
       if (existsSync(files)) cpSync(files, join(tree, dir), { recursive: true });

@@ -38,7 +38,7 @@ const asTag = (part: string): string => part.replaceAll('\\`', '`');
 
 /** The text without the lines that something is interpolated into, which are left empty. */
 function ownLines(parts: readonly string[]): string {
-  const hole = '\u{e000}';
+  const hole = String.fromCodePoint(0xe000);
   const lines = parts.map(asTag).join(hole).split('\n');
   return lines.map((line) => (line.includes(hole) ? '' : line)).join('\n');
 }

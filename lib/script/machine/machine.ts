@@ -39,13 +39,19 @@ export type { RunUntilOptions } from './run.ts';
 
 /** A VM with memory, vCPUs and a trace of every exit. */
 export class Machine implements AsyncDisposable, Disposable {
+  /** The device that the machine was made with; closed with the machine. */
   readonly kvm: Kvm;
+  /** The VM itself, for what the kit has no method for. */
   readonly vm: Vm;
+  /** All of the guest memory, from guest physical address 0. */
   readonly memory: GuestMemory;
+  /** What has happened so far, in order: exits of all vCPUs, and what the script did. */
   readonly trace: Trace;
+  /** The series of patches whose exits and ioctls are expected of the kernel. */
   readonly profile: DsmProfile;
   /** What the script asked for: true leaves APICv as the host has it. */
   readonly apicv: boolean;
+  /** Who has the interrupt controllers: KVM all of them (full), KVM the local APICs alone (split), or nobody. */
   readonly irqchip: 'full' | 'split' | 'none';
   /** First guest physical address that belongs to the script alone, page-aligned: memory that all vCPUs can share. */
   readonly shared: number;
@@ -112,6 +118,7 @@ export class Machine implements AsyncDisposable, Disposable {
     return found;
   }
 
+  /** All vCPUs, by vcpu_id from 0 on. */
   get vcpus(): readonly MachineVcpu[] {
     return this.#vcpus;
   }
@@ -317,10 +324,12 @@ export class Machine implements AsyncDisposable, Disposable {
     closeParts(this);
   }
 
+  /** Closes the machine: `using`. */
   [Symbol.dispose](): void {
     this.close();
   }
 
+  /** Closes the machine when its vCPUs have stopped: `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
   }

@@ -7,6 +7,7 @@ import type { SynicPages } from '../../hyperv/synic.ts';
 import { type Cpuid, checkCpuid } from '../../kvm/cpuid.ts';
 import type { Session } from '../session.ts';
 
+/** What a machine is made of; everything has a default. */
 export interface MachineOptions {
   /** How many vCPUs, with vcpu_id and APIC id 0, 1, ...: 1 to 64. Default 1. */
   vcpus?: number;

@@ -35,13 +35,19 @@ export interface ProgramOptions {
 
 /** What a vCPU was given to run. */
 export interface LoadedProgram {
+  /** As it was given. */
   readonly code: GuestCode | Uint8Array;
+  /** In which the vCPU starts: `real16`, `flat32` or `long64`. */
   readonly mode: GuestMode;
+  /** The instructions as they lie in guest memory. */
   readonly bytes: Uint8Array;
   /** It starts with RFLAGS.IF set. */
   readonly interrupts: boolean;
+  /** The machine has made an IDT for it, so that faults are told; without it a fault is a triple fault. */
   readonly idt: boolean;
+  /** At the first run, or when another vCPU has sent INIT and SIPI. */
   readonly start: 'now' | 'sipi';
+  /** The handlers of its own that the program asked for, by vector. */
   readonly own: OwnHandlers;
 }
 

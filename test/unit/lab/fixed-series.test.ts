@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { describe, test } from 'node:test';
+import { kernelInputs } from '../../../lib/lab/kernel/inputs.ts';
 import { patchesOf } from '../../../lib/lab/kernel/own-series.ts';
-import { kernelInputsDir } from '../../../lib/lab/paths.ts';
 
-const patches = patchesOf(kernelInputsDir, 'fixed');
+const patches = patchesOf(kernelInputs(), 'fixed');
 
 describe('the corrected series', () => {
   for (const [index, path] of patches.entries())

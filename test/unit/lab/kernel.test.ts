@@ -13,10 +13,10 @@ import {
   seriesOfProfile,
 } from '../../../lib/lab/index.ts';
 import { readKernelImage } from '../../../lib/lab/kernel/bzimage.ts';
+import { kernelInputs } from '../../../lib/lab/kernel/inputs.ts';
 import { seriesKernelKey, treeKernelKey } from '../../../lib/lab/kernel/key.ts';
 import { compilers } from '../../../lib/lab/kernel/make.ts';
 import { faultsFolder, patchesOf } from '../../../lib/lab/kernel/own-series.ts';
-import { kernelInputsDir } from '../../../lib/lab/paths.ts';
 import { kernelImage } from '../../support/kernel-image.ts';
 import { testFolder } from '../../support/test-folder.ts';
 
@@ -61,10 +61,10 @@ test('a kernel is compiled by way of ccache where that is installed, and without
 
 describe('the key of the lab kernel', () => {
   const inputs = join(dir, 'kernel');
-  cpSync(kernelInputsDir, inputs, { recursive: true });
+  cpSync(kernelInputs(), inputs, { recursive: true });
 
   test('is the same for the same inputs, wherever they lie', () => {
-    assert.equal(seriesKernelKey(inputs, 'rfc-v2', '1'), seriesKernelKey(kernelInputsDir, 'rfc-v2', '1'));
+    assert.equal(seriesKernelKey(inputs, 'rfc-v2', '1'), seriesKernelKey(kernelInputs(), 'rfc-v2', '1'));
   });
 
   test("changes with the version of Debian's source", () => {
@@ -152,11 +152,11 @@ test('a tree of the user is not built as a series of ours', async () => {
 
 describe('each series', () => {
   test('is a folder below kernel/ that has patches', () => {
-    const folders = readdirSync(kernelInputsDir, { withFileTypes: true })
+    const folders = readdirSync(kernelInputs(), { withFileTypes: true })
       .filter((entry) => entry.isDirectory() && !['mails', faultsFolder].includes(entry.name))
       .map(({ name }) => name);
     assert.deepEqual(folders.sort(), seriesNames.toSorted());
-    for (const series of seriesNames) assert.ok(patchesOf(kernelInputsDir, series).length > 0, series);
+    for (const series of seriesNames) assert.ok(patchesOf(kernelInputs(), series).length > 0, series);
   });
 
   test('belongs to profiles: one without a series of its own has the default one', () => {

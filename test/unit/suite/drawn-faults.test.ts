@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { ArgumentError } from '../../../lib/base/errors.ts';
-import { kernelInputsDir } from '../../../lib/lab/paths.ts';
+import { kernelInputs } from '../../../lib/lab/kernel/inputs.ts';
 import { actions } from '../../../lib/suite/faults/drawn/actions.ts';
 import { drawFaults } from '../../../lib/suite/faults/drawn/draw.ts';
 import { equivalents, whyEquivalent } from '../../../lib/suite/faults/drawn/equivalent.ts';
@@ -13,7 +13,7 @@ import { type FaultLane, unmeetable, whyUnmeetable } from '../../../lib/suite/fa
 import { describe as inWords, isSpec, readSpec, writeSpec } from '../../../lib/suite/faults/drawn/spec.ts';
 import { readRanges } from '../../../lib/suite/faults/watch.ts';
 
-const kernel = (file: string) => readFileSync(join(kernelInputsDir, 'fault/arch/x86/kvm', file), 'utf8');
+const kernel = (file: string) => readFileSync(join(kernelInputs(), 'fault/arch/x86/kvm', file), 'utf8');
 const conditions = kernel('dsm_fault_cond.c');
 const acts = kernel('dsm_fault_act.c');
 

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { kernelInputs } from '../../../lib/lab/kernel/inputs.ts';
 import { filesOf, seriesNames } from '../../../lib/lab/kernel/own-series.ts';
-import { kernelInputsDir } from '../../../lib/lab/paths.ts';
 import { faults } from '../../../lib/suite/faults/table.ts';
 
-const source = readFileSync(join(kernelInputsDir, 'fault/arch/x86/kvm/dsm_fault.c'), 'utf8');
+const source = readFileSync(join(kernelInputs(), 'fault/arch/x86/kvm/dsm_fault.c'), 'utf8');
 
 test("the faults are those of the kernel's table, with its numbers", () => {
   const order = [...(/^enum \{\n([^}]*)\};/m.exec(source)?.[1] ?? '').matchAll(/^\t(FAULT_\w+),$/gm)].map(
@@ -30,7 +30,7 @@ test('at least 24, each said in its own words on one line', () => {
 });
 
 test('each series of the lab answers what the faults ask of one', () => {
-  const folder = join(kernelInputsDir, 'fault/arch/x86/kvm');
+  const folder = join(kernelInputs(), 'fault/arch/x86/kvm');
   const own = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
   const called = new Set(
     own.flatMap((text) => [...text.matchAll(/\b(kvm_dsm_fault_\w+)\(/g)].map(([, name]) => name!)),
@@ -40,7 +40,7 @@ test('each series of the lab answers what the faults ask of one', () => {
   const asked = [...called].filter((name) => !own.some((text) => defines(text, name)));
   assert.ok(asked.length >= 8, asked.join(' '));
   for (const series of seriesNames) {
-    const answers = filesOf(kernelInputsDir, series)
+    const answers = filesOf(kernelInputs(), series)
       .map((dir) => join(dir, 'arch/x86/kvm/dsm_fault_series.h'))
       .filter((path) => existsSync(path));
     assert.equal(answers.length, 1, series);

@@ -1,0 +1,34 @@
+// One declaration file for each entry, and few for what several of them have.
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { rolldown } from 'rolldown';
+import { dts } from 'rolldown-plugin-dts';
+
+/** `Uint8Array` has no parameter before TypeScript 5.7. What `of` makes is a `Uint8Array<ArrayBuffer>` since then. */
+const forOlder = (text) =>
+  text
+    .replace(/\b(\w+Array)<ArrayBufferLike>/g, '$1')
+    .replace(/\b(\w+Array)<ArrayBuffer>/g, "ReturnType<$1Constructor['of']>");
+
+export async function writeDeclarations({ root, out, faces }) {
+  const build = await rolldown({
+    cwd: root,
+    input: Object.fromEntries(faces.map((face) => [face, join(out, `${face}.d.ts`)])),
+    external: (name) => !/^[./]/.test(name),
+    // What is bundled are declarations, so that no compiler is asked; `oxc` is the one that needs none to be there.
+    plugins: [dts({ dtsInput: true, tsconfig: false, oxc: true })],
+    checks: { ineffectiveDynamicImport: false },
+  });
+  const dir = join(root, 'dist');
+  const { output } = await build.write({
+    dir,
+    format: 'esm',
+    entryFileNames: '[name].ts',
+    chunkFileNames: 'types/[name].ts',
+    codeSplitting: { groups: [{ name: 'shared.d', minShareCount: 2 }] },
+  });
+  await build.close();
+  for (const { fileName, code } of output) writeFileSync(join(dir, fileName), forOlder(code));
+  // What declarations need of it at run time is nothing.
+  rmSync(join(dir, 'types/rolldown-runtime.ts'), { force: true });
+}
