@@ -11,6 +11,7 @@ export {
   type ImageStatus,
   type LabOptions,
   type LabRunOptions,
+  type LabStage,
   type LabStatus,
   type LaneName,
   type Limits,
