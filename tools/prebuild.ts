@@ -1,9 +1,9 @@
-// npm run prebuild [target...]: builds the addon for each kind of machine that the package has one for, into prebuilds/, where
+// npm run prebuilds [target...]: has prebuildify build the addon for each kind of machine that the package has one for, into prebuilds/, where
 // node-gyp-build finds it. A target whose compiler or library is missing here is named and left out; with --all that is an error.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -46,33 +46,38 @@ function lackOf({ asks }: Target): string | undefined {
 }
 
 function build(name: string, { folder, libc, machine }: Target): void {
-  const out = mkdtempSync(join(tmpdir(), 'kvm-dsm-prebuild-'));
+  // Not in the checkout's own build, which is for this machine.
+  const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-prebuild-'));
   try {
-    const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
     const cross =
       machine === host
         ? []
         : [
-            `--CDCMAKE_SYSTEM_NAME=Linux`,
+            '--CDCMAKE_SYSTEM_NAME=Linux',
             `--CDCMAKE_SYSTEM_PROCESSOR=${machine}`,
             `--CDCMAKE_CXX_COMPILER=${machine}-linux-gnu-g++`,
           ];
-    const given = ['--out', out, `--CDKVM_DSM_PREBUILD=${libc}`, ...cross];
-    const jobs = ['--parallel', String(availableParallelism()), '--log-level', 'error'];
-    const { status } = spawnSync(process.execPath, [cmakeJs, 'compile', ...given, ...jobs], {
-      cwd: root,
+    const prebuildify = createRequire(import.meta.url).resolve('prebuildify/bin.js');
+    const place = ['--platform', 'linux', '--arch', folder.replace('linux-', ''), '--cwd', work, '--out', root];
+    const how = ['--napi', '--tag-libc', '--name', 'kvm-dsm', '--node-gyp', join(root, 'tools/prebuild/cmake.mjs')];
+    const { status } = spawnSync(process.execPath, [prebuildify, ...place, ...how], {
+      env: {
+        ...process.env,
+        PREBUILD_LIBC: libc,
+        KVM_DSM_CMAKE: JSON.stringify([`--CDKVM_DSM_PREBUILD=${libc}`, ...cross]),
+      },
       stdio: 'inherit',
     });
     if (status !== 0) fail(`${name} was not built: the compiler's words are above.`);
-    const addon = join(out, 'Release/kvm_dsm.node');
-    const stray = strayImports(addon);
-    if (stray.length > 0) fail(`${name} needs what not every ${libc} has: ${stray.join(', ')}`);
-    mkdirSync(join(root, 'prebuilds', folder), { recursive: true });
     const to = join('prebuilds', folder, `kvm-dsm.${libc}.node`);
-    copyFileSync(addon, join(root, to));
-    console.log(`${to}  ${statSync(addon).size} bytes`);
+    const stray = strayImports(join(root, to));
+    if (stray.length > 0) {
+      rmSync(join(root, to));
+      fail(`${name} needs what not every ${libc} has: ${stray.join(', ')}`);
+    }
+    console.log(`${to}  ${statSync(join(root, to)).size} bytes`);
   } finally {
-    rmSync(out, { recursive: true, force: true });
+    rmSync(work, { recursive: true, force: true });
   }
 }
 
