@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
-import { isBundled, thirdParty } from './third-party.mjs';
+import { bundledName, isBundled, thirdParty } from './third-party.mjs';
 
 const isRelative = (name) => /^[./]/.test(name);
 
@@ -56,6 +56,9 @@ function partOf(out, faces) {
     const info = (module) => context.getModuleInfo(module);
     parts ??= partsOf(out, faces, info);
     inside ??= loadedWith(out, ['cli/lab-entry'], info, true);
+    // In a part of their own: one that hands on what imports it would be loaded in a circle.
+    const third = bundledName(id);
+    if (third !== null) return third.replace(/\W+/g, '-').replace(/^-/, '');
     if (!id.startsWith(out)) return null;
     const [room, folder] = relative(out, id).split('/');
     const part = parts.find(([, modules]) => modules.has(id))?.[0];

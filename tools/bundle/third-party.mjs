@@ -8,6 +8,9 @@ const bundled = { 'ansi-escapes': ['*', '{ default }'], '@bufbuild/protobuf/wire
 
 export const isBundled = (name) => Object.hasOwn(bundled, name);
 
+/** The package that a module of the parts is; `null`: it is none of them. */
+export const bundledName = (id) => (id[0] === '\0' && isBundled(id.slice(1)) ? id.slice(1) : null);
+
 /** A package's folder, of a file in it. */
 const inModules = /^.*\/?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/;
 
@@ -19,8 +22,8 @@ export const thirdParty = (root) => ({
   name: 'third-party',
   resolveId: (id) => (isBundled(id) ? `\0${id}` : null),
   async load(id) {
-    const name = id.slice(1);
-    if (!id.startsWith('\0') || !isBundled(name)) return null;
+    const name = bundledName(id);
+    if (name === null) return null;
     const { outputFiles, metafile } = await build({
       stdin: { contents: bundled[name].map((what) => `export ${what} from '${name}';`).join('\n'), resolveDir: root },
       ...{ bundle: true, write: false, minify: true, metafile: true, legalComments: 'none' },
