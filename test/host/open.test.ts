@@ -24,7 +24,8 @@ test('a file that may not be opened', () => {
   const error = errorOf(() => Kvm.open('/sys/devices/system/cpu/online'));
   assert.equal(error.code, 'ERR_DEVICE_PERMISSION');
   assert.equal((error.cause as IoctlError).errnoName, 'EACCES');
-  assert.match(error.advice, /usermod -aG kvm/);
+  // What it advises depends on who asks, and where: test/unit/doctor.
+  assert.match(error.advice, /usermod -aG|Start the container with|A security module|udev rule|group/);
 });
 
 test('the KVM of this machine', { skip: noKvm }, () => {
