@@ -16,7 +16,9 @@ describe('exits that are sent as they are stored', { skip: labMissing(), timeout
     assert.equal(code, 0, stderr + stdout.slice(-2000));
     const lines = stdout.trimEnd().split('\n');
     const own = lines.filter((line) => line.startsWith('own ')).map((line) => line.slice(4));
-    const told = lines.filter((line) => /^#\d+ /.test(line));
+    const named = lines.filter((line) => /^(?:machine 1 )?#\d+ /.test(line));
+    assert.equal(named.filter((line) => line.startsWith('machine 1 ')).length, own.length / 2);
+    const told = named.map((line) => line.replace(/^machine 1 /, ''));
     assert.equal(own.length, EXITS + 2);
     assert.deepEqual(told, own);
     assert.match(told.join('\n'), /sync "über the wire"/);
