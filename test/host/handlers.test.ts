@@ -93,7 +93,8 @@ for (const mode of modes) {
           hlt
           jmp .idle
       `);
-      await m.run({ until: { sync: 1 }, deadline: '20s' });
+      // Its EOI is written then; the counter, which the sender waits for, comes before that.
+      await m.run({ until: { handled: 0x41, vcpu: 1, count: 3 }, deadline: '20s' });
       assert.deepEqual(
         [...m.vcpu(1).interrupts],
         [
