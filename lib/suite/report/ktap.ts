@@ -6,69 +6,64 @@ import type { Item } from '../run/protocol.ts';
 import { type Head, interruptedText, type Reporter, type RowsReporter, type Summary } from '../run/reporter.ts';
 import { headLines } from './head.ts';
 
-/** What came of a subject's checks so far. */
+/** What came of a subject's checks so far, and the lines that are held back: another subject's turn is not over. */
 interface Group {
   results: Result[];
+  held: string[];
 }
 
 /**
- * KTAP version 1, one test per subject with its checks below it, and the totals that kselftest prints. A check stands there as soon
- * as it has ended. Where a subject's checks do not follow one another, as in a shuffled run, they are told when all of them have.
+ * KTAP version 1, one test per subject with its checks below it, and the totals that kselftest prints. Subjects come in the order of the
+ * plan: of the one whose turn it is a check stands there as soon as it has ended, and what has ended of a later one is held back.
  */
 export function ktapReporter(write: (text: string) => void): Reporter & { unfinished(): void } {
   let head: Head;
-  let groups: Map<string, Item[]>;
-  let streams: boolean;
-  /** Lines of subjects that have not ended, where they are held back. */
-  const held = new Map<string, string[]>();
-  const open = new Map<string, Group>();
-  /** The subject whose lines go out. */
-  let told: string | null = null;
-  let begun = 0;
-  const below = (name: string, lines: readonly string[]) => {
-    const text = lines.map((line) => `  ${line}\n`);
-    if (streams) write(text.join(''));
-    else held.set(name, [...(held.get(name) ?? []), ...text]);
-  };
-  /** What is held back of subjects that will not come to their end: below a plan that says so. */
-  const unfinished = () => {
-    for (const lines of held.values()) write(lines.join(''));
-    held.clear();
-  };
-  const begin = (name: string): Group => {
-    const known = open.get(name);
-    if (known) return known;
-    const group = { results: [] };
-    open.set(name, group);
-    if (streams) told = name;
-    below(name, ['KTAP version 1', `# Subtest: ${name}`, `1..${groups.get(name)!.length}`]);
+  let planned: Map<string, Item[]>;
+  let order: readonly string[];
+  const groups = new Map<string, Group>();
+  /** How many subjects are over. */
+  let over = 0;
+  const say = (lines: readonly string[]) => write(lines.map((line) => `  ${line}\n`).join(''));
+  const groupOf = (name: string): Group => {
+    const begin = ['KTAP version 1', `# Subtest: ${name}`, `1..${planned.get(name)!.length}`];
+    const group = groups.get(name) ?? { results: [], held: begin };
+    groups.set(name, group);
     return group;
+  };
+  /** Tells what is held back of the subject whose turn it is, and of those after it while they are complete. */
+  const tell = () => {
+    for (let name = order[over]; name !== undefined; name = order[over]) {
+      const group = groups.get(name);
+      if (!group) return;
+      say(group.held.splice(0));
+      if (group.results.length < planned.get(name)!.length) return;
+      over += 1;
+      write(`${subjectLine(name, over, group.results)}\n`);
+    }
+  };
+  /** Of subjects that will not come to their end: below a plan that says so. */
+  const unfinished = () => {
+    for (const { held } of groups.values()) say(held.splice(0));
   };
   return {
     head(given) {
       head = given;
-      groups = bySubject(head.items);
-      streams = areTogether(head.items);
+      planned = bySubject(head.items);
+      order = [...planned.keys()];
       write('KTAP version 1\n');
       for (const [name, value] of headLines(head)) write(`# ${name}: ${plain(value)}\n`);
-      write(`1..${groups.size}\n`);
+      write(`1..${order.length}\n`);
     },
-    start(item) {
-      begin(subjectOf(item.id));
-    },
+    start() {},
     end(item, result) {
-      const name = subjectOf(item.id);
-      const group = begin(name);
+      const group = groupOf(subjectOf(item.id));
       group.results.push(result);
-      below(name, rowLines({ item, result }, group.results.length, head));
-      if (group.results.length < groups.get(name)!.length) return;
-      begun += 1;
-      told = null;
-      write(`${(held.get(name) ?? []).join('')}${subjectLine(name, begun, group.results)}\n`);
-      held.delete(name);
+      group.held.push(...rowLines({ item, result }, group.results.length, head));
+      tell();
     },
     note(text) {
-      for (const line of text.split('\n')) write(`${told === null ? '' : '  '}# ${plain(line)}\n`);
+      const indent = groups.get(order[over] ?? '') ? '  ' : '';
+      for (const line of text.split('\n')) write(`${indent}# ${plain(line)}\n`);
     },
     tick() {},
     unfinished,
@@ -78,12 +73,6 @@ export function ktapReporter(write: (text: string) => void): Reporter & { unfini
       write(bailOutText([summary]));
     },
   };
-}
-
-/** Whether each subject's items follow one another. */
-function areTogether(items: readonly Item[]): boolean {
-  const changes = items.filter(({ id }, at) => at === 0 || subjectOf(items[at - 1]!.id) !== subjectOf(id));
-  return changes.length === bySubject(items).size;
 }
 
 /** A test per row, with the report of that row below it. */

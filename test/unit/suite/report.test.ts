@@ -497,6 +497,35 @@ function assertJenkins(element: Element): void {
   }
 }
 
+test('KTAP of checks that end before their turn, as those do that are spared: each subject is whole', async () => {
+  const early: Executor = async (items, sink) => {
+    sink.facts(facts);
+    // The next one begins before the outcome of the one before it has come.
+    for (const item of [...items.slice(5, 6), ...items.slice(0, 5), ...items.slice(6)]) {
+      for (const next of items.slice(item.n, item.n + 2)) sink.start(next);
+      sink.outcome(item, outcomes[item.id]![0], 1, 1);
+    }
+    return null;
+  };
+  let text = '';
+  const write = (more: string) => {
+    text += more;
+  };
+  const reporter = await reporterNamed('ktap', { write, paint: (_colour, words) => words, columns: 0 });
+  const items = planOf(subjects, { patterns: [], repeat: 1, shuffle: false, seed: 1 });
+  const modes = { seed: 1, repeat: 1, shuffle: false, strict: false, bail: false };
+  await runPlan({ items, checks: checksById(subjects), ...modes, executor: early, reporter, unknown, package: '1' });
+  const points = readKtap(text);
+  assert.deepEqual(
+    points.map(({ name, children }) => [name, children.length]),
+    [
+      ['one', 4],
+      ['two', 3],
+      ['three', 1],
+    ],
+  );
+});
+
 test('KTAP comes check by check: each stands there when it has ended, below the header of its subject', async () => {
   const parts: string[] = [];
   const reporter = await reporterNamed('ktap', {
