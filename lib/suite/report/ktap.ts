@@ -3,7 +3,14 @@ import { subjectOf } from '../check.ts';
 import { couldNotEnd, exitCodeOf, type Result, sumOf } from '../run/judge.ts';
 import { bySubject, checkOf, nameOf } from '../run/plan.ts';
 import type { Item } from '../run/protocol.ts';
-import { type Head, interruptedText, type Reporter, type RowsReporter, type Summary } from '../run/reporter.ts';
+import {
+  type CheckRow,
+  type Head,
+  interruptedText,
+  type Reporter,
+  type RowsReporter,
+  type Summary,
+} from '../run/reporter.ts';
 import { headLines } from './head.ts';
 
 /** What came of a subject's checks so far, and the lines that are held back: another subject's turn is not over. */
@@ -112,8 +119,6 @@ function totalsText(summaries: readonly Summary[]): string {
   return `# Totals: pass:${pass} fail:${fail - errors} xfail:${xfail} xpass:${xpass} skip:${skip} error:${errors}\n`;
 }
 
-type CheckRow = { item: Item; result: Result };
-
 function subjectLine(name: string, number: number, results: readonly Result[]): string {
   const failed = results.some(({ verdict }) => verdict === 'fail');
   const skipped = results.every(({ verdict }) => verdict === 'skip');
@@ -126,7 +131,7 @@ function bailOutText(summaries: readonly Summary[]): string {
   return last?.interrupted ? `Bail out! ${plain(interruptedText(last.interrupted, last.results.length))}\n` : '';
 }
 
-function rowLines({ item, result }: CheckRow, number: number, head: Head): string[] {
+function rowLines({ item, result }: Pick<CheckRow, 'item' | 'result'>, number: number, head: Head): string[] {
   const { verdict, reason, detail } = result;
   const point = `${verdict === 'fail' ? 'not ok' : 'ok'} ${number} ${nameOf(item, head.repeat)}${directive(result)}`;
   if (verdict === 'pass') return [point];
