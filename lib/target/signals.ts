@@ -84,11 +84,11 @@ export async function withSignals<T>(work: (signal: AbortSignal) => Promise<T>):
 }
 
 /**
- * The error, or that a signal has come. One that came while this thread was held up, and ended a program that it waited for, is
+ * The error, or that a signal has come, which some command may have said in words of its own already. One that came while this thread was held up, and ended a program that it waited for, is
  * heard in the event loop's next turn.
  */
 export async function orInterruption(error: unknown): Promise<unknown> {
   // The first turn may have looked for news already.
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
-  return interruption.aborted ? interruption.reason : error;
+  return interruption.aborted && !(error instanceof InterruptedError) ? interruption.reason : error;
 }
