@@ -54,4 +54,4 @@ export const fixedV1 = {
   },
   injectionChecks: true,
   drains: true,
-} as const satisfies DsmProfile;
+} satisfies DsmProfile;

@@ -54,4 +54,4 @@ export const gvmMain = {
   injectionAnswers: false,
   injectionChecks: false,
   drains: false,
-} as const satisfies DsmProfile;
+} satisfies DsmProfile;

@@ -52,4 +52,4 @@ export const gvmOld = {
   },
   injectionChecks: false,
   drains: false,
-} as const satisfies DsmProfile;
+} satisfies DsmProfile;

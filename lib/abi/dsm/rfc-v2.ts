@@ -91,4 +91,4 @@ export const rfcV2 = {
   requests,
   injectionChecks: false,
   drains: false,
-} as const satisfies DsmProfile;
+} satisfies DsmProfile;
