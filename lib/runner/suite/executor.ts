@@ -40,9 +40,9 @@ async function laneExecutorFor(lane: Exclude<Target, 'host'>, options: ExecutorO
     import('./machines.ts'),
     import('../../lab/index.ts'),
   ]);
-  const { strict, bail, checks, quiet } = own;
+  const { strict, bail, checks, quiet, trace } = own;
   const module = checks === undefined ? null : await bundleModule(findScript(checks), `${packageInside}/dist/index.js`);
-  const common = { global, seed, strict, bail, module, quiet };
+  const common = { global, seed, strict, bail, module, quiet, traced: trace !== undefined };
   return (items, sink) => {
     const machine: PlaceMaker = (place, signal) =>
       laneExecutor(lane, place === 0 ? { ...common, timings, signal } : { ...common, isAnother: true, signal });
@@ -51,10 +51,10 @@ async function laneExecutorFor(lane: Exclude<Target, 'host'>, options: ExecutorO
 }
 
 /** Throws what `Kvm.open` throws if there is no KVM. */
-function hostExecutor({ checks, module, seed, global: { device, profile, timeout } }: ExecutorOptions): Executor {
+function hostExecutor({ checks, module, seed, own, global: { device, profile, timeout } }: ExecutorOptions): Executor {
   Kvm.open(device).close();
   return async (items, sink) => {
-    const part = { module, seed, device, profile, timeout };
+    const part = { module, seed, device, profile, timeout, traced: own.trace !== undefined };
     const end = await runItemsLocally(items, checks, part, null, sink, interruption);
     return end === 'timeout' ? TIME_OVER : null;
   };

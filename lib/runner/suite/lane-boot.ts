@@ -24,6 +24,8 @@ export interface LaneOptions {
   module: string | null;
   /** Drawn faults of the lab's kernel, to be watched. */
   watch?: readonly string[] | undefined;
+  /** Checks that fail tell what happened in their machines. */
+  traced?: boolean | undefined;
   /** Is told when each phase ends. */
   timings?: Timings | undefined;
   /** Another machine runs the same plan, and tells what there is to tell of both. */
@@ -68,14 +70,26 @@ export class LaneBoot {
 
   async run(
     lane: LaneName,
-    { global, seed, strict, bail, module, watch, timings, isAnother = false, quiet = false, signal }: LaneOptions,
+    {
+      global,
+      seed,
+      strict,
+      bail,
+      module,
+      watch,
+      traced,
+      timings,
+      isAnother = false,
+      quiet = false,
+      signal,
+    }: LaneOptions,
     timeout: number,
   ): Promise<void> {
     const { device, profile } = global;
     this.#timings = timings;
     const inside = module === null ? null : `${GUEST_DIR}/checks.mjs`;
     const failedProbes = this.#failedProbes;
-    const common = { module: inside, seed, device, profile, timeout, strict, bail, watch, failedProbes };
+    const common = { module: inside, seed, device, profile, timeout, strict, bail, watch, traced, failedProbes };
     const part: LanePart = { ...common, items: this.left, secret: this.#secret };
     const partFile = `${GUEST_DIR}/part.json`;
     const files = [{ path: partFile, data: JSON.stringify(part) }];

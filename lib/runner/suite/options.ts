@@ -30,6 +30,8 @@ export interface TestOptions {
   quiet: boolean;
   /** Rows of the report: names of the lane's variants, `default`, or `all`; none: the lane as it is. */
   variant: string[];
+  /** A folder: a trace file of each check that fails. */
+  trace?: string;
   /** A script whose checks run instead of the suite's. */
   checks?: string;
 }
@@ -62,6 +64,7 @@ function testOptions(): Option[] {
       '--machines <n>',
       'in the lab: so many machines share the checks (default: as many as this host has CPUs for)',
     ).argParser(integer(1, MOST_MACHINES)),
+    new Option('--trace <dir>', 'write what happened in each check that fails into a file there: see `kvm-dsm trace`'),
     timingsOption(),
     quietOption('print only failures and totals (reporter spec)'),
     new Option('--checks <file>', 'run the checks of this script instead (.ts or .js)'),

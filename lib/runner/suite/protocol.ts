@@ -27,6 +27,8 @@ export interface PartOptions {
   timeout: number;
   /** Drawn faults of the lab's kernel, to be watched. */
   watch?: readonly string[] | undefined;
+  /** Checks that fail tell what happened in their machines. */
+  traced?: boolean | undefined;
   /** Probes that took the machine with them. */
   failedProbes?: FailedProbes;
 }

@@ -27,6 +27,7 @@ import { listChecks } from './list.ts';
 import { noSuchCheck } from './no-such-check.ts';
 import type { TestOptions } from './options.ts';
 import { loadSubjects } from './subjects.ts';
+import { TraceFolder } from './trace-folder.ts';
 import { forOneRow, optionsOf, rowsOf } from './variants.ts';
 
 /** `kvm-dsm test`: runs the suite, or a user's checks, where the options say; returns the exit code. */
@@ -74,6 +75,7 @@ async function runSubjects(
   const columns = isTerminal() && !showsProgress(shown) ? process.stdout.columns || 80 : 0;
   const screen = { write: print, paint, columns, quiet: own.quiet, hasProgress: showsProgress(shown) };
   const unknown = unknownFacts(target, global.device, global.profile);
+  const traces = own.trace === undefined ? undefined : new TraceFolder(own.trace, repeat);
   const plan = {
     items,
     checks,
@@ -88,8 +90,9 @@ async function runSubjects(
     signal: interruption,
   };
   if (rows.length === 0) {
-    const executor: Executor = async (...part) =>
+    const inPlace: Executor = async (...part) =>
       (await executorFor(target, { checks, module, seed, own, global, timings }))(...part);
+    const executor = traces?.around(inPlace, unknown) ?? inPlace;
     const reporter = telling(await reporterNamed(reporterName, screen, reportOptions), repeat);
     const summary = await withProgress(shown, () => runPlan({ ...plan, executor, reporter }));
     tellTimings(timings, global.json);
@@ -99,7 +102,8 @@ async function runSubjects(
   const summaries: Summary[] = [];
   for (const row of rows) {
     const options = { checks, module, seed, own, global: optionsOf(row, global), timings };
-    const executor: Executor = async (...part) => forOneRow(await executorFor(target, options), unknown)(...part);
+    const inPlace: Executor = async (...part) => forOneRow(await executorFor(target, options), unknown)(...part);
+    const executor = traces?.around(inPlace, unknown, row.name) ?? inPlace;
     const run = { ...plan, variant: row, executor, reporter: telling(reporter.row(row), repeat) };
     const summary = await withProgress(shown, () => runPlan(run));
     summaries.push(summary);

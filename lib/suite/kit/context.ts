@@ -5,10 +5,12 @@ import type { Exit } from '../../exit/exit.ts';
 import { describeExit } from '../../exit/text.ts';
 import { Kvm } from '../../kvm/kvm.ts';
 import { diagram } from '../../picture/diagram.ts';
-import { pictureOf } from '../../picture/picture.ts';
+import { eventLine, machineLine, stateLine, type TraceLine } from '../../picture/file/records.ts';
+import { pictureOf, unknownTarget } from '../../picture/picture.ts';
 import { Machine, type MachineOptions } from '../../script/machine/machine.ts';
 import { Random } from '../../script/random.ts';
 import { Session } from '../../script/session.ts';
+import type { TraceExit } from '../../trace/event.ts';
 import { CheckError, Skipped } from '../errors.ts';
 import type { TestedHost } from './needs.ts';
 
@@ -158,8 +160,34 @@ export class CheckContext {
     return [...this.#notes.slice(-LAST_NOTES), ...traces, ...driven, ...(drawn ? this.#diagrams() : [])];
   }
 
+  /** What happened in its machines, and what it drove by itself as one more: lines of a trace file. For the runner. */
+  traceLines(): TraceLine[] {
+    const lines = this.#machines.flatMap(({ irqchip, targets, trace }, at) => {
+      if (trace.size === 0 && this.#driven.length > 0) return [];
+      const first = Math.max(0, trace.size - MOST_TRACED);
+      const events = Array.from({ length: trace.size - first }, (_, i) => eventLine(at + 1, trace.event(first + i)));
+      const made = machineLine(at + 1, 1, { born: trace.born, irqchip, targets });
+      return [made, ...events, ...(targets.length > 0 ? [stateLine(at + 1, trace.size, targets)] : [])];
+    });
+    if (this.#driven.length === 0) return lines;
+    const own = this.#machines.length + 1;
+    const targets = [...new Set(this.#driven.map(({ vcpu }) => vcpu))].sort((a, b) => a - b).map(unknownTarget);
+    const made = machineLine(own, 1, { born: 0n, irqchip: 'full', targets });
+    return [
+      ...lines,
+      made,
+      ...this.#drivenEvents()
+        .slice(-MOST_TRACED)
+        .map((event) => eventLine(own, event)),
+    ];
+  }
+
+  #drivenEvents(): TraceExit[] {
+    return this.#driven.map(({ vcpu, exit }, seq) => ({ seq, ns: seq, vcpu, rip: 0n, exit }));
+  }
+
   #diagrams(): string[] {
-    const events = this.#driven.map(({ vcpu, exit }, seq) => ({ seq, ns: seq, vcpu, rip: 0n, exit }));
+    const events = this.#drivenEvents();
     const made = this.#machines.map((machine) => machine.diagram());
     const drawn = [...made, diagram(pictureOf(events, [])).join('\n')].filter((text) => text !== '');
     return drawn.slice(-LAST_DIAGRAMS);
@@ -182,3 +210,5 @@ export class CheckContext {
 const LAST_EXITS = 12;
 const LAST_NOTES = 20;
 const LAST_DIAGRAMS = 2;
+/** Events of a machine in a trace: two megabytes or so. */
+const MOST_TRACED = 10_000;

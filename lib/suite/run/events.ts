@@ -1,4 +1,5 @@
 /** What a process that runs checks tells, read with care: checks run in it, and may write there as well. */
+import type { TraceLine } from '../../picture/file/records.ts';
 import type { Facts } from './facts.ts';
 import { isProbeName } from './probes.ts';
 import type { FailureKind, Outcome, WorkerEvent } from './protocol.ts';
@@ -41,12 +42,18 @@ export function readOutcomeEvent(event: Record<string, unknown>): (WorkerEvent &
   return told && { type: 'outcome', n, outcome: told, ms, exits, ...(met === undefined ? {} : { met }) };
 }
 
-function readOutcome({ kind, cause, reason, detail }: Record<string, unknown>): Outcome | null {
+function readOutcome({ kind, cause, reason, detail, trace }: Record<string, unknown>): Outcome | null {
   if (kind === 'pass') return { kind };
   if (typeof reason !== 'string') return null;
   if (kind === 'skip') return { kind, reason };
   if (kind !== 'fail' || typeof detail !== 'string' || typeof cause !== 'string' || !kinds.includes(cause)) return null;
-  return { kind, cause: cause as FailureKind, reason, detail };
+  const failed: Outcome = { kind, cause: cause as FailureKind, reason, detail };
+  if (trace === undefined) return failed;
+  return isTrace(trace) ? { ...failed, trace } : null;
+}
+
+function isTrace(value: unknown): value is TraceLine[] {
+  return Array.isArray(value) && value.every((line) => isObject(line) && typeof line.type === 'string');
 }
 
 /** A line of JSON that holds an object; `null` otherwise. */

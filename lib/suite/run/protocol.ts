@@ -1,4 +1,5 @@
 /** What the parts of a run say to each other, some of it between processes and machines, as JSON. */
+import type { TraceLine } from '../../picture/file/records.ts';
 import type { Facts } from './facts.ts';
 import type { FailedProbes, ProbeName } from './probes.ts';
 
@@ -29,7 +30,7 @@ export type FailureKind = 'claim' | 'deadline' | 'crash' | 'oops' | 'nothing' | 
 export type Outcome =
   | { kind: 'pass' }
   | { kind: 'skip'; reason: string }
-  | { kind: 'fail'; cause: FailureKind; reason: string; detail: string };
+  | { kind: 'fail'; cause: FailureKind; reason: string; detail: string; trace?: readonly TraceLine[] };
 
 /** What a worker process is told: on its standard input, as JSON. */
 export interface Job {
@@ -41,6 +42,8 @@ export interface Job {
   module: string | null;
   /** Drawn faults of the lab's kernel: which of them a check could notice is told with its outcome. */
   watch?: readonly string[] | undefined;
+  /** What happened in the machines of a check that fails is told with its outcome, as lines of a trace file. */
+  traced?: boolean | undefined;
   /** What is written to the kernel's log before the number and the secret of each check that begins. */
   mark: string | null;
   /** What another worker of this run has found out. */

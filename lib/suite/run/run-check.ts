@@ -21,11 +21,20 @@ export interface CheckRun {
   over: boolean;
 }
 
+export interface CheckOptions {
+  device: string;
+  profile: DsmProfile;
+  seed: number;
+  thorough: boolean;
+  /** If it fails, its outcome has a trace. */
+  traced: boolean;
+}
+
 /** Runs one check in this process. Never throws; a check that hangs in native code never returns. */
 export async function runCheck(
   check: Check,
   world: TestedHost,
-  { device, profile, seed, thorough }: { device: string; profile: DsmProfile; seed: number; thorough: boolean },
+  { device, profile, seed, thorough, traced }: CheckOptions,
 ): Promise<CheckRun> {
   const missing = (check.needs ?? []).flatMap((need) => need.missing(world) ?? []);
   if (missing.length > 0) return { outcome: { kind: 'skip', reason: missing.join('; ') }, ms: 0, exits: 0, over: true };
@@ -50,6 +59,7 @@ export async function runCheck(
     outcome = over ? outcomeOf(error, ctx) : failure('deadline', `it did not end within ${limit} ms`, ctx.report());
   }
   const exits = ctx.exits;
+  if (traced && outcome.kind === 'fail') outcome = { ...outcome, trace: ctx.traceLines() };
   try {
     ctx.close();
   } catch (error) {

@@ -22,6 +22,8 @@ export interface SupervisorOptions {
   profile: string;
   /** Drawn faults of the lab's kernel. */
   watch?: readonly string[] | undefined;
+  /** Checks that fail tell what happened in their machines. */
+  traced?: boolean | undefined;
   /** For all checks. */
   timeoutMs: number;
   /** What is written to the kernel's log before the number of each check that begins: a panic loses all else. */
@@ -197,8 +199,8 @@ class SupervisedWorker {
     this.#options = options;
     this.#sink = sink;
     this.#ends = ends;
-    const { worker, module, mark, seed, device, profile, watch } = options;
-    const job = { items: [...items], module, mark, seed, device, profile, watch, ...known };
+    const { worker, module, mark, seed, device, profile, watch, traced } = options;
+    const job = { items: [...items], module, mark, seed, device, profile, watch, traced, ...known };
     this.#process = new WorkerProcess(worker, job, (event, line) => this.#hear(event, line));
     this.#limit(IDLE, `it was silent for ${IDLE / 1000} s`);
   }

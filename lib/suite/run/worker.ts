@@ -62,6 +62,7 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
       profile,
       seed,
       thorough: item.thorough ?? false,
+      traced: job.traced ?? false,
     });
     stray.done();
     if (
