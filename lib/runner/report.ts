@@ -1,5 +1,5 @@
 /** What `kvm-dsm run` says of a script's runs. */
-import { jsonText } from '../base/text.ts';
+import { jsonText, plural } from '../base/text.ts';
 import { forwardsIpi, isDsmExit } from '../exit/dsm.ts';
 import { laneHere } from '../host/lane.ts';
 import { endLine } from '../picture/file/records.ts';
@@ -245,13 +245,13 @@ function textReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
       left = 0;
       if (repeat === 1 || ownProcess || (options.quiet && !failure)) return;
       const verdict = failure ? paint('red', 'not ok') : 'ok';
-      say(`run ${run} of ${repeat}: ${verdict}, ${exits} exits, seed ${seed}`);
+      say(`run ${run} of ${repeat}: ${verdict}, ${plural(exits, 'exit')}, seed ${seed}`);
     },
     ended({ failure, exits, forwarded, seeded, seed: last }, run, on = describeTarget()) {
       voice.ended(failure);
-      const runs = repeat > 1 ? `${run} runs, ` : '';
+      const runs = repeat > 1 ? `${plural(run, 'run')}, ` : '';
       const place = on === null ? 'the script had not begun' : `ran on ${on}`;
-      const summary = `${runs}${exits} exits, ${forwarded} of them forwarded ICR writes; ${place}`;
+      const summary = `${runs}${plural(exits, 'exit')}, ${forwarded} of them forwarded ICR writes; ${place}`;
       if (!failure) return void say(`${paint('green', 'ok')}: ${summary}`, 'result');
       const fail = (text: string) => say(text, 'result', failure.exitCode);
       const which = repeat > 1 ? `run ${run} of ${repeat}, seed ${last}: ` : '';

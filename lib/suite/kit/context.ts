@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import { IoctlError, KvmDsmError } from '../../base/errors.ts';
+import { plural } from '../../base/text.ts';
 import type { Exit } from '../../exit/exit.ts';
 import { describeExit } from '../../exit/text.ts';
 import { Kvm } from '../../kvm/kvm.ts';
@@ -151,12 +152,13 @@ export class CheckContext {
       const lines = trace.toString().split('\n').slice(-LAST_EXITS);
       if (trace.length === 0 && this.#driven.length > 0) return [];
       return [
-        `machine ${i + 1}: ${trace.length} exits${trace.length > 0 ? ', the last ones:' : ''}`,
+        `machine ${i + 1}: ${plural(trace.length, 'exit')}${trace.length > 0 ? ', the last ones:' : ''}`,
         ...lines.filter(Boolean),
       ];
     });
     const driven = this.#driven.slice(-LAST_EXITS).map(({ vcpu, exit }) => `vCPU ${vcpu}  ${describeExit(exit)}`);
-    if (driven.length > 0) driven.unshift(`driven by the check: ${this.#driven.length} exits, the last ones:`);
+    if (driven.length > 0)
+      driven.unshift(`driven by the check: ${plural(this.#driven.length, 'exit')}, the last ones:`);
     return [...this.#notes.slice(-LAST_NOTES), ...traces, ...driven, ...(drawn ? this.#diagrams() : [])];
   }
 
