@@ -1,6 +1,7 @@
 /** A review, from patches to what was found out: applied, built, booted, judged. */
 import { mkdirSync } from 'node:fs';
 import { profileByName, profiles } from '../abi/dsm/profiles.ts';
+import { shellWord } from '../base/shell.ts';
 import { readConfig } from '../lab/kernel/config.ts';
 import { laneNamed } from '../lab/lanes/index.ts';
 import { compileNeeds, debianSource, patchNeed, unpackNeeds } from '../lab/needs/building.ts';
@@ -89,7 +90,5 @@ function stagesOf({ isAlone }: Given, { lanes, looksOnly }: ReviewOptions): stri
 
 function givenWords({ paths, base, config }: ReviewOptions): string {
   const options = [...(base === undefined ? [] : ['--base', base]), ...config.flatMap((one) => ['--config', one])];
-  return [...paths, ...options].map(quoted).join(' ');
+  return [...paths, ...options].map(shellWord).join(' ');
 }
-
-const quoted = (word: string) => (/^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);

@@ -1,3 +1,4 @@
+import { shellWord } from '../base/shell.ts';
 import { optionArguments } from '../target/options.ts';
 import { type RunCommandOptions, runDefaults } from './options.ts';
 
@@ -17,9 +18,5 @@ export function commandLineOf(script: string, args: readonly string[], options: 
     quiet: _quiet,
     ...same
   } = options;
-  return ['kvm-dsm', ...runArguments(script, args, same)].map(quoted).join(' ');
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return ['kvm-dsm', ...runArguments(script, args, same)].map(shellWord).join(' ');
 }

@@ -44,6 +44,7 @@ test('svm: of a suite, each check that fails', { skip: labMissing() }, () => {
   const args = ['test', 'payload.icr.shorthand', 'payload.icr.vector', '--on', 'svm', '--quiet', '--trace', traces];
   const { code, stdout, stderr } = kvmDsm([...args, '--cmdline', 'kvm.dsm_fault=no-shorthand'], 300);
   assert.equal(code, 1, stderr);
+  assert.match(stdout, /^again: kvm-dsm test \S+ --on svm --seed \d+ --cmdline kvm\.dsm_fault=no-shorthand$/m);
   const told = [...stdout.matchAll(/^ *trace: (.*)$/gm)].map(([, file]) => file!);
   const ids = ['all', 'others', 'self'].map((shorthand) => `payload.icr.shorthand.${shorthand}.ndjson`);
   assert.deepEqual(readdirSync(traces).sort(), ids);

@@ -42,7 +42,7 @@ export async function writeDeclarations({ root, out, faces }) {
     external: (name) => !/^[./]/.test(name),
     // What is bundled are declarations, so that no compiler is asked; `oxc` is the one that needs none to be there.
     plugins: [dts({ dtsInput: true, tsconfig: false, oxc: true })],
-    checks: { ineffectiveDynamicImport: false },
+    checks: { ineffectiveDynamicImport: false, bundlerTimings: false },
   });
   const dir = join(root, 'dist');
   const { output } = await build.write({

@@ -95,7 +95,7 @@ async function partsFrom({ root, out, faces }) {
     treeshake: { moduleSideEffects: true },
     preserveEntrySignatures: 'allow-extension',
     // In which part a module goes is partOf's affair.
-    checks: { ineffectiveDynamicImport: false },
+    checks: { ineffectiveDynamicImport: false, bundlerTimings: false },
   });
   const { output } = await build.generate({
     dir: join(root, 'dist'),

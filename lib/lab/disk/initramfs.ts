@@ -1,5 +1,6 @@
 /** The initial RAM disk of one run. */
 import { randomBytes } from 'node:crypto';
+import { shellWord } from '../../base/shell.ts';
 import { LabEmulatorError } from '../errors.ts';
 import { readBusybox } from '../needs/busybox.ts';
 import { type CpioEntry, cpioDirectory, cpioFile, cpioLink, packCpio } from './cpio.ts';
@@ -97,15 +98,10 @@ function relative(path: string): string {
 
 function exports(env: Readonly<Record<string, string>>): string {
   return Object.entries(env)
-    .map(([name, value]) => `export ${name}=${shellQuote(value)}\n`)
+    .map(([name, value]) => `export ${name}=${shellWord(value)}\n`)
     .join('');
 }
 
 function shellScript({ argv, env }: InsideCommand): string {
-  return `${exports(env)}exec ${argv.map(shellQuote).join(' ')}\n`;
-}
-
-/** A word that the shell takes as it is. */
-export function shellQuote(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
+  return `${exports(env)}exec ${argv.map(shellWord).join(' ')}\n`;
 }

@@ -1,6 +1,7 @@
 /** Commands that show a finding again, each on its own. */
 import { homedir } from 'node:os';
 import { defaultProfile } from '../../abi/dsm/profiles.ts';
+import { shellWord } from '../../base/shell.ts';
 import type { LaneName } from '../../lab/index.ts';
 import type { Review } from '../found.ts';
 import type { Judged } from '../suite.ts';
@@ -27,6 +28,6 @@ export function checkAgain(review: Reviewed, lane: LaneName, { id, destructive }
 /** As a shell takes it; home is `~`, which is the same for whoever reads it. */
 function short(path: string): string {
   const home = homedir();
-  if (!/^[\w@%+=:,./-]+$/.test(path)) return `'${path.replaceAll("'", "'\\''")}'`;
-  return path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
+  const word = shellWord(path);
+  return word.startsWith(`${home}/`) ? `~${word.slice(home.length)}` : word;
 }

@@ -1,5 +1,6 @@
 import { defaultProfile } from '../../abi/dsm/profiles.ts';
 import { ArgumentError } from '../../base/errors.ts';
+import { shellWord } from '../../base/shell.ts';
 import { describeTimings, Timings } from '../../lab/timings.ts';
 import { checksById, type Subject } from '../../suite/check.ts';
 import { reporterNamed, rowsReporterNamed } from '../../suite/report/index.ts';
@@ -12,7 +13,7 @@ import type { Reporter, Summary } from '../../suite/run/reporter.ts';
 import { runPlan } from '../../suite/run/run.ts';
 import { doing } from '../../target/doing.ts';
 import { ON_LANES } from '../../target/lanes.ts';
-import type { GlobalOptions } from '../../target/options.ts';
+import { type GlobalOptions, optionArguments } from '../../target/options.ts';
 import { isTerminal, print } from '../../target/output.ts';
 import { paint } from '../../target/paint.ts';
 import { profileFor, tellOnStderr } from '../../target/profile.ts';
@@ -85,6 +86,7 @@ async function runSubjects(
     strict,
     bail,
     thorough,
+    place: placeOf(given, own),
     unknown,
     package: version(),
     signal: interruption,
@@ -112,6 +114,12 @@ async function runSubjects(
   reporter.done(summaries);
   tellTimings(timings, global.json);
   return exitCodeOfRuns(summaries);
+}
+
+/** What the command line says of the place, beside the target and what a row of the report adds. */
+function placeOf(given: GlobalOptions, { checks }: TestOptions): string {
+  const { on: _on, json: _json, profile: _profile, timeout: _timeout, ...place } = given;
+  return [...optionArguments(place), ...(checks === undefined ? [] : ['--checks', checks])].map(shellWord).join(' ');
 }
 
 /** Also says what the command is at. */

@@ -173,7 +173,7 @@ function summaryText(
   return lines;
 }
 
-function againOptions({ facts, variant, seed, strict, thorough, checks }: Head, { id }: Item): string {
+function againOptions({ facts, variant, seed, strict, thorough, place, checks }: Head, { id }: Item): string {
   const named = facts.profile === defaultProfile.name ? [] : [`--profile ${facts.profile}`];
   const flags = [
     ...named,
@@ -182,7 +182,7 @@ function againOptions({ facts, variant, seed, strict, thorough, checks }: Head, 
     ...(checks.get(id)?.destructive ? ['--destructive'] : []),
   ];
   const row = variant ? [`--variant ${variant.name}`] : [];
-  return [id, `--on ${facts.on}`, ...row, `--seed ${seed}`, ...flags].join(' ');
+  return [id, `--on ${facts.on}`, ...row, `--seed ${seed}`, ...flags, ...(place ? [place] : [])].join(' ');
 }
 
 function failureText(item: Item, { reason, detail }: Result, head: Head, paint: Screen['paint']): string[] {

@@ -25,6 +25,8 @@ export interface Head {
   strict: boolean;
   /** Default false. */
   thorough?: boolean;
+  /** What a command line needs beside all this to run a check once more in the same place, as a shell takes it. */
+  place?: string;
   items: readonly Item[];
   checks: ReadonlyMap<string, Check>;
 }

@@ -4,8 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { shellWord } from '../../../lib/base/shell.ts';
 import { cpioFile, cpioLink, packCpio } from '../../../lib/lab/disk/cpio.ts';
-import { shellQuote } from '../../../lib/lab/disk/initramfs.ts';
 import { readLdd } from '../../../lib/lab/disk/medium.ts';
 import { testFolder } from '../../support/test-folder.ts';
 
@@ -81,9 +81,9 @@ function readNewc(archive: Buffer): { name: string; mode: number; data: Buffer }
   return assert.fail('no trailer');
 }
 
-test('shellQuote gives the shell back every word', () => {
+test('shellWord gives the shell back every word', () => {
   const words = ["it's", '', ' a  b ', '$HOME `x` "y" \\', 'line\nbreak', '*', '-n', '\u{1f427}'];
-  const { stdout } = spawnSync('sh', ['-c', `printf '%s\\0' ${words.map(shellQuote).join(' ')}`], { encoding: 'utf8' });
+  const { stdout } = spawnSync('sh', ['-c', `printf '%s\\0' ${words.map(shellWord).join(' ')}`], { encoding: 'utf8' });
   assert.deepEqual(stdout.split('\0').slice(0, -1), words);
 });
 
