@@ -118,7 +118,9 @@ async function runSubjects(
 
 /** What the command line says of the place, beside the target and what a row of the report adds. */
 function placeOf(given: GlobalOptions, { checks }: TestOptions): string {
-  const { on: _on, json: _json, profile: _profile, timeout: _timeout, ...place } = given;
+  const place: Partial<GlobalOptions> = Object.fromEntries(
+    (['kernel', 'cmdline', 'emulator', 'device'] as const).map((name) => [name, given[name]]),
+  );
   return [...optionArguments(place), ...(checks === undefined ? [] : ['--checks', checks])].map(shellWord).join(' ');
 }
 
