@@ -2,7 +2,14 @@
 import { describe, test } from 'node:test';
 import { reportInside } from '../support/inside-report.ts';
 import { labMissing } from '../support/lab.ts';
-import { hostFiles, internalFiles, ofAnyVendor, runTestsInside, teardownFiles } from '../support/tests-inside.ts';
+import {
+  hostFiles,
+  internalFiles,
+  longTeardown,
+  ofAnyVendor,
+  runTestsInside,
+  teardownFiles,
+} from '../support/tests-inside.ts';
 
 const skip = labMissing();
 
@@ -13,14 +20,14 @@ describe('the host tests hold inside the lab', { skip, concurrency: 2, timeout: 
   const all = hostFiles();
   for (const lane of ['svm', 'vmx'] as const)
     test(`${lane}, with ${COUNTS[lane]} of the counts`, async (t) => {
-      // Bochs takes minutes for those: `npm run full` has them on vmx.
+      // `npm run full` has those on vmx.
       const files = lane === 'vmx' ? all.filter((file) => !ofAnyVendor.includes(file)) : all;
       await reportInside(t, files, await runTestsInside(lane, files, { counts: COUNTS[lane] }));
     });
 });
 
 describe('the teardown tests, and those of the insides, hold inside the lab', { skip, timeout: 2_000_000 }, () => {
-  const files = [...teardownFiles(), ...internalFiles()];
+  const files = [...teardownFiles(), ...internalFiles()].filter((file) => !longTeardown.includes(file));
   test(`svm, with ${COUNTS.svm} of the counts`, async (t) => {
     await reportInside(t, files, await runTestsInside('svm', files, { counts: COUNTS.svm }));
   });

@@ -48,20 +48,26 @@ const filesOf = (name: string, end: string): string[] =>
 /** The tests of this machine's KVM, and those that need the series: paths below test/. */
 export const hostFiles = (): string[] => [...filesOf('host', '.test.ts'), ...filesOf('lab/inside', '.test.ts')];
 
-/** Those of the host's that are about the library and what all KVMs have in common, not about a vendor's. */
+/** Those of the host's that are about the library and what all KVMs have in common, not about a vendor's; Bochs takes minutes for them. */
 export const ofAnyVendor: readonly string[] = [
   'host/asm.test.ts',
   'host/broken.test.ts',
   'host/failure-report.test.ts',
+  'host/guest-code.test.ts',
   'host/leak.test.ts',
   'host/machine-log.test.ts',
+  'host/machine-state.test.ts',
   'host/option-calls.test.ts',
   'host/snippets.test.ts',
   'host/surface-lifetimes.test.ts',
+  'host/synic.test.ts',
 ];
 
 /** How vCPUs and their process end. */
 export const teardownFiles = (): string[] => filesOf('teardown', '.test.ts');
+
+/** Those that take minutes by themselves where there is no KVM but in an emulator. */
+export const longTeardown: readonly string[] = ['teardown/matrix.test.ts'];
 
 /** What programs do not see of the package. */
 export const internalFiles = (): string[] => filesOf('internal', '.test.ts');
