@@ -15,8 +15,13 @@ export interface Stamp {
   readonly ns: number;
 }
 
+/** Where it was, of a machine with several nodes. */
+interface OnNode {
+  readonly node?: number;
+}
+
 /** One exit, and when and where it came. */
-export interface TraceExit extends Stamp {
+export interface TraceExit extends Stamp, OnNode {
   /** vcpu_id. */
   readonly vcpu: number;
   /** RIP when the exit was taken. */
@@ -47,7 +52,7 @@ export interface Kick {
 export type Act = InjectionAct | Kick;
 
 /** An act in its place in a trace. */
-export type TraceAct = Stamp & Act & { /** In words. */ readonly detail: string };
+export type TraceAct = Stamp & OnNode & Act & { /** In words. */ readonly detail: string };
 
 export type TraceEvent = TraceExit | TraceAct;
 

@@ -10,11 +10,12 @@ import { isExit, type TraceAct, type TraceEvent, type TraceExit } from './event.
 /** One event of a trace as `kvm-dsm run --json` has it: numbers of 64 bits in hexadecimal, bytes likewise. */
 export function eventToJson(event: TraceEvent): Record<string, JsonValue> {
   if (!isExit(event)) {
-    const { seq, ns, act, ioctl, vcpu, detail, ...data } = event;
+    const { seq, ns, node, act, ioctl, vcpu, detail, ...data } = event;
     return {
       type: 'act',
       seq,
       ns,
+      ...(node !== undefined && { node }),
       act,
       ...(ioctl !== undefined && { ioctl }),
       ...(vcpu !== undefined && { vcpu }),
@@ -22,11 +23,12 @@ export function eventToJson(event: TraceEvent): Record<string, JsonValue> {
       ...membersToJson(data),
     };
   }
-  const { seq, ns, vcpu, rip, exit, word, fault } = event;
+  const { seq, ns, node, vcpu, rip, exit, word, fault } = event;
   return {
     type: 'exit',
     seq,
     ns,
+    ...(node !== undefined && { node }),
     vcpu,
     ...exitToJson(exit),
     rip: toJson(rip),
@@ -54,7 +56,8 @@ export function eventFromJson(json: Readonly<Record<string, unknown>>): TraceEve
   }
   const vcpu = checkInteger('vcpu', json.vcpu as number, 0, 0xffff_ffff);
   const rip = BigInt(checkText('rip', json.rip as string));
-  const event: TraceExit = { seq, ns, vcpu, rip, exit: exitFromJson(json) };
+  const node = json.node === undefined ? {} : { node: checkInteger('node', json.node as number, 0, 0xffff_ffff) };
+  const event: TraceExit = { seq, ns, ...node, vcpu, rip, exit: exitFromJson(json) };
   return {
     ...event,
     ...(word !== undefined && { word: word as GuestWord }),

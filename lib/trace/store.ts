@@ -49,7 +49,10 @@ export class LoggedEvents implements EventStore {
   readonly #born: number;
   readonly #made = new Map<number, TraceEvent>();
   /** Acts whose events nobody has looked at, by their slots. */
-  readonly #acts = new Map<number, { readonly ns: number; readonly act: Act | VmAct }>();
+  readonly #acts = new Map<
+    number,
+    { readonly ns: number; readonly act: Act | VmAct; readonly node: number | undefined }
+  >();
   #length = 0;
   #exits = 0;
   /** Below that nobody will make events any more. */
@@ -111,8 +114,8 @@ export class LoggedEvents implements EventStore {
   #make(seq: number): TraceEvent {
     const done = this.#acts.get(seq);
     if (done !== undefined) {
-      const { ns, act } = done;
-      return traceAct({ seq, ns }, 'act' in act ? act : injection(act));
+      const { ns, act, node } = done;
+      return traceAct({ seq, ns, ...(node !== undefined && { node }) }, 'act' in act ? act : injection(act));
     }
     const of = { seq, born: this.#born };
     return this.#log.read(seq, (view, at, decoder) => eventAt(view, at, decoder, of));
@@ -144,8 +147,9 @@ export class LoggedEvents implements EventStore {
    * @param seq its slot
    * @param ns since the machine was made
    * @param act nobody changes it any more
+   * @param node where, of a machine with several
    */
-  addAct(seq: number, ns: number, act: Act | VmAct): void {
-    this.#acts.set(seq, { ns, act });
+  addAct(seq: number, ns: number, act: Act | VmAct, node?: number): void {
+    this.#acts.set(seq, { ns, act, node });
   }
 }

@@ -13,12 +13,13 @@ export function describeEvent(event: TraceEvent): string {
 }
 
 function wordsOf(event: TraceEvent): string {
+  const where = event.node === undefined ? '' : ` node ${event.node}`;
   if (!isExit(event)) {
     const who = event.vcpu === undefined ? '' : ` vCPU ${event.vcpu}`;
-    return `#${event.seq}${who} ${event.act}  ${event.ioctl === undefined ? '' : `${event.ioctl} `}${event.detail}`;
+    return `#${event.seq}${where}${who} ${event.act}  ${event.ioctl === undefined ? '' : `${event.ioctl} `}${event.detail}`;
   }
   const what = event.word ? describeWord(event.word, event.fault) : describeExit(event.exit);
-  return `#${event.seq} vCPU ${event.vcpu} rip ${hex(event.rip)}  ${what}`;
+  return `#${event.seq}${where} vCPU ${event.vcpu} rip ${hex(event.rip)}  ${what}`;
 }
 
 /** What an act was, beside its ioctl and its vCPU. */

@@ -26,8 +26,10 @@ const FOUR_GIB = 2 ** 32;
 /** What is made and closed together. */
 export interface BuiltMachine {
   readonly kvm: Kvm;
-  readonly vm: Vm;
+  /** By node. */
+  readonly vms: readonly Vm[];
   readonly memory: GuestMemory;
+  /** Each of the node that runs it. */
   readonly vcpus: readonly MachineVcpu[];
 }
 
@@ -45,29 +47,31 @@ export function build(setup: MachineSetup, act: (act: Act) => void): BuiltMachin
     memory.close();
     throw error;
   }
-  let vm: Vm;
+  const vms: Vm[] = [];
   try {
-    vm = kvm.createVm(0, setup.optIn === undefined ? {} : { optIn: setup.optIn });
+    const filled = Array.from({ length: Math.max(...setup.homes) + 1 }, () => {
+      const vm = kvm.createVm(0, setup.optIn === undefined ? {} : { optIn: setup.optIn });
+      vms.push(vm);
+      return fill(setup, kvm, vm, memory, act);
+    });
+    return { kvm, vms, memory, vcpus: setup.homes.map((node, id) => filled[node]![id]!) };
   } catch (error) {
-    kvm.close();
-    memory.close();
-    throw error;
-  }
-  try {
-    return { kvm, vm, memory, vcpus: fill(setup, kvm, vm, memory, act) };
-  } catch (error) {
-    closeParts({ kvm, vm, memory });
+    closeParts({ kvm, vms, memory });
     throw error;
   }
 }
 
-/** Ends the vCPUs and the VM, and this process' hold on the memory. */
-export function closeParts({ kvm, vm, memory }: Pick<BuiltMachine, 'kvm' | 'vm' | 'memory'>): void {
+/** Ends the vCPUs and the VMs, and this process' hold on the memory. */
+export function closeParts({ kvm, vms, memory }: Pick<BuiltMachine, 'kvm' | 'vms' | 'memory'>): void {
+  const [vm, ...others] = vms;
   try {
-    vm.close();
+    vm?.close();
   } finally {
-    kvm.close();
-    memory.close();
+    if (vm) closeParts({ kvm, vms: others, memory });
+    else {
+      kvm.close();
+      memory.close();
+    }
   }
 }
 

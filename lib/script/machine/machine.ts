@@ -13,6 +13,7 @@ import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from '../../kvm/vm/injection.ts';
 import { isUsualSlot } from '../../kvm/vm/memory.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
+import type { Cluster, NodeReport } from '../../node/cluster.ts';
 import { diagram } from '../../picture/diagram.ts';
 import { pictureOfPart } from '../../picture/picture.ts';
 import type { DeliveryTarget } from '../../picture/target.ts';
@@ -26,7 +27,8 @@ import { Session } from '../session.ts';
 import { ApicHistory } from './apic-history.ts';
 import { build, closeParts } from './build.ts';
 import { deliveryTarget } from './delivery-target.ts';
-import { checkSetup, type MachineOptions } from './options.ts';
+import { joinNodes } from './nodes.ts';
+import { checkSetup, type MachineOptions, type MachineSetup } from './options.ts';
 import { type AddressRange, type AnswerOf, type MmioRead, type PortRead, Reads } from './reads.ts';
 import { Recorder } from './recorder.ts';
 import { RipSamples } from './rip-samples.ts';
@@ -41,8 +43,10 @@ export type { RunUntilOptions } from './run.ts';
 export class Machine implements AsyncDisposable, Disposable {
   /** The device that the machine was made with; closed with the machine. */
   readonly kvm: Kvm;
-  /** The VM itself, for what the kit has no method for. */
+  /** The VM itself, for what the kit has no method for. Of several nodes: the first one's. */
   readonly vm: Vm;
+  /** By node: the VM of each. */
+  readonly vms: readonly Vm[];
   /** All of the guest memory, from guest physical address 0. */
   readonly memory: GuestMemory;
   /** What has happened so far, in order: exits of all vCPUs, and what the script did. */
@@ -64,6 +68,8 @@ export class Machine implements AsyncDisposable, Disposable {
   readonly #apics = new ApicHistory();
   readonly #layout: GuestLayout;
   readonly #reads = new Reads();
+  readonly #setup: MachineSetup;
+  #cluster: Cluster | null = null;
   #wroteIcr = false;
   /** Runs that have begun, and that have ended. */
   #runs = { begun: 0, ended: 0 };
@@ -71,6 +77,7 @@ export class Machine implements AsyncDisposable, Disposable {
   /** Use `machine()`. */
   constructor(options: MachineOptions, session: Session = Session.current) {
     const setup = checkSetup(options, session);
+    this.#setup = setup;
     this.#session = session;
     this.profile = setup.profile;
     this.apicv = setup.apicv;
@@ -88,16 +95,20 @@ export class Machine implements AsyncDisposable, Disposable {
     });
     this.#recorder = recorder;
     // The device that it opens keeps to the session's budget.
-    const { kvm, vm, memory, vcpus } = session.run(() => build(setup, (act) => recorder.act(act)));
+    const { kvm, vms, memory, vcpus } = session.run(() => build(setup, (act) => recorder.act(act)));
+    const [vm] = vms as [Vm, ...Vm[]];
     this.kvm = kvm;
     this.vm = vm;
+    this.vms = vms;
     this.memory = memory;
     this.#vcpus = vcpus;
-    vm.onActInto(
-      this.#log,
-      () => recorder.tell(),
-      (act) => recorder.act(act),
-    );
+    if (setup.transport === null)
+      vm.onActInto(
+        this.#log,
+        () => recorder.tell(),
+        (act) => recorder.act(act),
+      );
+    else for (const [node, one] of vms.entries()) one.onAct((act) => recorder.act(act, node));
     try {
       session.observer.machine?.(this);
     } catch (error) {
@@ -123,29 +134,63 @@ export class Machine implements AsyncDisposable, Disposable {
     return this.#vcpus;
   }
 
-  /** KVM_SIGNAL_MSI, in the trace: an interrupt as a device's message. Returns false if the guest blocked it. */
+  /**
+   * Joins its nodes, if it has several; what `machine()` does.
+   *
+   * @internal
+   */
+  async join(): Promise<this> {
+    const { transport, homes } = this.#setup;
+    if (transport !== null) this.#cluster = await joinNodes(this.vms, homes, transport);
+    return this;
+  }
+
+  /** By node: what it has sent to others and got from them. Empty for a machine of one node. */
+  get nodes(): readonly NodeReport[] {
+    return this.#cluster?.reports ?? [];
+  }
+
+  /** The node that runs a vCPU, of several. */
+  #nodeOf(vcpu: number): number | undefined {
+    return this.#setup.transport === null ? undefined : this.#setup.homes[vcpu];
+  }
+
+  /** The only VM. What is done to one of several would be done to replicas, or at a part of the machine. */
+  #only(method: string): Vm {
+    if (this.#setup.transport === null) return this.vm;
+    throw new ArgumentError(
+      method,
+      `${method}() of a machine of several nodes: it does not say which of them is meant`,
+      `Call it of a node's VM: machine.vms[0].${method}().`,
+    );
+  }
+
+  /**
+   * KVM_SIGNAL_MSI, in the trace: an interrupt as a device's message. Returns false if the guest blocked it. Of several nodes each gets
+   * it, and gives it to those of its vCPUs that it is for.
+   */
   signalMsi(message: MsiMessage): boolean {
-    return this.vm.signalMsi(message);
+    return this.vms.map((vm) => vm.signalMsi(message)).some((delivered) => delivered);
   }
 
   /** KVM_IRQ_LINE, in the trace: a line of the in-kernel interrupt controllers. */
   irqLine(gsi: number, level: boolean): void {
-    this.vm.irqLine(gsi, level);
+    this.#only('irqLine').irqLine(gsi, level);
   }
 
   /** KVM_DSM_IPI, in the trace: `vm.dsmIpi`, which says what it throws. The vCPU must not be running. */
   dsmIpi(write: IpiReplay, options: ReplayOptions = {}): void {
-    this.vm.dsmIpi(write, options);
+    this.#only('dsmIpi').dsmIpi(write, options);
   }
 
   /** KVM_DSM_X2APIC, in the trace: `vm.dsmX2apic`, which says what it throws. The vCPU must not be running. */
   dsmX2apic(write: X2apicReplay, options: ReplayOptions = {}): void {
-    this.vm.dsmX2apic(write, options);
+    this.#only('dsmX2apic').dsmX2apic(write, options);
   }
 
   /** KVM_DSM_APIC_BASE, in the trace: `vm.dsmApicBase`, which says what it throws. The vCPU must not be running. */
   dsmApicBase(write: ApicBaseReplay, options: ReplayOptions = {}): void {
-    this.vm.dsmApicBase(write, options);
+    this.#only('dsmApicBase').dsmApicBase(write, options);
   }
 
   /**
@@ -201,6 +246,12 @@ export class Machine implements AsyncDisposable, Disposable {
     }
   }
 
+  /** An exit that another node has to know of is looked at; so it is where the kernel cannot tell the registers without being asked. */
+  #logsExits(): boolean {
+    const synced = this.vm.checkExtension('KVM_CAP_SYNC_REGS') & KVM_SYNC_X86_REGS;
+    return this.#setup.transport === null && synced !== 0;
+  }
+
   async #run(options: RunUntilOptions): Promise<Trace> {
     const { trace } = this;
     this.#runs.begun += 1;
@@ -212,7 +263,8 @@ export class Machine implements AsyncDisposable, Disposable {
           vcpus: this.#vcpus,
           samples: this.#samples,
           profile: this.profile,
-          log: (this.vm.checkExtension('KVM_CAP_SYNC_REGS') & KVM_SYNC_X86_REGS) === 0 ? null : this.#log,
+          log: this.#logsExits() ? this.#log : null,
+          nodes: this.#cluster ?? undefined,
           look: () => this.#recorder.tell(),
           settle: () => {
             for (const { id } of this.#vcpus) this.#log.takeParked(id);
@@ -222,7 +274,8 @@ export class Machine implements AsyncDisposable, Disposable {
           record: (vcpu, exit) => {
             const one = this.vcpu(vcpu.vcpuId);
             one.hypervisorSees(exit);
-            const event = this.#recorder.exit(one, this.memory, exit);
+            const event = this.#recorder.exit(one, this.memory, exit, this.#nodeOf(one.id));
+            this.#cluster?.see(vcpu, exit);
             this.#reads.see(vcpu, exit);
             if (exit.name === 'KVM_EXIT_IRQ_WINDOW_OPEN') one.giveInterrupt();
             return event;
@@ -261,7 +314,7 @@ export class Machine implements AsyncDisposable, Disposable {
   }
 
   #target(one: MachineVcpu): DeliveryTarget {
-    return deliveryTarget(one, this.#apics.of(one.id), this.#layout, this.vm);
+    return deliveryTarget(one, this.#apics.of(one.id), this.#layout, this.vms[this.#setup.homes[one.id]!]!);
   }
 
   /**
@@ -321,6 +374,8 @@ export class Machine implements AsyncDisposable, Disposable {
   /** Ends the vCPUs, the VM, and this process' hold on the memory. */
   close(): void {
     void this.wroteIcr;
+    // Its messages go nowhere from now on; what is left of it ends by itself.
+    void this.#cluster?.close();
     closeParts(this);
   }
 
@@ -331,6 +386,7 @@ export class Machine implements AsyncDisposable, Disposable {
 
   /** Closes the machine when its vCPUs have stopped: `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#cluster?.close();
     this.close();
   }
 }
@@ -357,8 +413,14 @@ function holdsIcr(vcpu: Vcpu): boolean {
 /**
  * Makes a machine: memory from guest physical address 0, vCPUs 0, 1, ..., an irqchip.
  *
- * @throws what `Kvm.open` throws if there is no usable KVM here; ArgumentError
+ * @throws what `Kvm.open` throws if there is no usable KVM here; TransportError if the nodes cannot be joined; ArgumentError
  */
 export async function machine(options: MachineOptions = {}): Promise<Machine> {
-  return new Machine(options);
+  const made = new Machine(options);
+  try {
+    return await made.join();
+  } catch (error) {
+    made.close();
+    throw error;
+  }
 }

@@ -1,10 +1,11 @@
 /** What a machine is to be like. */
 import { checkProfile, type DsmProfile, profileCheck } from '../../abi/dsm/profiles.ts';
 import { ArgumentError } from '../../base/errors.ts';
-import { boolean, func, integer, listOf, oneOf, optional, shape, text } from '../../base/shape.ts';
+import { boolean, func, integer, listOf, oneOf, optional, shape, text, type ValueCheck } from '../../base/shape.ts';
 import { GuestLayout } from '../../guest/layout.ts';
 import type { SynicPages } from '../../hyperv/synic.ts';
 import { type Cpuid, checkCpuid } from '../../kvm/cpuid.ts';
+import type { Transport } from '../../node/transport.ts';
 import type { Session } from '../session.ts';
 
 /** What a machine is made of; everything has a default. */
@@ -38,10 +39,29 @@ export interface MachineOptions {
   /** Whose exits 44..48 are meant. */
   profile?: DsmProfile;
   /**
+   * Several nodes, each a VM that runs the vCPUs that it names and has a replica of each other one; an IPI between them goes as it
+   * would between two machines. Each vCPU is one node's. Guest memory is one. Default: one VM runs all.
+   */
+  nodes?: readonly NodeOptions[];
+  /**
+   * What joins the nodes: `memory`, or a NATS server's address, such as `nats://127.0.0.1:4222`; or a function that makes the transport
+   * of a node. Default memory.
+   */
+  transport?: string | TransportOfNode;
+  /**
    * What the VM asks for, where the profile has an opt-in: of fixed-v1 `ICR`, `PV` and `BASE`; none: a VM that makes no
    * exits. Default: the profile's usual ones.
    */
   optIn?: readonly string[];
+}
+
+/** Makes the transport of a node. */
+export type TransportOfNode = (node: number) => Transport | Promise<Transport>;
+
+/** One node of a machine. */
+export interface NodeOptions {
+  /** vcpu_id of each that runs there. */
+  readonly vcpus: readonly number[];
 }
 
 /** The same, checked, every default filled in. */
@@ -58,10 +78,19 @@ export interface MachineSetup {
   readonly device: string;
   readonly profile: DsmProfile;
   readonly optIn: readonly string[] | undefined;
+  /** By vcpu_id: the node that runs it. */
+  readonly homes: readonly number[];
+  /** `null`: a machine of one node that says nothing to others. */
+  readonly transport: NonNullable<MachineOptions['transport']> | null;
 }
 
 const MAX_VCPUS = 64;
 const DEFAULT_MEMORY = 2 << 20;
+
+const nodeOptions = shape<NodeOptions>('a node takes', { vcpus: listOf(integer(0, MAX_VCPUS - 1), MAX_VCPUS) });
+
+const transportOption: ValueCheck<NonNullable<MachineOptions['transport']>> = (argument, value) =>
+  typeof value === 'function' ? func<TransportOfNode>()(argument, value) : text(argument, value);
 
 const machineOptions = shape<MachineOptions>('machine() takes', {
   vcpus: optional(integer(1, MAX_VCPUS)),
@@ -73,18 +102,25 @@ const machineOptions = shape<MachineOptions>('machine() takes', {
   synic: optional(oneOf(['zero', 'keep'])),
   device: optional(text),
   profile: optional(profileCheck),
+  nodes: optional(listOf(nodeOptions, MAX_VCPUS)),
+  transport: optional(transportOption),
   optIn: optional(listOf(text)),
 });
 
 /** @throws ArgumentError */
 export function checkSetup(options: MachineOptions, session: Session): MachineSetup {
   const given = machineOptions.take(options);
-  const { vcpus = 1, irqchip = 'full', apic = 'reset', apicv = false, synic, cpuid } = given;
+  const { vcpus = given.nodes ? given.nodes.flatMap((node) => node.vcpus).length : 1 } = given;
+  const { irqchip = 'full', apic = 'reset', apicv = false, synic, cpuid } = given;
   const { device = session.device, profile = checkProfile(session.profile) } = given;
   if (apic !== 'reset' && irqchip === 'none')
     throw new ArgumentError('apic', `${apic} without an in-kernel local APIC`, 'Leave `irqchip: "none"` out.');
   if (synic !== undefined && irqchip === 'none')
     throw new ArgumentError('synic', 'a SynIC without an in-kernel local APIC', 'Leave `irqchip: "none"` out.');
+  if (given.transport !== undefined && !given.nodes)
+    throw new ArgumentError('transport', 'a transport for a machine of one node', 'Give `nodes` as well.');
+  if (given.nodes && irqchip === 'none')
+    throw new ArgumentError('nodes', 'several nodes without an in-kernel local APIC', 'Leave `irqchip: "none"` out.');
   const layout = new GuestLayout(vcpus);
   const { memory = Math.max(DEFAULT_MEMORY, layout.end) } = given;
   if (memory < layout.end)
@@ -102,5 +138,20 @@ export function checkSetup(options: MachineOptions, session: Session): MachineSe
     device,
     profile,
     optIn: given.optIn,
+    homes: homesOf(vcpus, given.nodes ?? [{ vcpus: Array.from({ length: vcpus }, (_, id) => id) }]),
+    transport: given.nodes ? (given.transport ?? 'memory') : null,
   };
+}
+
+/** By vcpu_id: the node that runs it. */
+function homesOf(vcpus: number, nodes: readonly NodeOptions[]): number[] {
+  return Array.from({ length: vcpus }, (_, id) => {
+    const at = nodes.flatMap((node, index) => node.vcpus.filter((own) => own === id).map(() => index));
+    const [home] = at;
+    if (home !== undefined && at.length === 1 && nodes.every((node) => node.vcpus.every((own) => own < vcpus)))
+      return home;
+    const what =
+      at.length > 1 ? `vCPU ${id} is several times there` : `vCPU ${id} is no node's, or one is not the machine's`;
+    throw new ArgumentError('nodes', what, `Give each of the vCPUs 0 to ${vcpus - 1} to one node.`);
+  });
 }

@@ -49,9 +49,9 @@ export class Recorder {
     this.#born = Number(trace.born);
   }
 
-  act(act: Act | VmAct): void {
+  act(act: Act | VmAct, node?: number): void {
     const ns = Number(process.hrtime.bigint()) - this.#born;
-    this.#events.addAct(this.#log.reserve(), ns, act);
+    this.#events.addAct(this.#log.reserve(), ns, act, node);
     this.tell();
   }
 
@@ -59,7 +59,7 @@ export class Recorder {
    * The last exit of a vCPU that is out of the guest. Its time is what the addon read right after KVM_RUN; its place is the one
    * that the addon has taken for it then, or the next.
    */
-  exit(one: MachineVcpu, memory: GuestMemory, exit: Exit): TraceExit {
+  exit(one: MachineVcpu, memory: GuestMemory, exit: Exit, node?: number): TraceExit {
     const { id, vcpu } = one;
     const { rip, rcx } = vcpu.exitRegs();
     const said = readWord(exit, () => Number(rcx & 0xffff_ffffn));
@@ -69,6 +69,7 @@ export class Recorder {
     const event: TraceExit = {
       seq: slot < 0 ? this.#log.reserve() : slot,
       ns: vcpu.exitNs - this.#born,
+      ...(node !== undefined && { node }),
       vcpu: id,
       rip,
       exit,

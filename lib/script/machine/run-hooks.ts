@@ -4,6 +4,18 @@ import type { Exit } from '../../exit/exit.ts';
 import type { ExitLog } from '../../kvm/vcpu/run/exit-log.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 
+/** What joins the nodes of a machine. */
+export interface RunNodes {
+  /** Nothing is on its way. */
+  readonly quiet: boolean;
+  /** Rejects when the machine cannot go on. */
+  readonly failed: Promise<never>;
+  /** No vCPU runs yet. */
+  begin(deadline: number): Promise<void>;
+  /** Waits until nothing is on its way: false if the deadline, in ms, comes first. */
+  settle(deadline: number): Promise<boolean>;
+}
+
 export interface RunHooks {
   /** Where the exits go that nobody has to look at; without it each is looked at. */
   log?: ExitLog | undefined;
@@ -23,6 +35,8 @@ export interface RunHooks {
   isLate?(vcpu: Vcpu): boolean;
   /** Exits may lie in the log that nobody has told of. */
   look?(): void;
+  /** The other nodes: the run is not over as long as something is on its way, and ends when one is lost. */
+  nodes?: RunNodes | undefined;
   /** It is out of the guest for a moment: RIP can be read. */
   sample(vcpu: Vcpu): void;
 }

@@ -75,6 +75,7 @@ export async function runThreads(vcpus: readonly Vcpu[], hooks: RunHooks): Promi
       allIdle(started, left, hooks, () => isOver).then((idle) => {
         if (idle) finish(true);
       }, fail);
+    hooks.nodes?.failed.catch(fail);
     inTime = await over;
   } finally {
     isOver = true;
@@ -122,7 +123,8 @@ async function allIdle(
     await Promise.all(started.map(({ run }) => run.pause()));
     if (isOver() || started.some(({ run }) => run.inGuest || !run.alive)) return false;
     for (const { vcpu } of started) hooks.sample(vcpu);
-    times = hooks.idle.every((vcpu) => left.has(vcpu) || isIdle(vcpu)) ? times + 1 : 0;
+    const isQuiet = hooks.nodes?.quiet ?? true;
+    times = isQuiet && hooks.idle.every((vcpu) => left.has(vcpu) || isIdle(vcpu)) ? times + 1 : 0;
     if (times === 2) return true;
     for (const { vcpu, run } of started) if (!left.has(vcpu)) run.resume();
   }

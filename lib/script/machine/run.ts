@@ -24,7 +24,7 @@ import type { FailureReport } from '../failure/report.ts';
 import type { Ending, Lost } from '../failure/types.ts';
 import type { Session } from '../session.ts';
 import type { RipSamples } from './rip-samples.ts';
-import type { RunHooks } from './run-hooks.ts';
+import type { RunHooks, RunNodes } from './run-hooks.ts';
 import { runInline } from './run-inline.ts';
 import { runThreads } from './run-threads.ts';
 import { type Goal, goalOf, type Until } from './until.ts';
@@ -52,6 +52,8 @@ export interface Runnable {
   /** Where exits go that nobody has to look at; `null`: this kernel cannot tell the registers without being asked. */
   readonly log: ExitLog | null;
   readonly profile: DsmProfile;
+  /** Other nodes that it has. */
+  readonly nodes?: RunNodes | undefined;
   record(vcpu: Vcpu, exit: Exit): TraceExit;
   /** Tells of the exits that nobody had to look at. */
   look(): void;
@@ -81,8 +83,11 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
   let inTime: boolean;
   try {
     try {
+      await machine.nodes?.begin(limit);
       for (const one of telling) one.tellsOf(goal.handled!.vector);
-      inTime = await (vcpus.length === 1 ? runInline(vcpus[0]!, hooks) : runThreads(vcpus, hooks));
+      inTime = await (vcpus.length === 1 && !machine.nodes ? runInline(vcpus[0]!, hooks) : runThreads(vcpus, hooks));
+      // What the guests have sent before the end comes to each of its nodes.
+      if (inTime && machine.nodes) inTime = await machine.nodes.settle(limit);
     } finally {
       for (const one of telling) if (!one.vcpu.closed) one.tellsOf(null);
       machine.settle();
@@ -134,6 +139,7 @@ function hooksOf(machine: Runnable, vcpus: readonly Vcpu[], goal: Goal, limit: n
     isLate: ({ vcpuId }) => log !== null && log.over >= 0 && log.parked(vcpuId) > log.over,
     look: () => machine.look(),
     idle: vcpus.filter(({ vcpuId }) => goal.idle.includes(vcpuId)),
+    nodes: machine.nodes,
     limit: Math.min(limit, budget.left),
     onExit(vcpu, exit) {
       const event = machine.record(vcpu, exit);

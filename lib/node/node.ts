@@ -1,0 +1,170 @@
+/** One node of a machine: some of its vCPUs run here, and of each other one there is a replica that never runs. */
+import { readLapicRegister } from '../abi/apic/lapic.ts';
+import type { Exit } from '../exit/exit.ts';
+import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
+import type { ApicRegisters, Item } from './envelope.ts';
+import type { NodeLostError, NodeQueueError } from './errors.ts';
+import { Forward } from './forward.ts';
+import type { Carrier, Receiver } from './links.ts';
+import { isRefusal, Replay, type ReplayTarget, type ReplayWay } from './replay.ts';
+import { sameApic } from './resolve.ts';
+
+/** What a node is told besides. */
+export interface NodeHooks {
+  /** An interrupt of another node was replayed. */
+  replayed?(source: number, item: Item): void;
+  /** The machine cannot go on. */
+  failed(error: NodeLostError | NodeQueueError): void;
+}
+
+/** What a node has done with interrupts. */
+export interface NodeCounts {
+  /** Interrupts that vCPUs of this node have sent, and those of them that another node had to know of. */
+  sent: number;
+  forwarded: number;
+  /** Interrupts of other nodes. */
+  replayed: number;
+  /** What the kernel did not take. */
+  untaken: number;
+}
+
+export class Node {
+  readonly id: number;
+  readonly #target: ReplayTarget;
+  readonly #hooks: NodeHooks;
+  readonly #replay: Replay;
+  readonly #forward = new Forward();
+  /** By source: what has come and takes effect after what has yet to come. */
+  readonly #held = new Map<number, Item[]>();
+  readonly #carrier: Carrier;
+  readonly #others: readonly number[];
+  readonly counts: NodeCounts = { sent: 0, forwarded: 0, replayed: 0, untaken: 0 };
+
+  /** @param carry makes the carrier, which tells the receiver */
+  constructor(target: ReplayTarget, way: ReplayWay, carry: (receiver: Receiver) => Carrier, hooks: NodeHooks) {
+    this.id = target.node;
+    this.#target = target;
+    this.#hooks = hooks;
+    this.#replay = new Replay(target, way);
+    const { map, vcpus } = target;
+    this.#others = [...new Set(map.homes)].filter((node) => node !== this.id);
+    for (const [vcpu, one] of vcpus.entries()) map.set(vcpu, registersOf(one), 0);
+    this.#carrier = carry({
+      deliver: (source, item) => this.#take(source, item),
+      joined: (node) => this.#introduce(node),
+      failed: (error) => hooks.failed(error),
+    });
+  }
+
+  get carrier(): Carrier {
+    return this.#carrier;
+  }
+
+  /** Nothing is on its way, neither from here nor to here. */
+  get quiet(): boolean {
+    return this.#carrier.quiet && [...this.#held.values()].every((items) => items.length === 0);
+  }
+
+  /** An exit of a vCPU of this node, which is out of the guest. */
+  see(vcpu: Vcpu, exit: Exit, ns: number): void {
+    this.look(vcpu);
+    const sent = this.#forward.read(exit);
+    if (!sent) return;
+    this.counts.sent += 1;
+    const nodes = this.#carrier.everything ? this.#others : this.#target.map.nodes(sent.ipi, this.id);
+    if (nodes.length === 0) return;
+    this.counts.forwarded += 1;
+    this.#offer(vcpu.vcpuId, { ...sent.item, ns }, nodes);
+  }
+
+  /** Tells the others if a vCPU of this node, which is out of the guest, is named by other destinations than before. */
+  look(vcpu: Vcpu): void {
+    const { map } = this.#target;
+    const id = vcpu.vcpuId;
+    const now = registersOf(vcpu);
+    if (sameApic(map.registers(id), now)) return;
+    map.set(id, now, map.versions[id]! + 1);
+    this.#tellApic(id, this.#others);
+  }
+
+  /** The vCPUs of this node; none of them runs. */
+  lookAtAll(): void {
+    for (const one of this.#own()) this.look(one);
+  }
+
+  #own(): Vcpu[] {
+    const { map, vcpus } = this.#target;
+    return vcpus.filter((_, vcpu) => map.homes[vcpu] === this.id);
+  }
+
+  #tellApic(vcpu: number, nodes: readonly number[]): void {
+    const { map } = this.#target;
+    const ns = Number(process.hrtime.bigint());
+    this.#offer(vcpu, { is: 'apic', version: map.versions[vcpu]!, ...map.registers(vcpu)!, ns }, nodes);
+  }
+
+  /** A node that has begun anew has the local APICs as the machine was made. */
+  #introduce(node: number): void {
+    for (const { vcpuId } of this.#own()) if (this.#target.map.versions[vcpuId]! > 0) this.#tellApic(vcpuId, [node]);
+  }
+
+  #offer(source: number, item: Item, nodes: readonly number[]): void {
+    const { versions } = this.#target.map;
+    // Its own comes before it anyway.
+    const after = versions.map((version, vcpu) => (vcpu === source ? 0 : version));
+    this.#carrier.offer(source, after.some((version) => version > 0) ? { ...item, after } : item, nodes);
+  }
+
+  #take(source: number, item: Item): void {
+    const held = this.#held.get(source) ?? [];
+    held.push(item);
+    this.#held.set(source, held);
+    this.#release();
+  }
+
+  /** Does what is due. A change of a local APIC may make due what others have sent. */
+  #release(): void {
+    for (let again = true; again; ) {
+      again = false;
+      for (const [source, items] of this.#held) {
+        while (items.length > 0 && this.#isDue(items[0]!)) again = this.#apply(source, items.shift()!) || again;
+      }
+    }
+  }
+
+  #isDue({ after }: Item): boolean {
+    const { map } = this.#target;
+    return after === undefined || after.every((version, vcpu) => this.#isOwn(vcpu) || map.versions[vcpu]! >= version);
+  }
+
+  #isOwn(vcpu: number): boolean {
+    return this.#target.map.homes[vcpu] === this.id;
+  }
+
+  /** True if a local APIC has changed. */
+  #apply(source: number, item: Item): boolean {
+    try {
+      this.#replay.apply(source, item);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.counts.untaken += 1;
+      return false;
+    }
+    if (item.is === 'apic') return true;
+    this.counts.replayed += 1;
+    this.#hooks.replayed?.(source, item);
+    return false;
+  }
+}
+
+/** What the kernel has for a vCPU that is out of the guest. */
+function registersOf(vcpu: Vcpu): ApicRegisters {
+  const page = vcpu.getLapic();
+  return {
+    apicBase: vcpu.apicBase(),
+    id: readLapicRegister(page, 'ID'),
+    ldr: readLapicRegister(page, 'LDR'),
+    dfr: readLapicRegister(page, 'DFR'),
+    svr: readLapicRegister(page, 'SVR'),
+  };
+}

@@ -1,0 +1,52 @@
+/** A machine over several nodes, all of them in this process. */
+import { randomUUID } from 'node:crypto';
+import { ArgumentError } from '../../base/errors.ts';
+import type { Vm } from '../../kvm/vm/vm.ts';
+import type { Cluster } from '../../node/cluster.ts';
+import type { Transport } from '../../node/transport.ts';
+import type { MachineOptions } from './options.ts';
+
+/** What joins them. */
+export type TransportOption = NonNullable<MachineOptions['transport']>;
+
+/**
+ * Joins the VMs of a machine.
+ *
+ * @param homes by vcpu_id: the node that runs it
+ * @throws TransportError; ArgumentError for a transport that there is not
+ */
+export async function joinNodes(
+  vms: readonly Vm[],
+  homes: readonly number[],
+  option: TransportOption,
+): Promise<Cluster> {
+  const name = randomUUID();
+  const [{ Cluster: OwnCluster }, joined] = await Promise.all([
+    import('../../node/cluster.ts'),
+    transports(option, name, vms.length),
+  ]);
+  const nodes = vms.map((vm, node) => ({
+    vm,
+    vcpus: homes.map((_, id) => vm.vcpus.get(id)!),
+    transport: joined[node]!,
+  }));
+  return new OwnCluster({ machine: name, homes, nodes });
+}
+
+async function transports(option: TransportOption, name: string, count: number): Promise<Transport[]> {
+  const each = <T>(make: (node: number) => T) => Promise.all(Array.from({ length: count }, (_, node) => make(node)));
+  if (typeof option === 'function') return each(option);
+  if (option === 'memory') {
+    const { MemoryBus } = await import('../../node/transports/memory.ts');
+    const bus = new MemoryBus();
+    return each(() => bus.join());
+  }
+  if (!/^(?:nats|tls|wss?):\/\//.test(option))
+    throw new ArgumentError(
+      'transport',
+      `transport ${JSON.stringify(option)} is neither memory nor the address of a NATS server`,
+      'Give memory, nats://host:port, or a function that makes the transport of a node.',
+    );
+  const { natsTransport } = await import('../../node/transports/nats.ts');
+  return each(() => natsTransport({ url: option, prefix: `kvm-dsm.${name}` }));
+}
