@@ -11,6 +11,7 @@ export * from './faces/kvm.ts';
 export type { CheckContext, Need, Shortfall, Subject, SuiteCheck } from './faces/suite.ts';
 export * from './faces/trace.ts';
 export { labFunction, lowerIntx, quietIntx, raiseIntx } from './kvm/vfio/lab-function.ts';
+export { InvariantError, ScheduleError, ScheduleLengthError } from './schedule/errors.ts';
 export {
   ExpectationError,
   GuestAssertionError,
@@ -21,6 +22,15 @@ export {
 } from './script/errors.ts';
 export type { Expected } from './script/expect/expected.ts';
 export { Trace } from './script/expect/trace.ts';
+export type {
+  Explored,
+  ExploredProgram,
+  ExploreOptions,
+  Invariant,
+  ScheduleEnd,
+  Schedules,
+  Steps,
+} from './script/explore/options.ts';
 export {
   type AddressRange,
   type AnswerOf,

@@ -35,7 +35,7 @@ export function diagram(picture: Picture, focus?: number): string[] {
   const from = Math.max(0, Math.min(at - BEFORE, runs.length - BEFORE - BEHIND - 1));
   const window = runs.slice(from, from + BEFORE + BEHIND + 1);
   const lanes = lanesOf(picture, window);
-  const sheet = sheetOf(lanes, window);
+  const sheet = sheetOf(lanes, window.at(-1)!.item.seq);
   const isShown = ({ item }: Run) => lanes.includes(item.lane);
   const shown = window.filter(isShown);
   const rows = shown.flatMap(({ item, count }) => [
@@ -110,8 +110,8 @@ function lanesOf({ lanes }: Picture, window: readonly Run[]): PictureLane[] {
   return there.filter((lane) => best.has(lane) && score(lane) > 0);
 }
 
-function sheetOf(lanes: readonly PictureLane[], window: readonly Run[]): Sheet {
-  const last = window.at(-1)!.item.seq;
+/** @param last the highest number of a row */
+export function sheetOf(lanes: readonly PictureLane[], last: number): Sheet {
   const gutter = Math.max(4, String(last).length + 2);
   const width = Math.floor((WIDTH - gutter) / lanes.length);
   return { width: WIDTH, columns: new Map(lanes.map((lane, index) => [lane, gutter + index * width])), column: width };
@@ -119,7 +119,7 @@ function sheetOf(lanes: readonly PictureLane[], window: readonly Run[]): Sheet {
 
 const nameOf = (lane: PictureLane) => (lane === 'host' ? 'host' : `vCPU ${lane}`);
 
-function headOf({ columns }: Sheet, lanes: readonly PictureLane[]): string[] {
+export function headOf({ columns }: Sheet, lanes: readonly PictureLane[]): string[] {
   let head = '';
   for (const lane of lanes) head = `${head.padEnd(columns.get(lane)!)}${nameOf(lane)}`;
   return [head];

@@ -40,8 +40,19 @@ export interface Observer {
   stored?(events: StoredEvents, machine: ObservedMachine): void;
   /** That were all events for now. */
   told?(): void;
+  /** So many schedules of an exploration have been run, with so many steps in all. */
+  explored?(so: { readonly schedules: number; readonly steps: number }): void;
   /** A run of it is over: its vCPUs are out of the guest. */
   ran?(machine: ObservedMachine): void;
+}
+
+/** What `kvm-dsm explore --schedules` says of each exploration. */
+export interface Exploring {
+  /** This schedule alone. */
+  readonly schedule?: string;
+  /** Schedules that are run at most. */
+  readonly limit?: number;
+  readonly seed?: number;
 }
 
 export interface SessionOptions {
@@ -52,6 +63,8 @@ export interface SessionOptions {
   observer?: Observer;
   /** The time that all guests of the session may take; default: that of the work it is made in. */
   budget?: RunBudget;
+  /** What the command says of `m.explore()`, whatever the script does. */
+  exploring?: Exploring;
   /** The script's random choices; default: seeded by KVM_DSM_SEED, or afresh. */
   random?: Random;
 }
@@ -67,11 +80,13 @@ export class Session {
   readonly observer: Observer;
   readonly budget: RunBudget;
   readonly random: Random;
+  readonly exploring: Exploring;
 
   constructor(options: SessionOptions = {}) {
     this.device = options.device ?? KVM_DEVICE;
     this.profile = checkProfile(options.profile ?? defaultProfile);
     this.observer = options.observer ?? {};
+    this.exploring = options.exploring ?? {};
     this.budget = options.budget ?? RunBudget.current;
     this.random = options.random ?? new Random(seedOfEnvironment() ?? freshSeed());
   }

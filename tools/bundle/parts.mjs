@@ -66,6 +66,8 @@ function partOf(out, faces) {
     if (runners.includes(relative(out, id).replace(/\.js$/, ''))) return null;
     if (room === 'cli') return part === 'start' ? part : null;
     if (part === undefined && room === 'lab' && inside.has(id)) return 'shared';
+    // What asks for schedules is of no use without them.
+    if (part === undefined && room === 'script' && folder === 'explore') return 'schedule';
     return part ?? (folder === 'subjects' ? folder : room);
   };
 }

@@ -9,6 +9,7 @@ import { AsmError } from './error.ts';
 import { renderListing } from './listing.ts';
 import { parse } from './parse.ts';
 import type { Source } from './source.ts';
+import { type SteppedInstruction, steppedProgram } from './stepped.ts';
 import type { Program } from './syntax.ts';
 
 /** Guest code from a text. It has no fixed place: `at()` assembles it for an address. */
@@ -81,6 +82,28 @@ export class AsmCode implements GuestCode {
   listing(): string {
     const texts = this.#source.lines.map((_, index) => this.#source.shown(index + 1));
     return renderListing(this.#result().lines, texts, this.#source.numbers);
+  }
+
+  /**
+   * The same text with a schedule point before each instruction that can have one.
+   *
+   * @throws AsmError for a text that the points would change: one with `$` in an instruction
+   * @internal
+   */
+  stepped(): AsmCode {
+    const program = steppedProgram(this.#program, bitsOf(this.mode));
+    return new AsmCode(this.mode, this.#source, program, this.#pinned, this.origin);
+  }
+
+  /**
+   * What stands where, by address: of a stepped program the schedule point's, and of what it precedes.
+   *
+   * @internal
+   */
+  instructions(): SteppedInstruction[] {
+    return this.#result().lines.flatMap(({ address, bytes, line }) =>
+      bytes.length === 0 ? [] : [{ address: Number(address), bytes, text: this.#source.shown(line).trim() }],
+    );
   }
 
   #result(): Assembled {

@@ -27,4 +27,4 @@ export {
   writeMsr,
   writeSynic,
 } from './synic.ts';
-export { assertThat, type Condition, done, sync, tell } from './words.ts';
+export { assertThat, type Condition, done, step, sync, tell } from './words.ts';

@@ -2,6 +2,7 @@
 import { checkChoice, checkInteger, checkText } from '../../base/check.ts';
 import { guestPorts, numberOf } from '../protocol.ts';
 import { type Snippet, snippet } from '../snippet.ts';
+import { STEP_PORT } from '../step-port.ts';
 import { idle } from './flow.ts';
 
 /** The name of a sync point or a value in guest code; numbers below 65536 stand for themselves. */
@@ -59,4 +60,11 @@ export function assertThat(left: string, condition: Condition, right: string | n
     mov eax, ${numberOf(checkText('message', text))}
     out ${guestPorts.assert}, eax
 %%holds:`;
+}
+
+/**
+ * A schedule point: here `m.explore()` may let another vCPU go on. Elsewhere it is an `out` that nobody heeds. Changes nothing.
+ */
+export function step(): Snippet {
+  return snippet`out ${STEP_PORT}, al`;
 }

@@ -21,6 +21,7 @@ import type { TraceExit } from '../../trace/event.ts';
 import { LoggedEvents } from '../../trace/store.ts';
 import { expectExactlyOnce } from '../expect/deliveries.ts';
 import { Trace } from '../expect/trace.ts';
+import type { Explored, ExploredProgram, ExploreOptions, Invariant } from '../explore/options.ts';
 import { FailureReport } from '../failure/report.ts';
 import { eventsOf, type Snapshot, snapshotVcpu } from '../failure/snapshot.ts';
 import { Session } from '../session.ts';
@@ -233,6 +234,47 @@ export class Machine implements AsyncDisposable, Disposable {
     } finally {
       this.#lookAtApics();
       this.#session.observer.ran?.(this);
+    }
+  }
+
+  /**
+   * Runs programs under one schedule after the other, from the same beginning, and looks at the end of each whether an invariant
+   * holds: docs/schedules.md. All vCPUs are driven from one thread, a step at a time. The machine begins as it is when this is
+   * called: write its memory before. Exits stand neither in the trace nor in what `kvm-dsm run` prints.
+   *
+   * Between schedules go back: memory that the guests wrote, registers, local APICs, mp_state and pending events. FPU, MSRs outside
+   * of the APIC, and devices do not.
+   *
+   * @param programs by vcpu_id; `null` for a vCPU that runs nothing
+   * @param invariant see `Invariant`
+   * @returns when it has held under all of them
+   * @throws InvariantError with the schedule that breaks it, made simpler; ScheduleError for a `schedule` that does not fit;
+   *   ScheduleLengthError if one has more than `longest` steps; DeadlineError; what `vcpu.program()` throws; ArgumentError
+   */
+  async explore(
+    programs: readonly (ExploredProgram | null)[],
+    invariant: Invariant,
+    options: ExploreOptions = {},
+  ): Promise<Explored> {
+    const { explore } = await import('../explore/explore.ts');
+    this.#runs.begun += 1;
+    try {
+      return await explore(
+        {
+          machine: this,
+          session: this.#session,
+          tellAll: (told) => {
+            for (const { id } of this.#vcpus)
+              this.memory.write(this.#layout.told(id), new Uint8Array(256).fill(told ? 1 : 0));
+          },
+          answer: (vcpu, exit) => this.#reads.see(vcpu, exit),
+        },
+        programs,
+        invariant,
+        options,
+      );
+    } finally {
+      this.#runs.ended += 1;
     }
   }
 

@@ -1,0 +1,256 @@
+/** The vCPUs of a VM, driven from one thread: a step is what one of them does between two schedule points. */
+
+import { vectorName } from '../../abi/exceptions.ts';
+import { exitReasons, KVM_EXIT_IO_OUT } from '../../abi/kvm/exit-reason.ts';
+import { kvmRegs, mpStates } from '../../abi/kvm/index.ts';
+import { RUN_SYNC_REGS_OFFSET, RUN_UNION_OFFSET } from '../../abi/kvm/kvm-run.ts';
+import { DeadlineError, IoctlError } from '../../base/errors.ts';
+import { hex } from '../../base/text.ts';
+import type { Exit } from '../../exit/exit.ts';
+import { describeExit } from '../../exit/text.ts';
+import { END_PORT } from '../../guest/end-guard.ts';
+import { guestPorts, readWord } from '../../guest/protocol.ts';
+import { STEP_PORT } from '../../guest/step-port.ts';
+import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
+import type { Vm } from '../../kvm/vm/vm.ts';
+import type { Footprint } from '../footprint.ts';
+import type { World } from '../world.ts';
+import { MemoryState } from './memory-state.ts';
+import { settle, VcpuState } from './vcpu-state.ts';
+import { wakes } from './wake.ts';
+
+/** What the scheduler has of the machine around the vCPUs. */
+export interface Around {
+  readonly vm: Vm;
+  readonly vcpus: readonly Vcpu[];
+  /** Every exit ends a step, not only those that are schedule points by themselves. */
+  readonly everyExit: boolean;
+  /** RFLAGS.IF of each, and RIP at the schedule point where it stands, when schedules begin. */
+  readonly first: readonly { readonly interrupts: boolean; readonly rip: number }[];
+  /** What the step of this vCPU that begins here will touch; `null` if nobody can tell. */
+  touches(index: number, rip: number, run: DataView): Footprint | null;
+  /** True if the step that began at `from` did what stands there, and nothing else came between. */
+  asExpected(index: number, from: number, to: number): boolean;
+  /** Answers a read of a port or of memory that nobody has. */
+  answer(vcpu: Vcpu, exit: Exit): void;
+  /** An exit that is no schedule point. */
+  exit?(vcpu: Vcpu, exit: Exit): void;
+  /** Milliseconds that are left. */
+  left(): number;
+}
+
+/** How long one is given to sleep or to come out, in ms. One that has work to do and is slow is entered again. */
+const SLICE = 1;
+/** A step that takes longer has no end, in ms. */
+const LONGEST_STEP = 2000;
+
+const ports: ReadonlySet<number> = new Set([STEP_PORT, END_PORT, ...Object.values(guestPorts)]);
+const RIP = RUN_SYNC_REGS_OFFSET + kvmRegs.fields.rip.offset;
+
+/** Where one is. */
+interface Runner {
+  readonly vcpu: Vcpu;
+  readonly index: number;
+  readonly run: DataView;
+  readonly state: VcpuState;
+  readonly sleepsAtFirst: boolean;
+  /** It goes on when something wakes it. */
+  sleeps: boolean;
+  /** It has come to its `done()`. */
+  done: boolean;
+  /** RFLAGS.IF. */
+  interrupts: boolean;
+  /** Steps, in all, when it was last seen that nothing wakes it. */
+  asleepAt: number;
+  /** RIP behind its last step. */
+  rip: number;
+  /** Nothing is left to do of its last exit. */
+  settled: boolean;
+}
+
+export class VmWorld implements World, Disposable {
+  readonly #around: Around;
+  readonly #memory: MemoryState;
+  readonly #runners: readonly Runner[];
+  readonly #byId: ReadonlyMap<number, Runner>;
+  /** Steps, of all schedules, that may have woken somebody. */
+  #news = 0;
+  #broken: string | null = null;
+  /** Steps of all schedules. */
+  steps = 0;
+  /** Of all that was seen, in order: the same schedules of the same program have the same. */
+  #digest = 0x811c9dc5;
+
+  constructor(around: Around) {
+    this.#around = around;
+    this.#memory = new MemoryState(around.vm);
+    this.#runners = around.vcpus.map((vcpu, index) => runnerOf(vcpu, index, around));
+    this.#byId = new Map(this.#runners.map((runner) => [runner.vcpu.vcpuId, runner]));
+  }
+
+  /** What ended this schedule before its time: a fault, say; `null` if nothing did. */
+  get broken(): string | null {
+    return this.#broken;
+  }
+
+  /** FNV-1a of who took each step, and where it came to. */
+  get digest(): number {
+    return this.#digest;
+  }
+
+  /** vcpu_ids of those that have come to their `done()`. */
+  get done(): number[] {
+    return this.#runners.filter(({ done }) => done).map(({ vcpu }) => vcpu.vcpuId);
+  }
+
+  /** RIP where this one's next step begins. */
+  ripOf(who: number): number {
+    return this.#byId.get(who)!.rip;
+  }
+
+  begin(): void {
+    this.#broken = null;
+    this.#news += 1;
+    this.settle();
+    for (const [index, runner] of this.#runners.entries()) {
+      runner.state.restore();
+      runner.sleeps = runner.sleepsAtFirst;
+      runner.done = false;
+      Object.assign(runner, this.#around.first[index]);
+    }
+    this.#memory.restore();
+  }
+
+  /** Brings the vCPUs into order, so that their registers can be looked at: behind the last step of a schedule. */
+  settle(): void {
+    for (const runner of this.#runners) {
+      if (!runner.settled) settle(runner.vcpu);
+      runner.settled = true;
+    }
+  }
+
+  ready(): number[] {
+    if (this.#broken !== null) return [];
+    return this.#runners.filter((runner) => !runner.sleeps || this.#wakes(runner)).map(({ vcpu }) => vcpu.vcpuId);
+  }
+
+  #wakes(runner: Runner): boolean {
+    if (runner.asleepAt === this.#news) return false;
+    const state = runner.vcpu.getMpState();
+    const isHalted = state === mpStates.KVM_MP_STATE_HALTED;
+    // One that waits for INIT and SIPI: KVM has acted on them by now. One that is done sleeps before its hlt.
+    const isAwake =
+      isHalted || runner.done ? wakes(runner.vcpu, runner.interrupts) : state === mpStates.KVM_MP_STATE_RUNNABLE;
+    if (!isAwake) runner.asleepAt = this.#news;
+    return isAwake;
+  }
+
+  step(who: number): Footprint | null {
+    const runner = this.#byId.get(who)!;
+    const { run, index, rip, interrupts } = runner;
+    const expected = runner.sleeps ? null : this.#around.touches(index, rip, run);
+    runner.sleeps = runner.settled = false;
+    this.#enter(runner);
+    this.steps += 1;
+    runner.rip = run.getUint32(RIP, true);
+    runner.interrupts = run.getUint8(IF_FLAG) !== 0;
+    this.#mix(who);
+    this.#mix(runner.rip);
+    const isKnown = expected !== null && this.#broken === null && this.#around.asExpected(index, rip, runner.rip);
+    const touched = isKnown ? { ...expected, interruptible: interrupts || runner.interrupts } : null;
+    if (touched === null || touched.apic) this.#news += 1;
+    return touched;
+  }
+
+  /** Into the guest, until its step is over. */
+  #enter(runner: Runner): void {
+    const { vcpu } = runner;
+    let ends = 0;
+    for (;;) {
+      const outcome = vcpu.runRaw(SLICE);
+      if (outcome.kind === 'exit') {
+        if (this.#isOver(runner)) return;
+      } else if (outcome.kind === 'errno') {
+        // An AP has taken INIT or SIPI.
+        if (outcome.name !== 'EAGAIN') throw new IoctlError('KVM_RUN', outcome.errno);
+      } else if (vcpu.getMpState() !== mpStates.KVM_MP_STATE_RUNNABLE) {
+        runner.sleeps = true;
+        return;
+      } else {
+        const now = performance.now();
+        ends ||= now + Math.min(LONGEST_STEP, this.#around.left());
+        if (now >= ends)
+          throw new DeadlineError(`vCPU ${vcpu.vcpuId} came to no schedule point in its step`, vcpu.registerReport());
+      }
+    }
+  }
+
+  /** True if the exit that lies in kvm_run ends the step. */
+  #isOver(runner: Runner): boolean {
+    const { run, vcpu } = runner;
+    const reason = run.getUint32(8, true);
+    if (reason === exitReasons.KVM_EXIT_IO && run.getUint8(RUN_UNION_OFFSET) === KVM_EXIT_IO_OUT) {
+      const port = run.getUint16(RUN_UNION_OFFSET + 2, true);
+      if (port === STEP_PORT) return true;
+      if (ports.has(port)) return this.#word(runner);
+    }
+    const exit = vcpu.exit();
+    const { name } = exit;
+    if (name === 'KVM_EXIT_HLT') runner.sleeps = true;
+    else if (isFatal(name)) this.#broken = `vCPU ${vcpu.vcpuId} cannot go on: ${describeExit(exit)}`;
+    else {
+      this.#around.answer(vcpu, exit);
+      this.#around.exit?.(vcpu, exit);
+      this.#mix(reason);
+      return this.#around.everyExit;
+    }
+    return true;
+  }
+
+  /** What a guest says ends its step; true if it says something. */
+  #word(runner: Runner): boolean {
+    const { vcpu } = runner;
+    const exit = vcpu.exit();
+    const word = readWord(exit, () => Number(vcpu.exitRegs().rcx & 0xffff_ffffn));
+    this.#around.exit?.(vcpu, exit);
+    const name = `vCPU ${vcpu.vcpuId}`;
+    if (word?.kind === 'done') runner.done = runner.sleeps = true;
+    else if (word?.kind === 'fault') this.#broken = `${name} had ${vectorName(word.vector)}, which nothing handles`;
+    else if (word?.kind === 'assert') this.#broken = `${name}: ${word.text}, got ${hex(word.actual)}`;
+    else if (word?.kind === 'end') this.#broken = `${name} ran past the end of its program`;
+    return word !== undefined || this.#around.everyExit;
+  }
+
+  #mix(value: number): void {
+    this.#digest = Math.imul(this.#digest ^ value, 0x01000193) >>> 0;
+  }
+
+  /** Memory is no longer watched. The vCPUs stay as the last schedule left them. */
+  [Symbol.dispose](): void {
+    this.#memory[Symbol.dispose]();
+  }
+}
+
+/** kvm_run.if_flag. */
+const IF_FLAG = 13;
+
+function isFatal(name: Exit['name']): boolean {
+  return name === 'KVM_EXIT_SHUTDOWN' || name === 'KVM_EXIT_FAIL_ENTRY' || name === 'KVM_EXIT_INTERNAL_ERROR';
+}
+
+function runnerOf(vcpu: Vcpu, index: number, { first }: Around): Runner {
+  vcpu.requestSyncRegs({ regs: true });
+  const sleepsAtFirst = vcpu.getMpState() !== mpStates.KVM_MP_STATE_RUNNABLE;
+  return {
+    vcpu,
+    index,
+    run: vcpu.kvmRun,
+    state: new VcpuState(vcpu),
+    sleepsAtFirst,
+    sleeps: sleepsAtFirst,
+    done: false,
+    ...first[index]!,
+    asleepAt: -1,
+    settled: true,
+  };
+}

@@ -1,0 +1,315 @@
+/** `m.explore()`: a program under many schedules, or under every one, and what must hold at the end of each. */
+import { setImmediate as eventLoop } from 'node:timers/promises';
+import { checkFunction, checkList, checkObject } from '../../base/check.ts';
+import { milliseconds } from '../../base/duration.ts';
+import { ArgumentError, DeadlineError, KvmDsmError } from '../../base/errors.ts';
+import { plural, show } from '../../base/text.ts';
+import type { Exit } from '../../exit/exit.ts';
+import { describeExit } from '../../exit/text.ts';
+import { STEP_PORT } from '../../guest/step-port.ts';
+import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
+import { pctSchedules, randomSchedules } from '../../schedule/choose.ts';
+import { everySchedule } from '../../schedule/enumerate.ts';
+import { InvariantError, ScheduleLengthError } from '../../schedule/errors.ts';
+import { follow, parseSchedule, replay, scheduleText } from '../../schedule/replay.ts';
+import { joined, switches } from '../../schedule/shrink.ts';
+import { VmWorld } from '../../schedule/vm/vm-world.ts';
+import type { Schedule } from '../../schedule/world.ts';
+import { ExpectationError } from '../errors.ts';
+import type { Machine } from '../machine/machine.ts';
+import { Random } from '../random.ts';
+import type { Session } from '../session.ts';
+import { type Explored, type ExploredProgram, type ExploreOptions, exploreOptions, type Invariant } from './options.ts';
+import { LoadedSteps } from './programs.ts';
+import { ScheduleStory, type Told } from './story.ts';
+
+const DEFAULT_LONGEST = 10_000;
+const DEFAULT_DEADLINE = '60s';
+const DEFAULT_DEPTH = 3;
+/** So long, in ms, between two looks at the event loop. */
+const TURN = 50;
+/** Schedules that are run at most to make one simpler. */
+const SHRINKING = 400;
+
+/** What exploring needs of a machine beside what everybody sees. */
+export interface Explorable {
+  readonly machine: Machine;
+  readonly session: Session;
+  /** Lets the handlers of all vectors tell the host when they have run. */
+  tellAll(told: boolean): void;
+  /** Answers a read that nobody has. */
+  answer(vcpu: Vcpu, exit: Exit): void;
+}
+
+/** Source: what `machine.explore` says. */
+export async function explore(
+  of: Explorable,
+  programs: readonly (ExploredProgram | null)[],
+  invariant: Invariant,
+  options: ExploreOptions = {},
+): Promise<Explored> {
+  const given = exploreOptions.take(options);
+  checkFunction('invariant', invariant);
+  const { machine } = of;
+  if (machine.irqchip === 'none')
+    throw new ArgumentError('explore', 'A machine without local APICs is not explored', 'Leave `irqchip: "none"` out.');
+  checkList('programs', programs, machine.vcpus.length);
+  const loaded = programs.flatMap((program, id) =>
+    program === null
+      ? []
+      : [new LoadedSteps(machine.vcpu(id), checkObject(`programs[${id}]`, program), given.steps ?? 'instruction')],
+  );
+  if (loaded.length === 0) throw new ArgumentError('programs', 'There is no program', 'Give one for each vCPU.');
+  of.tellAll(true);
+  try {
+    using exploration = new Exploration(of, loaded, invariant, given);
+    return await exploration.run();
+  } finally {
+    if (!machine.vm.closed) of.tellAll(false);
+  }
+}
+
+class Exploration implements Disposable {
+  readonly #of: Explorable;
+  readonly #loaded: readonly LoadedSteps[];
+  readonly #invariant: Invariant;
+  readonly #options: ExploreOptions;
+  readonly #longest: number;
+  readonly #ends: number;
+  readonly #limit: number;
+  readonly #world: VmWorld;
+  /** Of the step that is told: what came out of the guest. */
+  #heard: string[] | null = null;
+  #schedules = 0;
+
+  constructor(of: Explorable, loaded: readonly LoadedSteps[], invariant: Invariant, options: ExploreOptions) {
+    this.#of = of;
+    this.#loaded = loaded;
+    this.#invariant = invariant;
+    const { exploring } = of.session;
+    this.#options = { ...options, ...exploring };
+    this.#limit = exploring.limit ?? Number.POSITIVE_INFINITY;
+    this.#longest = options.longest ?? DEFAULT_LONGEST;
+    this.#ends =
+      performance.now() + Math.min(milliseconds(options.deadline ?? DEFAULT_DEADLINE), of.session.budget.left);
+    const { steps = 'instruction' } = options;
+    for (const { one } of loaded) one.vcpu.requestSyncRegs({ regs: true });
+    const first = loaded.map(({ one }) => {
+      const toFirst = steps === 'instruction' && one.loaded!.start === 'now';
+      return {
+        rip: toFirst ? toFirstPoint(one.vcpu) : Number(one.vcpu.getRegs().rip),
+        interrupts: one.loaded!.interrupts,
+      };
+    });
+    this.#world = new VmWorld({
+      vm: of.machine.vm,
+      vcpus: loaded.map(({ one }) => one.vcpu),
+      everyExit: steps === 'exit',
+      first,
+      touches: () => null,
+      asExpected: () => false,
+      answer: (vcpu, exit) => of.answer(vcpu, exit),
+      exit: (_, exit) => this.#heard?.push(describeExit(exit)),
+      left: () => this.#ends - performance.now(),
+    });
+  }
+
+  async run(): Promise<Explored> {
+    const { schedule, schedules = 'all' } = this.#options;
+    if (schedule !== undefined) return this.#one(parseSchedule(schedule));
+    const seed = typeof schedules === 'object' && !('preemptions' in schedules) ? this.#seed() : undefined;
+    let turn = performance.now() + TURN;
+    let complete = seed === undefined;
+    for (const came of this.#all(seed)) {
+      this.#schedules += 1;
+      const why = this.#verdict(came);
+      if (why !== null) throw this.#violated(came, why);
+      const now = performance.now();
+      if (this.#schedules >= this.#limit) {
+        complete = false;
+        break;
+      }
+      if (now < turn) continue;
+      this.#tell();
+      if (now >= this.#ends) throw this.#late();
+      await eventLoop();
+      if (this.#of.machine.vm.closed) throw this.#late();
+      turn = performance.now() + TURN;
+    }
+    return this.#explored(complete, seed);
+  }
+
+  #seed(): number {
+    return this.#options.seed ?? this.#of.session.random.seed;
+  }
+
+  #all(seed: number | undefined): Iterable<Schedule> {
+    const { schedules = 'all' } = this.#options;
+    const longest = this.#longest;
+    const world = this.#world;
+    if (schedules === 'all') return everySchedule(world, { longest });
+    if (schedules === 'distinct') return everySchedule(world, { longest, distinct: true });
+    if ('preemptions' in schedules) return everySchedule(world, { longest, preemptions: schedules.preemptions });
+    const random = new Random(seed!);
+    const draw = (min: number, max: number) => random.integer(min, max);
+    if ('random' in schedules) return randomSchedules(world, schedules.random, draw, longest);
+    const { pct: count, depth = DEFAULT_DEPTH } = schedules;
+    return pctSchedules(world, { count, depth, vcpus: this.#loaded.map(({ one }) => one.id) }, draw, longest);
+  }
+
+  #one(schedule: Schedule): Explored {
+    replay(this.#world, schedule);
+    this.#schedules = 1;
+    const why = this.#verdict(schedule);
+    if (why !== null) throw this.#told(schedule, why, '');
+    return this.#explored(false, undefined);
+  }
+
+  #explored(complete: boolean, seed: number | undefined): Explored {
+    this.#tell();
+    const { steps, digest } = this.#world;
+    return {
+      schedules: this.#schedules,
+      steps,
+      complete,
+      ...(seed !== undefined && { seed }),
+      digest: digest.toString(16).padStart(8, '0'),
+    };
+  }
+
+  /** Why the invariant does not hold where the world stands now; `null` if it does. */
+  #verdict(schedule: Schedule): Why | null {
+    const world = this.#world;
+    world.settle();
+    if (world.broken !== null) return { text: world.broken };
+    let answer: unknown;
+    try {
+      answer = this.#invariant(this.#of.machine, { schedule: scheduleText(schedule), done: world.done });
+    } catch (error) {
+      if (!isVerdict(error)) throw error;
+      return { text: error.message, cause: error };
+    }
+    if (answer === undefined || answer === true) return null;
+    if (answer === false) return { text: 'the invariant is false' };
+    if (typeof answer === 'string') return { text: answer };
+    if (answer instanceof Promise) answer.catch(() => {});
+    throw new ArgumentError(
+      'invariant',
+      `The invariant answers ${show(answer)}`,
+      'Answer true or nothing if it holds, false or a text if it does not; at once, for no promise is waited for.',
+    );
+  }
+
+  #violated(schedule: Schedule, why: Why): InvariantError {
+    const found = this.#schedules;
+    if (!this.#fails(schedule)) {
+      const again =
+        ' It did not come again under the same schedule: something beside it decides, such as a timer or a device.';
+      return this.#told(schedule, why, again);
+    }
+    const best = this.#simplest(schedule);
+    replay(this.#world, best);
+    this.#schedules = found;
+    return this.#told(best, this.#verdict(best) ?? why, '');
+  }
+
+  /** The same with fewer changes from one vCPU to another, as far as a few hundred schedules find it. */
+  #simplest(schedule: Schedule): Schedule {
+    let left = SHRINKING;
+    const mayGoOn = () => left-- > 0 && performance.now() < this.#ends;
+    const run = (candidate: Schedule): Schedule | null => {
+      if (!mayGoOn()) return null;
+      const came = follow(this.#world, candidate, this.#longest);
+      return this.#verdict(came) === null ? null : came;
+    };
+    const best = joined(schedule, run);
+    for (let preemptions = 0; preemptions < switches(best); preemptions++)
+      try {
+        for (const came of everySchedule(this.#world, { longest: this.#longest, preemptions })) {
+          if (!mayGoOn()) return best;
+          if (this.#verdict(came) !== null) return switches(came) < switches(best) ? came : best;
+        }
+      } catch (error) {
+        if (!(error instanceof ScheduleLengthError)) throw error;
+      }
+    return best;
+  }
+
+  #fails(schedule: Schedule): boolean {
+    replay(this.#world, schedule);
+    return this.#verdict(schedule) !== null;
+  }
+
+  /** Tells of a schedule that fails, by running it once more. */
+  #told(schedule: Schedule, { text, cause }: Why, more: string): InvariantError {
+    const told: Told[] = [];
+    let last: { who: number; text: string } | undefined;
+    const next = () => {
+      if (last) told.push({ who: last.who, text: [last.text, ...this.#heard!].join('; ') });
+      this.#heard = [];
+    };
+    replay(this.#world, schedule, (who) => {
+      next();
+      const loaded = this.#loaded.find(({ one }) => one.id === who)!;
+      last = { who, text: loaded.textAt(this.#world.ripOf(who)) };
+    });
+    next();
+    this.#heard = null;
+    this.#world.settle();
+    const shown = scheduleText(schedule);
+    const story = new ScheduleStory(
+      text,
+      shown,
+      told,
+      this.#loaded.map(({ one }) => one),
+    );
+    const where = `under a schedule of ${plural(schedule.length, 'step')}, the ${ordinal(this.#schedules)} that was run`;
+    const what = { schedule: shown, schedules: this.#schedules, ...(cause !== undefined && { cause }) };
+    return new InvariantError(`${text}: ${where}.${more}`, what, story);
+  }
+
+  #late(): DeadlineError {
+    const { steps } = this.#world;
+    return new DeadlineError(
+      `The time was over after ${plural(this.#schedules, 'schedule')} and ${plural(steps, 'step')}; under each of them the invariant held`,
+      'Give a longer `deadline` (and --timeout), or fewer schedules: distinct, { preemptions: 2 }, { random: 1000 }.',
+    );
+  }
+
+  #tell(): void {
+    this.#of.session.observer.explored?.({ schedules: this.#schedules, steps: this.#world.steps });
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#of.machine.vm.closed) this.#world[Symbol.dispose]();
+  }
+}
+
+/** Why an invariant does not hold. */
+interface Why {
+  readonly text: string;
+  readonly cause?: unknown;
+}
+
+/** What a script throws to say so; a slip in the script itself is no verdict. */
+function isVerdict(error: unknown): error is Error {
+  if (error instanceof KvmDsmError) return error instanceof ExpectationError;
+  return error instanceof Error && (error.name === 'AssertionError' || error.constructor === Error);
+}
+
+function ordinal(count: number): string {
+  const ending = { 1: 'st', 2: 'nd', 3: 'rd' }[(count % 10) as 1];
+  return `${count}${ending !== undefined && Math.floor(count / 10) % 10 !== 1 ? ending : 'th'}`;
+}
+
+/** Runs a stepped program up to the point before its first instruction, and tells where that is. */
+function toFirstPoint(vcpu: Vcpu): number {
+  const exit = vcpu.run();
+  if (exit.name !== 'KVM_EXIT_IO' || exit.port !== STEP_PORT)
+    throw new ArgumentError(
+      'programs',
+      `vCPU ${vcpu.vcpuId} does not come to its program: ${describeExit(exit)}`,
+      'Explore with nothing pending.',
+    );
+  return Number(vcpu.exitRegs().rip);
+}
