@@ -10,6 +10,7 @@ import { version } from '../target/version.ts';
 import { addAbiCommand } from './abi.ts';
 import { addCheckCommand } from './check.ts';
 import { addDoctorCommand } from './doctor.ts';
+import { addExploreCommand } from './explore.ts';
 import { addInitCommand } from './init.ts';
 import { addKutCommand } from './kut.ts';
 import { addReviewCommand } from './review.ts';
@@ -67,6 +68,7 @@ export async function commandLine(ends: Ends, argv?: readonly string[]): Promise
   addAbiCommand(program, ends);
   addReviewCommand(program, ends);
   addKutCommand(program, ends);
+  addExploreCommand(program, ends);
   addTraceCommand(program, ends);
   // Whoever asks for a completion asks for that of the lab's commands as well.
   if (asksFor('lab', 'completion')) {

@@ -1,0 +1,209 @@
+/** One operation, done to the model. */
+import { type LapicRegisterName, lapicRegisterName } from '../../abi/apic/lapic.ts';
+import { IA32_APIC_BASE } from '../../abi/apic/msr.ts';
+import { takeNmi } from './accept.ts';
+import { writeBase } from './base.ts';
+import { Draft } from './draft.ts';
+import { sendMsi } from './icr.ts';
+import { type GuestOperation, type HostOperation, isGuests, type Operation, type Seen } from './operations.ts';
+import { dispatchable, endOfInterrupt, rememberAnew, serve, setTpr, updatePpr } from './priority.ts';
+import { writePage } from './registers.ts';
+import type { RuleName } from './rules.ts';
+import { apicBaseIn, HALTED, type MachineState, type ModelOptions, numberOf, RUNNABLE } from './state.ts';
+import { readX2apic, writeX2apic } from './x2apic.ts';
+
+const NMI = 2;
+const GENERAL_PROTECTION = 13;
+
+/** What came of an operation, and by which rules. */
+export interface Outcome {
+  state: MachineState;
+  seen: Seen;
+  /** By vCPU and field; `null` where nobody has asked. */
+  blame: ReadonlyMap<string, RuleName> | null;
+  /** vCPUs that have been reset (-1), or started by a SIPI with this vector. */
+  started: ReadonlyMap<number, number>;
+  /** How many outcomes there are: `choice` below that. */
+  choices: number;
+}
+
+/**
+ * Does one operation. Where the SDM or KVM leaves open what happens (who takes a lowest-priority interrupt), each possible outcome
+ * has its number: `choice`, from 0 to `choices` - 1.
+ *
+ * @param explains tell which rule touched what
+ */
+export function step(
+  options: ModelOptions,
+  before: MachineState,
+  operation: Operation,
+  choice = 0,
+  explains = false,
+): Outcome {
+  const draft = new Draft(before, options, choice, explains);
+  if (isGuests(operation)) guest(draft, operation);
+  else host(draft, operation);
+  const { state, seen, blame, started, choices } = draft;
+  return { state, seen, blame, started, choices: choices.count };
+}
+
+/** The handlers that run, as long as there is something to handle. */
+function deliver(draft: Draft, vcpu: number): void {
+  const processor = draft.of(vcpu);
+  for (;;) {
+    const vector = dispatchable(draft, vcpu);
+    if (processor.nmis > 0) {
+      processor.nmis -= 1;
+      draft.touch(vcpu, 'NMIs that wait', 'nmi');
+      draft.seen.handled.push(NMI);
+    } else if (processor.interrupts && vector >= 0) {
+      serve(draft, vcpu, vector);
+      draft.seen.handled.push(vector);
+      if (processor.eoi) endOfInterrupt(draft, vcpu);
+    } else return;
+    draft.touch('all', 'handlers', 'accept.order');
+  }
+}
+
+function guest(draft: Draft, operation: GuestOperation): void {
+  const { on: vcpu } = operation;
+  const processor = draft.of(vcpu);
+  processor.mpState = RUNNABLE;
+  takeVtpr(draft, vcpu);
+  deliver(draft, vcpu);
+  perform(draft, operation);
+  if (draft.started.has(vcpu)) {
+    draft.seen.ended = 'init';
+    return;
+  }
+  takeVtpr(draft, vcpu);
+  deliver(draft, vcpu);
+  const sleeps = operation.do === 'hlt' && draft.seen.handled.length === 0;
+  draft.seen.ended = sleeps ? 'asleep' : 'done';
+  if (sleeps) processor.mpState = HALTED;
+  draft.touch(vcpu, 'mp_state', 'hlt');
+}
+
+/**
+ * The deviation `tpr-low-bits`: on AMD KVM takes TPR from V_TPR at an exit from the guest, and PPR follows, also with the APIC
+ * disabled.
+ */
+function takeVtpr(draft: Draft, vcpu: number): void {
+  if (draft.options.vendor !== 'amd') return;
+  const tpr = draft.get(vcpu, 'TPR');
+  const follows = draft.mode(vcpu) === 'disabled' || (tpr & 0xf) !== 0;
+  if (follows && draft.choices.of(2) === 0) setTpr(draft, vcpu, tpr & 0xf0, 'tpr');
+}
+
+function perform(draft: Draft, operation: GuestOperation): void {
+  const { on: vcpu } = operation;
+  const processor = draft.of(vcpu);
+  switch (operation.do) {
+    case 'write':
+      write(draft, vcpu, operation.register, operation.value);
+      return;
+    case 'read':
+      draft.touch('all', 'result', 'read');
+      draft.seen.result = { low: read(draft, vcpu, operation.register), high: 0 };
+      return;
+    case 'wrmsr':
+      if (!writeMsr(draft, vcpu, operation)) fault(draft);
+      return;
+    case 'rdmsr':
+      draft.touch('all', 'result', 'read');
+      draft.seen.result = readMsr(draft, vcpu, operation.msr);
+      if (draft.seen.result === null) fault(draft);
+      return;
+    case 'writeCr8':
+      setTpr(draft, vcpu, (operation.value & 0xf) << 4, 'cr8');
+      return;
+    case 'readCr8':
+      draft.touch('all', 'result', 'cr8');
+      draft.seen.result = { low: draft.get(vcpu, 'TPR') >> 4, high: 0 };
+      return;
+    case 'sti':
+      processor.interrupts = true;
+      return;
+    case 'cli':
+      processor.interrupts = false;
+      return;
+    default:
+  }
+}
+
+function fault(draft: Draft): void {
+  draft.touch('all', 'handlers', 'x2apic.gp');
+  draft.seen.handled.push(GENERAL_PROTECTION);
+}
+
+function write(draft: Draft, vcpu: number, register: LapicRegisterName, value: number): void {
+  // There is no page: the deviation `mmio-hole`.
+  if (draft.mode(vcpu) !== 'xapic') {
+    draft.touch(vcpu, register, 'x2apic.mmio');
+    return;
+  }
+  writePage(draft, vcpu, register, value);
+  draft.touch('all', 'exits', 'forward.exit');
+  if (!draft.options.forwards || (register !== 'ICR' && register !== 'ICR2')) return;
+  // KVM tells of the write before it takes the INIT that the vCPU may have sent to itself.
+  const icr2 = register === 'ICR2' ? value & 0xff00_0000 : draft.icr2Before;
+  draft.exit({
+    id: vcpu,
+    val: numberOf(register) << 4,
+    val2: value >>> 0,
+    destId: icr2 >>> 24,
+  });
+}
+
+function read(draft: Draft, vcpu: number, register: LapicRegisterName): number {
+  if (draft.mode(vcpu) !== 'xapic') return 0xffff_ffff;
+  if (register === 'PPR') updatePpr(draft, vcpu);
+  return register === 'APR' ? 0 : draft.get(vcpu, register);
+}
+
+function writeMsr(draft: Draft, vcpu: number, { msr, low, high }: { msr: number; low: number; high: number }): boolean {
+  if (msr === IA32_APIC_BASE) return writeBase(draft, vcpu, high * 2 ** 32 + low);
+  return writeX2apic(draft, vcpu, msr, low, high);
+}
+
+function readMsr(draft: Draft, vcpu: number, msr: number): { low: number; high: number } | null {
+  if (msr === IA32_APIC_BASE) return { low: draft.of(vcpu).apicBase >>> 0, high: 0 };
+  if (lapicRegisterName((msr - 0x800) << 4) === 'PPR') updatePpr(draft, vcpu);
+  return readX2apic(draft, vcpu, msr);
+}
+
+function host(draft: Draft, operation: HostOperation): void {
+  switch (operation.do) {
+    case 'msi':
+      draft.touch('all', 'delivered', 'icr.destination');
+      draft.seen.delivered = sendMsi(draft, operation.addressLo, operation.data);
+      return;
+    case 'nmi':
+      takeNmi(draft, operation.on);
+      return;
+    case 'handlers':
+      draft.of(operation.on).eoi = operation.eoi;
+      return;
+    case 'setBase':
+      writeBase(draft, operation.on, apicBaseIn(operation.mode, operation.on), true);
+      return;
+    case 'setLapic':
+      draft.set(operation.on, operation.register, operation.value, 'state.set');
+      restore(draft, operation.on);
+      return;
+    case 'restore':
+      restore(draft, operation.on);
+      return;
+  }
+}
+
+/** KVM_SET_LAPIC. Its PPR is the deviation `ppr-of-set-lapic`. */
+function restore(draft: Draft, vcpu: number): void {
+  updatePpr(draft, vcpu, 'state.set');
+  rememberAnew(draft, vcpu);
+}
+
+/** The vector that a vCPU's APIC would dispatch if its guest ran with interrupts enabled, or -1. */
+export function dispatchableIn(state: MachineState, vcpu: number): number {
+  return dispatchable(new Draft(state, { vendor: 'amd', forwards: false }, 0), vcpu);
+}

@@ -1,0 +1,140 @@
+/**
+ * Random steps, by fast-check: it has the seed, makes lists of them, and makes what differs smaller. A step itself is drawn by hand:
+ * an arbitrary for each of its fields would cost an emulated CPU more time than the kernel takes.
+ */
+import type * as FastCheck from 'fast-check';
+import type { LapicRegisterName } from '../abi/apic/lapic.ts';
+import { pokable, type Step } from './steps.ts';
+
+const MOST_STEPS = 12;
+
+/** Draws integers, both ends included. */
+interface Draw {
+  nextInt(low: number, high: number): number;
+}
+
+const one = <T>(draw: Draw, among: readonly T[]): T => among[draw.nextInt(0, among.length - 1)]!;
+const inOf = (draw: Draw, times: number): boolean => draw.nextInt(1, times) === 1;
+
+function vector(draw: Draw): number {
+  const kind = draw.nextInt(0, 8);
+  if (kind < 6) return one(draw, [0x31, 0x41, 0x42, 0x51, 0x52, 0xf0]);
+  return kind < 8 ? draw.nextInt(0x20, 0xff) : one(draw, [0x00, 0x0e, 0x0f]);
+}
+
+function destination(draw: Draw, vcpus: number): number {
+  const kind = draw.nextInt(0, 8);
+  if (kind < 4) return draw.nextInt(0, vcpus - 1);
+  return one(draw, kind < 8 ? [1, 2, 4, 8, 3, 6, 0x0f, 0xff] : [0x11, 0x12, 0x21, 0x23, 0xf1, 0x80]);
+}
+
+/** Fixed, lowest priority, NMI, INIT, SIPI, ExtINT. */
+const deliveryModes = [0, 0, 0, 0, 0, 0, 1, 1, 4, 5, 6, 7];
+const reserved = [1 << 13, 1 << 16, 1 << 20, 1 << 31];
+
+function icr(draw: Draw): number {
+  const logical = draw.nextInt(0, 1) << 11;
+  const busy = inOf(draw, 20) ? 1 << 12 : 0;
+  const assert = draw.nextInt(0, 1) << 14;
+  const level = inOf(draw, 7) ? 1 << 15 : 0;
+  const shorthand = inOf(draw, 3) ? draw.nextInt(1, 3) << 18 : 0;
+  const bits = inOf(draw, 20) ? one(draw, reserved) : 0;
+  return (vector(draw) | (one(draw, deliveryModes) << 8) | logical | busy | assert | level | shorthand | bits) >>> 0;
+}
+
+const words = [0, 0x10, 0x20, 0x30, 0x40, 0x50, 0x2f, 0xff, 0x1ff, 0x0ff, 0x1_0000, 0x0fff_ffff, 0xffff_ffff];
+
+function word(draw: Draw): number {
+  const kind = draw.nextInt(0, 7);
+  if (kind < 5) return one(draw, words);
+  return kind < 7 ? 2 ** (24 + draw.nextInt(0, 7)) : draw.nextInt(0, 0x7fff_ffff);
+}
+
+const often: readonly LapicRegisterName[] = ['TPR', 'TPR', 'EOI', 'LDR', 'DFR', 'SVR', 'ID', 'ICR2', 'SELF_IPI'];
+const settable = ['TPR', 'LDR', 'SVR', 'ID', 'ICR2', 'IRR1', 'IRR2', 'ISR1', 'ISR2', 'TMR1', 'IRR7'] as const;
+/** What user space may put there. */
+const settableBits: Partial<Record<LapicRegisterName, number>> = {
+  TPR: 0xff,
+  SVR: 0x3ff,
+  ID: 0xff00_0000,
+  LDR: 0xff00_0000,
+  ICR2: 0xff00_0000,
+};
+const TMCCT = 0x839;
+const someMsrs = [0x83f, 0x83f, 0x808, 0x80b, 0x80d, 0x80e, 0x828, 0x830, 0x831, 0x840, 0x8ff];
+const guestModes = ['x2apic', 'x2apic', 'xapic', 'disabled', 'invalid'] as const;
+
+function msr(draw: Draw): number {
+  const chosen = inOf(draw, 2) ? draw.nextInt(0x800, 0x83f) : one(draw, someMsrs);
+  // The initial count starts a timer, whose count nobody can compare.
+  return chosen === 0x838 || chosen === TMCCT ? 0x808 : chosen;
+}
+
+function poke(draw: Draw, on: number): Step {
+  const register = inOf(draw, 4) ? one(draw, pokable) : one(draw, often);
+  const value = word(draw);
+  // Any other model is reserved.
+  return { do: 'poke', on, register, value: register !== 'DFR' ? value : value & 1 ? 0xffff_ffff : 0x0fff_ffff };
+}
+
+function drawStep(draw: Draw, vcpus: number): Step {
+  const on = draw.nextInt(0, vcpus - 1);
+  const kind = draw.nextInt(0, 49);
+  if (kind < 12) return { do: 'send', on, destination: destination(draw, vcpus), icr: icr(draw) };
+  if (kind < 20) return poke(draw, on);
+  if (kind < 24) return { do: 'peek', on, register: one(draw, pokable) };
+  if (kind < 27) {
+    const high = inOf(draw, 4) ? one(draw, [1, 0x8000_0000]) : 0;
+    return { do: 'wrmsr', on, msr: msr(draw), low: inOf(draw, 2) ? word(draw) : vector(draw), high };
+  }
+  if (kind < 29) return { do: 'rdmsr', on, msr: inOf(draw, 5) ? 0x1b : msr(draw) };
+  if (kind < 32) return { do: 'base', on, mode: one(draw, guestModes) };
+  if (kind < 35) return { do: 'writeCr8', on, value: draw.nextInt(0, 15) };
+  if (kind < 36) return { do: 'readCr8', on };
+  if (kind < 42) return { do: one(draw, ['sti', 'sti', 'cli', 'nop'] as const), on };
+  if (kind < 44) return { do: 'handlers', on, eoi: inOf(draw, 2) };
+  if (kind < 45) return { do: 'nmi', on };
+  if (kind < 47) {
+    const register = one(draw, settable);
+    return { do: 'setLapic', on, register, value: (word(draw) & (settableBits[register] ?? 0xffff_ffff)) >>> 0 };
+  }
+  if (kind < 48) return inOf(draw, 2) ? { do: 'restore', on } : { do: 'setBase', on, mode: one(draw, hostModes) };
+  const addressLo = (0xfee0_0000 | (destination(draw, vcpus) << 12) | (draw.nextInt(0, 1) << 2)) >>> 0;
+  return { do: 'msi', addressLo, data: icr(draw) & 0xc7ff };
+}
+
+const hostModes = ['xapic', 'x2apic', 'disabled'] as const;
+
+/** Simpler values of a field. */
+function simpler(name: string, value: unknown): unknown[] {
+  if (typeof value !== 'number' || value === 0) return [];
+  if (name === 'icr' || name === 'data')
+    // Without one of its parts; and then with a plain vector.
+    return [0xff_ffff, ~0xc_0000, ~0x8000, ~0x4000, ~0x800, ~0x700]
+      .map((mask) => (value & mask) >>> 0)
+      .concat(((value & ~0xff) >>> 0) | 0x31)
+      .filter((other) => other !== value);
+  if (name === 'msr' || name === 'addressLo') return [];
+  return [0, value >>> 1].filter((other) => other !== value);
+}
+
+/** Histories of a machine with so many vCPUs. */
+export function histories(fc: typeof FastCheck, vcpus: number): FastCheck.Arbitrary<Step[]> {
+  class Steps extends fc.Arbitrary<Step> {
+    generate(draw: FastCheck.Random): FastCheck.Value<Step> {
+      return new fc.Value(drawStep(draw, vcpus), undefined);
+    }
+
+    canShrinkWithoutContext(value: unknown): value is Step {
+      return typeof value === 'object' && value !== null && 'do' in value;
+    }
+
+    shrink(step: Step): FastCheck.Stream<FastCheck.Value<Step>> {
+      const others = Object.entries(step).flatMap(([name, value]) =>
+        simpler(name, value).map((other) => new fc.Value({ ...step, [name]: other } as Step, undefined)),
+      );
+      return fc.Stream.of(...others);
+    }
+  }
+  return fc.array(new Steps(), { minLength: 1, maxLength: MOST_STEPS, size: 'max' });
+}

@@ -1,0 +1,85 @@
+/** Histories, one after the other, until there is a difference or the time is over. */
+import type { ModelOptions } from '../apic/model/state.ts';
+import type { Kvm } from '../kvm/kvm.ts';
+import { forwardsIcrWrites } from '../probe/icr-write.ts';
+import { histories } from './arbitrary.ts';
+import { type Parting, tryHistory } from './history.ts';
+import { Rig } from './rig.ts';
+import type { Step } from './steps.ts';
+
+export interface ExploreOptions {
+  vcpus: number;
+  seed: number;
+  /** Of fast-check: which of the histories of this seed, and which of its smaller ones. */
+  path?: string;
+  /** Stops after so many histories, */
+  histories: number;
+  /** or so many ms. */
+  limit: number;
+  /** Is told how many there were so far. */
+  onProgress(histories: number, operations: number): void;
+  isOver(): boolean;
+}
+
+export interface Explored {
+  histories: number;
+  ms: number;
+  /** Where the kernel and the model part, made small; and how it is had again. */
+  found: { parting: Parting; steps: readonly Step[]; replay: string; shrinks: number; msToFind: number } | null;
+}
+
+/** As many histories as fast-check makes of one seed. */
+const BATCH = 200;
+
+export async function explore(kvm: Kvm, options: ExploreOptions): Promise<Explored> {
+  const fc = await import('fast-check');
+  const arbitrary = histories(fc, options.vcpus);
+  const began = performance.now();
+  let rig = new Rig(kvm, options.vcpus);
+  const model: ModelOptions = { vendor: rig.vendor, forwards: forwardsIcrWrites(kvm) };
+  let tried = 0;
+  let msToFind = 0;
+  let last: Parting | null = null;
+  try {
+    for (let batch = 0; ; batch++) {
+      const seed = (options.seed + batch) | 0;
+      const left = options.path === undefined ? options.histories - tried : 1;
+      if (left <= 0 || performance.now() - began > options.limit || options.isOver()) break;
+      const property = fc.property(arbitrary, (steps) => {
+        const parting = tryHistory(rig, model, steps);
+        tried += 1;
+        if (parting === null) return true;
+        last = parting;
+        if (msToFind === 0) msToFind = performance.now() - began;
+        // Nobody knows what state it is in.
+        rig[Symbol.dispose]();
+        rig = new Rig(kvm, options.vcpus);
+        return false;
+      });
+      const before = tried;
+      const result = fc.check(property, {
+        seed,
+        numRuns: Math.min(BATCH, left),
+        ...(options.path === undefined ? {} : { path: options.path, endOnFailure: true }),
+      });
+      if (result.failed && result.counterexample) {
+        const steps = result.counterexample[0];
+        const parting = tryHistory(rig, model, steps) ?? last;
+        const replay = `${seed}:${result.counterexamplePath ?? ''}`;
+        const shrinks = result.numShrinks;
+        if (parting === null) throw new Error(`a difference did not come again: --replay ${replay}`);
+        return {
+          histories: before + result.numRuns,
+          ms: performance.now() - began,
+          found: { parting, steps, replay, shrinks, msToFind },
+        };
+      }
+      options.onProgress(tried, 0);
+      if (options.path !== undefined) break;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  } finally {
+    rig[Symbol.dispose]();
+  }
+  return { histories: tried, ms: performance.now() - began, found: null };
+}
