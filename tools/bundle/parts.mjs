@@ -106,9 +106,9 @@ async function partsFrom({ root, out, faces }) {
     strict: true,
     sourcemap: 'hidden',
     comments: false,
-    // Without spaces and lines; the names of things stay: stacks are read by people.
+    // Without spaces and lines; functions and classes keep their names: stacks are read by people.
     keepNames: true,
-    minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
+    minify: { compress: true, mangle: { toplevel: false, keepNames: true }, codegen: { removeWhitespace: true } },
     entryFileNames: '[name].js',
     chunkFileNames: 'chunks/[name].js',
     codeSplitting: { groups: [{ name: partOf(out, faces), debugName: 'room' }], includeDependenciesRecursively: false },
