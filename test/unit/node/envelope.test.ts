@@ -4,18 +4,18 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   decodeMessage,
+  type Envelope,
+  type EnvelopeRefusal,
   encodeMessage,
-  type Item,
   LONGEST_MESSAGE,
-  type Message,
-  type MessageRefusal,
+  type NodeItem,
 } from '../../../lib/node/envelope.ts';
 import { memberOf, numbered } from './members.ts';
 
 const sender = memberOf(0);
 const receiver = memberOf(1);
 
-const data = (item: Item = numbered(1)): Message => ({
+const data = (item: NodeItem = numbered(1)): Envelope => ({
   from: 0,
   epoch: 'e0',
   kind: 'data',
@@ -23,7 +23,7 @@ const data = (item: Item = numbered(1)): Message => ({
   for: [{ node: 1, to: 'e1', seq: 1 }],
   item,
 });
-const messages: Message[] = [
+const messages: Envelope[] = [
   { from: 0, epoch: 'e0', kind: 'ask', node: 1, nonce: 1 },
   { from: 0, epoch: 'e0', kind: 'answer', node: 1, to: 'e1', nonce: 1 },
   data(),
@@ -34,12 +34,12 @@ const messages: Message[] = [
 ];
 
 /** A message with some fields replaced. */
-function changed(fields: object, message: Message = messages[2]!): Uint8Array {
+function changed(fields: object, message: Envelope = messages[2]!): Uint8Array {
   const value = JSON.parse(Buffer.from(encodeMessage(sender, message)).toString());
   return Buffer.from(JSON.stringify({ ...value, ...fields }));
 }
 
-const refusals: readonly [name: string, bytes: Uint8Array, why: MessageRefusal][] = [
+const refusals: readonly [name: string, bytes: Uint8Array, why: EnvelopeRefusal][] = [
   ['nothing', new Uint8Array(), 'text'],
   ['bytes that are no text', Uint8Array.of(0x7b, 0xff), 'text'],
   ['text that is no JSON', Buffer.from('{'), 'text'],

@@ -1,6 +1,6 @@
 /** Nodes without KVM: what goes between them, and what each was given. */
 import type { LinkLimits } from '../../../lib/node/delivery.ts';
-import type { Item, Membership } from '../../../lib/node/envelope.ts';
+import type { Membership, NodeItem } from '../../../lib/node/envelope.ts';
 import { type Carrier, Links, type Receiver } from '../../../lib/node/links.ts';
 import type { Transport } from '../../../lib/node/transport.ts';
 import { Router } from '../../../lib/node/transports/router.ts';
@@ -17,7 +17,7 @@ export const memberOf = (node: number, nodes = 2, key?: string): Membership => (
 });
 
 /** An ICR write whose ICR2 is its number, so that each is another. */
-export const numbered = (number: number): Item => ({ is: 'icr', icr2: number, icr: 0x4040, ns: 0 });
+export const numbered = (number: number): NodeItem => ({ is: 'icr', icr2: number, icr: 0x4040, ns: 0 });
 
 export interface Peer {
   readonly carrier: Carrier;
