@@ -9,7 +9,7 @@ import { integer, listOf, oneOf, optional, shape, text, type ValueCheck } from '
 import { hex } from '../base/text.ts';
 
 /** What of a vCPU's local APIC says whom an IPI reaches: as in its APIC page, and IA32_APIC_BASE. */
-export interface ApicRegisters {
+export interface KnownApic {
   readonly apicBase: bigint;
   readonly id: number;
   readonly ldr: number;
@@ -30,12 +30,12 @@ export type PvItem = {
   readonly mask: readonly bigint[];
 };
 /** The source's local APIC has become like this. */
-export type ApicItem = { readonly is: 'apic'; readonly version: number } & ApicRegisters;
+export type ApicItem = { readonly is: 'apic'; readonly version: number } & KnownApic;
 
 export type Told = IcrItem | X2IcrItem | PvItem | ApicItem;
 
 /** What one vCPU's node tells other nodes of it. */
-export type Item = Told & {
+export type NodeItem = Told & {
   /** CLOCK_MONOTONIC in ns of its node when the guest had written. */
   readonly ns: number;
   /** By vcpu_id: what version of each local APIC the sender knew. It takes effect after all of these. */
@@ -58,14 +58,14 @@ export interface Acknowledgement {
 export type Content =
   | { readonly kind: 'ask'; readonly node: number; readonly nonce: number }
   | { readonly kind: 'answer'; readonly node: number; readonly to: string; readonly nonce: number }
-  | { readonly kind: 'data'; readonly source: number; readonly for: readonly Addressee[]; readonly item: Item }
+  | { readonly kind: 'data'; readonly source: number; readonly for: readonly Addressee[]; readonly item: NodeItem }
   | { readonly kind: 'acks'; readonly node: number; readonly to: string; readonly acks: readonly Acknowledgement[] };
 
 /** `epoch`: the run of the node that has sent it. */
-export type Message = { readonly from: number; readonly epoch: string } & Content;
+export type Envelope = { readonly from: number; readonly epoch: string } & Content;
 
 /** Why a message was not taken, as it counts them. */
-export type MessageRefusal = 'size' | 'text' | 'version' | 'foreign' | 'malformed' | 'forged';
+export type EnvelopeRefusal = 'size' | 'text' | 'version' | 'foreign' | 'malformed' | 'forged';
 
 /** What a node knows of all messages that are its machine's. */
 export interface Membership {
@@ -111,9 +111,9 @@ const epoch: ValueCheck<string> = (argument, value) => {
 const always = { ns: count, after: optional(listOf(count, MAX_VCPUS)) };
 
 const items = {
-  icr: shape<Item & IcrItem>('an ICR write has', { is: oneOf(['icr']), icr2: u32, icr: u32, ...always }),
-  x2icr: shape<Item & X2IcrItem>('an x2APIC ICR write has', { is: oneOf(['x2icr']), data: hex64, ...always }),
-  pv: shape<Item & PvItem>('a paravirtual IPI has', {
+  icr: shape<NodeItem & IcrItem>('an ICR write has', { is: oneOf(['icr']), icr2: u32, icr: u32, ...always }),
+  x2icr: shape<NodeItem & X2IcrItem>('an x2APIC ICR write has', { is: oneOf(['x2icr']), data: hex64, ...always }),
+  pv: shape<NodeItem & PvItem>('a paravirtual IPI has', {
     is: oneOf(['pv']),
     icr: u32,
     type: integer(0, 4),
@@ -121,7 +121,7 @@ const items = {
     mask: listOf(hex64, 2),
     ...always,
   }),
-  apic: shape<Item & ApicItem>('a local APIC has', {
+  apic: shape<NodeItem & ApicItem>('a local APIC has', {
     is: oneOf(['apic']),
     version: integer(1, Number.MAX_SAFE_INTEGER),
     apicBase: hex64,
@@ -133,9 +133,9 @@ const items = {
   }),
 };
 
-const item: ValueCheck<Item> = (argument, value) => checkOf(items, 'is', argument, value)(argument, value);
+const item: ValueCheck<NodeItem> = (argument, value) => checkOf(items, 'is', argument, value)(argument, value);
 
-type Wire<K extends Content['kind']> = Extract<Message, { kind: K }> & { readonly v: number; readonly vm: string };
+type Wire<K extends Content['kind']> = Extract<Envelope, { kind: K }> & { readonly v: number; readonly vm: string };
 
 const always2 = { v: oneOf([WIRE_VERSION]), vm: text, from: node, epoch };
 const addressee = shape<Addressee>('an addressee has', { node, to: epoch, seq: integer(1, Number.MAX_SAFE_INTEGER) });
@@ -182,14 +182,14 @@ function macOf(key: string, body: string): string {
 }
 
 /** The bytes of a message. */
-export function encodeMessage({ machine, key }: Membership, message: Message): Uint8Array {
+export function encodeMessage({ machine, key }: Membership, message: Envelope): Uint8Array {
   const words = (_: string, value: unknown) => (typeof value === 'bigint' ? hex(value) : value);
   const body = JSON.stringify({ v: WIRE_VERSION, vm: machine, ...message }, words);
   return Buffer.from(key === undefined ? body : macOf(key, body) + body);
 }
 
 /** The message, or why it is none that this node takes. */
-export function decodeMessage(member: Membership, bytes: Uint8Array): Message | MessageRefusal {
+export function decodeMessage(member: Membership, bytes: Uint8Array): Envelope | EnvelopeRefusal {
   if (bytes.length > LONGEST_MESSAGE) return 'size';
   let body: string;
   try {
@@ -212,7 +212,7 @@ export function decodeMessage(member: Membership, bytes: Uint8Array): Message | 
   if (typeof value !== 'object' || value === null || !('v' in value) || !('vm' in value)) return 'malformed';
   if (value.v !== WIRE_VERSION) return 'version';
   if (value.vm !== member.machine) return 'foreign';
-  let message: Message;
+  let message: Envelope;
   try {
     message = checkOf(kinds, 'kind', 'message', value).take(value, 'message');
   } catch (error) {
@@ -223,7 +223,7 @@ export function decodeMessage(member: Membership, bytes: Uint8Array): Message | 
 }
 
 /** Whether it says of somebody what he cannot have sent. */
-function isForged({ node: own, nodes, homes }: Membership, message: Message): boolean {
+function isForged({ node: own, nodes, homes }: Membership, message: Envelope): boolean {
   const { from } = message;
   if (from >= nodes || from === own) return true;
   if (message.kind === 'data') {

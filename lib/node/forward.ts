@@ -6,7 +6,7 @@ import type { Exit } from '../exit/exit.ts';
 import type { IcrItem, PvItem, Told, X2IcrItem } from './envelope.ts';
 
 /** An interrupt that was sent: what it says to other nodes, and whom it names. */
-export interface Sent {
+export interface Forwarded {
   readonly item: IcrItem | X2IcrItem | PvItem;
   readonly ipi: Ipi;
 }
@@ -17,7 +17,7 @@ export class Forward {
   readonly #icr2 = new Map<number, number>();
 
   /** What the exit has sent; `undefined`: nothing that another node has to know. */
-  read(exit: Exit): Sent | undefined {
+  read(exit: Exit): Forwarded | undefined {
     if (exit.name === 'KVM_EXIT_DSM_SEND_IRQ') {
       if (exit.register === 'ICR2') this.#icr2.set(exit.id, exit.val2);
       if (exit.register !== 'ICR') return undefined;

@@ -16,11 +16,11 @@ import {
   type Addressee,
   type Content,
   decodeMessage,
+  type Envelope,
+  type EnvelopeRefusal,
   encodeMessage,
-  type Item,
   type Membership,
-  type Message,
-  type MessageRefusal,
+  type NodeItem,
 } from './envelope.ts';
 import { NodeLostError, NodeQueueError, type Unacknowledged } from './errors.ts';
 import { describeItem } from './forward.ts';
@@ -31,7 +31,7 @@ export interface Carrier {
   /** Every node is told of everything, whomever it is for. */
   readonly everything: boolean;
   /** Takes what one of this node's vCPUs has sent to those nodes. */
-  offer(source: number, item: Item, nodes: readonly number[]): void;
+  offer(source: number, item: NodeItem, nodes: readonly number[]): void;
   /** Nothing that was offered is still on its way. */
   readonly quiet: boolean;
   /** Each other node has said which run of it is there. */
@@ -50,13 +50,13 @@ export interface CarrierCounts {
   resent: number;
   doubled: number;
   /** By reason: messages that were not taken. */
-  readonly refused: Partial<Record<MessageRefusal | LinkRefusal, number>>;
+  readonly refused: Partial<Record<EnvelopeRefusal | LinkRefusal, number>>;
 }
 
 /** Who is told of what a carrier brings. */
 export interface Receiver {
   /** In the order of the source, once. */
-  deliver(source: number, item: Item): void;
+  deliver(source: number, item: NodeItem): void;
   /** A node that has no memory of what went before is there. */
   joined(node: number): void;
   /** The machine cannot go on. */
@@ -74,7 +74,7 @@ export class Links implements Carrier {
   readonly #transport: Transport;
   readonly #receiver: Receiver;
   readonly #limits: LinkLimits;
-  readonly #links = new Map<number, LinkState<Item>>();
+  readonly #links = new Map<number, LinkState<NodeItem>>();
   readonly #epoch: string;
   readonly #timer: NodeJS.Timeout;
   readonly #refused: CarrierCounts['refused'] = {};
@@ -120,7 +120,7 @@ export class Links implements Carrier {
     return { published: this.#published, arrived: this.#arrived, resent, doubled, refused };
   }
 
-  offer(source: number, item: Item, nodes: readonly number[]): void {
+  offer(source: number, item: NodeItem, nodes: readonly number[]): void {
     const now = this.#now();
     const addressees: Addressee[] = [];
     for (const node of nodes) {
@@ -144,18 +144,18 @@ export class Links implements Carrier {
     await this.#transport.close();
   }
 
-  #step(node: number, event: LinkEvent<Item>): Effect<Item>[] {
+  #step(node: number, event: LinkEvent<NodeItem>): Effect<NodeItem>[] {
     return step(this.#links.get(node)!, event, this.#limits);
   }
 
   #publish(subject: string, content: Content): void {
     if (this.#isClosed) return;
     this.#published += 1;
-    const message = { from: this.#member.node, epoch: this.#epoch, ...content } as Message;
+    const message = { from: this.#member.node, epoch: this.#epoch, ...content } as Envelope;
     this.#transport.publish(subject, encodeMessage(this.#member, message));
   }
 
-  #do(node: number, effect: Effect<Item>): void {
+  #do(node: number, effect: Effect<NodeItem>): void {
     switch (effect.do) {
       case 'send':
         this.#publish(subjectOf(node), contentOf(node, effect.frame));
@@ -182,7 +182,7 @@ export class Links implements Carrier {
     }
   }
 
-  #count(reason: MessageRefusal | LinkRefusal): void {
+  #count(reason: EnvelopeRefusal | LinkRefusal): void {
     this.#refused[reason] = (this.#refused[reason] ?? 0) + 1;
   }
 
@@ -236,7 +236,7 @@ export class Links implements Carrier {
   }
 }
 
-function contentOf(node: number, frame: Frame<Item>): Content {
+function contentOf(node: number, frame: Frame<NodeItem>): Content {
   switch (frame.kind) {
     case 'ask':
       return { kind: 'ask', node, nonce: frame.nonce };
@@ -254,7 +254,7 @@ function contentOf(node: number, frame: Frame<Item>): Content {
 }
 
 /** What of a message is for this node. */
-function framesOf(own: number, message: Message): Frame<Item>[] {
+function framesOf(own: number, message: Envelope): Frame<NodeItem>[] {
   const { epoch } = message;
   if (message.kind === 'data') {
     const { source, item } = message;
@@ -269,7 +269,7 @@ function framesOf(own: number, message: Message): Frame<Item>[] {
 }
 
 /** Interrupts alone: what a local APIC has become is not one. */
-function inWords(waiting: readonly { source: number; seq: number; item: Item }[]): Unacknowledged[] {
+function inWords(waiting: readonly { source: number; seq: number; item: NodeItem }[]): Unacknowledged[] {
   return waiting
     .filter(({ item }) => item.is !== 'apic')
     .map(({ source, seq, item }) => ({ source, seq, what: describeItem(source, item) }));

@@ -2,7 +2,7 @@
 import { readLapicRegister } from '../abi/apic/lapic.ts';
 import type { Exit } from '../exit/exit.ts';
 import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
-import type { ApicRegisters, Item } from './envelope.ts';
+import type { KnownApic, NodeItem } from './envelope.ts';
 import type { NodeLostError, NodeQueueError } from './errors.ts';
 import { Forward } from './forward.ts';
 import type { Carrier, Receiver } from './links.ts';
@@ -12,7 +12,7 @@ import { sameApic } from './resolve.ts';
 /** What a node is told besides. */
 export interface NodeHooks {
   /** An interrupt of another node was replayed. */
-  replayed?(source: number, item: Item): void;
+  replayed?(source: number, item: NodeItem): void;
   /** The machine cannot go on. */
   failed(error: NodeLostError | NodeQueueError): void;
 }
@@ -35,7 +35,7 @@ export class Node {
   readonly #replay: Replay;
   readonly #forward = new Forward();
   /** By source: what has come and takes effect after what has yet to come. */
-  readonly #held = new Map<number, Item[]>();
+  readonly #held = new Map<number, NodeItem[]>();
   readonly #carrier: Carrier;
   readonly #others: readonly number[];
   readonly counts: NodeCounts = { sent: 0, forwarded: 0, replayed: 0, untaken: 0 };
@@ -67,8 +67,10 @@ export class Node {
 
   /** An exit of a vCPU of this node, which is out of the guest. */
   see(vcpu: Vcpu, exit: Exit, ns: number): void {
-    this.look(vcpu);
     const sent = this.#forward.read(exit);
+    // Nothing depends on what a local APIC is like while the guest writes the first half.
+    if (!sent && exit.name === 'KVM_EXIT_DSM_SEND_IRQ') return;
+    this.look(vcpu);
     if (!sent) return;
     this.counts.sent += 1;
     const nodes = this.#carrier.everything ? this.#others : this.#target.map.nodes(sent.ipi, this.id);
@@ -108,14 +110,14 @@ export class Node {
     for (const { vcpuId } of this.#own()) if (this.#target.map.versions[vcpuId]! > 0) this.#tellApic(vcpuId, [node]);
   }
 
-  #offer(source: number, item: Item, nodes: readonly number[]): void {
+  #offer(source: number, item: NodeItem, nodes: readonly number[]): void {
     const { versions } = this.#target.map;
     // Its own comes before it anyway.
     const after = versions.map((version, vcpu) => (vcpu === source ? 0 : version));
     this.#carrier.offer(source, after.some((version) => version > 0) ? { ...item, after } : item, nodes);
   }
 
-  #take(source: number, item: Item): void {
+  #take(source: number, item: NodeItem): void {
     const held = this.#held.get(source) ?? [];
     held.push(item);
     this.#held.set(source, held);
@@ -132,7 +134,7 @@ export class Node {
     }
   }
 
-  #isDue({ after }: Item): boolean {
+  #isDue({ after }: NodeItem): boolean {
     const { map } = this.#target;
     return after === undefined || after.every((version, vcpu) => this.#isOwn(vcpu) || map.versions[vcpu]! >= version);
   }
@@ -142,7 +144,7 @@ export class Node {
   }
 
   /** True if a local APIC has changed. */
-  #apply(source: number, item: Item): boolean {
+  #apply(source: number, item: NodeItem): boolean {
     try {
       this.#replay.apply(source, item);
     } catch (error) {
@@ -158,7 +160,7 @@ export class Node {
 }
 
 /** What the kernel has for a vCPU that is out of the guest. */
-function registersOf(vcpu: Vcpu): ApicRegisters {
+function registersOf(vcpu: Vcpu): KnownApic {
   const page = vcpu.getLapic();
   return {
     apicBase: vcpu.apicBase(),

@@ -8,7 +8,7 @@ import { ArgumentError, IoctlError, UnsupportedError } from '../base/errors.ts';
 import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
 import { ReplayRefusedError } from '../kvm/vm/errors.ts';
 import type { Vm } from '../kvm/vm/vm.ts';
-import type { ApicItem, IcrItem, Item, X2IcrItem } from './envelope.ts';
+import type { ApicItem, IcrItem, NodeItem, X2IcrItem } from './envelope.ts';
 import { ipiOfItem } from './forward.ts';
 import type { ApicMap } from './resolve.ts';
 
@@ -44,7 +44,7 @@ export class Replay {
   }
 
   /** @throws IoctlError for what the kernel does not take */
-  apply(source: number, item: Item): void {
+  apply(source: number, item: NodeItem): void {
     if (item.is === 'apic') this.#apic(source, item);
     else if (this.#way === 'message' || item.is === 'pv') this.#byMessage(ipiOfItem(source, item));
     else this.#byIoctl(source, item);

@@ -2,14 +2,14 @@
 import { SVR_ENABLE } from '../abi/apic/lapic.ts';
 import { type ApicView, apicView, isForEveryone, isNamed } from '../apic/destination.ts';
 import type { Ipi } from '../apic/ipi.ts';
-import type { ApicRegisters } from './envelope.ts';
+import type { KnownApic } from './envelope.ts';
 
 /** The local APICs of all vCPUs, as far as this node knows, and where each runs. */
 export class ApicMap {
   /** By vcpu_id: the node that runs it. */
   readonly homes: readonly number[];
   readonly #views: ApicView[] = [];
-  readonly #registers: ApicRegisters[] = [];
+  readonly #registers: KnownApic[] = [];
   /** By vcpu_id: 0 is how the machine was made. */
   readonly versions: number[];
 
@@ -19,11 +19,11 @@ export class ApicMap {
   }
 
   /** What is known of a vCPU's registers. */
-  registers(vcpu: number): ApicRegisters | undefined {
+  registers(vcpu: number): KnownApic | undefined {
     return this.#registers[vcpu];
   }
 
-  set(vcpu: number, registers: ApicRegisters, version: number): void {
+  set(vcpu: number, registers: KnownApic, version: number): void {
     const { apicBase, id, ldr, dfr, svr } = registers;
     this.#registers[vcpu] = { apicBase, id, ldr, dfr, svr };
     this.#views[vcpu] = apicView(vcpu, { registers: { ID: id, LDR: ldr, DFR: dfr, SVR: svr } }, apicBase);
@@ -55,7 +55,7 @@ function isLogicalXapic({ command, mode, named }: Ipi): boolean {
 }
 
 /** Whether two are the same to whoever sends an IPI. */
-export function sameApic(a: ApicRegisters | undefined, b: ApicRegisters): boolean {
+export function sameApic(a: KnownApic | undefined, b: KnownApic): boolean {
   if (a === undefined) return false;
   const isOn = (svr: number) => (svr & SVR_ENABLE) !== 0;
   return (

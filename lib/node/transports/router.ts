@@ -4,7 +4,7 @@
  * interrupt-router.c of GVM-qemu.
  */
 import { lapicRegisters } from '../../abi/apic/lapic.ts';
-import type { Item, Membership } from '../envelope.ts';
+import type { Membership, NodeItem } from '../envelope.ts';
 import type { Carrier, CarrierCounts, Receiver } from '../links.ts';
 import { subjectOf, type Transport } from '../transport.ts';
 
@@ -30,7 +30,7 @@ export class Router implements Carrier {
     transport.subscribe(subjectOf(member.node), (bytes) => this.#take(bytes));
   }
 
-  offer(source: number, item: Item): void {
+  offer(source: number, item: NodeItem): void {
     if (item.is === 'icr') {
       this.#send(source, lapicRegisters.ICR2, item.icr2);
       this.#send(source, lapicRegisters.ICR, item.icr);

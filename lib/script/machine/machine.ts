@@ -28,7 +28,7 @@ import { Session } from '../session.ts';
 import { ApicHistory } from './apic-history.ts';
 import { build, closeParts } from './build.ts';
 import { deliveryTarget } from './delivery-target.ts';
-import { joinNodes } from './nodes.ts';
+import { type JoinOptions, joinNodes } from './nodes.ts';
 import { checkSetup, type MachineOptions, type MachineSetup } from './options.ts';
 import { type AddressRange, type AnswerOf, type MmioRead, type PortRead, Reads } from './reads.ts';
 import { Recorder } from './recorder.ts';
@@ -140,9 +140,9 @@ export class Machine implements AsyncDisposable, Disposable {
    *
    * @internal
    */
-  async join(): Promise<this> {
+  async join(way: JoinOptions = {}): Promise<this> {
     const { transport, homes } = this.#setup;
-    if (transport !== null) this.#cluster = await joinNodes(this.vms, homes, transport);
+    if (transport !== null) this.#cluster = await joinNodes(this.vms, homes, transport, way);
     return this;
   }
 

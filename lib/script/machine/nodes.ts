@@ -2,12 +2,15 @@
 import { randomUUID } from 'node:crypto';
 import { ArgumentError } from '../../base/errors.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
-import type { Cluster } from '../../node/cluster.ts';
+import type { Cluster, ClusterParts } from '../../node/cluster.ts';
 import type { Transport } from '../../node/transport.ts';
 import type { MachineOptions } from './options.ts';
 
 /** What joins them. */
 export type TransportOption = NonNullable<MachineOptions['transport']>;
+
+/** How they are joined, where it is not as usual. */
+export type JoinOptions = Pick<ClusterParts, 'limits' | 'replay' | 'key' | 'router'>;
 
 /**
  * Joins the VMs of a machine.
@@ -19,6 +22,7 @@ export async function joinNodes(
   vms: readonly Vm[],
   homes: readonly number[],
   option: TransportOption,
+  way: JoinOptions,
 ): Promise<Cluster> {
   const name = randomUUID();
   const [{ Cluster: OwnCluster }, joined] = await Promise.all([
@@ -30,7 +34,7 @@ export async function joinNodes(
     vcpus: homes.map((_, id) => vm.vcpus.get(id)!),
     transport: joined[node]!,
   }));
-  return new OwnCluster({ machine: name, homes, nodes });
+  return new OwnCluster({ ...way, machine: name, homes, nodes });
 }
 
 async function transports(option: TransportOption, name: string, count: number): Promise<Transport[]> {
