@@ -10,6 +10,7 @@ import { version } from '../target/version.ts';
 import { addAbiCommand } from './abi.ts';
 import { addCheckCommand } from './check.ts';
 import { addDoctorCommand } from './doctor.ts';
+import { addExploreCommand } from './explore.ts';
 import { addInitCommand } from './init.ts';
 import { addKutCommand } from './kut.ts';
 import { addReviewCommand } from './review.ts';
@@ -61,6 +62,7 @@ export async function commandLine(ends: Ends, argv?: readonly string[]): Promise
     .configureHelp({ showGlobalOptions: false });
   addDoctorCommand(program, ends);
   addRunCommand(program, ends);
+  addExploreCommand(program, ends);
   addCheckCommand(program, ends);
   addTestCommand(program, ends);
   addInitCommand(program, ends);

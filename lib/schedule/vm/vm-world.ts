@@ -23,6 +23,8 @@ import { wakes } from './wake.ts';
 export interface Around {
   readonly vm: Vm;
   readonly vcpus: readonly Vcpu[];
+  /** Those that run nothing: their local APICs take interrupts all the same. */
+  readonly others: readonly Vcpu[];
   /** Every exit ends a step, not only those that are schedule points by themselves. */
   readonly everyExit: boolean;
   /** RFLAGS.IF of each, and RIP at the schedule point where it stands, when schedules begin. */
@@ -72,6 +74,7 @@ export class VmWorld implements World, Disposable {
   readonly #around: Around;
   readonly #memory: MemoryState;
   readonly #runners: readonly Runner[];
+  readonly #others: readonly VcpuState[];
   readonly #byId: ReadonlyMap<number, Runner>;
   /** Steps, of all schedules, that may have woken somebody. */
   #news = 0;
@@ -85,6 +88,7 @@ export class VmWorld implements World, Disposable {
     this.#around = around;
     this.#memory = new MemoryState(around.vm);
     this.#runners = around.vcpus.map((vcpu, index) => runnerOf(vcpu, index, around));
+    this.#others = around.others.map((vcpu) => new VcpuState(vcpu));
     this.#byId = new Map(this.#runners.map((runner) => [runner.vcpu.vcpuId, runner]));
   }
 
@@ -118,6 +122,7 @@ export class VmWorld implements World, Disposable {
       runner.done = false;
       Object.assign(runner, this.#around.first[index]);
     }
+    for (const state of this.#others) state.restore();
     this.#memory.restore();
   }
 
@@ -192,6 +197,10 @@ export class VmWorld implements World, Disposable {
     if (reason === exitReasons.KVM_EXIT_IO && run.getUint8(RUN_UNION_OFFSET) === KVM_EXIT_IO_OUT) {
       const port = run.getUint16(RUN_UNION_OFFSET + 2, true);
       if (port === STEP_PORT) return true;
+      if (port === guestPorts.done && run.getUint8(RUN_UNION_OFFSET + 1) === 4) {
+        runner.done = runner.sleeps = true;
+        return true;
+      }
       if (ports.has(port)) return this.#word(runner);
     }
     const exit = vcpu.exit();
@@ -214,8 +223,7 @@ export class VmWorld implements World, Disposable {
     const word = readWord(exit, () => Number(vcpu.exitRegs().rcx & 0xffff_ffffn));
     this.#around.exit?.(vcpu, exit);
     const name = `vCPU ${vcpu.vcpuId}`;
-    if (word?.kind === 'done') runner.done = runner.sleeps = true;
-    else if (word?.kind === 'fault') this.#broken = `${name} had ${vectorName(word.vector)}, which nothing handles`;
+    if (word?.kind === 'fault') this.#broken = `${name} had ${vectorName(word.vector)}, which nothing handles`;
     else if (word?.kind === 'assert') this.#broken = `${name}: ${word.text}, got ${hex(word.actual)}`;
     else if (word?.kind === 'end') this.#broken = `${name} ran past the end of its program`;
     return word !== undefined || this.#around.everyExit;

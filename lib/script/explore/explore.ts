@@ -19,7 +19,14 @@ import { ExpectationError } from '../errors.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Random } from '../random.ts';
 import type { Session } from '../session.ts';
-import { type Explored, type ExploredProgram, type ExploreOptions, exploreOptions, type Invariant } from './options.ts';
+import {
+  type Explored,
+  type ExploredProgram,
+  type ExploreOptions,
+  exploreOptions,
+  type Invariant,
+  type ScheduleEnd,
+} from './options.ts';
 import { LoadedSteps } from './programs.ts';
 import { ScheduleStory, type Told } from './story.ts';
 
@@ -81,6 +88,8 @@ class Exploration implements Disposable {
   /** Of the step that is told: what came out of the guest. */
   #heard: string[] | null = null;
   #schedules = 0;
+  /** What the observer was told of. */
+  #toldOf = { schedules: 0, steps: 0 };
 
   constructor(of: Explorable, loaded: readonly LoadedSteps[], invariant: Invariant, options: ExploreOptions) {
     this.#of = of;
@@ -104,6 +113,7 @@ class Exploration implements Disposable {
     this.#world = new VmWorld({
       vm: of.machine.vm,
       vcpus: loaded.map(({ one }) => one.vcpu),
+      others: of.machine.vcpus.filter((one) => !loaded.some((program) => program.one === one)).map(({ vcpu }) => vcpu),
       everyExit: steps === 'exit',
       first,
       touches: () => null,
@@ -123,7 +133,10 @@ class Exploration implements Disposable {
     for (const came of this.#all(seed)) {
       this.#schedules += 1;
       const why = this.#verdict(came);
-      if (why !== null) throw this.#violated(came, why);
+      if (why !== null) {
+        this.#tell();
+        throw this.#violated(came, why);
+      }
       const now = performance.now();
       if (this.#schedules >= this.#limit) {
         complete = false;
@@ -161,6 +174,7 @@ class Exploration implements Disposable {
     replay(this.#world, schedule);
     this.#schedules = 1;
     const why = this.#verdict(schedule);
+    this.#tell();
     if (why !== null) throw this.#told(schedule, why, '');
     return this.#explored(false, undefined);
   }
@@ -184,7 +198,7 @@ class Exploration implements Disposable {
     if (world.broken !== null) return { text: world.broken };
     let answer: unknown;
     try {
-      answer = this.#invariant(this.#of.machine, { schedule: scheduleText(schedule), done: world.done });
+      answer = this.#invariant(this.#of.machine, new End(schedule, world));
     } catch (error) {
       if (!isVerdict(error)) throw error;
       return { text: error.message, cause: error };
@@ -277,11 +291,34 @@ class Exploration implements Disposable {
   }
 
   #tell(): void {
-    this.#of.session.observer.explored?.({ schedules: this.#schedules, steps: this.#world.steps });
+    const now = { schedules: this.#schedules, steps: this.#world.steps };
+    const { schedules, steps } = this.#toldOf;
+    this.#toldOf = now;
+    if (now.schedules > schedules)
+      this.#of.session.observer.explored?.({ schedules: now.schedules - schedules, steps: now.steps - steps });
   }
 
   [Symbol.dispose](): void {
     if (!this.#of.machine.vm.closed) this.#world[Symbol.dispose]();
+  }
+}
+
+/** Made of what the scheduler has when somebody looks: most invariants do not. */
+class End implements ScheduleEnd {
+  readonly #schedule: Schedule;
+  readonly #world: VmWorld;
+
+  constructor(schedule: Schedule, world: VmWorld) {
+    this.#schedule = schedule;
+    this.#world = world;
+  }
+
+  get schedule(): string {
+    return scheduleText(this.#schedule);
+  }
+
+  get done(): readonly number[] {
+    return this.#world.done;
   }
 }
 
