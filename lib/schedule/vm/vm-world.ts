@@ -3,7 +3,7 @@
 import { vectorName } from '../../abi/exceptions.ts';
 import { exitReasons, KVM_EXIT_IO_OUT } from '../../abi/kvm/exit-reason.ts';
 import { kvmRegs, mpStates } from '../../abi/kvm/index.ts';
-import { RUN_SYNC_REGS_OFFSET, RUN_UNION_OFFSET } from '../../abi/kvm/kvm-run.ts';
+import { KVM_SYNC_X86_REGS, kvmRun, RUN_SYNC_REGS_OFFSET, RUN_UNION_OFFSET } from '../../abi/kvm/kvm-run.ts';
 import { DeadlineError, IoctlError } from '../../base/errors.ts';
 import { hex } from '../../base/text.ts';
 import type { Exit } from '../../exit/exit.ts';
@@ -15,6 +15,7 @@ import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
 import type { Footprint } from '../footprint.ts';
 import type { World } from '../world.ts';
+import type { StepFacts } from './code-facts.ts';
 import { MemoryState } from './memory-state.ts';
 import { settle, VcpuState } from './vcpu-state.ts';
 import { wakes } from './wake.ts';
@@ -29,10 +30,8 @@ export interface Around {
   readonly everyExit: boolean;
   /** RFLAGS.IF of each, and RIP at the schedule point where it stands, when schedules begin. */
   readonly first: readonly { readonly interrupts: boolean; readonly rip: number }[];
-  /** What the step of this vCPU that begins here will touch; `null` if nobody can tell. */
-  touches(index: number, rip: number, run: DataView): Footprint | null;
-  /** True if the step that began at `from` did what stands there, and nothing else came between. */
-  asExpected(index: number, from: number, to: number): boolean;
+  /** What is known of each vCPU's steps, by where they begin. */
+  readonly facts: readonly ReadonlyMap<number, StepFacts>[];
   /** Answers a read of a port or of memory that nobody has. */
   answer(vcpu: Vcpu, exit: Exit): void;
   /** An exit that is no schedule point. */
@@ -43,11 +42,14 @@ export interface Around {
 
 /** How long one is given to sleep or to come out, in ms. One that has work to do and is slow is entered again. */
 const SLICE = 1;
+/** The same for a step that cannot sleep. */
+const KNOWN_SLICE = 100;
 /** A step that takes longer has no end, in ms. */
 const LONGEST_STEP = 2000;
 
 const ports: ReadonlySet<number> = new Set([STEP_PORT, END_PORT, ...Object.values(guestPorts)]);
 const RIP = RUN_SYNC_REGS_OFFSET + kvmRegs.fields.rip.offset;
+const RSP = RUN_SYNC_REGS_OFFSET + kvmRegs.fields.rsp.offset;
 
 /** Where one is. */
 interface Runner {
@@ -66,6 +68,10 @@ interface Runner {
   asleepAt: number;
   /** RIP behind its last step. */
   rip: number;
+  /** It has taken a step since the begin. */
+  moved: boolean;
+  /** All of kvm_run. */
+  readonly page: Uint8Array;
   /** Nothing is left to do of its last exit. */
   settled: boolean;
 }
@@ -79,6 +85,10 @@ export class VmWorld implements World, Disposable {
   /** Steps, of all schedules, that may have woken somebody. */
   #news = 0;
   #broken: string | null = null;
+  /** Each step since the begin was known, and left the local APICs alone. */
+  #plain = false;
+  /** Guest physical addresses, if so: where they wrote. */
+  readonly #wrote = new Set<number>();
   /** Steps of all schedules. */
   steps = 0;
   /** Of all that was seen, in order: the same schedules of the same program have the same. */
@@ -114,13 +124,43 @@ export class VmWorld implements World, Disposable {
 
   begin(): void {
     this.#broken = null;
-    this.#news += 1;
-    this.settle();
+    if (this.#plain) this.#beginQuickly();
+    else this.#beginAnew();
+    this.#plain = true;
+    this.#wrote.clear();
     for (const [index, runner] of this.#runners.entries()) {
-      runner.state.restore();
       runner.sleeps = runner.sleepsAtFirst;
       runner.done = false;
       Object.assign(runner, this.#around.first[index]);
+    }
+  }
+
+  /** Only memory and registers have changed: KVM_RUN takes these from kvm_run, and no ioctl is needed. */
+  #beginQuickly(): void {
+    for (const runner of this.#runners) {
+      if (!runner.moved) continue;
+      const { vcpu, run, page, state, settled, rip } = runner;
+      page.set(state.regs, RUN_SYNC_REGS_OFFSET);
+      if (!settled && rip === run.getUint32(RIP, true)) {
+        // KVM would take what it begins with for the instruction that it has to finish, and skip it.
+        settle(vcpu);
+        page.set(state.regs, RUN_SYNC_REGS_OFFSET);
+      }
+      run.setUint8(DIRTY_REGS, KVM_SYNC_X86_REGS);
+      runner.moved = runner.settled = false;
+    }
+    this.#memory.restore(this.#wrote);
+  }
+
+  #beginAnew(): void {
+    this.#news += 1;
+    this.settle();
+    for (const runner of this.#runners) {
+      const { run, page, state } = runner;
+      state.restore();
+      run.setUint8(DIRTY_REGS, 0);
+      page.set(state.regs, RUN_SYNC_REGS_OFFSET);
+      runner.moved = false;
     }
     for (const state of this.#others) state.restore();
     this.#memory.restore();
@@ -153,26 +193,34 @@ export class VmWorld implements World, Disposable {
   step(who: number): Footprint | null {
     const runner = this.#byId.get(who)!;
     const { run, index, rip, interrupts } = runner;
-    const expected = runner.sleeps ? null : this.#around.touches(index, rip, run);
+    const facts = runner.sleeps ? undefined : this.#around.facts[index]!.get(rip);
+    const touches = facts?.touches(run) ?? null;
+    const stack = run.getUint32(RSP, true);
     runner.sleeps = runner.settled = false;
-    this.#enter(runner);
+    runner.moved = true;
+    this.#enter(runner, facts ? KNOWN_SLICE : SLICE);
     this.steps += 1;
     runner.rip = run.getUint32(RIP, true);
     runner.interrupts = run.getUint8(IF_FLAG) !== 0;
     this.#mix(who);
     this.#mix(runner.rip);
-    const isKnown = expected !== null && this.#broken === null && this.#around.asExpected(index, rip, runner.rip);
-    const touched = isKnown ? { ...expected, interruptible: interrupts || runner.interrupts } : null;
-    if (touched === null || touched.apic) this.#news += 1;
+    // An interrupt that was taken instead has left its frame on the stack.
+    const isPlain = facts?.next.includes(runner.rip) === true && run.getUint32(RSP, true) === stack;
+    const isKnown = touches !== null && isPlain && this.#broken === null;
+    const touched = isKnown ? { ...touches, interruptible: interrupts || runner.interrupts } : null;
+    if (touched === null || touched.apic) {
+      this.#news += 1;
+      this.#plain = false;
+    } else for (const { from, to, writes } of touched.memory) if (writes) this.#wrote.add(from).add(to - 1);
     return touched;
   }
 
   /** Into the guest, until its step is over. */
-  #enter(runner: Runner): void {
+  #enter(runner: Runner, slice: number): void {
     const { vcpu } = runner;
     let ends = 0;
     for (;;) {
-      const outcome = vcpu.runRaw(SLICE);
+      const outcome = vcpu.runRaw(slice);
       if (outcome.kind === 'exit') {
         if (this.#isOver(runner)) return;
       } else if (outcome.kind === 'errno') {
@@ -233,14 +281,17 @@ export class VmWorld implements World, Disposable {
     this.#digest = Math.imul(this.#digest ^ value, 0x01000193) >>> 0;
   }
 
-  /** Memory is no longer watched. The vCPUs stay as the last schedule left them. */
+  /** Memory is no longer watched. */
   [Symbol.dispose](): void {
+    this.settle();
     this.#memory[Symbol.dispose]();
   }
 }
 
 /** kvm_run.if_flag. */
 const IF_FLAG = 13;
+/** The low byte of kvm_run.kvm_dirty_regs. */
+const DIRTY_REGS = kvmRun.fields.kvmDirtyRegs.offset;
 
 function isFatal(name: Exit['name']): boolean {
   return name === 'KVM_EXIT_SHUTDOWN' || name === 'KVM_EXIT_FAIL_ENTRY' || name === 'KVM_EXIT_INTERNAL_ERROR';
@@ -259,6 +310,8 @@ function runnerOf(vcpu: Vcpu, index: number, { first }: Around): Runner {
     done: false,
     ...first[index]!,
     asleepAt: -1,
+    page: new Uint8Array(vcpu.kvmRun.buffer, vcpu.kvmRun.byteOffset),
     settled: true,
+    moved: true,
   };
 }

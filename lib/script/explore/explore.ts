@@ -1,5 +1,6 @@
 /** `m.explore()`: a program under many schedules, or under every one, and what must hold at the end of each. */
 import { setImmediate as eventLoop } from 'node:timers/promises';
+import { vectorName } from '../../abi/exceptions.ts';
 import { checkFunction, checkList, checkObject } from '../../base/check.ts';
 import { milliseconds } from '../../base/duration.ts';
 import { ArgumentError, DeadlineError, KvmDsmError } from '../../base/errors.ts';
@@ -28,7 +29,7 @@ import {
   type ScheduleEnd,
 } from './options.ts';
 import { LoadedSteps } from './programs.ts';
-import { ScheduleStory, type Told } from './story.ts';
+import { Ear, ScheduleStory, type Told } from './story.ts';
 
 const DEFAULT_LONGEST = 10_000;
 const DEFAULT_DEADLINE = '60s';
@@ -86,7 +87,7 @@ class Exploration implements Disposable {
   readonly #limit: number;
   readonly #world: VmWorld;
   /** Of the step that is told: what came out of the guest. */
-  #heard: string[] | null = null;
+  #heard: Ear | null = null;
   #schedules = 0;
   /** What the observer was told of. */
   #toldOf = { schedules: 0, steps: 0 };
@@ -116,10 +117,11 @@ class Exploration implements Disposable {
       others: of.machine.vcpus.filter((one) => !loaded.some((program) => program.one === one)).map(({ vcpu }) => vcpu),
       everyExit: steps === 'exit',
       first,
-      touches: () => null,
-      asExpected: () => false,
+      facts: loaded.map((program) =>
+        steps === 'instruction' ? program.facts(of.machine.shared, of.machine.memory.size) : new Map(),
+      ),
       answer: (vcpu, exit) => of.answer(vcpu, exit),
-      exit: (_, exit) => this.#heard?.push(describeExit(exit)),
+      exit: (vcpu, exit) => this.#heard?.hear(vcpu.vcpuId, exit),
       left: () => this.#ends - performance.now(),
     });
   }
@@ -142,9 +144,9 @@ class Exploration implements Disposable {
         complete = false;
         break;
       }
+      if (now >= this.#ends) throw this.#late();
       if (now < turn) continue;
       this.#tell();
-      if (now >= this.#ends) throw this.#late();
       await eventLoop();
       if (this.#of.machine.vm.closed) throw this.#late();
       turn = performance.now() + TURN;
@@ -194,7 +196,8 @@ class Exploration implements Disposable {
   /** Why the invariant does not hold where the world stands now; `null` if it does. */
   #verdict(schedule: Schedule): Why | null {
     const world = this.#world;
-    world.settle();
+    // What an `in` reads is in no register yet; of an `out` nothing is missing but RIP behind it.
+    if (this.#options.steps === 'exit') world.settle();
     if (world.broken !== null) return { text: world.broken };
     let answer: unknown;
     try {
@@ -256,18 +259,21 @@ class Exploration implements Disposable {
 
   /** Tells of a schedule that fails, by running it once more. */
   #told(schedule: Schedule, { text, cause }: Why, more: string): InvariantError {
+    const ear = new Ear();
     const told: Told[] = [];
-    let last: { who: number; text: string } | undefined;
-    const next = () => {
-      if (last) told.push({ who: last.who, text: [last.text, ...this.#heard!].join('; ') });
-      this.#heard = [];
-    };
+    let tellLast = () => {};
+    this.#heard = ear;
     replay(this.#world, schedule, (who) => {
-      next();
+      tellLast();
       const loaded = this.#loaded.find(({ one }) => one.id === who)!;
-      last = { who, text: loaded.textAt(this.#world.ripOf(who)) };
+      const instruction = loaded.textAt(this.#world.ripOf(who));
+      tellLast = () => {
+        const taken = ear.handled ?? loaded.handlerAt(this.#world.ripOf(who));
+        const first = taken === undefined ? instruction : `takes ${vectorName(taken)}`;
+        told.push({ who, text: [first, ...ear.take()].join(': ') });
+      };
     });
-    next();
+    tellLast();
     this.#heard = null;
     this.#world.settle();
     const shown = scheduleText(schedule);
@@ -299,7 +305,10 @@ class Exploration implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (!this.#of.machine.vm.closed) this.#world[Symbol.dispose]();
+    if (this.#of.machine.vm.closed) return;
+    // What is explored next begins where this began.
+    this.#world.begin();
+    this.#world[Symbol.dispose]();
   }
 }
 
