@@ -119,6 +119,8 @@ test('interrupts: a handler of the machine is a step, one of the program as many
   await using m = await machine({ vcpus: 2, apic: 'xapic' });
   const sender = {
     code: asm.flat32`${ipi({ to: 1, vector: 0x40 })}
+        inc eax
+        inc eax
         ${done()}`,
     interrupts: false,
   };

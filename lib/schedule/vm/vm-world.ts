@@ -16,8 +16,8 @@ import type { Vm } from '../../kvm/vm/vm.ts';
 import type { Footprint } from '../footprint.ts';
 import type { World } from '../world.ts';
 import type { StepFacts } from './code-facts.ts';
-import { MemoryState } from './memory-state.ts';
-import { settle, VcpuState } from './vcpu-state.ts';
+import { SavedMemory } from './saved-memory.ts';
+import { SavedVcpu, settle } from './saved-vcpu.ts';
 import { wakes } from './wake.ts';
 
 /** What the scheduler has of the machine around the vCPUs. */
@@ -56,7 +56,7 @@ interface Runner {
   readonly vcpu: Vcpu;
   readonly index: number;
   readonly run: DataView;
-  readonly state: VcpuState;
+  readonly state: SavedVcpu;
   readonly sleepsAtFirst: boolean;
   /** It goes on when something wakes it. */
   sleeps: boolean;
@@ -78,9 +78,9 @@ interface Runner {
 
 export class VmWorld implements World, Disposable {
   readonly #around: Around;
-  readonly #memory: MemoryState;
+  readonly #memory: SavedMemory;
   readonly #runners: readonly Runner[];
-  readonly #others: readonly VcpuState[];
+  readonly #others: readonly SavedVcpu[];
   readonly #byId: ReadonlyMap<number, Runner>;
   /** Steps, of all schedules, that may have woken somebody. */
   #news = 0;
@@ -96,9 +96,9 @@ export class VmWorld implements World, Disposable {
 
   constructor(around: Around) {
     this.#around = around;
-    this.#memory = new MemoryState(around.vm);
+    this.#memory = new SavedMemory(around.vm);
     this.#runners = around.vcpus.map((vcpu, index) => runnerOf(vcpu, index, around));
-    this.#others = around.others.map((vcpu) => new VcpuState(vcpu));
+    this.#others = around.others.map((vcpu) => new SavedVcpu(vcpu));
     this.#byId = new Map(this.#runners.map((runner) => [runner.vcpu.vcpuId, runner]));
   }
 
@@ -304,7 +304,7 @@ function runnerOf(vcpu: Vcpu, index: number, { first }: Around): Runner {
     vcpu,
     index,
     run: vcpu.kvmRun,
-    state: new VcpuState(vcpu),
+    state: new SavedVcpu(vcpu),
     sleepsAtFirst,
     sleeps: sleepsAtFirst,
     done: false,

@@ -8,7 +8,9 @@ import { plural, show } from '../../base/text.ts';
 import type { Exit } from '../../exit/exit.ts';
 import { describeExit } from '../../exit/text.ts';
 import { STEP_PORT } from '../../guest/step-port.ts';
+import type { GuestMemory } from '../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
+import type { Vm } from '../../kvm/vm/vm.ts';
 import { pctSchedules, randomSchedules } from '../../schedule/choose.ts';
 import { everySchedule } from '../../schedule/enumerate.ts';
 import { InvariantError, ScheduleLengthError } from '../../schedule/errors.ts';
@@ -17,7 +19,7 @@ import { joined, switches } from '../../schedule/shrink.ts';
 import { VmWorld } from '../../schedule/vm/vm-world.ts';
 import type { Schedule } from '../../schedule/world.ts';
 import { ExpectationError } from '../errors.ts';
-import type { Machine } from '../machine/machine.ts';
+import type { MachineVcpu } from '../machine/vcpu.ts';
 import { Random } from '../random.ts';
 import type { Session } from '../session.ts';
 import {
@@ -39,9 +41,19 @@ const TURN = 50;
 /** Schedules that are run at most to make one simpler. */
 const SHRINKING = 400;
 
-/** What exploring needs of a machine beside what everybody sees. */
-export interface Explorable {
-  readonly machine: Machine;
+/** A machine, as far as exploring uses what everybody sees of it. */
+export interface ExploredMachine {
+  readonly vm: Vm;
+  readonly irqchip: 'full' | 'split' | 'none';
+  readonly vcpus: readonly MachineVcpu[];
+  vcpu(id: number): MachineVcpu;
+  readonly memory: GuestMemory;
+  readonly shared: number;
+}
+
+/** What exploring needs of a machine. */
+export interface Explorable<M extends ExploredMachine> {
+  readonly machine: M;
   readonly session: Session;
   /** Lets the handlers of all vectors tell the host when they have run. */
   tellAll(told: boolean): void;
@@ -50,10 +62,10 @@ export interface Explorable {
 }
 
 /** Source: what `machine.explore` says. */
-export async function explore(
-  of: Explorable,
+export async function explore<M extends ExploredMachine>(
+  of: Explorable<M>,
   programs: readonly (ExploredProgram | null)[],
-  invariant: Invariant,
+  invariant: Invariant<M>,
   options: ExploreOptions = {},
 ): Promise<Explored> {
   const given = exploreOptions.take(options);
@@ -77,10 +89,10 @@ export async function explore(
   }
 }
 
-class Exploration implements Disposable {
-  readonly #of: Explorable;
+class Exploration<M extends ExploredMachine> implements Disposable {
+  readonly #of: Explorable<M>;
   readonly #loaded: readonly LoadedSteps[];
-  readonly #invariant: Invariant;
+  readonly #invariant: Invariant<M>;
   readonly #options: ExploreOptions;
   readonly #longest: number;
   readonly #ends: number;
@@ -92,7 +104,7 @@ class Exploration implements Disposable {
   /** What the observer was told of. */
   #toldOf = { schedules: 0, steps: 0 };
 
-  constructor(of: Explorable, loaded: readonly LoadedSteps[], invariant: Invariant, options: ExploreOptions) {
+  constructor(of: Explorable<M>, loaded: readonly LoadedSteps[], invariant: Invariant<M>, options: ExploreOptions) {
     this.#of = of;
     this.#loaded = loaded;
     this.#invariant = invariant;

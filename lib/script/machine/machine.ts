@@ -208,7 +208,7 @@ export class Machine implements AsyncDisposable, Disposable {
    */
   async explore(
     programs: readonly (ExploredProgram | null)[],
-    invariant: Invariant,
+    invariant: Invariant<Machine>,
     options: ExploreOptions = {},
   ): Promise<Explored> {
     const { explore } = await import('../explore/explore.ts');

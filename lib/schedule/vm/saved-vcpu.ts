@@ -3,7 +3,7 @@ import { kvmLapicState, kvmMpState, kvmRegs, kvmSregs, kvmVcpuEvents } from '../
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 
-export class VcpuState {
+export class SavedVcpu {
   readonly #vcpu: Vcpu;
   /** KVM_GET_REGS. */
   readonly regs: Uint8Array;

@@ -12,7 +12,7 @@ interface Kept {
   readonly written: Set<number>;
 }
 
-export class MemoryState implements Disposable {
+export class SavedMemory implements Disposable {
   readonly #vm: Vm;
   readonly #kept: readonly Kept[];
 
