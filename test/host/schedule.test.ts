@@ -290,7 +290,7 @@ test('what is refused', options, async () => {
   await refused({ schedules: { randoms: 3 } });
   await refused({ schedules: { random: 3, depth: 1 } });
   await refused({ longest: 0 });
-  await refused({ longest: 3 }, 'ERR_SCHEDULE_LENGTH');
+  await refused({ longest: 1 }, 'ERR_SCHEDULE_LENGTH');
   await refused({ deadline: 0.001 }, 'ERR_DEADLINE');
   await assert.rejects(
     m.explore([], () => true),

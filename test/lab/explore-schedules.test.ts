@@ -22,10 +22,10 @@ describe('kvm-dsm explore --schedules', { skip: labMissing() }, () => {
     assert.equal(again.code, 1);
     const { schedules, steps, error } = jsonLines(again.stdout).at(-1) as Record<string, unknown>;
     assert.deepEqual({ schedules, steps }, { schedules: 1, steps: 6 });
-    const { code: id, failure } = error as { code: string; failure: { schedule: string; steps: unknown[] } };
+    const { code: id, ...told } = error as { code: string; schedule: string; steps: unknown[] };
     assert.equal(id, 'ERR_INVARIANT');
-    assert.equal(failure.schedule, schedule);
-    assert.equal(failure.steps.length, 6);
+    assert.equal(told.schedule, schedule);
+    assert.equal(told.steps.length, 6);
     const other = explore('--schedule', '000111');
     assert.equal(other.code, 0, other.stdout);
     assert.match(other.stdout, /ok: 1 schedule of 6 steps in all/);
