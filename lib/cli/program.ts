@@ -62,6 +62,7 @@ export async function commandLine(ends: Ends, argv?: readonly string[]): Promise
     .configureHelp({ showGlobalOptions: false });
   addDoctorCommand(program, ends);
   addRunCommand(program, ends);
+  addExploreCommand(program, ends);
   addCheckCommand(program, ends);
   addTestCommand(program, ends);
   addInitCommand(program, ends);

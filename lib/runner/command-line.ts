@@ -16,7 +16,13 @@ export function commandLineOf(script: string, args: readonly string[], options: 
     timings: _timings,
     json: _json,
     quiet: _quiet,
+    exploring,
     ...same
   } = options;
-  return ['kvm-dsm', ...runArguments(script, args, same)].map(shellWord).join(' ');
+  const [, file, ...rest] = runArguments(script, args, same);
+  const { schedule, limit } = exploring ?? {};
+  const words = exploring
+    ? ['explore', '--schedules', file!, ...optionArguments({ schedule, limit } as never), ...rest]
+    : ['run', file!, ...rest];
+  return ['kvm-dsm', ...words].map(shellWord).join(' ');
 }

@@ -42,3 +42,14 @@ export class ScriptLostError extends KvmDsmError {
     });
   }
 }
+
+/** `kvm-dsm explore --schedules` has run a script that explores nothing. */
+export class NothingExploredError extends KvmDsmError {
+  readonly code = 'ERR_NOTHING_EXPLORED';
+
+  constructor() {
+    super('The script ran no schedule', {
+      advice: 'Let it call m.explore(programs, invariant), and await that; `kvm-dsm run` runs any other script.',
+    });
+  }
+}

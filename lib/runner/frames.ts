@@ -9,9 +9,18 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 /**
  * `exit` and `forwarded` (an exit as well) count; `result` is the last word; `begins` is not shown, nor is `counted`: exits that
  * nobody wants to see. `stored`: exits as the addon has stored them, which the one who shows them makes words of. `trace` is for the
- * file.
+ * file. `explored`: how many more schedules were run, for the progress line.
  */
-export type FrameKind = 'exit' | 'forwarded' | 'counted' | 'stored' | 'line' | 'result' | 'begins' | 'trace';
+export type FrameKind =
+  | 'exit'
+  | 'forwarded'
+  | 'counted'
+  | 'stored'
+  | 'line'
+  | 'result'
+  | 'begins'
+  | 'trace'
+  | 'explored';
 
 const letters: Record<FrameKind, string> = {
   exit: 'x',
@@ -22,6 +31,7 @@ const letters: Record<FrameKind, string> = {
   result: 'r',
   begins: 'b',
   trace: 't',
+  explored: 'e',
 };
 const kinds = Object.fromEntries(Object.entries(letters).map(([kind, letter]) => [letter, kind]));
 

@@ -10,6 +10,7 @@ import { profileFor, tellOnStderr } from '../target/profile.ts';
 import { isExit } from '../trace/event.ts';
 import { countStored } from '../trace/record.ts';
 import { loadModules, type PublicModules } from './bundle/public-modules.ts';
+import { NothingExploredError } from './errors.ts';
 import { importModule } from './evaluate/import-module.ts';
 import { ScriptFunction } from './evaluate/script-function.ts';
 import { findingsOf } from './findings.ts';
@@ -58,6 +59,7 @@ function prepare(
     const machines: ObservedMachine[] = [];
     let exits = 0;
     let forwarded = 0;
+    const explored = { schedules: 0, steps: 0 };
     /** What happens to one while it is made comes before it is told of. */
     const numberOf = (machine: ObservedMachine) => {
       const at = machines.indexOf(machine);
@@ -87,10 +89,16 @@ function prepare(
           },
         }),
       told: () => reporter.told(),
+      explored(more) {
+        explored.schedules += more.schedules;
+        explored.steps += more.steps;
+        reporter.explored(more.schedules);
+      },
       ran: (machine) => trace?.state(machine),
     };
     const random = new Random(seed);
-    const session = new Session({ device: options.device, profile, observer, budget, random });
+    const { device, exploring } = options;
+    const session = new Session({ device, profile, observer, budget, random, ...(exploring && { exploring }) });
     // One script at a time: what it does outside of its own context is its own as well.
     session.makeDefault();
     process.argv = [process.execPath, script, ...args];
@@ -109,7 +117,12 @@ function prepare(
       for (const machine of machines) machine.close();
       if (failure) trace?.failure(failure.json);
       trace?.next();
-      return { exits, forwarded, seed, seeded: randomWasUsed(random), ...(failure ? { failure } : {}) };
+      const seeded = randomWasUsed(random);
+      return {
+        ...{ exits, forwarded, seed, seeded },
+        ...(explored.schedules > 0 && { explored }),
+        ...(failure ? { failure } : {}),
+      };
     };
     const feed = tests ? new TestFeed() : undefined;
     const end = new ScriptEnd({
@@ -134,6 +147,7 @@ function prepare(
         if (failed) failure = judge(failed.error, `${failed.count} of the tests failed, first "${failed.name}": `);
       });
       if (!failure) end.checkExitCode();
+      if (!failure && exploring && explored.schedules === 0) throw new NothingExploredError();
     } catch (thrown) {
       failure ??= judgeThrown(thrown);
     }

@@ -1,5 +1,5 @@
 /** The process that a user has started: it shows what the script's process tells, and has the last word. */
-import { jsonText } from '../base/text.ts';
+import { jsonText, plural } from '../base/text.ts';
 import { endLine } from '../picture/file/records.ts';
 import { print } from '../target/output.ts';
 import { progress } from '../target/progress.ts';
@@ -18,6 +18,8 @@ export class Judge {
   readonly #run: ParsedRun;
   readonly #onBegin: () => void;
   readonly #stored = new StoredReader();
+  /** So many were run. */
+  #schedules = 0;
   #result: { lines: string[]; code: number } | undefined;
   #at: RunBegin = { run: 1, exits: 0, forwarded: 0, seed: undefined, on: null };
   readonly #trace: TraceFile | undefined;
@@ -97,6 +99,9 @@ export class Judge {
       // The first one counts.
       this.#result ??= { lines: [], code };
       this.#result.lines.push(line);
+    } else if (kind === 'explored') {
+      this.#schedules += Number(line);
+      progress(plural(this.#schedules, 'schedule'));
     } else if (kind === 'trace') {
       this.#trace?.write(line);
     } else {

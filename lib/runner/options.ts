@@ -1,6 +1,7 @@
 /** The options of `kvm-dsm run`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { isSeed } from '../base/seed.ts';
+import type { Exploring } from '../script/session.ts';
 import type { GlobalOptions } from '../target/options.ts';
 
 /** Their values. */
@@ -17,6 +18,8 @@ export interface RunCommandOptions extends GlobalOptions {
   timings: boolean;
   /** No exits, and no word of what goes on. */
   quiet: boolean;
+  /** Of `kvm-dsm explore --schedules` alone: what it says of each exploration. */
+  exploring?: Exploring;
 }
 
 /** What some of them are if they are not given. */
@@ -27,12 +30,15 @@ export function withRunOptions(command: Command): Command {
   const repeat = new Option('--repeat <n>', 'run it n times, up to the first failure');
   return command
     .addOption(repeat.default(runDefaults.repeat).argParser(runs))
-    .addOption(new Option('--seed <s>', "seed of the script's random choices").argParser(seedNumber))
+    .addOption(seedOption())
     .addOption(new Option('--watch', 'run again when the script or what it imports changes').default(false))
     .addOption(new Option('--trace <file>', 'write all that happens to this file, as it happens: docs/trace.md'))
     .addOption(timingsOption())
     .addOption(quietOption("print no exits: only the script's own output, findings and the result"));
 }
+
+/** `--seed`, of `run` and of `explore --schedules`. */
+export const seedOption = () => new Option('--seed <s>', "seed of the script's random choices").argParser(seedNumber);
 
 /** `--timings`, of `run` and of `test`. */
 export const timingsOption = () => new Option('--timings', 'in the lab: tell where the seconds went').default(false);

@@ -48,6 +48,8 @@ export interface ScriptOutcome {
   seed: number | undefined;
   /** True if the script made random choices: then its seed matters. */
   seeded: boolean;
+  /** If it ran schedules: how many, and their steps in all. */
+  explored?: { schedules: number; steps: number };
   failure?: ScriptFailure;
 }
 

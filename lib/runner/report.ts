@@ -27,6 +27,8 @@ export interface ScriptReporter {
   stored?: (events: StoredEvents, machine: number) => void;
   /** That were all events for now. */
   told(): void;
+  /** So many more schedules have been run. */
+  explored(schedules: number): void;
   finding(finding: Finding): void;
   /** A person should know. */
   note(text: string): void;
@@ -126,6 +128,11 @@ function storedSayer(say: Say, hasTimes: boolean): (events: StoredEvents, machin
   return (events, machine) => say(writer.write(events, machine), 'stored');
 }
 
+/** For the progress line of the process that shows it. */
+const explored = (say: Say, tellsAnother: boolean) => (schedules: number) => {
+  if (tellsAnother) say(String(schedules), 'explored');
+};
+
 const begins = (say: Say) => (begin: RunBegin) => say(JSON.stringify(begin), 'begins');
 
 /** How a run shows an event: one line. Of its machines the second one and those behind it are named. */
@@ -184,6 +191,7 @@ function jsonReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
   return {
     start() {},
     begins: begins(say),
+    explored: explored(say, voice.tellsAnother),
     event: (event, machine) => say(lineOf(event, true, machine), kindOf(event)),
     ...(voice.tellsAnother ? { stored: storedSayer(say, true) } : {}),
     told,
@@ -196,13 +204,14 @@ function jsonReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
       voice.ran();
       if (repeat > 1 && !ownProcess) line({ type: 'run', run, of: repeat, seed, ok: !failure, exits });
     },
-    ended({ failure, exits, seeded, seed: last }, run) {
+    ended({ failure, exits, seeded, seed: last, explored }, run) {
       const ok = !failure;
       voice.ended(failure);
       const result = {
         type: 'result',
         ok,
         exits,
+        ...explored,
         ...(repeat > 1 ? { runs: run } : {}),
         ...(repeat > 1 || seeded || seed !== undefined ? { seed: last } : {}),
         ...(failure ? { error: failure.json } : {}),
@@ -227,6 +236,7 @@ function textReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
       say(paint('dim', `on ${describeTarget()}`));
     },
     begins: begins(say),
+    explored: explored(say, voice.tellsAnother),
     event(event, machine) {
       const words = lineOf(event, false, machine);
       if (repeat === 1) return void say(words, kindOf(event));
@@ -247,18 +257,21 @@ function textReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
       const verdict = failure ? paint('red', 'not ok') : 'ok';
       say(`run ${run} of ${repeat}: ${verdict}, ${plural(exits, 'exit')}, seed ${seed}`);
     },
-    ended({ failure, exits, forwarded, seeded, seed: last }, run, on = describeTarget()) {
+    ended({ failure, exits, forwarded, seeded, seed: last, explored }, run, on = describeTarget()) {
       voice.ended(failure);
       const runs = repeat > 1 ? `${plural(run, 'run')}, ` : '';
       const place = on === null ? 'the script had not begun' : `ran on ${on}`;
-      const summary = `${runs}${plural(exits, 'exit')}, ${forwarded} of them forwarded ICR writes; ${place}`;
+      const tried = explored
+        ? `${plural(explored.schedules, 'schedule')} of ${plural(explored.steps, 'step')} in all, `
+        : '';
+      const summary = `${runs}${tried}${plural(exits, 'exit')}, ${forwarded} of them forwarded ICR writes; ${place}`;
       if (!failure) return void say(`${paint('green', 'ok')}: ${summary}`, 'result');
       const fail = (text: string) => say(text, 'result', failure.exitCode);
       const which = repeat > 1 ? `run ${run} of ${repeat}, seed ${last}: ` : '';
       fail(`${paint('red', 'not ok')}: ${which}${failure.text}`);
       fail(summary);
       if (repeat > 1 || seeded || seed !== undefined)
-        fail(`to repeat it: ${commandLine.replace(/^kvm-dsm run/, `$& --seed ${last}`)}`);
+        fail(`to repeat it: ${commandLine.replace(/^kvm-dsm (?:run|explore)/, `$& --seed ${last}`)}`);
     },
   };
 }

@@ -3,13 +3,13 @@ import { ScheduleLengthError } from './errors.ts';
 import type { Schedule, World } from './world.ts';
 
 /** An integer from `min` to `max`, both included. */
-export type Draw = (min: number, max: number) => number;
+export type DrawInteger = (min: number, max: number) => number;
 
 /** Who goes on, of those that can. */
 type Chooser = (ready: readonly number[], step: number) => number;
 
 /** So many schedules; at each step everybody who can go on is as likely. */
-export function* randomSchedules(world: World, count: number, draw: Draw, longest: number): Generator<Schedule> {
+export function* randomSchedules(world: World, count: number, draw: DrawInteger, longest: number): Generator<Schedule> {
   for (let run = 0; run < count; run++) yield oneSchedule(world, (ready) => ready[draw(0, ready.length - 1)]!, longest);
 }
 
@@ -23,7 +23,7 @@ export function* randomSchedules(world: World, count: number, draw: Draw, longes
 export function* pctSchedules(
   world: World,
   { count, depth, vcpus }: { count: number; depth: number; vcpus: readonly number[] },
-  draw: Draw,
+  draw: DrawInteger,
   longest: number,
 ): Generator<Schedule> {
   // How long they are is not known before the first one has been run.
@@ -57,7 +57,7 @@ function oneSchedule(world: World, choose: Chooser, longest: number): Schedule {
   return schedule;
 }
 
-function shuffled(list: readonly number[], draw: Draw): number[] {
+function shuffled(list: readonly number[], draw: DrawInteger): number[] {
   const order = [...list];
   for (let last = order.length - 1; last > 0; last--) {
     const other = draw(0, last);

@@ -12,15 +12,16 @@ export interface EnumerateOptions {
   readonly longest: number;
 }
 
-/** Who sleeps: its next step was tried before, and all since then is independent of it. */
-type Sleep = ReadonlyMap<number, Footprint | null>;
-
 /** A place where somebody had to go on. */
 interface Branch {
   readonly ready: readonly number[];
   /** Who is left to be tried, the one that goes now first. */
   readonly choices: number[];
-  readonly sleep: Map<number, Footprint | null>;
+  /**
+   * Who sleeps: its next step, which touches this, was tried before, and all since then is independent of it. `null`: nobody
+   * sleeps, whatever was tried.
+   */
+  readonly sleep: Map<number, Footprint | null> | null;
   /** Of the one that goes now. */
   touched: Footprint | null;
 }
@@ -45,27 +46,28 @@ function extend(world: World, path: Branch[], options: EnumerateOptions): boolea
     const ready = world.ready();
     if (ready.length === 0) return true;
     const sleep = sleepBehind(path, options);
-    const choices = allowed(path, ready, options).filter((who) => !sleep.has(who));
+    const choices = allowed(path, ready, options).filter((who) => !sleep?.has(who));
     if (choices.length === 0) return false;
     if (path.length >= options.longest) throw new ScheduleLengthError(options.longest);
-    path.push({ ready, choices, sleep: new Map(sleep), touched: world.step(choices[0]!) });
+    path.push({ ready, choices, sleep, touched: world.step(choices[0]!) });
   }
 }
 
 /** To the next choice of the last place that has one. False: there is none. */
 function advance(path: Branch[]): boolean {
   for (let last = path.at(-1); last; last = path.at(-1)) {
-    last.sleep.set(last.choices.shift()!, last.touched);
+    const tried = last.choices.shift()!;
+    last.sleep?.set(tried, last.touched);
     if (last.choices.length > 0) return true;
     path.pop();
   }
   return false;
 }
 
-function sleepBehind(path: readonly Branch[], { distinct }: EnumerateOptions): Sleep {
+function sleepBehind(path: readonly Branch[], { distinct }: EnumerateOptions): Branch['sleep'] {
+  if (!distinct) return null;
   const last = path.at(-1);
-  if (!distinct || !last) return new Map();
-  return new Map([...last.sleep].filter(([, touched]) => independent(touched, last.touched)));
+  return new Map([...(last?.sleep ?? [])].filter(([, touched]) => independent(touched, last!.touched)));
 }
 
 /** Who may go on: all, or only the one before once there were preemptions enough. */

@@ -40,8 +40,8 @@ export interface Observer {
   stored?(events: StoredEvents, machine: ObservedMachine): void;
   /** That were all events for now. */
   told?(): void;
-  /** So many schedules of an exploration have been run, with so many steps in all. */
-  explored?(so: { readonly schedules: number; readonly steps: number }): void;
+  /** So many more schedules of an exploration have been run, with so many steps. */
+  explored?(more: { readonly schedules: number; readonly steps: number }): void;
   /** A run of it is over: its vCPUs are out of the guest. */
   ran?(machine: ObservedMachine): void;
 }

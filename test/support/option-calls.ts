@@ -80,6 +80,7 @@ const device = (good: Given, call: (given: Given, of: VfioPseudoDevice) => unkno
   }),
   needs: 'vfio',
 });
+const explored = kit.asm.flat32`${kit.done()}`;
 const irq = { index: 0, subindex: 0, gsi: 24 };
 
 export const optionCalls: Readonly<Record<string, OptionCall>> = {
@@ -225,6 +226,17 @@ export const optionCalls: Readonly<Record<string, OptionCall>> = {
     ]),
   ),
 
+  'Machine.explore(options)': {
+    good: () =>
+      [{ random: 1 }, { pct: 1, depth: 1 }, { preemptions: 0 }, 'all'].map((schedules) => ({
+        ...{ steps: 'instruction', schedules, seed: 1, longest: 9, deadline: '30s' },
+      })),
+    call: (o, { machine: m }) => m.explore([explored], () => true, o),
+  },
+  'Machine.explore(programs[])': {
+    good: () => [[{ code: explored, interrupts: false, handlers: {}, idt: true, start: 'now' }]],
+    call: (o, { machine: m }) => m.explore(o, () => true),
+  },
   'machine(options)': dry({ vcpus: 1, apic: 'xapic' }, (o) => kit.machine(o)),
   'new Machine(options)': dry({ vcpus: 1, apic: 'xapic' }, (o) => new kit.Machine(o)),
   'Machine.dsmApicBase(options)': dry(replay, (o, { machine: m }) => m.dsmApicBase({ vcpuId: 0, data: 1n }, o)),

@@ -3,7 +3,7 @@
 import { vectorName } from '../../abi/exceptions.ts';
 import { exitReasons, KVM_EXIT_IO_OUT } from '../../abi/kvm/exit-reason.ts';
 import { kvmRegs, mpStates } from '../../abi/kvm/index.ts';
-import { RUN_SYNC_REGS_OFFSET, RUN_UNION_OFFSET } from '../../abi/kvm/kvm-run.ts';
+import { KVM_SYNC_X86_REGS, kvmRun, RUN_SYNC_REGS_OFFSET, RUN_UNION_OFFSET } from '../../abi/kvm/kvm-run.ts';
 import { DeadlineError, IoctlError } from '../../base/errors.ts';
 import { hex } from '../../base/text.ts';
 import type { Exit } from '../../exit/exit.ts';
@@ -15,22 +15,23 @@ import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
 import type { Footprint } from '../footprint.ts';
 import type { World } from '../world.ts';
-import { MemoryState } from './memory-state.ts';
-import { settle, VcpuState } from './vcpu-state.ts';
+import type { StepFacts } from './code-facts.ts';
+import { SavedMemory } from './saved-memory.ts';
+import { SavedVcpu, settle } from './saved-vcpu.ts';
 import { wakes } from './wake.ts';
 
 /** What the scheduler has of the machine around the vCPUs. */
 export interface Around {
   readonly vm: Vm;
   readonly vcpus: readonly Vcpu[];
+  /** Those that run nothing: their local APICs take interrupts all the same. */
+  readonly others: readonly Vcpu[];
   /** Every exit ends a step, not only those that are schedule points by themselves. */
   readonly everyExit: boolean;
   /** RFLAGS.IF of each, and RIP at the schedule point where it stands, when schedules begin. */
   readonly first: readonly { readonly interrupts: boolean; readonly rip: number }[];
-  /** What the step of this vCPU that begins here will touch; `null` if nobody can tell. */
-  touches(index: number, rip: number, run: DataView): Footprint | null;
-  /** True if the step that began at `from` did what stands there, and nothing else came between. */
-  asExpected(index: number, from: number, to: number): boolean;
+  /** What is known of each vCPU's steps, by where they begin. */
+  readonly facts: readonly ReadonlyMap<number, StepFacts>[];
   /** Answers a read of a port or of memory that nobody has. */
   answer(vcpu: Vcpu, exit: Exit): void;
   /** An exit that is no schedule point. */
@@ -41,18 +42,21 @@ export interface Around {
 
 /** How long one is given to sleep or to come out, in ms. One that has work to do and is slow is entered again. */
 const SLICE = 1;
+/** The same for a step that cannot sleep. */
+const KNOWN_SLICE = 100;
 /** A step that takes longer has no end, in ms. */
 const LONGEST_STEP = 2000;
 
 const ports: ReadonlySet<number> = new Set([STEP_PORT, END_PORT, ...Object.values(guestPorts)]);
 const RIP = RUN_SYNC_REGS_OFFSET + kvmRegs.fields.rip.offset;
+const RSP = RUN_SYNC_REGS_OFFSET + kvmRegs.fields.rsp.offset;
 
 /** Where one is. */
 interface Runner {
   readonly vcpu: Vcpu;
   readonly index: number;
   readonly run: DataView;
-  readonly state: VcpuState;
+  readonly state: SavedVcpu;
   readonly sleepsAtFirst: boolean;
   /** It goes on when something wakes it. */
   sleeps: boolean;
@@ -64,18 +68,27 @@ interface Runner {
   asleepAt: number;
   /** RIP behind its last step. */
   rip: number;
+  /** It has taken a step since the begin. */
+  moved: boolean;
+  /** All of kvm_run. */
+  readonly page: Uint8Array;
   /** Nothing is left to do of its last exit. */
   settled: boolean;
 }
 
 export class VmWorld implements World, Disposable {
   readonly #around: Around;
-  readonly #memory: MemoryState;
+  readonly #memory: SavedMemory;
   readonly #runners: readonly Runner[];
+  readonly #others: readonly SavedVcpu[];
   readonly #byId: ReadonlyMap<number, Runner>;
   /** Steps, of all schedules, that may have woken somebody. */
   #news = 0;
   #broken: string | null = null;
+  /** Each step since the begin was known, and left the local APICs alone. */
+  #plain = false;
+  /** Guest physical addresses, if so: where they wrote. */
+  readonly #wrote = new Set<number>();
   /** Steps of all schedules. */
   steps = 0;
   /** Of all that was seen, in order: the same schedules of the same program have the same. */
@@ -83,8 +96,9 @@ export class VmWorld implements World, Disposable {
 
   constructor(around: Around) {
     this.#around = around;
-    this.#memory = new MemoryState(around.vm);
+    this.#memory = new SavedMemory(around.vm);
     this.#runners = around.vcpus.map((vcpu, index) => runnerOf(vcpu, index, around));
+    this.#others = around.others.map((vcpu) => new SavedVcpu(vcpu));
     this.#byId = new Map(this.#runners.map((runner) => [runner.vcpu.vcpuId, runner]));
   }
 
@@ -110,14 +124,45 @@ export class VmWorld implements World, Disposable {
 
   begin(): void {
     this.#broken = null;
-    this.#news += 1;
-    this.settle();
+    if (this.#plain) this.#beginQuickly();
+    else this.#beginAnew();
+    this.#plain = true;
+    this.#wrote.clear();
     for (const [index, runner] of this.#runners.entries()) {
-      runner.state.restore();
       runner.sleeps = runner.sleepsAtFirst;
       runner.done = false;
       Object.assign(runner, this.#around.first[index]);
     }
+  }
+
+  /** Only memory and registers have changed: KVM_RUN takes these from kvm_run, and no ioctl is needed. */
+  #beginQuickly(): void {
+    for (const runner of this.#runners) {
+      if (!runner.moved) continue;
+      const { vcpu, run, page, state, settled, rip } = runner;
+      page.set(state.regs, RUN_SYNC_REGS_OFFSET);
+      if (!settled && rip === run.getUint32(RIP, true)) {
+        // KVM would take what it begins with for the instruction that it has to finish, and skip it.
+        settle(vcpu);
+        page.set(state.regs, RUN_SYNC_REGS_OFFSET);
+      }
+      run.setUint8(DIRTY_REGS, KVM_SYNC_X86_REGS);
+      runner.moved = runner.settled = false;
+    }
+    this.#memory.restore(this.#wrote);
+  }
+
+  #beginAnew(): void {
+    this.#news += 1;
+    this.settle();
+    for (const runner of this.#runners) {
+      const { run, page, state } = runner;
+      state.restore();
+      run.setUint8(DIRTY_REGS, 0);
+      page.set(state.regs, RUN_SYNC_REGS_OFFSET);
+      runner.moved = false;
+    }
+    for (const state of this.#others) state.restore();
     this.#memory.restore();
   }
 
@@ -148,26 +193,34 @@ export class VmWorld implements World, Disposable {
   step(who: number): Footprint | null {
     const runner = this.#byId.get(who)!;
     const { run, index, rip, interrupts } = runner;
-    const expected = runner.sleeps ? null : this.#around.touches(index, rip, run);
+    const facts = runner.sleeps ? undefined : this.#around.facts[index]!.get(rip);
+    const touches = facts?.touches(run) ?? null;
+    const stack = run.getUint32(RSP, true);
     runner.sleeps = runner.settled = false;
-    this.#enter(runner);
+    runner.moved = true;
+    this.#enter(runner, facts ? KNOWN_SLICE : SLICE);
     this.steps += 1;
     runner.rip = run.getUint32(RIP, true);
     runner.interrupts = run.getUint8(IF_FLAG) !== 0;
     this.#mix(who);
     this.#mix(runner.rip);
-    const isKnown = expected !== null && this.#broken === null && this.#around.asExpected(index, rip, runner.rip);
-    const touched = isKnown ? { ...expected, interruptible: interrupts || runner.interrupts } : null;
-    if (touched === null || touched.apic) this.#news += 1;
+    // An interrupt that was taken instead has left its frame on the stack.
+    const isPlain = facts?.next.includes(runner.rip) === true && run.getUint32(RSP, true) === stack;
+    const isKnown = touches !== null && isPlain && this.#broken === null;
+    const touched = isKnown ? { ...touches, interruptible: interrupts || runner.interrupts } : null;
+    if (touched === null || touched.apic) {
+      this.#news += 1;
+      this.#plain = false;
+    } else for (const { from, to, writes } of touched.memory) if (writes) this.#wrote.add(from).add(to - 1);
     return touched;
   }
 
   /** Into the guest, until its step is over. */
-  #enter(runner: Runner): void {
+  #enter(runner: Runner, slice: number): void {
     const { vcpu } = runner;
     let ends = 0;
     for (;;) {
-      const outcome = vcpu.runRaw(SLICE);
+      const outcome = vcpu.runRaw(slice);
       if (outcome.kind === 'exit') {
         if (this.#isOver(runner)) return;
       } else if (outcome.kind === 'errno') {
@@ -192,6 +245,10 @@ export class VmWorld implements World, Disposable {
     if (reason === exitReasons.KVM_EXIT_IO && run.getUint8(RUN_UNION_OFFSET) === KVM_EXIT_IO_OUT) {
       const port = run.getUint16(RUN_UNION_OFFSET + 2, true);
       if (port === STEP_PORT) return true;
+      if (port === guestPorts.done && run.getUint8(RUN_UNION_OFFSET + 1) === 4) {
+        runner.done = runner.sleeps = true;
+        return true;
+      }
       if (ports.has(port)) return this.#word(runner);
     }
     const exit = vcpu.exit();
@@ -214,8 +271,7 @@ export class VmWorld implements World, Disposable {
     const word = readWord(exit, () => Number(vcpu.exitRegs().rcx & 0xffff_ffffn));
     this.#around.exit?.(vcpu, exit);
     const name = `vCPU ${vcpu.vcpuId}`;
-    if (word?.kind === 'done') runner.done = runner.sleeps = true;
-    else if (word?.kind === 'fault') this.#broken = `${name} had ${vectorName(word.vector)}, which nothing handles`;
+    if (word?.kind === 'fault') this.#broken = `${name} had ${vectorName(word.vector)}, which nothing handles`;
     else if (word?.kind === 'assert') this.#broken = `${name}: ${word.text}, got ${hex(word.actual)}`;
     else if (word?.kind === 'end') this.#broken = `${name} ran past the end of its program`;
     return word !== undefined || this.#around.everyExit;
@@ -225,14 +281,17 @@ export class VmWorld implements World, Disposable {
     this.#digest = Math.imul(this.#digest ^ value, 0x01000193) >>> 0;
   }
 
-  /** Memory is no longer watched. The vCPUs stay as the last schedule left them. */
+  /** Memory is no longer watched. */
   [Symbol.dispose](): void {
+    this.settle();
     this.#memory[Symbol.dispose]();
   }
 }
 
 /** kvm_run.if_flag. */
 const IF_FLAG = 13;
+/** The low byte of kvm_run.kvm_dirty_regs. */
+const DIRTY_REGS = kvmRun.fields.kvmDirtyRegs.offset;
 
 function isFatal(name: Exit['name']): boolean {
   return name === 'KVM_EXIT_SHUTDOWN' || name === 'KVM_EXIT_FAIL_ENTRY' || name === 'KVM_EXIT_INTERNAL_ERROR';
@@ -245,12 +304,14 @@ function runnerOf(vcpu: Vcpu, index: number, { first }: Around): Runner {
     vcpu,
     index,
     run: vcpu.kvmRun,
-    state: new VcpuState(vcpu),
+    state: new SavedVcpu(vcpu),
     sleepsAtFirst,
     sleeps: sleepsAtFirst,
     done: false,
     ...first[index]!,
     asleepAt: -1,
+    page: new Uint8Array(vcpu.kvmRun.buffer, vcpu.kvmRun.byteOffset),
     settled: true,
+    moved: true,
   };
 }

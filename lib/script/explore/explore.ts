@@ -1,5 +1,6 @@
 /** `m.explore()`: a program under many schedules, or under every one, and what must hold at the end of each. */
 import { setImmediate as eventLoop } from 'node:timers/promises';
+import { vectorName } from '../../abi/exceptions.ts';
 import { checkFunction, checkList, checkObject } from '../../base/check.ts';
 import { milliseconds } from '../../base/duration.ts';
 import { ArgumentError, DeadlineError, KvmDsmError } from '../../base/errors.ts';
@@ -7,7 +8,9 @@ import { plural, show } from '../../base/text.ts';
 import type { Exit } from '../../exit/exit.ts';
 import { describeExit } from '../../exit/text.ts';
 import { STEP_PORT } from '../../guest/step-port.ts';
+import type { GuestMemory } from '../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
+import type { Vm } from '../../kvm/vm/vm.ts';
 import { pctSchedules, randomSchedules } from '../../schedule/choose.ts';
 import { everySchedule } from '../../schedule/enumerate.ts';
 import { InvariantError, ScheduleLengthError } from '../../schedule/errors.ts';
@@ -16,12 +19,19 @@ import { joined, switches } from '../../schedule/shrink.ts';
 import { VmWorld } from '../../schedule/vm/vm-world.ts';
 import type { Schedule } from '../../schedule/world.ts';
 import { ExpectationError } from '../errors.ts';
-import type { Machine } from '../machine/machine.ts';
+import type { MachineVcpu } from '../machine/vcpu.ts';
 import { Random } from '../random.ts';
 import type { Session } from '../session.ts';
-import { type Explored, type ExploredProgram, type ExploreOptions, exploreOptions, type Invariant } from './options.ts';
+import {
+  type Explored,
+  type ExploredProgram,
+  type ExploreOptions,
+  exploreOptions,
+  type Invariant,
+  type ScheduleEnd,
+} from './options.ts';
 import { LoadedSteps } from './programs.ts';
-import { ScheduleStory, type Told } from './story.ts';
+import { Ear, ScheduleStory, type Told } from './story.ts';
 
 const DEFAULT_LONGEST = 10_000;
 const DEFAULT_DEADLINE = '60s';
@@ -31,9 +41,19 @@ const TURN = 50;
 /** Schedules that are run at most to make one simpler. */
 const SHRINKING = 400;
 
-/** What exploring needs of a machine beside what everybody sees. */
-export interface Explorable {
-  readonly machine: Machine;
+/** A machine, as far as exploring uses what everybody sees of it. */
+export interface ExploredMachine {
+  readonly vm: Vm;
+  readonly irqchip: 'full' | 'split' | 'none';
+  readonly vcpus: readonly MachineVcpu[];
+  vcpu(id: number): MachineVcpu;
+  readonly memory: GuestMemory;
+  readonly shared: number;
+}
+
+/** What exploring needs of a machine. */
+export interface Explorable<M extends ExploredMachine> {
+  readonly machine: M;
   readonly session: Session;
   /** Lets the handlers of all vectors tell the host when they have run. */
   tellAll(told: boolean): void;
@@ -42,10 +62,10 @@ export interface Explorable {
 }
 
 /** Source: what `machine.explore` says. */
-export async function explore(
-  of: Explorable,
+export async function explore<M extends ExploredMachine>(
+  of: Explorable<M>,
   programs: readonly (ExploredProgram | null)[],
-  invariant: Invariant,
+  invariant: Invariant<M>,
   options: ExploreOptions = {},
 ): Promise<Explored> {
   const given = exploreOptions.take(options);
@@ -69,20 +89,22 @@ export async function explore(
   }
 }
 
-class Exploration implements Disposable {
-  readonly #of: Explorable;
+class Exploration<M extends ExploredMachine> implements Disposable {
+  readonly #of: Explorable<M>;
   readonly #loaded: readonly LoadedSteps[];
-  readonly #invariant: Invariant;
+  readonly #invariant: Invariant<M>;
   readonly #options: ExploreOptions;
   readonly #longest: number;
   readonly #ends: number;
   readonly #limit: number;
   readonly #world: VmWorld;
   /** Of the step that is told: what came out of the guest. */
-  #heard: string[] | null = null;
+  #heard: Ear | null = null;
   #schedules = 0;
+  /** What the observer was told of. */
+  #toldOf = { schedules: 0, steps: 0 };
 
-  constructor(of: Explorable, loaded: readonly LoadedSteps[], invariant: Invariant, options: ExploreOptions) {
+  constructor(of: Explorable<M>, loaded: readonly LoadedSteps[], invariant: Invariant<M>, options: ExploreOptions) {
     this.#of = of;
     this.#loaded = loaded;
     this.#invariant = invariant;
@@ -104,12 +126,14 @@ class Exploration implements Disposable {
     this.#world = new VmWorld({
       vm: of.machine.vm,
       vcpus: loaded.map(({ one }) => one.vcpu),
+      others: of.machine.vcpus.filter((one) => !loaded.some((program) => program.one === one)).map(({ vcpu }) => vcpu),
       everyExit: steps === 'exit',
       first,
-      touches: () => null,
-      asExpected: () => false,
+      facts: loaded.map((program) =>
+        steps === 'instruction' ? program.facts(of.machine.shared, of.machine.memory.size) : new Map(),
+      ),
       answer: (vcpu, exit) => of.answer(vcpu, exit),
-      exit: (_, exit) => this.#heard?.push(describeExit(exit)),
+      exit: (vcpu, exit) => this.#heard?.hear(vcpu.vcpuId, exit),
       left: () => this.#ends - performance.now(),
     });
   }
@@ -123,15 +147,18 @@ class Exploration implements Disposable {
     for (const came of this.#all(seed)) {
       this.#schedules += 1;
       const why = this.#verdict(came);
-      if (why !== null) throw this.#violated(came, why);
+      if (why !== null) {
+        this.#tell();
+        throw this.#violated(came, why);
+      }
       const now = performance.now();
       if (this.#schedules >= this.#limit) {
         complete = false;
         break;
       }
+      if (now >= this.#ends) throw this.#late();
       if (now < turn) continue;
       this.#tell();
-      if (now >= this.#ends) throw this.#late();
       await eventLoop();
       if (this.#of.machine.vm.closed) throw this.#late();
       turn = performance.now() + TURN;
@@ -161,6 +188,7 @@ class Exploration implements Disposable {
     replay(this.#world, schedule);
     this.#schedules = 1;
     const why = this.#verdict(schedule);
+    this.#tell();
     if (why !== null) throw this.#told(schedule, why, '');
     return this.#explored(false, undefined);
   }
@@ -180,11 +208,12 @@ class Exploration implements Disposable {
   /** Why the invariant does not hold where the world stands now; `null` if it does. */
   #verdict(schedule: Schedule): Why | null {
     const world = this.#world;
-    world.settle();
+    // What an `in` reads is in no register yet; of an `out` nothing is missing but RIP behind it.
+    if (this.#options.steps === 'exit') world.settle();
     if (world.broken !== null) return { text: world.broken };
     let answer: unknown;
     try {
-      answer = this.#invariant(this.#of.machine, { schedule: scheduleText(schedule), done: world.done });
+      answer = this.#invariant(this.#of.machine, new End(schedule, world));
     } catch (error) {
       if (!isVerdict(error)) throw error;
       return { text: error.message, cause: error };
@@ -242,18 +271,21 @@ class Exploration implements Disposable {
 
   /** Tells of a schedule that fails, by running it once more. */
   #told(schedule: Schedule, { text, cause }: Why, more: string): InvariantError {
+    const ear = new Ear();
     const told: Told[] = [];
-    let last: { who: number; text: string } | undefined;
-    const next = () => {
-      if (last) told.push({ who: last.who, text: [last.text, ...this.#heard!].join('; ') });
-      this.#heard = [];
-    };
+    let tellLast = () => {};
+    this.#heard = ear;
     replay(this.#world, schedule, (who) => {
-      next();
+      tellLast();
       const loaded = this.#loaded.find(({ one }) => one.id === who)!;
-      last = { who, text: loaded.textAt(this.#world.ripOf(who)) };
+      const instruction = loaded.textAt(this.#world.ripOf(who));
+      tellLast = () => {
+        const taken = ear.handled ?? loaded.handlerAt(this.#world.ripOf(who));
+        const first = taken === undefined ? instruction : `takes ${vectorName(taken)}`;
+        told.push({ who, text: [first, ...ear.take()].join(': ') });
+      };
     });
-    next();
+    tellLast();
     this.#heard = null;
     this.#world.settle();
     const shown = scheduleText(schedule);
@@ -277,11 +309,37 @@ class Exploration implements Disposable {
   }
 
   #tell(): void {
-    this.#of.session.observer.explored?.({ schedules: this.#schedules, steps: this.#world.steps });
+    const now = { schedules: this.#schedules, steps: this.#world.steps };
+    const { schedules, steps } = this.#toldOf;
+    this.#toldOf = now;
+    if (now.schedules > schedules)
+      this.#of.session.observer.explored?.({ schedules: now.schedules - schedules, steps: now.steps - steps });
   }
 
   [Symbol.dispose](): void {
-    if (!this.#of.machine.vm.closed) this.#world[Symbol.dispose]();
+    if (this.#of.machine.vm.closed) return;
+    // What is explored next begins where this began.
+    this.#world.begin();
+    this.#world[Symbol.dispose]();
+  }
+}
+
+/** Made of what the scheduler has when somebody looks: most invariants do not. */
+class End implements ScheduleEnd {
+  readonly #schedule: Schedule;
+  readonly #world: VmWorld;
+
+  constructor(schedule: Schedule, world: VmWorld) {
+    this.#schedule = schedule;
+    this.#world = world;
+  }
+
+  get schedule(): string {
+    return scheduleText(this.#schedule);
+  }
+
+  get done(): readonly number[] {
+    return this.#world.done;
   }
 }
 

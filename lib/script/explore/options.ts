@@ -3,7 +3,6 @@ import type { Duration } from '../../base/duration.ts';
 import { MAX_SEED } from '../../base/seed.ts';
 import { duration, integer, oneOf, optional, shape, text } from '../../base/shape.ts';
 import type { GuestCode } from '../../guest/code.ts';
-import type { Machine } from '../machine/machine.ts';
 import type { ProgramOptions } from '../machine/program.ts';
 
 /** What a vCPU runs under each schedule: code, or code and what `vcpu.program()` takes beside it. */
@@ -54,7 +53,7 @@ export interface ScheduleEnd {
  * Looks at the machine at the end of a schedule, by all that the kit has: `m.vcpu(1).interrupts`, `m.memory`, registers and APICs. It
  * holds if this returns nothing or true; it does not if it returns false or says why, or throws.
  */
-export type Invariant = (m: Machine, end: ScheduleEnd) => unknown;
+export type Invariant<M> = (m: M, end: ScheduleEnd) => unknown;
 
 /** What came of `m.explore()`: the invariant held. */
 export interface Explored {

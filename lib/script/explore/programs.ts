@@ -5,6 +5,7 @@ import { AsmCode } from '../../guest/asm/code.ts';
 import { disassemble } from '../../guest/asm/disassemble.ts';
 import type { GuestMode } from '../../guest/code.ts';
 import { STEP_PORT } from '../../guest/step-port.ts';
+import { codeFacts, type StepFacts } from '../../schedule/vm/code-facts.ts';
 import type { MachineVcpu } from '../machine/vcpu.ts';
 import type { ExploredProgram, Steps } from './options.ts';
 
@@ -29,6 +30,18 @@ export class LoadedSteps {
     const placed = given.at(this.#mode === 'real16' ? 0 : one.entry);
     for (const { address, bytes, text } of placed.instructions())
       if (!isPoint(bytes)) this.#texts.set(address, withoutLabel(text));
+  }
+
+  /** The vector whose handler of its own begins here. */
+  handlerAt(rip: number): number | undefined {
+    for (const [vector, at] of this.one.loaded!.own) if (at === rip) return vector;
+    return undefined;
+  }
+
+  /** What is known of its steps. */
+  facts(free: number, memoryEnd: number): ReadonlyMap<number, StepFacts> {
+    const { bytes, mode } = this.one.loaded!;
+    return codeFacts({ mode, bytes, origin: this.one.entry, free, memoryEnd });
   }
 
   /** The instruction that the step which begins here takes first. */

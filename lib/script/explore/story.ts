@@ -1,8 +1,13 @@
 /** A schedule told: what each vCPU did in each step, side by side. */
+
+import { IpiReader } from '../../apic/ipi.ts';
 import type { Failure } from '../../base/errors.ts';
 import { hex, plural } from '../../base/text.ts';
+import type { Exit } from '../../exit/exit.ts';
+import { readWord } from '../../guest/protocol.ts';
 import { headOf, sheetOf } from '../../picture/diagram.ts';
 import { drawRow } from '../../picture/draw.ts';
+import { briefly, isPreparation } from '../../picture/words.ts';
 import type { MachineVcpu } from '../machine/vcpu.ts';
 
 /** One step. */
@@ -10,6 +15,32 @@ export interface Told {
   readonly who: number;
   /** The instruction; behind it what came of it. */
   readonly text: string;
+}
+
+/** Hears what comes out of the guest in a step, and tells it in few words. */
+export class Ear {
+  readonly #reader = new IpiReader();
+  #words: string[] = [];
+  /** The vector whose handler of the machine has told that it ran. */
+  handled: number | undefined;
+
+  hear(vcpu: number, exit: Exit): void {
+    const ipi = this.#reader.read(exit);
+    // What it wrote stands there already: only whom it means is news.
+    if (isPreparation(exit)) return;
+    const word = readWord(exit, () => 0);
+    if (word?.kind === 'handled') this.handled = word.vector;
+    else if (word?.kind !== 'done')
+      this.#words.push(briefly({ seq: 0, ns: 0, vcpu, rip: 0n, exit, ...(word && { word }) }, ipi));
+  }
+
+  /** What was heard since the last time. */
+  take(): string[] {
+    const words = this.#words;
+    this.#words = [];
+    this.handled = undefined;
+    return words;
+  }
 }
 
 /** So many steps are shown at most: the last ones. */

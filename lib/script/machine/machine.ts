@@ -240,7 +240,7 @@ export class Machine implements AsyncDisposable, Disposable {
   /**
    * Runs programs under one schedule after the other, from the same beginning, and looks at the end of each whether an invariant
    * holds: docs/schedules.md. All vCPUs are driven from one thread, a step at a time. The machine begins as it is when this is
-   * called: write its memory before. Exits stand neither in the trace nor in what `kvm-dsm run` prints.
+   * called: write its memory before. Afterwards it is so again. Exits stand neither in the trace nor in what `kvm-dsm run` prints.
    *
    * Between schedules go back: memory that the guests wrote, registers, local APICs, mp_state and pending events. FPU, MSRs outside
    * of the APIC, and devices do not.
@@ -253,7 +253,7 @@ export class Machine implements AsyncDisposable, Disposable {
    */
   async explore(
     programs: readonly (ExploredProgram | null)[],
-    invariant: Invariant,
+    invariant: Invariant<Machine>,
     options: ExploreOptions = {},
   ): Promise<Explored> {
     const { explore } = await import('../explore/explore.ts');

@@ -35,4 +35,6 @@ console.error('device');
 await import('../../../examples/device.ts');
 console.error('on-exit');
 await import('../../../examples/on-exit.ts');
+console.error('every-schedule');
+await import('../../../examples/every-schedule.ts');
 console.error('examples: all');

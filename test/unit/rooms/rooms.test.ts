@@ -22,6 +22,7 @@ const rooms: Record<string, readonly string[]> = {
   trace: ['base', 'abi', 'exit', 'apic', 'kvm', 'guest'],
   picture: ['base', 'abi', 'exit', 'apic', 'guest', 'trace'],
   node: ['base', 'abi', 'exit', 'apic', 'kvm'],
+  schedule: ['base', 'abi', 'exit', 'kvm', 'guest'],
   script: [
     'base',
     'host',
@@ -36,6 +37,7 @@ const rooms: Record<string, readonly string[]> = {
     'snapshot',
     'trace',
     'picture',
+    'schedule',
   ],
   suite: [
     'base',

@@ -3,9 +3,10 @@ import { kvmLapicState, kvmMpState, kvmRegs, kvmSregs, kvmVcpuEvents } from '../
 import { ioctls } from '../../abi/kvm/ioctl.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 
-export class VcpuState {
+export class SavedVcpu {
   readonly #vcpu: Vcpu;
-  readonly #regs: Uint8Array;
+  /** KVM_GET_REGS. */
+  readonly regs: Uint8Array;
   readonly #sregs: Uint8Array;
   readonly #events: Uint8Array;
   readonly #lapic: Uint8Array;
@@ -23,7 +24,7 @@ export class VcpuState {
     };
     // First: KVM acts on an INIT or SIPI that is pending.
     this.#mpState = get(ioctls.KVM_GET_MP_STATE, kvmMpState.size);
-    this.#regs = get(ioctls.KVM_GET_REGS, kvmRegs.size);
+    this.regs = get(ioctls.KVM_GET_REGS, kvmRegs.size);
     this.#sregs = get(ioctls.KVM_GET_SREGS, kvmSregs.size);
     this.#events = get(ioctls.KVM_GET_VCPU_EVENTS, kvmVcpuEvents.size);
     this.#lapic = get(ioctls.KVM_GET_LAPIC, kvmLapicState.size);
@@ -39,7 +40,7 @@ export class VcpuState {
     if (Buffer.compare(this.#now, this.#sregs) !== 0) vcpu.ioctlRaw(ioctls.KVM_SET_SREGS, this.#sregs);
     vcpu.ioctlRaw(ioctls.KVM_SET_LAPIC, this.#lapic);
     // It takes back a pending exception: before the events.
-    vcpu.ioctlRaw(ioctls.KVM_SET_REGS, this.#regs);
+    vcpu.ioctlRaw(ioctls.KVM_SET_REGS, this.regs);
     vcpu.ioctlRaw(ioctls.KVM_SET_VCPU_EVENTS, this.#events);
     vcpu.ioctlRaw(ioctls.KVM_SET_MP_STATE, this.#mpState);
   }

@@ -12,17 +12,16 @@ interface Kept {
   readonly written: Set<number>;
 }
 
-export class MemoryState implements Disposable {
+export class SavedMemory implements Disposable {
   readonly #vm: Vm;
   readonly #kept: readonly Kept[];
-  /** The kernel keeps a page's mark, and notices its first write alone. */
-  readonly #keepsMarks: boolean;
 
   /** Takes it as it is now; from now on KVM notes which pages are written. */
   constructor(vm: Vm) {
     this.#vm = vm;
-    this.#keepsMarks = vm.checkExtension('KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2') > 0;
-    if (this.#keepsMarks) vm.enableCap('KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2', [1n]);
+    // The kernel then keeps a page's mark, and notices its first write alone.
+    if (vm.checkExtension('KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2') > 0)
+      vm.enableCap('KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2', [1n]);
     this.#kept = [...vm.slots.values()]
       .filter(({ readonly }) => !readonly)
       .map((slot) => {
@@ -37,10 +36,17 @@ export class MemoryState implements Disposable {
     for (const { slot } of this.#kept) vm.setMemory({ ...slot, logDirtyPages: true });
   }
 
-  /** Puts every page back that a guest has written. */
-  restore(): void {
+  /**
+   * Puts every page back that a guest has written.
+   *
+   * @param known where they wrote since the last time, guest physical; without it the kernel is asked
+   */
+  restore(known?: Iterable<number>): void {
     for (const { slot, bytes, live, written } of this.#kept) {
-      for (const page of this.#vm.getDirtyLog(slot.slot)) written.add(page);
+      if (known === undefined) for (const page of this.#vm.getDirtyLog(slot.slot)) written.add(page);
+      else
+        for (const at of known)
+          if (isIn(slot, at)) written.add(Math.floor((at - Number(slot.guestPhysAddr)) / PAGE_SIZE));
       for (const page of written) {
         const at = page * PAGE_SIZE;
         live.set(bytes.subarray(at, at + PAGE_SIZE), at);
@@ -52,4 +58,9 @@ export class MemoryState implements Disposable {
   [Symbol.dispose](): void {
     for (const { slot } of this.#kept) if (!slot.logDirtyPages) this.#vm.setMemory({ ...slot, logDirtyPages: false });
   }
+}
+
+function isIn({ guestPhysAddr, size }: MappedSlot, at: number): boolean {
+  const from = Number(guestPhysAddr);
+  return at >= from && at < from + size;
 }
