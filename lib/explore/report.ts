@@ -4,6 +4,7 @@ import { rules } from '../apic/model/rules.ts';
 import { hex, plural } from '../base/text.ts';
 import { describeDifference, describeRule } from './compare.ts';
 import type { Explored } from './explore.ts';
+import { scriptOf } from './script.ts';
 
 const rate = ({ histories, ms }: Explored) => Math.round(histories / (ms / 1000));
 
@@ -33,6 +34,9 @@ export function textOf(explored: Explored, vcpus: number): string {
     `${plural(parting.operations.length, 'operation')}:`,
     ...parting.operations.map((operation, at) => `  ${at + 1}. ${describeOperation(operation)}`),
     '',
+    'as a script (kvm-dsm run):',
+    '',
+    scriptOf(parting, vcpus, `${vcpus}v${replay}`),
     `again: kvm-dsm explore --replay ${vcpus}v${replay}`,
   ];
   return `${lines.join('\n')}\n`;
@@ -51,6 +55,7 @@ export function jsonOf(explored: Explored, seed: number, vcpus: number): object 
       replay: `${vcpus}v${replay}`,
       fields: parting.differences.map((one) => ({ ...one, section: rules[one.rule].section })),
       operations: parting.operations,
+      script: scriptOf(parting, vcpus, `${vcpus}v${replay}`),
     },
   };
 }
