@@ -4,7 +4,7 @@ import { integer } from '../runner/suite/options.ts';
 import { globalOptionsOf, withGlobalOptions } from '../target/options.ts';
 import type { Ends } from './subcommand.ts';
 
-/** Adds `kvm-dsm explore`. */
+/** Adds `kvm-dsm explore`. The interleavings (`--schedules`) get their options, and their way to the work, here. */
 export function addExploreCommand(program: Command, ends: Ends): void {
   withGlobalOptions(program.command('explore'))
     .description('random histories of guests and of the host, against a model of the local APIC')
@@ -13,6 +13,8 @@ export function addExploreCommand(program: Command, ends: Ends): void {
     .addOption(new Option('--histories <n>', 'at most so many').argParser(integer(1, 1_000_000_000)))
     .addOption(new Option('--vcpus <n>', 'of the machine').default(2).argParser(integer(1, 4)))
     .option('--replay <difference>', 'one difference again, as it was told')
+    // How a lane tells the command outside.
+    .addOption(new Option('--events').default(false).hideHelp())
     .action(async (_options, command: Command) => {
       const options = globalOptionsOf<ExploreCommandOptions>(command);
       const { exploreCommand } = await import('../explore/command.ts');

@@ -125,6 +125,40 @@ describe('who takes an IPI', () => {
   });
 });
 
+describe('what registers hold', () => {
+  const holds = (name: LapicRegisterName, value: number) => register(after([write(0, name, value)]), 0, name);
+
+  test('their own bits', () => {
+    assert.equal(holds('ID', 0x1234_5678), 0x1200_0000);
+    assert.equal(holds('LDR', 0x1234_5678), 0x1200_0000);
+    assert.equal(holds('DFR', 0), 0x0fff_ffff);
+    assert.equal(holds('ICR2', 0x1234_5678), 0x1200_0000);
+    assert.equal(holds('TDCR', 0xffff_ffff), 0xb);
+    assert.equal(holds('SVR', 0xffff_ffff), 0x3ff);
+    assert.equal(holds('LVT_LINT1', 0xffff_ffff), 0x1_f7ff);
+    assert.equal(holds('LVT_ERROR', 0xffff_ffff), 0x1_10ff);
+    assert.equal(holds('LVT_TIMER', 0xffff_ffff), 0x3_10ff);
+    for (const name of ['VERSION', 'PPR', 'IRR1', 'ISR1', 'TMR1', 'TMCCT', 'ESR'] as const)
+      assert.equal(holds(name, 0xffff_ffff), register({ state: initialState(1) }, 0, name), name);
+  });
+
+  test('ICR is kept without its delivery status', () => {
+    assert.equal(holds('ICR', 0x4_1041), 0x4_0041);
+  });
+
+  test('software-disabled, every LVT entry is masked and stays so', () => {
+    const done = after([write(0, 'LVT_ERROR', 0x33), write(0, 'SVR', 0xff), write(0, 'LVT_PMC', 0x34)]);
+    assert.equal(register(done, 0, 'LVT_ERROR'), 0x1_0033);
+    assert.equal(register(done, 0, 'LVT_PMC'), 0x1_0034);
+  });
+
+  test('an APIC that is disabled by IA32_APIC_BASE takes nothing', () => {
+    const done = after([base(1, 'disabled'), write(0, 'ICR', 0xc_0041), write(0, 'ICR', 0xc_0441)]);
+    assert.equal(register(done, 1, 'IRR2'), 0);
+    assert.equal(done.state.processors[1]!.nmis, 0);
+  });
+});
+
 describe('priorities', () => {
   test('PPR is the higher of TPR and what is in service, by class', () => {
     fc.assert(
@@ -156,6 +190,7 @@ describe('priorities', () => {
       [[], [], [], [0x51], [0x31]],
     );
     assert.equal(register(done, 0, 'ISR1'), 0x2_0000);
+    assert.equal(register(done, 0, 'ISR2'), 0);
   });
 
   test('CR8 is bits 7:4 of TPR', () => {
@@ -192,15 +227,17 @@ describe('INIT, SIPI, NMI', () => {
   test('a SIPI to somebody who does not wait is dropped; INIT de-assert is ignored', () => {
     const sipi = after([write(0, 'ICR2', 0x0100_0000), write(0, 'ICR', 0x4612)]);
     assert.deepEqual(sipi.state.processors[1], initialState(2).processors[1]);
+    assert.equal(step(amd, sipi.state, write(0, 'ICR', 0x4612)).started.size, 0);
     const deassert = after([write(0, 'ICR2', 0x0100_0000), write(0, 'ICR', 0x8500)]);
     assert.equal(deassert.state.processors[1]!.mpState, 0);
   });
 
   test('two NMIs wait, a third is lost; they come before interrupts', () => {
     const nmi: Operation = { do: 'nmi', on: 0 };
-    const done = after([nmi, nmi, nmi, write(0, 'ICR', 0x4_0041), { do: 'sti', on: 0 }]);
-    assert.deepEqual(done.seen[3]!.handled, [2, 2]);
-    assert.deepEqual(done.seen[4]!.handled, [0x41]);
+    const msi: Operation = { do: 'msi', addressLo: 0xfee0_0000, data: 0x41 };
+    const done = after([{ do: 'sti', on: 0 }, nmi, nmi, nmi, msi, { do: 'nop', on: 0 }]);
+    assert.deepEqual(done.seen[5]!.handled, [2, 2, 0x41]);
+    assert.equal(done.seen[4]!.delivered, true);
   });
 });
 
