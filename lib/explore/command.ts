@@ -8,7 +8,6 @@ import { profileFor, tellOnStderr } from '../target/profile.ts';
 import { progress, withProgress } from '../target/progress.ts';
 import { withSignals } from '../target/signals.ts';
 import { chooseTarget, currentTarget, describeTarget } from '../target/target.ts';
-import { explore } from './explore.ts';
 import { describeTotals, documentOf, type ExploreDocument, type ExploreTotals, textOf } from './report.ts';
 
 /** Its options beside the global ones. */
@@ -110,6 +109,7 @@ async function here(
   signal: AbortSignal,
   told: Teller,
 ): Promise<void> {
+  const { explore } = await import('./explore.ts');
   const profile = profileFor(options, tellOnStderr);
   using kvm = Kvm.open(options.device, { profile });
   told.take({ type: 'begin', where: describeTarget() });

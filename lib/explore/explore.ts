@@ -1,4 +1,5 @@
 /** Histories, one after the other, until there is a difference or the time is over. */
+import * as fc from 'fast-check';
 import type { ModelOptions } from '../apic/model/state.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import { forwardsIcrWrites } from '../probe/icr-write.ts';
@@ -39,7 +40,6 @@ export interface Explored {
 const BATCH = 50;
 
 export async function explore(kvm: Kvm, options: ExploreOptions): Promise<Explored> {
-  const fc = await import('fast-check');
   const arbitrary = histories(fc, options.vcpus);
   const began = performance.now();
   let rig = new Rig(kvm, options.vcpus);

@@ -6,7 +6,7 @@ import { writeBase } from './base.ts';
 import { Draft } from './draft.ts';
 import { sendMsi } from './icr.ts';
 import { type GuestOperation, type HostOperation, isGuests, type Operation, type StepSeen } from './operations.ts';
-import { dispatchable, endOfInterrupt, rememberAnew, serve, setTpr, updatePpr } from './priority.ts';
+import { dispatchable, endOfInterrupt, rememberAnew, serve, setTpr, setTprByCpu, updatePpr } from './priority.ts';
 import { writePage } from './registers.ts';
 import type { RuleName } from './rules.ts';
 import { apicBaseIn, HALTED, type ModelOptions, type ModelState, numberOf, RUNNABLE } from './state.ts';
@@ -115,7 +115,7 @@ function perform(draft: Draft, operation: GuestOperation): void {
       if (draft.seen.result === null) fault(draft);
       return;
     case 'writeCr8':
-      setTpr(draft, vcpu, (operation.value & 0xf) << 4, 'cr8');
+      setTprByCpu(draft, vcpu, (operation.value & 0xf) << 4, 'cr8');
       return;
     case 'readCr8':
       draft.touch('all', 'result', 'cr8');

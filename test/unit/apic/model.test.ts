@@ -43,10 +43,15 @@ function after(operations: readonly Operation[], vcpus = 2, options = amd): { st
 const register = ({ state }: { state: ModelState }, vcpu: number, name: LapicRegisterName) =>
   state.processors[vcpu]!.page[numberOf(name)];
 
-/** Every outcome that there may be. */
+/** Every outcome that there may be: one that is chosen may have further ones. */
 function outcomes(state: ModelState, operation: Operation, options = amd): StepOutcome[] {
-  const { choices } = step(options, state, operation);
-  return Array.from({ length: choices }, (_, choice) => step(options, state, operation, choice));
+  const all: StepOutcome[] = [];
+  for (let choice = 0, most = 1; choice < most; choice++) {
+    const outcome = step(options, state, operation, choice);
+    most = Math.max(most, outcome.choices);
+    all.push(outcome);
+  }
+  return all;
 }
 
 const pending = ({ state }: { state: ModelState }, name: LapicRegisterName) =>
@@ -200,6 +205,14 @@ describe('priorities', () => {
     ]);
     assert.equal(register(done, 0, 'TPR'), 0x50);
     assert.deepEqual(done.seen.at(-1)!.result, { low: 5, high: 0 });
+  });
+
+  test('on Intel PPR may stay behind a write of CR8, and what may be dispatched does not', () => {
+    const write8: Operation = { do: 'writeCr8', on: 0, value: 5 };
+    const pprs = outcomes(initialState(1), write8, intel).map((one) => one.state.processors[0]!.page[numberOf('PPR')]);
+    assert.deepEqual([...new Set(pprs)].sort(), [0, 0x50]);
+    const { state } = after([write(0, 'ICR', 0x4_0041), write8], 1, intel);
+    for (const { seen } of outcomes(state, { do: 'sti', on: 0 }, intel)) assert.deepEqual(seen.handled, []);
   });
 
   test('vectors below 16 stay in IRR: the deviation `illegal-vector`', () => {
