@@ -1,6 +1,8 @@
-import type { Command } from 'commander';
+/** `kvm-dsm explore`: what nobody has thought of. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ArgumentError } from '../base/errors.ts';
-import { seedOption } from '../runner/options.ts';
+import type { ExploreCommandOptions } from '../explore/command.ts';
+import { integer } from '../runner/suite/options.ts';
 import { globalOptionsOf, withGlobalOptions } from '../target/options.ts';
 import { exploreSchedules, type ScheduleOptions, withScheduleOptions } from './explore-schedules.ts';
 import type { Ends } from './subcommand.ts';
@@ -8,14 +10,48 @@ import type { Ends } from './subcommand.ts';
 /** Seconds that it may take if `--timeout` does not say otherwise. */
 const EXPLORE_TIMEOUT = 300;
 
-/** Adds `kvm-dsm explore`. */
+/** What only one of both takes. */
+const ofHistories = ['for', 'histories', 'vcpus', 'replay'];
+const ofSchedules = ['schedule', 'limit'];
+
+/** Adds `kvm-dsm explore`: random histories against the model, or with `--schedules` a script's vCPUs in every order. */
 export function addExploreCommand(program: Command, ends: Ends): void {
-  withScheduleOptions(withGlobalOptions(program.command('explore'), EXPLORE_TIMEOUT).addOption(seedOption()))
-    .description('run a program under every schedule of its vCPUs')
-    .action(async (args: string[], _options, command: Command) => {
-      const options = globalOptionsOf<ScheduleOptions>(command);
-      if (options.schedules === undefined)
-        throw new ArgumentError('--schedules', 'There is no script to explore', 'Give one: --schedules <script>.');
-      ends(await exploreSchedules(options, args));
-    });
+  const command = withGlobalOptions(program.command('explore'), EXPLORE_TIMEOUT)
+    .description(
+      'random histories of guests and of the host, against a model of the local APIC; or a program under every schedule',
+    )
+    .addOption(new Option('--seed <n>', 'what is tried; default: another each time').argParser(integer(0, 0x7fff_ffff)))
+    .addOption(new Option('--for <time>', 'how long, such as 60s').default(60, '60s').argParser(duration))
+    .addOption(new Option('--histories <n>', 'at most so many').argParser(integer(1, 1_000_000_000)))
+    .addOption(new Option('--vcpus <n>', 'of the machine').default(2).argParser(integer(1, 4)))
+    .option('--replay <difference>', 'one difference again, as it was told')
+    // How a lane tells the command outside.
+    .addOption(new Option('--events').default(false).hideHelp());
+  withScheduleOptions(command).action(async (args: string[], _options, command: Command) => {
+    const schedules = globalOptionsOf<Partial<ScheduleOptions>>(command).schedules !== undefined;
+    const odd = (schedules ? ofHistories : ofSchedules).find((name) => command.getOptionValueSource(name) === 'cli');
+    if (odd !== undefined) throw notWith(odd, schedules);
+    if (schedules) return ends(await exploreSchedules(globalOptionsOf<ScheduleOptions>(command), args));
+    if (args.length > 0)
+      throw new ArgumentError(
+        'args',
+        `${args[0]} is for a script, and there is none`,
+        'Give a script to explore by --schedules, or leave it out.',
+      );
+    const { exploreCommand } = await import('../explore/command.ts');
+    ends(await exploreCommand(globalOptionsOf<ExploreCommandOptions>(command)));
+  });
+}
+
+function notWith(name: string, schedules: boolean): ArgumentError {
+  const why = schedules ? 'is for random histories, not for schedules' : 'is for schedules: there is no --schedules';
+  return new ArgumentError(`--${name}`, `--${name} ${why}`, 'Leave one of both out.');
+}
+
+/** Seconds. */
+function duration(text: string): number {
+  const found = /^(\d+(?:\.\d+)?)(s|m|h)?$/.exec(text);
+  const seconds = found ? Number(found[1]) * { s: 1, m: 60, h: 3600 }[(found[2] ?? 's') as 's'] : 0;
+  if (seconds > 0 && seconds <= 86_000) return seconds;
+  throw new InvalidArgumentError('Give a time such as 60s, 10m or 2h, at most 86000s.');
 }

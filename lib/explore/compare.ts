@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { lapicRegisterName } from '../abi/apic/lapic.ts';
 import { type RuleName, rules } from '../apic/model/rules.ts';
 import { type ModelOptions, numberOf, pageOf } from '../apic/model/state.ts';
-import type { Outcome } from '../apic/model/step.ts';
+import type { StepOutcome } from '../apic/model/step.ts';
 import { hex } from '../base/text.ts';
 import type { Rig, Shown } from './rig.ts';
 
@@ -32,7 +32,7 @@ const ruleOfField: Record<(typeof shownFields)[number], RuleName> = {
 };
 
 /** Whether all that can be seen is as the outcome says. On the way of every operation. */
-export function agrees(options: ModelOptions, { seen, state }: Outcome, shown: Shown, rig: Rig): boolean {
+export function agrees(options: ModelOptions, { seen, state }: StepOutcome, shown: Shown, rig: Rig): boolean {
   if (shown.unexpected !== null || shown.ended !== seen.ended || shown.delivered !== seen.delivered) return false;
   if (shown.handled.length !== seen.handled.length || shown.exits.length !== seen.exits.length) return false;
   if (shown.result?.low !== seen.result?.low || shown.result?.high !== seen.result?.high) return false;
@@ -50,7 +50,7 @@ export function agrees(options: ModelOptions, { seen, state }: Outcome, shown: S
 }
 
 /** What is not. */
-export function differences(options: ModelOptions, outcome: Outcome, shown: Shown, rig: Rig): Difference[] {
+export function differences(options: ModelOptions, outcome: StepOutcome, shown: Shown, rig: Rig): Difference[] {
   const found: Difference[] = [];
   if (shown.unexpected !== null)
     found.push({ vcpu: null, field: 'the run', kernel: shown.unexpected, model: 'its end', bits: [], rule: 'frame' });
@@ -75,14 +75,14 @@ export function differences(options: ModelOptions, outcome: Outcome, shown: Show
   return found;
 }
 
-function difference({ blame }: Outcome, vcpu: number, field: string, kernel: number, model: number): Difference {
+function difference({ blame }: StepOutcome, vcpu: number, field: string, kernel: number, model: number): Difference {
   const rule = blame?.get(`${vcpu} ${field}`) ?? takenBy(blame, field) ?? 'frame';
   const bits = Array.from({ length: 32 }, (_, bit) => bit).filter((bit) => (((kernel ^ model) >>> bit) & 1) === 1);
   return { vcpu, field, kernel: hex(kernel), model: hex(model), bits, rule };
 }
 
 /** Who else has something pending has been named by nobody: the rule of the destination says so. */
-const takenBy = (blame: Outcome['blame'], field: string): RuleName | undefined =>
+const takenBy = (blame: StepOutcome['blame'], field: string): RuleName | undefined =>
   /^(?:IRR|TMR|mp_state|NMIs)/.test(field) ? blame?.get('all taken') : undefined;
 
 function textOf(value: unknown): string {

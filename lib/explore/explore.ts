@@ -1,11 +1,11 @@
 /** Histories, one after the other, until there is a difference or the time is over. */
+import * as fc from 'fast-check';
 import type { ModelOptions } from '../apic/model/state.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import { forwardsIcrWrites } from '../probe/icr-write.ts';
 import { histories } from './arbitrary.ts';
 import { type Parting, tryHistory } from './history.ts';
 import { Rig } from './rig.ts';
-import type { Step } from './steps.ts';
 
 export interface ExploreOptions {
   vcpus: number;
@@ -17,22 +17,29 @@ export interface ExploreOptions {
   /** or so many ms. */
   limit: number;
   /** Is told how many there were so far. */
-  onProgress(histories: number, operations: number): void;
-  isOver(): boolean;
+  onProgress(totals: { histories: number; ms: number }): void;
+  /** Ends it. */
+  signal: AbortSignal;
 }
 
 export interface Explored {
   histories: number;
   ms: number;
   /** Where the kernel and the model part, made small; and how it is had again. */
-  found: { parting: Parting; steps: readonly Step[]; replay: string; shrinks: number; msToFind: number } | null;
+  found: {
+    parting: Parting;
+    replay: string;
+    shrinks: number;
+    msToFind: number;
+    /** It came again when the smallest history was tried once more. */
+    steady: boolean;
+  } | null;
 }
 
 /** As many histories as fast-check makes of one seed. */
-const BATCH = 200;
+const BATCH = 50;
 
 export async function explore(kvm: Kvm, options: ExploreOptions): Promise<Explored> {
-  const fc = await import('fast-check');
   const arbitrary = histories(fc, options.vcpus);
   const began = performance.now();
   let rig = new Rig(kvm, options.vcpus);
@@ -44,7 +51,8 @@ export async function explore(kvm: Kvm, options: ExploreOptions): Promise<Explor
     for (let batch = 0; ; batch++) {
       const seed = (options.seed + batch) | 0;
       const left = options.path === undefined ? options.histories - tried : 1;
-      if (left <= 0 || performance.now() - began > options.limit || options.isOver()) break;
+      if (left <= 0 || performance.now() - began > options.limit) break;
+      options.signal.throwIfAborted();
       const property = fc.property(arbitrary, (steps) => {
         const parting = tryHistory(rig, model, steps);
         tried += 1;
@@ -64,17 +72,18 @@ export async function explore(kvm: Kvm, options: ExploreOptions): Promise<Explor
       });
       if (result.failed && result.counterexample) {
         const steps = result.counterexample[0];
-        const parting = tryHistory(rig, model, steps) ?? last;
+        const again = tryHistory(rig, model, steps);
+        const parting = again ?? last;
         const replay = `${seed}:${result.counterexamplePath ?? ''}`;
         const shrinks = result.numShrinks;
-        if (parting === null) throw new Error(`a difference did not come again: --replay ${replay}`);
+        if (parting === null) throw new Error(`fast-check failed by itself: ${String(result.errorInstance)}`);
         return {
           histories: before + result.numRuns,
           ms: performance.now() - began,
-          found: { parting, steps, replay, shrinks, msToFind },
+          found: { parting, replay, shrinks, msToFind, steady: again !== null },
         };
       }
-      options.onProgress(tried, 0);
+      options.onProgress({ histories: tried, ms: performance.now() - began });
       if (options.path !== undefined) break;
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -1,7 +1,7 @@
 /** A history, tried on the kernel and on the model at once: up to the first difference. */
 import type { Operation } from '../apic/model/operations.ts';
-import { initialState, type MachineState, type ModelOptions } from '../apic/model/state.ts';
-import { step as doStep, type Outcome } from '../apic/model/step.ts';
+import { initialState, type ModelOptions, type ModelState } from '../apic/model/state.ts';
+import { step as doStep, type StepOutcome } from '../apic/model/step.ts';
 import { agrees, type Difference, differences } from './compare.ts';
 import type { Rig } from './rig.ts';
 import { isLost, operationsOf, type Step } from './steps.ts';
@@ -11,7 +11,7 @@ export interface Parting {
   /** What was done up to it, the last one included. */
   operations: Operation[];
   /** Before each of them. */
-  states: MachineState[];
+  states: ModelState[];
   differences: Difference[];
 }
 
@@ -23,7 +23,7 @@ export function tryHistory(rig: Rig, options: ModelOptions, steps: readonly Step
   rig.reset();
   let state = initialState(rig.vcpus.length);
   const operations: Operation[] = [];
-  const states: MachineState[] = [];
+  const states: ModelState[] = [];
   for (const one of steps)
     for (const operation of operationsOf(state, one, rig.frailty)) {
       const first = doStep(options, state, operation);
@@ -32,7 +32,7 @@ export function tryHistory(rig: Rig, options: ModelOptions, steps: readonly Step
       states.push(state);
       const shown = rig.do(operation, first.seen);
       rig.look();
-      let outcome: Outcome | null = first;
+      let outcome: StepOutcome | null = first;
       let most = first.choices;
       for (let choice = 1; outcome && !agrees(options, outcome, shown, rig); choice++) {
         outcome = choice < Math.min(most, MOST_CHOICES) ? doStep(options, state, operation, choice) : null;
@@ -49,7 +49,7 @@ export function tryHistory(rig: Rig, options: ModelOptions, steps: readonly Step
 function closest(
   rig: Rig,
   options: ModelOptions,
-  state: MachineState,
+  state: ModelState,
   operation: Operation,
   most: number,
   shown: Parameters<typeof differences>[2],
@@ -61,7 +61,7 @@ function closest(
 }
 
 /** Those that INIT has reset or SIPI has started are where they begin; then they go on with the program. */
-function started(rig: Rig, { started, state }: Outcome): Difference[] {
+function started(rig: Rig, { started, state }: StepOutcome): Difference[] {
   const found: Difference[] = [];
   for (const [vcpu, vector] of started) {
     rig.strayed(vcpu);

@@ -1,11 +1,73 @@
-/** What came of exploring, for a person and as JSON. */
+/** What came of exploring: a document, and its words for a person. */
 import type { Operation } from '../apic/model/operations.ts';
 import { rules } from '../apic/model/rules.ts';
 import { hex, plural } from '../base/text.ts';
-import { describeDifference, describeRule } from './compare.ts';
+import { type Difference, describeDifference, describeRule } from './compare.ts';
 import type { Explored } from './explore.ts';
+import { scriptOf } from './script.ts';
 
-const rate = ({ histories, ms }: Explored) => Math.round(histories / (ms / 1000));
+/** How many histories there were so far. */
+export interface ExploreTotals {
+  histories: number;
+  ms: number;
+}
+
+/** What `--json` prints. */
+export interface ExploreDocument extends ExploreTotals {
+  version: 1;
+  on: string;
+  kernel: string;
+  seed: number;
+  vcpus: number;
+  /** Histories in a second. */
+  perSecond: number;
+  difference: {
+    /** Until it was found; making it smaller comes on top. */
+    msToFind: number;
+    /** How often it was made smaller. */
+    shrinks: number;
+    /** What --replay takes. */
+    replay: string;
+    /** False: the smallest history did not show it when it was tried once more. */
+    steady: boolean;
+    fields: (Difference & { section: string })[];
+    operations: Operation[];
+    /** A script of the kit that shows it. */
+    script: string;
+  } | null;
+}
+
+const perSecond = ({ histories, ms }: ExploreTotals) => Math.round(histories / Math.max(ms / 1000, 0.001));
+
+export function documentOf(
+  { found, ...totals }: Explored,
+  head: Pick<ExploreDocument, 'on' | 'kernel' | 'seed' | 'vcpus'>,
+): ExploreDocument {
+  const { histories, ms } = totals;
+  const counts = { histories, ms: Math.round(ms), perSecond: perSecond(totals) };
+  const document = { version: 1, ...head, ...counts } as const;
+  if (!found) return { ...document, difference: null };
+  const { parting, shrinks, msToFind } = found;
+  const replay = `${head.vcpus}v${found.replay}`;
+  return {
+    ...document,
+    difference: {
+      msToFind: Math.round(msToFind),
+      shrinks,
+      replay,
+      steady: found.steady,
+      fields: parting.differences.map((one) => ({ ...one, section: rules[one.rule].section })),
+      operations: parting.operations,
+      script: scriptOf(parting, head.vcpus, replay),
+    },
+  };
+}
+
+/** `1200 histories in 10.0 s (120 a second)`. */
+export function describeTotals(totals: ExploreTotals): string {
+  const { histories, ms } = totals;
+  return `${histories} ${histories === 1 ? 'history' : 'histories'} in ${(ms / 1000).toFixed(1)} s (${perSecond(totals)} a second)`;
+}
 
 /** An operation in a line. */
 export function describeOperation(operation: Operation): string {
@@ -13,44 +75,32 @@ export function describeOperation(operation: Operation): string {
   const on = 'on' in rest ? `vCPU ${rest.on}: ` : 'host: ';
   const values = Object.entries(rest)
     .filter(([name]) => name !== 'on')
-    .map(([name, value]) => `${name} ${typeof value === 'number' ? hex(value) : value}`);
+    .map(([name, value]) => `${name} ${typeof value === 'number' ? hex(value >>> 0) : value}`);
   return [on + what, ...values].join(' ');
 }
 
-export function textOf(explored: Explored, vcpus: number): string {
-  const { found, histories, ms } = explored;
-  const totals = `${histories} histor${histories === 1 ? 'y' : 'ies'} in ${(ms / 1000).toFixed(1)} s (${rate(explored)} a second)`;
-  if (!found) return `no difference: ${totals}\n`;
-  const { parting, replay, shrinks, msToFind } = found;
+export function textOf(document: ExploreDocument): string {
+  const { difference } = document;
+  const totals = describeTotals(document);
+  if (!difference) return `no difference: ${totals}\n`;
+  const { fields, operations, replay, shrinks, msToFind, script, steady } = difference;
+  const found = `found after ${(msToFind / 1000).toFixed(1)} s, made smaller ${plural(shrinks, 'time')}`;
   const lines = [
-    `a difference after ${totals}; found after ${(msToFind / 1000).toFixed(1)} s, made smaller ${plural(shrinks, 'time')}`,
+    `a difference: ${totals}; ${found}`,
+    ...(steady ? [] : ['it did not come when the smallest history was tried once more: something else takes part']),
     '',
-    ...parting.differences.map((one) => `  ${describeDifference(one)}`),
+    ...fields.map((one) => `  ${describeDifference(one)}`),
     '',
-    'the model:',
-    ...[...new Set(parting.differences.map(({ rule }) => rule))].map((rule) => `  ${describeRule(rule)}`),
+    'the rule of the model:',
+    ...[...new Set(fields.map(({ rule }) => rule))].map((rule) => `  ${describeRule(rule)}`),
     '',
-    `${plural(parting.operations.length, 'operation')}:`,
-    ...parting.operations.map((operation, at) => `  ${at + 1}. ${describeOperation(operation)}`),
+    `${plural(operations.length, 'operation')}:`,
+    ...operations.map((operation, at) => `  ${at + 1}. ${describeOperation(operation)}`),
     '',
-    `again: kvm-dsm explore --replay ${vcpus}v${replay}`,
+    'as a script, for `kvm-dsm run`:',
+    '',
+    script,
+    `again: kvm-dsm explore --replay ${replay}`,
   ];
   return `${lines.join('\n')}\n`;
-}
-
-export function jsonOf(explored: Explored, seed: number, vcpus: number): object {
-  const { found, histories, ms } = explored;
-  const totals = { version: 1, seed, vcpus, histories, ms: Math.round(ms), perSecond: rate(explored) };
-  if (!found) return { ...totals, difference: null };
-  const { parting, replay, shrinks, msToFind } = found;
-  return {
-    ...totals,
-    difference: {
-      msToFind: Math.round(msToFind),
-      shrinks,
-      replay: `${vcpus}v${replay}`,
-      fields: parting.differences.map((one) => ({ ...one, section: rules[one.rule].section })),
-      operations: parting.operations,
-    },
-  };
 }

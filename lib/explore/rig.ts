@@ -12,7 +12,7 @@ import {
   type HostOperation,
   isGuests,
   type Operation,
-  type Seen,
+  type StepSeen,
 } from '../apic/model/operations.ts';
 import { apicBaseIn, HALTED, type ModelOptions, numberOf, WAIT_FOR_SIPI } from '../apic/model/state.ts';
 import { IoctlError } from '../base/errors.ts';
@@ -64,7 +64,7 @@ export interface VcpuSeen {
 }
 
 /** What an operation showed, and what it should not have shown. */
-export interface Shown extends Seen {
+export interface Shown extends StepSeen {
   /** An exit, or an error, that no operation makes. */
   unexpected: string | null;
 }
@@ -166,7 +166,7 @@ export class Rig implements Disposable {
     }
   }
 
-  do(operation: Operation, expected: Seen): Shown {
+  do(operation: Operation, expected: StepSeen): Shown {
     const shown: Shown = {
       exits: [],
       handled: [],
@@ -180,7 +180,7 @@ export class Rig implements Disposable {
     return shown;
   }
 
-  #guest(operation: GuestOperation, expected: Seen, shown: Shown): void {
+  #guest(operation: GuestOperation, expected: StepSeen, shown: Shown): void {
     const { on } = operation;
     const vcpu = this.vcpus[on]!;
     const at = boxOf(on);
@@ -205,7 +205,7 @@ export class Rig implements Disposable {
     };
   }
 
-  #run(vcpu: Vcpu, expected: Seen, shown: Shown): void {
+  #run(vcpu: Vcpu, expected: StepSeen, shown: Shown): void {
     const silent = expected.ended === 'asleep' || (expected.ended === 'init' && expected.exits.length === 0);
     for (let spent = 0; spent < LIMIT; ) {
       const outcome = vcpu.runRaw(silent ? NAP : LIMIT);

@@ -7,8 +7,8 @@ import type { GuestOperation, HostOperation, Operation } from '../apic/model/ope
 import {
   apicBaseIn,
   HALTED,
-  type MachineState,
   type ModelOptions,
+  type ModelState,
   modeOf,
   numberOf,
   WAIT_FOR_SIPI,
@@ -40,7 +40,7 @@ export interface Frailty {
 }
 
 /** The operations that a step is now; none where it means nothing, or where what follows is nobody's to say. */
-export function operationsOf(state: MachineState, step: Step, frailty: Frailty): readonly Operation[] {
+export function operationsOf(state: ModelState, step: Step, frailty: Frailty): readonly Operation[] {
   const { processors } = state;
   if ('on' in step && step.on >= processors.length) return [];
   if (step.do === 'msi') return isSendable(state, 'msi', (step.data >>> 8) & 7, step) ? [step] : [];
@@ -82,13 +82,13 @@ export function operationsOf(state: MachineState, step: Step, frailty: Frailty):
   }
 }
 
-function wakes(state: MachineState, vcpu: number): boolean {
+function wakes(state: ModelState, vcpu: number): boolean {
   const processor = state.processors[vcpu]!;
   return processor.nmis > 0 || (processor.interrupts && dispatchableIn(state, vcpu) >= 0);
 }
 
 function sendOf(
-  state: MachineState,
+  state: ModelState,
   { on, destination, icr }: Extract<Step, { do: 'send' }>,
   mode: ApicMode,
 ): readonly Operation[] {
@@ -107,7 +107,7 @@ function sendOf(
 const SELF_IPI = registerMsr('SELF_IPI');
 const X2_ICR = registerMsr('ICR');
 
-function msrOf(state: MachineState, write: Extract<GuestOperation, { do: 'wrmsr' }>): readonly Operation[] {
+function msrOf(state: ModelState, write: Extract<GuestOperation, { do: 'wrmsr' }>): readonly Operation[] {
   if (write.msr === SELF_IPI && isException(write.low)) return [];
   if (write.msr === X2_ICR && !isSendable(state, 'x2apic', (write.low >>> 8) & 7, write)) return [];
   return [write];
@@ -118,7 +118,7 @@ const isException = (low: number) => (low & 0xff) >= 16 && (low & 0xff) < 32;
 
 /** In a machine whose APICs are in different modes, who is named by a logical id or a broadcast is nobody's to say. */
 function isSendable(
-  { processors }: MachineState,
+  { processors }: ModelState,
   by: 'msi' | ApicMode,
   deliveryMode: number,
   what: { icr?: number; low?: number; data?: number; addressLo?: number; destination?: number; high?: number },

@@ -93,7 +93,7 @@ export const deviations: readonly Deviation[] = [
     'reserved-masked',
     'Reserved Bit Checking',
     'reserved bits of TPR, SVR, EOI, LVT entries and TDCR raise #GP in x2APIC mode',
-    'they are masked off; EOI takes any 32 bits',
+    'they are masked off; EOI takes any 32 bits. TPR raises #GP where the CPU does its writes by itself (Intel)',
     'lapic.c, kvm_lapic_reg_write',
   ),
   deviation(
@@ -137,6 +137,13 @@ export const deviations: readonly Deviation[] = [
     'TPR keeps bits 3:0',
     'on AMD they may be lost at any exit from the guest: V_TPR has bits 7:4 alone',
     'svm/svm.c, sync_cr8_to_lapic',
+  ),
+  deviation(
+    'ppr-behind-tpr',
+    'Task and Processor Priorities',
+    'PPR follows a write of TPR at once',
+    'on Intel the CPU does writes of CR8, and of TPR in x2APIC mode, by itself (TPR shadow); PPR follows when KVM looks next',
+    'lapic.c, __apic_update_ppr',
   ),
   deviation(
     'msi-broadcast',

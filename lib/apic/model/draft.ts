@@ -1,8 +1,8 @@
 /** A step in the making: the state that it changes, what it shows, and which rule touched what. */
 import type { LapicRegisterName } from '../../abi/apic/lapic.ts';
-import type { ExitSeen, Seen } from './operations.ts';
+import type { ExitSeen, StepSeen } from './operations.ts';
 import type { RuleName } from './rules.ts';
-import { copyOf, type MachineState, type ModelOptions, modeOf, numberOf, type Processor } from './state.ts';
+import { copyOf, type ModelOptions, type ModelState, modeOf, numberOf, type Processor } from './state.ts';
 
 /** Of several things that may be: which one this step takes, and how many there were at each turn. */
 class Choices {
@@ -23,9 +23,9 @@ class Choices {
 }
 
 export class Draft {
-  readonly state: MachineState;
+  readonly state: ModelState;
   readonly options: ModelOptions;
-  readonly seen: Seen = { exits: [], handled: [], result: null, ended: null, delivered: null };
+  readonly seen: StepSeen = { exits: [], handled: [], result: null, ended: null, delivered: null };
   readonly choices: Choices;
   /** By vCPU and field: the rule that wrote it last. Kept only where somebody wants to know: it costs more than the step. */
   readonly blame: Map<string, RuleName> | null;
@@ -34,7 +34,7 @@ export class Draft {
   /** vCPUs that have been reset (-1), or started by a SIPI with this vector. */
   readonly started = new Map<number, number>();
 
-  constructor(state: MachineState, options: ModelOptions, choice: number, explains = false) {
+  constructor(state: ModelState, options: ModelOptions, choice: number, explains = false) {
     this.blame = explains ? new Map() : null;
     this.state = copyOf(state);
     this.options = options;

@@ -36,7 +36,7 @@ export interface ExitSeen {
 }
 
 /** What an operation shows at once, beside the state that it leaves. */
-export interface Seen {
+export interface StepSeen {
   exits: ExitSeen[];
   /** Vectors whose handlers ran, in their order. */
   handled: number[];

@@ -59,7 +59,17 @@ export function rememberAnew(draft: Draft, vcpu: number): void {
 /** The vector that would be dispatched now, or -1. */
 export function dispatchable(draft: Draft, vcpu: number): number {
   if (draft.mode(vcpu) === 'disabled') return -1;
-  updatePpr(draft, vcpu);
+  const ppr = pprOf(draft.get(vcpu, 'TPR'), inService(draft, vcpu));
+  if (draft.get(vcpu, 'PPR') !== ppr && !isBehind(draft)) draft.set(vcpu, 'PPR', ppr, 'ppr');
   const vector = draft.highest(vcpu, 'IRR0');
-  return vector >= 0 && (vector & 0xf0) > draft.get(vcpu, 'PPR') ? vector : -1;
+  return vector >= 0 && (vector & 0xf0) > ppr ? vector : -1;
+}
+
+/** The deviation `ppr-behind-tpr`. */
+const isBehind = (draft: Draft) => draft.options.vendor === 'intel' && draft.choices.of(2) === 1;
+
+/** A guest's write of TPR by CR8 or by its MSR. */
+export function setTprByCpu(draft: Draft, vcpu: number, value: number, rule: RuleName): void {
+  draft.set(vcpu, 'TPR', value & 0xff, rule);
+  if (!isBehind(draft)) updatePpr(draft, vcpu);
 }

@@ -27,7 +27,7 @@ export interface Processor {
   eoi: boolean;
 }
 
-export interface MachineState {
+export interface ModelState {
   processors: Processor[];
 }
 
@@ -60,7 +60,7 @@ const LVT_MASKED = 0x1_0000;
 export const lvts = ['LVT_TIMER', 'LVT_THERMAL', 'LVT_PMC', 'LVT_LINT0', 'LVT_LINT1', 'LVT_ERROR'] as const;
 
 /** As KVM makes a vCPU: the state after reset, but software-enabled, and running. */
-export function initialState(vcpus: number): MachineState {
+export function initialState(vcpus: number): ModelState {
   return {
     processors: Array.from({ length: vcpus }, (_, vcpu) => {
       const page = new Array<number>(64).fill(0);
@@ -87,7 +87,7 @@ export function initialState(vcpus: number): MachineState {
   };
 }
 
-export const copyOf = ({ processors }: MachineState): MachineState => ({
+export const copyOf = ({ processors }: ModelState): ModelState => ({
   processors: processors.map((one) => ({ ...one, page: one.page.slice(), remembered: { ...one.remembered } })),
 });
 

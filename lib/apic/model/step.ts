@@ -5,20 +5,20 @@ import { takeNmi } from './accept.ts';
 import { writeBase } from './base.ts';
 import { Draft } from './draft.ts';
 import { sendMsi } from './icr.ts';
-import { type GuestOperation, type HostOperation, isGuests, type Operation, type Seen } from './operations.ts';
-import { dispatchable, endOfInterrupt, rememberAnew, serve, setTpr, updatePpr } from './priority.ts';
+import { type GuestOperation, type HostOperation, isGuests, type Operation, type StepSeen } from './operations.ts';
+import { dispatchable, endOfInterrupt, rememberAnew, serve, setTpr, setTprByCpu, updatePpr } from './priority.ts';
 import { writePage } from './registers.ts';
 import type { RuleName } from './rules.ts';
-import { apicBaseIn, HALTED, type MachineState, type ModelOptions, numberOf, RUNNABLE } from './state.ts';
+import { apicBaseIn, HALTED, type ModelOptions, type ModelState, numberOf, RUNNABLE } from './state.ts';
 import { readX2apic, writeX2apic } from './x2apic.ts';
 
 const NMI = 2;
 const GENERAL_PROTECTION = 13;
 
 /** What came of an operation, and by which rules. */
-export interface Outcome {
-  state: MachineState;
-  seen: Seen;
+export interface StepOutcome {
+  state: ModelState;
+  seen: StepSeen;
   /** By vCPU and field; `null` where nobody has asked. */
   blame: ReadonlyMap<string, RuleName> | null;
   /** vCPUs that have been reset (-1), or started by a SIPI with this vector. */
@@ -35,11 +35,11 @@ export interface Outcome {
  */
 export function step(
   options: ModelOptions,
-  before: MachineState,
+  before: ModelState,
   operation: Operation,
   choice = 0,
   explains = false,
-): Outcome {
+): StepOutcome {
   const draft = new Draft(before, options, choice, explains);
   if (isGuests(operation)) guest(draft, operation);
   else host(draft, operation);
@@ -115,7 +115,7 @@ function perform(draft: Draft, operation: GuestOperation): void {
       if (draft.seen.result === null) fault(draft);
       return;
     case 'writeCr8':
-      setTpr(draft, vcpu, (operation.value & 0xf) << 4, 'cr8');
+      setTprByCpu(draft, vcpu, (operation.value & 0xf) << 4, 'cr8');
       return;
     case 'readCr8':
       draft.touch('all', 'result', 'cr8');
@@ -204,6 +204,6 @@ function restore(draft: Draft, vcpu: number): void {
 }
 
 /** The vector that a vCPU's APIC would dispatch if its guest ran with interrupts enabled, or -1. */
-export function dispatchableIn(state: MachineState, vcpu: number): number {
+export function dispatchableIn(state: ModelState, vcpu: number): number {
   return dispatchable(new Draft(state, { vendor: 'amd', forwards: false }, 0), vcpu);
 }

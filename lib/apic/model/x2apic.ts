@@ -2,6 +2,7 @@
 import { type LapicRegisterName, lapicRegisterName } from '../../abi/apic/lapic.ts';
 import type { Draft } from './draft.ts';
 import { send, sendX2Icr } from './icr.ts';
+import { setTprByCpu } from './priority.ts';
 import { writeRegister } from './registers.ts';
 
 const FIRST = 0x800;
@@ -31,6 +32,12 @@ export function writeX2apic(draft: Draft, vcpu: number, msr: number, low: number
     return true;
   }
   if (register === 'ESR' && low !== 0) return false;
+  if (register === 'TPR') {
+    // Where the CPU does it by itself (Intel), it looks at all reserved bits: the deviation `reserved-masked`.
+    if (low > 0xff && draft.options.vendor === 'intel' && draft.choices.of(2) === 0) return false;
+    setTprByCpu(draft, vcpu, low, 'tpr');
+    return true;
+  }
   return writeRegister(draft, vcpu, register, low);
 }
 

@@ -58,7 +58,6 @@ const rooms: Record<string, readonly string[]> = {
   target: ['base', 'host', 'abi', 'kvm', 'probe', 'lab'],
   inspect: ['base', 'host', 'abi', 'exit', 'kvm', 'hyperv', 'guest', 'probe', 'target'],
   doctor: ['base', 'host', 'abi', 'exit', 'kvm', 'probe', 'lab', 'target'],
-  explore: ['base', 'host', 'abi', 'exit', 'apic', 'kvm', 'guest', 'probe', 'target'],
   kut: ['base', 'host', 'abi', 'exit', 'kvm', 'guest', 'target'],
   runner: [
     'base',
@@ -75,6 +74,7 @@ const rooms: Record<string, readonly string[]> = {
     'lab',
     'target',
   ],
+  explore: ['base', 'host', 'abi', 'exit', 'apic', 'kvm', 'guest', 'probe', 'runner', 'target'],
   review: ['base', 'host', 'abi', 'suite', 'lab', 'target', 'runner'],
 };
 /** What may import every room: the command line, and what programs import. */

@@ -1,0 +1,87 @@
+/** `kvm-dsm explore`: a sound kernel agrees with the model; one with a mistake does not, and is shown by a few operations. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import type { ExploreDocument } from '../../lib/explore/report.ts';
+import { kvmDsm } from '../support/command.ts';
+import { labMissing } from '../support/lab.ts';
+import { testFolder } from '../support/test-folder.ts';
+
+function explore(...args: string[]): { code: number | null; document: ExploreDocument } {
+  const { code, stdout, stderr } = kvmDsm(['explore', '--json', ...args], 400);
+  assert.match(stdout, /^\{/, stderr);
+  return { code, document: JSON.parse(stdout) as ExploreDocument };
+}
+
+/** An APIC that is told of an IPI and sends nothing. */
+const BROKEN = ['--on', 'svm', '--cmdline', 'kvm.dsm_fault=skip-local'];
+
+test('usage', () => {
+  for (const [words, message] of [
+    [['--vcpus', '5'], /--vcpus.*Give an integer from 1 to 4/s],
+    [['--for', 'soon'], /--for.*Give a time such as 60s/s],
+    [['--seed', '-1'], /--seed.*Give an integer/s],
+    [['--replay', '7'], /--replay 7 names no difference/],
+    [['--histories', '0'], /--histories.*Give an integer/s],
+    [['everything'], /too many arguments/],
+  ] as const) {
+    const { code, stderr } = kvmDsm(['explore', ...words]);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, message);
+  }
+});
+
+describe('kvm-dsm explore', { skip: labMissing(), timeout: 1_800_000 }, () => {
+  after(() => {
+    kvmDsm(['lab', 'down']);
+  });
+
+  for (const [lane, vcpus, histories] of [
+    ['svm', 2, 200],
+    ['svm', 4, 50],
+    ['vmx', 2, 40],
+  ] as const)
+    test(`${lane}, ${vcpus} vCPUs: the kernel does what the model says`, () => {
+      const counts = ['--vcpus', `${vcpus}`, '--histories', `${histories}`, '--for', '200s'];
+      const { code, document } = explore('--on', lane, '--seed', '7', ...counts);
+      assert.equal(document.difference, null, document.difference?.script);
+      assert.deepEqual([code, document.histories, document.seed, document.on], [0, histories, 7, lane]);
+    });
+
+  test('a mistake is found, made small, had again, and shown by a script', () => {
+    const { code, document } = explore(...BROKEN, '--seed', '7');
+    assert.equal(code, 1);
+    const { difference } = document;
+    assert.ok(difference?.steady);
+    assert.ok(difference.operations.length <= 6);
+    assert.equal(difference.fields[0]?.rule, 'accept.irr');
+    const lines = difference.script.trimEnd().split('\n');
+    assert.ok(lines.length <= 25, `${lines.length} lines`);
+
+    const again = explore(...BROKEN, '--replay', difference.replay);
+    assert.equal(again.code, 1);
+    const { fields, operations, replay } = again.document.difference!;
+    assert.deepEqual([fields, operations, replay], [difference.fields, difference.operations, difference.replay]);
+
+    const script = join(testFolder(), 'difference.ts');
+    writeFileSync(script, difference.script);
+    const broken = kvmDsm(['run', script, ...BROKEN, '--timeout', '200'], 300);
+    assert.equal(broken.code, 1, broken.stderr);
+    const sound = kvmDsm(['run', script, '--on', 'svm', '--timeout', '200'], 300);
+    assert.equal(sound.code, 0, sound.stdout + sound.stderr);
+  });
+
+  test('in words', () => {
+    const { code, stdout } = kvmDsm(['explore', ...BROKEN, '--seed', '7'], 400);
+    assert.equal(code, 1);
+    for (const words of [
+      /^exploring 2 vCPUs on the svm lab .*, seed 7$/m,
+      /^ {2}vCPU \d: IRR\d is 0x[\da-f]+; the model says 0x[\da-f]+ \(bits? [\d, ]+\)$/m,
+      /^ {2}accept\.irr: .* \(SDM vol\. 3, "Interrupt Acceptance for Fixed Interrupts"\)$/m,
+      /^ {2}1\. vCPU \d: write register ICR value 0x[\da-f]+$/m,
+      /^again: kvm-dsm explore --replay 2v7:[\d:]+$/m,
+    ])
+      assert.match(stdout, words);
+  });
+});
