@@ -28,10 +28,18 @@ export function addExploreCommand(program: Command, ends: Ends): void {
     // How a lane tells the command outside.
     .addOption(new Option('--events').default(false).hideHelp());
   withScheduleOptions(command).action(async (args: string[], _options, command: Command) => {
-    const schedules = globalOptionsOf<Partial<ScheduleOptions>>(command).schedules !== undefined;
+    const schedules = command.getOptionValueSource('schedules') !== undefined;
     const odd = (schedules ? ofHistories : ofSchedules).find((name) => command.getOptionValueSource(name) === 'cli');
     if (odd !== undefined) throw notWith(odd, schedules);
-    if (schedules) return ends(await exploreSchedules(globalOptionsOf<ScheduleOptions>(command), args));
+    if (schedules) {
+      const {
+        for: _for,
+        vcpus: _vcpus,
+        events: _events,
+        ...options
+      } = globalOptionsOf<ScheduleOptions & ExploreCommandOptions>(command);
+      return ends(await exploreSchedules(options, args));
+    }
     if (args.length > 0)
       throw new ArgumentError(
         'args',
