@@ -69,7 +69,6 @@ export async function commandLine(ends: Ends, argv?: readonly string[]): Promise
   addAbiCommand(program, ends);
   addReviewCommand(program, ends);
   addKutCommand(program, ends);
-  addExploreCommand(program, ends);
   addTraceCommand(program, ends);
   // Whoever asks for a completion asks for that of the lab's commands as well.
   if (asksFor('lab', 'completion')) {
