@@ -76,6 +76,8 @@ export class Scene {
   send: Send | null = null;
   /** Vectors that the sender's code handles meanwhile. */
   readonly handles = new Set<number>();
+  /** Of those, the one that waits at a HLT of its code, and ends it. */
+  ending: number | null = null;
   /** kvm_run's request_interrupt_window. */
   window: 0 | 1 = 0;
   /** Just before the sender enters its guest for the first time. */

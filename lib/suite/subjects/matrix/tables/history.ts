@@ -166,6 +166,7 @@ const act = (
     if (name === 'hlt') {
       scene.lapicVector('IRR', HALTED);
       scene.handles.add(HALTED);
+      scene.ending = HALTED;
       scene.unjudged.add(lapicRegisters.IRR0 + (HALTED >> 5) * 16);
     }
   },
