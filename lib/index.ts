@@ -11,6 +11,13 @@ export * from './faces/kvm.ts';
 export type { CheckContext, Need, Shortfall, Subject, SuiteCheck } from './faces/suite.ts';
 export * from './faces/trace.ts';
 export { labFunction, lowerIntx, quietIntx, raiseIntx } from './kvm/vfio/lab-function.ts';
+export type { NodeReport } from './node/cluster.ts';
+export type { LinkRefusal } from './node/delivery.ts';
+export type { EnvelopeRefusal } from './node/envelope.ts';
+export { NodeLostError, NodeQueueError, TransportError, type Unacknowledged } from './node/errors.ts';
+export type { CarrierCounts } from './node/links.ts';
+export type { NodeCounts } from './node/node.ts';
+export type { Transport } from './node/transport.ts';
 export { InvariantError, ScheduleError, ScheduleLengthError } from './schedule/errors.ts';
 export {
   ExpectationError,
@@ -38,8 +45,10 @@ export {
   type MachineOptions,
   type MmioRead,
   machine,
+  type NodeOptions,
   type PortRead,
   type RunUntilOptions,
+  type TransportOfNode,
 } from './script/machine/machine.ts';
 export type { Until } from './script/machine/until.ts';
 export { type LoadedProgram, MachineVcpu, type ProgramOptions } from './script/machine/vcpu.ts';

@@ -34,6 +34,7 @@ export class NodeLostError extends KvmDsmError {
 /** More waits for a node's acknowledgement than there is room for. */
 export class NodeQueueError extends KvmDsmError {
   readonly code = 'ERR_NODE_QUEUE';
+  /** Which node. */
   readonly node: number;
 
   constructor(node: number, capacity: number) {

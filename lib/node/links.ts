@@ -46,8 +46,9 @@ export interface CarrierCounts {
   published: number;
   /** Messages from it. */
   arrived: number;
-  /** Items that were sent again, and that came again. */
+  /** Items that were sent again. */
   resent: number;
+  /** Items that came again. */
   doubled: number;
   /** By reason: messages that were not taken. */
   readonly refused: Partial<Record<EnvelopeRefusal | LinkRefusal, number>>;

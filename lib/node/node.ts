@@ -19,8 +19,9 @@ export interface NodeHooks {
 
 /** What a node has done with interrupts. */
 export interface NodeCounts {
-  /** Interrupts that vCPUs of this node have sent, and those of them that another node had to know of. */
+  /** Interrupts that vCPUs of this node have sent. */
   sent: number;
+  /** Those of them that another node had to know of. */
   forwarded: number;
   /** Interrupts of other nodes. */
   replayed: number;

@@ -4,7 +4,7 @@ import type { Act, InjectionAct, Stamp, TraceAct } from './event.ts';
 import { describeAct } from './text.ts';
 
 /** An act in its place in a trace. Its words are made when somebody asks for them. */
-export function traceAct(stamp: Stamp & { readonly node?: number }, act: Act): TraceAct {
+export function traceAct(stamp: Stamp, act: Act): TraceAct {
   return {
     ...stamp,
     ...act,

@@ -13,15 +13,12 @@ export interface Stamp {
    * may be earlier than the event before it.
    */
   readonly ns: number;
-}
-
-/** Where it was, of a machine with several nodes. */
-interface OnNode {
+  /** Where it was, of a machine with several nodes. */
   readonly node?: number;
 }
 
 /** One exit, and when and where it came. */
-export interface TraceExit extends Stamp, OnNode {
+export interface TraceExit extends Stamp {
   /** vcpu_id. */
   readonly vcpu: number;
   /** RIP when the exit was taken. */
@@ -52,7 +49,7 @@ export interface Kick {
 export type Act = InjectionAct | Kick;
 
 /** An act in its place in a trace. */
-export type TraceAct = Stamp & OnNode & Act & { /** In words. */ readonly detail: string };
+export type TraceAct = Stamp & Act & { /** In words. */ readonly detail: string };
 
 export type TraceEvent = TraceExit | TraceAct;
 

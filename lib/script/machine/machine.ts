@@ -36,7 +36,7 @@ import { RipSamples } from './rip-samples.ts';
 import { type RunUntilOptions, run } from './run.ts';
 import type { MachineVcpu } from './vcpu.ts';
 
-export type { MachineOptions } from './options.ts';
+export type { MachineOptions, NodeOptions, TransportOfNode } from './options.ts';
 export type { AddressRange, AnswerOf, MmioRead, PortRead } from './reads.ts';
 export type { RunUntilOptions } from './run.ts';
 
