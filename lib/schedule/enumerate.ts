@@ -1,7 +1,7 @@
 /** Every schedule of a world, depth first; those that only change the order of independent steps once, if that is wanted. */
 import { ScheduleLengthError } from './errors.ts';
 import { type Footprint, independent } from './footprint.ts';
-import type { Schedule, World } from './world.ts';
+import type { Saved, Schedule, World } from './world.ts';
 
 export interface EnumerateOptions {
   /** One schedule of those that differ in the order of independent steps alone (sleep sets). */
@@ -22,6 +22,8 @@ interface Branch {
    * sleeps, whatever was tried.
    */
   readonly sleep: Map<number, Footprint | null> | null;
+  /** Back to where they were to choose, if there is a choice. */
+  readonly saved: Saved | null;
   /** Of the one that goes now. */
   touched: Footprint | null;
 }
@@ -34,8 +36,10 @@ interface Branch {
 export function* everySchedule(world: World, options: EnumerateOptions): Generator<Schedule> {
   const path: Branch[] = [];
   do {
-    world.begin();
-    for (const branch of path) branch.touched = world.step(branch.choices[0]!);
+    const from = path.findLastIndex(({ saved }) => saved !== null);
+    if (from >= 0) path[from]!.saved!();
+    else world.begin();
+    for (const branch of path.slice(Math.max(0, from))) branch.touched = world.step(branch.choices[0]!);
     if (extend(world, path, options)) yield path.map(({ choices }) => choices[0]!);
   } while (advance(path));
 }
@@ -49,7 +53,8 @@ function extend(world: World, path: Branch[], options: EnumerateOptions): boolea
     const choices = allowed(path, ready, options).filter((who) => !sleep?.has(who));
     if (choices.length === 0) return false;
     if (path.length >= options.longest) throw new ScheduleLengthError(options.longest);
-    path.push({ ready, choices, sleep, touched: world.step(choices[0]!) });
+    const saved = choices.length > 1 ? (world.save?.() ?? null) : null;
+    path.push({ ready, choices, sleep, saved, touched: world.step(choices[0]!) });
   }
 }
 

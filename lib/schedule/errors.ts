@@ -9,7 +9,7 @@ export class InvariantError extends KvmDsmError {
   /** How many schedules were run until it was found, itself included. */
   readonly schedules: number;
 
-  constructor(message: string, what: { schedule: string; schedules: number; cause?: unknown }, failure: Failure) {
+  constructor(message: string, what: Pick<InvariantError, 'schedule' | 'schedules' | 'cause'>, failure: Failure) {
     super(message, {
       advice: `It comes again with { schedule: '${what.schedule}' }, or: kvm-dsm explore --schedules <script> --schedule ${what.schedule}`,
       failure,

@@ -9,7 +9,12 @@ export interface World {
   ready(): readonly number[];
   /** Lets this one take its next step, and tells what that touched. `null`: nobody can tell. */
   step(who: number): Footprint | null;
+  /** What goes back to where it stands now; `null` if only the beginning does. */
+  save?(): Saved | null;
 }
+
+/** Takes a world back to where it was saved. */
+export type Saved = () => void;
 
 /** Who took each step, in order. */
 export type Schedule = readonly number[];

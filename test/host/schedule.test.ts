@@ -82,20 +82,18 @@ test('a lost update is found, made simpler, told, and comes again by its schedul
   await assert.rejects(m.explore(programs, counted, { schedule: '0*', deadline }), { code: 'ERR_ARGUMENT' });
 });
 
-test('one in ten thousand schedules is found by all, and told by its text', options, async () => {
+test('the one schedule of 70 that breaks an invariant is found, and told by its text', options, async () => {
   await using m = await machine({ vcpus: 2, apic: 'xapic' });
-  // Each writes its number; the last byte of the order is seen by all steps together.
-  const note = (who: number) =>
-    quiet(`${`shl dword [${m.shared}], 1\nor byte [${m.shared}], ${who}\n`.repeat(1)}${`inc eax\n`.repeat(2)}`);
+  const program = quiet('inc eax\ninc eax\ninc eax\ninc eax');
   const rare: string[] = [];
   const all = await m.explore(
-    [note(0), note(1)],
+    [program, program],
     (_, { schedule }) => void (schedule === '01100110' && rare.push(schedule)),
     { deadline },
   );
   assert.equal(all.schedules, 70);
   assert.deepEqual(rare, ['01100110']);
-  const error = await broken(m.explore([note(0), note(1)], (_, { schedule }) => schedule !== '01100110', { deadline }));
+  const error = await broken(m.explore([program, program], (_, { schedule }) => schedule !== '01100110', { deadline }));
   assert.equal(error.schedule, '01100110', 'no simpler one breaks it');
 });
 

@@ -44,14 +44,26 @@ export class SavedMemory implements Disposable {
   restore(known?: Iterable<number>): void {
     for (const { slot, bytes, live, written } of this.#kept) {
       if (known === undefined) for (const page of this.#vm.getDirtyLog(slot.slot)) written.add(page);
-      else
-        for (const at of known)
-          if (isIn(slot, at)) written.add(Math.floor((at - Number(slot.guestPhysAddr)) / PAGE_SIZE));
+      else for (const at of known) if (isIn(slot, at)) written.add(pageOf(slot, at));
       for (const page of written) {
         const at = page * PAGE_SIZE;
         live.set(bytes.subarray(at, at + PAGE_SIZE), at);
       }
     }
+  }
+
+  /** What puts the pages with these bytes, guest physical, back to what they hold now. */
+  copy(where: Iterable<number>): () => void {
+    const pages = this.#kept.flatMap(({ slot, live }) => {
+      const numbers = new Set([...where].filter((at) => isIn(slot, at)).map((at) => pageOf(slot, at)));
+      return [...numbers].map((page) => {
+        const at = page * PAGE_SIZE;
+        return { live, at, bytes: live.slice(at, at + PAGE_SIZE) };
+      });
+    });
+    return () => {
+      for (const { live, at, bytes } of pages) live.set(bytes, at);
+    };
   }
 
   /** KVM notes no pages any more. */
@@ -64,3 +76,5 @@ function isIn({ guestPhysAddr, size }: MappedSlot, at: number): boolean {
   const from = Number(guestPhysAddr);
   return at >= from && at < from + size;
 }
+
+const pageOf = ({ guestPhysAddr }: MappedSlot, at: number) => Math.floor((at - Number(guestPhysAddr)) / PAGE_SIZE);

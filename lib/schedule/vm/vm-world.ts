@@ -14,7 +14,7 @@ import { STEP_PORT } from '../../guest/step-port.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
 import type { Footprint } from '../footprint.ts';
-import type { World } from '../world.ts';
+import type { Saved, World } from '../world.ts';
 import type { StepFacts } from './code-facts.ts';
 import { SavedMemory } from './saved-memory.ts';
 import { SavedVcpu, settle } from './saved-vcpu.ts';
@@ -68,8 +68,12 @@ interface Runner {
   asleepAt: number;
   /** RIP behind its last step. */
   rip: number;
-  /** It has taken a step since the begin. */
+  /** It is elsewhere than at the begin. */
   moved: boolean;
+  /** kvm_run has its registers as its last exit left them: of an `out` that is not finished. */
+  atExit: boolean;
+  /** Where KVM has an `out` to finish; -1: nowhere. */
+  exitRip: number;
   /** All of kvm_run. */
   readonly page: Uint8Array;
   /** Nothing is left to do of its last exit. */
@@ -89,8 +93,6 @@ export class VmWorld implements World, Disposable {
   #plain = false;
   /** Guest physical addresses, if so: where they wrote. */
   readonly #wrote = new Set<number>();
-  /** Steps of all schedules. */
-  steps = 0;
   /** Of all that was seen, in order: the same schedules of the same program have the same. */
   #digest = 0x811c9dc5;
 
@@ -138,18 +140,31 @@ export class VmWorld implements World, Disposable {
   /** Only memory and registers have changed: KVM_RUN takes these from kvm_run, and no ioctl is needed. */
   #beginQuickly(): void {
     for (const runner of this.#runners) {
-      if (!runner.moved) continue;
-      const { vcpu, run, page, state, settled, rip } = runner;
-      page.set(state.regs, RUN_SYNC_REGS_OFFSET);
-      if (!settled && rip === run.getUint32(RIP, true)) {
-        // KVM would take what it begins with for the instruction that it has to finish, and skip it.
-        settle(vcpu);
-        page.set(state.regs, RUN_SYNC_REGS_OFFSET);
-      }
-      run.setUint8(DIRTY_REGS, KVM_SYNC_X86_REGS);
-      runner.moved = runner.settled = false;
+      if (runner.moved) putRegs(runner, runner.state.regs);
+      runner.moved = false;
     }
     this.#memory.restore(this.#wrote);
+  }
+
+  save(): Saved | null {
+    if (!this.#plain) return null;
+    const wrote = [...this.#wrote];
+    const memory = this.#memory.copy(wrote);
+    const runners = this.#runners.map((runner) => {
+      const { sleeps, done, interrupts, rip } = runner;
+      return { runner, regs: runner.moved ? regsOf(runner) : null, where: { sleeps, done, interrupts, rip } };
+    });
+    return () => {
+      this.begin();
+      memory();
+      for (const at of wrote) this.#wrote.add(at);
+      for (const { runner, regs, where } of runners) {
+        Object.assign(runner, where);
+        if (regs === null) continue;
+        putRegs(runner, regs);
+        runner.moved = true;
+      }
+    };
   }
 
   #beginAnew(): void {
@@ -160,7 +175,7 @@ export class VmWorld implements World, Disposable {
       state.restore();
       run.setUint8(DIRTY_REGS, 0);
       page.set(state.regs, RUN_SYNC_REGS_OFFSET);
-      runner.moved = false;
+      runner.moved = runner.atExit = false;
     }
     for (const state of this.#others) state.restore();
     this.#memory.restore();
@@ -171,6 +186,7 @@ export class VmWorld implements World, Disposable {
     for (const runner of this.#runners) {
       if (!runner.settled) settle(runner.vcpu);
       runner.settled = true;
+      runner.exitRip = -1;
     }
   }
 
@@ -197,10 +213,9 @@ export class VmWorld implements World, Disposable {
     const touches = facts?.touches(run) ?? null;
     const stack = run.getUint32(RSP, true);
     runner.sleeps = runner.settled = false;
-    runner.moved = true;
+    runner.moved = runner.atExit = true;
     this.#enter(runner, facts ? KNOWN_SLICE : SLICE);
-    this.steps += 1;
-    runner.rip = run.getUint32(RIP, true);
+    runner.rip = runner.exitRip = run.getUint32(RIP, true);
     runner.interrupts = run.getUint8(IF_FLAG) !== 0;
     this.#mix(who);
     this.#mix(runner.rip);
@@ -288,6 +303,8 @@ export class VmWorld implements World, Disposable {
   }
 }
 
+/** Bytes of an `out` that ends a step of which all is known: `out imm8, al` and `out imm8, eax`. */
+const OUT_SIZE = 2;
 /** kvm_run.if_flag. */
 const IF_FLAG = 13;
 /** The low byte of kvm_run.kvm_dirty_regs. */
@@ -295,6 +312,29 @@ const DIRTY_REGS = kvmRun.fields.kvmDirtyRegs.offset;
 
 function isFatal(name: Exit['name']): boolean {
   return name === 'KVM_EXIT_SHUTDOWN' || name === 'KVM_EXIT_FAIL_ENTRY' || name === 'KVM_EXIT_INTERNAL_ERROR';
+}
+
+/** Its registers as they are when the `out` that ended its step is finished. */
+function regsOf({ page, atExit }: Runner): Uint8Array {
+  const regs = page.slice(RUN_SYNC_REGS_OFFSET, RUN_SYNC_REGS_OFFSET + kvmRegs.size);
+  const view = new DataView(regs.buffer);
+  const { offset } = kvmRegs.fields.rip;
+  if (atExit) view.setUint32(offset, view.getUint32(offset, true) + OUT_SIZE, true);
+  return regs;
+}
+
+/** The next KVM_RUN takes them. */
+function putRegs(runner: Runner, regs: Uint8Array): void {
+  const { vcpu, run, page } = runner;
+  page.set(regs, RUN_SYNC_REGS_OFFSET);
+  if (runner.exitRip === run.getUint32(RIP, true)) {
+    // KVM would take the instruction there for the one that it has to finish, and skip it.
+    settle(vcpu);
+    runner.exitRip = -1;
+    page.set(regs, RUN_SYNC_REGS_OFFSET);
+  }
+  run.setUint8(DIRTY_REGS, KVM_SYNC_X86_REGS);
+  runner.settled = runner.atExit = false;
 }
 
 function runnerOf(vcpu: Vcpu, index: number, { first }: Around): Runner {
@@ -313,5 +353,7 @@ function runnerOf(vcpu: Vcpu, index: number, { first }: Around): Runner {
     page: new Uint8Array(vcpu.kvmRun.buffer, vcpu.kvmRun.byteOffset),
     settled: true,
     moved: true,
+    atExit: false,
+    exitRip: first[index]!.rip,
   };
 }

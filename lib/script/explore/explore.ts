@@ -101,6 +101,7 @@ class Exploration<M extends ExploredMachine> implements Disposable {
   /** Of the step that is told: what came out of the guest. */
   #heard: Ear | null = null;
   #schedules = 0;
+  #steps = 0;
   /** What the observer was told of. */
   #toldOf = { schedules: 0, steps: 0 };
 
@@ -146,6 +147,7 @@ class Exploration<M extends ExploredMachine> implements Disposable {
     let complete = seed === undefined;
     for (const came of this.#all(seed)) {
       this.#schedules += 1;
+      this.#steps += came.length;
       const why = this.#verdict(came);
       if (why !== null) {
         this.#tell();
@@ -187,6 +189,7 @@ class Exploration<M extends ExploredMachine> implements Disposable {
   #one(schedule: Schedule): Explored {
     replay(this.#world, schedule);
     this.#schedules = 1;
+    this.#steps = schedule.length;
     const why = this.#verdict(schedule);
     this.#tell();
     if (why !== null) throw this.#told(schedule, why, '');
@@ -195,10 +198,10 @@ class Exploration<M extends ExploredMachine> implements Disposable {
 
   #explored(complete: boolean, seed: number | undefined): Explored {
     this.#tell();
-    const { steps, digest } = this.#world;
+    const { digest } = this.#world;
     return {
       schedules: this.#schedules,
-      steps,
+      steps: this.#steps,
       complete,
       ...(seed !== undefined && { seed }),
       digest: digest.toString(16).padStart(8, '0'),
@@ -301,15 +304,14 @@ class Exploration<M extends ExploredMachine> implements Disposable {
   }
 
   #late(): DeadlineError {
-    const { steps } = this.#world;
     return new DeadlineError(
-      `The time was over after ${plural(this.#schedules, 'schedule')} and ${plural(steps, 'step')}; under each of them the invariant held`,
+      `The time was over after ${plural(this.#schedules, 'schedule')} and ${plural(this.#steps, 'step')}; under each of them the invariant held`,
       'Give a longer `deadline` (and --timeout), or fewer schedules: distinct, { preemptions: 2 }, { random: 1000 }.',
     );
   }
 
   #tell(): void {
-    const now = { schedules: this.#schedules, steps: this.#world.steps };
+    const now = { schedules: this.#schedules, steps: this.#steps };
     const { schedules, steps } = this.#toldOf;
     this.#toldOf = now;
     if (now.schedules > schedules)

@@ -6,19 +6,41 @@ import type { GuestCode } from '../../guest/code.ts';
 import type { ProgramOptions } from '../machine/program.ts';
 
 /** What a vCPU runs under each schedule: code, or code and what `vcpu.program()` takes beside it. */
-export type ExploredProgram = GuestCode | Uint8Array | ({ code: GuestCode | Uint8Array } & ProgramOptions);
+export type ExploredProgram = GuestCode | Uint8Array | ProgramWithOptions;
+
+/** Code, and what `vcpu.program()` takes beside it. */
+export interface ProgramWithOptions extends ProgramOptions {
+  /** From `asm`, or raw bytes with marked steps. */
+  code: GuestCode | Uint8Array;
+}
 
 /** What ends a step, beside a word to the host (`sync`, `tell`, `done`), a handled interrupt, and a vCPU that goes to sleep. */
 export type Steps = 'instruction' | 'marked' | 'exit';
 
 /** Which schedules are run. */
-export type Schedules =
-  | 'all'
-  | 'distinct'
-  | { random: number }
-  | { pct: number; depth?: number }
-  | { preemptions: number };
+export type Schedules = 'all' | 'distinct' | RandomSchedules | PctSchedules | FewPreemptions;
 
+/** Random ones. */
+export interface RandomSchedules {
+  /** How many, 1 to 1,000,000,000. */
+  random: number;
+}
+
+/** Those of PCT, which go by priorities. */
+export interface PctSchedules {
+  /** How many, 1 to 1,000,000,000. */
+  pct: number;
+  /** So many steps have to come in one order for the bug: 1 to 100. Default 3. */
+  depth?: number;
+}
+
+/** All that pass over few vCPUs that could go on. */
+export interface FewPreemptions {
+  /** How many at most, 0 to 1000. */
+  preemptions: number;
+}
+
+/** How `m.explore()` goes about it. */
 export interface ExploreOptions {
   /**
    * `instruction` (default): one instruction each, by an `out` that is put between them; for code of `asm`. `marked`: up to the
@@ -71,9 +93,9 @@ export interface Explored {
 
 const count = integer(1, 1_000_000_000);
 const kinds = {
-  random: shape<{ random: number }>('schedules takes', { random: count }),
-  pct: shape<{ pct: number; depth?: number }>('schedules takes', { pct: count, depth: optional(integer(1, 100)) }),
-  preemptions: shape<{ preemptions: number }>('schedules takes', { preemptions: integer(0, 1000) }),
+  random: shape<RandomSchedules>('schedules takes', { random: count }),
+  pct: shape<PctSchedules>('schedules takes', { pct: count, depth: optional(integer(1, 100)) }),
+  preemptions: shape<FewPreemptions>('schedules takes', { preemptions: integer(0, 1000) }),
 };
 const names = oneOf(['all', 'distinct']);
 

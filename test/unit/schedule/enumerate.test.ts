@@ -46,6 +46,29 @@ describe('every schedule', () => {
     assert.equal(all(grid(2, 3)).length, 20);
   });
 
+  test('a world that can be saved is taken back to its branches, and need not begin again', () => {
+    const world = grid(2, 4);
+    const again = new (class extends Toy {
+      save() {
+        const done = [...this.done];
+        // Some places cannot be saved.
+        return done.length % 3 === 2
+          ? null
+          : () => {
+              this.done = [...done];
+            };
+      }
+    })(world.threads);
+    for (const schedule of everySchedule(again, { longest: 1000 }))
+      assert.deepEqual(
+        again.done.map(({ who }) => who),
+        schedule,
+      );
+    assert.deepEqual(all(again), all(world));
+    assert.equal(again.begun, 2);
+    assert.equal(world.begun, 70);
+  });
+
   test('with few preemptions: those of all that have no more', () => {
     for (const preemptions of [0, 1, 2, 3]) {
       const world = grid(2, 4);
