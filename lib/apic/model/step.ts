@@ -57,6 +57,8 @@ function deliver(draft: Draft, vcpu: number): void {
       draft.touch(vcpu, 'NMIs that wait', 'nmi');
       draft.seen.handled.push(NMI);
     } else if (processor.interrupts && vector >= 0) {
+      if (processor.unseen && draft.choices.of(2) === 1) return;
+      processor.unseen = false;
       serve(draft, vcpu, vector);
       draft.seen.handled.push(vector);
       if (processor.eoi) endOfInterrupt(draft, vcpu);

@@ -328,6 +328,13 @@ test('IA32_APIC_BASE: who may become what', () => {
     }
 });
 
+test('what was pending before an APIC was disabled comes after it is enabled, or later (`enabled-unseen`)', () => {
+  const way = [write(0, 'ICR', 0x4_0041), base(0, 'disabled'), { do: 'sti', on: 0 }] as const;
+  const { state } = after(way, 1);
+  const handled = outcomes(state, base(0, 'xapic')).map(({ seen }) => seen.handled.length);
+  assert.deepEqual([...new Set(handled)], [1, 0]);
+});
+
 test('a step changes nothing of the state before, and is the same each time', () => {
   const before = after([write(0, 'ICR', 0x8_0041)]).state;
   const copy = structuredClone(before);
