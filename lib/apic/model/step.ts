@@ -79,8 +79,9 @@ function guest(draft: Draft, operation: GuestOperation): void {
     return;
   }
   takeVtpr(draft, vcpu);
+  const handled = draft.seen.handled.length;
   deliver(draft, vcpu);
-  const sleeps = operation.do === 'hlt' && draft.seen.handled.length === 0;
+  const sleeps = operation.do === 'hlt' && draft.seen.handled.length === handled;
   draft.seen.ended = sleeps ? 'asleep' : 'done';
   if (sleeps) processor.mpState = HALTED;
   draft.touch(vcpu, 'mp_state', 'hlt');

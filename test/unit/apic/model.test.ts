@@ -245,6 +245,17 @@ describe('INIT, SIPI, NMI', () => {
     assert.equal(deassert.state.processors[1]!.mpState, 0);
   });
 
+  test('HLT sleeps, also behind what was handled before it; an interrupt that can be taken wakes', () => {
+    const sleeps = after([
+      { do: 'nmi', on: 0 },
+      { do: 'hlt', on: 0 },
+    ]);
+    assert.deepEqual([sleeps.seen[1]!.handled, sleeps.seen[1]!.ended], [[2], 'asleep']);
+    assert.equal(sleeps.state.processors[0]!.mpState, 3);
+    const woken = step(amd, step(amd, sleeps.state, { do: 'nmi', on: 0 }).state, { do: 'nop', on: 0 });
+    assert.deepEqual([woken.seen.handled, woken.state.processors[0]!.mpState], [[2], 0]);
+  });
+
   test('two NMIs wait, a third is lost; they come before interrupts', () => {
     const nmi: Operation = { do: 'nmi', on: 0 };
     const msi: Operation = { do: 'msi', addressLo: 0xfee0_0000, data: 0x41 };
