@@ -91,7 +91,7 @@ function drawStep(draw: Draw, vcpus: number): Step {
   if (kind < 32) return { do: 'base', on, mode: one(draw, guestModes) };
   if (kind < 35) return { do: 'writeCr8', on, value: draw.nextInt(0, 15) };
   if (kind < 36) return { do: 'readCr8', on };
-  if (kind < 42) return { do: one(draw, ['sti', 'sti', 'cli', 'nop'] as const), on };
+  if (kind < 42) return { do: one(draw, ['sti', 'sti', 'sti', 'cli', 'nop', 'nop', 'hlt'] as const), on };
   if (kind < 44) return { do: 'handlers', on, eoi: inOf(draw, 2) };
   if (kind < 45) return { do: 'nmi', on };
   if (kind < 47) {

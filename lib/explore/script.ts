@@ -63,7 +63,8 @@ function hostLine(operation: HostOperation): string | null {
 function line(operation: Operation, before: ModelState): string | null {
   if (!isGuests(operation)) return hostLine(operation);
   const { interrupts, eoi } = before.processors[operation.on]!;
-  const more = interrupts ? `, true${eoi ? '' : ', quiet'}` : '';
+  const isQuiet = !eoi && (interrupts || operation.do === 'sti');
+  const more = isQuiet ? `, ${interrupts}, quiet` : interrupts ? ', true' : '';
   return `on(${operation.on}, '${codeOf(operation)}'${more});${remark(operation)}`;
 }
 

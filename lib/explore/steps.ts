@@ -59,6 +59,9 @@ export function operationsOf(state: ModelState, step: Step, frailty: Frailty): r
   }
   if (processor.mpState === HALTED && !wakes(state, step.on)) return [];
   switch (step.do) {
+    case 'hlt':
+      // Whether it sleeps then is nobody's to say.
+      return processor.unseen ? [] : [step];
     case 'writeCr8':
       return frailty.cr8WhileWaiting && !processor.interrupts ? [] : [step];
     case 'send':

@@ -16,6 +16,7 @@ export function writeBase(draft: Draft, vcpu: number, value: number, byHost = fa
   processor.apicBase = value;
   draft.touch(vcpu, 'IA32_APIC_BASE', 'base.transition');
   if (before === after) return true;
+  if (before === 'disabled') processor.unseen = true;
   // What else the registers hold stays: the deviation `kept-while-disabled`.
   if (after === 'xapic') draft.set(vcpu, 'ID', vcpu << 24, 'base.transition');
   if (after === 'x2apic') {

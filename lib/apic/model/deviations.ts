@@ -118,6 +118,13 @@ export const deviations: readonly Deviation[] = [
     'lapic.c, __kvm_apic_set_base',
   ),
   deviation(
+    'enabled-unseen',
+    'Enabling or Disabling the Local APIC',
+    'enabling it leaves nothing pending',
+    'what was pending stays, and is dispatched only after something else has made KVM look for events',
+    'lapic.c, __kvm_apic_set_base',
+  ),
+  deviation(
     'mmio-hole',
     'x2APIC Mode',
     'without an APIC page its addresses are memory',

@@ -23,6 +23,8 @@ export interface Processor {
   nmis: number;
   /** RFLAGS.IF. */
   interrupts: boolean;
+  /** It has been enabled by IA32_APIC_BASE, and KVM may not have looked at its IRR since: the deviation `enabled-unseen`. */
+  unseen: boolean;
   /** Its handlers end with EOI. */
   eoi: boolean;
 }
@@ -81,6 +83,7 @@ export function initialState(vcpus: number): ModelState {
         mpState: RUNNABLE,
         nmis: 0,
         interrupts: false,
+        unseen: false,
         eoi: true,
       };
     }),

@@ -57,6 +57,8 @@ function deliver(draft: Draft, vcpu: number): void {
       draft.touch(vcpu, 'NMIs that wait', 'nmi');
       draft.seen.handled.push(NMI);
     } else if (processor.interrupts && vector >= 0) {
+      if (processor.unseen && draft.choices.of(2) === 1) return;
+      processor.unseen = false;
       serve(draft, vcpu, vector);
       draft.seen.handled.push(vector);
       if (processor.eoi) endOfInterrupt(draft, vcpu);
@@ -77,8 +79,9 @@ function guest(draft: Draft, operation: GuestOperation): void {
     return;
   }
   takeVtpr(draft, vcpu);
+  const handled = draft.seen.handled.length;
   deliver(draft, vcpu);
-  const sleeps = operation.do === 'hlt' && draft.seen.handled.length === 0;
+  const sleeps = operation.do === 'hlt' && draft.seen.handled.length === handled;
   draft.seen.ended = sleeps ? 'asleep' : 'done';
   if (sleeps) processor.mpState = HALTED;
   draft.touch(vcpu, 'mp_state', 'hlt');

@@ -245,6 +245,17 @@ describe('INIT, SIPI, NMI', () => {
     assert.equal(deassert.state.processors[1]!.mpState, 0);
   });
 
+  test('HLT sleeps, also behind what was handled before it; an interrupt that can be taken wakes', () => {
+    const sleeps = after([
+      { do: 'nmi', on: 0 },
+      { do: 'hlt', on: 0 },
+    ]);
+    assert.deepEqual([sleeps.seen[1]!.handled, sleeps.seen[1]!.ended], [[2], 'asleep']);
+    assert.equal(sleeps.state.processors[0]!.mpState, 3);
+    const woken = step(amd, step(amd, sleeps.state, { do: 'nmi', on: 0 }).state, { do: 'nop', on: 0 });
+    assert.deepEqual([woken.seen.handled, woken.state.processors[0]!.mpState], [[2], 0]);
+  });
+
   test('two NMIs wait, a third is lost; they come before interrupts', () => {
     const nmi: Operation = { do: 'nmi', on: 0 };
     const msi: Operation = { do: 'msi', addressLo: 0xfee0_0000, data: 0x41 };
@@ -326,6 +337,13 @@ test('IA32_APIC_BASE: who may become what', () => {
       assert.deepEqual(done.seen.at(-1)!.handled, isAllowed ? [] : [13], `${from} to ${to}`);
       assert.equal(done.state.processors[0]!.apicBase, apicBaseIn(isAllowed ? to : from, 0));
     }
+});
+
+test('what was pending before an APIC was disabled comes after it is enabled, or later (`enabled-unseen`)', () => {
+  const way = [write(0, 'ICR', 0x4_0041), base(0, 'disabled'), { do: 'sti', on: 0 }] as const;
+  const { state } = after(way, 1);
+  const handled = outcomes(state, base(0, 'xapic')).map(({ seen }) => seen.handled.length);
+  assert.deepEqual([...new Set(handled)], [1, 0]);
 });
 
 test('a step changes nothing of the state before, and is the same each time', () => {
