@@ -7,7 +7,7 @@ import { histories } from './arbitrary.ts';
 import { type Parting, tryHistory } from './history.ts';
 import { Rig } from './rig.ts';
 
-export interface ExploreOptions {
+export interface HistoriesOptions {
   vcpus: number;
   seed: number;
   /** Of fast-check: which of the histories of this seed, and which of its smaller ones. */
@@ -22,7 +22,7 @@ export interface ExploreOptions {
   signal: AbortSignal;
 }
 
-export interface Explored {
+export interface TriedHistories {
   histories: number;
   ms: number;
   /** Where the kernel and the model part, made small; and how it is had again. */
@@ -39,7 +39,7 @@ export interface Explored {
 /** As many histories as fast-check makes of one seed. */
 const BATCH = 50;
 
-export async function explore(kvm: Kvm, options: ExploreOptions): Promise<Explored> {
+export async function explore(kvm: Kvm, options: HistoriesOptions): Promise<TriedHistories> {
   const arbitrary = histories(fc, options.vcpus);
   const began = performance.now();
   let rig = new Rig(kvm, options.vcpus);

@@ -3,7 +3,7 @@ import type { Operation } from '../apic/model/operations.ts';
 import { rules } from '../apic/model/rules.ts';
 import { hex, plural } from '../base/text.ts';
 import { type Difference, describeDifference, describeRule } from './compare.ts';
-import type { Explored } from './explore.ts';
+import type { TriedHistories } from './explore.ts';
 import { scriptOf } from './script.ts';
 
 /** How many histories there were so far. */
@@ -40,7 +40,7 @@ export interface ExploreDocument extends ExploreTotals {
 const perSecond = ({ histories, ms }: ExploreTotals) => Math.round(histories / Math.max(ms / 1000, 0.001));
 
 export function documentOf(
-  { found, ...totals }: Explored,
+  { found, ...totals }: TriedHistories,
   head: Pick<ExploreDocument, 'on' | 'kernel' | 'seed' | 'vcpus'>,
 ): ExploreDocument {
   const { histories, ms } = totals;

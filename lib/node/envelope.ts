@@ -32,10 +32,10 @@ export type PvItem = {
 /** The source's local APIC has become like this. */
 export type ApicItem = { readonly is: 'apic'; readonly version: number } & KnownApic;
 
-export type Told = IcrItem | X2IcrItem | PvItem | ApicItem;
+export type ToldItem = IcrItem | X2IcrItem | PvItem | ApicItem;
 
 /** What one vCPU's node tells other nodes of it. */
-export type NodeItem = Told & {
+export type NodeItem = ToldItem & {
   /** CLOCK_MONOTONIC in ns of its node when the guest had written. */
   readonly ns: number;
   /** By vcpu_id: what version of each local APIC the sender knew. It takes effect after all of these. */

@@ -3,7 +3,7 @@ import { decodeIcr, decodeX2Icr } from '../abi/apic/icr.ts';
 import { describeDestination, describeIpi } from '../apic/describe.ts';
 import { type Ipi, ipiOf } from '../apic/ipi.ts';
 import type { Exit } from '../exit/exit.ts';
-import type { IcrItem, PvItem, Told, X2IcrItem } from './envelope.ts';
+import type { IcrItem, PvItem, ToldItem, X2IcrItem } from './envelope.ts';
 
 /** An interrupt that was sent: what it says to other nodes, and whom it names. */
 export interface Forwarded {
@@ -34,7 +34,7 @@ export class Forward {
 }
 
 /** What an item of that vCPU sends; `undefined` for what is no interrupt. */
-export function ipiOfItem(source: number, item: Told): Ipi | undefined {
+export function ipiOfItem(source: number, item: ToldItem): Ipi | undefined {
   const sent = { from: source, seq: null };
   switch (item.is) {
     case 'icr':
@@ -60,7 +60,7 @@ function ipiOfPv(id: number, { icr, type, base, mask }: PvItem): Ipi | undefined
 }
 
 /** For people. */
-export function describeItem(source: number, item: Told): string {
+export function describeItem(source: number, item: ToldItem): string {
   const ipi = ipiOfItem(source, item);
   if (!ipi) return 'what its local APIC has become';
   const whom = ipi.named ? `vCPUs or APIC ids ${ipi.named.ids.join(', ')}` : describeDestination(ipi);

@@ -31,7 +31,7 @@ import {
   type ScheduleEnd,
 } from './options.ts';
 import { LoadedSteps } from './programs.ts';
-import { Ear, ScheduleStory, type Told } from './story.ts';
+import { Ear, ScheduleStory, type ToldStep } from './story.ts';
 
 const DEFAULT_LONGEST = 10_000;
 const DEFAULT_DEADLINE = '60s';
@@ -275,7 +275,7 @@ class Exploration<M extends ExploredMachine> implements Disposable {
   /** Tells of a schedule that fails, by running it once more. */
   #told(schedule: Schedule, { text, cause }: Why, more: string): InvariantError {
     const ear = new Ear();
-    const told: Told[] = [];
+    const told: ToldStep[] = [];
     let tellLast = () => {};
     this.#heard = ear;
     replay(this.#world, schedule, (who) => {

@@ -11,7 +11,7 @@ import { briefly, isPreparation } from '../../picture/words.ts';
 import type { MachineVcpu } from '../machine/vcpu.ts';
 
 /** One step. */
-export interface Told {
+export interface ToldStep {
   readonly who: number;
   /** The instruction; behind it what came of it. */
   readonly text: string;
@@ -50,10 +50,10 @@ const SHOWN = 60;
 export class ScheduleStory implements Failure {
   readonly causes: readonly string[];
   readonly #schedule: string;
-  readonly #steps: readonly Told[];
+  readonly #steps: readonly ToldStep[];
   readonly #registers: readonly string[];
 
-  constructor(cause: string, schedule: string, steps: readonly Told[], vcpus: readonly MachineVcpu[]) {
+  constructor(cause: string, schedule: string, steps: readonly ToldStep[], vcpus: readonly MachineVcpu[]) {
     this.causes = [cause];
     this.#schedule = schedule;
     this.#steps = steps;
