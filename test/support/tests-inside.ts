@@ -222,7 +222,14 @@ export async function runTestsInside(
   const modules = await bundle(files, collect !== undefined);
   // Without these node dies now and then on svm: docs/lab.md.
   const tiers = ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering'];
-  const node = ['/bin/node', ...tiers, '--test-reporter', `${place}/reporter.mjs`, '--test-reporter-destination', 'stdout'];
+  const node = [
+    '/bin/node',
+    ...tiers,
+    '--test-reporter',
+    `${place}/reporter.mjs`,
+    '--test-reporter-destination',
+    'stdout',
+  ];
   const programs = files.some((file) => file.startsWith('teardown/')) ? [...holdThread(), ...prlimit()] : [];
   const { exitCode } = await runInLab({
     lane,
