@@ -43,7 +43,9 @@ export async function explore(kvm: Kvm, options: HistoriesOptions): Promise<Trie
   const arbitrary = histories(fc, options.vcpus);
   const began = performance.now();
   let rig = new Rig(kvm, options.vcpus);
-  const model: ModelOptions = { vendor: rig.vendor, forwards: forwardsIcrWrites(kvm) };
+  // The rig's VM does not opt in.
+  const forwards = kvm.profile.optIn === undefined && forwardsIcrWrites(kvm);
+  const model: ModelOptions = { vendor: rig.vendor, forwards };
   let tried = 0;
   let msToFind = 0;
   let last: Parting | null = null;

@@ -24,7 +24,9 @@ test('usage', () => {
     [['--seed', '-1'], /--seed.*Give an integer/s],
     [['--replay', '7'], /--replay 7 names no difference/],
     [['--histories', '0'], /--histories.*Give an integer/s],
-    [['everything'], /too many arguments/],
+    [['everything'], /everything is for a script, and there is none/],
+    [['--limit', '3'], /--limit is for schedules: there is no --schedules/],
+    [['--schedules', 'x.ts', '--vcpus', '3'], /--vcpus is for random histories/],
   ] as const) {
     const { code, stderr } = kvmDsm(['explore', ...words]);
     assert.equal(code, 2, stderr);

@@ -58,6 +58,16 @@ describe('a signal', { skip: labMissing(), concurrency: 1, timeout: 600_000 }, (
     assert.equal(last.error.message, 'interrupted by SIGTERM while running the script');
   });
 
+  test('while histories are tried: explore', async () => {
+    const { code, stdout, stderr } = await interrupted(['explore', ...lane, '--for', '300s'], {
+      signal: 'SIGINT',
+      when: /^exploring 2 vCPUs on the svm lab/m,
+    });
+    assert.equal(code, 130);
+    assert.match(stdout, /^exploring 2 vCPUs on the svm lab .*, seed \d+\n$/);
+    assert.match(stderr, /^error: interrupted by SIGINT while /m);
+  });
+
   for (const command of ['abi', 'doctor'])
     test(`while the machine boots: ${command}`, async () => {
       const { code, stderr } = await interrupted([command, ...lane], { signal: 'SIGINT', when: emulates });
