@@ -61,7 +61,7 @@ test('what is missing or wrong is said before anything is booted', () => {
     assert.equal(code, 2, stderr);
     assert.match(stderr, says);
   };
-  refused([], /There is no script to explore/);
+  refused(['--schedule', '01'], /--schedule is for schedules: there is no --schedules/);
   refused(['--schedules', script, '--limit', '0'], /--limit/);
   refused(['--schedules', script, '--seed', 'x'], /--seed/);
 });

@@ -35,6 +35,8 @@ console.error('device');
 await import('../../../examples/device.ts');
 console.error('on-exit');
 await import('../../../examples/on-exit.ts');
+console.error('nodes');
+await import('../../../examples/nodes.ts');
 console.error('every-schedule');
 await import('../../../examples/every-schedule.ts');
 console.error('examples: all');
