@@ -162,7 +162,11 @@ export class CheckContext {
     return [...this.#notes.slice(-LAST_NOTES), ...traces, ...driven, ...(drawn ? this.#diagrams() : [])];
   }
 
-  /** What happened in its machines, and what it drove by itself as one more: lines of a trace file. For the runner. */
+  /**
+   * What happened in its machines, and what it drove by itself as one more: lines of a trace file. For the runner.
+   *
+   * @internal
+   */
   traceLines(): TraceLine[] {
     const lines = this.#machines.flatMap(({ irqchip, targets, trace }, at) => {
       if (trace.size === 0 && this.#driven.length > 0) return [];
