@@ -20,7 +20,7 @@ export function addExploreCommand(program: Command, ends: Ends): void {
     .description(
       'random histories of guests and of the host, against a model of the local APIC; or a program under every schedule',
     )
-    .addOption(new Option('--seed <n>', 'what is tried; default: another each time').argParser(integer(0, 0x7fff_ffff)))
+    .addOption(new Option('--seed <n>', 'what is tried; default: another each time').argParser(integer(0, 0xffff_ffff)))
     .addOption(new Option('--for <time>', 'how long, such as 60s').default(60, '60s').argParser(duration))
     .addOption(new Option('--histories <n>', 'at most so many').argParser(integer(1, 1_000_000_000)))
     .addOption(new Option('--vcpus <n>', 'of the machine').default(2).argParser(integer(1, 4)))

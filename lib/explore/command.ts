@@ -2,7 +2,7 @@
 import { ArgumentError } from '../base/errors.ts';
 import { plural } from '../base/text.ts';
 import { Kvm } from '../kvm/kvm.ts';
-import type { GlobalOptions } from '../target/options.ts';
+import { type GlobalOptions, placeArguments } from '../target/options.ts';
 import { print } from '../target/output.ts';
 import { profileFor, tellOnStderr } from '../target/profile.ts';
 import { progress, withProgress } from '../target/progress.ts';
@@ -93,7 +93,7 @@ class Teller {
       if (json) return;
       const what = path === undefined ? `seed ${seed}` : 'a difference again';
       print(`exploring ${plural(vcpus, 'vCPU')} on ${event.where}, ${what}\n`);
-    } else print(json ? `${JSON.stringify(event.document)}\n` : textOf(event.document));
+    } else print(json ? `${JSON.stringify(event.document)}\n` : textOf(event.document, placeArguments(this.#options)));
   }
 
   /** What there was so far. */

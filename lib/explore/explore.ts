@@ -76,7 +76,7 @@ export async function explore(kvm: Kvm, options: HistoriesOptions): Promise<Trie
         const steps = result.counterexample[0];
         const again = tryHistory(rig, model, steps);
         const parting = again ?? last;
-        const replay = `${seed}:${result.counterexamplePath ?? ''}`;
+        const replay = `${seed >>> 0}:${result.counterexamplePath ?? ''}`;
         const shrinks = result.numShrinks;
         if (parting === null) throw new Error(`fast-check failed by itself: ${String(result.errorInstance)}`);
         return {

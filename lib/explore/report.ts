@@ -1,6 +1,7 @@
 /** What came of exploring: a document, and its words for a person. */
 import type { Operation } from '../apic/model/operations.ts';
 import { rules } from '../apic/model/rules.ts';
+import { shellWord } from '../base/shell.ts';
 import { hex, plural } from '../base/text.ts';
 import { type Difference, describeDifference, describeRule } from './compare.ts';
 import type { TriedHistories } from './explore.ts';
@@ -79,7 +80,8 @@ export function describeOperation(operation: Operation): string {
   return [on + what, ...values].join(' ');
 }
 
-export function textOf(document: ExploreDocument): string {
+/** @param place what the command line says of the place, beside the target */
+export function textOf(document: ExploreDocument, place: readonly string[]): string {
   const { difference } = document;
   const totals = describeTotals(document);
   if (!difference) return `no difference: ${totals}\n`;
@@ -100,7 +102,7 @@ export function textOf(document: ExploreDocument): string {
     'as a script, for `kvm-dsm run`:',
     '',
     script,
-    `again: kvm-dsm explore --replay ${replay}`,
+    `again: ${['kvm-dsm', 'explore', '--replay', replay, '--on', document.on, ...place].map(shellWord).join(' ')}`,
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -64,6 +64,14 @@ export function optionArguments(options: Partial<GlobalOptions>, ownDefaults: Re
   });
 }
 
+/** The arguments that say where something runs, beside the target: kernel, its command line, emulator, device. */
+export function placeArguments(given: GlobalOptions): string[] {
+  const place: Partial<GlobalOptions> = Object.fromEntries(
+    (['kernel', 'cmdline', 'emulator', 'device'] as const).map((name) => [name, given[name]]),
+  );
+  return optionArguments(place);
+}
+
 function globalOptions(timeout: number): Option[] {
   return [
     new Option('--on <place>', 'where to run').choices(['auto', 'host', ...laneNames]).default('auto'),

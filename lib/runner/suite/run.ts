@@ -13,7 +13,7 @@ import type { Reporter, Summary } from '../../suite/run/reporter.ts';
 import { runPlan } from '../../suite/run/run.ts';
 import { doing } from '../../target/doing.ts';
 import { ON_LANES } from '../../target/lanes.ts';
-import { type GlobalOptions, optionArguments } from '../../target/options.ts';
+import { type GlobalOptions, placeArguments } from '../../target/options.ts';
 import { isTerminal, print } from '../../target/output.ts';
 import { paint } from '../../target/paint.ts';
 import { profileFor, tellOnStderr } from '../../target/profile.ts';
@@ -118,10 +118,7 @@ async function runSubjects(
 
 /** What the command line says of the place, beside the target and what a row of the report adds. */
 function placeOf(given: GlobalOptions, { checks }: TestOptions): string {
-  const place: Partial<GlobalOptions> = Object.fromEntries(
-    (['kernel', 'cmdline', 'emulator', 'device'] as const).map((name) => [name, given[name]]),
-  );
-  return [...optionArguments(place), ...(checks === undefined ? [] : ['--checks', checks])].map(shellWord).join(' ');
+  return [...placeArguments(given), ...(checks === undefined ? [] : ['--checks', checks])].map(shellWord).join(' ');
 }
 
 /** Also says what the command is at. */
