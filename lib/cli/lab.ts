@@ -6,6 +6,8 @@ import {
   commandInside,
   DEFAULT_IDLE_MINUTES,
   describeLabStatus,
+  type Flavour,
+  flavourNames,
   type LaneName,
   labShell,
   labStatus,
@@ -42,18 +44,30 @@ export function addLabCommand(program: Command, ends: Ends): void {
       '--kernel-src <tree>',
       'build this Linux tree, which already has the series, or patch and build this tarball',
     )
+    .addOption(new Option('--flavour <name>', 'one that looks at itself while it runs').choices(flavourNames))
     .option('--from-source', 'build, whether there is a kernel ready or not')
-    .option('--config <fragment>', "for that tree: a fragment's path, or CONFIG_X=y; may be repeated", repeated, [])
+    .option(
+      '--config <fragment>',
+      "for that tree or flavour: a fragment's path, or CONFIG_X=y; may be repeated",
+      repeated,
+      [],
+    )
     .action(
       async (
-        options: { kernelSrc?: string; series?: SeriesName; config: string[]; fromSource?: boolean },
+        options: {
+          kernelSrc?: string;
+          series?: SeriesName;
+          flavour?: Flavour;
+          config: string[];
+          fromSource?: boolean;
+        },
         command: Command,
       ) => {
         const { json } = globalOptionsOf(command);
-        const { kernelSrc, series, config, fromSource } = options;
+        const { kernelSrc, series, flavour, config, fromSource } = options;
         const kernel = await withSignals((signal) =>
           withProgressLine(json, (progress) =>
-            buildLab({ kernelSrc, series, config, fromSource, install: true, ...progress, signal }),
+            buildLab({ kernelSrc, series, flavour, config, fromSource, install: true, ...progress, signal }),
           ),
         );
         print(json ? `${JSON.stringify(kernel)}\n` : `${kernel.kernel}\n`);

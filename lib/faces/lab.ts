@@ -8,6 +8,7 @@ export {
   buildLab,
   type CachedKernel,
   cleanLab,
+  type Flavour,
   type ImageStatus,
   type LabOptions,
   type LabRunOptions,

@@ -7,6 +7,7 @@ import { isDsmExit } from '../exit/dsm.ts';
 import type { Exit } from '../exit/exit.ts';
 import { describeExit } from '../exit/text.ts';
 import { enterFlat32 } from '../guest/enter-flat32.ts';
+import { Synic } from '../hyperv/synic.ts';
 import { withApicId } from '../kvm/apic-id.ts';
 import { type Cpuid, hideX2apic, hypervCpuid } from '../kvm/cpuid.ts';
 import { withDeadlineTimer } from '../kvm/deadline-timer.ts';
@@ -54,9 +55,6 @@ export interface KutEnd {
 
 type Ending = Pick<KutEnd, 'code' | 'why'>;
 
-/** Hyper-V's answer to a hypercall that is not known. Source: TLFS, 4.9 */
-const HV_STATUS_INVALID_HYPERCALL_CODE = 2n;
-
 const KERNEL_ERRORS = new Set([
   'KVM_EXIT_UNKNOWN',
   'KVM_EXIT_FAIL_ENTRY',
@@ -76,7 +74,7 @@ export async function runImage(options: KutMachine, line: (text: string) => void
   const vcpus = Array.from({ length: options.cpus }, (_, id) => makeVcpu(vm, id, cpuid, options));
   enterFlat32(vcpus[0]!, { rip: options.image.entry, rsp: 0, interrupts: false });
   vcpus[0]!.setRegs({ ...vcpus[0]!.getRegs(), rax: BigInt(LOADER_MAGIC), rbx: BigInt(INFORMATION) });
-  return await new Session(vm, vcpus, options, line).run();
+  return await new Session(vm, vcpus, memory, options, line).run();
 }
 
 function load(memory: GuestMemory, { image, module, commandLine, memory: size }: KutMachine): void {
@@ -125,6 +123,8 @@ class Session {
   readonly #bus = new PortBus();
   readonly #serial: Serial;
   readonly #memory = new TestMemory();
+  /** By vCPU id, which is the VP index. */
+  readonly #synics: readonly Synic[];
   readonly #hyperv: HypervTestDevice | null;
   readonly #exits = new Map<string, number>();
   #over: (end: Ending) => void = () => {};
@@ -132,7 +132,7 @@ class Session {
     this.#over = resolve;
   });
 
-  constructor(vm: Vm, vcpus: readonly Vcpu[], options: KutMachine, line: (text: string) => void) {
+  constructor(vm: Vm, vcpus: readonly Vcpu[], memory: GuestMemory, options: KutMachine, line: (text: string) => void) {
     this.#options = options;
     this.#vcpus = vcpus;
     this.#serial = new Serial(line);
@@ -142,7 +142,10 @@ class Session {
       exit: (code) => this.#over({ code, why: null }),
       line: (gsi, level) => vm.irqLine(gsi, level),
     });
-    this.#hyperv = options.hyperv ? new HypervTestDevice(vm) : null;
+    this.#synics = options.hyperv ? vcpus.map((vcpu) => Synic.of(vm, vcpu)) : [];
+    this.#hyperv = options.hyperv
+      ? new HypervTestDevice({ vm, synics: this.#synics, memory, limit: options.limit })
+      : null;
     if (this.#hyperv) this.#bus.attach(HYPERV_TEST, HYPERV_TEST_PORTS, this.#hyperv);
   }
 
@@ -158,12 +161,11 @@ class Session {
         if (error instanceof DeadlineError) return { code: null, why: error.message };
         throw error;
       });
-      const asked = [...(this.#hyperv?.unknown ?? [])];
-      const notes = asked.map((control) => `the Hyper-V test device has no connections: it was told ${control}`);
-      return { ...end, exits: this.#exits, notes };
+      return { ...end, exits: this.#exits, notes: [...(this.#hyperv?.notes ?? [])] };
     } finally {
       await Promise.all(runs.map((run) => run.stop()));
       await Promise.allSettled(ended);
+      await this.#hyperv?.close();
       if (this.#serial.isInLine) this.#serial.flush();
     }
   }
@@ -180,7 +182,8 @@ class Session {
         this.#mmio(vcpu, exit);
         return;
       case 'KVM_EXIT_HYPERV':
-        if (exit.hcall !== null) vcpu.completeHypervHcall(HV_STATUS_INVALID_HYPERCALL_CODE);
+        this.#synics[vcpu.vcpuId]?.see(exit);
+        if (exit.hcall !== null && this.#hyperv) vcpu.completeHypervHcall(this.#hyperv.connections.call(exit.hcall));
         return;
       case 'KVM_EXIT_IOAPIC_EOI':
       case 'KVM_EXIT_SET_TPR':

@@ -8,6 +8,7 @@ export * from './errors.ts';
 export { type CommandInside, commandInside } from './host-files.ts';
 export { type BuildOptions, buildKernel as buildLab } from './kernel/build.ts';
 export type { CachedKernel } from './kernel/cache.ts';
+export { type Flavour, flavourNames } from './kernel/flavours.ts';
 export { type SeriesName, seriesNames, seriesOfProfile } from './kernel/own-series.ts';
 export { type LaneName, laneNamed } from './lanes/index.ts';
 export { type ImageStatus, type LabStatus, labStatus } from './status.ts';

@@ -74,6 +74,14 @@ describe('kvm-dsm kut', { skip: labMissing(), timeout: 900_000 }, () => {
     assert.match(stdout, /^# exits: \d+, 3 of them forwarded ICR writes\nnot ok 1 image\n$/m);
   });
 
+  test("Hyper-V's connections: messages wait for their slot, events come once, and what is wrong has its status", () => {
+    warm();
+    const { code, document } = kut('svm', 'first second hyperv', '--hyperv');
+    const failed = document.results.filter(({ verdict }) => verdict !== 'pass').map(({ name }) => name);
+    assert.deepEqual([failed, code], [['not # here'], 0], document.why ?? document.output.join('\n'));
+    assert.equal(document.results.length, 29);
+  });
+
   test('a guest that hangs, and one that shuts down, fail by name', () => {
     warm();
     const hung = kut('svm', 'first second hang', '--timeout', '20');

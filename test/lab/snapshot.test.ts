@@ -73,9 +73,12 @@ function run(more: readonly string[] = [], asked = '1') {
   };
 }
 
-/** The folder of the only snapshot. */
+/** The folders of snapshots. */
+const made = () => readdirSync(snapshots).filter((name) => name !== 'booted');
+
+/** The folder of the only one. */
 function only(): string {
-  const names = readdirSync(snapshots);
+  const names = made();
   assert.equal(names.length, 1, names.join());
   return join(snapshots, names[0]!);
 }
@@ -104,12 +107,20 @@ describe('a snapshot of a machine that has booted', { skip, concurrency: false }
     rmSync(work, { recursive: true, force: true });
   });
 
-  test('is made by the first command, and the next ones go on from it, each with numbers and a clock of its own', () => {
+  test('is made by the second command that would boot the machine, where nothing is asked for', () => {
+    const first = run([], '');
+    assert.deepEqual([first.isResumed, first.hasBooted, made()], [false, true, []]);
+    assert.equal(run([], '').isResumed, true);
+    rmSync(only(), { recursive: true });
+  });
+
+  test('is made by the first command if that is asked for, and the next ones go on from it, each with numbers and a clock of its own', () => {
+    rmSync(join(snapshots, 'booted'));
     const first = run();
-    const made = only();
+    const kept = only();
     assert.equal(statSync(snapshots).mode & 0o777, 0o700);
     const second = run();
-    assert.equal(only(), made);
+    assert.equal(only(), kept);
     for (const one of [first, second]) {
       assert.deepEqual([one.isResumed, one.hasBooted], [true, false]);
       // The machine's clock is set in whole seconds.
@@ -119,16 +130,22 @@ describe('a snapshot of a machine that has booted', { skip, concurrency: false }
     for (const [index, number] of first.found.numbers.entries()) assert.notEqual(second.found.numbers[index], number);
   });
 
-  test('is not used by who does not ask for it', () => {
-    const { isResumed, hasBooted } = run([], '');
+  test('is not used by who wants none', () => {
+    const { isResumed, hasBooted } = run([], '0');
     assert.deepEqual([isResumed, hasBooted], [false, true]);
   });
 
+  test('is not there for another word', () => {
+    const { code, stderr } = command(['run', script, '--on', 'svm'], 'yes');
+    assert.match(stderr, /the environment's KVM_DSM_LAB_SNAPSHOT is "yes" \[ERR_ARGUMENT\]/);
+    assert.equal(code, 2);
+  });
+
   test('is not made for a kernel command line of its own', () => {
-    const made = only();
+    const kept = only();
     const { isResumed, hasBooted } = run(['--cmdline', 'kvm.vector_hashing=0']);
     assert.deepEqual([isResumed, hasBooted], [false, true]);
-    assert.equal(only(), made);
+    assert.equal(only(), kept);
   });
 
   test('that is damaged is made anew, and that is told', () => {
@@ -158,7 +175,7 @@ describe('a snapshot of a machine that has booted', { skip, concurrency: false }
     const { isResumed, hasBooted, stderr } = run();
     assert.deepEqual([isResumed, hasBooted], [false, true]);
     assert.match(stderr, /the snapshot of the booted machine is of no use, and removed \(.+\): the machine is booted/);
-    assert.deepEqual(readdirSync(snapshots), []);
+    assert.deepEqual(made(), []);
   });
 
   test('is what a machine that stays begins with; it is booted where that is lost, or the emulator ends with it', async () => {

@@ -1,49 +1,90 @@
-/** QEMU's device for the Hyper-V tests: it signals a SINT when it is told to. Source: QEMU, hw/hyperv/hyperv_testdev.c. */
-import { defaultGsiRouting, type GsiRoute } from '../../abi/kvm/gsi-route.ts';
+/**
+ * QEMU's device for the Hyper-V tests: signals a SINT when it is told to, and makes connections. What it cannot do is a note, where
+ * QEMU would abort. Source: QEMU, hw/hyperv/hyperv_testdev.c.
+ */
+import { SINTS } from '../../abi/hyperv.ts';
+import { connectSints, type SintLine } from '../../hyperv/sint-line.ts';
+import type { Synic } from '../../hyperv/synic.ts';
+import type { GuestMemory } from '../../kvm/guest-memory.ts';
+import type { Vm } from '../../kvm/vm/vm.ts';
 import type { PortDevice } from './bus.ts';
+import { HypervConnections } from './hyperv-connections.ts';
 
 export const HYPERV_TEST = 0x3000;
 export const HYPERV_TEST_PORTS = 4;
 
-/** Of bits 23:16; the others are about connections, which are not here. */
-const [CREATE, DESTROY, SIGNAL] = [1, 2, 3];
+/** Bits 23:16 of what is written. */
+const Control = {
+  CREATE_ROUTE: 1,
+  DESTROY_ROUTE: 2,
+  SIGNAL: 3,
+  CONNECT_MESSAGES: 4,
+  DISCONNECT_MESSAGES: 5,
+  CONNECT_EVENTS: 6,
+  DISCONNECT_EVENTS: 7,
+} as const;
 
-/** Behind the lines of the IOAPIC. */
-const FIRST_GSI = 24;
-
-export interface SintHost {
-  setGsiRouting(routes: readonly GsiRoute[]): void;
-  irqLine(gsi: number, level: boolean): void;
+export interface SynicHost {
+  vm: Vm;
+  /** By VP index. */
+  synics: readonly Synic[];
+  memory: GuestMemory;
+  /** How long a message may wait for its slot, in ms. */
+  limit: number;
 }
 
 export class HypervTestDevice implements PortDevice {
-  readonly #host: SintHost;
-  readonly #routes = new Map<string, GsiRoute & { type: 'hvSint' }>();
-  /** What it was told that it cannot do. */
-  readonly unknown = new Set<number>();
+  readonly #host: SynicHost;
+  readonly #routes = new Map<string, SintLine>();
+  readonly connections: HypervConnections;
+  /** What it was told that it could not do. */
+  readonly notes = new Set<string>();
 
-  constructor(host: SintHost) {
+  constructor(host: SynicHost) {
     this.#host = host;
+    this.connections = new HypervConnections(host.memory, host.limit, (why) => this.notes.add(why));
   }
 
   write(_offset: number, value: number): void {
-    const [sint, vcpu, control] = [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff];
-    const name = `${vcpu}:${sint}`;
-    const route = this.#routes.get(name);
-    if (control === CREATE && !route) {
-      const taken = new Set([...this.#routes.values()].map(({ gsi }) => gsi));
-      let gsi = FIRST_GSI;
-      while (taken.has(gsi)) gsi += 1;
-      this.#routes.set(name, { type: 'hvSint', gsi, vcpu, sint });
-      this.#tell();
-    } else if (control === DESTROY && route) {
-      this.#routes.delete(name);
-      this.#tell();
-    } else if (control === SIGNAL && route) this.#host.irqLine(route.gsi, true);
-    else if (control > SIGNAL) this.unknown.add(control);
+    const [sint, vp, control, id] = [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24];
+    const synic = this.#host.synics[vp];
+    const isDone = synic !== undefined && sint < SINTS && this.#do(control, synic, sint, id);
+    if (!isDone)
+      this.notes.add(`the Hyper-V test device was told ${control} of VP ${vp}, SINT ${sint}, connection ${id}`);
   }
 
-  #tell(): void {
-    this.#host.setGsiRouting([...defaultGsiRouting(), ...this.#routes.values()]);
+  #do(control: number, synic: Synic, sint: number, id: number): boolean {
+    const name = `${synic.vpIndex}:${sint}`;
+    const route = this.#routes.get(name);
+    switch (control) {
+      case Control.CREATE_ROUTE:
+        if (!route) this.#routes.set(name, this.#line(synic, sint, false));
+        return true;
+      case Control.DESTROY_ROUTE:
+        route?.close();
+        return this.#routes.delete(name);
+      case Control.SIGNAL:
+        route?.signal();
+        return route !== undefined;
+      case Control.CONNECT_MESSAGES:
+        return this.connections.connectMessages(id, () => this.#line(synic, sint, this.#host.vm.irqchip === 'full'));
+      case Control.DISCONNECT_MESSAGES:
+        return this.connections.disconnectMessages(id);
+      case Control.CONNECT_EVENTS:
+        return this.connections.connectEvents(id, () => this.#line(synic, sint, false));
+      case Control.DISCONNECT_EVENTS:
+        return this.connections.disconnectEvents(id);
+      default:
+        return false;
+    }
+  }
+
+  #line(synic: Synic, sint: number, resample: boolean): SintLine {
+    return connectSints(this.#host.vm, [{ synic, sint }], { resample })[0];
+  }
+
+  async close(): Promise<void> {
+    for (const line of this.#routes.values()) line.close();
+    await this.connections.close();
   }
 }

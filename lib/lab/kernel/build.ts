@@ -12,7 +12,13 @@ import { LabBuildError, LabPackagesError, LabSpaceError } from '../errors.ts';
 import { onDisk } from '../file-errors.ts';
 import { type LaneName, laneNamed, laneNames, lanes } from '../lanes/index.ts';
 import { lock } from '../lock.ts';
-import { compileNeeds, debianSource, debianSourceVersion, tarballNeeds } from '../needs/building.ts';
+import {
+  compileNeeds,
+  debianSource,
+  debianSourceVersion,
+  kernelSourceTarball,
+  tarballNeeds,
+} from '../needs/building.ts';
 import { installLacking, refuseLacking } from '../needs/install.ts';
 import { laneNeeds } from '../needs/machine.ts';
 import type { LabNeed } from '../needs/need.ts';
@@ -32,6 +38,7 @@ import {
 } from './cache.ts';
 import { type CompileInput, compileKernel } from './compile.ts';
 import { readConfig } from './config.ts';
+import { configOfFlavour, type Flavour, flavourNames } from './flavours.ts';
 import { keyOf, sourceOfDebian, sourceOfUser } from './origin.ts';
 import { defaultSeries, type SeriesName, seriesLinux, seriesNames } from './own-series.ts';
 import { readyKernel, readyPackage } from './ready.ts';
@@ -51,6 +58,8 @@ export interface BuildOptions {
   config?: readonly string[] | undefined;
   /** The series that the source is patched with; rfc-v2 if not given. Not together with a tree. */
   series?: SeriesName | undefined;
+  /** A kernel that looks at itself, as its fragment below kernel/flavours says; `config` is added behind that. Boot it by its path. */
+  flavour?: Flavour | undefined;
   /** Builds, whatever there is: the ready kernel of the package and what is in the cache are not looked at. */
   fromSource?: boolean | undefined;
   report?: Report | undefined;
@@ -69,6 +78,7 @@ const buildOptions = shape<BuildOptions>('buildLab() takes', {
   kernelSrc: optional(text),
   config: optional(listOf(text)),
   series: optional(oneOf(seriesNames)),
+  flavour: optional(oneOf(flavourNames)),
   fromSource: optional(boolean),
   report: optional(func()),
   install: optional(boolean),
@@ -90,12 +100,17 @@ async function findOrBuild(options: BuildOptions): Promise<CachedKernel> {
   using progress = new Progress(given.report ?? (() => {}), given.reportEveryMs);
   // Node.js' own functions take an AbortSignal as such.
   const abort = given.signal as AbortSignal | undefined;
-  const own = given.kernelSrc === undefined ? undefined : sourceOfUser(given.kernelSrc, given.series);
-  if (!own && given.config?.length) throw configWithoutTree();
+  const { flavour } = given;
   const series = given.series ?? defaultSeries;
-  const added = readConfig(given.config ?? []);
   const ensure = (needs: readonly LabNeed[]) => ensureNeeds(needs, given.install ?? false, progress, abort);
   const booted = given.lane ? [laneNamed(given.lane)] : lanes;
+  // Debian's as it is: what is added to the lab's configuration is part of the name that a kernel of a tarball has.
+  if (flavour && given.kernelSrc === undefined) await ensureDebianSource(series, ensure);
+  const path = given.kernelSrc ?? (flavour && kernelSourceTarball);
+  const own = path === undefined ? undefined : sourceOfUser(path, given.series);
+  if (!own && given.config?.length) throw configWithoutTree();
+  const config = given.config ?? [];
+  const added = flavour ? configOfFlavour(flavour, config) : readConfig(config);
   await ensure([...new Set(booted.flatMap((lane) => laneNeeds(lane, given.emulator)))]);
   const fromSource = given.fromSource ?? false;
   const ready = !own && !fromSource ? existing(series, given.install ?? false, progress) : undefined;

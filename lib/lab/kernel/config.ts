@@ -13,6 +13,8 @@ export interface AddedConfig {
   text: string;
   /** By symbol, without `CONFIG_`: its value, `n` for one that is not set, and whether it was named one by one. */
   symbols: ReadonlyMap<string, { value: string; inline: boolean }>;
+  /** Of these, what the kernel is of no use without. */
+  needed?: readonly string[];
 }
 
 /** Without these the result could not be used as a lab kernel. */
@@ -107,7 +109,7 @@ export function checkConfig(config: string, tree: string | undefined, added: Add
   const there = tree ? kvmSymbols(tree) : new Set<string>();
   const off = (symbol: string) => added.symbols.get(symbol)?.value === 'n';
   const absent = [
-    ...needed.filter((symbol) => !isOn(symbol)),
+    ...[...needed, ...(added.needed ?? [])].filter((symbol) => !isOn(symbol)),
     ...series.filter((symbol) => !isOn(symbol) && !off(symbol)),
     ...Object.keys(splitOff).filter((symbol) => there.has(symbol) && !isOn(symbol) && !off(symbol)),
   ];

@@ -24,7 +24,10 @@ export interface BootedSnapshot {
 
 /** Raised when what is saved, or how a machine goes on from it, changes. */
 const RECIPE = 1;
-const KEPT = 3;
+const KEPT = 2;
+/** A line for each machine that was booted, the last ones. */
+const BOOTED = 'booted';
+const REMEMBERED = 32;
 const FACTS = 'snapshot.json';
 
 interface Facts extends Omit<BootedSnapshot, 'dir'> {
@@ -89,11 +92,40 @@ export function keepSnapshot(
   writeFileSync(join(dir, FACTS), JSON.stringify(all), { mode: 0o600 });
   const kept = snapshotFolder(key);
   renameSync(dir, kept);
-  keepLastUsed(snapshotsDir(), key, KEPT, (name) => !name.startsWith(prefix));
+  keepLastUsed(snapshotsDir(), key, KEPT, (name) => name !== BOOTED && !name.startsWith(prefix));
   return { ...facts, dir: kept };
 }
 
-/** Nobody else may read what a machine had in its memory. */
-export const makeSnapshotsFolder = (): void => void mkdirSync(snapshotsDir(), { recursive: true, mode: 0o700 });
+/**
+ * Remembers that a machine is booted: whether for the first time. Of two processes that do so at once one may be forgotten, which
+ * costs a boot. Makes the folder, which nobody else may enter: it has what machines had in their memory.
+ */
+export function noteBoot(key: string): 'first' | 'again' {
+  mkdirSync(snapshotsDir(), { recursive: true, mode: 0o700 });
+  const booted = bootedMachines();
+  if (booted.includes(key)) return 'again';
+  writeBooted([...booted, key]);
+  return 'first';
+}
+
+/** The next one is the first again. */
+export function forgetBoot(key: string): void {
+  if (existsSync(snapshotsDir())) writeBooted(bootedMachines().filter((other) => other !== key));
+}
+
+const bootedFile = () => join(snapshotsDir(), BOOTED);
+
+const bootedMachines = (): string[] =>
+  existsSync(bootedFile()) ? readFileSync(bootedFile(), 'utf8').split('\n').filter(Boolean) : [];
+
+const writeBooted = (keys: readonly string[]): void =>
+  writeFileSync(
+    bootedFile(),
+    keys
+      .slice(-REMEMBERED)
+      .map((key) => `${key}\n`)
+      .join(''),
+    { mode: 0o600 },
+  );
 
 const checksum = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');

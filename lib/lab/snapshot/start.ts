@@ -1,5 +1,6 @@
 /** Starts a machine that waits for commands: from a snapshot, which is made if there is none, or by a boot. */
 import { rmSync } from 'node:fs';
+import { ArgumentError } from '../../base/errors.ts';
 import type { Parts } from '../boot/prepare.ts';
 import { LabEmulatorError } from '../errors.ts';
 import { lock } from '../lock.ts';
@@ -10,16 +11,34 @@ import { canKeepSecrets } from '../work-folder.ts';
 import {
   type BootedSnapshot,
   findSnapshot,
+  forgetBoot,
   keepSnapshot,
-  makeSnapshotsFolder,
   newSnapshotFolder,
+  noteBoot,
   removeSnapshot,
   snapshotFolder,
   snapshotKey,
 } from './snapshot.ts';
 
-/** Making one costs as much again as a boot, and its place on disk: who runs many commands asks for it. */
-export const wantsSnapshots = () => process.env.KVM_DSM_LAB_SNAPSHOT === '1';
+/**
+ * Which command makes one, by KVM_DSM_LAB_SNAPSHOT. It costs as much again as a boot, and its place on disk: where nothing is asked for
+ * that is done for who boots the same machine a second time.
+ */
+const wishes = { '': 'second', '0': 'none', '1': 'first' } as const;
+
+type Wish = (typeof wishes)[keyof typeof wishes];
+
+function wish(): Wish {
+  const text = process.env.KVM_DSM_LAB_SNAPSHOT ?? '';
+  if (Object.hasOwn(wishes, text)) return wishes[text as keyof typeof wishes];
+  throw new ArgumentError(
+    'KVM_DSM_LAB_SNAPSHOT',
+    `the environment's KVM_DSM_LAB_SNAPSHOT is ${JSON.stringify(text)}`,
+    'Set it to 1 to keep a machine that the first command boots, to 0 to boot for each, or not at all: the second one keeps it.',
+  );
+}
+
+export const wantsSnapshots = () => wish() !== 'none';
 
 /** How long a machine may take to wait for its first command, in ms. */
 const BOOT = 240_000;
@@ -35,17 +54,20 @@ export async function startFromSnapshot(
   report: Report,
   signal?: AbortSignal,
 ): Promise<KeptProcess | null> {
-  if (!wantsSnapshots()) return null;
+  const wanted = wish();
+  if (wanted === 'none') return null;
   // A command line of its own is for one run, or for as many as there are faults to try.
   if (parts.lane.state === null || extra !== undefined || !parts.isOwnKernel || !canKeepSecrets()) return null;
   const key = snapshotKey(parts, extra);
   const failed = (what: string, error: unknown) => {
     if (!signal?.aborted) report(`${what} (${(error as Error).message.split('\n', 1)[0]}): the machine is booted`);
   };
-  let snapshot: BootedSnapshot;
+  let snapshot: BootedSnapshot | null;
   try {
-    snapshot = await snapshotOf(parts, key, report, signal);
+    snapshot = await snapshotOf(parts, key, wanted, report, signal);
+    if (snapshot === null) return null;
   } catch (error) {
+    forgetBoot(key);
     failed('no snapshot of the booted machine can be made', error);
     return null;
   }
@@ -61,9 +83,10 @@ export async function startFromSnapshot(
 async function snapshotOf(
   parts: Parts,
   key: string,
+  wanted: Wish,
   report: Report,
   signal: AbortSignal | undefined,
-): Promise<BootedSnapshot> {
+): Promise<BootedSnapshot | null> {
   const { files } = parts.lane.state!;
   const usable = () => {
     const found = findSnapshot(key, files);
@@ -74,7 +97,7 @@ async function snapshotOf(
   };
   const there = usable();
   if (there) return there;
-  makeSnapshotsFolder();
+  if (noteBoot(key) === 'first' && wanted === 'second') return null;
   const held = await lock(
     snapshotsDir(),
     () => {},

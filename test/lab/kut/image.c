@@ -1,6 +1,6 @@
 /*
  * A guest as kvm-unit-tests' are: a multiboot image that prints results, asks fw_cfg, starts other CPUs, takes an interrupt of the
- * IOAPIC, and tells by the exit device what came of it.
+ * IOAPIC, and tells by the exit device what came of it. Asked for it, has Hyper-V's connections send it messages and events.
  */
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -23,6 +23,11 @@ asm(".text\n"
     "  incl line_count\n"
     "  movl $0, 0xfee000b0\n"
     "  iret\n"
+    ".globl on_sint\n"
+    "on_sint:\n"
+    "  incl sint_count\n"
+    "  movl $0, 0xfee000b0\n"
+    "  iret\n"
     ".globl ap_code, ap_end\n"
     ".code16\n"
     "ap_code:\n"
@@ -36,8 +41,8 @@ asm(".text\n"
     "stack_top:\n"
     ".text\n");
 
-extern u8 on_line[], ap_code[], ap_end[];
-volatile u32 line_count;
+extern u8 on_line[], on_sint[], ap_code[], ap_end[];
+volatile u32 line_count, sint_count;
 static int failures, results;
 
 static void out8(u16 port, u8 value) { asm volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
@@ -85,17 +90,108 @@ static struct { u16 low, selector; u8 zero, type; u16 high; } __attribute__((pac
 static u64 gdt[3] = {0, 0x00cf9b000000ffffull, 0x00cf93000000ffffull};
 struct table { u16 limit; u32 base; } __attribute__((packed));
 
+static void take(u8 vector, u8 *handler) {
+  idt[vector].low = (u32)handler;
+  idt[vector].high = (u32)handler >> 16;
+  idt[vector].selector = 8;
+  idt[vector].type = 0x8e;
+}
+
 static void take_lines(void) {
   struct table g = {sizeof gdt - 1, (u32)gdt}, i = {sizeof idt - 1, (u32)idt};
-  idt[0x78].low = (u32)on_line;
-  idt[0x78].high = (u32)on_line >> 16;
-  idt[0x78].selector = 8;
-  idt[0x78].type = 0x8e;
+  take(0x78, on_line);
+  take(0x79, on_sint);
   asm volatile("lgdt %0; ljmp $8, $1f; 1: mov %1, %%ss; mov %1, %%ds; mov %1, %%es; lidt %2" : : "m"(g), "r"(16), "m"(i));
 }
 
 static void wait_until(volatile u32 *count, u32 wanted) {
   for (u32 turns = 0; *count != wanted && turns < 100000000; turns++) asm volatile("pause");
+}
+
+/* Hyper-V: connections to SINT 8 (messages) and 9 (events) of this CPU, VP 0. */
+#define PAGE __attribute__((aligned(4096)))
+static u8 hypercall_page[4096] PAGE;
+static volatile struct message { u32 type; u8 size, flags; u16 reserved; u64 sender; u32 payload[60]; } messages[16] PAGE;
+static volatile u32 events[16][64] PAGE;
+static struct { u32 connection, reserved, type, size, payload[60]; } posted PAGE;
+
+static void wrmsr(u32 msr, u64 value) { asm volatile("wrmsr" : : "c"(msr), "A"(value)); }
+
+static u32 hypercall(u64 input, u32 param) {
+  u64 result = input;
+  u32 high = 0;
+  asm volatile("call *%[page]" : "+A"(result), "+b"(high), "+c"(param) : [page] "r"(hypercall_page), "D"(0) : "esi", "memory");
+  return (u32)result;
+}
+
+static u32 post(u32 payload) {
+  posted.payload[0] = payload;
+  return hypercall(0x5c, (u32)&posted);
+}
+
+static u32 signal(u32 connection) { return hypercall(0x1005d, connection); }
+
+/* Sender and size are whole, as is the payload; `pending` is what the slot says of another one that waits. */
+static int has(u32 payload, u32 pending) {
+  volatile struct message *slot = &messages[8];
+  return slot->type == 0x1234 && slot->size == 4 && slot->payload[0] == payload && (slot->flags & 1) == pending;
+}
+
+static void take_message(void) {
+  messages[8].type = 0;
+  asm volatile("" : : : "memory");
+  wrmsr(0x40000084, 0);
+}
+
+static void hyperv(void) {
+  wrmsr(0x40000000, 0x8f00ull << 48);
+  wrmsr(0x40000001, (u32)hypercall_page | 1);
+  report(signal(0x1234) == 0x12, "no such connection for events");
+  report(hypercall(0x5c, (u32)&posted) == 5, "a message without a type");
+  wrmsr(0x40000083, (u32)messages | 1);
+  wrmsr(0x40000082, (u32)events | 1);
+  wrmsr(0x40000080, 1);
+  wrmsr(0x40000090 + 8, 0x79);
+  wrmsr(0x40000090 + 9, 0x79);
+  posted.connection = 0x10;
+  posted.type = 0x1234;
+  posted.size = 4;
+  report(post(0) == 0x12, "no such connection for messages");
+  report(hypercall(0x1005c, 0) == 2, "a message is not posted by registers");
+  report(hypercall(0x5c, (u32)&posted + 4) == 4, "a message that is not aligned");
+  out32(0x3000, 8 | 4 << 16 | 0x10 << 24);
+  out32(0x3000, 9 | 6 << 16 | 0x20 << 24);
+  posted.size = 241;
+  report(post(0) == 3, "a message that is too long");
+  posted.size = 4;
+
+  report(post(1) == 0, "a message is posted");
+  wait_until(&sint_count, 1);
+  report(sint_count == 1 && has(1, 0), "a message comes");
+  report(post(2) == 0, "one for a slot that is not free");
+  report(sint_count == 1 && has(1, 1), "is told by the one that is there");
+  report(post(3) == 0x13, "a third one has no place");
+  take_message();
+  wait_until(&sint_count, 2);
+  report(sint_count == 2 && has(2, 0), "and comes when that is taken");
+  take_message();
+
+  report(signal(0x20) == 0, "an event is signalled");
+  wait_until(&sint_count, 3);
+  report(sint_count == 3 && events[9][1] == 1, "an event comes");
+  report(signal(0x20) == 0 && sint_count == 3, "once, until it is taken");
+  report(hypercall(0x1005d, 0x1000020) == 3, "reserved bits of an event");
+
+  out32(0x3000, 8 | 5 << 16 | 0x10 << 24);
+  out32(0x3000, 9 | 7 << 16 | 0x20 << 24);
+  report(post(4) == 0x12 && signal(0x20) == 0x12, "connections that are gone");
+
+  out32(0x3000, 9 | 1 << 16);
+  out32(0x3000, 9 | 3 << 16);
+  wait_until(&sint_count, 4);
+  out32(0x3000, 9 | 2 << 16);
+  out32(0x3000, 9 | 3 << 16);
+  report(sint_count == 4, "a SINT is signalled while it has a route");
 }
 
 void main(u32 magic, u32 *info) {
@@ -139,6 +235,7 @@ void main(u32 magic, u32 *info) {
   report(line_count == 1, "IOAPIC: edge of line 14");
   report((ioapic_read(1) & 0xff) >= 0x11, "IOAPIC: version");
 
+  if (contains((char *)info[4], "hyperv")) hyperv();
   while (contains((char *)info[4], "hang")) asm volatile("pause");
   if (contains((char *)info[4], "fault")) asm volatile("lidt %0; ud2" : : "m"(*(struct table *)gdt));
   if (contains((char *)info[4], "break")) report(0, "asked to # break");

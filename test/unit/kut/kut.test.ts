@@ -4,7 +4,6 @@ import { describe, test } from 'node:test';
 import { ArgumentError } from '../../../lib/base/errors.ts';
 import { PortBus } from '../../../lib/kut/devices/bus.ts';
 import { FwCfg } from '../../../lib/kut/devices/fw-cfg.ts';
-import { HypervTestDevice } from '../../../lib/kut/devices/hyperv.ts';
 import { Serial } from '../../../lib/kut/devices/serial.ts';
 import { attachTestDevice, TEST_MEMORY, TestMemory } from '../../../lib/kut/devices/test-device.ts';
 import { readImage } from '../../../lib/kut/image.ts';
@@ -129,27 +128,6 @@ describe('devices', () => {
     assert.equal(memory.at(BigInt(TEST_MEMORY) + 2n, 4)!.readUInt32LE(), 7);
     assert.equal(memory.at(BigInt(TEST_MEMORY) + 0xfffdn, 4), null);
     assert.equal(memory.at(BigInt(TEST_MEMORY) - 1n, 1), null);
-  });
-
-  test('the Hyper-V device routes a SINT, signals it, and takes the route away', () => {
-    const seen: unknown[] = [];
-    const device = new HypervTestDevice({
-      setGsiRouting: (routes) => seen.push(routes.filter(({ type }) => type === 'hvSint')),
-      irqLine: (...line) => seen.push(line),
-    });
-    const tell = (control: number, vcpu: number, sint: number) => device.write(0, (control << 16) | (vcpu << 8) | sint);
-    tell(1, 0, 2);
-    tell(1, 1, 2);
-    tell(3, 1, 2);
-    tell(3, 5, 2); // no route
-    tell(2, 0, 2);
-    tell(4, 0, 0);
-    const [first, second] = [
-      { type: 'hvSint', gsi: 24, vcpu: 0, sint: 2 },
-      { type: 'hvSint', gsi: 25, vcpu: 1, sint: 2 },
-    ];
-    assert.deepEqual(seen, [[first], [first, second], [25, true], [second]]);
-    assert.deepEqual([...device.unknown], [4]);
   });
 });
 

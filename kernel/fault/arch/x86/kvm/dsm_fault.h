@@ -10,6 +10,7 @@
 
 #include <linux/kvm_host.h>
 
+#include "dsm_planted.h"
 #include "lapic.h"
 
 #ifdef CONFIG_KVM_DSM_FAULT
@@ -123,6 +124,7 @@ static inline bool __kvm_dsm_fault_incomplete(void)
 static inline bool kvm_dsm_fault_write(struct kvm_lapic *apic, u32 offset,
 				       int len, const void *data)
 {
+	kvm_dsm_planted_write(offset);
 	return kvm_dsm_fault_chosen() &&
 	       __kvm_dsm_fault_write(apic, offset, len, data);
 }

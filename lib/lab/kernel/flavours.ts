@@ -1,0 +1,19 @@
+/** Kernels of the lab that look at themselves while they run: each is a fragment below kernel/flavours. */
+import { join } from 'node:path';
+import { type AddedConfig, readConfig } from './config.ts';
+import { kernelInputs } from './inputs.ts';
+
+/** The flavours there are, by the names of their fragments, and the symbol that each is there for. */
+const flavours = { kasan: 'KASAN', kcsan: 'KCSAN', lockdep: 'PROVE_LOCKING' } as const;
+
+/** A flavour of the lab's kernel. */
+export type Flavour = keyof typeof flavours;
+
+/** All of them. */
+export const flavourNames = Object.keys(flavours) as Flavour[];
+
+/** What a flavour adds to the lab's configuration, and the user behind it. */
+export function configOfFlavour(flavour: Flavour, given: readonly string[]): AddedConfig {
+  const fragment = join(kernelInputs(), 'flavours', `${flavour}.config`);
+  return { ...readConfig([fragment, ...given]), needed: [flavours[flavour]] };
+}
