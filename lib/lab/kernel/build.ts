@@ -33,6 +33,7 @@ import {
   kernelDamage,
   kernelDir,
   kernelOfSeries,
+  markKernelUsed,
   pruneKernels,
   seriesOfKernel,
 } from './cache.ts';
@@ -148,7 +149,10 @@ function cachedOf(key: string, source: KernelSource): CachedKernel | undefined {
 /** A kernel of a series that need not be built: one that was built here goes before the ready one. */
 function existing(series: SeriesName, tells: boolean, progress: Progress): CachedKernel | undefined {
   const cached = kernelOfSeries(series, debianSourceVersion());
-  if (cached) return cached;
+  if (cached) {
+    markKernelUsed(cached.key);
+    return cached;
+  }
   const ready = readyKernel(series);
   if (ready.state === 'fits') {
     if (tells) progress.stage('kernel', `${ready.kernel.release}, ready kernel from the package ${readyPackage}`);
@@ -202,7 +206,7 @@ async function build(
     progress.stage('image');
     const origin = { source: input.source.name, ...(series === undefined ? {} : { series }) };
     const kernel = await keep(key, { image, config }, work, origin, started);
-    if (input.source.kind === 'debian') pruneKernels(input.source.name);
+    if (input.source.kind === 'debian') pruneKernels(key, input.source.name);
     progress.stage('done', kernel.release);
     return kernel;
   } finally {

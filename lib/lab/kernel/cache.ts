@@ -1,7 +1,8 @@
 /** The kernels in the cache. */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { keepLastUsed, markUsed } from '../cached.ts';
 import { LabKernelImageError } from '../errors.ts';
 import { kernelsDir } from '../paths.ts';
 import { readKernelImage } from './bzimage.ts';
@@ -133,13 +134,26 @@ function isOfSeries(info: KernelInfo, series: SeriesName, debianVersion: string 
   return info.key === currentKey(info.source, series, kind);
 }
 
-/**
- * Removes kernels of Debian's source that are stale, which that of no series is. Those of the user's trees and tarballs stay
- * until `lab clean`.
- */
-export function pruneKernels(debianVersion: string): void {
-  const current = new Set(seriesNames.map((series) => currentKey(debianVersion, series)));
-  for (const key of keys()) {
-    if (key.startsWith('debian-') && !current.has(key)) rmSync(kernelDir(key), { recursive: true, force: true });
+/** It is booted: what is stale later goes in the order in which it was used. Nothing where the cache is another user's. */
+export function markKernelUsed(key: string): void {
+  try {
+    markUsed(kernelDir(key));
+  } catch (error) {
+    if (!['EACCES', 'EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
+}
+
+/** Stale kernels that are kept: those of another branch, or of another checkout, which shares the cache. */
+const STALE = 3;
+
+/**
+ * Removes kernels of Debian's source that are stale, which that of no series is, but for those that were used last. Those of the
+ * user's trees and tarballs stay until `lab clean`.
+ *
+ * @param made the key of the one that has just been built
+ */
+export function pruneKernels(made: string, debianVersion: string): void {
+  const current = new Set(seriesNames.map((series) => currentKey(debianVersion, series)));
+  const isStale = (key: string) => key.startsWith('debian-') && !current.has(key);
+  keepLastUsed(kernelsDir(), made, STALE + 1, isStale);
 }

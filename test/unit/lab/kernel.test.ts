@@ -13,10 +13,13 @@ import {
   seriesOfProfile,
 } from '../../../lib/lab/index.ts';
 import { readKernelImage } from '../../../lib/lab/kernel/bzimage.ts';
+import { currentKey, kernelDir, markKernelUsed, pruneKernels } from '../../../lib/lab/kernel/cache.ts';
+import { configOfFlavour, flavourNames } from '../../../lib/lab/kernel/flavours.ts';
 import { kernelInputs } from '../../../lib/lab/kernel/inputs.ts';
 import { seriesKernelKey, treeKernelKey } from '../../../lib/lab/kernel/key.ts';
 import { compilers } from '../../../lib/lab/kernel/make.ts';
 import { faultsFolder, patchesOf } from '../../../lib/lab/kernel/own-series.ts';
+import { kernelsDir } from '../../../lib/lab/paths.ts';
 import { kernelImage } from '../../support/kernel-image.ts';
 import { testFolder } from '../../support/test-folder.ts';
 
@@ -153,7 +156,7 @@ test('a tree of the user is not built as a series of ours', async () => {
 describe('each series', () => {
   test('is a folder below kernel/ that has patches', () => {
     const folders = readdirSync(kernelInputs(), { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && !['mails', faultsFolder].includes(entry.name))
+      .filter((entry) => entry.isDirectory() && !['mails', 'flavours', faultsFolder].includes(entry.name))
       .map(({ name }) => name);
     assert.deepEqual(folders.sort(), seriesNames.toSorted());
     for (const series of seriesNames) assert.ok(patchesOf(kernelInputs(), series).length > 0, series);
@@ -164,6 +167,41 @@ describe('each series', () => {
     assert.equal(seriesOfProfile('fixed-v1'), 'fixed');
     assert.equal(seriesOfProfile('no-such-profile'), 'rfc-v2');
   });
+});
+
+test('of stale kernels those that were used last are kept, and no current one goes', () => {
+  const before = process.env.XDG_CACHE_HOME;
+  process.env.XDG_CACHE_HOME = join(dir, 'pruned');
+  try {
+    const current = seriesNames.map((series) => currentKey('6.12.1-1', series));
+    const stale = Array.from({ length: 5 }, (_, at) => `debian-stale${at}`);
+    for (const [at, key] of [...stale, ...current, 'tree-of-a-user'].entries()) {
+      mkdirSync(kernelDir(key), { recursive: true });
+      utimesSync(kernelDir(key), 1000 + at, 1000 + at);
+    }
+    markKernelUsed(stale[0]!);
+    pruneKernels(current[0]!, '6.12.1-1');
+    assert.deepEqual(readdirSync(kernelsDir()).sort(), [
+      ...[stale[0]!, stale[3]!, stale[4]!, ...current, 'tree-of-a-user'].sort(),
+    ]);
+  } finally {
+    if (before === undefined) delete process.env.XDG_CACHE_HOME;
+    else process.env.XDG_CACHE_HOME = before;
+  }
+});
+
+test('each flavour is a fragment that switches on what it is there for, and has a release of its own', () => {
+  for (const flavour of flavourNames) {
+    const { needed, symbols } = configOfFlavour(flavour, ['CONFIG_X=y']);
+    assert.equal(needed!.length, 1);
+    assert.equal(symbols.get(needed![0]!)?.value, 'y', flavour);
+    assert.equal(symbols.get('LOCALVERSION')?.value, `"-kvm-dsm-${flavour}"`);
+    assert.ok(symbols.has('X'), 'the user goes last');
+  }
+  assert.deepEqual(
+    readdirSync(join(kernelInputs(), 'flavours')).sort(),
+    flavourNames.map((name) => `${name}.config`),
+  );
 });
 
 test('labStatus tells of an empty cache that an image is missing which is not ready', async () => {
