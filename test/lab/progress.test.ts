@@ -13,7 +13,7 @@ function onTerminal(args: readonly string[], env: NodeJS.ProcessEnv = {}): strin
   const { CI: _, ...own } = process.env;
   const { status, stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
     cwd: root,
-    env: { ...own, NODE_OPTIONS: '', TERM: 'xterm', ...env },
+    env: { ...own, NODE_OPTIONS: '', KVM_DSM_LAB_SNAPSHOT: '0', TERM: 'xterm', ...env },
     encoding: 'utf8',
     timeout: 200_000,
     input: '',

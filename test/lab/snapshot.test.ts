@@ -21,6 +21,7 @@ import { laneNamed } from '../../lib/lab/lanes/index.ts';
 import { cacheDir } from '../../lib/lab/paths.ts';
 import type { LabStatus } from '../../lib/lab/status.ts';
 import { jsonLines, kvmDsm } from '../support/command.ts';
+import { emulates, interrupted } from '../support/interrupt.ts';
 import { labMissing } from '../support/lab.ts';
 import { isRunning } from './boot.ts';
 
@@ -107,6 +108,18 @@ describe('a snapshot of a machine that has booted', { skip, concurrency: false }
     rmSync(work, { recursive: true, force: true });
   });
 
+  test('of which nothing is left by a signal while it is made', async () => {
+    const env = { KVM_DSM_LAB_SNAPSHOT: '1', XDG_CACHE_HOME: join(work, 'cache') };
+    const { code, stdout } = await interrupted(['run', script, '--on', 'svm'], {
+      signal: 'SIGINT',
+      when: emulates,
+      env,
+    });
+    assert.equal(code, 130);
+    assert.match(stdout, /^not ok: interrupted by SIGINT while booting the svm machine \[ERR_INTERRUPTED\]/);
+    assert.deepEqual(made(), []);
+  });
+
   test('is made by the second command that would boot the machine, where nothing is asked for', () => {
     const first = run([], '');
     assert.deepEqual([first.isResumed, first.hasBooted, made()], [false, true, []]);
@@ -115,7 +128,6 @@ describe('a snapshot of a machine that has booted', { skip, concurrency: false }
   });
 
   test('is made by the first command if that is asked for, and the next ones go on from it, each with numbers and a clock of its own', () => {
-    rmSync(join(snapshots, 'booted'));
     const first = run();
     const kept = only();
     assert.equal(statSync(snapshots).mode & 0o777, 0o700);

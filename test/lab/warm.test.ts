@@ -26,7 +26,7 @@ function copyPackage(): void {
 }
 
 function start(...args: string[]): ChildProcess {
-  const env = { ...process.env, NODE_OPTIONS: '', XDG_RUNTIME_DIR: session };
+  const env = { ...process.env, NODE_OPTIONS: '', KVM_DSM_LAB_SNAPSHOT: '0', XDG_RUNTIME_DIR: session };
   return spawn(process.execPath, [join(copy, 'dist/cli/main.js'), ...args], {
     cwd: copy,
     env,

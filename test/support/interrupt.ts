@@ -21,6 +21,8 @@ export interface Interruption {
   when: RegExp | ((own: OwnPlace) => boolean);
   /** `twice`: two of them at a time; `always`: over and over, until the command has ended. */
   again?: 'twice' | 'always';
+  /** Beside the usual environment, in which each machine boots. */
+  env?: NodeJS.ProcessEnv;
 }
 
 /** The folders of one command: what has them in its environment was started by it. */
@@ -44,7 +46,14 @@ export async function interrupted(args: readonly string[], how: Interruption): P
   chmodSync(own.session, 0o700);
   const child = spawn(process.execPath, [`${root}dist/cli/main.js`, ...args], {
     cwd: root,
-    env: { ...process.env, NODE_OPTIONS: '', TMPDIR: own.tmp, XDG_RUNTIME_DIR: own.session },
+    env: {
+      ...process.env,
+      NODE_OPTIONS: '',
+      KVM_DSM_LAB_SNAPSHOT: '0',
+      TMPDIR: own.tmp,
+      XDG_RUNTIME_DIR: own.session,
+      ...how.env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });

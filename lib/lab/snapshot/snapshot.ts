@@ -96,21 +96,32 @@ export function keepSnapshot(
   return { ...facts, dir: kept };
 }
 
+/** Nobody else may read what a machine had in its memory. */
+export const makeSnapshotsFolder = (): void => void mkdirSync(snapshotsDir(), { recursive: true, mode: 0o700 });
+
 /**
- * Remembers that a machine is booted: whether for the first time. Of two processes that do so at once one may be forgotten, which
- * costs a boot. Makes the folder, which nobody else may enter: it has what machines had in their memory.
+ * Remembers that a machine is booted: whether for the first time, as it always is where nothing can be written. Of two processes that
+ * do so at once one may be forgotten, which costs a boot.
  */
 export function noteBoot(key: string): 'first' | 'again' {
-  mkdirSync(snapshotsDir(), { recursive: true, mode: 0o700 });
-  const booted = bootedMachines();
-  if (booted.includes(key)) return 'again';
-  writeBooted([...booted, key]);
+  try {
+    makeSnapshotsFolder();
+    const booted = bootedMachines();
+    if (booted.includes(key)) return 'again';
+    writeBooted([...booted, key]);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+  }
   return 'first';
 }
 
 /** The next one is the first again. */
 export function forgetBoot(key: string): void {
-  if (existsSync(snapshotsDir())) writeBooted(bootedMachines().filter((other) => other !== key));
+  try {
+    writeBooted(bootedMachines().filter((other) => other !== key));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+  }
 }
 
 const bootedFile = () => join(snapshotsDir(), BOOTED);

@@ -13,6 +13,7 @@ import {
   findSnapshot,
   forgetBoot,
   keepSnapshot,
+  makeSnapshotsFolder,
   newSnapshotFolder,
   noteBoot,
   removeSnapshot,
@@ -97,7 +98,8 @@ async function snapshotOf(
   };
   const there = usable();
   if (there) return there;
-  if (noteBoot(key) === 'first' && wanted === 'second') return null;
+  if (wanted === 'second' && noteBoot(key) === 'first') return null;
+  makeSnapshotsFolder();
   const held = await lock(
     snapshotsDir(),
     () => {},
