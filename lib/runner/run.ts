@@ -52,6 +52,12 @@ async function run(
     throw new ArgumentError('--watch', 'A watch has no end, and --json ends with a result', 'Leave one of them out.');
   if (options.watch && options.trace !== undefined)
     throw new ArgumentError('--watch', 'A watch has no end, and --trace writes one run', 'Leave one of them out.');
+  if (options.kernelEvents && options.trace === undefined)
+    throw new ArgumentError(
+      '--kernel-events',
+      "--kernel-events adds the kernel's events to a trace, and none is written",
+      'Add --trace <file>.',
+    );
   const target = chooseTarget(options);
   if (options.timings && target === 'host') throw timingsOnHost();
   if (options.watch) {

@@ -1,8 +1,10 @@
 /** The lines of a trace file: docs/trace.md and docs/trace.schema.json say what each has. */
 import { type JsonValue, toJson } from '../../base/json.ts';
-import { hex } from '../../base/text.ts';
+import { hex, hexBytes } from '../../base/text.ts';
+import type { GuestMode } from '../../guest/code.ts';
 import type { TraceEvent } from '../../trace/event.ts';
 import { eventToJson } from '../../trace/json.ts';
+import { type KernelEvent, type KernelLoss, kernelEventToJson } from '../../trace/kernel-event.ts';
 import type { DeliveryTarget } from '../target.ts';
 
 /** Of what the lines have; a reader takes no other. */
@@ -36,6 +38,31 @@ export function machineLine(
 /** An event as `run --json` has it, and whose it is. */
 export function eventLine(machine: number, event: TraceEvent): TraceLine {
   return { ...eventToJson(event), machine } as unknown as TraceLine;
+}
+
+/** An event of the kernel's own: `run --kernel-events`. */
+export function kernelLine(event: KernelEvent): TraceLine {
+  return { type: 'kernel', ...kernelEventToJson(event) };
+}
+
+/** Such events that were overwritten before anybody read them. */
+export function lossLine({ at, cpu, lost }: KernelLoss): TraceLine {
+  return { type: 'kernel-lost', at: hex(at), cpu, lost };
+}
+
+/** Code of a vCPU where it had exits, as the end of a run left it. */
+export interface TracedCode {
+  readonly vcpu: number;
+  readonly mode: GuestMode;
+  /** An address as RIP has it. */
+  readonly from: bigint;
+  readonly bytes: Uint8Array;
+  /** An instruction begins at `from`, as far as is known. */
+  readonly aligned: boolean;
+}
+
+export function codeLine(machine: number, { vcpu, mode, from, bytes, aligned }: TracedCode): TraceLine {
+  return { type: 'code', machine, vcpu, mode, from: hex(from), bytes: hexBytes(bytes, ''), aligned };
 }
 
 /** What a machine's vCPUs are when a run of it is over. @param seq how many events its trace has */
