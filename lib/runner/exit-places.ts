@@ -8,8 +8,8 @@ export class ExitPlaces {
   #fresh = new Map<number, bigint[]>();
 
   add(vcpu: number, rip: bigint): void {
-    let seen = this.#seen.get(vcpu);
-    if (!seen) this.#seen.set(vcpu, (seen = new Set()));
+    const seen = this.#seen.get(vcpu) ?? new Set();
+    this.#seen.set(vcpu, seen);
     if (seen.has(rip) || seen.size >= MOST) return;
     seen.add(rip);
     const fresh = this.#fresh.get(vcpu);

@@ -1,5 +1,6 @@
 /** The options of `kvm-dsm run`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { ArgumentError } from '../base/errors.ts';
 import { isSeed } from '../base/seed.ts';
 import { chooseEvents } from '../host/ftrace/choice.ts';
 import type { Exploring } from '../script/session.ts';
@@ -58,6 +59,12 @@ function kernelEventWords(list: string): string[] {
   throw new InvalidArgumentError(
     `${JSON.stringify(wrong)} names no event: give interrupts, a name or a glob such as kvm_exit or kvm:kvm_pi*, or p:name symbol.`,
   );
+}
+
+/** @param what `--trace` is followed by */
+export function kernelEventsWithoutTrace(what: string): ArgumentError {
+  const why = "--kernel-events adds the kernel's events to a trace, and none is written";
+  return new ArgumentError('--kernel-events', why, `Add --trace ${what}.`);
 }
 
 /** `--timings`, of `run` and of `test`. */

@@ -37,7 +37,8 @@ export class PageLanes {
   #add({ machine, picture, nodes }: LoadedMachine, before: string): void {
     const nodeOf = (lane: PictureLane) => (lane === 'host' ? -1 : (nodes.get(lane) ?? Number.POSITIVE_INFINITY));
     // Which is stable: the lanes of a node stay in their order.
-    const lanes = nodes.size === 0 ? picture.lanes : picture.lanes.toSorted((a, b) => Math.sign(nodeOf(a) - nodeOf(b) || 0));
+    const lanes =
+      nodes.size === 0 ? picture.lanes : picture.lanes.toSorted((a, b) => Math.sign(nodeOf(a) - nodeOf(b) || 0));
     for (const lane of lanes) {
       const number = this.names.push(`${before}${lane === 'host' ? 'host' : `vCPU ${lane}`}`) - 1;
       this.#numbers.set(`${machine} ${lane}`, number);

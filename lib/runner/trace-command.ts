@@ -85,7 +85,8 @@ async function writeAll(parts: Parts, out: Writable): Promise<void> {
 async function* textOf(records: AsyncIterable<TraceRecord>): AsyncGenerator<string> {
   for await (const record of records) {
     if (record.type === 'event') yield `${describeEvent(record.event)}\n`;
-    else if (record.type === 'kernel') yield `  kernel ${whereWords(record.kernel)}  ${describeKernelEvent(record.kernel)}\n`;
+    else if (record.type === 'kernel')
+      yield `  kernel ${whereWords(record.kernel)}  ${describeKernelEvent(record.kernel)}\n`;
     else if (record.type === 'kernel-lost') yield `  kernel ${describeKernelLoss(record.loss)}\n`;
     else if (record.type === 'failure') yield `not ok: ${printableLines(String(record.error.message))}\n`;
   }

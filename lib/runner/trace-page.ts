@@ -73,7 +73,8 @@ export function pageData(trace: LoadedTrace): object {
       lane: lanes.ofKernel(event),
       seq: -1,
       kind: KERNEL,
-      text: event.vcpu === undefined ? `${describeKernelEvent(event)}, thread ${event.tid}` : describeKernelEvent(event),
+      text:
+        event.vcpu === undefined ? `${describeKernelEvent(event)}, thread ${event.tid}` : describeKernelEvent(event),
     });
   all.sort((a, b) => a.ns - b.ns);
   const items = { ns: [], lane: [], kind: [], text: [], seq: [], code: [] } as Record<string, number[]>;

@@ -25,11 +25,12 @@ export interface KernelEvent {
   readonly vcpu?: number;
 }
 
-/** So many events of a CPU were overwritten before anybody read them. */
+/** So many events are not in the trace. */
 export interface KernelLoss {
-  /** When it was found: they are from before that. */
+  /** When it was found, in nanoseconds of CLOCK_MONOTONIC: they are from before that, or the very first ones (0). */
   readonly at: bigint;
-  readonly cpu: number;
+  /** Whose buffer was overwritten before anybody read it; left out: the trace has the last events alone. */
+  readonly cpu?: number;
   readonly lost: number;
 }
 
@@ -40,6 +41,7 @@ export function describeKernelEvent({ event, fields }: Pick<KernelEvent, 'event'
 }
 
 export function describeKernelLoss({ cpu, lost }: KernelLoss): string {
+  if (cpu === undefined) return `${plural(lost, 'event')} before these left out`;
   return `${plural(lost, 'event')} of CPU ${cpu} lost: more came at a time than its buffer holds`;
 }
 

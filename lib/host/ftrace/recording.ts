@@ -155,7 +155,8 @@ export class FtraceRecording implements Disposable {
       perWord.set(word, (perWord.get(word) ?? 0) + found.length);
     }
     for (const [word, count] of perWord)
-      if (count === 0) throw unknownEvent(word, 'this kernel has no such event; those of kvm are there once KVM is loaded');
+      if (count === 0)
+        throw unknownEvent(word, 'this kernel has no such event; those of kvm are there once KVM is loaded');
     return wanted;
   }
 
@@ -234,9 +235,7 @@ class CpuTrace {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
     }
     this.isEmpty = length === 0;
-    this.#records = this.isEmpty
-      ? undefined
-      : recordsIn(new DataView(this.#page.buffer, 0, length), this.#layout);
+    this.#records = this.isEmpty ? undefined : recordsIn(new DataView(this.#page.buffer, 0, length), this.#layout);
     return !this.isEmpty;
   }
 }

@@ -140,7 +140,8 @@ function read(json: TraceLine): TraceRecord | undefined {
       return { type: 'kernel', kernel: kernelEventFromJson(json) };
     case 'kernel-lost': {
       const { at, cpu, lost } = json as Record<string, number | string>;
-      return { type: 'kernel-lost', loss: { at: BigInt(at!), cpu: cpu as number, lost: lost as number } };
+      const of = cpu === undefined ? {} : { cpu: cpu as number };
+      return { type: 'kernel-lost', loss: { at: BigInt(at!), ...of, lost: lost as number } };
     }
     case 'failure':
       return { type: 'failure', error: json.error as Record<string, JsonValue> };

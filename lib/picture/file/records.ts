@@ -45,9 +45,9 @@ export function kernelLine(event: KernelEvent): TraceLine {
   return { type: 'kernel', ...kernelEventToJson(event) };
 }
 
-/** Such events that were overwritten before anybody read them. */
+/** Such events that are not in the trace. */
 export function lossLine({ at, cpu, lost }: KernelLoss): TraceLine {
-  return { type: 'kernel-lost', at: hex(at), cpu, lost };
+  return { type: 'kernel-lost', at: hex(at), ...(cpu !== undefined && { cpu }), lost };
 }
 
 /** Code of a vCPU where it had exits, as the end of a run left it. */
@@ -131,4 +131,23 @@ export function failureLine(error: Record<string, unknown>): TraceLine {
 /** The last line. Without one the run, or the writing, was cut off. */
 export function endLine(ok: boolean, exitCode: number): TraceLine {
   return { type: 'end', ok, exitCode };
+}
+
+/**
+ * The lines of machines, and those of the kernel's own events each before the first event that is later. Both in the order of time, as far
+ * as that goes: machines stand one after the other.
+ */
+export function inTime(lines: readonly TraceLine[], kernel: readonly TraceLine[]): TraceLine[] {
+  const born = new Map<JsonValue, bigint>();
+  const all: TraceLine[] = [];
+  let next = 0;
+  for (const line of lines) {
+    if (line.type === 'machine') born.set(line.machine!, BigInt(line.born as string));
+    else if (line.type === 'exit' || line.type === 'act') {
+      const at = born.get(line.machine!)! + BigInt(Math.round(line.ns as number));
+      while (next < kernel.length && BigInt(kernel[next]!.at as string) <= at) all.push(kernel[next++]!);
+    }
+    all.push(line);
+  }
+  return [...all, ...kernel.slice(next)];
 }
