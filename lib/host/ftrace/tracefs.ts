@@ -16,7 +16,7 @@ export class TraceInstance {
   /** @throws KernelEventsError */
   constructor(places: readonly string[] = PLACES) {
     this.#root = tracefsIn(places);
-    this.#removeForsaken();
+    removeForsaken(places);
     this.folder = join(this.#root, 'instances', `${NAME}${process.pid}`);
     try {
       mkdirSync(this.folder);
@@ -67,16 +67,25 @@ export class TraceInstance {
   remove(): void {
     rmdirSync(this.folder);
   }
+}
 
-  /** Those of processes that were killed go on recording otherwise. */
-  #removeForsaken(): void {
-    for (const name of readdirSync(join(this.#root, 'instances'))) {
-      const pid = name.startsWith(NAME) ? Number(name.slice(NAME.length)) : Number.NaN;
-      if (!Number.isInteger(pid) || existsSync(`/proc/${pid}`)) continue;
-      try {
-        rmdirSync(join(this.#root, 'instances', name));
-      } catch {} // somebody reads it
-    }
+/** What processes that were killed have left: it would go on recording. Does nothing where there is no tracing. */
+export function removeForsaken(places: readonly string[] = PLACES): void {
+  for (const root of places) {
+    const isGone = (pid: string | undefined) => pid !== undefined && !existsSync(`/proc/${pid}`);
+    for (const name of tried(() => readdirSync(join(root, 'instances'))) ?? [])
+      if (isGone(/^kvm-dsm-(\d+)$/.exec(name)?.[1])) tried(() => rmdirSync(join(root, 'instances', name)));
+    const probes = tried(() => readFileSync(join(root, 'kprobe_events'), 'utf8')) ?? '';
+    for (const [, probe, pid] of probes.matchAll(/^\S+?:(kvm_dsm_(\d+)\/\w+) /gm))
+      if (isGone(pid)) tried(() => writeFileSync(join(root, 'kprobe_events'), `-:${probe}\n`, { flag: 'a' }));
+  }
+}
+
+function tried<T>(action: () => T): T | undefined {
+  try {
+    return action();
+  } catch {
+    return undefined;
   }
 }
 
