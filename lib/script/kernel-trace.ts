@@ -10,13 +10,19 @@ const LEFT = 'kvm_userspace_exit';
 /** So many threads are remembered. */
 const MOST_THREADS = 4096;
 
+/** Where the events come from. */
+export type KernelEventSource = Pick<
+  FtraceRecording,
+  'refresh' | 'take' | 'takeLost' | 'has' | 'nameOf' | 'clear' | 'close'
+>;
+
 export interface KernelTraceSink {
   event(event: KernelEvent): void;
   loss(loss: KernelLoss): void;
 }
 
 export class KernelTrace implements Disposable {
-  readonly #recording: FtraceRecording;
+  readonly #recording: KernelEventSource;
   readonly #sink: KernelTraceSink;
   readonly #machine: (vcpu: number | undefined) => number | undefined;
   /** The vCPU of each thread; `null` of one that has none. */
@@ -26,7 +32,7 @@ export class KernelTrace implements Disposable {
 
   /** @param machine the number of the machine that can be meant, if there is one */
   constructor(
-    recording: FtraceRecording,
+    recording: KernelEventSource,
     machine: (vcpu: number | undefined) => number | undefined,
     sink: KernelTraceSink,
   ) {

@@ -8,7 +8,7 @@ import { firstFrom, perPixel } from './index.ts';
 const data = JSON.parse(document.getElementById('data')!.textContent!) as PageData;
 const { items, arrows } = data;
 const canvas = document.getElementById('canvas') as HTMLCanvasElement;
-const paper = canvas.getContext('2d')!;
+const paper = canvas.getContext('2d', { alpha: false })!;
 const details = document.getElementById('details')!;
 const found = document.getElementById('found')!;
 const search = document.getElementById('search') as HTMLInputElement;
@@ -21,7 +21,8 @@ const last = Math.max(first + 1000, items.ns[count - 1] ?? 0);
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const hues = ['#3b82c4', '#7a52c7', '#0f9d76', '#c77d0a', '#a13a8f', '#4c8c2b', '#8a6d3b', '#5b6f82', '#7f7f7f'];
-const kindHues = ['#3b82c4', '#9aa7b5', '#0f9d76', '#c77d0a', '#8a949f', '#b5568c'];
+const kindHues = ['#3b82c4', '#9aa7b5', '#0f9d76', '#c77d0a', '#8a949f'];
+const hueOf = (kind: number) => (kind === data.kernel ? '#b5568c' : kindHues[kind % kindHues.length]!);
 const isWrong = (state: number) => data.states[state] === 'lost' || data.states[state] === 'doubled';
 const readPalette = () => {
   const style = getComputedStyle(document.documentElement);
@@ -100,13 +101,16 @@ function redraw(): void {
 }
 
 function draw(): void {
-  const x = view.rescaleX(base);
-  const at = (pixel: number) => x.invert(pixel);
+  // By hand what the scale does: it is asked for each pixel of each track.
+  const perNs = ((width - 20 - LEFT - 10) / (last - first)) * view.k;
+  const origin = (LEFT + 10) * view.k + view.x - first * perNs;
+  const x = (ns: number) => ns * perNs + origin;
+  const at = (pixel: number) => (pixel - origin) / perNs;
   paper.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
   paper.fillStyle = palette.back;
   paper.fillRect(0, 0, width, height);
   grounds();
-  lanes(x);
+  lanes(view.rescaleX(base));
   paper.save();
   paper.beginPath();
   paper.rect(LEFT, 0, width - LEFT, height);
@@ -270,7 +274,7 @@ function drawTrack({ lane, kind, ns }: Track, x: (ns: number) => number, at: (pi
   const isKernels = kind === data.kernel;
   const top = y(lane) + (isKernels ? KERNEL_MARKS : -5);
   const tall = isKernels ? 5 : 10;
-  paper.fillStyle = kindHues[kind % kindHues.length]!;
+  paper.fillStyle = hueOf(kind);
   let from = Number.NaN;
   let to = Number.NaN;
   const flush = () => from <= to && paper.fillRect(from - 1, top, to - from + 2, tall);
@@ -447,9 +451,7 @@ function box(
 const filters = document.getElementById('filters')!;
 const toggle = (set: Set<number>, one: number) => (shown: boolean) => void (shown ? set.delete(one) : set.add(one));
 data.modes.forEach((name, mode) => void box(filters, name, hues[mode % hues.length], toggle(hidden.modes, mode)));
-data.kinds.forEach(
-  (name, kind) => void box(filters, name, kindHues[kind % kindHues.length], toggle(hidden.kinds, kind)),
-);
+data.kinds.forEach((name, kind) => void box(filters, name, hueOf(kind), toggle(hidden.kinds, kind)));
 box(
   filters,
   `only what was lost or doubled (${wrong.length})`,

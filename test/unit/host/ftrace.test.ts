@@ -32,7 +32,8 @@ describe('pages of a real run', () => {
       kvm_entry: ({ vcpu_id, rip }) => `vcpu ${vcpu_id}, rip 0x${(rip as bigint).toString(16)}`,
       kvm_apic_accept_irq: ({ apicid, vec }) => `apicid ${apicid} vec ${vec} (Fixed|edge)`,
       kvm_eoi: ({ apicid, vector }) => `apicid ${apicid} vector ${vector}`,
-      kvm_inj_virq: ({ vector, reinjected }) => `IRQ 0x${vector?.toString(16)}${reinjected ? ' [reinjected]' : ''}`,
+      kvm_inj_virq: ({ vector, reinjected }) =>
+        `IRQ 0x${(vector as number).toString(16)}${reinjected ? ' [reinjected]' : ''}`,
       kvm_vcpu_wakeup: ({ ns }) => `wait time ${ns} ns, polling valid`,
       sched_process_exec: ({ filename, pid, old_pid }) => `filename=${filename} pid=${pid} old_pid=${old_pid}`,
     };
