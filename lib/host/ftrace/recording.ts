@@ -106,8 +106,8 @@ export class FtraceRecording implements Disposable {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     for (const cpu of this.#cpus) cpu.close();
-    // Removing it ends its events.
-    this.#instance.remove();
+    // Removing it ends its events; somebody else may have a file of it open.
+    if (!this.#instance.remove()) this.#instance.write('0', 'events', 'enable');
     for (const probe of this.#probes) this.#instance.appendShared('kprobe_events', `-:${probe}`);
   }
 

@@ -63,9 +63,9 @@ export class TraceInstance {
     return new RegExp(`^${tid} (.*)$`, 'm').exec(known)?.[1] ?? '';
   }
 
-  /** What is open of it must be closed before. */
-  remove(): void {
-    rmdirSync(this.folder);
+  /** What is open of it must be closed before. Returns false if it cannot be removed now. */
+  remove(): boolean {
+    return tried(() => rmdirSync(this.folder) === undefined) ?? false;
   }
 }
 
