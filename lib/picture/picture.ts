@@ -21,6 +21,8 @@ export interface PictureItem {
   /** Fewer words, where the arrow shows to whom it goes. */
   readonly beside?: string;
   readonly ipi?: JudgedIpi;
+  /** Of an exit. */
+  readonly rip?: bigint;
 }
 
 export interface Picture {
@@ -48,11 +50,11 @@ function itemOf(event: TraceEvent, reader: IpiReader, judged: JudgedIpi | undefi
   const ipi: Ipi | undefined = isExit(event) ? reader.read(event.exit, seq) : undefined;
   const text = briefly(event, ipi);
   if (!isExit(event)) return { seq, ns, lane: 'host', kind: 'act', text, ...(judged && { ipi: judged }) };
-  const lane = event.vcpu;
+  const { vcpu: lane, rip } = event;
   const beside = ipi && ipiWordsBeside(ipi);
-  if (judged) return { seq, ns, lane, kind: 'ipi', text, ...(beside !== undefined && { beside }), ipi: judged };
+  if (judged) return { seq, ns, lane, kind: 'ipi', text, rip, ...(beside !== undefined && { beside }), ipi: judged };
   const kind = isPreparation(event.exit) ? 'prepares' : event.word ? 'word' : 'exit';
-  return { seq, ns, lane, kind, text };
+  return { seq, ns, lane, kind, text, rip };
 }
 
 /** Of a vCPU that only the trace tells of, its vcpu_id is its APIC id, and nothing is judged. */

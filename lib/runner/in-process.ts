@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { RunBudget } from '../base/budget.ts';
 import { KvmDsmError } from '../base/errors.ts';
 import { forwardsIpi } from '../exit/dsm.ts';
+import { eventsOf } from '../host/ftrace/choice.ts';
 import { Random, randomWasUsed } from '../script/random.ts';
 import { type ObservedMachine, type Observer, Session } from '../script/session.ts';
 import { paintForAnother } from '../target/paint.ts';
@@ -88,7 +89,10 @@ function prepare(
             reporter.stored!(events, numberOf(machine));
           },
         }),
-      told: () => reporter.told(),
+      told() {
+        trace?.told();
+        reporter.told();
+      },
       explored(more) {
         explored.schedules += more.schedules;
         explored.steps += more.steps;
@@ -140,6 +144,7 @@ function prepare(
     phaseEnded('questions');
     try {
       await end.wait(async () => {
+        if (options.kernelEvents) trace?.recordKernel(eventsOf(options.kernelEvents));
         await session.run(async () =>
           body ? body.run(await loadModules(modules, imports)) : importAfresh(script, seed),
         );

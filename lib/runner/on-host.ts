@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { DeadlineError } from '../base/errors.ts';
 import { hearsTests, testEnvironment } from '../base/hears-tests.ts';
+import { removeForsaken } from '../host/ftrace/tracefs.ts';
 import { doing } from '../target/doing.ts';
 import { startOwn } from '../target/own-process.ts';
 import { type InterruptedError, interruption } from '../target/signals.ts';
@@ -55,6 +56,7 @@ export async function runOnHost(run: ParsedRun): Promise<number> {
     error ??= failed;
   }
   clearTimeout(timer);
+  if (run.options.kernelEvents) removeForsaken();
   if (!judge.output.writableFinished)
     await Promise.race([once(judge.output, 'finish'), new Promise((late) => setTimeout(late, BEYOND).unref())]);
   return judge.end(error, () => new ScriptLostError(how));

@@ -1,6 +1,8 @@
 /** The options of `kvm-dsm run`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { ArgumentError } from '../base/errors.ts';
 import { isSeed } from '../base/seed.ts';
+import { chooseEvents } from '../host/ftrace/choice.ts';
 import type { Exploring } from '../script/session.ts';
 import type { GlobalOptions } from '../target/options.ts';
 
@@ -14,6 +16,8 @@ export interface RunCommandOptions extends GlobalOptions {
   watch: boolean;
   /** Where the trace is written. */
   trace?: string;
+  /** Words that name which of the kernel's own events it has as well: `chooseEvents`. */
+  kernelEvents?: string[];
   /** In the lab: tell how long each phase took. */
   timings: boolean;
   /** No exits, and no word of what goes on. */
@@ -33,12 +37,35 @@ export function withRunOptions(command: Command): Command {
     .addOption(seedOption())
     .addOption(new Option('--watch', 'run again when the script or what it imports changes').default(false))
     .addOption(new Option('--trace <file>', 'write all that happens to this file, as it happens: docs/trace.md'))
+    .addOption(kernelEventsOption())
     .addOption(timingsOption())
     .addOption(quietOption("print no exits: only the script's own output, findings and the result"));
 }
 
 /** `--seed`, of `run` and of `explore --schedules`. */
 export const seedOption = () => new Option('--seed <s>', "seed of the script's random choices").argParser(seedNumber);
+
+/** `--kernel-events`, of `run` and of `test`. */
+export const kernelEventsOption = () =>
+  new Option(
+    '--kernel-events <list>',
+    "with --trace: the kernel's own events as well: interrupts, names, globs (kvm:*), probes (p:name symbol)",
+  ).argParser((list: string, before?: string[]) => [...(before ?? []), ...kernelEventWords(list)]);
+
+function kernelEventWords(list: string): string[] {
+  const words = list.split(',').map((word) => word.trim());
+  const wrong = chooseEvents(words);
+  if (typeof wrong !== 'string') return words;
+  throw new InvalidArgumentError(
+    `${JSON.stringify(wrong)} names no event: give interrupts, a name or a glob such as kvm_exit or kvm:kvm_pi*, or p:name symbol.`,
+  );
+}
+
+/** @param what `--trace` is followed by */
+export function kernelEventsWithoutTrace(what: string): ArgumentError {
+  const why = "--kernel-events adds the kernel's events to a trace, and none is written";
+  return new ArgumentError('--kernel-events', why, `Add --trace ${what}.`);
+}
 
 /** `--timings`, of `run` and of `test`. */
 export const timingsOption = () => new Option('--timings', 'in the lab: tell where the seconds went').default(false);

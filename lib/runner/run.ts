@@ -14,7 +14,7 @@ import { errorToJson } from '../target/report-error.ts';
 import { orInterruption, withSignals } from '../target/signals.ts';
 import { chooseTarget, currentTarget, timingsOnHost } from '../target/target.ts';
 import type { PublicModules } from './bundle/public-modules.ts';
-import type { RunCommandOptions } from './options.ts';
+import { kernelEventsWithoutTrace, type RunCommandOptions } from './options.ts';
 import type { ParsedRun } from './protocol.ts';
 import { findScript } from './script-file.ts';
 
@@ -52,6 +52,7 @@ async function run(
     throw new ArgumentError('--watch', 'A watch has no end, and --json ends with a result', 'Leave one of them out.');
   if (options.watch && options.trace !== undefined)
     throw new ArgumentError('--watch', 'A watch has no end, and --trace writes one run', 'Leave one of them out.');
+  if (options.kernelEvents && options.trace === undefined) throw kernelEventsWithoutTrace('<file>');
   const target = chooseTarget(options);
   if (options.timings && target === 'host') throw timingsOnHost();
   if (options.watch) {

@@ -9,6 +9,7 @@ import { diagram } from '../picture/diagram.ts';
 import { type LoadedTrace, loadTrace } from '../picture/file/load.ts';
 import { readTrace, type TraceRecord } from '../picture/file/read.ts';
 import { printingStream } from '../target/output.ts';
+import { describeKernelEvent, describeKernelLoss, type KernelEvent } from '../trace/kernel-event.ts';
 import { describeEvent } from '../trace/text.ts';
 import { TraceFileError } from './trace-file.ts';
 
@@ -84,9 +85,14 @@ async function writeAll(parts: Parts, out: Writable): Promise<void> {
 async function* textOf(records: AsyncIterable<TraceRecord>): AsyncGenerator<string> {
   for await (const record of records) {
     if (record.type === 'event') yield `${describeEvent(record.event)}\n`;
+    else if (record.type === 'kernel')
+      yield `  kernel ${whereWords(record.kernel)}  ${describeKernelEvent(record.kernel)}\n`;
+    else if (record.type === 'kernel-lost') yield `  kernel ${describeKernelLoss(record.loss)}\n`;
     else if (record.type === 'failure') yield `not ok: ${printableLines(String(record.error.message))}\n`;
   }
 }
+
+const whereWords = ({ vcpu, tid }: KernelEvent) => (vcpu === undefined ? `thread ${tid}` : `vCPU ${vcpu}`);
 
 function* diagramsOf({ machines }: LoadedTrace): Generator<string> {
   for (const { machine, picture } of machines) {

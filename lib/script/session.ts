@@ -7,6 +7,7 @@ import { KVM_DEVICE } from '../kvm/kvm.ts';
 import type { DeliveryTarget } from '../picture/target.ts';
 import type { TraceEvent, TraceExit } from '../trace/event.ts';
 import type { StoredEvents } from '../trace/record.ts';
+import type { CodePiece } from './failure/pieces.ts';
 import { DelegatedRandom, Random } from './random.ts';
 
 /** What an observer sees of a machine. */
@@ -16,9 +17,13 @@ export interface ObservedMachine {
   readonly irqchip: 'full' | 'split' | 'none';
   /** True if a LAPIC holds an ICR or ICR2 that a guest has written. Still known after `close()`. */
   readonly wroteIcr: boolean;
+  readonly vm: { readonly closed: boolean };
+  readonly vcpus: readonly unknown[];
   readonly trace: Iterable<TraceExit> & { readonly born: bigint; readonly size: number };
   /** Its vCPUs as destinations of IPIs, as they are now: those that can be asked. */
   readonly targets: readonly DeliveryTarget[];
+  /** The code at addresses that RIP had, by vcpu_id, as it is now. */
+  codeAt(rips: ReadonlyMap<number, Iterable<bigint>>): CodePiece[];
   /** What goes on in it now, in words: its run, vCPUs on threads of their own. */
   readonly leftGoing: readonly string[];
   /** True if it is open and nobody has run it. */

@@ -60,7 +60,8 @@ export function optionArguments(options: Partial<GlobalOptions>, ownDefaults: Re
   for (const option of globalOptions(DEFAULT_TIMEOUT)) defaults.set(option.attributeName(), option.defaultValue);
   return Object.entries(options).flatMap(([name, value]) => {
     if (value === undefined || value === false || value === defaults.get(name)) return [];
-    return value === true ? [`--${name}`] : [`--${name}`, String(value)];
+    const option = `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    return value === true ? [option] : [option, String(value)];
   });
 }
 

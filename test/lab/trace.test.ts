@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { Ajv } from 'ajv';
 import { jsonLines, kvmDsm, root } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
@@ -42,7 +42,8 @@ test('svm: an IPI that the kernel loses', { skip: labMissing() }, () => {
 test('svm: of a suite, each check that fails', { skip: labMissing() }, () => {
   const traces = join(folder, 'of', 'checks');
   const args = ['test', 'payload.icr.shorthand', 'payload.icr.vector', '--on', 'svm', '--quiet', '--trace', traces];
-  const { code, stdout, stderr } = kvmDsm([...args, '--cmdline', 'kvm.dsm_fault=no-shorthand'], 300);
+  const wanted = ['--kernel-events', 'kvm_apic*,kvm_entry,kvm_userspace_exit'];
+  const { code, stdout, stderr } = kvmDsm([...args, ...wanted, '--cmdline', 'kvm.dsm_fault=no-shorthand'], 300);
   assert.equal(code, 1, stderr);
   assert.match(stdout, /^again: kvm-dsm test \S+ --on svm --seed \d+ --cmdline kvm\.dsm_fault=no-shorthand$/m);
   const told = [...stdout.matchAll(/^ *trace: (.*)$/gm)].map(([, file]) => file!);
@@ -56,5 +57,82 @@ test('svm: of a suite, each check that fails', { skip: labMissing() }, () => {
     const lines = jsonLines(readFileSync(file, 'utf8'));
     for (const line of lines) assert.ok(validate(line), JSON.stringify([line, validate.errors]));
     assert.match(kvmDsm(['trace', file, '--to', 'diagram']).stdout, /vCPU 0[\s\S]*\| ICR2 = 0x[\s\S]*\| out 0x10/);
+    // Its own, not those of the checks before it.
+    const kernel = lines.filter(({ type }) => type === 'kernel');
+    assert.ok(
+      kernel.some(({ event, vcpu }) => event === 'kvm_apic' && vcpu === 0),
+      JSON.stringify(kernel.slice(0, 9)),
+    );
+    const born = BigInt(lines.find(({ type }) => type === 'machine')!.born as string);
+    assert.ok(kernel.every(({ at }) => BigInt(at as string) > born - 1_000_000_000n));
   }
+});
+
+describe("svm: the kernel's own events", { skip: labMissing() }, () => {
+  const file = join(folder, 'kernel-events');
+  const run = () => {
+    const wanted = ['--kernel-events', 'interrupts,p:accepts __apic_accept_irq', '--quiet'];
+    const { code, stdout, stderr } = kvmDsm(
+      ['run', 'examples/handled.ts', '--on', 'svm', '--trace', file, ...wanted],
+      300,
+    );
+    assert.equal(code, 0, stdout + stderr);
+    return jsonLines(readFileSync(file, 'utf8'));
+  };
+
+  test('that an APIC accepted an IPI stands, on the clock of the exits, between the write and the handler', () => {
+    const lines = run();
+    for (const line of lines) assert.ok(validate(line), JSON.stringify([line, validate.errors]));
+    const born = BigInt(lines.find(({ type }) => type === 'machine')!.born as string);
+    /** The place in the file and the time of the first line that is so. */
+    const first = (is: (line: Record<string, unknown>) => boolean) => {
+      const place = lines.findIndex((line) => is(line));
+      assert.ok(place >= 0, String(is));
+      const { at, ns } = lines[place]!;
+      return { place, at: at === undefined ? born + BigInt(ns as number) : BigInt(at as string) };
+    };
+    const kernel = (event: string, fields: object) =>
+      first((line) => {
+        const has = line.fields as Record<string, unknown>;
+        return line.event === event && Object.entries(fields).every(([name, value]) => has[name] === value);
+      });
+    const steps = [
+      first(({ type, register }) => type === 'exit' && register === 'ICR2'),
+      kernel('kvm_exit', { info2: '0xfee00300', vcpu_id: 0 }),
+      kernel('kvm_apic', { rw: 1, reg: 0x300, val: '0x40f0' }),
+      kernel('kvm_apic_accept_irq', { apicid: 1, vec: 0xf0 }),
+      kernel('kvm_inj_virq', { vector: 0xf0 }),
+      first(({ word }) => (word as { kind?: string } | undefined)?.kind === 'handled'),
+    ];
+    for (const [index, step] of steps.slice(1).entries()) {
+      assert.ok(steps[index]!.at < step.at, `${index}: ${JSON.stringify(steps, (_, value) => String(value))}`);
+      assert.ok(steps[index]!.place < step.place, 'in the file as well');
+    }
+    const written = first(({ type, register }) => type === 'exit' && register === 'ICR');
+    assert.ok(steps[3]!.at < written.at, 'the kernel has taken it when it tells of the write');
+    const of = (event: string) => lines.filter((line) => line.event === event);
+    assert.ok(
+      of('kvm_apic_accept_irq').every(({ machine, vcpu }) => machine === 1 && vcpu === 0),
+      'the sender',
+    );
+    assert.ok(of('kvm_inj_virq').every(({ machine, vcpu }) => machine === 1 && vcpu === 1));
+    assert.ok(of('accepts').length > 0, 'a probe');
+    assert.ok(!JSON.stringify(of('accepts')).includes('__probe_ip'), "no address of the kernel's");
+    assert.equal(
+      lines.find(({ type }) => type === 'kernel-lost'),
+      undefined,
+    );
+    const text = kvmDsm(['trace', file]).stdout;
+    assert.match(
+      text,
+      /^#0 [\s\S]* {2}kernel vCPU 0 {2}kvm_apic_accept_irq apicid=1 .*vec=0xf0\n[\s\S]*handled vector 0xf0$/m,
+    );
+  });
+
+  test('an event that it has not is an error which names it', () => {
+    const args = ['run', 'examples/handled.ts', '--on', 'svm', '--trace', file, '--kernel-events', 'kvm_nothing'];
+    const { code, stdout, stderr } = kvmDsm(args, 300);
+    assert.equal(code, 1, stdout + stderr);
+    assert.match(stdout, /--kernel-events kvm_nothing: this kernel has no such event/);
+  });
 });

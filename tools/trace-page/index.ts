@@ -30,6 +30,15 @@ export function perPixel(
     const pixel = x(sorted[place]!);
     if (pixel > width) return;
     draw(place, pixel);
-    place = firstFrom(sorted, at(Math.floor(pixel) + 1), place + 1);
+    // The next is near where there are few to a pixel: the search begins there.
+    const wanted = at(Math.floor(pixel) + 1);
+    let step = 1;
+    while (place + step < sorted.length && sorted[place + step]! < wanted) step *= 2;
+    place = firstFrom(
+      sorted,
+      wanted,
+      place + (step >> 1) + (step === 1 ? 1 : 0),
+      Math.min(sorted.length, place + step),
+    );
   }
 }

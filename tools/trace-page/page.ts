@@ -8,7 +8,7 @@ import { firstFrom, perPixel } from './index.ts';
 const data = JSON.parse(document.getElementById('data')!.textContent!) as PageData;
 const { items, arrows } = data;
 const canvas = document.getElementById('canvas') as HTMLCanvasElement;
-const paper = canvas.getContext('2d')!;
+const paper = canvas.getContext('2d', { alpha: false })!;
 const details = document.getElementById('details')!;
 const found = document.getElementById('found')!;
 const search = document.getElementById('search') as HTMLInputElement;
@@ -22,6 +22,7 @@ const last = Math.max(first + 1000, items.ns[count - 1] ?? 0);
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const hues = ['#3b82c4', '#7a52c7', '#0f9d76', '#c77d0a', '#a13a8f', '#4c8c2b', '#8a6d3b', '#5b6f82', '#7f7f7f'];
 const kindHues = ['#3b82c4', '#9aa7b5', '#0f9d76', '#c77d0a', '#8a949f'];
+const hueOf = (kind: number) => (kind === data.kernel ? '#b5568c' : kindHues[kind % kindHues.length]!);
 const isWrong = (state: number) => data.states[state] === 'lost' || data.states[state] === 'doubled';
 const readPalette = () => {
   const style = getComputedStyle(document.documentElement);
@@ -31,6 +32,7 @@ const readPalette = () => {
     ink: read('ink'),
     dim: read('dim'),
     line: read('line'),
+    panel: read('panel'),
     pick: read('pick'),
     bad: read('bad'),
   };
@@ -99,12 +101,16 @@ function redraw(): void {
 }
 
 function draw(): void {
-  const x = view.rescaleX(base);
-  const at = (pixel: number) => x.invert(pixel);
+  // By hand what the scale does: it is asked for each pixel of each track.
+  const perNs = ((width - 20 - LEFT - 10) / (last - first)) * view.k;
+  const origin = (LEFT + 10) * view.k + view.x - first * perNs;
+  const x = (ns: number) => ns * perNs + origin;
+  const at = (pixel: number) => (pixel - origin) / perNs;
   paper.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
   paper.fillStyle = palette.back;
   paper.fillRect(0, 0, width, height);
-  lanes(x);
+  grounds();
+  lanes(view.rescaleX(base));
   paper.save();
   paper.beginPath();
   paper.rect(LEFT, 0, width - LEFT, height);
@@ -125,14 +131,33 @@ function draw(): void {
   }
   const there = [...tracks.values()].filter(({ kind }) => !hidden.kinds.has(kind));
   for (const track of there) drawTrack(track, x, at);
-  const taken = data.lanes.map(() => new Uint8Array(Math.ceil(width / CELL) + 1));
+  const cells = () => data.lanes.map(() => new Uint8Array(Math.ceil(width / CELL) + 1));
+  const taken = cells();
+  const takenBelow = cells();
   const isLeast = ({ kind }: Track) => Number(data.kinds[kind] === 'write of ICR2');
-  for (const track of there.toSorted((a, b) => isLeast(a) - isLeast(b))) drawLabels(track, taken[track.lane]!, x, at);
+  for (const track of there.toSorted((a, b) => isLeast(a) - isLeast(b))) {
+    const places = track.kind === data.kernel ? takenBelow : taken;
+    drawLabels(track, places[track.lane]!, x, at);
+  }
   // What is wrong lies on top of all.
   for (const bundle of shown) if (isWrong(bundle.state)) drawBundle(bundle, x, at);
-  for (const item of matches) ring(x(items.ns[item]!), y(items.lane[item]!), palette.pick, 5);
-  if (picked >= 0) ring(x(items.ns[picked]!), y(items.lane[picked]!), palette.ink, 8);
+  for (const item of matches) ring(x(items.ns[item]!), markAt(item), palette.pick, 5);
+  if (picked >= 0) ring(x(items.ns[picked]!), markAt(picked), palette.ink, 8);
   paper.restore();
+}
+
+/** Those of a node have a ground of their own. */
+function grounds(): void {
+  const half = (height - TOP) / data.lanes.length / 2;
+  paper.font = '11px system-ui, sans-serif';
+  paper.textBaseline = 'middle';
+  data.groups.forEach(({ name, first, last }, index) => {
+    const [from, to] = [y(first) - half, y(last) + half];
+    paper.fillStyle = index % 2 === 0 ? palette.panel : palette.back;
+    paper.fillRect(0, from, width, to - from);
+    paper.fillStyle = palette.dim;
+    paper.fillText(name, 8, from + 8, LEFT - 14);
+  });
 }
 
 function lanes(x: ReturnType<typeof scaleLinear<number, number>>): void {
@@ -246,11 +271,13 @@ function crosses(heads: readonly number[], at: number, twice: boolean): void {
 }
 
 function drawTrack({ lane, kind, ns }: Track, x: (ns: number) => number, at: (pixel: number) => number): void {
-  const middle = y(lane);
-  paper.fillStyle = kindHues[kind % kindHues.length]!;
+  const isKernels = kind === data.kernel;
+  const top = y(lane) + (isKernels ? KERNEL_MARKS : -5);
+  const tall = isKernels ? 5 : 10;
+  paper.fillStyle = hueOf(kind);
   let from = Number.NaN;
   let to = Number.NaN;
-  const flush = () => from <= to && paper.fillRect(from - 1, middle - 5, to - from + 2, 10);
+  const flush = () => from <= to && paper.fillRect(from - 1, top, to - from + 2, tall);
   perPixel(ns, width, x, at, (_, pixel) => {
     if (pixel - to < 2) to = pixel;
     else {
@@ -261,6 +288,9 @@ function drawTrack({ lane, kind, ns }: Track, x: (ns: number) => number, at: (pi
   });
   flush();
 }
+
+/** In pixels: so far below its lane the kernel's own events begin, where no arrow has its tip. */
+const KERNEL_MARKS = 9;
 
 /** In pixels: what is taken by words is taken in such cells. */
 const CELL = 8;
@@ -277,9 +307,11 @@ function drawLabels(track: Track, taken: Uint8Array, x: (ns: number) => number, 
     const to = from + Math.ceil((text.length * 6 + 10) / CELL);
     if (to >= taken.length || taken.subarray(from, to).includes(1)) return;
     taken.fill(1, from, to);
-    paper.fillText(text, pixel + 4, y(track.lane) - 12);
+    paper.fillText(text, pixel + 4, y(track.lane) + (track.kind === data.kernel ? KERNEL_MARKS + 12 : -12));
   });
 }
+
+const markAt = (item: number) => y(items.lane[item]!) + (items.kind[item] === data.kernel ? KERNEL_MARKS + 2 : 0);
 
 function ring(x: number, at: number, ink: string, radius: number): void {
   if (x < LEFT || x > width) return;
@@ -301,8 +333,10 @@ function line(text: string, style = ''): HTMLElement {
 function pick(item: number): void {
   picked = item;
   const lane = data.lanes[items.lane[item]!]!;
-  const when = `#${items.seq[item]}  ${lane}  ${(items.ns[item]! / 1000).toFixed(3)} us  ${data.kinds[items.kind[item]!]}`;
+  const place = items.seq[item]! < 0 ? '' : `#${items.seq[item]}  `;
+  const when = `${place}${lane}  ${(items.ns[item]! / 1000).toFixed(3)} us  ${data.kinds[items.kind[item]!]}`;
   const lines = [line(when, 'dim'), line(data.words[items.text[item]!]!)];
+  if (items.code[item]! >= 0) lines.push(line(data.words[items.code[item]!]!, 'code'));
   for (let arrow = firstArrow.get(item) ?? arrows.item.length; arrows.item[arrow] === item; arrow++) {
     const state = arrows.state[arrow]!;
     const why = arrows.why[arrow]! < 0 ? '' : `: ${data.words[arrows.why[arrow]!]}`;
@@ -349,9 +383,11 @@ function nearest(px: number, py: number): number {
     Math.min(data.lanes.length - 1, Math.floor((py - TOP) / ((height - TOP) / data.lanes.length))),
   );
   const at = view.rescaleX(base).invert(px);
+  const isBelow = data.kernel >= 0 && py > y(lane) + KERNEL_MARKS - 2;
   let best = -1;
   for (const track of tracks.values()) {
     if (track.lane !== lane || hidden.kinds.has(track.kind)) continue;
+    if ((track.kind === data.kernel) !== isBelow) continue;
     const place = firstFrom(track.ns, at);
     for (const one of [place - 1, place]) {
       const item = track.item[one];
@@ -368,6 +404,13 @@ function next(list: readonly number[], step: 1 | -1): void {
   const place = firstFrom(list, step === 1 ? picked + 1 : picked);
   const index = step === 1 ? place % list.length : (place - 1 + list.length) % list.length;
   goTo(list[index]!);
+}
+
+/** The next of all that are shown. */
+function step(by: 1 | -1): void {
+  let item = picked + by;
+  while (item >= 0 && item < count && hidden.kinds.has(items.kind[item]!)) item += by;
+  if (item >= 0 && item < count) goTo(item);
 }
 
 function find(): void {
@@ -408,9 +451,7 @@ function box(
 const filters = document.getElementById('filters')!;
 const toggle = (set: Set<number>, one: number) => (shown: boolean) => void (shown ? set.delete(one) : set.add(one));
 data.modes.forEach((name, mode) => void box(filters, name, hues[mode % hues.length], toggle(hidden.modes, mode)));
-data.kinds.forEach(
-  (name, kind) => void box(filters, name, kindHues[kind % kindHues.length], toggle(hidden.kinds, kind)),
-);
+data.kinds.forEach((name, kind) => void box(filters, name, hueOf(kind), toggle(hidden.kinds, kind)));
 box(
   filters,
   `only what was lost or doubled (${wrong.length})`,
@@ -444,8 +485,8 @@ const keys: Record<string, () => void> = {
   Home: () => canvasOf.call(zoomer.transform, zoomIdentity),
   n: () => next(wrong, 1),
   p: () => next(wrong, -1),
-  ']': () => picked + 1 < count && goTo(picked + 1),
-  '[': () => picked > 0 && goTo(picked - 1),
+  ']': () => step(1),
+  '[': () => step(-1),
   '/': () => search.focus(),
 };
 addEventListener('keydown', (event) => {

@@ -98,6 +98,7 @@ mark boot "$(busybox uname -r)"
 # broken kernel is: a WARN() is no more than a warning.
 echo 5 >/proc/sys/kernel/printk
 busybox mount -t debugfs debug /sys/kernel/debug 2>/dev/null
+busybox mount -t tracefs trace /sys/kernel/tracing 2>/dev/null
 busybox mount -t tmpfs tmp /tmp 2>/dev/null
 busybox mkdir -p /dev/shm /dev/pts
 busybox mount -t tmpfs shm /dev/shm 2>/dev/null

@@ -1,5 +1,6 @@
 /** A trace for Perfetto, as its native protobuf: its JSON import leaves flows out. Numbers: perfetto/trace/*.proto. */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { describeKernelEvent, describeKernelLoss, type KernelEvent } from '../../trace/kernel-event.ts';
 import type { Delivery } from '../judge.ts';
 import type { PictureItem, PictureLane } from '../picture.ts';
 import type { LoadedMachine, LoadedTrace } from './load.ts';
@@ -29,6 +30,39 @@ export function* toPerfetto(trace: LoadedTrace): Iterable<Uint8Array> {
       yield inPacket((out) => described(out, trackOf(root, lane), laneName(lane), root));
     for (const item of machine.picture.items) yield* ofItem(machine, root, item, flows);
   }
+  yield* ofKernel(trace);
+}
+
+/** Below each vCPU the kernel's own events of its thread; those of no vCPU beside the machines. */
+function* ofKernel({ machines, kernel, losses }: LoadedTrace): Iterable<Uint8Array> {
+  const roots = new Map(machines.map(({ machine }, index) => [machine, (index + 1) * 100_000]));
+  const known = new Set<number>();
+  for (const one of kernel) {
+    const lane = kernelLane(one, roots);
+    if (!known.has(lane.track)) {
+      known.add(lane.track);
+      yield inPacket((out) => described(out, lane.track, lane.name, lane.parent));
+    }
+    const notes = { cpu: String(one.cpu), thread: String(one.tid) };
+    yield packetAt(one.at, (out) => instant(out, lane.track, describeKernelEvent(one), one.event, notes));
+  }
+  for (const loss of losses) {
+    if (!known.has(OTHER_THREADS)) yield inPacket((out) => described(out, OTHER_THREADS, OTHER_NAME));
+    known.add(OTHER_THREADS);
+    yield packetAt(loss.at, (out) => instant(out, OTHER_THREADS, `LOST: ${describeKernelLoss(loss)}`, 'lost', {}));
+  }
+}
+
+const OTHER_THREADS = 1;
+const OTHER_NAME = "the kernel, in no vCPU's thread";
+/** Behind the tracks of a machine's vCPUs. */
+const KERNEL_TRACKS = 50_000;
+
+function kernelLane({ machine, vcpu }: KernelEvent, roots: ReadonlyMap<number, number>) {
+  const root = machine === undefined ? undefined : roots.get(machine);
+  if (root === undefined || vcpu === undefined) return { track: OTHER_THREADS, name: OTHER_NAME };
+  const parent = trackOf(root, vcpu);
+  return { track: parent + KERNEL_TRACKS, name: `kernel, vCPU ${vcpu}`, parent };
 }
 
 /** An id for each arrow of the file. */

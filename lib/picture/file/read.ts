@@ -4,8 +4,9 @@ import type { JsonValue } from '../../base/json.ts';
 import { show } from '../../base/text.ts';
 import type { TraceEvent } from '../../trace/event.ts';
 import { eventFromJson } from '../../trace/json.ts';
+import { type KernelEvent, type KernelLoss, kernelEventFromJson } from '../../trace/kernel-event.ts';
 import type { DeliveryTarget } from '../target.ts';
-import { TRACE_VERSION, type TraceHead, type TraceLine, targetFromJson } from './records.ts';
+import { TRACE_VERSION, type TracedCode, type TraceHead, type TraceLine, targetFromJson } from './records.ts';
 
 /** The file is no trace, one of another version, or one of its lines is not as it was written. */
 export class TraceFormatError extends KvmDsmError {
@@ -31,6 +32,9 @@ export type TraceRecord =
     }
   | { readonly type: 'event'; readonly machine: number; readonly event: TraceEvent }
   | { readonly type: 'state'; readonly machine: number; readonly targets: readonly DeliveryTarget[] }
+  | { readonly type: 'code'; readonly machine: number; readonly code: TracedCode }
+  | { readonly type: 'kernel'; readonly kernel: KernelEvent }
+  | { readonly type: 'kernel-lost'; readonly loss: KernelLoss }
   | { readonly type: 'failure'; readonly error: Readonly<Record<string, JsonValue>> }
   | { readonly type: 'end'; readonly ok: boolean }
   /** The file ends in the midst of a line, or without `end`: what wrote it was cut off. */
@@ -127,6 +131,18 @@ function read(json: TraceLine): TraceRecord | undefined {
     }
     case 'state':
       return { type: 'state', machine, targets: targets() };
+    case 'code': {
+      const { vcpu, mode, from, bytes, aligned } = json as unknown as Record<keyof TracedCode, never>;
+      const code = { vcpu, mode, from: BigInt(from), bytes: Buffer.from(bytes, 'hex'), aligned };
+      return { type: 'code', machine, code };
+    }
+    case 'kernel':
+      return { type: 'kernel', kernel: kernelEventFromJson(json) };
+    case 'kernel-lost': {
+      const { at, cpu, lost } = json as Record<string, number | string>;
+      const of = cpu === undefined ? {} : { cpu: cpu as number };
+      return { type: 'kernel-lost', loss: { at: BigInt(at!), ...of, lost: lost as number } };
+    }
     case 'failure':
       return { type: 'failure', error: json.error as Record<string, JsonValue> };
     case 'end':

@@ -1,8 +1,10 @@
 /** The lines of a trace file: docs/trace.md and docs/trace.schema.json say what each has. */
 import { type JsonValue, toJson } from '../../base/json.ts';
-import { hex } from '../../base/text.ts';
+import { hex, hexBytes } from '../../base/text.ts';
+import type { GuestMode } from '../../guest/code.ts';
 import type { TraceEvent } from '../../trace/event.ts';
 import { eventToJson } from '../../trace/json.ts';
+import { type KernelEvent, type KernelLoss, kernelEventToJson } from '../../trace/kernel-event.ts';
 import type { DeliveryTarget } from '../target.ts';
 
 /** Of what the lines have; a reader takes no other. */
@@ -36,6 +38,31 @@ export function machineLine(
 /** An event as `run --json` has it, and whose it is. */
 export function eventLine(machine: number, event: TraceEvent): TraceLine {
   return { ...eventToJson(event), machine } as unknown as TraceLine;
+}
+
+/** An event of the kernel's own: `run --kernel-events`. */
+export function kernelLine(event: KernelEvent): TraceLine {
+  return { type: 'kernel', ...kernelEventToJson(event) };
+}
+
+/** Such events that are not in the trace. */
+export function lossLine({ at, cpu, lost }: KernelLoss): TraceLine {
+  return { type: 'kernel-lost', at: hex(at), ...(cpu !== undefined && { cpu }), lost };
+}
+
+/** Code of a vCPU where it had exits, as the end of a run left it. */
+export interface TracedCode {
+  readonly vcpu: number;
+  readonly mode: GuestMode;
+  /** An address as RIP has it. */
+  readonly from: bigint;
+  readonly bytes: Uint8Array;
+  /** An instruction begins at `from`, as far as is known. */
+  readonly aligned: boolean;
+}
+
+export function codeLine(machine: number, { vcpu, mode, from, bytes, aligned }: TracedCode): TraceLine {
+  return { type: 'code', machine, vcpu, mode, from: hex(from), bytes: hexBytes(bytes, ''), aligned };
 }
 
 /** What a machine's vCPUs are when a run of it is over. @param seq how many events its trace has */
@@ -104,4 +131,23 @@ export function failureLine(error: Record<string, unknown>): TraceLine {
 /** The last line. Without one the run, or the writing, was cut off. */
 export function endLine(ok: boolean, exitCode: number): TraceLine {
   return { type: 'end', ok, exitCode };
+}
+
+/**
+ * The lines of machines, and those of the kernel's own events each before the first event that is later. Both in the order of time, as far
+ * as that goes: machines stand one after the other.
+ */
+export function inTime(lines: readonly TraceLine[], kernel: readonly TraceLine[]): TraceLine[] {
+  const born = new Map<JsonValue, bigint>();
+  const all: TraceLine[] = [];
+  let next = 0;
+  for (const line of lines) {
+    if (line.type === 'machine') born.set(line.machine!, BigInt(line.born as string));
+    else if (line.type === 'exit' || line.type === 'act') {
+      const at = born.get(line.machine!)! + BigInt(Math.round(line.ns as number));
+      while (next < kernel.length && BigInt(kernel[next]!.at as string) <= at) all.push(kernel[next++]!);
+    }
+    all.push(line);
+  }
+  return [...all, ...kernel.slice(next)];
 }

@@ -2,6 +2,7 @@
 import { Kvm } from '../../kvm/kvm.ts';
 import type { Timings } from '../../lab/timings.ts';
 import type { Check } from '../../suite/check.ts';
+import { recordingOf, type Traced } from '../../suite/run/check-kernel.ts';
 import type { Executor } from '../../suite/run/protocol.ts';
 import { sparing } from '../../suite/run/run.ts';
 import { type PlaceMaker, sideBySide } from '../../suite/run/side-by-side.ts';
@@ -33,6 +34,9 @@ export async function executorFor(target: Target, options: ExecutorOptions): Pro
   return options.own.destructive ? executor : sparing(executor, options.checks);
 }
 
+const tracedOf = ({ trace, kernelEvents = [] }: TestOptions): Traced | undefined =>
+  trace === undefined ? undefined : { kernelEvents };
+
 async function laneExecutorFor(lane: Exclude<Target, 'host'>, options: ExecutorOptions): Promise<Executor> {
   const { seed, own, global, timings } = options;
   const [{ laneExecutor }, { machinesFor }, { packageInside }] = await Promise.all([
@@ -40,9 +44,9 @@ async function laneExecutorFor(lane: Exclude<Target, 'host'>, options: ExecutorO
     import('./machines.ts'),
     import('../../lab/index.ts'),
   ]);
-  const { strict, bail, checks, quiet, trace } = own;
+  const { strict, bail, checks, quiet } = own;
   const module = checks === undefined ? null : await bundleModule(findScript(checks), `${packageInside}/dist/index.js`);
-  const common = { global, seed, strict, bail, module, quiet, traced: trace !== undefined };
+  const common = { global, seed, strict, bail, module, quiet, traced: tracedOf(own) };
   return (items, sink) => {
     const machine: PlaceMaker = (place, signal) =>
       laneExecutor(lane, place === 0 ? { ...common, timings, signal } : { ...common, isAnother: true, signal });
@@ -53,8 +57,10 @@ async function laneExecutorFor(lane: Exclude<Target, 'host'>, options: ExecutorO
 /** Throws what `Kvm.open` throws if there is no KVM. */
 function hostExecutor({ checks, module, seed, own, global: { device, profile, timeout } }: ExecutorOptions): Executor {
   Kvm.open(device).close();
+  const { kernelEvents } = own;
+  if (kernelEvents) recordingOf({ kernelEvents }).close();
   return async (items, sink) => {
-    const part = { module, seed, device, profile, timeout, traced: own.trace !== undefined };
+    const part = { module, seed, device, profile, timeout, traced: tracedOf(own) };
     const end = await runItemsLocally(items, checks, part, null, sink, interruption);
     return end === 'timeout' ? TIME_OVER : null;
   };

@@ -2,6 +2,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { Kvm } from '../../kvm/kvm.ts';
 import { marker } from '../../lab/disk/init.ts';
 import { checksById } from '../../suite/check.ts';
+import { recordingOf } from '../../suite/run/check-kernel.ts';
 import { judge } from '../../suite/run/judge.ts';
 import { checkOf } from '../../suite/run/plan.ts';
 import { print } from '../../target/output.ts';
@@ -18,6 +19,8 @@ export async function runPartInside(partFile: string): Promise<number> {
   rmSync(partFile);
   const tell = (event: LaneEvent) => print(writeLaneEvent(given.secret, event));
   Kvm.open(given.device).close();
+  // What does not go is told here, where it ends the run.
+  if (given.traced && given.traced.kernelEvents.length > 0) recordingOf(given.traced).close();
   const { name: profile } = profileFor(given, (text) => tell({ type: 'note', text }));
   const part = { ...given, profile };
   const checks = checksById(await loadSubjects(given.module));

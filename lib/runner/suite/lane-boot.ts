@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { printable } from '../../base/text.ts';
 import { LabFrozenError, type LabMachineError, type LaneName, type Timings } from '../../lab/index.ts';
 import { SuiteProtocolError, SuiteWorkerError } from '../../suite/errors.ts';
+import type { Traced } from '../../suite/run/check-kernel.ts';
 import { type FailedProbes, isProbeName, PROBE_WORD, type ProbeName, probes } from '../../suite/run/probes.ts';
 import type { Item, Sink } from '../../suite/run/protocol.ts';
 import type { RunEnd } from '../../suite/run/supervisor.ts';
@@ -25,7 +26,7 @@ export interface LaneOptions {
   /** Drawn faults of the lab's kernel, to be watched. */
   watch?: readonly string[] | undefined;
   /** Checks that fail tell what happened in their machines. */
-  traced?: boolean | undefined;
+  traced?: Traced | undefined;
   /** Is told when each phase ends. */
   timings?: Timings | undefined;
   /** Another machine runs the same plan, and tells what there is to tell of both. */

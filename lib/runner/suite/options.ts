@@ -1,7 +1,7 @@
 /** The options of `kvm-dsm test`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ReporterName, reporterNames } from '../../suite/report/index.ts';
-import { quietOption, timingsOption } from '../options.ts';
+import { kernelEventsOption, quietOption, timingsOption } from '../options.ts';
 
 /** Seconds that `kvm-dsm test` may take if `--timeout` does not say otherwise. */
 export const SUITE_TIMEOUT = 1200;
@@ -32,6 +32,8 @@ export interface TestOptions {
   variant: string[];
   /** A folder: a trace file of each check that fails. */
   trace?: string;
+  /** Words that name which of the kernel's own events it has as well: `chooseEvents`. */
+  kernelEvents?: string[];
   /** A script whose checks run instead of the suite's. */
   checks?: string;
 }
@@ -65,6 +67,7 @@ function testOptions(): Option[] {
       'in the lab: so many machines share the checks (default: as many as this host has CPUs for)',
     ).argParser(integer(1, MOST_MACHINES)),
     new Option('--trace <dir>', 'write what happened in each check that fails into a file there: see `kvm-dsm trace`'),
+    kernelEventsOption(),
     timingsOption(),
     quietOption('print only failures and totals (reporter spec)'),
     new Option('--checks <file>', 'run the checks of this script instead (.ts or .js)'),

@@ -1,4 +1,5 @@
 /** What the processes of `kvm-dsm test` say to each other, beside what the suite's worker does. */
+import type { Traced } from '../../suite/run/check-kernel.ts';
 import type { Facts } from '../../suite/run/facts.ts';
 import type { FailedProbes } from '../../suite/run/probes.ts';
 import type { Item, Outcome } from '../../suite/run/protocol.ts';
@@ -28,7 +29,7 @@ export interface PartOptions {
   /** Drawn faults of the lab's kernel, to be watched. */
   watch?: readonly string[] | undefined;
   /** Checks that fail tell what happened in their machines. */
-  traced?: boolean | undefined;
+  traced?: Traced | undefined;
   /** Probes that took the machine with them. */
   failedProbes?: FailedProbes;
 }

@@ -22,6 +22,7 @@ import { progress, showsProgress, withProgress } from '../../target/progress.ts'
 import { type InterruptedError, interruption, withSignals } from '../../target/signals.ts';
 import { chooseTarget, timingsOnHost } from '../../target/target.ts';
 import { version } from '../../target/version.ts';
+import { kernelEventsWithoutTrace } from '../options.ts';
 import { checksModule } from './checks-module.ts';
 import { executorFor } from './executor.ts';
 import { listChecks } from './list.ts';
@@ -67,6 +68,7 @@ async function runSubjects(
   const rows = await rowsOf(target, own.variant);
   // In a lane it is found out there.
   const global = target === 'host' ? { ...given, profile: profileFor(given, tellOnStderr).name } : given;
+  if (own.kernelEvents && own.trace === undefined) throw kernelEventsWithoutTrace('<dir>');
   const reporterName = global.json ? 'json' : own.reporter;
   if (own.buildId !== undefined && reporterName !== 'kcidb') throw buildWithoutKcidb(reporterName);
   if (own.quiet && reporterName !== 'spec') throw quietReport(reporterName);

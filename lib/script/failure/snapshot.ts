@@ -149,6 +149,20 @@ function cpuOf(
   return { regs, sregs, mode, mpState: vcpu.getMpState(), lapic, code };
 }
 
+/** The code around an address, as its vCPU reads it now; undefined if the vCPU cannot be asked. */
+export function codeOf(
+  one: MachineVcpu,
+  slots: readonly MappedSlot[],
+  rip: bigint,
+): { mode: GuestMode; window: CodeWindow } | undefined {
+  try {
+    const sregs = one.vcpu.getSregs();
+    return { mode: modeOf(sregs), window: readCode(one.vcpu, slots, { rip, sregs, program: programOf(one) }) };
+  } catch {
+    return undefined;
+  }
+}
+
 /** On AMD KVM brings the vCPU to the state after INIT before it tells of the shutdown. */
 export function isReset({ sregs, regs }: CpuSnapshot): boolean {
   return regs.rip === 0xfff0n && sregs.cs.base === 0xffff_0000n;

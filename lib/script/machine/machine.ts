@@ -22,6 +22,7 @@ import { LoggedEvents } from '../../trace/store.ts';
 import { expectExactlyOnce } from '../expect/deliveries.ts';
 import { Trace } from '../expect/trace.ts';
 import type { Explored, ExploredProgram, ExploreOptions, Invariant } from '../explore/options.ts';
+import { type CodePiece, codePieces } from '../failure/pieces.ts';
 import { FailureReport } from '../failure/report.ts';
 import { eventsOf, type Snapshot, snapshotVcpu } from '../failure/snapshot.ts';
 import { Session } from '../session.ts';
@@ -392,6 +393,20 @@ export class Machine implements AsyncDisposable, Disposable {
       ...eventsOf(this.trace),
       during: { from: born, to: process.hrtime.bigint() },
     };
+  }
+
+  /**
+   * The code at addresses that RIP had, by vcpu_id, as it is now. Nothing after `close()`.
+   *
+   * @internal
+   */
+  codeAt(rips: ReadonlyMap<number, Iterable<bigint>>): CodePiece[] {
+    if (this.vm.closed) return [];
+    return [...rips].flatMap(([id, addresses]) => {
+      const one = this.vcpu(id);
+      const of = this.vms[this.#nodeOf(id) ?? 0]!;
+      return codePieces(one, [...of.slots.values()].filter(isUsualSlot), addresses);
+    });
   }
 
   /** What goes on in it now, in words: its run, vCPUs on threads of their own. Nothing after `close()`. */

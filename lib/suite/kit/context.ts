@@ -6,7 +6,7 @@ import type { Exit } from '../../exit/exit.ts';
 import { describeExit } from '../../exit/text.ts';
 import { Kvm } from '../../kvm/kvm.ts';
 import { diagram } from '../../picture/diagram.ts';
-import { eventLine, machineLine, stateLine, type TraceLine } from '../../picture/file/records.ts';
+import { eventLine, inTime, machineLine, stateLine, type TraceLine } from '../../picture/file/records.ts';
 import { pictureOf, unknownTarget } from '../../picture/picture.ts';
 import { Machine, type MachineOptions } from '../../script/machine/machine.ts';
 import { Random } from '../../script/random.ts';
@@ -165,9 +165,16 @@ export class CheckContext {
   /**
    * What happened in its machines, and what it drove by itself as one more: lines of a trace file. For the runner.
    *
+   * @param kernel has the kernel's own events of that time
+   *
    * @internal
    */
-  traceLines(): TraceLine[] {
+  traceLines(kernel?: { lines(machine: number | undefined): TraceLine[] }): TraceLine[] {
+    const only = this.#machines.length === 1 && this.#driven.length === 0 ? 1 : undefined;
+    return inTime(this.#ownLines(), kernel?.lines(only) ?? []);
+  }
+
+  #ownLines(): TraceLine[] {
     const lines = this.#machines.flatMap(({ irqchip, targets, trace }, at) => {
       if (trace.size === 0 && this.#driven.length > 0) return [];
       const first = Math.max(0, trace.size - MOST_TRACED);

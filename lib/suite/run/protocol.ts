@@ -1,5 +1,6 @@
 /** What the parts of a run say to each other, some of it between processes and machines, as JSON. */
 import type { TraceLine } from '../../picture/file/records.ts';
+import type { Traced } from './check-kernel.ts';
 import type { Facts } from './facts.ts';
 import type { FailedProbes, ProbeName } from './probes.ts';
 
@@ -43,7 +44,7 @@ export interface Job {
   /** Drawn faults of the lab's kernel: which of them a check could notice is told with its outcome. */
   watch?: readonly string[] | undefined;
   /** What happened in the machines of a check that fails is told with its outcome, as lines of a trace file. */
-  traced?: boolean | undefined;
+  traced?: Traced | undefined;
   /** What is written to the kernel's log before the number and the secret of each check that begins. */
   mark: string | null;
   /** What another worker of this run has found out. */

@@ -10,6 +10,7 @@ import { type Check, deadlineOf } from '../check.ts';
 import { CheckError, Skipped } from '../errors.ts';
 import { CheckContext } from '../kit/context.ts';
 import type { TestedHost } from '../kit/needs.ts';
+import type { CheckKernel } from './check-kernel.ts';
 import type { FailureKind, Outcome } from './protocol.ts';
 
 /** What one check came to in this process. */
@@ -28,16 +29,19 @@ export interface CheckOptions {
   thorough: boolean;
   /** If it fails, its outcome has a trace. */
   traced: boolean;
+  /** With the kernel's own events. */
+  kernel?: CheckKernel | undefined;
 }
 
 /** Runs one check in this process. Never throws; a check that hangs in native code never returns. */
 export async function runCheck(
   check: Check,
   world: TestedHost,
-  { device, profile, seed, thorough, traced }: CheckOptions,
+  { device, profile, seed, thorough, traced, kernel }: CheckOptions,
 ): Promise<CheckRun> {
   const missing = (check.needs ?? []).flatMap((need) => need.missing(world) ?? []);
   if (missing.length > 0) return { outcome: { kind: 'skip', reason: missing.join('; ') }, ms: 0, exits: 0, over: true };
+  kernel?.begin();
   const began = performance.now();
   const limit = deadlineOf(check, thorough);
   const session = new Session({ device, profile, budget: new RunBudget(limit) });
@@ -59,7 +63,7 @@ export async function runCheck(
     outcome = over ? outcomeOf(error, ctx) : failure('deadline', `it did not end within ${limit} ms`, ctx.report());
   }
   const exits = ctx.exits;
-  if (traced && outcome.kind === 'fail') outcome = { ...outcome, trace: ctx.traceLines() };
+  if (traced && outcome.kind === 'fail') outcome = { ...outcome, trace: ctx.traceLines(kernel) };
   try {
     ctx.close();
   } catch (error) {

@@ -3,6 +3,7 @@ import { printable } from '../../base/text.ts';
 import { KernelLog, KernelReportError, type LoggedReport, lostRecords } from '../../host/kernel-log.ts';
 import { type Check, deadlineOf } from '../check.ts';
 import { SuiteProtocolError, SuiteWorkerError } from '../errors.ts';
+import type { Traced } from './check-kernel.ts';
 import type { Facts } from './facts.ts';
 import { checkOf } from './plan.ts';
 import { type FailedProbes, type ProbeName, probes } from './probes.ts';
@@ -23,7 +24,7 @@ export interface SupervisorOptions {
   /** Drawn faults of the lab's kernel. */
   watch?: readonly string[] | undefined;
   /** Checks that fail tell what happened in their machines. */
-  traced?: boolean | undefined;
+  traced?: Traced | undefined;
   /** For all checks. */
   timeoutMs: number;
   /** What is written to the kernel's log before the number of each check that begins: a panic loses all else. */

@@ -6,6 +6,7 @@ import { checksById, type Subject } from '../check.ts';
 import { FAULT_PARAMETER, NOTICED } from '../faults/fault.ts';
 import { metFaults, watchFaults } from '../faults/watch.ts';
 import type { TestedHost } from '../kit/needs.ts';
+import { CheckKernel, recordingOf } from './check-kernel.ts';
 import { gatherFacts } from './facts.ts';
 import { judge } from './judge.ts';
 import { checkOf } from './plan.ts';
@@ -44,6 +45,8 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
   /** Faults that a check has noticed. */
   const noticed = new Set<string>();
   watchFaults(job.watch);
+  const recorded = job.traced && job.traced.kernelEvents.length > 0 ? recordingOf(job.traced) : undefined;
+  using kernel = recorded && new CheckKernel(recorded);
   for (const item of job.items) {
     tell({ type: 'start', n: item.n });
     if (item.expected !== undefined && noticed.has(item.fault!)) {
@@ -62,7 +65,8 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
       profile,
       seed,
       thorough: item.thorough ?? false,
-      traced: job.traced ?? false,
+      traced: job.traced !== undefined,
+      kernel,
     });
     stray.done();
     if (

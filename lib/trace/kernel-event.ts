@@ -1,0 +1,83 @@
+/** The kernel's own events, beside those that a machine makes. */
+import { lapicRegisterName } from '../abi/apic/lapic.ts';
+import { exitReasonName } from '../abi/kvm/exit-reason.ts';
+import { type JsonValue, toJson } from '../base/json.ts';
+import { hex, plural, printable } from '../base/text.ts';
+
+/** A member of such an event: of 64 bits as bigint, bytes as hexadecimal text. */
+export type KernelField = number | bigint | string;
+
+/** An event of the kernel's, at its place in time. */
+export interface KernelEvent {
+  /** CLOCK_MONOTONIC in nanoseconds, not from a machine's making on. */
+  readonly at: bigint;
+  /** The host's CPU. */
+  readonly cpu: number;
+  /** The host's thread that ran there. */
+  readonly tid: number;
+  /** The kernel's name of it, such as `kvm_apic_accept_irq`. */
+  readonly event: string;
+  /** As the kernel's `format` file names them. */
+  readonly fields: Readonly<Record<string, KernelField>>;
+  /** The machine's number in the file, where only one can be meant. */
+  readonly machine?: number;
+  /** vcpu_id of the vCPU whose thread it was: for an IPI the sender's. */
+  readonly vcpu?: number;
+}
+
+/** So many events are not in the trace. */
+export interface KernelLoss {
+  /** When it was found, in nanoseconds of CLOCK_MONOTONIC: they are from before that, or the very first ones (0). */
+  readonly at: bigint;
+  /** Whose buffer was overwritten before anybody read it; left out: the trace has the last events alone. */
+  readonly cpu?: number;
+  readonly lost: number;
+}
+
+/** In words, fit for a terminal whatever the kernel has written: without its time and its place. */
+export function describeKernelEvent({ event, fields }: Pick<KernelEvent, 'event' | 'fields'>): string {
+  const words = Object.entries(fields).map(([name, value]) => `${name}=${valueWords(event, name, value)}`);
+  return printable([event, ...words].join(' '));
+}
+
+export function describeKernelLoss({ cpu, lost }: KernelLoss): string {
+  if (cpu === undefined) return `${plural(lost, 'event')} before these left out`;
+  return `${plural(lost, 'event')} of CPU ${cpu} lost: more came at a time than its buffer holds`;
+}
+
+/** Numbers that are counted from 0 on by people as well. */
+const COUNTED = /^(?:vcpu_id|apicid|dest_id|errno)$/;
+
+function valueWords(event: string, name: string, value: KernelField): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'bigint' || COUNTED.test(name)) return typeof value === 'bigint' ? hex(value) : String(value);
+  if (event === 'kvm_apic' && name === 'reg') return lapicRegisterName(value) ?? hex(value);
+  if (event === 'kvm_userspace_exit' && name === 'reason') return exitReasonName(value) ?? String(value);
+  return value >= 0 && value < 10 ? String(value) : hex(value);
+}
+
+/** As a line of a trace file has it. */
+export function kernelEventToJson({ at, fields, ...rest }: KernelEvent): Record<string, JsonValue> {
+  return { at: hex(at), ...rest, fields: toJson(fields) };
+}
+
+/** @throws Error if it is none */
+export function kernelEventFromJson(json: Readonly<Record<string, unknown>>): KernelEvent {
+  const { at, cpu, tid, event, fields, machine, vcpu } = json;
+  if (typeof event !== 'string') throw new TypeError('event is no text');
+  const values = Object.entries(fields as Record<string, number | string>).map(([name, value]) => [
+    name,
+    typeof value === 'string' && /^-?0x[0-9a-f]+$/.test(value) ? bigintOf(value) : value,
+  ]);
+  return {
+    at: BigInt(at as string),
+    cpu: cpu as number,
+    tid: tid as number,
+    event,
+    fields: Object.fromEntries(values),
+    ...(machine !== undefined && { machine: machine as number }),
+    ...(vcpu !== undefined && { vcpu: vcpu as number }),
+  };
+}
+
+const bigintOf = (text: string) => (text.startsWith('-') ? -BigInt(text.slice(1)) : BigInt(text));
