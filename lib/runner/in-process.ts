@@ -140,6 +140,10 @@ function prepare(
     phaseEnded('questions');
     try {
       await end.wait(async () => {
+        if (options.shard) {
+          const { joinShard } = await import('./shard.ts');
+          session.shard = await joinShard(options.shard);
+        }
         await session.run(async () =>
           body ? body.run(await loadModules(modules, imports)) : importAfresh(script, seed),
         );
@@ -152,6 +156,7 @@ function prepare(
       failure ??= judgeThrown(thrown);
     }
     phaseEnded('script');
+    await session.shard?.leave(failure ? 'failed' : 'ended');
     process.off('exit', onExit);
     process.exitCode = undefined;
     // After a failure there is no other run, and what comes now is no news.
