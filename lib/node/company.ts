@@ -2,7 +2,7 @@
  * Who the shards of a machine are, as a pure state machine: each says which vCPUs it runs and whom it sees. They are complete when each
  * vCPU is one shard's and all of them say that they see the same ones. It knows no clock and no transport.
  */
-import type { CompanyWord, Left } from './words.ts';
+import type { CompanyWord, LeftHow } from './words.ts';
 
 /** A shard that has said nothing for so long, in ms, is no longer there as long as the company is not complete. */
 export const PRESENT = 1000;
@@ -19,7 +19,7 @@ export interface CompanyState {
   readonly of: number;
   n: number;
   sees: readonly string[];
-  left: Left;
+  left: LeftHow;
   /** Of the others. */
   readonly known: Map<string, Known>;
   /** All of them in the order of their vCPUs, once that is agreed on: it stays so. */
@@ -102,7 +102,7 @@ export function homesOf(members: readonly CompanyWord[], of: number): number[] {
 }
 
 /** Whether a member has left, as far as is known. */
-export function leftOf(state: CompanyState, shard: string): Left {
+export function leftOf(state: CompanyState, shard: string): LeftHow {
   return state.known.get(shard)?.word.left ?? 'no';
 }
 

@@ -18,7 +18,7 @@ import {
   behind,
   hear,
   newStages,
-  type Part,
+  type RunPart,
   type StagesState,
   stageOf,
   wordOf,
@@ -203,7 +203,7 @@ export class ShardMachine {
   }
 
   /** Says that it has come so far, and waits until the others have. */
-  async #come(part: Part, ends: number): Promise<void> {
+  async #come(part: RunPart, ends: number): Promise<void> {
     const stage = stageOf(this.#run, part);
     this.#stages.stage = stage;
     this.#say();

@@ -16,7 +16,7 @@ import {
 import { NodesMissingError, namesOf } from './errors.ts';
 import type { Transport } from './transport.ts';
 import { under } from './transports/under.ts';
-import { type CompanyWord, decodeWord, encodeWord, type Left } from './words.ts';
+import { type CompanyWord, decodeWord, encodeWord, type LeftHow } from './words.ts';
 
 /** What a shard is. */
 export interface ShardParts {
@@ -102,7 +102,7 @@ export class Shard {
   }
 
   /** Whether a node's script has ended. */
-  left(node: number): Left {
+  left(node: number): LeftHow {
     return leftOf(this.#state, this.shards[node]!);
   }
 
@@ -119,7 +119,7 @@ export class Shard {
   }
 
   /** The script has ended: the others hear of it, and messages go nowhere after this. */
-  async leave(how: Exclude<Left, 'no'>): Promise<void> {
+  async leave(how: Exclude<LeftHow, 'no'>): Promise<void> {
     this.#state.left = how;
     this.#say();
     await this.#wait(() => isLeaveKnown(this.#state), LEAVE);

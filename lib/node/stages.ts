@@ -2,7 +2,7 @@
  * How far the nodes of a machine have come in its runs, as a pure state machine. Each says its stage; the first node asks all whether they are
  * idle, and a run that ends when all are idle is over when two questions in a row have found so and nothing has happened in between.
  */
-import type { Answer, StageWord, ToldCounts } from './words.ts';
+import type { IdleAnswer, StageWord, ToldCounts } from './words.ts';
 
 /** What a node has reached in a run, in this order. */
 const parts = ['ready', 'told', 'stopped', 'quiet'] as const;
@@ -10,10 +10,10 @@ const parts = ['ready', 'told', 'stopped', 'quiet'] as const;
  * ready: its vCPUs have their programs. told: all know its local APICs. stopped: its vCPUs are out of the guest. quiet: nothing of it is on
  * its way.
  */
-export type Part = (typeof parts)[number];
+export type RunPart = (typeof parts)[number];
 
 /** @param run from 1 */
-export const stageOf = (run: number, part: Part): number => run * parts.length + parts.indexOf(part);
+export const stageOf = (run: number, part: RunPart): number => run * parts.length + parts.indexOf(part);
 
 export interface StagesState {
   readonly shard: string;
@@ -23,9 +23,9 @@ export interface StagesState {
   n: number;
   stage: number;
   probe: number;
-  answer: Answer | null;
+  answer: IdleAnswer | null;
   /** Of the first node: by node, what the question before the present one found. */
-  before: readonly Answer[] | null;
+  before: readonly IdleAnswer[] | null;
   counts: ToldCounts | null;
   readonly known: Map<number, StageWord>;
 }
@@ -90,7 +90,7 @@ export function areAllIdle(state: StagesState): boolean {
   if (state.node !== 0) return false;
   const answers = state.shards.map((_, node) => (node === 0 ? state.answer : (state.known.get(node)?.answer ?? null)));
   if (!answers.every((one) => one !== null && one.probe === state.probe)) return false;
-  const found = answers as readonly Answer[];
+  const found = answers as readonly IdleAnswer[];
   const { before } = state;
   const areIdle = found.every(({ idle }) => idle);
   if (areIdle && before?.every(({ idle, activity }, node) => idle && activity === found[node]!.activity)) return true;

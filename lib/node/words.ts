@@ -5,7 +5,7 @@ import { boolean, integer, listOf, oneOf, orNull, shape, type ValueCheck } from 
 import { MAX_NODES, MAX_VCPUS } from './envelope.ts';
 
 /** Whether a shard is still there, and if not, how its script has ended. */
-export type Left = 'no' | 'ended' | 'failed';
+export type LeftHow = 'no' | 'ended' | 'failed';
 
 /** Who a shard is, and who it sees. */
 export interface CompanyWord {
@@ -19,7 +19,7 @@ export interface CompanyWord {
   readonly of: number;
   /** All shards, sorted, once each vCPU has one; empty before. */
   readonly sees: readonly string[];
-  readonly left: Left;
+  readonly left: LeftHow;
   /** The shards of which it has heard that they have left. */
   readonly gone: readonly string[];
 }
@@ -45,12 +45,12 @@ export interface StageWord {
   /** Of the first node: which question is the present one. */
   readonly probe: number;
   /** The answer to the last question that it has answered. */
-  readonly answer: Answer | null;
+  readonly answer: IdleAnswer | null;
   readonly counts: ToldCounts | null;
 }
 
 /** Whether a node's vCPUs are idle and nothing is on its way from here, and how much has happened up to now. */
-export interface Answer {
+export interface IdleAnswer {
   readonly probe: number;
   readonly idle: boolean;
   readonly activity: number;
@@ -90,7 +90,7 @@ const stageWord = shape<Wire<StageWord>>('a node says', {
   node: integer(0, MAX_NODES - 1),
   stage: count,
   probe: count,
-  answer: orNull(shape<Answer>('an answer has', { probe: count, idle: boolean, activity: count })),
+  answer: orNull(shape<IdleAnswer>('an answer has', { probe: count, idle: boolean, activity: count })),
   counts: orNull(counts),
 });
 

@@ -10,6 +10,7 @@ import { chooseTarget, type Target } from '../target/target.ts';
 import type { PublicModules } from './bundle/public-modules.ts';
 import { type RunCommandOptions, runDefaults } from './options.ts';
 import { isDebugged, runScript } from './run.ts';
+import { findScript } from './script-file.ts';
 
 /** The values of its options. */
 export interface NodeCommandOptions extends GlobalOptions {
@@ -41,6 +42,7 @@ export async function runNode(
       `--deadline ${deadline} leaves no time of --timeout ${same.timeout}`,
       'Give a longer --timeout.',
     );
+  findScript(script);
   const target = chooseTarget(same);
   const line = lineOf(target);
   const client = natsOptions === undefined ? undefined : readClientOptions(natsOptions);
