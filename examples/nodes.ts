@@ -21,6 +21,8 @@ await m.run({ deadline: '30s' });
 
 m.expectExactlyOnce([0x40, 0x41, 0x42]);
 for (const [id, wanted] of ['0x40 0x42', '0x41 0x42', '0x2 0x42'].entries()) {
+  // By `kvm-dsm node` some of them run in another process, which has their counters.
+  if (!m.vcpu(id + 1).runsHere) continue;
   const handled = [...m.vcpu(id + 1).interrupts.keys()].map((vector) => `0x${vector.toString(16)}`).join(' ');
   if (handled !== wanted) throw new Error(`vCPU ${id + 1} handled ${handled}, not ${wanted}`);
 }

@@ -14,7 +14,13 @@ export { labFunction, lowerIntx, quietIntx, raiseIntx } from './kvm/vfio/lab-fun
 export type { NodeReport } from './node/cluster.ts';
 export type { LinkRefusal } from './node/delivery.ts';
 export type { EnvelopeRefusal } from './node/envelope.ts';
-export { NodeLostError, NodeQueueError, TransportError, type Unacknowledged } from './node/errors.ts';
+export {
+  NodeLostError,
+  NodeQueueError,
+  NodesMissingError,
+  TransportError,
+  type Unacknowledged,
+} from './node/errors.ts';
 export type { CarrierCounts } from './node/links.ts';
 export type { NodeCounts } from './node/node.ts';
 export type { Transport } from './node/transport.ts';

@@ -1,5 +1,6 @@
 /** An interrupt that was sent, by a vCPU or by the host, whatever way it was seen. */
 import { decodeIcr, decodeX2Icr, type IcrCommand } from '../abi/apic/icr.ts';
+import { lapicRegisters } from '../abi/apic/lapic.ts';
 import type { MsiMessage } from '../abi/kvm/gsi-route.ts';
 import { type DsmPvIpiExit, maskMembers } from '../exit/dsm.ts';
 import type { Exit } from '../exit/exit.ts';
@@ -63,7 +64,30 @@ export class IpiReader {
     if (exit.register === 'ICR2') this.#icr2.set(exit.id, exit.icr2.destination);
     return ipiOf(exit, seq, this.#icr2.get(exit.id));
   }
+
+  /** The IPI that such a write sends; `undefined` for ICR2 and what else sends none. */
+  replayed(act: Replayed): Ipi | undefined {
+    const { seq } = act;
+    const from = act.write.vcpuId;
+    if (act.ioctl === 'KVM_DSM_X2APIC') {
+      const command = decodeX2Icr(act.write.data);
+      return { from, command, destination: command.destination, mode: 'x2apic', seq };
+    }
+    const { val, val2 } = act.write;
+    if (val === lapicRegisters.ICR2) this.#icr2.set(from, val2 >>> 24);
+    if (val !== lapicRegisters.ICR) return undefined;
+    return { from, command: decodeIcr(val2), destination: this.#icr2.get(from) ?? 0, mode: 'xapic', seq };
+  }
 }
+
+/** A vCPU's write that was given to KVM again, by the ioctl that did so. */
+export type Replayed = { readonly seq: number } & (
+  | {
+      readonly ioctl: 'KVM_DSM_IPI';
+      readonly write: { readonly vcpuId: number; readonly val: number; readonly val2: number };
+    }
+  | { readonly ioctl: 'KVM_DSM_X2APIC'; readonly write: { readonly vcpuId: number; readonly data: bigint } }
+);
 
 /** Message Address Register: bit 3, the redirection hint, and bit 2, the destination mode. */
 const MSI_REDIRECTION_HINT = 1 << 3;

@@ -13,6 +13,7 @@ import { addDoctorCommand } from './doctor.ts';
 import { addExploreCommand } from './explore.ts';
 import { addInitCommand } from './init.ts';
 import { addKutCommand } from './kut.ts';
+import { addNodeCommand } from './node.ts';
 import { addReviewCommand } from './review.ts';
 import { addRunCommand } from './run.ts';
 import type { Ends } from './subcommand.ts';
@@ -62,6 +63,7 @@ export async function commandLine(ends: Ends, argv?: readonly string[]): Promise
     .configureHelp({ showGlobalOptions: false });
   addDoctorCommand(program, ends);
   addRunCommand(program, ends);
+  addNodeCommand(program, ends);
   addExploreCommand(program, ends);
   addCheckCommand(program, ends);
   addTestCommand(program, ends);

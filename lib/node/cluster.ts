@@ -83,6 +83,11 @@ export class Cluster {
     return this.#nodes.every(({ quiet }) => quiet);
   }
 
+  /** Whether those of all nodes are idle for good, if the machine's vCPUs are. */
+  idle(isIdle: boolean): boolean {
+    return isIdle && this.quiet;
+  }
+
   /**
    * Waits until nothing is on its way.
    *

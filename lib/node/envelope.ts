@@ -84,8 +84,8 @@ export const WIRE_VERSION = 1;
 
 /** Several times what any message takes. */
 export const LONGEST_MESSAGE = 16_384;
-const MAX_NODES = 64;
-const MAX_VCPUS = 64;
+export const MAX_NODES = 64;
+export const MAX_VCPUS = 64;
 const MAX_EPOCH = 64;
 
 const u32 = integer(0, 0xffff_ffff);

@@ -2,6 +2,12 @@
 import { EnvironmentError, KvmDsmError } from '../base/errors.ts';
 import { plural } from '../base/text.ts';
 
+/** `vCPU 1`, `vCPUs 1, 2 and 3`. */
+export function namesOf(vcpus: readonly number[]): string {
+  if (vcpus.length === 1) return `vCPU ${vcpus[0]}`;
+  return `vCPUs ${vcpus.slice(0, -1).join(', ')} and ${vcpus.at(-1)}`;
+}
+
 /** An interrupt that nobody has acknowledged: who sent it to which node, as what number, and in words. */
 export interface Unacknowledged {
   /** vcpu_id of the sender. */
@@ -20,9 +26,10 @@ export class NodeLostError extends KvmDsmError {
   /** What was sent to it and not acknowledged, in the order of each source. */
   readonly unacknowledged: readonly Unacknowledged[];
 
-  constructor(node: number, why: string, unacknowledged: readonly Unacknowledged[]) {
+  /** @param runs vcpu_id of each that it runs */
+  constructor(node: number, runs: readonly number[], why: string, unacknowledged: readonly Unacknowledged[]) {
     const count = plural(unacknowledged.length, 'interrupt');
-    super(`Node ${node} ${why}; ${count} to it not acknowledged`, {
+    super(`Node ${node} (${namesOf(runs)}) ${why}; ${count} to it not acknowledged`, {
       advice: 'Look at what became of that node. `unacknowledged` has each interrupt that it may not have got.',
       failure: unacknowledged.map(({ source, seq, what }) => `vCPU ${source} #${seq}: ${what}`).join('\n'),
     });
@@ -42,6 +49,18 @@ export class NodeQueueError extends KvmDsmError {
       advice: 'See whether that node and the transport are alive: they take less than the guests send.',
     });
     this.node = node;
+  }
+}
+
+/** The shards of a machine have not all come together in time. */
+export class NodesMissingError extends EnvironmentError {
+  readonly code = 'ERR_NODES_MISSING';
+  /** vcpu_id of those that nobody runs. */
+  readonly missing: readonly number[];
+
+  constructor(message: string, advice: string, missing: readonly number[]) {
+    super(message, { advice });
+    this.missing = missing;
   }
 }
 

@@ -10,6 +10,7 @@ import {
   type LinkState,
   newLink,
   step,
+  unacknowledged,
 } from './delivery.ts';
 import {
   type Acknowledgement,
@@ -36,6 +37,8 @@ export interface Carrier {
   readonly quiet: boolean;
   /** Each other node has said which run of it is there. */
   readonly acquainted: boolean;
+  /** What was sent to a node and not acknowledged, in the order of each source. */
+  unacknowledged(node: number): readonly Unacknowledged[];
   readonly counts: CarrierCounts;
   close(): Promise<void>;
 }
@@ -110,6 +113,10 @@ export class Links implements Carrier {
     return [...this.#links.values()].every(({ theirs }) => theirs !== null);
   }
 
+  unacknowledged(node: number): readonly Unacknowledged[] {
+    return inWords(unacknowledged(this.#links.get(node)!));
+  }
+
   get counts(): CarrierCounts {
     let resent = 0;
     let doubled = 0;
@@ -172,15 +179,19 @@ export class Links implements Carrier {
         break;
       case 'restarted': {
         const lost = inWords(effect.unacknowledged);
-        if (lost.length > 0) this.#receiver.failed(new NodeLostError(node, 'has begun anew', lost));
+        if (lost.length > 0) this.#receiver.failed(new NodeLostError(node, this.#runs(node), 'has begun anew', lost));
         this.#receiver.joined(node);
         break;
       }
       case 'dead': {
         const why = `was not heard of for ${this.#limits.deadline} ms`;
-        this.#receiver.failed(new NodeLostError(node, why, inWords(effect.unacknowledged)));
+        this.#receiver.failed(new NodeLostError(node, this.#runs(node), why, inWords(effect.unacknowledged)));
       }
     }
+  }
+
+  #runs(node: number): number[] {
+    return this.#member.homes.flatMap((home, vcpu) => (home === node ? [vcpu] : []));
   }
 
   #count(reason: EnvelopeRefusal | LinkRefusal): void {

@@ -40,6 +40,8 @@ export class Node {
   readonly #carrier: Carrier;
   readonly #others: readonly number[];
   readonly counts: NodeCounts = { sent: 0, forwarded: 0, replayed: 0, untaken: 0 };
+  /** How much has happened between this node and others. */
+  activity = 0;
 
   /** @param carry makes the carrier, which tells the receiver */
   constructor(target: ReplayTarget, way: ReplayWay, carry: (receiver: Receiver) => Carrier, hooks: NodeHooks) {
@@ -112,6 +114,7 @@ export class Node {
   }
 
   #offer(source: number, item: NodeItem, nodes: readonly number[]): void {
+    this.activity += 1;
     const { versions } = this.#target.map;
     // Its own comes before it anyway.
     const after = versions.map((version, vcpu) => (vcpu === source ? 0 : version));
@@ -119,6 +122,7 @@ export class Node {
   }
 
   #take(source: number, item: NodeItem): void {
+    this.activity += 1;
     const held = this.#held.get(source) ?? [];
     held.push(item);
     this.#held.set(source, held);

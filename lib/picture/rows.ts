@@ -1,7 +1,7 @@
 /** Sent and handled side by side, for each vector on each vCPU: the forwarded IPIs and the script's acts against the counters. */
 import { lapicRegisters } from '../abi/apic/lapic.ts';
 import { accepts, isForEveryone, isNamed } from '../apic/destination.ts';
-import { type Ipi, IpiReader, ipiOfMsi } from '../apic/ipi.ts';
+import { type Ipi, IpiReader, ipiOfMsi, type Replayed } from '../apic/ipi.ts';
 import { hex } from '../base/text.ts';
 import { isExit, type TraceAct, type TraceEvent } from '../trace/event.ts';
 import { shareOut } from './share-out.ts';
@@ -66,10 +66,12 @@ function gather(
   const sent = new Map<number, Sent[]>();
   const given = new Map<number, Given>();
   const replayed = new Set<number>();
+  const here = new Set(targets.map(({ apic }) => apic.vcpu));
   let lines = false;
   for (const event of events) {
-    if (isExit(event)) {
-      const ipi = reader.read(event.exit, event.seq);
+    const isOthers = !isExit(event) && isReplayOf(event, (vcpu) => !here.has(vcpu));
+    if (isExit(event) || isOthers) {
+      const ipi = isExit(event) ? reader.read(event.exit, event.seq) : reader.replayed(event);
       const vector = ipi && countedVector(ipi);
       if (ipi && vector !== undefined && counts(vector)) listIn(sent, vector).push(sentTo(ipi, event.seq, targets));
       continue;
@@ -126,6 +128,11 @@ function giveTo(
     const vector = ipi.command.deliveryMode === 'nmi' ? NMI_VECTOR : ipi.command.vector;
     give(vector, (target) => isNamed(ipi, viewAfter(target, act.seq)));
   }
+}
+
+/** Whether an act gives the write of a vCPU that runs elsewhere to those that run here: then that vCPU has sent it. */
+function isReplayOf(act: TraceAct, isMeant: (vcpu: number) => boolean): act is TraceAct & Replayed {
+  return (act.ioctl === 'KVM_DSM_IPI' || act.ioctl === 'KVM_DSM_X2APIC') && isMeant(act.write.vcpuId);
 }
 
 /** The vector of an act that writes an ICR again: whom it reaches nobody here can tell. */

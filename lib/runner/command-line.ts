@@ -17,6 +17,7 @@ export function commandLineOf(script: string, args: readonly string[], options: 
     json: _json,
     quiet: _quiet,
     exploring,
+    shard,
     ...same
   } = options;
   const [, file, ...rest] = runArguments(script, args, same);
@@ -24,5 +25,6 @@ export function commandLineOf(script: string, args: readonly string[], options: 
   const words = exploring
     ? ['explore', '--schedules', file!, ...optionArguments({ schedule, limit } as never), ...rest]
     : ['run', file!, ...rest];
+  if (shard) words[0] = 'node';
   return ['kvm-dsm', ...words].map(shellWord).join(' ');
 }

@@ -1,8 +1,11 @@
 /** Runs a user's script inside a machine of the lab. */
 import { readFileSync, statSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
 import { testEnvironment } from '../base/hears-tests.ts';
 import { jsonText } from '../base/text.ts';
 import { describeTimings, type LaneName, mainInside, nodeInside, Timings } from '../lab/index.ts';
+import type { Transport } from '../node/transport.ts';
+import { serveLine } from '../node/transports/line.ts';
 import { type LaneWork, runInLane } from '../target/in-lane.ts';
 import { print } from '../target/output.ts';
 import { bundleScript } from './bundle/bundle.ts';
@@ -27,6 +30,7 @@ export async function runScriptInLane(
   path: string,
   run: Omit<ParsedRun, 'script' | 'code' | 'imports' | 'tests'>,
   modules: PublicModules,
+  joined?: Transport,
 ): Promise<number> {
   // The bundler is a process of its own: this thread reads the assembly meanwhile.
   const [bundled, [refused]] = await Promise.all([bundleScript(path, LAB_FILES, modules), assemblyErrors(path)]);
@@ -40,6 +44,7 @@ export async function runScriptInLane(
     argv: [PARSED_RUN, JSON.stringify(parsed)],
     files: [{ path: CODE, data: code }, ...readAssets(assets)],
     watchesLog: true,
+    ...(joined && { nodeLine: (line: Duplex) => serveLine(line, joined) }),
   };
   if (tests) {
     work.env = testEnvironment;

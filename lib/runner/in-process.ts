@@ -145,6 +145,10 @@ function prepare(
     try {
       await end.wait(async () => {
         if (options.kernelEvents) trace?.recordKernel(eventsOf(options.kernelEvents));
+        if (options.shard) {
+          const { joinShard } = await import('./shard.ts');
+          session.shard = await joinShard(options.shard);
+        }
         await session.run(async () =>
           body ? body.run(await loadModules(modules, imports)) : importAfresh(script, seed),
         );
@@ -157,6 +161,7 @@ function prepare(
       failure ??= judgeThrown(thrown);
     }
     phaseEnded('script');
+    await session.shard?.leave(failure ? 'failed' : 'ended');
     process.off('exit', onExit);
     process.exitCode = undefined;
     // After a failure there is no other run, and what comes now is no news.

@@ -1,10 +1,13 @@
 /** Runs a script on this host: in a process of its own, which this one judges. */
 import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
 import { DeadlineError } from '../base/errors.ts';
 import { hearsTests, testEnvironment } from '../base/hears-tests.ts';
 import { removeForsaken } from '../host/ftrace/tracefs.ts';
+import type { Transport } from '../node/transport.ts';
+import { serveLine } from '../node/transports/line.ts';
 import { doing } from '../target/doing.ts';
-import { startOwn } from '../target/own-process.ts';
+import { LINE_DESCRIPTOR, startOwn } from '../target/own-process.ts';
 import { type InterruptedError, interruption } from '../target/signals.ts';
 import { ScriptLostError } from './errors.ts';
 import { Judge } from './judge.ts';
@@ -16,10 +19,17 @@ const START = 60_000;
 const BEYOND = 2000;
 
 /** Runs a script, made ready, in a process of its own; returns the exit code. */
-export async function runOnHost(run: ParsedRun): Promise<number> {
+export async function runOnHost(run: ParsedRun, joined?: Transport): Promise<number> {
   const tests = run.tests && run.options.repeat === 1 && !hearsTests;
   const flags = tests ? testFlags(run.options.json) : [];
-  const child = startOwn([PARSED_RUN, JSON.stringify(run)], flags, tests ? testEnvironment : {}, 'pipe');
+  const child = startOwn(
+    [PARSED_RUN, JSON.stringify(run)],
+    flags,
+    tests ? testEnvironment : {},
+    'pipe',
+    joined !== undefined,
+  );
+  if (joined) serveLine(child.stdio[LINE_DESCRIPTOR] as Duplex, joined);
   let error: unknown;
   const kill = () => child.kill('SIGKILL');
   let timer = setTimeout(() => {

@@ -24,6 +24,22 @@ export interface RunCommandOptions extends GlobalOptions {
   quiet: boolean;
   /** Of `kvm-dsm explore --schedules` alone: what it says of each exploration. */
   exploring?: Exploring;
+  /** Of `kvm-dsm node` alone: which shard of its machines the script is. */
+  shard?: ShardOptions;
+}
+
+/** What a script's process has to know of the shard that it is. */
+export interface ShardOptions {
+  /** The name that all shards of the machine are given. */
+  vm: string;
+  /** vcpu_id of each that runs here. */
+  vcpus: readonly number[];
+  /** How many vCPUs the machine has. */
+  of: number;
+  /** How long to wait for the others, in ms. */
+  deadline: number;
+  /** What leads to the process that is joined with the others: a descriptor, or a device. */
+  line: number | string;
 }
 
 /** What some of them are if they are not given. */

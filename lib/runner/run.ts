@@ -6,6 +6,7 @@ import { ArgumentError, KvmDsmError } from '../base/errors.ts';
 import { hearsTests } from '../base/hears-tests.ts';
 import { temporary, temporaryFolder } from '../base/temporary.ts';
 import { jsonText } from '../base/text.ts';
+import type { Transport } from '../node/transport.ts';
 import { doing } from '../target/doing.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
@@ -18,16 +19,21 @@ import { kernelEventsWithoutTrace, type RunCommandOptions } from './options.ts';
 import type { ParsedRun } from './protocol.ts';
 import { findScript } from './script-file.ts';
 
-/** `kvm-dsm run`: runs a script where the options say, and returns the exit code. With `--json` it ends with a result, whatever happens. */
+/**
+ * `kvm-dsm run`: runs a script where the options say, and returns the exit code. With `--json` it ends with a result, whatever happens.
+ *
+ * @param joined what joins it with others, if it is one shard of several
+ */
 export async function runScript(
   script: string,
   args: string[],
   options: RunCommandOptions,
   modules: PublicModules,
+  joined?: Transport,
 ): Promise<number> {
   doing('making the script ready');
   try {
-    return await run(script, args, options, modules);
+    return await run(script, args, options, modules, joined);
   } catch (thrown) {
     const error = await orInterruption(thrown);
     if (!options.json) throw error;
@@ -45,6 +51,7 @@ async function run(
   args: string[],
   options: RunCommandOptions,
   modules: PublicModules,
+  joined: Transport | undefined,
 ): Promise<number> {
   const path = findScript(script);
   checkProfileName(options.profile);
@@ -65,7 +72,7 @@ async function run(
   const parsed = { args, options, commandLine, ownProcess: false, secret, colours: paint('red', ' ') !== ' ' };
   if (target !== 'host') {
     const { runScriptInLane } = await import('./in-lane.ts');
-    return withSignals(() => runScriptInLane(target, path, parsed, modules));
+    return withSignals(() => runScriptInLane(target, path, parsed, modules, joined));
   }
   // Inside the lab there is no bundler: a module that node can import does without.
   if (currentTarget.on !== 'host')
@@ -81,11 +88,14 @@ async function run(
     // A debugger is for the script, and this process has it.
     if (isDebugged) return runReady({ ...ready, code: file, secret: null, colours: false }, code, modules);
     const { runOnHost } = await import('./on-host.ts');
-    return withSignals(() => runOnHost({ ...ready, code: file }));
+    return withSignals(() => runOnHost({ ...ready, code: file }, joined));
   });
 }
 
-const isDebugged = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((word) => word.includes('--inspect'));
+/** A debugger has this process. */
+export const isDebugged = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((word) =>
+  word.includes('--inspect'),
+);
 
 /** A run whose command line another process has read. */
 export async function runParsed(json: string, modules: PublicModules): Promise<number> {

@@ -4,6 +4,7 @@ import { checkProfile, type DsmProfile, defaultProfile } from '../abi/dsm/profil
 import { RunBudget } from '../base/budget.ts';
 import { freshSeed, isSeed } from '../base/seed.ts';
 import { KVM_DEVICE } from '../kvm/kvm.ts';
+import type { Shard } from '../node/shard.ts';
 import type { DeliveryTarget } from '../picture/target.ts';
 import type { TraceEvent, TraceExit } from '../trace/event.ts';
 import type { StoredEvents } from '../trace/record.ts';
@@ -86,6 +87,12 @@ export class Session {
   readonly budget: RunBudget;
   readonly random: Random;
   readonly exploring: Exploring;
+  /**
+   * Of a script that runs as one shard of several: the shards, once they have come together.
+   *
+   * @internal
+   */
+  shard: Shard | undefined;
 
   constructor(options: SessionOptions = {}) {
     this.device = options.device ?? KVM_DEVICE;

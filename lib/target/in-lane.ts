@@ -1,4 +1,5 @@
 /** Runs this command inside a machine of the lab. */
+import type { Duplex } from 'node:stream';
 import {
   type LabRunOptions,
   type LabStage,
@@ -23,6 +24,8 @@ export interface LaneWork {
   program?: readonly string[];
   /** The command reads the kernel's log itself. */
   watchesLog?: boolean;
+  /** Takes the line that leads to the command's own device. */
+  nodeLine?: (line: Duplex) => void;
 }
 
 /** Where the output of the command inside a lab machine goes. */

@@ -4,11 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { jsonLines, kvmDsm } from '../support/command.ts';
+import { freePort } from '../support/nats-server.ts';
 
 // Nothing here needs the lab, and what is to be refused must not empty the user's cache if it is not.
 const cache = mkdtempSync(join(tmpdir(), 'kvm-dsm-usage-'));
 process.env.XDG_CACHE_HOME = cache;
 after(() => rmSync(cache, { recursive: true, force: true }));
+
+const node = ['node', 'examples/nodes.ts', '--of', '4', '--nats', 'nats://127.0.0.1', '--on', 'host'];
+const list = join(cache, 'list.json');
+writeFileSync(list, '[]');
 
 const usage: [what: string, args: string[], said: RegExp][] = [
   ['a subcommand that does not exist', ['fly'], /unknown command/],
@@ -30,6 +35,40 @@ const usage: [what: string, args: string[], said: RegExp][] = [
     ['run', 'examples/first-ipi.ts', '--on', 'host', '--kernel', 'x'],
     /--kernel is for the lab/,
   ],
+  [
+    'a node without vCPUs',
+    ['node', 'examples/nodes.ts', '--of', '4', '--nats', 'nats://127.0.0.1'],
+    /'--vcpus <list>'/,
+  ],
+  ['a node with what is no vCPU', [...node, '--vcpus', '0,a'], /vcpu_ids from 0 to 63/],
+  ['a node with a vCPU that there is not', [...node, '--vcpus', '0,4'], /names vCPU 4, and --of says that there are 4/],
+  ['a node with a vCPU twice', [...node, '--vcpus', '1,1'], /names vCPU 1 twice/],
+  [
+    'a node with what is no address',
+    [...node, '--vcpus', '1', '--nats', 'localhost'],
+    /not the address of a NATS server/,
+  ],
+  [
+    'a node with a name that no subject can have',
+    [...node, '--vcpus', '1', '--vm', 'a.b'],
+    /letters, digits and dashes/,
+  ],
+  [
+    'a node that waits as long as it may run',
+    [...node, '--vcpus', '1', '--deadline', '120'],
+    /leaves no time of --timeout 120/,
+  ],
+  [
+    'a node with options that are not JSON',
+    [...node, '--vcpus', '1', '--nats-options', 'package-lock'],
+    /package-lock: ENOENT/,
+  ],
+  ['a node with options that are no object', [...node, '--vcpus', '1', '--nats-options', list], /holds no JSON object/],
+  [
+    'a node of a script that does not exist',
+    ['node', 'no/such.ts', ...node.slice(2), '--vcpus', '1'],
+    /ERR_SCRIPT_MISSING/,
+  ],
 ];
 
 for (const [what, args, said] of usage) {
@@ -39,6 +78,24 @@ for (const [what, args, said] of usage) {
     assert.equal(code, 2);
   });
 }
+
+test('a node where there is no NATS server', async () => {
+  const url = `nats://127.0.0.1:${await freePort()}`;
+  const { code, stderr } = kvmDsm([
+    'node',
+    'examples/nodes.ts',
+    '--of',
+    '4',
+    '--vcpus',
+    '1',
+    '--nats',
+    url,
+    '--on',
+    'host',
+  ]);
+  assert.match(stderr, /There is no NATS server at nats:.*ERR_TRANSPORT/);
+  assert.equal(code, 3);
+});
 
 test('a script that does not compile', () => {
   const directory = mkdtempSync(join(tmpdir(), 'kvm-dsm-script-'));

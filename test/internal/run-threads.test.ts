@@ -27,6 +27,7 @@ test('an exit that ends a run while it looks where its vCPUs are is what ends it
       m.vcpus.map(({ vcpu }) => vcpu),
       {
         budget: new RunBudget(),
+        untilIdle: false,
         idle: [],
         limit: 1,
         onExit() {
@@ -56,6 +57,7 @@ test('a KVM_RUN that fails while a run looks where its vCPUs are is told as such
       m.vcpus.map(({ vcpu }) => vcpu),
       {
         budget: new RunBudget(),
+        untilIdle: false,
         idle: [],
         limit: 1,
         onExit: () => false,

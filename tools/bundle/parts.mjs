@@ -118,7 +118,7 @@ async function partsFrom({ root, out, faces }) {
 }
 
 /** Where the code is to import what is no part: in the loader's words. */
-const otherImport = /\bimport\(`([\w-]+)`\)/g;
+const otherImport = /\bimport\(`([\w@/-]+)`\)/g;
 
 /** Throws unless every character takes one byte: V8 then keeps the code in half the memory, and the lab reads it as it is. */
 function asciiCode({ code, fileName }) {

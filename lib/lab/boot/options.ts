@@ -1,4 +1,5 @@
 /** What a machine of the lab is started with. */
+import type { Duplex } from 'node:stream';
 import { checkFunction, checkObject } from '../../base/check.ts';
 import type { Abort, InputStream, OutputStream } from '../../base/node-shapes.ts';
 import { boolean, func, listOf, number, oneOf, optional, shape, text, type ValueCheck } from '../../base/shape.ts';
@@ -57,6 +58,11 @@ export interface LabRunOptions extends LabOptions {
   warm?: boolean;
   /** Runs this instead of the `kvm-dsm` command. */
   program?: readonly string[];
+  /**
+   * The machine gets one more serial line, and this the outer end of it; inside it is the lane's `nodeLine`. Such a machine is booted for
+   * the command alone.
+   */
+  nodeLine?: (line: Duplex) => void;
 }
 
 /** An object of Node.js's, by the one method that says what it is. */
@@ -110,6 +116,7 @@ export const runOptions = shape<LabRunOptions>('runInLab() takes', {
   watchesLog: optional(boolean),
   warm: optional(boolean),
   program: optional(listOf(text)),
+  nodeLine: optional(func<(line: Duplex) => void>()),
 });
 
 export const shellOptions = shape<LabOptions & { stdin: InputStream }>('labShell() takes', {

@@ -41,8 +41,9 @@ export async function runInLab(options: LabRunOptions, timings?: Timings): Promi
       watchesLog: given.watchesLog ?? false,
     };
     const asked = { parts, options: given, command, timeoutSeconds, timings };
-    const ready = given.warm ? ((await runWarm(asked)) ?? (await runFromSnapshot(asked))) : null;
-    return ready === null ? boot(parts, given, command, timeoutSeconds, { timings }) : { exitCode: ready };
+    const { nodeLine } = given;
+    const ready = given.warm && !nodeLine ? ((await runWarm(asked)) ?? (await runFromSnapshot(asked))) : null;
+    return ready === null ? boot(parts, given, command, timeoutSeconds, { timings, nodeLine }) : { exitCode: ready };
   });
 }
 
@@ -79,13 +80,19 @@ function connectInput(stdin: InputStream, line: Duplex, terminal: boolean): void
   });
 }
 
+interface BootOptions {
+  timings?: Timings | undefined;
+  onReady?: (line: Duplex) => void;
+  nodeLine?: ((line: Duplex) => void) | undefined;
+}
+
 /** A machine for this command alone. */
 async function boot(
   parts: Parts,
   options: LabOptions,
   input: Inside,
   timeoutSeconds: number | undefined,
-  { timings, onReady }: { timings?: Timings | undefined; onReady?: (line: Duplex) => void },
+  { timings, onReady, nodeLine }: BootOptions,
 ): Promise<{ exitCode: number }> {
   const report = options.report ?? (() => {});
   const { lane, emulator, medium } = parts;
@@ -98,6 +105,7 @@ async function boot(
     let started: Started | undefined;
     try {
       started = await startMachine(parts, initramfs, cmdline, report, {
+        nodeLine,
         check() {
           interruption.check();
           timings?.ended('layout');

@@ -1,6 +1,7 @@
 /** A machine started of its parts, in a folder of its own. */
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import type { JobDisk } from '../lanes/lane.ts';
 import type { Report } from '../progress.ts';
 import { makeWorkFolder } from '../work-folder.ts';
@@ -28,6 +29,7 @@ interface StartOptions {
   serves?: boolean;
   state?: { use: 'save' | 'load'; dir: string } | undefined;
   check?: () => void;
+  nodeLine?: ((line: Duplex) => void) | undefined;
 }
 
 /**
@@ -37,6 +39,7 @@ interface StartOptions {
  * @param serves it is to run one command after the other
  * @param state the folder of its state, which is to be saved there or loaded from there
  * @param check called just before the emulator is started
+ * @param nodeLine gets one more line, when the emulator has connected to it
  *
  * @internal
  */
@@ -45,7 +48,7 @@ export async function startMachine(
   initramfs: Buffer,
   cmdline: string,
   report: Report,
-  { serves = false, state, check = () => {} }: StartOptions = {},
+  { serves = false, state, check = () => {}, nodeLine }: StartOptions = {},
 ): Promise<Started> {
   const folder = await makeWorkFolder();
   const dir = folder.path;
@@ -58,6 +61,16 @@ export async function startMachine(
     fillRunFolder(dir, initramfs, medium.path);
     for (const name of ['line1', 'line2', 'line3']) lines.push(await openLine(dir, name, lane.lineKind, report));
     const own = [...lines] as [Line, Line, Line];
+    const all: Line[] = [...own];
+    if (nodeLine) {
+      const line = await openLine(dir, 'line4', lane.lineKind, report);
+      lines.push(line);
+      all.push(line);
+      void line.connected.then((socket) => {
+        nodeLine(socket);
+        socket.resume();
+      });
+    }
     let monitor: Line | null = null;
     if (state) {
       for (const name of lane.state!.files) symlinkSync(join(state.dir, name), join(dir, name));
@@ -65,7 +78,7 @@ export async function startMachine(
       lines.push(monitor);
     }
     const given = { dir, kernel, cmdline, serves, state: state?.use };
-    const { jobDisk = null, ...invocation } = await lane.layOut(emulator, given, own);
+    const { jobDisk = null, ...invocation } = await lane.layOut(emulator, given, all);
     check();
     const machine = new EmulatorProcess(emulator, invocation, dir, own);
     return { machine, jobDisk, monitor, remove };

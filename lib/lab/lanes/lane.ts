@@ -106,6 +106,8 @@ export interface Lane<E extends Emulator = Emulator> extends LaneFacts {
   readonly jobDevice: string;
   /** What the emulator can connect a serial line to. */
   readonly lineKind: 'tcp' | 'unix';
+  /** The device inside of the serial line that a node of `kvm-dsm node` has; `null`: the emulator has none for it. */
+  readonly nodeLine: string | null;
   /** How a machine's state is saved and loaded; `null`: it cannot be. */
   readonly state: MachineState | null;
   /** The kernel options by which the kernel reads its disks. */

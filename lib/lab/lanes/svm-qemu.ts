@@ -51,6 +51,7 @@ export const svmQemu = {
   clockIsReal: true,
   jobDevice: '/dev/vdb',
   lineKind: 'unix',
+  nodeLine: '/dev/ttyS3',
   state: qemuState,
   diskOptions: 'CONFIG_VIRTIO_PCI with CONFIG_VIRTIO_BLK',
   /** The e1000e: an 82574L. */

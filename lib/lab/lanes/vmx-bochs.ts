@@ -53,6 +53,7 @@ export const vmxBochs = {
   clockIsReal: false,
   jobDevice: '/dev/sda',
   lineKind: 'tcp',
+  nodeLine: null,
   state: null,
   diskOptions: 'CONFIG_ATA_PIIX with CONFIG_BLK_DEV_SD',
   /** The e1000: an 82540EM. */

@@ -17,6 +17,7 @@ export class Router implements Carrier {
   /** Nothing tells whether what was sent has come. */
   readonly quiet = true;
   readonly acquainted = true;
+  readonly unacknowledged = () => [];
   readonly #member: Membership;
   readonly #transport: Transport;
   readonly #receiver: Receiver;

@@ -49,12 +49,13 @@ export function build(setup: MachineSetup, act: (act: Act) => void): BuiltMachin
   }
   const vms: Vm[] = [];
   try {
-    const filled = Array.from({ length: Math.max(...setup.homes) + 1 }, () => {
+    const { homes, shard } = setup;
+    const filled = Array.from({ length: shard ? 1 : Math.max(...homes) + 1 }, () => {
       const vm = kvm.createVm(0, setup.optIn === undefined ? {} : { optIn: setup.optIn });
       vms.push(vm);
       return fill(setup, kvm, vm, memory, act);
     });
-    return { kvm, vms, memory, vcpus: setup.homes.map((node, id) => filled[node]![id]!) };
+    return { kvm, vms, memory, vcpus: homes.map((node, id) => filled[shard ? 0 : node]![id]!) };
   } catch (error) {
     closeParts({ kvm, vms, memory });
     throw error;
@@ -76,7 +77,7 @@ export function closeParts({ kvm, vms, memory }: Pick<BuiltMachine, 'kvm' | 'vms
 }
 
 function fill(setup: MachineSetup, kvm: Kvm, vm: Vm, memory: GuestMemory, act: (act: Act) => void): MachineVcpu[] {
-  const { layout, irqchip, apic, synic } = setup;
+  const { layout, irqchip, apic, synic, shard, homes } = setup;
   // Before anything is made.
   if (synic !== undefined) synicCapability(vm, synic);
   const shown = setup.cpuid(supportedCpuid(kvm, synic !== undefined));
@@ -90,7 +91,8 @@ function fill(setup: MachineSetup, kvm: Kvm, vm: Vm, memory: GuestMemory, act: (
     const vcpu = vm.createVcpu(id);
     vcpu.setCpuid2(withApicId(shown, id));
     if (apic !== 'reset') enableApic(vcpu, apic);
-    return new MachineVcpu(vcpu, around, synic ? Synic.enable(vm, vcpu, synic) : null);
+    const runsHere = !shard || homes[id] === shard.node;
+    return new MachineVcpu(vcpu, around, synic ? Synic.enable(vm, vcpu, synic) : null, runsHere);
   });
   if (irqchip !== 'none' && !setup.apicv && apicvParameter()?.enabled) inhibitApicv(vm, PARKED_VCPU_ID);
   if (irqchip !== 'none') renewApicMap(vcpus.at(-1)!.vcpu);

@@ -14,6 +14,7 @@ import type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from '../
 import { isUsualSlot } from '../../kvm/vm/memory.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
 import type { Cluster, NodeReport } from '../../node/cluster.ts';
+import type { ShardMachine } from '../../node/shard-machine.ts';
 import { diagram } from '../../picture/diagram.ts';
 import { pictureOfPart } from '../../picture/picture.ts';
 import type { DeliveryTarget } from '../../picture/target.ts';
@@ -29,7 +30,7 @@ import { Session } from '../session.ts';
 import { ApicHistory } from './apic-history.ts';
 import { build, closeParts } from './build.ts';
 import { deliveryTarget } from './delivery-target.ts';
-import { type JoinOptions, joinNodes } from './nodes.ts';
+import { type JoinOptions, joinNodes, joinShards } from './nodes.ts';
 import { checkSetup, type MachineOptions, type MachineSetup } from './options.ts';
 import { type AddressRange, type AnswerOf, type MmioRead, type PortRead, Reads } from './reads.ts';
 import { Recorder } from './recorder.ts';
@@ -71,7 +72,7 @@ export class Machine implements AsyncDisposable, Disposable {
   readonly #layout: GuestLayout;
   readonly #reads = new Reads();
   readonly #setup: MachineSetup;
-  #cluster: Cluster | null = null;
+  #cluster: Cluster | ShardMachine | null = null;
   #wroteIcr = false;
   /** Runs that have begun, and that have ended. */
   #runs = { begun: 0, ended: 0 };
@@ -110,7 +111,7 @@ export class Machine implements AsyncDisposable, Disposable {
         () => recorder.tell(),
         (act) => recorder.act(act),
       );
-    else for (const [node, one] of vms.entries()) one.onAct((act) => recorder.act(act, node));
+    else for (const [at, one] of vms.entries()) one.onAct((act) => recorder.act(act, setup.shard?.node ?? at));
     try {
       session.observer.machine?.(this);
     } catch (error) {
@@ -142,12 +143,16 @@ export class Machine implements AsyncDisposable, Disposable {
    * @internal
    */
   async join(way: JoinOptions = {}): Promise<this> {
-    const { transport, homes } = this.#setup;
-    if (transport !== null) this.#cluster = await joinNodes(this.vms, homes, transport, way);
+    const { transport, homes, shard } = this.#setup;
+    if (shard) this.#cluster = await joinShards(this.vm, shard);
+    else if (transport !== null) this.#cluster = await joinNodes(this.vms, homes, transport, way);
     return this;
   }
 
-  /** By node: what it has sent to others and got from them. Empty for a machine of one node. */
+  /**
+   * By node: what it has sent to others and got from them. Empty for a machine of one node. Of nodes in other processes it is what they
+   * have said at the end of the last run.
+   */
   get nodes(): readonly NodeReport[] {
     return this.#cluster?.reports ?? [];
   }
@@ -257,6 +262,12 @@ export class Machine implements AsyncDisposable, Disposable {
     invariant: Invariant<Machine>,
     options: ExploreOptions = {},
   ): Promise<Explored> {
+    if (this.#setup.shard)
+      throw new ArgumentError(
+        'explore',
+        'explore() drives all vCPUs of a machine, and some of them run in other processes',
+        'Run the script by `kvm-dsm run` or `kvm-dsm explore --schedules`.',
+      );
     const { explore } = await import('../explore/explore.ts');
     this.#runs.begun += 1;
     try {
@@ -351,13 +362,19 @@ export class Machine implements AsyncDisposable, Disposable {
   expectExactlyOnce(vectors?: readonly number[]): void {
     expectExactlyOnce(
       this.trace,
-      this.#vcpus.map((one) => this.#target(one)),
+      this.#here.map((one) => this.#target(one)),
       vectors,
     );
   }
 
+  /** Those that run in this process. */
+  get #here(): readonly MachineVcpu[] {
+    return this.#vcpus.filter(({ runsHere }) => runsHere);
+  }
+
   #target(one: MachineVcpu): DeliveryTarget {
-    return deliveryTarget(one, this.#apics.of(one.id), this.#layout, this.vms[this.#setup.homes[one.id]!]!);
+    const vm = this.#setup.shard ? this.vm : this.vms[this.#setup.homes[one.id]!]!;
+    return deliveryTarget(one, this.#apics.of(one.id), this.#layout, vm);
   }
 
   /**
@@ -374,7 +391,7 @@ export class Machine implements AsyncDisposable, Disposable {
    * @internal
    */
   get targets(): readonly DeliveryTarget[] {
-    return this.vm.closed ? [] : this.#vcpus.flatMap((one) => ifTold(() => this.#target(one)) ?? []);
+    return this.vm.closed ? [] : this.#here.flatMap((one) => ifTold(() => this.#target(one)) ?? []);
   }
 
   /** What everything is like now. */
@@ -383,7 +400,7 @@ export class Machine implements AsyncDisposable, Disposable {
     if (this.vm.closed)
       return { vcpus: [], ...eventsOf(this.trace), note: 'vCPUs: the machine is closed, their state is gone' };
     return {
-      vcpus: this.#vcpus.map((one) => {
+      vcpus: this.#here.map((one) => {
         const own = fault?.vcpu === one.id ? fault.fault : undefined;
         const samples = this.#samples.of(one.id);
         const slots = [...this.vm.slots.values()].filter(isUsualSlot);

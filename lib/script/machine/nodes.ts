@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { ArgumentError } from '../../base/errors.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
 import type { Cluster, ClusterParts } from '../../node/cluster.ts';
+import type { Shard } from '../../node/shard.ts';
+import type { ShardMachine } from '../../node/shard-machine.ts';
 import type { Transport } from '../../node/transport.ts';
 import type { MachineOptions } from './options.ts';
 
@@ -35,6 +37,16 @@ export async function joinNodes(
     transport: joined[node]!,
   }));
   return new OwnCluster({ ...way, machine: name, homes, nodes });
+}
+
+/** This process' node of a machine whose others are in other processes. */
+export async function joinShards(vm: Vm, shard: Shard): Promise<ShardMachine> {
+  const { ShardMachine: OwnMachine } = await import('../../node/shard-machine.ts');
+  return new OwnMachine(
+    shard,
+    vm,
+    shard.homes.map((_, id) => vm.vcpus.get(id)!),
+  );
 }
 
 async function transports(option: TransportOption, name: string, count: number): Promise<Transport[]> {

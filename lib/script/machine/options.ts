@@ -2,9 +2,11 @@
 import { checkProfile, type DsmProfile, profileCheck } from '../../abi/dsm/profiles.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { boolean, func, integer, listOf, oneOf, optional, shape, text, type ValueCheck } from '../../base/shape.ts';
+import { plural } from '../../base/text.ts';
 import { GuestLayout } from '../../guest/layout.ts';
 import type { SynicPages } from '../../hyperv/synic.ts';
 import { type Cpuid, checkCpuid } from '../../kvm/cpuid.ts';
+import type { Shard } from '../../node/shard.ts';
 import type { Transport } from '../../node/transport.ts';
 import type { Session } from '../session.ts';
 
@@ -82,6 +84,8 @@ export interface MachineSetup {
   readonly homes: readonly number[];
   /** `null`: a machine of one node that says nothing to others. */
   readonly transport: NonNullable<MachineOptions['transport']> | null;
+  /** Of a script that runs as one shard of several: which; it says who runs what, and what joins them. */
+  readonly shard: Shard | undefined;
 }
 
 const MAX_VCPUS = 64;
@@ -119,7 +123,14 @@ export function checkSetup(options: MachineOptions, session: Session): MachineSe
     throw new ArgumentError('synic', 'a SynIC without an in-kernel local APIC', 'Leave `irqchip: "none"` out.');
   if (given.transport !== undefined && !given.nodes)
     throw new ArgumentError('transport', 'a transport for a machine of one node', 'Give `nodes` as well.');
-  if (given.nodes && irqchip === 'none')
+  const { shard } = session;
+  if (shard && shard.of !== vcpus)
+    throw new ArgumentError(
+      'vcpus',
+      `The machine has ${plural(vcpus, 'vCPU')}, and the command says --of ${shard.of}`,
+      'Give --of the number of vCPUs that the script gives each of its machines.',
+    );
+  if ((given.nodes || shard) && irqchip === 'none')
     throw new ArgumentError('nodes', 'several nodes without an in-kernel local APIC', 'Leave `irqchip: "none"` out.');
   const layout = new GuestLayout(vcpus);
   const { memory = Math.max(DEFAULT_MEMORY, layout.end) } = given;
@@ -140,6 +151,9 @@ export function checkSetup(options: MachineOptions, session: Session): MachineSe
     optIn: given.optIn,
     homes: homesOf(vcpus, given.nodes ?? [{ vcpus: Array.from({ length: vcpus }, (_, id) => id) }]),
     transport: given.nodes ? (given.transport ?? 'memory') : null,
+    shard: undefined,
+    // The script's own nodes are checked all the same.
+    ...(shard && { homes: shard.homes, transport: 'memory' as const, shard }),
   };
 }
 

@@ -6,8 +6,12 @@ import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 
 /** What joins the nodes of a machine. */
 export interface RunNodes {
-  /** Nothing is on its way. */
-  readonly quiet: boolean;
+  /** Tells whether this process' vCPUs are idle; true if those of all nodes are, and nothing is on its way. */
+  idle(isIdle: boolean): boolean;
+  /** This process' vCPUs have done what the run waits for: the run is over when those of the other processes have. */
+  done?(): void;
+  /** Resolves when another process has ended the run. */
+  readonly over?: Promise<void>;
   /** Rejects when the machine cannot go on. */
   readonly failed: Promise<never>;
   /** No vCPU runs yet. */
@@ -21,7 +25,9 @@ export interface RunHooks {
   log?: ExitLog | undefined;
   /** What guests may take of the program's time. */
   budget: RunBudget;
-  /** The run is over when all of these are idle in HLT. Empty: idle vCPUs end no run. */
+  /** Idle vCPUs end the run: when all of `idle` are in HLT. */
+  untilIdle: boolean;
+  /** Of this process' vCPUs those that have to be idle. */
   idle: readonly Vcpu[];
   /** Milliseconds from now. */
   limit: number;

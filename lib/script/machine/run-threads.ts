@@ -58,7 +58,7 @@ export async function runThreads(vcpus: readonly Vcpu[], hooks: RunHooks): Promi
   const started: Started[] = [];
   const timer = setTimeout(() => {
     // A run that waits for idle vCPUs samples them all the time.
-    if (hooks.idle.length > 0) finish(false);
+    if (hooks.untilIdle) finish(false);
     else sampleAll(started, left, hooks, () => isOver).then(() => finish(false), fail);
   }, hooks.limit);
   const looks = setInterval(() => hooks.look?.(), LOOK).unref();
@@ -71,11 +71,12 @@ export async function runThreads(vcpus: readonly Vcpu[], hooks: RunHooks): Promi
       // Nobody waits longer for it than `hooks.limit`.
       run.ended({ deadline: '1440m' }).catch(fail);
     }
-    if (hooks.idle.length > 0)
+    if (hooks.untilIdle)
       allIdle(started, left, hooks, () => isOver).then((idle) => {
         if (idle) finish(true);
       }, fail);
     hooks.nodes?.failed.catch(fail);
+    void hooks.nodes?.over?.then(() => finish(true));
     inTime = await over;
   } finally {
     isOver = true;
@@ -123,8 +124,8 @@ async function allIdle(
     await Promise.all(started.map(({ run }) => run.pause()));
     if (isOver() || started.some(({ run }) => run.inGuest || !run.alive)) return false;
     for (const { vcpu } of started) hooks.sample(vcpu);
-    const isQuiet = hooks.nodes?.quiet ?? true;
-    times = isQuiet && hooks.idle.every((vcpu) => left.has(vcpu) || isIdle(vcpu)) ? times + 1 : 0;
+    const areIdle = hooks.idle.every((vcpu) => left.has(vcpu) || isIdle(vcpu));
+    times = (hooks.nodes?.idle(areIdle) ?? areIdle) ? times + 1 : 0;
     if (times === 2) return true;
     for (const { vcpu, run } of started) if (!left.has(vcpu)) run.resume();
   }

@@ -66,14 +66,15 @@ export interface Runnable {
 /** Source: what `machine.run` says. */
 export async function run(machine: Runnable, options: RunUntilOptions): Promise<void> {
   const { until = 'halted', deadline = DEFAULT_DEADLINE } = runOptions.take(options);
-  const running = machine.vcpus.filter(({ programmed }) => programmed);
-  const goal = goalOf(
-    until,
-    running.map(({ id }) => id),
-    machine.profile,
-  );
+  const programmed = machine.vcpus.filter((one) => one.programmed);
+  // Of a shard's machine some run in other processes.
+  const running = programmed.filter(({ runsHere }) => runsHere);
+  const here = running.map(({ id }) => id);
+  const ids = programmed.map(({ id }) => id);
+  const goal = goalOf(until, ids, machine.profile, here);
+  if (here.length < ids.length || machine.nodes?.done) refuseSharedCount(until);
   const limit = milliseconds(deadline);
-  if (running.length === 0)
+  if (programmed.length === 0)
     throw new ArgumentError('run', 'No vCPU has a program', 'Call machine.vcpu(0).program(...) first.');
   const telling = whoTells(goal, running);
   const vcpus = running.map(({ vcpu }) => vcpu);
@@ -85,6 +86,7 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
     try {
       await machine.nodes?.begin(limit);
       for (const one of telling) one.tellsOf(goal.handled!.vector);
+      if (goal.ofEach && vcpus.length === 0) machine.nodes?.done?.();
       inTime = await (vcpus.length === 1 && !machine.nodes ? runInline(vcpus[0]!, hooks) : runThreads(vcpus, hooks));
       // What the guests have sent before the end comes to each of its nodes.
       if (inTime && machine.nodes) inTime = await machine.nodes.settle(limit);
@@ -101,6 +103,18 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
     throw new IoctlError('KVM_RUN', error.errno, { failure: machine.report({ kind: 'ioctl' }) });
   }
   if (!inTime) throw late(machine, goal, until, limit, { from, before });
+}
+
+/** What is counted over all vCPUs nobody can tell who sees some of them. */
+function refuseSharedCount(until: Until): void {
+  if (typeof until !== 'object' || 'vcpu' in until) return;
+  const counts = 'exits' in until ? until.exits : 'count' in until ? until.count : 1;
+  if (counts === undefined || counts === 1) return;
+  throw new ArgumentError(
+    'until',
+    `until counts ${counts} over vCPUs that run in several processes`,
+    'Name the vCPU that is to count: `vcpu`.',
+  );
 }
 
 /** Those whose handlers are to tell the host. */
@@ -133,20 +147,25 @@ function hooksOf(machine: Runnable, vcpus: readonly Vcpu[], goal: Goal, limit: n
     const isUncounted = event.exit.name === 'KVM_EXIT_IO' && event.exit.port === END_PORT;
     return isUncounted && goal.counts(event) && log.count(event.seq);
   };
+  const { nodes } = machine;
   return {
     budget,
     log: log ?? undefined,
     isLate: ({ vcpuId }) => log !== null && log.over >= 0 && log.parked(vcpuId) > log.over,
     look: () => machine.look(),
+    untilIdle: goal.idle.length > 0,
     idle: vcpus.filter(({ vcpuId }) => goal.idle.includes(vcpuId)),
-    nodes: machine.nodes,
+    nodes,
     limit: Math.min(limit, budget.left),
     onExit(vcpu, exit) {
       const event = machine.record(vcpu, exit);
       // Code that is not the program's own fulfils nothing that a script waits for.
       const isOver = event.word?.kind !== 'end' && isReached(event);
       if (!isOver && isFatal(event)) throw new FatalExit(event);
-      return isOver;
+      if (!isOver || !goal.ofEach || !nodes?.done) return isOver;
+      // The other processes' vCPUs may still need these.
+      nodes.done();
+      return false;
     },
     isLeft: (vcpu, exit) =>
       exit.name === 'KVM_EXIT_HLT' && !machine.vcpus.find((one) => one.vcpu === vcpu)?.giveInterrupt(),

@@ -43,6 +43,8 @@ export interface Goal {
   readonly handled?: { readonly vector: number; readonly vcpu?: number };
   /** Whether an exit is one of those that `native` counts. */
   counts(event: TraceExit): boolean;
+  /** Each vCPU has to come to it. */
+  readonly ofEach?: boolean;
   /** For a message. */
   readonly description: string;
   /** True if it waits for exits that KVM may or may not make, and not for the guest's own words. */
@@ -84,13 +86,21 @@ const forms = {
   }),
 };
 
-/** @param running the vcpu_ids that take part */
-export function goalOf(until: Until, running: readonly number[], profile: DsmProfile): Goal {
+/**
+ * @param running the vcpu_ids that take part
+ * @param here those of them that run in this process
+ */
+export function goalOf(
+  until: Until,
+  running: readonly number[],
+  profile: DsmProfile,
+  here: readonly number[] = running,
+): Goal {
   if (typeof until === 'function') return judgedGoal(until);
   if (typeof until !== 'object' || until === null) {
     if (checkChoice('until', until, ['halted', 'done']) === 'halted')
       return idleGoal('every vCPU idle in HLT', running);
-    return doneGoal(running);
+    return doneGoal(here);
   }
   const kinds = Object.keys(forms) as (keyof typeof forms)[];
   const kind = kinds.find((key) => key in checkObject('until', until));
@@ -204,6 +214,7 @@ function doneGoal(running: readonly number[]): Goal {
   return {
     ...goal('every vCPU done', () => false, { is: 'each', port: guestPorts.done, vcpus: running }, false),
     reached,
+    ofEach: true,
   };
 }
 

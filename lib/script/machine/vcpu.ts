@@ -21,6 +21,11 @@ export interface Surroundings extends ProgramSpace {
 /** One vCPU of a machine. */
 export class MachineVcpu {
   readonly vcpu: Vcpu;
+  /**
+   * Whether its guest code runs in this process: false of the replicas that `kvm-dsm node` has for the vCPUs of other processes. What one
+   * has in memory and has counted is known where it runs alone.
+   */
+  readonly runsHere: boolean;
   readonly #around: Surroundings;
   readonly #synic: Synic | null;
   #program: LoadedProgram | null = null;
@@ -29,8 +34,9 @@ export class MachineVcpu {
   /** Vectors that the guest could not take yet. */
   #waiting: number[] = [];
 
-  constructor(vcpu: Vcpu, around: Surroundings, synic: Synic | null) {
+  constructor(vcpu: Vcpu, around: Surroundings, synic: Synic | null, runsHere = true) {
     this.vcpu = vcpu;
+    this.runsHere = runsHere;
     this.#around = around;
     this.#synic = synic;
   }
@@ -112,6 +118,10 @@ export class MachineVcpu {
    */
   program(code: GuestCode | Uint8Array, options: ProgramOptions = {}): this {
     const program = checkProgram(this.id, this.#around, code, options);
+    if (!this.runsHere) {
+      this.#program = program;
+      return this;
+    }
     // What KVM has left to do of the last exit it would do to the new program: skip its first instruction, say.
     if (this.#program && this.vcpu.settle()) throw pendingExit(this.vcpu);
     load(this.vcpu, this.#around, program);

@@ -93,7 +93,7 @@ describe('nodes on a bus', () => {
     await until(() => peers[0]!.joined === 1, 'node 0 sees that it is another run');
     const [error] = peers[0]!.failures;
     assert.ok(error instanceof NodeLostError);
-    assert.match(error.message, /^Node 1 has begun anew; 1 interrupt to it not acknowledged/);
+    assert.match(error.message, /^Node 1 \(vCPUs 2 and 3\) has begun anew; 1 interrupt to it not acknowledged/);
     peers[0]!.carrier.offer(0, numbered(2), [1]);
     again.carrier.offer(2, numbered(3), [0]);
     await until(() => peers[0]!.carrier.quiet && again.carrier.quiet, 'all is acknowledged');

@@ -65,6 +65,7 @@ const rooms: Record<string, readonly string[]> = {
     'abi',
     'exit',
     'kvm',
+    'node',
     'guest',
     'probe',
     'trace',

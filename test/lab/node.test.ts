@@ -1,0 +1,129 @@
+/**
+ * One script as two shards, each in a lab machine of its own, joined by a real nats-server that is restarted meanwhile: each counter is what was
+ * sent. Then one of them dies, and the other names it and lists what it has not acknowledged.
+ */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { jsonLines, kvmDsm, root } from '../support/command.ts';
+import { labMissing } from '../support/lab.ts';
+import { NatsServer, noNatsServer } from '../support/nats-server.ts';
+
+const script = 'test/lab/scripts/nodes-counters.ts';
+const IPIS = 400;
+const own = [String(IPIS), '4', '2', '11', 'memory', 'storm'];
+
+class ShardProcess {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<unknown>;
+  text = '';
+  errors = '';
+  #look = () => {};
+
+  constructor(vcpus: string, url: string) {
+    const words = ['node', script, '--vcpus', vcpus, '--of', '4', '--nats', url, '--vm', 'lab-test'];
+    const args = [
+      `${root}dist/cli/main.js`,
+      ...words,
+      '--on',
+      'svm',
+      '--json',
+      '--deadline',
+      '200',
+      '--timeout',
+      '280',
+    ];
+    this.#child = spawn(process.execPath, [...args, '--', ...own], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child.stdout!.setEncoding('utf8').on('data', (more: string) => {
+      this.text += more;
+      this.#look();
+    });
+    this.#child.stderr!.setEncoding('utf8').on('data', (more: string) => {
+      this.errors += more;
+    });
+    this.#ended = once(this.#child, 'close').then(() => this.#look());
+  }
+
+  /** Until its output says so. */
+  async says(words: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const found = words.exec(this.text);
+      if (found) return found;
+      if (this.#child.exitCode !== null) throw new Error(`it has ended: ${this.text.slice(-3000)}${this.errors}`);
+      await new Promise<void>((resolve) => {
+        this.#look = resolve;
+      });
+    }
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  async end(): Promise<number | null> {
+    await this.#ended;
+    return this.#child.exitCode;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill();
+    await this.#ended;
+  }
+}
+
+interface Counted {
+  readonly sent: number;
+  readonly lowest: number;
+  readonly taken: number;
+  readonly resent: number;
+}
+
+test('two lab machines: each counter is what was sent, through restarts of the server; and a death is named', {
+  skip: labMissing() || noNatsServer,
+  timeout: 300_000,
+}, async () => {
+  await using server = await NatsServer.start();
+  await using first = new ShardProcess('0,1', server.url);
+  await using second = new ShardProcess('2,3', server.url);
+  for (const seq of [40, 160]) {
+    await first.says(new RegExp(`"seq":${seq},`));
+    await server.end();
+    await server.begin();
+  }
+  const counted = async (shard: ShardProcess) => JSON.parse((await shard.says(/^\{"sent":.*\}$/m))[0]) as Counted;
+  const both = await Promise.all([counted(first), counted(second)]);
+  assert.ok(both[0]!.sent >= IPIS);
+  assert.equal(both[0]!.taken + both[1]!.taken, both[0]!.lowest, 'each of lowest priority was taken once');
+  await first.says(/^storm$[^]*"type":"exit"/m);
+  second.kill();
+  assert.equal(await first.end(), 1, first.text.slice(-3000));
+  const result = jsonLines(first.text.slice(first.text.indexOf('{"type":"result"')))[0] as {
+    error: { code: string; message: string; node: number; unacknowledged: { source: number; what: string }[] };
+  };
+  const { code, message, node, unacknowledged } = result.error;
+  assert.deepEqual([code, node], ['ERR_NODE_LOST', 1], message);
+  assert.match(
+    message,
+    /^Node 1 \(vCPUs 2 and 3\) was not heard of for 3000 ms; \d+ interrupts? to it not acknowledged/,
+  );
+  assert.ok(unacknowledged.length > 0);
+  for (const { source, what } of unacknowledged) assert.match(`${source} ${what}`, /^0 .*0x40.* APIC id 3/);
+});
+
+test('vmx has no line for a node', { skip: labMissing() }, () => {
+  const { code, stderr } = kvmDsm([
+    'node',
+    script,
+    '--vcpus',
+    '0',
+    '--of',
+    '1',
+    '--nats',
+    'nats://127.0.0.1:1',
+    '--on',
+    'vmx',
+  ]);
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, /the vmx lab .* has no line for a node/);
+});
