@@ -1,7 +1,8 @@
-// Writes dist/kvm-dsm.1, the manual page, from the program itself: part of `npm run build:lib`.
+// Writes dist/kvm-dsm.1.gz, the manual page, from the program itself: part of `npm run build:lib`.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { commandLine } from '../out/cli/program.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -82,4 +83,4 @@ The documents of the package, in its folder docs; README.md is the first one.
 `;
 }
 
-writeFileSync(join(root, 'dist/kvm-dsm.1'), manPage(await commandLine(() => {})));
+writeFileSync(join(root, 'dist/kvm-dsm.1.gz'), gzipSync(manPage(await commandLine(() => {})), { level: 9 }));
