@@ -18,7 +18,10 @@ const exitCodes = [
 const environment = [
   ['XDG_CACHE_HOME', 'the folder of caches: the lab keeps its kernels and disks in kvm-dsm below it'],
   ['KVM_DSM_SEED', 'outside of kvm-dsm run: the seed of random in scripts'],
-  ['KVM_DSM_LAB_SNAPSHOT', '1: the first command with --on svm saves the machine that it boots, and the next ones go on from it; 0: each boots; unset: the second saves it'],
+  [
+    'KVM_DSM_LAB_SNAPSHOT',
+    '1: the first command with --on svm saves the machine that it boots, and the next ones go on from it; 0: each boots; unset: the second saves it',
+  ],
 ];
 
 /** Text of a page: a hyphen is one that can be typed, and a line that begins with a dot is no request. */

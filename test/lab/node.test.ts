@@ -95,7 +95,7 @@ test('two lab machines: each counter is what was sent, through restarts of the s
   const both = await Promise.all([counted(first), counted(second)]);
   assert.ok(both[0]!.sent >= IPIS);
   assert.equal(both[0]!.taken + both[1]!.taken, both[0]!.lowest, 'each of lowest priority was taken once');
-  await first.says(/^storm$[^]*"type":"exit"/m);
+  await first.says(/^storm$[\s\S]*"type":"exit"/m);
   second.kill();
   assert.equal(await first.end(), 1, first.text.slice(-3000));
   const result = jsonLines(first.text.slice(first.text.indexOf('{"type":"result"')))[0] as {
