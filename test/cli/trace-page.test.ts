@@ -33,6 +33,11 @@ async function seen(run: PreparedRun): Promise<{ red: number; asked: string[] }>
   return inBrowser(folder, toHtml(trace), redPixels);
 }
 
+test('the page without a trace has at most 1.5 MB', async () => {
+  const empty = await loadTrace(readTrace(inPieces(asText(traceLines()))));
+  assert.ok([...toHtml(empty)].join('').length < 1_500_000);
+});
+
 describe('in a browser', { skip, timeout: 240_000 }, () => {
   test('what was lost is red, and nothing else is', async () => {
     const lost = await seen(preparedRuns.lost!());

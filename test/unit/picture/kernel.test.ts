@@ -26,7 +26,7 @@ const recorded: KernelEvent[] = recordedEvents().map((event) => {
 const evil = { at: 5_000_100n, cpu: 0, tid: 1, event: 'x', fields: { name: '\x1b[31m</script>\u202e' } };
 const bytes = Buffer.from('c7051003e0fe00000001c7050003e0fef0400000e710', 'hex');
 const code = [
-  codeLine(1, { vcpu: 0, mode: 'flat32', from: 0x1000n, bytes: bytes.subarray(0, 20), aligned: true }),
+  codeLine(1, { vcpu: 0, mode: 'flat32', from: 0x1000n, bytes: Buffer.alloc(22, 0x90), aligned: true }),
   codeLine(1, { vcpu: 0, mode: 'flat32', from: 0x1000n, bytes, aligned: true }),
 ];
 const scene = new Scene().icr2(0, 1).icr(0, 0x40f0, 1);
