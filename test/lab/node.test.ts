@@ -105,7 +105,7 @@ test('two lab machines: each counter is what was sent, through restarts of the s
   assert.deepEqual([code, node], ['ERR_NODE_LOST', 1], message);
   assert.match(
     message,
-    /^Node 1 \(vCPUs 2 and 3\) was not heard of for 3000 ms; \d+ interrupts? to it not acknowledged/,
+    /^Node 1 \(vCPUs 2 and 3\) was not heard of for 5000 ms; \d+ interrupts? to it not acknowledged/,
   );
   assert.ok(unacknowledged.length > 0);
   for (const { source, what } of unacknowledged) assert.match(`${source} ${what}`, /^0 .*0x40.* APIC id 3/);
