@@ -5,7 +5,7 @@
 import type { CompanyWord, LeftHow } from './words.ts';
 
 /** A shard that has said nothing for so long, in ms, is no longer there as long as the company is not complete. */
-export const PRESENT = 1000;
+export const PRESENT = 3000;
 
 interface Known {
   word: CompanyWord;

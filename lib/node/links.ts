@@ -1,5 +1,5 @@
 /** This node's ways to all others: `delivery.ts` over a transport, with a clock. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import {
   defaultLimits,
   type Effect,
@@ -94,7 +94,7 @@ export class Links implements Carrier {
     this.#transport = transport;
     this.#receiver = receiver;
     this.#limits = { ...defaultLimits, ...limits };
-    this.#epoch = randomUUID();
+    this.#epoch = randomBytes(9).toString('base64url');
     const now = 0;
     for (let node = 0; node < member.nodes; node++)
       if (node !== member.node) this.#links.set(node, newLink(this.#epoch, now));

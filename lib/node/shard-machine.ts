@@ -30,6 +30,9 @@ import { decodeWord, encodeWord } from './words.ts';
 const LOOK = 1;
 const SUBJECT = 'stage';
 
+/** Beyond those of nodes in one process: a line of an emulated machine is slow, and what is sent again too soon makes it slower. */
+const slowLimits: Partial<LinkLimits> = { resend: 500, longest: 4000, burst: 8, window: 64, deadline: 5000 };
+
 /** What a run of several processes waits for besides. */
 export class ShardMachine {
   readonly #shard: Shard;
@@ -49,7 +52,7 @@ export class ShardMachine {
   /** Resolves when another node has ended the present run. */
   over: Promise<void> = new Promise(() => {});
 
-  constructor(shard: Shard, vm: Vm, vcpus: readonly Vcpu[], limits: Partial<LinkLimits> = {}) {
+  constructor(shard: Shard, vm: Vm, vcpus: readonly Vcpu[], limits: Partial<LinkLimits> = slowLimits) {
     const { homes, node, shards } = shard;
     const { name, transport } = shard.nextMachine();
     this.#shard = shard;

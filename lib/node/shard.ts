@@ -30,9 +30,9 @@ export interface ShardParts {
 }
 
 /** How often a shard says who it is, in ms. */
-export const WORD_EVERY = 100;
+export const WORD_EVERY = 500;
 /** How long it waits at most, in ms, until the others know that it has left. */
-const LEAVE = 1000;
+const LEAVE = 3000;
 const SUBJECT = 'company';
 
 export class Shard {

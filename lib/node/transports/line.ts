@@ -6,8 +6,8 @@ import type { Duplex } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import type { Transport } from '../transport.ts';
 
-/** P: the inner publishes. S: it subscribes. M: a message for it. */
-type Kind = 'P' | 'S' | 'M';
+/** P: the inner publishes. S: it subscribes. M: a message for it. C: how many bytes have come to it. */
+type Kind = 'P' | 'S' | 'M' | 'C';
 
 interface Packet {
   readonly kind: Kind;
@@ -19,8 +19,15 @@ interface Packet {
 const AGAIN = 500;
 /** A line that is longer is none of ours, in bytes. */
 const LONGEST = 65_536;
-/** So much waits at most for a line that takes nothing, in bytes: what comes then is lost. */
-const MOST_WAITING = 8 << 20;
+/**
+ * So much is on its way in each direction at most, in bytes; what is more is lost. Whoever sends it again is better served than by a message
+ * that has waited for seconds.
+ */
+const MOST_WAITING = 16_384;
+/** The inner end tells how much has come after each so many bytes. */
+const TELL = 2048;
+/** What the outer end has not been told of for so long, in ms, is not on its way any more. */
+const GONE = 2000;
 const NEWLINE = 10;
 
 const checksum = (bytes: Uint8Array) => crc32(bytes).toString(16).padStart(8, '0');
@@ -53,7 +60,7 @@ function read(line: Buffer): Packet | undefined {
   const space = body.indexOf(' ');
   if (space < 1 || line.toString('latin1', 0, 8) !== checksum(body)) return undefined;
   const kind = String.fromCharCode(body[0]!);
-  if (kind !== 'P' && kind !== 'S' && kind !== 'M') return undefined;
+  if (kind !== 'P' && kind !== 'S' && kind !== 'M' && kind !== 'C') return undefined;
   return { kind, subject: body.toString('utf8', 1, space), message: body.subarray(space + 1) };
 }
 
@@ -69,8 +76,15 @@ export function lineTransport(line: Duplex): Transport {
     for (const subject of takers.keys()) write(line, packetOf('S', subject));
   };
   const timer = setInterval(subscribe, AGAIN).unref();
+  let came = 0;
+  let told = 0;
   line.on('error', () => line.destroy());
   line.on('data', (bytes: Buffer) => {
+    came += bytes.length;
+    if (came - told >= TELL) {
+      told = came;
+      write(line, packetOf('C', '.', Buffer.from(String(came))));
+    }
     for (const { kind, subject, message } of reader.feed(bytes))
       if (kind === 'M') for (const take of takers.get(subject) ?? []) take(message);
   });
@@ -92,13 +106,31 @@ export function lineTransport(line: Duplex): Transport {
 export function serveLine(line: Duplex, transport: Transport): void {
   const known = new Set<string>();
   const reader = new PacketReader();
+  let sent = 0;
+  let came = 0;
+  let heard = performance.now();
+  const send = (packet: Buffer | null) => {
+    if (!packet) return;
+    const now = performance.now();
+    if (now - heard > GONE) {
+      came = sent;
+      heard = now;
+    }
+    if (sent - came > MOST_WAITING) return;
+    sent += packet.length;
+    write(line, packet);
+  };
   line.on('error', () => line.destroy());
   line.on('data', (bytes: Buffer) => {
     for (const { kind, subject, message } of reader.feed(bytes)) {
       if (kind === 'P') transport.publish(subject, message);
+      if (kind === 'C') {
+        came = Math.max(came, Math.min(Number(message.toString()) || 0, sent));
+        heard = performance.now();
+      }
       if (kind !== 'S' || known.has(subject)) continue;
       known.add(subject);
-      transport.subscribe(subject, (bytes) => write(line, packetOf('M', subject, bytes)));
+      transport.subscribe(subject, (message) => send(packetOf('M', subject, message)));
     }
   });
 }

@@ -76,6 +76,8 @@ describe('the shards of a machine', () => {
     const late = newCompany('d', [2, 3], 4);
     round([a, anew, late], PRESENT + 4);
     assert.deepEqual(lackOf(late, PRESENT + 5).begun, [2, 3, 0, 1]);
+    assert.equal(hear(a, wordOf(late), PRESENT + 6), false);
+    assert.ok(!a.known.has('d'));
     assert.deepEqual(membersOf(a), ['c', 'a'], 'nothing changes that');
   });
 
