@@ -7,6 +7,8 @@ import type { LapicRegisterName } from '../abi/apic/lapic.ts';
 import { pokable, type Step } from './steps.ts';
 
 const MOST_STEPS = 12;
+/** Of those that set the machine up. */
+const MOST_SETTINGS = 5;
 
 /** Draws integers, both ends included. */
 interface Draw {
@@ -51,7 +53,10 @@ function word(draw: Draw): number {
 }
 
 const often: readonly LapicRegisterName[] = ['TPR', 'TPR', 'EOI', 'LDR', 'DFR', 'SVR', 'ID', 'ICR2', 'SELF_IPI'];
-const settable = ['TPR', 'LDR', 'SVR', 'ID', 'ICR2', 'IRR1', 'IRR2', 'ISR1', 'ISR2', 'TMR1', 'IRR7'] as const;
+const settable = [
+  ...(['TPR', 'LDR', 'LDR', 'SVR', 'ID', 'ID', 'ICR', 'ICR2', 'TDCR', 'LVT_ERROR'] as const),
+  ...(['IRR1', 'IRR2', 'ISR1', 'ISR2', 'TMR1', 'IRR7', 'ISR7'] as const),
+];
 /** What user space may put there. */
 const settableBits: Partial<Record<LapicRegisterName, number>> = {
   TPR: 0xff,
@@ -59,30 +64,65 @@ const settableBits: Partial<Record<LapicRegisterName, number>> = {
   ID: 0xff00_0000,
   LDR: 0xff00_0000,
   ICR2: 0xff00_0000,
+  TDCR: 0xb,
+  LVT_ERROR: 0x1_00ff,
 };
 const TMCCT = 0x839;
-const someMsrs = [0x83f, 0x83f, 0x808, 0x80b, 0x80d, 0x80e, 0x828, 0x830, 0x831, 0x840, 0x8ff];
+const someMsrs = [0x83f, 0x83f, 0x808, 0x80b, 0x80d, 0x80e, 0x828, 0x830, 0x831];
+
+/** Logical ids: of one bit, of several, and of clusters. */
+const logicalIds = [1, 2, 4, 8, 1, 2, 3, 6, 0, 0x11, 0x12, 0x21, 0x23, 0xf1, 0x80, 0xff];
+
+/** What is written to a register, of which some values mean more than others. */
+function valueFor(draw: Draw, register: LapicRegisterName, vcpus: number): number {
+  if (inOf(draw, 4)) return word(draw);
+  switch (register) {
+    case 'ID':
+      return (draw.nextInt(0, vcpus) << 24) >>> 0;
+    case 'LDR':
+      return (one(draw, logicalIds) << 24) >>> 0;
+    case 'SVR':
+      return one(draw, [0xff, 0x1ff, 0x2ff, 0x11ff, 0xf]);
+    case 'SELF_IPI':
+      return vector(draw) | (inOf(draw, 6) ? one(draw, [1 << 8, 1 << 14, 1 << 18, 1 << 31]) : 0);
+    default:
+      return word(draw);
+  }
+}
 const guestModes = ['x2apic', 'x2apic', 'xapic', 'disabled', 'invalid'] as const;
 
 function msr(draw: Draw): number {
-  const chosen = inOf(draw, 2) ? draw.nextInt(0x800, 0x83f) : one(draw, someMsrs);
+  const chosen = inOf(draw, 4) ? one(draw, someMsrs) : draw.nextInt(0x800, inOf(draw, 3) ? 0x8ff : 0x83f);
   // The initial count starts a timer, whose count nobody can compare.
   return chosen === 0x838 || chosen === TMCCT ? 0x808 : chosen;
 }
 
-function poke(draw: Draw, on: number): Step {
+/** Any other model than these is reserved. */
+const models = [0xffff_ffff, 0x0fff_ffff];
+
+function poke(draw: Draw, on: number, vcpus: number): Step {
   const register = inOf(draw, 4) ? one(draw, pokable) : one(draw, often);
-  const value = word(draw);
-  // Any other model is reserved.
-  return { do: 'poke', on, register, value: register !== 'DFR' ? value : value & 1 ? 0xffff_ffff : 0x0fff_ffff };
+  const value = register === 'DFR' ? one(draw, models) : valueFor(draw, register, vcpus) >>> 0;
+  return { do: inOf(draw, 8) ? 'write' : 'poke', on, register, value };
+}
+
+/** How the machine is set up before the rest: who is in which mode, and has which ids. */
+function drawSetting(draw: Draw, vcpus: number): Step {
+  const on = draw.nextInt(0, vcpus - 1);
+  const kind = draw.nextInt(0, 9);
+  if (kind < 3) return { do: 'modes', mode: one(draw, ['x2apic', 'x2apic', 'x2apic', 'xapic', 'disabled'] as const) };
+  if (kind < 7) return { do: 'poke', on, register: 'LDR', value: (one(draw, logicalIds) << 24) >>> 0 };
+  if (kind < 8) return { do: 'poke', on, register: 'DFR', value: one(draw, models) };
+  if (kind < 9) return { do: 'poke', on, register: 'SVR', value: 0xff };
+  return { do: 'poke', on, register: 'ID', value: (draw.nextInt(0, vcpus) << 24) >>> 0 };
 }
 
 function drawStep(draw: Draw, vcpus: number): Step {
   const on = draw.nextInt(0, vcpus - 1);
   const kind = draw.nextInt(0, 49);
   if (kind < 12) return { do: 'send', on, destination: destination(draw, vcpus), icr: icr(draw) };
-  if (kind < 20) return poke(draw, on);
-  if (kind < 24) return { do: 'peek', on, register: one(draw, pokable) };
+  if (kind < 20) return poke(draw, on, vcpus);
+  if (kind < 24) return { do: inOf(draw, 8) ? 'read' : 'peek', on, register: one(draw, pokable) };
   if (kind < 27) {
     const high = inOf(draw, 4) ? one(draw, [1, 0x8000_0000]) : 0;
     return { do: 'wrmsr', on, msr: msr(draw), low: inOf(draw, 2) ? word(draw) : vector(draw), high };
@@ -96,11 +136,16 @@ function drawStep(draw: Draw, vcpus: number): Step {
   if (kind < 45) return { do: 'nmi', on };
   if (kind < 47) {
     const register = one(draw, settable);
-    return { do: 'setLapic', on, register, value: (word(draw) & (settableBits[register] ?? 0xffff_ffff)) >>> 0 };
+    // Not a timer that runs, nor an IRR of exceptions; and the ICR keeps no busy bit.
+    const value = register === 'ICR' ? icr(draw) & ~(1 << 12) : valueFor(draw, register, vcpus);
+    return { do: 'setLapic', on, register, value: (value & (settableBits[register] ?? 0xffff_ffff)) >>> 0 };
   }
   if (kind < 48) return inOf(draw, 2) ? { do: 'restore', on } : { do: 'setBase', on, mode: one(draw, hostModes) };
   const addressLo = (0xfee0_0000 | (destination(draw, vcpus) << 12) | (draw.nextInt(0, 1) << 2)) >>> 0;
-  return { do: 'msi', addressLo, data: icr(draw) & 0xc7ff };
+  const data = icr(draw) & 0xc7ff;
+  // The redirection hint of another one than a fixed interrupt is nobody's to say.
+  const isHinted = (data & 0x600) === 0 && inOf(draw, 3);
+  return { do: 'msi', addressLo: (isHinted ? addressLo | 8 : addressLo) >>> 0, data };
 }
 
 const hostModes = ['xapic', 'x2apic', 'disabled'] as const;
@@ -121,8 +166,15 @@ function simpler(name: string, value: unknown): unknown[] {
 /** Histories of a machine with so many vCPUs. */
 export function histories(fc: typeof FastCheck, vcpus: number): FastCheck.Arbitrary<Step[]> {
   class Steps extends fc.Arbitrary<Step> {
+    readonly #draw: (draw: Draw, vcpus: number) => Step;
+
+    constructor(one: (draw: Draw, vcpus: number) => Step) {
+      super();
+      this.#draw = one;
+    }
+
     generate(draw: FastCheck.Random): FastCheck.Value<Step> {
-      return new fc.Value(drawStep(draw, vcpus), undefined);
+      return new fc.Value(this.#draw(draw, vcpus), undefined);
     }
 
     canShrinkWithoutContext(value: unknown): value is Step {
@@ -130,11 +182,17 @@ export function histories(fc: typeof FastCheck, vcpus: number): FastCheck.Arbitr
     }
 
     shrink(step: Step): FastCheck.Stream<FastCheck.Value<Step>> {
+      if (step.do === 'modes') {
+        const alone = Array.from({ length: vcpus }, (_, on): Step => ({ do: 'setBase', on, mode: step.mode }));
+        return fc.Stream.of(...alone.map((one) => new fc.Value(one, undefined)));
+      }
       const others = Object.entries(step).flatMap(([name, value]) =>
         simpler(name, value).map((other) => new fc.Value({ ...step, [name]: other } as Step, undefined)),
       );
       return fc.Stream.of(...others);
     }
   }
-  return fc.array(new Steps(), { minLength: 1, maxLength: MOST_STEPS, size: 'max' });
+  const settings = fc.array(new Steps(drawSetting), { maxLength: MOST_SETTINGS, size: 'max' });
+  const steps = fc.array(new Steps(drawStep), { minLength: 1, maxLength: MOST_STEPS, size: 'max' });
+  return fc.tuple(settings, steps).map(([first, then]) => [...first, ...then]);
 }

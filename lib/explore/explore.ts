@@ -1,6 +1,7 @@
 /** Histories, one after the other, until there is a difference or the time is over. */
 import * as fc from 'fast-check';
 import type { ModelOptions } from '../apic/model/state.ts';
+import { isParameterOn } from '../host/module-parameter.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import { forwardsIcrWrites } from '../probe/icr-write.ts';
 import { histories } from './arbitrary.ts';
@@ -36,6 +37,15 @@ export interface TriedHistories {
   } | null;
 }
 
+/** kvm.vector_hashing, on unless somebody has said otherwise; where it cannot be read nothing is taken for granted. */
+function isHashing(): boolean {
+  try {
+    return isParameterOn('/sys/module/kvm/parameters/vector_hashing');
+  } catch {
+    return false;
+  }
+}
+
 /** As many histories as fast-check makes of one seed. */
 const BATCH = 50;
 
@@ -45,7 +55,7 @@ export async function explore(kvm: Kvm, options: HistoriesOptions): Promise<Trie
   let rig = new Rig(kvm, options.vcpus);
   // The rig's VM does not opt in.
   const forwards = kvm.profile.optIn === undefined && forwardsIcrWrites(kvm);
-  const model: ModelOptions = { vendor: rig.vendor, forwards };
+  const model: ModelOptions = { vendor: rig.vendor, forwards, hashing: isHashing() };
   let tried = 0;
   let msToFind = 0;
   let last: Parting | null = null;

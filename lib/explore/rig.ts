@@ -65,6 +65,8 @@ export interface VcpuSeen {
 
 /** What an operation showed, and what it should not have shown. */
 export interface Shown extends StepSeen {
+  /** What kvm_run says of the vCPU whose guest has come to the end of its part. */
+  left: { on: number; IA32_APIC_BASE: number; CR8: number; 'RFLAGS.IF': number } | null;
   /** An exit, or an error, that no operation makes. */
   unexpected: string | null;
 }
@@ -175,6 +177,7 @@ export class Rig implements Disposable {
       result: null,
       ended: null,
       delivered: null,
+      left: null,
       unexpected: null,
     };
     if (isGuests(operation)) this.#guest(operation, expected, shown);
@@ -184,7 +187,6 @@ export class Rig implements Disposable {
 
   #guest(operation: GuestOperation, expected: StepSeen, shown: Shown): void {
     const { on } = operation;
-    const vcpu = this.vcpus[on]!;
     const at = boxOf(on);
     const view = this.#view;
     const { routine, where, low, high } = asked(operation);
@@ -196,7 +198,7 @@ export class Rig implements Disposable {
     if (operation.do === 'wrmsr' && operation.msr === IA32_APIC_BASE) this.#astray.add(on);
     if (operation.do === 'sti') this.#enabled.add(on);
     // One that sleeps has not asked yet: it does when it wakes.
-    this.#run(vcpu, expected, shown, this.seen[on]!.mpState === HALTED ? 2 : 1);
+    this.#run(on, expected, shown, this.seen[on]!.mpState === HALTED ? 2 : 1);
     const handled = Math.min(view.getUint32(at + box.handled, true), MOST_HANDLED);
     for (let n = 0; n < handled; n++) shown.handled.push(view.getUint32(at + box.vectors + n * 4, true));
     if (operation.do !== 'read' && operation.do !== 'rdmsr' && operation.do !== 'readCr8') return;
@@ -209,7 +211,8 @@ export class Rig implements Disposable {
   }
 
   /** @param asks so many times it asks until it is done */
-  #run(vcpu: Vcpu, expected: StepSeen, shown: Shown, asks: number): void {
+  #run(on: number, expected: StepSeen, shown: Shown, asks: number): void {
+    const vcpu = this.vcpus[on]!;
     let left = asks;
     const silent = expected.ended === 'asleep' || (expected.ended === 'init' && expected.exits.length === 0);
     for (let spent = 0; spent < LIMIT; ) {
@@ -222,6 +225,7 @@ export class Rig implements Disposable {
           left -= 1;
           if (left > 0) continue;
           shown.ended = 'done';
+          shown.left = leftBy(on, vcpu);
           return;
         }
         if (reason !== this.#forwarded) {
@@ -309,6 +313,14 @@ export class Rig implements Disposable {
     this.#memory.close();
   }
 }
+
+/** Bits 31:0 of what kvm_run has: there is nothing above them. */
+const leftBy = (on: number, { kvmRun: run }: Vcpu): Shown['left'] => ({
+  on,
+  IA32_APIC_BASE: run.getUint32(24, true),
+  CR8: run.getUint32(16, true),
+  'RFLAGS.IF': run.getUint8(13),
+});
 
 interface Asked {
   routine: Routine;
