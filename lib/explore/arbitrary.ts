@@ -7,8 +7,6 @@ import type { LapicRegisterName } from '../abi/apic/lapic.ts';
 import { pokable, type Step } from './steps.ts';
 
 const MOST_STEPS = 12;
-/** Of those that set the machine up. */
-const MOST_SETTINGS = 5;
 
 /** Draws integers, both ends included. */
 interface Draw {
@@ -24,18 +22,27 @@ function vector(draw: Draw): number {
   return kind < 8 ? draw.nextInt(0x20, 0xff) : one(draw, [0x00, 0x0e, 0x0f]);
 }
 
-function destination(draw: Draw, vcpus: number): number {
-  const kind = draw.nextInt(0, 8);
-  if (kind < 4) return draw.nextInt(0, vcpus - 1);
-  return one(draw, kind < 8 ? [1, 2, 4, 8, 3, 6, 0x0f, 0xff] : [0x11, 0x12, 0x21, 0x23, 0xf1, 0x80]);
+/** Logical ids: of one bit, of several, and of clusters. Often two APICs have the same. */
+function logicalId(draw: Draw): number {
+  return one(draw, inOf(draw, 2) ? [1, 1, 2, 2, 4] : [1, 2, 4, 8, 3, 6, 0, 0x11, 0x12, 0x21, 0x23, 0xf1, 0x80, 0xff]);
 }
 
+function destination(draw: Draw, vcpus: number, isLogical: boolean): number {
+  const kind = draw.nextInt(0, 7);
+  if (kind < 1) return one(draw, [0xff, 0xff, 0x0f, 0x80]);
+  if (kind < 2) return draw.nextInt(0, 8);
+  return isLogical ? logicalId(draw) | (inOf(draw, 3) ? logicalId(draw) : 0) : draw.nextInt(0, vcpus - 1);
+}
+
+const LOGICAL = 1 << 11;
+
 /** Fixed, lowest priority, NMI, INIT, SIPI, ExtINT. */
-const deliveryModes = [0, 0, 0, 0, 0, 0, 1, 1, 4, 5, 6, 7];
+const deliveryModes = [0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 4, 5, 6, 6, 7];
+const INIT = 0x4500;
 const reserved = [1 << 13, 1 << 16, 1 << 20, 1 << 31];
 
 function icr(draw: Draw): number {
-  const logical = draw.nextInt(0, 1) << 11;
+  const logical = draw.nextInt(0, 1) * LOGICAL;
   const busy = inOf(draw, 20) ? 1 << 12 : 0;
   const assert = draw.nextInt(0, 1) << 14;
   const level = inOf(draw, 7) ? 1 << 15 : 0;
@@ -52,7 +59,10 @@ function word(draw: Draw): number {
   return kind < 7 ? 2 ** (24 + draw.nextInt(0, 7)) : draw.nextInt(0, 0x7fff_ffff);
 }
 
-const often: readonly LapicRegisterName[] = ['TPR', 'TPR', 'EOI', 'LDR', 'DFR', 'SVR', 'ID', 'ICR2', 'SELF_IPI'];
+const often: readonly LapicRegisterName[] = [
+  ...(['TPR', 'TPR', 'TPR', 'EOI', 'EOI', 'LDR', 'LDR', 'DFR', 'SVR', 'SVR', 'ID', 'ICR2', 'SELF_IPI'] as const),
+  ...(['ESR', 'TDCR', 'LVT_TIMER', 'LVT_LINT0', 'LVT_LINT1', 'LVT_ERROR'] as const),
+];
 const settable = [
   ...(['TPR', 'LDR', 'LDR', 'SVR', 'ID', 'ID', 'ICR', 'ICR2', 'TDCR', 'LVT_ERROR'] as const),
   ...(['IRR1', 'IRR2', 'ISR1', 'ISR2', 'TMR1', 'IRR7', 'ISR7'] as const),
@@ -70,9 +80,6 @@ const settableBits: Partial<Record<LapicRegisterName, number>> = {
 const TMCCT = 0x839;
 const someMsrs = [0x83f, 0x83f, 0x808, 0x80b, 0x80d, 0x80e, 0x828, 0x830, 0x831];
 
-/** Logical ids: of one bit, of several, and of clusters. */
-const logicalIds = [1, 2, 4, 8, 1, 2, 3, 6, 0, 0x11, 0x12, 0x21, 0x23, 0xf1, 0x80, 0xff];
-
 /** What is written to a register, of which some values mean more than others. */
 function valueFor(draw: Draw, register: LapicRegisterName, vcpus: number): number {
   if (inOf(draw, 4)) return word(draw);
@@ -80,7 +87,7 @@ function valueFor(draw: Draw, register: LapicRegisterName, vcpus: number): numbe
     case 'ID':
       return (draw.nextInt(0, vcpus) << 24) >>> 0;
     case 'LDR':
-      return (one(draw, logicalIds) << 24) >>> 0;
+      return (logicalId(draw) << 24) >>> 0;
     case 'SVR':
       return one(draw, [0xff, 0x1ff, 0x2ff, 0x11ff, 0xf]);
     case 'SELF_IPI':
@@ -106,21 +113,31 @@ function poke(draw: Draw, on: number, vcpus: number): Step {
   return { do: inOf(draw, 8) ? 'write' : 'poke', on, register, value };
 }
 
-/** How the machine is set up before the rest: who is in which mode, and has which ids. */
-function drawSetting(draw: Draw, vcpus: number): Step {
-  const on = draw.nextInt(0, vcpus - 1);
+/** How the machine is set up before the rest: who is in which mode, has which ids, is software-disabled, or waits for a SIPI. */
+function drawSettings(draw: Draw, vcpus: number): Step[] {
   const kind = draw.nextInt(0, 9);
-  if (kind < 3) return { do: 'modes', mode: one(draw, ['x2apic', 'x2apic', 'x2apic', 'xapic', 'disabled'] as const) };
-  if (kind < 7) return { do: 'poke', on, register: 'LDR', value: (one(draw, logicalIds) << 24) >>> 0 };
-  if (kind < 8) return { do: 'poke', on, register: 'DFR', value: one(draw, models) };
-  if (kind < 9) return { do: 'poke', on, register: 'SVR', value: 0xff };
-  return { do: 'poke', on, register: 'ID', value: (draw.nextInt(0, vcpus) << 24) >>> 0 };
+  if (kind < 3) return [];
+  const settings: Step[] = [];
+  if (kind < 6)
+    settings.push({ do: 'modes', mode: one(draw, ['x2apic', 'x2apic', 'x2apic', 'x2apic', 'disabled'] as const) });
+  for (let on = 0; on < vcpus; on++) {
+    const poke = (register: LapicRegisterName, value: number) => settings.push({ do: 'poke', on, register, value });
+    if (kind >= 6 && !inOf(draw, 4)) poke('LDR', (logicalId(draw) << 24) >>> 0);
+    if (kind >= 6 && inOf(draw, 3)) poke('DFR', one(draw, models));
+    if (inOf(draw, 6)) poke('ID', (draw.nextInt(0, vcpus) << 24) >>> 0);
+    if (inOf(draw, 8)) poke('SVR', 0xff);
+    if (inOf(draw, 10)) settings.push({ do: 'send', on, destination: draw.nextInt(0, vcpus - 1), icr: INIT });
+  }
+  return settings;
 }
 
 function drawStep(draw: Draw, vcpus: number): Step {
   const on = draw.nextInt(0, vcpus - 1);
-  const kind = draw.nextInt(0, 49);
-  if (kind < 12) return { do: 'send', on, destination: destination(draw, vcpus), icr: icr(draw) };
+  const kind = draw.nextInt(0, 51);
+  if (kind < 12) {
+    const command = icr(draw);
+    return { do: 'send', on, destination: destination(draw, vcpus, (command & LOGICAL) !== 0), icr: command };
+  }
   if (kind < 20) return poke(draw, on, vcpus);
   if (kind < 24) return { do: inOf(draw, 8) ? 'read' : 'peek', on, register: one(draw, pokable) };
   if (kind < 27) {
@@ -141,7 +158,9 @@ function drawStep(draw: Draw, vcpus: number): Step {
     return { do: 'setLapic', on, register, value: (value & (settableBits[register] ?? 0xffff_ffff)) >>> 0 };
   }
   if (kind < 48) return inOf(draw, 2) ? { do: 'restore', on } : { do: 'setBase', on, mode: one(draw, hostModes) };
-  const addressLo = (0xfee0_0000 | (destination(draw, vcpus) << 12) | (draw.nextInt(0, 1) << 2)) >>> 0;
+  if (kind < 50) return { do: inOf(draw, 2) ? 'base' : 'setBase', on, mode: one(draw, hostModes) };
+  const isLogical = inOf(draw, 2);
+  const addressLo = (0xfee0_0000 | (destination(draw, vcpus, isLogical) << 12) | (isLogical ? 4 : 0)) >>> 0;
   const data = icr(draw) & 0xc7ff;
   // The redirection hint of another one than a fixed interrupt is nobody's to say.
   const isHinted = (data & 0x600) === 0 && inOf(draw, 3);
@@ -163,18 +182,22 @@ function simpler(name: string, value: unknown): unknown[] {
   return [0, value >>> 1].filter((other) => other !== value);
 }
 
+/** Simpler ones instead of a step. */
+function simplerSteps(step: Step, vcpus: number): Step[] {
+  if (step.do === 'modes')
+    return Array.from({ length: vcpus }, (_, on): Step => ({ do: 'setBase', on, mode: step.mode }));
+  return Object.entries(step).flatMap(([name, value]) =>
+    simpler(name, value).map((other) => ({ ...step, [name]: other }) as Step),
+  );
+}
+
 /** Histories of a machine with so many vCPUs. */
 export function histories(fc: typeof FastCheck, vcpus: number): FastCheck.Arbitrary<Step[]> {
+  const streamOf = <T>(values: readonly T[]) => fc.Stream.of(...values.map((one) => new fc.Value(one, undefined)));
+
   class Steps extends fc.Arbitrary<Step> {
-    readonly #draw: (draw: Draw, vcpus: number) => Step;
-
-    constructor(one: (draw: Draw, vcpus: number) => Step) {
-      super();
-      this.#draw = one;
-    }
-
     generate(draw: FastCheck.Random): FastCheck.Value<Step> {
-      return new fc.Value(this.#draw(draw, vcpus), undefined);
+      return new fc.Value(drawStep(draw, vcpus), undefined);
     }
 
     canShrinkWithoutContext(value: unknown): value is Step {
@@ -182,17 +205,29 @@ export function histories(fc: typeof FastCheck, vcpus: number): FastCheck.Arbitr
     }
 
     shrink(step: Step): FastCheck.Stream<FastCheck.Value<Step>> {
-      if (step.do === 'modes') {
-        const alone = Array.from({ length: vcpus }, (_, on): Step => ({ do: 'setBase', on, mode: step.mode }));
-        return fc.Stream.of(...alone.map((one) => new fc.Value(one, undefined)));
-      }
-      const others = Object.entries(step).flatMap(([name, value]) =>
-        simpler(name, value).map((other) => new fc.Value({ ...step, [name]: other } as Step, undefined)),
-      );
-      return fc.Stream.of(...others);
+      return streamOf(simplerSteps(step, vcpus));
     }
   }
-  const settings = fc.array(new Steps(drawSetting), { maxLength: MOST_SETTINGS, size: 'max' });
-  const steps = fc.array(new Steps(drawStep), { minLength: 1, maxLength: MOST_STEPS, size: 'max' });
-  return fc.tuple(settings, steps).map(([first, then]) => [...first, ...then]);
+
+  class Settings extends fc.Arbitrary<Step[]> {
+    generate(draw: FastCheck.Random): FastCheck.Value<Step[]> {
+      return new fc.Value(drawSettings(draw, vcpus), undefined);
+    }
+
+    canShrinkWithoutContext(value: unknown): value is Step[] {
+      return Array.isArray(value);
+    }
+
+    /** None of them, one less, or one of them simpler. */
+    shrink(settings: Step[]): FastCheck.Stream<FastCheck.Value<Step[]>> {
+      const fewer = settings.map((_, at) => settings.toSpliced(at, 1));
+      const simpler = settings.flatMap((step, at) =>
+        simplerSteps(step, vcpus).map((other) => settings.with(at, other)),
+      );
+      return streamOf([...(settings.length > 1 ? [[]] : []), ...fewer, ...simpler]);
+    }
+  }
+
+  const steps = fc.array(new Steps(), { minLength: 1, maxLength: MOST_STEPS, size: 'max' });
+  return fc.tuple(new Settings(), steps).map(([first, then]) => [...first, ...then]);
 }

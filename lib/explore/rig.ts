@@ -54,6 +54,14 @@ function hasService(words: Uint32Array): boolean {
   return false;
 }
 
+const naming = (['ID', 'LDR', 'DFR', 'SVR'] as const).map((register) => lapicRegisters[register]);
+
+/** True if what decides by which ids an APIC is named is not as at the beginning. */
+function hasOtherIds(words: Uint32Array, first: Uint8Array): boolean {
+  const before = new DataView(first.buffer, first.byteOffset);
+  return naming.some((offset) => words[offset >> 2] !== before.getUint32(offset, true));
+}
+
 /** What was seen of a vCPU. */
 export interface VcpuSeen {
   /** The bytes of KVM_GET_LAPIC, and the same by words: a register is each fourth. */
@@ -145,6 +153,11 @@ export class Rig implements Disposable {
         vcpu.setSregs({ ...vcpu.getSregs(), ...systemRegisters() });
       }
       vcpu.ioctlRaw(ioctls.KVM_SET_LAPIC, first);
+      // The ids are made anew by another way as well: a history shall see nothing of the one before, also where this one is wrong.
+      if (isAstray || hasOtherIds(words, first)) {
+        vcpu.setMsr(IA32_APIC_BASE, BigInt(apicBaseIn('disabled', id)));
+        vcpu.setMsr(IA32_APIC_BASE, BigInt(apicBaseIn('xapic', id)));
+      }
       // Once more: the first finds what KVM remembers of the ISR of before.
       if (words[numberOf('PPR') * 4] !== 0 || hasService(words)) vcpu.ioctlRaw(ioctls.KVM_SET_LAPIC, first);
       if (isAstray || nmis !== 0) vcpu.ioctlRaw(ioctls.KVM_SET_VCPU_EVENTS, this.#firstEvents[id]!);

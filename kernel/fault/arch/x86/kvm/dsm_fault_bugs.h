@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Bugs that KVM's local APIC once had, made again: each does what the kernel did
- * before the commit that is named beside it in lib/explore/bugs.ts. They are chosen
- * by kvm.dsm_fault as faults are, by name or by number, and stand in hooks of their
+ * before a commit that docs/historical-bugs.md names. They are chosen by
+ * kvm.dsm_fault as faults are, by name or by number, and stand in hooks of their
  * own: hooks-bugs-6.12.patch.
  *
  * None of them reads or writes anything beyond the virtual machine's own state.
