@@ -17,7 +17,6 @@ export interface Tried {
 export interface BugsRecord {
   version: 1;
   on: string;
-  kernel: string;
   /** Seconds that each seed had. */
   limit: number;
   /** By bug and seed. */
@@ -26,10 +25,10 @@ export interface BugsRecord {
 
 const fileOf = (lane: string) => join(cacheDir(), 'bugs', `${lane}.json`);
 
-/** Adds to what is there of the same kernel and limit; returns where. */
+/** Adds to what is there with the same limit; returns where. */
 export function saveBugs(record: BugsRecord): string {
   const before = loadBugs(record.on);
-  const isSame = before?.kernel === record.kernel && before.limit === record.limit;
+  const isSame = before?.limit === record.limit;
   const path = fileOf(record.on);
   mkdirSync(dirname(path), { recursive: true });
   const bugs = { ...(isSame ? before.bugs : {}) };
