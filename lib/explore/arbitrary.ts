@@ -113,22 +113,32 @@ function poke(draw: Draw, on: number, vcpus: number): Step {
   return { do: inOf(draw, 8) ? 'write' : 'poke', on, register, value };
 }
 
-/** How the machine is set up before the rest: who is in which mode, has which ids, is software-disabled, or waits for a SIPI. */
+/** How the machine is set up before the rest: who is in which mode, has which ids, is software-disabled, waits for a SIPI; and who is sent to. */
 function drawSettings(draw: Draw, vcpus: number): Step[] {
   const kind = draw.nextInt(0, 9);
   if (kind < 3) return [];
   const settings: Step[] = [];
+  const ids: { destination: number; logical: number }[] = [];
   if (kind < 6)
     settings.push({ do: 'modes', mode: one(draw, ['x2apic', 'x2apic', 'x2apic', 'x2apic', 'disabled'] as const) });
   for (let on = 0; on < vcpus; on++) {
     const poke = (register: LapicRegisterName, value: number) => settings.push({ do: 'poke', on, register, value });
-    if (kind >= 6 && !inOf(draw, 4)) poke('LDR', (logicalId(draw) << 24) >>> 0);
+    const name = (register: 'ID' | 'LDR', id: number) => {
+      poke(register, (id << 24) >>> 0);
+      ids.push({ destination: id, logical: register === 'LDR' ? LOGICAL : 0 });
+    };
+    if (kind >= 6 && !inOf(draw, 4)) name('LDR', logicalId(draw));
     if (kind >= 6 && inOf(draw, 3)) poke('DFR', one(draw, models));
-    if (inOf(draw, 6)) poke('ID', (draw.nextInt(0, vcpus) << 24) >>> 0);
+    if (inOf(draw, 6)) name('ID', draw.nextInt(0, vcpus));
     if (inOf(draw, 8)) poke('SVR', 0xff);
     if (inOf(draw, 10)) settings.push({ do: 'send', on, destination: draw.nextInt(0, vcpus - 1), icr: INIT });
   }
-  return settings;
+  if (ids.length === 0 || inOf(draw, 4)) return settings;
+  const { destination: id, logical } = one(draw, ids);
+  // Whom it names, or one bit of it.
+  const destination = logical !== 0 && inOf(draw, 2) ? id & one(draw, [1, 2, 4, 0xf0]) : id;
+  const command = (one(draw, [0, 0, 0, 1, 4]) << 8) | logical | 0x4000 | vector(draw);
+  return [...settings, { do: 'send', on: draw.nextInt(0, vcpus - 1), destination, icr: command }];
 }
 
 function drawStep(draw: Draw, vcpus: number): Step {
