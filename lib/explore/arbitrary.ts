@@ -22,18 +22,27 @@ function vector(draw: Draw): number {
   return kind < 8 ? draw.nextInt(0x20, 0xff) : one(draw, [0x00, 0x0e, 0x0f]);
 }
 
-function destination(draw: Draw, vcpus: number): number {
-  const kind = draw.nextInt(0, 8);
-  if (kind < 4) return draw.nextInt(0, vcpus - 1);
-  return one(draw, kind < 8 ? [1, 2, 4, 8, 3, 6, 0x0f, 0xff] : [0x11, 0x12, 0x21, 0x23, 0xf1, 0x80]);
+/** Logical ids: of one bit, of several, and of clusters. Often two APICs have the same. */
+function logicalId(draw: Draw): number {
+  return one(draw, inOf(draw, 2) ? [1, 1, 2, 2, 4] : [1, 2, 4, 8, 3, 6, 0, 0x11, 0x12, 0x21, 0x23, 0xf1, 0x80, 0xff]);
 }
 
+function destination(draw: Draw, vcpus: number, isLogical: boolean): number {
+  const kind = draw.nextInt(0, 7);
+  if (kind < 1) return one(draw, [0xff, 0xff, 0x0f, 0x80]);
+  if (kind < 2) return draw.nextInt(0, 8);
+  return isLogical ? logicalId(draw) | (inOf(draw, 3) ? logicalId(draw) : 0) : draw.nextInt(0, vcpus - 1);
+}
+
+const LOGICAL = 1 << 11;
+
 /** Fixed, lowest priority, NMI, INIT, SIPI, ExtINT. */
-const deliveryModes = [0, 0, 0, 0, 0, 0, 1, 1, 4, 5, 6, 7];
+const deliveryModes = [0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 4, 5, 6, 6, 7];
+const INIT = 0x4500;
 const reserved = [1 << 13, 1 << 16, 1 << 20, 1 << 31];
 
 function icr(draw: Draw): number {
-  const logical = draw.nextInt(0, 1) << 11;
+  const logical = draw.nextInt(0, 1) * LOGICAL;
   const busy = inOf(draw, 20) ? 1 << 12 : 0;
   const assert = draw.nextInt(0, 1) << 14;
   const level = inOf(draw, 7) ? 1 << 15 : 0;
@@ -50,8 +59,14 @@ function word(draw: Draw): number {
   return kind < 7 ? 2 ** (24 + draw.nextInt(0, 7)) : draw.nextInt(0, 0x7fff_ffff);
 }
 
-const often: readonly LapicRegisterName[] = ['TPR', 'TPR', 'EOI', 'LDR', 'DFR', 'SVR', 'ID', 'ICR2', 'SELF_IPI'];
-const settable = ['TPR', 'LDR', 'SVR', 'ID', 'ICR2', 'IRR1', 'IRR2', 'ISR1', 'ISR2', 'TMR1', 'IRR7'] as const;
+const often: readonly LapicRegisterName[] = [
+  ...(['TPR', 'TPR', 'TPR', 'EOI', 'EOI', 'LDR', 'LDR', 'DFR', 'SVR', 'SVR', 'ID', 'ICR2', 'SELF_IPI'] as const),
+  ...(['ESR', 'TDCR', 'LVT_TIMER', 'LVT_LINT0', 'LVT_LINT1', 'LVT_ERROR'] as const),
+];
+const settable = [
+  ...(['TPR', 'LDR', 'LDR', 'SVR', 'ID', 'ID', 'ICR', 'ICR2', 'TDCR', 'LVT_ERROR'] as const),
+  ...(['IRR1', 'IRR2', 'ISR1', 'ISR2', 'TMR1', 'IRR7', 'ISR7'] as const),
+];
 /** What user space may put there. */
 const settableBits: Partial<Record<LapicRegisterName, number>> = {
   TPR: 0xff,
@@ -59,30 +74,82 @@ const settableBits: Partial<Record<LapicRegisterName, number>> = {
   ID: 0xff00_0000,
   LDR: 0xff00_0000,
   ICR2: 0xff00_0000,
+  TDCR: 0xb,
+  LVT_ERROR: 0x1_00ff,
 };
 const TMCCT = 0x839;
-const someMsrs = [0x83f, 0x83f, 0x808, 0x80b, 0x80d, 0x80e, 0x828, 0x830, 0x831, 0x840, 0x8ff];
+const someMsrs = [0x83f, 0x83f, 0x808, 0x80b, 0x80d, 0x80e, 0x828, 0x830, 0x831];
+
+/** What is written to a register, of which some values mean more than others. */
+function valueFor(draw: Draw, register: LapicRegisterName, vcpus: number): number {
+  if (inOf(draw, 4)) return word(draw);
+  switch (register) {
+    case 'ID':
+      return (draw.nextInt(0, vcpus) << 24) >>> 0;
+    case 'LDR':
+      return (logicalId(draw) << 24) >>> 0;
+    case 'SVR':
+      return one(draw, [0xff, 0x1ff, 0x2ff, 0x11ff, 0xf]);
+    case 'SELF_IPI':
+      return vector(draw) | (inOf(draw, 6) ? one(draw, [1 << 8, 1 << 14, 1 << 18, 1 << 31]) : 0);
+    default:
+      return word(draw);
+  }
+}
 const guestModes = ['x2apic', 'x2apic', 'xapic', 'disabled', 'invalid'] as const;
 
 function msr(draw: Draw): number {
-  const chosen = inOf(draw, 2) ? draw.nextInt(0x800, 0x83f) : one(draw, someMsrs);
+  const chosen = inOf(draw, 4) ? one(draw, someMsrs) : draw.nextInt(0x800, inOf(draw, 3) ? 0x8ff : 0x83f);
   // The initial count starts a timer, whose count nobody can compare.
   return chosen === 0x838 || chosen === TMCCT ? 0x808 : chosen;
 }
 
-function poke(draw: Draw, on: number): Step {
+/** Any other model than these is reserved. */
+const models = [0xffff_ffff, 0x0fff_ffff];
+
+function poke(draw: Draw, on: number, vcpus: number): Step {
   const register = inOf(draw, 4) ? one(draw, pokable) : one(draw, often);
-  const value = word(draw);
-  // Any other model is reserved.
-  return { do: 'poke', on, register, value: register !== 'DFR' ? value : value & 1 ? 0xffff_ffff : 0x0fff_ffff };
+  const value = register === 'DFR' ? one(draw, models) : valueFor(draw, register, vcpus) >>> 0;
+  return { do: inOf(draw, 8) ? 'write' : 'poke', on, register, value };
+}
+
+/** How the machine is set up before the rest: who is in which mode, has which ids, is software-disabled, waits for a SIPI; and who is sent to. */
+function drawSettings(draw: Draw, vcpus: number): Step[] {
+  const kind = draw.nextInt(0, 9);
+  if (kind < 3) return [];
+  const settings: Step[] = [];
+  const ids: { destination: number; logical: number }[] = [];
+  if (kind < 6)
+    settings.push({ do: 'modes', mode: one(draw, ['x2apic', 'x2apic', 'x2apic', 'x2apic', 'disabled'] as const) });
+  for (let on = 0; on < vcpus; on++) {
+    const poke = (register: LapicRegisterName, value: number) => settings.push({ do: 'poke', on, register, value });
+    const name = (register: 'ID' | 'LDR', id: number) => {
+      poke(register, (id << 24) >>> 0);
+      ids.push({ destination: id, logical: register === 'LDR' ? LOGICAL : 0 });
+    };
+    if (kind >= 6 && !inOf(draw, 4)) name('LDR', logicalId(draw));
+    if (kind >= 6 && inOf(draw, 3)) poke('DFR', one(draw, models));
+    if (inOf(draw, 6)) name('ID', draw.nextInt(0, vcpus));
+    if (inOf(draw, 8)) poke('SVR', 0xff);
+    if (inOf(draw, 10)) settings.push({ do: 'send', on, destination: draw.nextInt(0, vcpus - 1), icr: INIT });
+  }
+  if (ids.length === 0 || inOf(draw, 4)) return settings;
+  const { destination: id, logical } = one(draw, ids);
+  // Whom it names, or one bit of it.
+  const destination = logical !== 0 && inOf(draw, 2) ? id & one(draw, [1, 2, 4, 0xf0]) : id;
+  const command = (one(draw, [0, 0, 0, 1, 4]) << 8) | logical | 0x4000 | vector(draw);
+  return [...settings, { do: 'send', on: draw.nextInt(0, vcpus - 1), destination, icr: command }];
 }
 
 function drawStep(draw: Draw, vcpus: number): Step {
   const on = draw.nextInt(0, vcpus - 1);
-  const kind = draw.nextInt(0, 49);
-  if (kind < 12) return { do: 'send', on, destination: destination(draw, vcpus), icr: icr(draw) };
-  if (kind < 20) return poke(draw, on);
-  if (kind < 24) return { do: 'peek', on, register: one(draw, pokable) };
+  const kind = draw.nextInt(0, 51);
+  if (kind < 12) {
+    const command = icr(draw);
+    return { do: 'send', on, destination: destination(draw, vcpus, (command & LOGICAL) !== 0), icr: command };
+  }
+  if (kind < 20) return poke(draw, on, vcpus);
+  if (kind < 24) return { do: inOf(draw, 8) ? 'read' : 'peek', on, register: one(draw, pokable) };
   if (kind < 27) {
     const high = inOf(draw, 4) ? one(draw, [1, 0x8000_0000]) : 0;
     return { do: 'wrmsr', on, msr: msr(draw), low: inOf(draw, 2) ? word(draw) : vector(draw), high };
@@ -96,11 +163,18 @@ function drawStep(draw: Draw, vcpus: number): Step {
   if (kind < 45) return { do: 'nmi', on };
   if (kind < 47) {
     const register = one(draw, settable);
-    return { do: 'setLapic', on, register, value: (word(draw) & (settableBits[register] ?? 0xffff_ffff)) >>> 0 };
+    // Not a timer that runs, nor an IRR of exceptions; and the ICR keeps no busy bit.
+    const value = register === 'ICR' ? icr(draw) & ~(1 << 12) : valueFor(draw, register, vcpus);
+    return { do: 'setLapic', on, register, value: (value & (settableBits[register] ?? 0xffff_ffff)) >>> 0 };
   }
   if (kind < 48) return inOf(draw, 2) ? { do: 'restore', on } : { do: 'setBase', on, mode: one(draw, hostModes) };
-  const addressLo = (0xfee0_0000 | (destination(draw, vcpus) << 12) | (draw.nextInt(0, 1) << 2)) >>> 0;
-  return { do: 'msi', addressLo, data: icr(draw) & 0xc7ff };
+  if (kind < 50) return { do: inOf(draw, 2) ? 'base' : 'setBase', on, mode: one(draw, hostModes) };
+  const isLogical = inOf(draw, 2);
+  const addressLo = (0xfee0_0000 | (destination(draw, vcpus, isLogical) << 12) | (isLogical ? 4 : 0)) >>> 0;
+  const data = icr(draw) & 0xc7ff;
+  // The redirection hint of another one than a fixed interrupt is nobody's to say.
+  const isHinted = (data & 0x600) === 0 && inOf(draw, 3);
+  return { do: 'msi', addressLo: (isHinted ? addressLo | 8 : addressLo) >>> 0, data };
 }
 
 const hostModes = ['xapic', 'x2apic', 'disabled'] as const;
@@ -118,8 +192,19 @@ function simpler(name: string, value: unknown): unknown[] {
   return [0, value >>> 1].filter((other) => other !== value);
 }
 
+/** Simpler ones instead of a step. */
+function simplerSteps(step: Step, vcpus: number): Step[] {
+  if (step.do === 'modes')
+    return Array.from({ length: vcpus }, (_, on): Step => ({ do: 'setBase', on, mode: step.mode }));
+  return Object.entries(step).flatMap(([name, value]) =>
+    simpler(name, value).map((other) => ({ ...step, [name]: other }) as Step),
+  );
+}
+
 /** Histories of a machine with so many vCPUs. */
 export function histories(fc: typeof FastCheck, vcpus: number): FastCheck.Arbitrary<Step[]> {
+  const streamOf = <T>(values: readonly T[]) => fc.Stream.of(...values.map((one) => new fc.Value(one, undefined)));
+
   class Steps extends fc.Arbitrary<Step> {
     generate(draw: FastCheck.Random): FastCheck.Value<Step> {
       return new fc.Value(drawStep(draw, vcpus), undefined);
@@ -130,11 +215,29 @@ export function histories(fc: typeof FastCheck, vcpus: number): FastCheck.Arbitr
     }
 
     shrink(step: Step): FastCheck.Stream<FastCheck.Value<Step>> {
-      const others = Object.entries(step).flatMap(([name, value]) =>
-        simpler(name, value).map((other) => new fc.Value({ ...step, [name]: other } as Step, undefined)),
-      );
-      return fc.Stream.of(...others);
+      return streamOf(simplerSteps(step, vcpus));
     }
   }
-  return fc.array(new Steps(), { minLength: 1, maxLength: MOST_STEPS, size: 'max' });
+
+  class Settings extends fc.Arbitrary<Step[]> {
+    generate(draw: FastCheck.Random): FastCheck.Value<Step[]> {
+      return new fc.Value(drawSettings(draw, vcpus), undefined);
+    }
+
+    canShrinkWithoutContext(value: unknown): value is Step[] {
+      return Array.isArray(value);
+    }
+
+    /** None of them, one less, or one of them simpler. */
+    shrink(settings: Step[]): FastCheck.Stream<FastCheck.Value<Step[]>> {
+      const fewer = settings.map((_, at) => settings.toSpliced(at, 1));
+      const simpler = settings.flatMap((step, at) =>
+        simplerSteps(step, vcpus).map((other) => settings.with(at, other)),
+      );
+      return streamOf([...(settings.length > 1 ? [[]] : []), ...fewer, ...simpler]);
+    }
+  }
+
+  const steps = fc.array(new Steps(), { minLength: 1, maxLength: MOST_STEPS, size: 'max' });
+  return fc.tuple(new Settings(), steps).map(([first, then]) => [...first, ...then]);
 }

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { lapicRegisterName } from '../abi/apic/lapic.ts';
 import { type RuleName, rules } from '../apic/model/rules.ts';
-import { type ModelOptions, numberOf, pageOf } from '../apic/model/state.ts';
+import { type ModelOptions, type ModelState, numberOf, pageOf } from '../apic/model/state.ts';
 import type { StepOutcome } from '../apic/model/step.ts';
 import { hex } from '../base/text.ts';
 import type { Rig, Shown } from './rig.ts';
@@ -38,6 +38,7 @@ export function agrees(options: ModelOptions, { seen, state }: StepOutcome, show
   if (shown.result?.low !== seen.result?.low || shown.result?.high !== seen.result?.high) return false;
   for (let at = 0; at < seen.handled.length; at++) if (shown.handled[at] !== seen.handled[at]) return false;
   for (let at = 0; at < seen.exits.length; at++) if (!isDeepStrictEqual(shown.exits[at], seen.exits[at])) return false;
+  if (shown.left && leftOf(state, shown.left).length > 0) return false;
   for (let vcpu = 0; vcpu < state.processors.length; vcpu++) {
     const processor = state.processors[vcpu]!;
     const { words, mpState, nmis } = rig.seen[vcpu]!;
@@ -47,6 +48,18 @@ export function agrees(options: ModelOptions, { seen, state }: StepOutcome, show
       if (words[register * 4] !== wanted[register] && register !== TMCCT) return false;
   }
   return true;
+}
+
+/** What kvm_run holds when a guest has come to its end, and what the model says of it, where that is something else. */
+function leftOf({ processors }: ModelState, { on, ...left }: NonNullable<Shown['left']>) {
+  const { apicBase, page, interrupts } = processors[on]!;
+  return (
+    [
+      ['IA32_APIC_BASE', apicBase >>> 0, 'base.transition'],
+      ['CR8', page[numberOf('TPR')]! >> 4, 'cr8'],
+      ['RFLAGS.IF', interrupts ? 1 : 0, 'frame'],
+    ] as const
+  ).filter(([field, model]) => left[field] !== model);
 }
 
 /** What is not. */
@@ -59,6 +72,11 @@ export function differences(options: ModelOptions, outcome: StepOutcome, shown: 
     if (isDeepStrictEqual(kernel, model)) continue;
     const rule = outcome.blame?.get(`all ${field === 'handled' ? 'handlers' : field}`) ?? ruleOfField[field];
     found.push({ vcpu: null, field, kernel: textOf(kernel), model: textOf(model), bits: [], rule });
+  }
+  if (shown.left) {
+    const { on, ...left } = shown.left;
+    for (const [field, model, rule] of leftOf(outcome.state, shown.left))
+      found.push({ ...difference(outcome, on, field, left[field], model), rule });
   }
   outcome.state.processors.forEach((processor, vcpu) => {
     const { words, mpState, nmis } = rig.seen[vcpu]!;

@@ -54,6 +54,14 @@ function hasService(words: Uint32Array): boolean {
   return false;
 }
 
+const naming = (['ID', 'LDR', 'DFR', 'SVR'] as const).map((register) => lapicRegisters[register]);
+
+/** True if what decides by which ids an APIC is named is not as at the beginning. */
+function hasOtherIds(words: Uint32Array, first: Uint8Array): boolean {
+  const before = new DataView(first.buffer, first.byteOffset);
+  return naming.some((offset) => words[offset >> 2] !== before.getUint32(offset, true));
+}
+
 /** What was seen of a vCPU. */
 export interface VcpuSeen {
   /** The bytes of KVM_GET_LAPIC, and the same by words: a register is each fourth. */
@@ -65,6 +73,8 @@ export interface VcpuSeen {
 
 /** What an operation showed, and what it should not have shown. */
 export interface Shown extends StepSeen {
+  /** What kvm_run says of the vCPU whose guest has come to the end of its part. */
+  left: { on: number; IA32_APIC_BASE: number; CR8: number; 'RFLAGS.IF': number } | null;
   /** An exit, or an error, that no operation makes. */
   unexpected: string | null;
 }
@@ -143,6 +153,11 @@ export class Rig implements Disposable {
         vcpu.setSregs({ ...vcpu.getSregs(), ...systemRegisters() });
       }
       vcpu.ioctlRaw(ioctls.KVM_SET_LAPIC, first);
+      // The ids are made anew by another way as well: a history shall see nothing of the one before, also where this one is wrong.
+      if (isAstray || hasOtherIds(words, first)) {
+        vcpu.setMsr(IA32_APIC_BASE, BigInt(apicBaseIn('disabled', id)));
+        vcpu.setMsr(IA32_APIC_BASE, BigInt(apicBaseIn('xapic', id)));
+      }
       // Once more: the first finds what KVM remembers of the ISR of before.
       if (words[numberOf('PPR') * 4] !== 0 || hasService(words)) vcpu.ioctlRaw(ioctls.KVM_SET_LAPIC, first);
       if (isAstray || nmis !== 0) vcpu.ioctlRaw(ioctls.KVM_SET_VCPU_EVENTS, this.#firstEvents[id]!);
@@ -175,6 +190,7 @@ export class Rig implements Disposable {
       result: null,
       ended: null,
       delivered: null,
+      left: null,
       unexpected: null,
     };
     if (isGuests(operation)) this.#guest(operation, expected, shown);
@@ -184,7 +200,6 @@ export class Rig implements Disposable {
 
   #guest(operation: GuestOperation, expected: StepSeen, shown: Shown): void {
     const { on } = operation;
-    const vcpu = this.vcpus[on]!;
     const at = boxOf(on);
     const view = this.#view;
     const { routine, where, low, high } = asked(operation);
@@ -196,7 +211,7 @@ export class Rig implements Disposable {
     if (operation.do === 'wrmsr' && operation.msr === IA32_APIC_BASE) this.#astray.add(on);
     if (operation.do === 'sti') this.#enabled.add(on);
     // One that sleeps has not asked yet: it does when it wakes.
-    this.#run(vcpu, expected, shown, this.seen[on]!.mpState === HALTED ? 2 : 1);
+    this.#run(on, expected, shown, this.seen[on]!.mpState === HALTED ? 2 : 1);
     const handled = Math.min(view.getUint32(at + box.handled, true), MOST_HANDLED);
     for (let n = 0; n < handled; n++) shown.handled.push(view.getUint32(at + box.vectors + n * 4, true));
     if (operation.do !== 'read' && operation.do !== 'rdmsr' && operation.do !== 'readCr8') return;
@@ -209,7 +224,8 @@ export class Rig implements Disposable {
   }
 
   /** @param asks so many times it asks until it is done */
-  #run(vcpu: Vcpu, expected: StepSeen, shown: Shown, asks: number): void {
+  #run(on: number, expected: StepSeen, shown: Shown, asks: number): void {
+    const vcpu = this.vcpus[on]!;
     let left = asks;
     const silent = expected.ended === 'asleep' || (expected.ended === 'init' && expected.exits.length === 0);
     for (let spent = 0; spent < LIMIT; ) {
@@ -222,6 +238,7 @@ export class Rig implements Disposable {
           left -= 1;
           if (left > 0) continue;
           shown.ended = 'done';
+          shown.left = leftBy(on, vcpu);
           return;
         }
         if (reason !== this.#forwarded) {
@@ -309,6 +326,14 @@ export class Rig implements Disposable {
     this.#memory.close();
   }
 }
+
+/** Bits 31:0 of what kvm_run has: there is nothing above them. */
+const leftBy = (on: number, { kvmRun: run }: Vcpu): Shown['left'] => ({
+  on,
+  IA32_APIC_BASE: run.getUint32(24, true),
+  CR8: run.getUint32(16, true),
+  'RFLAGS.IF': run.getUint8(13),
+});
 
 interface Asked {
   routine: Routine;

@@ -21,7 +21,9 @@ export type Step =
   | { readonly do: 'poke'; readonly on: number; readonly register: LapicRegisterName; readonly value: number }
   | { readonly do: 'peek'; readonly on: number; readonly register: LapicRegisterName }
   | { readonly do: 'base'; readonly on: number; readonly mode: ApicMode | 'invalid' }
-  | Exclude<GuestOperation, { readonly do: 'write' | 'read' }>
+  /** User space brings every vCPU into a mode. */
+  | { readonly do: 'modes'; readonly mode: ApicMode }
+  | GuestOperation
   | HostOperation;
 
 /** What the page has no answer for that could be compared. */
@@ -43,6 +45,10 @@ export interface Frailty {
 export function operationsOf(state: ModelState, step: Step, frailty: Frailty): readonly Operation[] {
   const { processors } = state;
   if ('on' in step && step.on >= processors.length) return [];
+  if (step.do === 'modes')
+    return processors.flatMap((one, on) =>
+      modeOf(one) === step.mode || one.mpState === WAIT_FOR_SIPI ? [] : [{ do: 'setBase', on, mode: step.mode }],
+    );
   if (step.do === 'msi') return isSendable(state, 'msi', (step.data >>> 8) & 7, step) ? [step] : [];
   if (step.do === 'handlers' || step.do === 'nmi') return [step];
   const processor = processors[step.on]!;
@@ -51,7 +57,6 @@ export function operationsOf(state: ModelState, step: Step, frailty: Frailty): r
   if (processor.mpState === WAIT_FOR_SIPI) return [];
   switch (step.do) {
     case 'setLapic':
-      return mode !== 'xapic' && (step.register === 'ID' || step.register === 'LDR') ? [] : [step];
     case 'restore':
     case 'setBase':
       return [step];
@@ -71,6 +76,11 @@ export function operationsOf(state: ModelState, step: Step, frailty: Frailty): r
       if (step.register === 'ICR') return [];
       if (mode !== 'x2apic') return [{ do: 'write', on: step.on, register: step.register, value: step.value }];
       return msrOf(state, { do: 'wrmsr', on: step.on, msr: registerMsr(step.register), low: step.value, high: 0 });
+    case 'write':
+      // In the page, in whatever mode.
+      return mode === 'xapic' && step.register === 'ICR' ? [] : [step];
+    case 'read':
+      return mode === 'xapic' && unreadable.includes(step.register) ? [] : [step];
     case 'peek':
       if (mode === 'x2apic') return [{ do: 'rdmsr', on: step.on, msr: registerMsr(step.register) }];
       return unreadable.includes(step.register) ? [] : [{ do: 'read', on: step.on, register: step.register }];

@@ -75,6 +75,16 @@ describe('kvm-dsm explore', { skip: labMissing(), timeout: 1_800_000 }, () => {
     assert.equal(sound.code, 0, sound.stdout + sound.stderr);
   });
 
+  test('a bug that KVM once had is found', () => {
+    const { code, document } = explore('--on', 'svm', '--cmdline', 'kvm.dsm_fault=x2apic-self-icr', '--seed', '1');
+    assert.equal(code, 1);
+    assert.deepEqual(
+      document.difference?.fields.map(({ field }) => field),
+      ['ICR'],
+    );
+    assert.ok(document.difference.operations.length <= 6);
+  });
+
   test('in words', () => {
     const { code, stdout } = kvmDsm(['explore', ...BROKEN, '--seed', '7'], 400);
     assert.equal(code, 1);

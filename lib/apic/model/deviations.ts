@@ -37,7 +37,7 @@ export const deviations: readonly Deviation[] = [
     'lowest-priority-hash',
     'Lowest Priority Delivery Mode',
     'the one with the lowest priority takes it',
-    'one of those named takes it, by vector (kvm.vector_hashing) or by turns: a set of allowed takers',
+    'one of those named takes it: by its vector (kvm.vector_hashing), or else by turns, which is a set of allowed takers',
     'irq_comm.c, kvm_irq_delivery_to_apic',
   ),
   deviation(
@@ -58,7 +58,7 @@ export const deviations: readonly Deviation[] = [
     'logical-to-disabled',
     'Local APIC State After It Has Been Software Disabled',
     'a software-disabled APIC takes INIT, NMI and SIPI that name it',
-    'not those that name it by a logical id, unless the map of logical ids is off',
+    'not those that name it by a logical id of the xAPIC, unless the map of logical ids is off; none if all are disabled',
     'lapic.c, kvm_recalculate_logical_map',
   ),
   deviation(

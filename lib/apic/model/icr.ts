@@ -4,6 +4,7 @@ import { type ApicView, apicView, isForEveryone, isNamed } from '../destination.
 import { type Ipi, ipiOfMsi } from '../ipi.ts';
 import { accept, isEnabled } from './accept.ts';
 import type { Draft } from './draft.ts';
+import { hashed, hashedInMap, logicalMapOf } from './map.ts';
 import type { RuleName } from './rules.ts';
 import { modeOf, numberOf, type Processor } from './state.ts';
 
@@ -28,18 +29,38 @@ export function takers(draft: Draft, ipi: Ipi): readonly (readonly number[])[] {
     .filter((apic) => apic.mode !== 'disabled' && isNamed(ipi, apic))
     .map(({ vcpu }) => vcpu);
   const enabled = named.filter((vcpu) => isEnabled(draft, vcpu));
-  if (isLowest(ipi)) {
-    const one = enabled.map((vcpu) => [vcpu]);
-    if (enabled.length === 0) return [[]];
-    // The deviations `lowest-priority-broadcast` and `lowest-priority-absent`.
-    const physical = command.destinationMode === 'physical';
-    if (physical && ipi.destination === 0xff && enabled.length > 1) one.push(enabled);
-    if (!physical && command.shorthand === 'none' && !isForEveryone(ipi)) one.push([]);
-    return one;
-  }
+  const byId = command.shorthand === 'none' && !isForEveryone(ipi);
+  if (isLowest(ipi)) return lowest(draft, ipi, enabled, byId);
+  if (command.destinationMode === 'physical' || !byId) return [named];
   // The deviation `logical-to-disabled`.
-  const logical = command.destinationMode === 'logical' && command.shorthand === 'none' && !isForEveryone(ipi);
-  return logical && enabled.length < named.length ? [named, enabled] : [named];
+  const map = logicalMapOf(draft);
+  if (map === 'unused') return [[]];
+  return [map === 'flat' || map === 'cluster' ? enabled : named];
+}
+
+/** Of lowest priority: one of those that are enabled. */
+function lowest(
+  draft: Draft,
+  { command: { vector, destinationMode }, destination, from }: Ipi,
+  enabled: readonly number[],
+  byId: boolean,
+): readonly (readonly number[])[] {
+  const physical = destinationMode === 'physical';
+  const { hashing } = draft.options;
+  // The deviation `lowest-priority-broadcast`; a message's may be by its redirection hint, which stands.
+  const isBroadcast = physical && (destination === 0xff || (from === 'host' && destination === 0xffff_ffff));
+  const all = isBroadcast && enabled.length > 1 ? [enabled] : [];
+  if (!hashing) {
+    const one = enabled.length === 0 ? [[]] : enabled.map((vcpu) => [vcpu]);
+    // The deviation `lowest-priority-absent`.
+    return [...one, ...all, ...(!physical && byId && enabled.length > 0 ? [[]] : [])];
+  }
+  const map = !physical && byId ? logicalMapOf(draft) : null;
+  if (map === 'unused') return [[]];
+  return [
+    map === null || map === 'off' ? hashed(vector, enabled) : hashedInMap(draft, map, vector, destination),
+    ...all,
+  ];
 }
 
 /** Delivers; true if somebody took it. */

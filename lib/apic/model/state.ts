@@ -38,6 +38,8 @@ export interface ModelOptions {
   vendor: 'amd' | 'intel';
   /** Guest writes of ICR and ICR2 make KVM_RUN return (profiles without an opt-in). */
   forwards: boolean;
+  /** kvm.vector_hashing: the vector says who takes an interrupt of lowest priority. Without it each of those named may. */
+  hashing: boolean;
 }
 
 const BSP = 1 << 8;

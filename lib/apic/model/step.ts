@@ -191,7 +191,7 @@ function host(draft: Draft, operation: HostOperation): void {
       writeBase(draft, operation.on, apicBaseIn(operation.mode, operation.on), true);
       return;
     case 'setLapic':
-      draft.set(operation.on, operation.register, operation.value, 'state.set');
+      setLapic(draft, operation);
       restore(draft, operation.on);
       return;
     case 'restore':
@@ -200,13 +200,25 @@ function host(draft: Draft, operation: HostOperation): void {
   }
 }
 
+/** What user space has changed in the page that it gives back. */
+function setLapic(draft: Draft, { on, register, value }: Extract<HostOperation, { do: 'setLapic' }>): void {
+  const isX2apic = draft.mode(on) === 'x2apic';
+  // The id is the vCPU's, and LDR follows from it, whatever the page says.
+  if (isX2apic && (register === 'ID' || register === 'LDR')) draft.touch(on, register, 'x2apic.id');
+  else if (isX2apic && register === 'ICR2' && draft.options.vendor === 'intel') draft.of(on).icrHigh = value;
+  else draft.set(on, register, value, 'state.set');
+}
+
 /** KVM_SET_LAPIC. Its PPR is the deviation `ppr-of-set-lapic`. */
 function restore(draft: Draft, vcpu: number): void {
+  // The page that is given back has the upper half of the ICR there.
+  if (draft.mode(vcpu) === 'x2apic' && draft.options.vendor === 'intel')
+    draft.set(vcpu, 'ICR2', draft.of(vcpu).icrHigh, 'state.set');
   updatePpr(draft, vcpu, 'state.set');
   rememberAnew(draft, vcpu);
 }
 
 /** The vector that a vCPU's APIC would dispatch if its guest ran with interrupts enabled, or -1. */
 export function dispatchableIn(state: ModelState, vcpu: number): number {
-  return dispatchable(new Draft(state, { vendor: 'amd', forwards: false }, 0), vcpu);
+  return dispatchable(new Draft(state, { vendor: 'amd', forwards: false, hashing: true }, 0), vcpu);
 }

@@ -33,9 +33,9 @@ export function patchesOf(inputsDir: string, series: SeriesName): string[] {
   return patchesIn(join(inputsDir, series));
 }
 
-/** What the lab adds to a series, and is no part of it: applied after its patches. */
+/** What the lab adds to a series, and is no part of it: applied after its patches. Last come those that fit each series. */
 export function labPatchesOf(inputsDir: string, series: SeriesName): string[] {
-  return patchesIn(join(inputsDir, series, 'lab'));
+  return [join(inputsDir, series, 'lab'), join(inputsDir, faultsFolder)].flatMap(patchesIn);
 }
 
 /** Folders with new files of a series' kernel: below `arch` and `include` they lie where they belong. */

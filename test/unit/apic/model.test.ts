@@ -16,8 +16,8 @@ import {
 } from '../../../lib/apic/model/state.ts';
 import { type StepOutcome, step } from '../../../lib/apic/model/step.ts';
 
-const amd: ModelOptions = { vendor: 'amd', forwards: true };
-const intel: ModelOptions = { vendor: 'intel', forwards: true };
+const amd: ModelOptions = { vendor: 'amd', forwards: true, hashing: false };
+const intel: ModelOptions = { vendor: 'intel', forwards: true, hashing: false };
 
 const write = (on: number, register: LapicRegisterName, value: number): Operation => ({
   do: 'write',

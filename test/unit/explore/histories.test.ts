@@ -28,7 +28,7 @@ for (const vendor of ['amd', 'intel'] as const)
     const seen = new Set<string>();
     fc.assert(
       fc.property(histories(fc, 3), (steps) => {
-        const { state, done } = through({ vendor, forwards: true }, steps, 3);
+        const { state, done } = through({ vendor, forwards: true, hashing: true }, steps, 3);
         for (const { operation, choices } of done) {
           seen.add(operation.do);
           assert.ok(choices <= 64);
@@ -62,7 +62,7 @@ test('a history as a script: each operation in a line, and at the end what the m
     { do: 'setLapic', on: 0, register: 'TPR', value: 0x20 },
     { do: 'msi', addressLo: 0xfee0_1000, data: 0x31 },
   ];
-  const { done } = through({ vendor: 'amd', forwards: true }, steps, 2);
+  const { done } = through({ vendor: 'amd', forwards: true, hashing: true }, steps, 2);
   const parting = {
     operations: done.map(({ operation }) => operation),
     states: done.map(({ before }) => before),

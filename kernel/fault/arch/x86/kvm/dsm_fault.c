@@ -9,6 +9,9 @@
  * Each is a mistake that an implementer could make. None of them endangers the
  * host: what goes wrong stays within the virtual machine and its kvm_run pages.
  *
+ * Bugs that KVM's local APIC once had are chosen so as well: see dsm_fault_bugs.h.
+ * One of them that is chosen stands behind the names of the faults.
+ *
  * Beside these there are drawn faults, written as a site, one condition or two, and
  * an action: see dsm_fault_drawn.h. kvm.dsm_fault_watch takes such a fault too, and
  * tells which of those that it was given could have struck since "reset" was
@@ -133,6 +136,9 @@ static const char * const fault_names[] = {
 	[FAULT_FORWARD_INCOMPLETE]	= "forward-incomplete",
 };
 
+#define BUG_NAME(id, name) name,
+static const char * const bug_names[] = { DSM_BUGS(BUG_NAME) };
+
 /* Of how many notices FAULT_DROP_NTH drops one */
 #define DROP_EVERY	7
 
@@ -158,6 +164,7 @@ static int fault_set(const char *buf, const struct kernel_param *kp)
 	struct dsm_fault_drawn drawn;
 	unsigned int fault;
 	int r = sysfs_match_string(fault_names, buf);
+	int bug = sysfs_match_string(bug_names, buf);
 
 	if (strchr(buf, ':')) {
 		if (strlen(buf) >= sizeof(drawn_spec))
@@ -171,11 +178,15 @@ static int fault_set(const char *buf, const struct kernel_param *kp)
 		fault = FAULT_DRAWN;
 	} else if (r >= 0) {
 		fault = r;
+	} else if (bug >= 0) {
+		fault = DSM_FIRST_BUG + bug;
 	} else {
 		r = kstrtouint(buf, 10, &fault);
 		if (r)
 			return r;
-		if (fault >= ARRAY_SIZE(fault_names))
+		if (fault >= ARRAY_SIZE(fault_names) &&
+		    (fault < DSM_FIRST_BUG ||
+		     fault - DSM_FIRST_BUG >= ARRAY_SIZE(bug_names)))
 			return -EINVAL;
 	}
 
@@ -194,6 +205,9 @@ static int fault_get(char *buf, const struct kernel_param *kp)
 				     i ? " " : "", fault_names[i]);
 	if (chosen == FAULT_DRAWN)
 		len += sysfs_emit_at(buf, len, " [%s]", drawn_spec);
+	if (chosen >= DSM_FIRST_BUG)
+		len += sysfs_emit_at(buf, len, " [%s]",
+				     bug_names[chosen - DSM_FIRST_BUG]);
 	return len + sysfs_emit_at(buf, len, "\n");
 }
 

@@ -11,6 +11,7 @@
 #include <linux/kvm_host.h>
 
 #include "dsm_planted.h"
+#include "dsm_fault_bugs.h"
 #include "lapic.h"
 
 #ifdef CONFIG_KVM_DSM_FAULT
