@@ -10,8 +10,8 @@
 
 #include <linux/kvm_host.h>
 
-#include "dsm_planted.h"
 #include "dsm_fault_bugs.h"
+#include "dsm_planted.h"
 #include "lapic.h"
 
 #ifdef CONFIG_KVM_DSM_FAULT
