@@ -519,8 +519,26 @@ describe('exactly once: what is no accusation', () => {
     const again = { vcpuId: 0, val: 0x300, val2: 0x4041, destId: 0 };
     replay.record({ seq: 1, ns: 1, act: 'injection', ioctl: 'KVM_DSM_IPI', vcpu: 0, write: again, detail: '' });
     assert.match(
-      message(() => expectExactlyOnce(replay, [target(1, { 65: 2 })])),
+      message(() => expectExactlyOnce(replay, [target(0, {}), target(1, { 65: 2 })])),
       not('replayed the write'),
+    );
+  });
+
+  test('the write of a vCPU that runs in another process is what that vCPU has sent', () => {
+    const trace = sends({ icr: 0x4041, to: 1 });
+    const others = (seq: number, val: number, val2: number) =>
+      trace.record({
+        ...{ seq, ns: seq, act: 'injection', ioctl: 'KVM_DSM_IPI', vcpu: 2, detail: '' },
+        write: { vcpuId: 2, val, val2, destId: 0 },
+      });
+    others(2, 0x310, 0x0100_0000);
+    others(3, 0x300, 0x4041);
+    others(4, 0x300, 0xc_4042);
+    const here = (count: number) => [target(0, { 66: 1 }), target(1, { 65: count, 66: 1 })];
+    expectExactlyOnce(trace, here(2));
+    assert.match(
+      message(() => expectExactlyOnce(trace, here(3))),
+      /vCPU 1 handled vector 0x41 3 times, and 2 times it was sent there/,
     );
   });
 
