@@ -105,7 +105,7 @@ describe("svm: the kernel's own events", { skip: labMissing() }, () => {
       first(({ word }) => (word as { kind?: string } | undefined)?.kind === 'handled'),
     ];
     for (const [index, step] of steps.slice(1).entries()) {
-      assert.ok(steps[index]!.at < step.at, `${index}: ${JSON.stringify(steps, (_, value) => String(value))}`);
+      assert.ok(steps[index]!.at < step.at, `${index}: ${steps.map(({ at }) => at).join(', ')}`);
     }
     const written = first(({ type, register }) => type === 'exit' && register === 'ICR');
     assert.ok(steps[3]!.at < written.at, 'the kernel has taken it when it tells of the write');
