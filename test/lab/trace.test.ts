@@ -84,12 +84,12 @@ describe("svm: the kernel's own events", { skip: labMissing() }, () => {
     const lines = run();
     for (const line of lines) assert.ok(validate(line), JSON.stringify([line, validate.errors]));
     const born = BigInt(lines.find(({ type }) => type === 'machine')!.born as string);
-    /** The place in the file and the time of the first line that is so. */
+    /** The time of the first line that is so: the file has them in order as far as they came in time. */
     const first = (is: (line: Record<string, unknown>) => boolean) => {
       const place = lines.findIndex((line) => is(line));
       assert.ok(place >= 0, String(is));
       const { at, ns } = lines[place]!;
-      return { place, at: at === undefined ? born + BigInt(ns as number) : BigInt(at as string) };
+      return { at: at === undefined ? born + BigInt(ns as number) : BigInt(at as string) };
     };
     const kernel = (event: string, fields: object) =>
       first((line) => {
@@ -105,8 +105,7 @@ describe("svm: the kernel's own events", { skip: labMissing() }, () => {
       first(({ word }) => (word as { kind?: string } | undefined)?.kind === 'handled'),
     ];
     for (const [index, step] of steps.slice(1).entries()) {
-      assert.ok(steps[index]!.at < step.at, `${index}: ${JSON.stringify(steps, (_, value) => String(value))}`);
-      assert.ok(steps[index]!.place < step.place, 'in the file as well');
+      assert.ok(steps[index]!.at < step.at, `${index}: ${steps.map(({ at }) => at).join(', ')}`);
     }
     const written = first(({ type, register }) => type === 'exit' && register === 'ICR');
     assert.ok(steps[3]!.at < written.at, 'the kernel has taken it when it tells of the write');
@@ -123,10 +122,7 @@ describe("svm: the kernel's own events", { skip: labMissing() }, () => {
       undefined,
     );
     const text = kvmDsm(['trace', file]).stdout;
-    assert.match(
-      text,
-      /^#0 [\s\S]* {2}kernel vCPU 0 {2}kvm_apic_accept_irq apicid=1 .*vec=0xf0\n[\s\S]*handled vector 0xf0$/m,
-    );
+    assert.match(text, /^ {2}kernel vCPU 0 {2}kvm_apic_accept_irq apicid=1 .*vec=0xf0$/m);
   });
 
   test('an event that it has not is an error which names it', () => {
