@@ -57,6 +57,8 @@ export interface BugSummary {
   found: number;
   /** Of all seeds; `Infinity` where more than half have not found it. */
   medianMs: number;
+  /** Of all seeds: how many were tried until then, or within the time. */
+  medianHistories: number;
   mostOperations: number;
 }
 
@@ -70,6 +72,7 @@ export function summaries(record: BugsRecord): BugSummary[] {
       bug,
       seeds: tried.length,
       found: found.length,
+      medianHistories: median(tried.map(({ histories }) => histories)),
       medianMs: median(tried.map(({ msToFind }) => msToFind ?? Number.POSITIVE_INFINITY)),
       mostOperations: Math.max(0, ...found.map(({ operations }) => operations)),
     };
@@ -83,11 +86,11 @@ const sources = { changelog: '', archive: '', memory: ' (the subject is from mem
 /** As a table in Markdown. */
 export function bugsTable(record: BugsRecord): string {
   return [
-    '| bug | what the kernel does wrong | the commit that mended it | found by | median | operations |',
-    '|---|---|---|---|---|---|',
-    ...summaries(record).map(({ bug, seeds, found, medianMs, mostOperations }) => {
+    '| bug | what the kernel does wrong | the commit that mended it | found by | median | histories | operations |',
+    '|---|---|---|---|---|---|---|',
+    ...summaries(record).map(({ bug, seeds, found, medianMs, medianHistories: histories, mostOperations }) => {
       const commit = `${bug.subject}, ${bug.mended}${sources[bug.from]}`;
-      return `| \`${bug.name}\` | ${bug.what} | ${commit} | ${found} of ${seeds} | ${seconds(medianMs)} | ${mostOperations} |`;
+      return `| \`${bug.name}\` | ${bug.what} | ${commit} | ${found} of ${seeds} | ${seconds(medianMs)} | ${histories} | ${mostOperations} |`;
     }),
     '',
   ].join('\n');
