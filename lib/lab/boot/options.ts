@@ -61,6 +61,8 @@ export interface LabRunOptions extends LabOptions {
   /**
    * The machine gets one more serial line, and this the outer end of it; inside it is the lane's `nodeLine`. Such a machine is booted for
    * the command alone.
+   *
+   * @internal
    */
   nodeLine?: (line: Duplex) => void;
 }

@@ -3,17 +3,17 @@ import { join } from 'node:path';
 import { type AddedConfig, readConfig } from './config.ts';
 import { kernelInputs } from './inputs.ts';
 
-/** The flavours there are, by the names of their fragments, and the symbol that each is there for. */
-const flavours = { kasan: 'KASAN', kcsan: 'KCSAN', lockdep: 'PROVE_LOCKING' } as const;
+/** The flavours there are, by the names of their fragments. */
+export const flavourNames = ['kasan', 'kcsan', 'lockdep'] as const;
 
 /** A flavour of the lab's kernel. */
-export type Flavour = keyof typeof flavours;
+export type Flavour = (typeof flavourNames)[number];
 
-/** All of them. */
-export const flavourNames = Object.keys(flavours) as Flavour[];
+/** The symbol that each is there for. */
+const symbolOf: Readonly<Record<Flavour, string>> = { kasan: 'KASAN', kcsan: 'KCSAN', lockdep: 'PROVE_LOCKING' };
 
 /** What a flavour adds to the lab's configuration, and the user behind it. */
 export function configOfFlavour(flavour: Flavour, given: readonly string[]): AddedConfig {
   const fragment = join(kernelInputs(), 'flavours', `${flavour}.config`);
-  return { ...readConfig([fragment, ...given]), needed: [flavours[flavour]] };
+  return { ...readConfig([fragment, ...given]), needed: [symbolOf[flavour]] };
 }

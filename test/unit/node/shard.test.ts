@@ -73,7 +73,7 @@ describe('shards', { timeout: 60_000 }, () => {
     await assert.rejects(Shard.join(part([0, 2], bus.join()), 50), (error: unknown) => {
       assert.ok(error instanceof NodesMissingError);
       assert.deepEqual(error.missing, [1, 3]);
-      assert.equal(error.exitCode, 3);
+      assert.deepEqual([error.code, error.exitCode], ['ERR_NODES_MISSING', 3]);
       assert.match(error.message, /within 50 ms: nobody runs vCPUs 1 and 3$/);
       return true;
     });

@@ -58,7 +58,7 @@ const rooms: Record<string, readonly string[]> = {
   target: ['base', 'host', 'abi', 'kvm', 'probe', 'lab'],
   inspect: ['base', 'host', 'abi', 'exit', 'kvm', 'hyperv', 'guest', 'probe', 'target'],
   doctor: ['base', 'host', 'abi', 'exit', 'kvm', 'probe', 'lab', 'target'],
-  kut: ['base', 'host', 'abi', 'exit', 'kvm', 'guest', 'target'],
+  kut: ['base', 'host', 'abi', 'exit', 'kvm', 'hyperv', 'guest', 'target'],
   runner: [
     'base',
     'host',
