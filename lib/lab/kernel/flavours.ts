@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { type AddedConfig, readConfig } from './config.ts';
 import { kernelInputs } from './inputs.ts';
 
-/** The flavours there are, by the names of their fragments. */
-export const flavourNames = ['kasan', 'kcsan', 'lockdep'] as const;
+/** A flavour of the lab's kernel, by the name of its fragment. */
+export type Flavour = 'kasan' | 'kcsan' | 'lockdep';
 
-/** A flavour of the lab's kernel. */
-export type Flavour = (typeof flavourNames)[number];
+/** The flavours there are. */
+export const flavourNames: readonly Flavour[] = ['kasan', 'kcsan', 'lockdep'];
 
 /** The symbol that each is there for. */
 const symbolOf: Readonly<Record<Flavour, string>> = { kasan: 'KASAN', kcsan: 'KCSAN', lockdep: 'PROVE_LOCKING' };
