@@ -20,7 +20,7 @@ describe('--quiet', { skip: labMissing(), concurrency: 2, timeout: 300_000 }, ()
     const failure = (text: string) =>
       text
         .slice(text.indexOf('not ok: '))
-        .replaceAll(/\d+\.?\d* [mu]s/g, '- ms')
+        .replaceAll(/ *\d+\.?\d* [mu]s/g, ' - ms')
         .replace(/^kernel log.*\n(?: {2}\[.*\n)*/m, '');
     assert.match(quiet!.stdout, /^not ok: /);
     assert.match(loud!.stdout, /^#0 vCPU/m);

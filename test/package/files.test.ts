@@ -62,6 +62,13 @@ describe('what a start loads', () => {
     );
   });
 
+  // In the lab it waits for a command: a kernel is as that finds it, and what is random is drawn then.
+  test('what runs scripts asks for no KVM when it is loaded', () => {
+    const parts = loadedParts('chunks/runner.js');
+    assert.ok(parts.includes('chunks/kit.js'));
+    assert.ok(!parts.includes('script/needs-kvm.js'));
+  });
+
   test('a class and a function are called what they are called in lib', async () => {
     const { Kvm, ArgumentError, describeExit } = await import(join(dist, 'index.js'));
     assert.deepEqual([Kvm.name, ArgumentError.name, describeExit.name], ['Kvm', 'ArgumentError', 'describeExit']);

@@ -62,8 +62,8 @@ function partOf(out, faces) {
     if (!id.startsWith(out)) return null;
     const [room, folder] = relative(out, id).split('/');
     const part = parts.find(([, modules]) => modules.has(id))?.[0];
-    // Its files load what nothing below may: each goes where it is asked for.
-    if (runners.includes(relative(out, id).replace(/\.js$/, ''))) return null;
+    // These load or ask what nothing below may: each goes where it is asked for.
+    if ([...runners, forVitest].includes(relative(out, id).replace(/\.js$/, ''))) return null;
     if (room === 'cli') return part === 'start' ? part : null;
     if (part === undefined && room === 'lab' && inside.has(id)) return 'shared';
     // What asks for schedules is of no use without them.
