@@ -53,6 +53,12 @@ export class LabFolderError extends LabError {
   override readonly exitCode = 3;
 }
 
+/** A variable of the environment that the lab looks at has a value that means nothing. */
+export class LabSettingError extends LabError {
+  readonly code = 'ERR_LAB_SETTING';
+  override readonly exitCode = 2;
+}
+
 /** Another build holds the cache, so that it cannot be removed now. */
 export class LabBusyError extends LabError {
   readonly code = 'ERR_LAB_BUSY';

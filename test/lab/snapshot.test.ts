@@ -149,7 +149,7 @@ describe('a snapshot of a machine that has booted', { skip, concurrency: false }
 
   test('is not there for another word', () => {
     const { code, stdout } = command(['run', script, '--on', 'svm'], 'yes');
-    assert.match(stdout, /the environment's KVM_DSM_LAB_SNAPSHOT is "yes" \[ERR_ARGUMENT\]/);
+    assert.match(stdout, /the environment's KVM_DSM_LAB_SNAPSHOT is "yes" \[ERR_LAB_SETTING\]/);
     assert.equal(code, 2);
   });
 

@@ -1,8 +1,7 @@
 /** Starts a machine that waits for commands: from a snapshot, which is made if there is none, or by a boot. */
 import { rmSync } from 'node:fs';
-import { ArgumentError } from '../../base/errors.ts';
 import type { Parts } from '../boot/prepare.ts';
-import { LabEmulatorError } from '../errors.ts';
+import { LabEmulatorError, LabSettingError } from '../errors.ts';
 import { lock } from '../lock.ts';
 import { snapshotsDir } from '../paths.ts';
 import type { Report } from '../progress.ts';
@@ -32,11 +31,10 @@ type Wish = (typeof wishes)[keyof typeof wishes];
 function wish(): Wish {
   const text = process.env.KVM_DSM_LAB_SNAPSHOT ?? '';
   if (Object.hasOwn(wishes, text)) return wishes[text as keyof typeof wishes];
-  throw new ArgumentError(
-    'KVM_DSM_LAB_SNAPSHOT',
-    `the environment's KVM_DSM_LAB_SNAPSHOT is ${JSON.stringify(text)}`,
-    'Set it to 1 to keep a machine that the first command boots, to 0 to boot for each, or not at all: the second one keeps it.',
-  );
+  throw new LabSettingError(`the environment's KVM_DSM_LAB_SNAPSHOT is ${JSON.stringify(text)}`, {
+    advice:
+      'Set it to 1 to keep a machine that the first command boots, to 0 to boot for each, or not at all: the second one keeps it.',
+  });
 }
 
 export const wantsSnapshots = () => wish() !== 'none';
