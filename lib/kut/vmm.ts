@@ -182,8 +182,10 @@ class Session {
         this.#mmio(vcpu, exit);
         return;
       case 'KVM_EXIT_HYPERV':
-        this.#synics[vcpu.vcpuId]?.see(exit);
-        if (exit.hcall !== null && this.#hyperv) vcpu.completeHypervHcall(this.#hyperv.connections.call(exit.hcall));
+        // Without it KVM knows no SynIC, and leaves no hypercall to anybody.
+        if (!this.#hyperv) break;
+        this.#synics[vcpu.vcpuId]!.see(exit);
+        if (exit.hcall !== null) vcpu.completeHypervHcall(this.#hyperv.connections.call(exit.hcall));
         return;
       case 'KVM_EXIT_IOAPIC_EOI':
       case 'KVM_EXIT_SET_TPR':
@@ -191,11 +193,12 @@ class Session {
       case 'KVM_EXIT_IRQ_WINDOW_OPEN':
         return;
       default:
-        this.#over({
-          code: null,
-          why: `${KERNEL_ERRORS.has(exit.name) ? 'the guest is over' : 'nobody here answers that'}: vCPU ${vcpu.vcpuId}: ${describeExit(exit)}`,
-        });
+        break;
     }
+    this.#over({
+      code: null,
+      why: `${KERNEL_ERRORS.has(exit.name) ? 'the guest is over' : 'nobody here answers that'}: vCPU ${vcpu.vcpuId}: ${describeExit(exit)}`,
+    });
   }
 
   #io(vcpu: Vcpu, { direction, port, size, count, data }: Extract<Exit, { name: 'KVM_EXIT_IO' }>): void {
