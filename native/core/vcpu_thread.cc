@@ -146,17 +146,22 @@ void VcpuThread::Loop() {
   const bool records = setup_.plan.ring != nullptr;
   // After an exit that was stored nobody has cleared a request: it is there still, if there is one.
   bool clear = true;
-  for (;;) {
+  // It was taken out between two instructions, to end: what KVM has still to tell of the first comes out before.
+  bool settles = false;
+  for (bool over = false; !over;) {
     if (clear) {
       SetImmediateExit(0);
       // A request that came meanwhile still goes through KVM_RUN: it completes the last exit, and no guest code runs.
-      if (asked_.load() != handled_) SetImmediateExit(1);
+      if (asked_.load() != handled_ && !settles) SetImmediateExit(1);
     }
     clear = true;
     Count(counters_.entries);
-    int result = setup_.enter();
+    int result = settles ? setup_.settle() : setup_.enter();
+    over = settles;
+    // A failure is the next run's to tell.
+    if (over && result < 0) return;
     if (result == -EINTR) {
-      if (!Attend()) return;
+      if (!Attend()) settles = true;
     } else if (result == -EAGAIN) {
       Count(counters_.again);
     } else if (result < 0) {

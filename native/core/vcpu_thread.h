@@ -49,6 +49,7 @@ class VcpuThread : public std::enable_shared_from_this<VcpuThread> {
     kvm_run* run = nullptr;
     size_t run_size = 0;
     std::function<int()> enter;                                 // one KVM_RUN: 0, or the errno negated
+    std::function<int()> settle;                                // SettleVcpu: 0 if there was an exit left to tell of
     std::function<void(std::shared_ptr<VcpuThread>)> notify;    // called on the thread when there is news
     std::shared_ptr<void> keep;                                 // what has to live until the thread has ended
     RecordPlan plan;
@@ -80,7 +81,8 @@ class VcpuThread : public std::enable_shared_from_this<VcpuThread> {
   uint64_t Kick();
   // As Kick, and it stays out: by kPaused, unless an exit came first.
   uint64_t Pause();
-  // Asks the thread to end. From KVM_RUN it ends with the last exit completed; an exit that is held stays as it is.
+  // Asks the thread to end. From KVM_RUN it ends with the last exit completed, and with an exit that KVM had still to tell
+  // of; an exit that is held stays as it is.
   void Stop();
   // Waits for the end that Stop asked for. False if it does not come in time; a thread that nobody waits for any more
   // keeps what it needs until it ends.

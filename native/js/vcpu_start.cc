@@ -8,6 +8,7 @@
 #include <system_error>
 #include <vector>
 
+#include "../core/settle.h"
 #include "arguments.h"
 #include "errors.h"
 #include "exit_log.h"
@@ -43,6 +44,7 @@ VcpuThread::Setup Vcpu::SetupOf(const Napi::CallbackInfo& info) {
   setup.run_size = parts_->run->size();
   int fd = parts_->fd.get();
   setup.enter = [fd] { return ioctl(fd, KVM_RUN, 0) < 0 ? -errno : 0; };
+  setup.settle = [fd, run = setup.run, size = setup.run_size] { return SettleVcpu(fd, run, size); };
   return setup;
 }
 
