@@ -11,7 +11,9 @@ const FLAG = 0x800;
 
 test('an exit that ends a run while it looks where its vCPUs are is what ends it', { skip: noKvm }, async () => {
   const broken = new Error('broken');
-  for (let i = 0; i < 150; i++) {
+  let met = 0;
+  for (let i = 0; i < 100; i++) {
+    let ended = false;
     await using m = await machine({ vcpus: 2 });
     // Both exit at about the time when they are taken out again.
     for (const vcpu of m.vcpus)
@@ -31,6 +33,7 @@ test('an exit that ends a run while it looks where its vCPUs are is what ends it
         idle: [],
         limit: 1,
         onExit() {
+          ended = true;
           throw broken;
         },
         isLeft: () => false,
@@ -42,8 +45,12 @@ test('an exit that ends a run while it looks where its vCPUs are is what ends it
         },
       },
     );
-    await assert.rejects(run, broken);
+    const outcome = await run.catch((error: unknown) => error);
+    // On a slow machine the guests may get no CPU while it looks: the time is over then, and nothing else.
+    assert.equal(outcome, ended ? broken : false);
+    if (ended) met++;
   }
+  assert.ok(met > 0, 'none of the exits came while it looked');
 });
 
 /** Offset of kvm_valid_regs in struct kvm_run. Source: include/uapi/linux/kvm.h. */
