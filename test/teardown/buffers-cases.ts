@@ -1,4 +1,4 @@
-/** What a script may do with the memory of a VM: no-crash-child.ts runs a case in a process of its own. */
+/** What a script may do with the memory of a VM: cases of no-crash-child.ts. */
 import assert from 'node:assert/strict';
 import { constants } from 'node:buffer';
 import { randomFill } from 'node:crypto';

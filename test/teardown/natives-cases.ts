@@ -1,4 +1,4 @@
-/** The addon's own objects and arguments, as a script may bend them: no-crash-child.ts runs a case in a process of its own. */
+/** The addon's own objects and arguments, as a script may bend them: cases of no-crash-child.ts. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { EventFd, type GuestMemory, type Kvm, KvmDsmError, type Vcpu, type Vm } from '../../lib/index.ts';

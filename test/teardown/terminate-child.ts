@@ -1,7 +1,7 @@
 /**
- * `terminate-child.ts <work> <rounds>`: in each round two workers do the work without an end, and are terminated once
- * they have done a part of it, another one each time. It prints `ok` if nothing of them is left. A crash is the
- * parent's to see.
+ * `terminate-child.ts '<work> <rounds>'...`: in each round two workers do the work without an end, and are terminated once
+ * they have done a part of it, another one each time. It prints `ok <work> <rounds>` if nothing of them is left. A crash
+ * is the parent's to see.
  */
 import { isMainThread, workerData } from 'node:worker_threads';
 import { EventFd } from '../../lib/index.ts';
@@ -90,15 +90,17 @@ async function oneWorker(work: string, enough: number): Promise<void> {
 }
 
 if (isMainThread) {
-  const [work, rounds] = process.argv.slice(2) as [string, string];
-  const next = random(1);
-  for (let round = 0; round < Number(rounds); round++) {
-    const enough = () => LEAST + Math.floor(next() * MORE);
-    await Promise.all([oneWorker(work, enough()), oneWorker(work, enough())]);
-    if (threadsNamed('vcpu 0').length > 0) throw new Error('a thread is left');
-    if (vcpuMappings() > 0) throw new Error('a mapping is left');
+  for (const order of process.argv.slice(2)) {
+    const [work, rounds] = order.split(' ') as [string, string];
+    const next = random(1);
+    for (let round = 0; round < Number(rounds); round++) {
+      const enough = () => LEAST + Math.floor(next() * MORE);
+      await Promise.all([oneWorker(work, enough()), oneWorker(work, enough())]);
+      if (threadsNamed('vcpu 0').length > 0) throw new Error('a thread is left');
+      if (vcpuMappings() > 0) throw new Error('a mapping is left');
+    }
+    console.log(`ok ${order}`);
   }
-  console.log('ok');
 } else {
   const { work, steps } = workerData as Order;
   const count = new Int32Array(steps);

@@ -1,23 +1,19 @@
 /** Workers that are terminated while they call the addon, or are called by it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runChild } from '../support/child.ts';
+import { ChildCases } from '../support/child-cases.ts';
 import { scaled } from '../support/counts.ts';
 import { noKvm } from '../support/host.ts';
 import { programBeside } from '../support/library.ts';
 
-const child = programBeside(import.meta.url, 'terminate-child.ts');
-/** A round takes a second or so, a minute with sanitizers or in the lab; what takes this long hangs. */
-const DEADLINE = 300_000;
 const ROUNDS = scaled(12, 1);
+const works = ['records', 'exits', 'news', 'runs', 'refusals', 'guests', 'eventfds'];
+const names = works.map((work) => `${work} ${ROUNDS}`);
+/** A round takes a second or so, a minute with sanitizers or in the lab; what takes this long hangs. */
+const DEADLINE = 900_000;
+const cases = new ChildCases(programBeside(import.meta.url, 'terminate-child.ts'), names, DEADLINE);
 
-for (const work of ['records', 'exits', 'news', 'runs', 'refusals', 'guests', 'eventfds']) {
+for (const [index, work] of works.entries())
   test(`${ROUNDS} times two workers are terminated in the midst of ${work}`, { skip: noKvm }, async () => {
-    const { status, signal, stdout, stderr } = await runChild(child, [work, String(ROUNDS)], DEADLINE);
-    const what = `${work}: status ${status}, signal ${signal}\n${stdout}${stderr}`;
-    assert.equal(signal, null, signal === 'SIGKILL' ? `it hangs: ${what}` : `it crashed: ${what}`);
-    assert.equal(status, 0, what);
-    assert.equal(stdout, 'ok\n', what);
-    assert.equal(stderr, '', what);
+    assert.equal(await cases.result(names[index]!), null);
   });
-}
