@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { jsonLines, kvmDsm, root } from '../support/command.ts';
 import { noKvm } from '../support/host.ts';
 import { labMissing } from '../support/lab.ts';
+import { machineUp } from '../support/machine-up.ts';
 import { asNobody, cannotBeNobody } from '../support/nobody.ts';
 
 const file = 'test/cli/scripts/port.test.ts';
@@ -35,6 +36,7 @@ for (const [lane, skip] of [
   ['svm', labMissing()],
 ] as const) {
   test(`kvm-dsm run on ${lane} waits for the tests, and fails with the test that fails`, { skip }, () => {
+    if (lane === 'svm') machineUp(lane);
     const passes = kvmDsm(['run', file, '--on', lane, '--json'], 300);
     assert.equal(passes.code, 0, passes.stdout + passes.stderr);
     assert.match(passes.stderr, /a file beside the script is there/);
@@ -93,6 +95,7 @@ for (const [entry, script, args] of runners) {
     ['vmx', labMissing() || (entry === 'kvm-dsm/vitest' && 'one file is enough there')],
   ] as const)
     test(`${entry} in kvm-dsm run on ${lane}: the tests run`, { skip, timeout: 600_000 }, () => {
+      if (lane === 'svm') machineUp(lane);
       const passes = kvmDsm(['run', path, '--on', lane], 280);
       assert.equal(passes.code, 0, passes.stdout + passes.stderr);
       assert.match(passes.stdout, /^. fail 0$/m);

@@ -3,21 +3,19 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import type { LaneName } from '../../lib/lab/index.ts';
 import { type CommandResult, kvmDsm, root, runProgram } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
 import { longCommands } from '../support/long-commands.ts';
+import { machineUp } from '../support/machine-up.ts';
 import { fencesOf, pages } from '../support/pages.ts';
 import { snippets } from '../support/snippets.ts';
 
 const documents = pages.filter((page) => page === 'README.md' || page.startsWith('docs/'));
 
-/** A machine that a document brings up is nobody else's. */
-const session = mkdtempSync(join(tmpdir(), 'kvm-dsm-docs-'));
-process.env.XDG_RUNTIME_DIR = session;
-after(() => {
-  kvmDsm(['lab', 'down']);
-  rmSync(session, { recursive: true, force: true });
-});
+/** For the documents' programs. */
+const folder = mkdtempSync(join(tmpdir(), 'kvm-dsm-docs-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The lines of the shell blocks of a document. */
 function commandsOf(document: string): string[] {
@@ -46,14 +44,14 @@ test('the quick look that npm test tells of finds tests, whatever this version o
 });
 
 const argsOf = (command: string) => command.split(' ').slice(2);
-const laneOf = (command: string) => /^npx kvm-dsm .*--on (svm|vmx)\b/.exec(command)?.[1];
+const laneOf = (command: string) => /^npx kvm-dsm .*--on (svm|vmx)\b/.exec(command)?.[1] as LaneName | undefined;
 const ofLane = (lane: string | undefined) => [...commands].filter((command) => laneOf(command) === lane);
 
 for (const command of [...ofLane(undefined), ...ofLane('svm')]) tryCommand(command);
 for (const { page, line, text, file } of snippets.filter(({ kind }) => kind === 'program'))
   test(`the program at ${page}:${line}`, { skip: labMissing() }, () => {
-    bringUp('svm');
-    const script = join(session, file);
+    machineUp('svm');
+    const script = join(folder, file);
     writeFileSync(script, text);
     const { code, stdout, stderr } = kvmDsm(['run', script, '--on', 'svm'], 300);
     assert.equal(code, 0, stdout + stderr);
@@ -66,16 +64,10 @@ function tryCommand(command: string): void {
   const lab = args.includes('--on') ? labMissing() : false;
   test(command, { skip: lab }, () => {
     const lane = laneOf(command);
-    if (lane !== undefined && args[0] !== 'lab') bringUp(lane);
+    if (lane !== undefined && args[0] !== 'lab') machineUp(lane);
     const { code, stdout, stderr } = command.startsWith('npx kvm-dsm ') ? kvmDsm(args, 300) : shell(command);
     assert.equal(code, 0, stdout + stderr);
   });
-}
-
-/** The commands and the programs of a lane share a machine: what a boot takes and does is tested elsewhere. */
-function bringUp(lane: string): void {
-  const up = kvmDsm(['lab', 'up', '--on', lane], 300);
-  assert.equal(up.code, 0, up.stderr);
 }
 
 function shell(command: string): CommandResult {

@@ -46,10 +46,12 @@ describe('what ends a guest is named', { skip, concurrency: 2, timeout: 300_000 
   });
 
   test('an oops, by its first line, even if the command ends well', async () => {
-    const options = script(
-      'svm',
-      "echo '<0>BUG: kernel NULL pointer dereference, address: 0000000000000042' >/dev/kmsg",
-    );
+    const lines = [
+      // What the kernel goes on after does not hide it.
+      '<4>WARNING: CPU: 1 PID: 70 at arch/x86/kvm/lapic.c:1 f+0x0/0x1',
+      '<0>BUG: kernel NULL pointer dereference, address: 0000000000000042',
+    ];
+    const options = script('svm', lines.map((line) => `echo '${line}' >/dev/kmsg`).join('; '));
     const error = await failure(options);
     assert.equal(error.code, 'ERR_LAB_OOPS');
     assert.equal(error.exitCode, 1);

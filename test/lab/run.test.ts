@@ -94,12 +94,12 @@ describe('runInLab', { skip, concurrency: 2, timeout: 300_000 }, () => {
   test('a slow reader is waited for, longer than a machine may be silent, and gets every byte', async () => {
     const options = script('svm', 'yes | head -c 2000000');
     // A machine with other work stands still for seconds by itself.
-    options.limits = { silentSeconds: 5 };
+    options.limits = { silentSeconds: 8 };
     let bytes = 0;
     const slow = new Writable({
       write(chunk: Buffer, _encoding, done) {
         // Once, and longer than a machine may be silent.
-        if (bytes === 0) setTimeout(done, 12_000);
+        if (bytes === 0) setTimeout(done, 20_000);
         else done();
         bytes += chunk.length;
       },

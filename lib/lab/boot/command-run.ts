@@ -51,7 +51,7 @@ export class CommandRun {
   /** The emulator has come as far as its serial lines. */
   #connected = false;
   #failure: LabFailure | undefined;
-  /** The kernel's first report that counts. */
+  /** The kernel's first report that counts: of a crash, if there is one. */
   #reported: KernelReport | undefined;
   #exitCode: number | undefined;
   #heard = false;
@@ -155,7 +155,7 @@ export class CommandRun {
       this.#options.report(`the lab's kernel reported ${report.kind.what} while it booted: ${report.line}`);
       return;
     }
-    this.#reported ??= report;
+    if (!this.#reported || (report.kind.crash && !this.#reported.kind.crash)) this.#reported = report;
     if (report.kind.crash) this.#watch.oopsed();
   }
 

@@ -1,4 +1,4 @@
-// What the series does, in one machine per case, on a kernel that has it: run inside the lab by first-ipi.test.ts.
+// What the series does, in one machine per case, on a kernel that has it: run inside the lab by examples.test.ts.
 import {
   decodeLapic,
   flat32,

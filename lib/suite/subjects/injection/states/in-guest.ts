@@ -7,6 +7,7 @@ import { CheckError } from '../../../errors.ts';
 import { jmpBack, loopHere, wbinvd } from '../../../kit/code.ts';
 import type { CheckContext } from '../../../kit/context.ts';
 import type { TwinWrite } from '../../../kit/twin-writes.ts';
+import { CR8_AT } from './live.ts';
 import { describeWrite, isToEveryone, judged, type Pair, told } from './pair.ts';
 import { ENTRY, SPARE, type StandState, stateOf } from './stand.ts';
 
@@ -77,12 +78,21 @@ function judgeAll(pair: Pair, what: string, before: StandState): void {
     const got = judged(stateOf(vcpu));
     const live = judged(stateOf(pair.live.vcpus[place]!));
     const isSource = place === pair.options.source;
-    const wanted = isSource ? { ...live, regs: ownRegs(before.regs, got.regs), sregs: before.sregs } : live;
+    const wanted = isSource
+      ? { ...live, regs: ownRegs(before.regs, got.regs), sregs: ownSregs(before.sregs, live.sregs) }
+      : live;
     pair.tell(
       what,
       told(got, wanted).map((line) => `vCPU ${vcpu.vcpuId}: ${line}`),
     );
   });
+}
+
+/** Both have been in their guests: where KVM takes the TPR from a page, an entry makes it another one. */
+function ownSregs(before: Buffer, live: Buffer): Buffer {
+  const wanted = Buffer.from(before);
+  live.copy(wanted, CR8_AT, CR8_AT, CR8_AT + 8);
+  return wanted;
 }
 
 const LOOP = AT + TOLD.length;

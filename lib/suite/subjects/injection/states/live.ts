@@ -21,7 +21,7 @@ const at = {
   rdi: kvmRegs.fields.rdi.offset,
   rip: kvmRegs.fields.rip.offset,
 };
-const CR8_AT = kvmSregs.fields.cr8.offset;
+export const CR8_AT = kvmSregs.fields.cr8.offset;
 export const APIC_BASE_AT = kvmSregs.fields.apicBase.offset;
 
 const runOf = ({ kvmRun: view }: Stand['source']) => Buffer.from(Buffer.from(view.buffer, view.byteOffset, RUN_BYTES));

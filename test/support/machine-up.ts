@@ -1,0 +1,17 @@
+/** A machine of the lab for several commands of a test file: what a boot takes and does is tested elsewhere. */
+import assert from 'node:assert/strict';
+import { after } from 'node:test';
+import type { LaneName } from '../../lib/lab/index.ts';
+import { kvmDsm } from './command.ts';
+
+let isUp = false;
+after(() => {
+  if (isUp) kvmDsm(['lab', 'down']);
+});
+
+/** Brings it up, unless it is: the commands of this process that would boot the lane's machine run in it. */
+export function machineUp(lane: LaneName): void {
+  isUp = true;
+  const { code, stderr } = kvmDsm(['lab', 'up', '--on', lane], 300);
+  assert.equal(code, 0, stderr);
+}
