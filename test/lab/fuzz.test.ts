@@ -50,9 +50,14 @@ describe('the fuzzers in the lab', { skip, timeout: 300_000 }, () => {
   });
 
   test('svm: random calls, with random state and code in guests that run', () => {
-    const args = ['run', 'test/fuzz/api.ts', '--on', 'svm', '--', '--seed', String(seed), '--count', '1500'];
-    const { code, stdout, stderr } = kvmDsm(args);
-    assert.equal(code, 0, `${stdout.split('\n').find((line) => /^(FINDING|not ok)/.test(line))}\n${tail(stdout, stderr)}`);
+    const args = ['run', 'test/fuzz/api.ts', '--on', 'svm', '--timeout', '300'];
+    const calls = ['--', '--seed', String(seed), '--count', '1500'];
+    const { code, stdout, stderr } = kvmDsm([...args, ...calls], 600);
+    assert.equal(
+      code,
+      0,
+      `${stdout.split('\n').find((line) => /^(FINDING|not ok)/.test(line))}\n${tail(stdout, stderr)}`,
+    );
     assert.match(stdout, /with random state and code/);
     assert.match(stdout, new RegExp(`^seed ${seed}: .* 0 findings`, 'm'));
   });
