@@ -1,13 +1,16 @@
 /** `kvm-dsm explore --schedules`. */
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { jsonLines, kvmDsm } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
+import { machineUp } from '../support/machine-up.ts';
 
 const script = 'test/lab/scripts/schedules.ts';
 const explore = (...args: string[]) => kvmDsm(['explore', '--schedules', script, '--on', 'svm', ...args], 300);
 
 describe('kvm-dsm explore --schedules', { skip: labMissing() }, () => {
+  before(() => machineUp('svm'));
+
   test('a schedule that breaks the invariant is told, and comes again by its text', () => {
     const { code, stdout } = explore();
     assert.equal(code, 1, stdout);

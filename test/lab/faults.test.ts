@@ -4,10 +4,11 @@ import { test } from 'node:test';
 import { faults } from '../../lib/suite/faults/table.ts';
 import { kvmDsm } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
+import { lanes } from '../support/lanes.ts';
 
 const skip = labMissing();
 
-for (const lane of ['vmx', 'svm'] as const) {
+for (const lane of lanes) {
   test(`${lane}: each of the kernel's ${faults.length} faults shows, and without one the guest is right`, {
     skip,
   }, () => {

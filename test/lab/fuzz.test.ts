@@ -7,6 +7,7 @@ import { describeFinding, isEmulators, payloadsInLab } from '../fuzz/in-lab.ts';
 import { UNTYPED } from '../fuzz/outcome.ts';
 import { kvmDsm } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
+import { lanes } from '../support/lanes.ts';
 
 const skip = labMissing();
 const seed = Number(process.env.FUZZ_SEED ?? 1);
@@ -19,11 +20,9 @@ const noQemu72 = !skip && !findEmulator(laneNamed('svm')).version.startsWith('7.
 const tail = (stdout: string, stderr: string) => `${stdout.split('\n').slice(-4).join('\n')}\n${stderr}`;
 
 describe('the fuzzers in the lab', { skip, timeout: 300_000 }, () => {
-  for (const [lane, count] of [
-    ['svm', 60],
-    ['vmx', 12],
-  ] as const)
+  for (const lane of lanes)
     test(`${lane}: random guest code: every payload has an outcome, or ends the machine by a fault of the emulator`, async () => {
+      const count = lane === 'svm' ? 60 : 12;
       const { outcomes, findings, boots } = await payloadsInLab({ lane, seed, count });
       for (const finding of findings) assert.ok(isEmulators(lane, finding), describeFinding(seed, finding));
       assert.equal(boots - 1, findings.length, 'a boot for each machine that ended');

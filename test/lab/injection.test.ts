@@ -5,11 +5,11 @@ import type { HealthCheck } from '../../lib/doctor/index.ts';
 import { kvmDsm } from '../support/command.ts';
 import { noKvm } from '../support/host.ts';
 import { labMissing } from '../support/lab.ts';
+import { lanes } from '../support/lanes.ts';
 import type { SuiteDocument } from '../support/suite.ts';
 import { runTestsInside } from '../support/tests-inside.ts';
 
 const skip = labMissing();
-const lanes = ['svm', 'vmx'] as const;
 
 describe('injection', { skip, timeout: 900_000 }, () => {
   for (const lane of lanes)

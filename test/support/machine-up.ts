@@ -4,14 +4,16 @@ import { after } from 'node:test';
 import type { LaneName } from '../../lib/lab/index.ts';
 import { kvmDsm } from './command.ts';
 
-let isUp = false;
+/** The `--cmdline` of each that is up. */
+const up = new Map<LaneName, string>();
 after(() => {
-  if (isUp) kvmDsm(['lab', 'down']);
+  if (up.size > 0) kvmDsm(['lab', 'down']);
 });
 
 /** Brings it up, unless it is: the commands of this process that would boot the lane's machine run in it. */
-export function machineUp(lane: LaneName): void {
-  isUp = true;
-  const { code, stderr } = kvmDsm(['lab', 'up', '--on', lane], 300);
+export function machineUp(lane: LaneName, cmdline = ''): void {
+  if ((up.get(lane) ?? cmdline) !== cmdline) kvmDsm(['lab', 'down', '--on', lane]);
+  up.set(lane, cmdline);
+  const { code, stderr } = kvmDsm(['lab', 'up', '--on', lane, ...(cmdline ? ['--cmdline', cmdline] : [])], 300);
   assert.equal(code, 0, stderr);
 }
