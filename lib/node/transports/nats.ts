@@ -46,12 +46,26 @@ export async function natsTransport({ url, prefix, client = {} }: NatsOptions): 
       reconnectJitter: 0,
     });
   } catch (cause) {
-    throw new TransportError(`There is no NATS server at ${url}: ${(cause as Error).message}`, {
-      advice: 'Start one (Debian: apt install nats-server; nats-server -a 127.0.0.1), or give its address.',
-      cause,
-    });
+    throw notConnected(url, cause as Error);
   }
   return new NatsTransport(connection, prefix);
+}
+
+/** Nobody is there, or somebody who does not take this client. */
+function notConnected(url: string, cause: Error): TransportError {
+  const codes = [cause, cause.cause].map((error) => (error as NodeJS.ErrnoException | undefined)?.code);
+  const nobody = codes.some((code) => code === 'ECONNREFUSED' || code === 'ENOTFOUND');
+  return new TransportError(
+    nobody
+      ? `There is no NATS server at ${url}: ${cause.message}`
+      : `The NATS server at ${url} does not take this client, or the client not the server: ${cause.message}`,
+    {
+      advice: nobody
+        ? 'Start one (Debian: apt install nats-server; nats-server -a 127.0.0.1), or give its address.'
+        : "Give what it asks for, in the client's own words: credentials, `tls` (kvm-dsm node --nats-options).",
+      cause,
+    },
+  );
 }
 
 class NatsTransport implements Transport {

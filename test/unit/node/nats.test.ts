@@ -1,8 +1,13 @@
 /** Nodes that are joined by a real nats-server, which is restarted, stopped, and told things by strangers. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { natsTransport } from '../../../lib/node/transports/nats.ts';
 import { freePort, NatsServer, noNatsServer } from '../../support/nats-server.ts';
+import { certificates, noOpenssl } from '../../support/nats-tls.ts';
+import { SlowLink } from '../../support/slow-link.ts';
+import { testFolder } from '../../support/test-folder.ts';
 import { homesOf, numbered, type Peer, type PeerOptions, peer, until, upTo } from './members.ts';
 
 const prefix = 'kvm-dsm.test';
@@ -108,12 +113,56 @@ describe('nodes on NATS', { skip: noNatsServer, timeout: 120_000 }, () => {
     await closeAll(peers);
   });
 
+  test('a node that is too slow is thrown out by the server, comes again, and has lost nothing', async () => {
+    const monitor = await freePort();
+    const config = join(testFolder(), 'nats.conf');
+    writeFileSync(config, 'max_pending: 1MB\nwrite_deadline: "100ms"\n');
+    await using server = await NatsServer.start('-c', config, '-m', String(monitor));
+    const slowConsumers = async () => {
+      const answer = await fetch(`http://127.0.0.1:${monitor}/varz`);
+      return ((await answer.json()) as { slow_consumers: number }).slow_consumers;
+    };
+    await using link = await SlowLink.to(server.port);
+    const transports = [
+      await natsTransport({ url: server.url, prefix }),
+      await natsTransport({ url: link.url, prefix }),
+    ];
+    const peers = transports.map((transport, node) => peer(transport, node, 2, { limits: fast }));
+    await until(() => peers.every(({ carrier }) => carrier.acquainted), 'they know each other');
+    link.stopReading();
+    await sendAll(peers, 200, turn);
+    const stranger = await natsTransport({ url: server.url, prefix });
+    const much = Buffer.alloc(900_000, '{');
+    while ((await slowConsumers()) === 0) stranger.publish('node.1', much);
+    link.readAgain();
+    await expectAll(peers, 200);
+    assert.ok(peers[0]!.carrier.counts.resent > 0, 'nothing had to be sent again');
+    await stranger.close();
+    await closeAll(peers);
+  });
+
   test("credentials are the client's own", async () => {
     await using server = await NatsServer.start('--user', 'vm', '--pass', 'word');
     const options = { url: server.url, prefix };
-    await assert.rejects(natsTransport(options), { code: 'ERR_TRANSPORT' });
+    await assert.rejects(natsTransport(options), { code: 'ERR_TRANSPORT', message: /does not take this client/ });
     const transport = await natsTransport({ ...options, client: { user: 'vm', pass: 'word' } });
     await transport.close();
+  });
+
+  test('by TLS, where both show who they are', { skip: noOpenssl }, async () => {
+    const of = certificates(testFolder());
+    const { certFile, keyFile, caFile } = of.server;
+    const words = ['--tlscert', certFile, '--tlskey', keyFile, '--tlscacert', caFile];
+    await using server = await NatsServer.start('--tlsverify', ...words);
+    const options = { url: server.url, prefix };
+    await assert.rejects(natsTransport({ ...options, client: { tls: { caFile } } }), { code: 'ERR_TRANSPORT' });
+    const { caFile: _, ...stranger } = of.client;
+    await assert.rejects(natsTransport({ ...options, client: { tls: stranger } }), { code: 'ERR_TRANSPORT' });
+    const both = [0, 1].map(() => natsTransport({ ...options, client: { tls: of.client } }));
+    const peers = (await Promise.all(both)).map((transport, node) => peer(transport, node, 2, { limits: fast }));
+    await sendAll(peers, 100, turn);
+    await expectAll(peers, 100);
+    await closeAll(peers);
   });
 });
 
