@@ -1,6 +1,6 @@
 /**
- * One script as two shards, each in a lab machine of its own, joined by a real nats-server that is restarted meanwhile: each counter is what was
- * sent. Then one of them dies, and the other names it and lists what it has not acknowledged.
+ * One script as two shards, each in a lab machine of its own, joined by a real nats-server that is restarted meanwhile, while their clocks are
+ * set apart: each counter is what was sent. Then one of them dies, and the other names it and lists what it has not acknowledged.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -89,7 +89,7 @@ interface Counted {
   readonly resent: number;
 }
 
-test('two lab machines: each counter is what was sent, through restarts of the server; and a death is named', {
+test('two lab machines: each counter is what was sent, through restarts of the server and steps of the clock; and a death is named', {
   skip: labMissing() || noNatsServer,
   timeout: 300_000,
 }, async () => {

@@ -1,7 +1,9 @@
 // Many interrupts between the vCPUs of nodes, of all kinds, as a seed says; each handler's counter has to be what was sent to it.
 // Arguments: how many interrupts, vCPUs, nodes (1: none; by `kvm-dsm node` they are its own), the seed, and what joins them.
-// With "storm" at the end vCPU 0 sends to the last one without an end after that.
+// With "storm" at the end the wall clock is set meanwhile, of one lab machine to tomorrow and of the other to yesterday, and
+// vCPU 0 sends to the last one without an end after that.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { asm, enableApic, idle, ipi, machine } from 'kvm-dsm';
 import { encodeIcr, encodeIcr2, type IcrFields } from 'kvm-dsm/abi';
 
@@ -71,6 +73,14 @@ function plan(vector: number): void {
     }
 }
 
+function setClock(days: number): void {
+  const before = Date.now();
+  // Nowhere but in a machine of the lab.
+  assert.ok(process.env.KVM_DSM_LANE);
+  execFileSync('busybox', ['date', '-s', `@${Math.round(before / 1000) + days * 86_400}`]);
+  assert.ok(Math.abs(Date.now() - before) > 80_000_000);
+}
+
 const table = (id: number) => m.shared + id * ROOM;
 for (const id of ids) m.vcpu(id).vcpu.setLapicRegisters({ DFR: 0xffff_ffff, LDR: 1 << (24 + id) });
 const programs = ids.map(
@@ -104,7 +114,9 @@ for (; sent < most; runs++) {
     m.memory.write(table(id), new Uint8Array(Uint32Array.from([writes[id]!.length / 2, ...writes[id]!]).buffer));
     m.vcpu(id).program(programs[id]!);
   }
-  await m.run({ deadline: '120s' });
+  const running = m.run({ deadline: '120s' });
+  if (storm === 'storm' && runs === 0) setClock(m.vcpu(0).runsHere ? 1 : -1);
+  await running;
 }
 const seconds = (performance.now() - began) / 1000;
 
