@@ -118,6 +118,15 @@ test('two lab machines: each counter is what was sent, through restarts of the s
   for (const one of listed) assert.match(one, /^vCPU 0 #\d+: vector 0x40 to APIC id 3$/);
 });
 
+test('two nodes in x2APIC mode: what comes out by exit 46 comes to the other node, each once', {
+  skip: labMissing(),
+}, () => {
+  const x2 = ['test/lab/scripts/nodes-x2apic.ts', '--cmdline', 'kvm.dsm_exit_x2_icr=1'];
+  const { code, stdout, stderr } = kvmDsm(['run', ...x2, '--on', 'svm', '--quiet', '--timeout', '200', '--', '5'], 300);
+  assert.equal(code, 0, stdout + stderr);
+  assert.match(stderr, /nodes-x2apic: 5 rounds/);
+});
+
 test('vmx has no line for a node', { skip: labMissing() }, () => {
   const { code, stderr } = kvmDsm([
     'node',
