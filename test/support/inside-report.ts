@@ -21,7 +21,7 @@ export async function reportInside(t: TestContext, files: readonly string[], run
     });
   }
   const names = (of: InnerRun['tests']) => of.map(({ name }) => name);
-  const series = run.tests.filter(({ file }) => /\/(icr-order|save-pending|synic-rounds)\./.test(file));
+  const series = run.tests.filter(({ file }) => /\/(icr-order|save-pending|stop-pending|synic-rounds)\./.test(file));
   assert.deepEqual(
     names(series.filter(({ skip }) => skip && !skip.startsWith('Bochs '))),
     [],
