@@ -23,6 +23,7 @@ export class UnknownSeriesError extends EnvironmentError {
   readonly code = 'ERR_UNKNOWN_SERIES';
   readonly seen: readonly string[];
 
+  /** @internal */
   constructor(seen: readonly string[]) {
     super(`this kernel speaks none of the profiles ${[...profiles.keys()].join(', ')}:\n  ${seen.join('\n  ')}`, {
       advice: 'Boot a kernel with the series, or name the profile that is meant: --profile <name>.',
