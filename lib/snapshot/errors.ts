@@ -45,6 +45,7 @@ export class StateMismatchError extends KvmDsmError {
  */
 export class PendingExitError extends KvmDsmError {
   readonly code = 'ERR_PENDING_EXIT';
+  /** The vcpu_id of the vCPU whose exit it is. */
   readonly vcpuId: number;
   /** kvm_run.exit_reason; the exit itself lies in the vCPU's kvm_run: `vcpu.exit()` decodes it. */
   readonly reason: number;

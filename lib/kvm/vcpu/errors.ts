@@ -16,6 +16,7 @@ export class InterruptWindowError extends KvmDsmError {
   readonly code = 'ERR_INTERRUPT_WINDOW';
   /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
+  /** The vector that it was to get, 0 to 255. */
   readonly vector: number;
 
   /** @internal */

@@ -16,6 +16,7 @@ export interface RecordedExit {
   readonly ns: number;
   /** RIP at the exit; `null` where the kernel lacks KVM_CAP_SYNC_REGS. */
   readonly rip: bigint | null;
+  /** The exit, decoded: a copy. */
   readonly exit: Exit;
 }
 
@@ -118,11 +119,12 @@ export class RecordReader {
  * has returned. `i` goes from 0 to `length - 1`.
  */
 export class RecordBatch implements Iterable<RecordedExit> {
+  /** How many exits. */
   readonly length: number;
   readonly #reader: RecordReader;
   readonly #first: number;
 
-  /** The vCPU's run makes them. */
+  /** @internal The vCPU's run makes them. */
   constructor(reader: RecordReader, first: number, length: number) {
     this.#reader = reader;
     this.#first = first;
@@ -159,6 +161,7 @@ export class RecordBatch implements Iterable<RecordedExit> {
     return this.#reader.exit(this.#slot(i));
   }
 
+  /** Each exit, decoded: a copy. */
   [Symbol.iterator](): IterableIterator<RecordedExit> {
     return new Records(this.#reader, this.#first, this.length);
   }
