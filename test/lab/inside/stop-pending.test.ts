@@ -23,7 +23,7 @@ test('a stop between an ICR write and its exit waits for the exit', { skip: noFo
     const paused = new Promise<VcpuRun>((resolve, reject) => {
       const run = vcpu.start({
         onExit(exit) {
-          exits.push(exit.name === 'KVM_EXIT_DSM_SEND_IRQ' ? exit.register : exit.name);
+          exits.push(exit.name === 'KVM_EXIT_DSM_SEND_IRQ' ? String(exit.register) : exit.name);
           if (exit.name !== 'KVM_EXIT_MMIO') return;
           vcpu.kvmRun.setUint32(MMIO_DATA, 0x4000 | VECTOR, true);
           run.pause().then(() => resolve(run), reject);
