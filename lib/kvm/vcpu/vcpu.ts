@@ -60,7 +60,16 @@ export type { SyncGroups } from './sync-regs.ts';
 export { DEFAULT_DEADLINE };
 
 /** A vCPU on its own thread: what `vcpu.start()` returns. */
-export class VcpuRun extends VcpuRunOf<Vcpu> {}
+export class VcpuRun extends VcpuRunOf<Vcpu> {
+  private constructor(...of: ConstructorParameters<typeof VcpuRunOf<Vcpu>>) {
+    super(...of);
+  }
+
+  /** @internal Use `vcpu.start()`. */
+  static of(...of: ConstructorParameters<typeof VcpuRunOf<Vcpu>>): VcpuRun {
+    return new VcpuRun(...of);
+  }
+}
 
 /** What `vcpu.start()` takes. */
 export interface StartOptions extends StartOptionsOf<VcpuRun> {}
@@ -189,7 +198,7 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
       kvmRun: this.#run.view,
       rip,
     };
-    this.#thread = new VcpuRun(this, native, options, context, log);
+    this.#thread = VcpuRun.of(this, native, options, context, log);
     return this.#thread;
   }
 

@@ -33,11 +33,15 @@ export class CheckContext {
   /** `--thorough`: it may take twenty times its deadline, and tries as much as it can. */
   readonly thorough: boolean;
 
-  /** @internal For the runner. */
-  constructor(world: TestedHost, seed: number, thorough = false) {
+  private constructor(world: TestedHost, seed: number, thorough: boolean) {
     this.#world = world;
     this.thorough = thorough;
     this.random = new Random(seed);
+  }
+
+  /** @internal For the runner. */
+  static of(world: TestedHost, seed: number, thorough = false): CheckContext {
+    return new CheckContext(world, seed, thorough);
   }
 
   /** What is known of the host that it runs on. */

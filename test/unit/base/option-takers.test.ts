@@ -12,7 +12,7 @@ const others: Record<string, RegExp> = {
   'a profile, which may have exits of its own: checkProfile looks at what is used': /\bprofile\b/,
   'what the package has made, handed back': /\((exit|event)[.)]|^Trace\.record\(/,
   'an error, which the package makes': /^(new )?\w+Error[(.]/,
-  'an object that the package makes for itself': /^new (VcpuRun|VfioContainer)\(/,
+  'an object that the package makes for itself': /^new VfioContainer\(/,
   'an object of Node.js, or of any class, with methods': /\.(signal|std\w+)\)|^insertBreakpoint\(|\(code\)/,
 };
 

@@ -57,7 +57,7 @@ export class RecordReader {
 
   /** The next `count` records, which lie in one piece. */
   batch(count: number): RecordBatch {
-    return new RecordBatch(this, this.#next, count);
+    return RecordBatch.of(this, this.#next, count);
   }
 
   /** They have been consumed. */
@@ -124,11 +124,15 @@ export class RecordBatch implements Iterable<RecordedExit> {
   readonly #reader: RecordReader;
   readonly #first: number;
 
-  /** @internal The vCPU's run makes them. */
-  constructor(reader: RecordReader, first: number, length: number) {
+  private constructor(reader: RecordReader, first: number, length: number) {
     this.#reader = reader;
     this.#first = first;
     this.length = length;
+  }
+
+  /** @internal The vCPU's run makes them. */
+  static of(reader: RecordReader, first: number, length: number): RecordBatch {
+    return new RecordBatch(reader, first, length);
   }
 
   /** Which exit of this run of the vCPU. */
