@@ -33,7 +33,7 @@ export {
   NotReceivedError,
   ProgramEndError,
 } from './script/errors.ts';
-export type { Expected } from './script/expect/expected.ts';
+export type { Expected, ExpectedExit, ExpectedFields, ExpectedWord } from './script/expect/expected.ts';
 export { Trace } from './script/expect/trace.ts';
 export type {
   Explored,

@@ -123,6 +123,7 @@ export function encodeSint(sint: Sint): bigint {
   return BigInt(vector) | (masked ? SINT_MASKED : 0n) | (autoEoi ? SINT_AUTO_EOI : 0n);
 }
 
+/** The fields of a SINT's MSR, 0 to 2^64-1. Throws ArgumentError. */
 export function decodeSint(value: bigint): Required<Sint> {
   const bits = checkU64('value', value);
   return {

@@ -11,6 +11,7 @@ export type FieldType = 'u8' | 'u16' | 's16' | 'u32' | 's32' | 'u64' | 's64' | '
 
 /** One member of a C struct. `T` is what it decodes to. */
 export interface Field<T> {
+  /** The type of an element in C. */
   readonly type: FieldType;
   /** Byte offset in the struct. */
   readonly offset: number;
@@ -28,10 +29,10 @@ export interface Field<T> {
   write(view: DataView, base: number, value: T, name?: string): void;
 }
 
-type Fields = Readonly<Record<string, Field<unknown>>>;
-
 /** What the fields `F` decode to: one property each. */
-export type Decoded<F extends Fields> = { [K in keyof F]: F[K] extends Field<infer T> ? T : never };
+export type Decoded<F extends Readonly<Record<string, Field<unknown>>>> = {
+  [K in keyof F]: F[K] extends Field<infer T> ? T : never;
+};
 
 /** What a layout decodes to: `LayoutValue<typeof kvmRegs>`. */
 export type LayoutValue<L> = L extends Layout<infer T> ? T : never;
@@ -44,6 +45,7 @@ export interface Layout<T> {
   readonly cMember: string | null;
   /** `sizeof`, in bytes. */
   readonly size: number;
+  /** Its members, by the names that they have here. */
   readonly fields: Readonly<{ [K in keyof T]: Field<T[K]> }>;
   /** Decodes the struct at byte `base` of `view`. Byte arrays are copies. */
   read(view: DataView, base?: number): T;
@@ -269,7 +271,7 @@ export function struct<T>(inner: Layout<T>, offset: number, options: FieldOption
  * which only stands inside others. `cMember` names a member of `cType` instead of the whole: the layout is then that
  * member's, with offsets from the member's start. `size` is `sizeof` in bytes.
  */
-export function layout<F extends Fields>(
+export function layout<F extends Readonly<Record<string, Field<unknown>>>>(
   cType: string | null,
   size: number,
   fields: F,

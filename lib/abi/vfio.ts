@@ -26,6 +26,7 @@ export type KvmArchForwardedIrq = LayoutValue<typeof kvmArchForwardedIrq>;
 
 /** VFIO_CHECK_EXTENSION, VFIO_SET_IOMMU: how a container isolates what its devices do. */
 export const vfioIommus = { VFIO_TYPE1_IOMMU: 1, VFIO_TYPE1v2_IOMMU: 3, VFIO_NOIOMMU_IOMMU: 8 } as const;
+/** The kernel's name of one of `vfioIommus`. */
 export type VfioIommu = keyof typeof vfioIommus;
 
 /** vfio_group_status.flags. */

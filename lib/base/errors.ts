@@ -37,7 +37,7 @@ export abstract class KvmDsmError extends Error {
   /** What stood where when it happened, of those that concern a guest; a string if that is a few words only. */
   declare readonly failure?: Failure | string;
 
-  constructor(message: string, details: ErrorDetails) {
+  protected constructor(message: string, details: ErrorDetails) {
     // It may quote what a guest or a kernel wrote.
     super(printableLines(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.name = new.target.name;
@@ -48,6 +48,13 @@ export abstract class KvmDsmError extends Error {
   /** `failure` as lines for a person: registers and more. Empty if there is nothing to show. */
   get report(): string {
     return String(this.failure ?? '');
+  }
+}
+
+/** An error that knows no more than its message and its advice, which are written where it is thrown. */
+export abstract class PlainError extends KvmDsmError {
+  constructor(message: string, details: ErrorDetails) {
+    super(message, details);
   }
 }
 
@@ -82,6 +89,7 @@ export class IoctlError extends KvmDsmError {
   /** The kernel's name of the ioctl (or the system call), such as `KVM_CREATE_VCPU`. */
   readonly ioctl: string;
 
+  /** @internal */
   constructor(ioctl: string, errno: number, details: { what?: string; advice?: string; failure?: Failure } = {}) {
     const name = errnoName(errno);
     super(`${ioctl} failed with ${name} (errno ${errno})${details.what ? `: ${details.what}` : ''}`, {
@@ -104,6 +112,11 @@ function adviceOf(ioctl: string, errno: string): string {
 /** An error that comes from where the program runs, not from what it asked. */
 export abstract class EnvironmentError extends KvmDsmError {
   override readonly exitCode = 3;
+
+  /** @internal */
+  constructor(message: string, details: ErrorDetails) {
+    super(message, details);
+  }
 }
 
 /** The kernel or the machine lacks what was asked for. */

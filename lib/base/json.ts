@@ -1,6 +1,7 @@
 /** Values as JSON has them. */
 import { hex, hexBytes } from './text.ts';
 
+/** What JSON can say. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 
 /** Numbers of 64 bits in hexadecimal, bytes likewise: `0x1f`, `deadbeef`. */

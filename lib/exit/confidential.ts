@@ -6,7 +6,7 @@ import {
   TDVMCALL_SETUP_EVENT_NOTIFY_INTERRUPT,
 } from '../abi/kvm/exit-reason.ts';
 import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
-import { array, fieldChecks, type LayoutValue, layout, u64 } from '../abi/layout.ts';
+import { array, fieldChecks, layout, u64 } from '../abi/layout.ts';
 import { oneOf, orNull, shape, u64Bigint, type ValueCheck } from '../base/shape.ts';
 import { hex } from '../base/text.ts';
 import { type Kinds, type Named, rawField, type WithRaw } from './family.ts';
@@ -40,26 +40,68 @@ export const runSnpReqCerts = layout(
   'snp_req_certs',
 );
 
-/** KVM could not resolve a guest page. */
-export interface MemoryFaultExit extends Named<'KVM_EXIT_MEMORY_FAULT'>, LayoutValue<typeof runMemoryFault> {}
-
-/** What a TD asks of user space; `null` for a leaf that this package does not know. */
-export type TdxCall =
-  | { leaf: 'getTdVmCallInfo'; subleaf: bigint; r11: bigint; r12: bigint; r13: bigint; r14: bigint }
-  | { leaf: 'getQuote'; gpa: bigint; size: bigint }
-  | { leaf: 'setupEventNotify'; vector: bigint }
-  | null;
-
-/** A TDVMCALL. */
-export interface TdxExit extends Named<'KVM_EXIT_TDX'>, WithRaw {
+/** KVM could not resolve a guest page. Linux 6.8 on. */
+export interface MemoryFaultExit extends Named<'KVM_EXIT_MEMORY_FAULT'> {
+  /** KVM_MEMORY_EXIT_FLAG_PRIVATE (8): the guest used it as private memory; otherwise as shared memory. */
   flags: bigint;
-  nr: bigint;
-  ret: bigint;
-  call: TdxCall;
+  /** Guest physical address where the range begins. */
+  gpa: bigint;
+  /** Bytes. */
+  size: bigint;
 }
 
-/** An SNP guest asks for its certificates. */
-export interface SnpReqCertsExit extends Named<'KVM_EXIT_SNP_REQ_CERTS'>, LayoutValue<typeof runSnpReqCerts> {}
+/** What a TD asks of user space. Sources: Documentation/virt/kvm/api.rst, KVM_EXIT_TDX; Intel's GHCI. */
+export type TdxCall =
+  | {
+      /** TDVMCALL_GET_TD_VM_CALL_INFO: which TDVMCALLs there are. */
+      leaf: 'getTdVmCallInfo';
+      /** The leaf that it asks about. */
+      subleaf: bigint;
+      /** r11 to r14: where user space answers. */
+      r11: bigint;
+      /** See r11. */
+      r12: bigint;
+      /** See r11. */
+      r13: bigint;
+      /** See r11. */
+      r14: bigint;
+    }
+  | {
+      /** TDVMCALL_GET_QUOTE: a signed quote of the TD's report. */
+      leaf: 'getQuote';
+      /** Guest physical address of the shared buffer that has the report, and gets the quote. */
+      gpa: bigint;
+      /** Bytes of the buffer. */
+      size: bigint;
+    }
+  | {
+      /** TDVMCALL_SETUP_EVENT_NOTIFY_INTERRUPT: an interrupt for events of user space. */
+      leaf: 'setupEventNotify';
+      /** The vector of that interrupt. */
+      vector: bigint;
+    };
+
+/** A TDVMCALL that KVM leaves to user space. Linux 6.16 on. */
+export interface TdxExit extends Named<'KVM_EXIT_TDX'>, WithRaw {
+  /** 0: the kernel has no flags yet. */
+  flags: bigint;
+  /** The TDVMCALL's number: the guest's R11. */
+  nr: bigint;
+  /** Where user space answers with a TDVMCALL status. */
+  ret: bigint;
+  /** What `nr` asks for; `null` for a number that this package does not know: its words are in `raw`. */
+  call: TdxCall | null;
+}
+
+/** An SNP guest asks for its certificates. Linux 7.0 on. */
+export interface SnpReqCertsExit extends Named<'KVM_EXIT_SNP_REQ_CERTS'> {
+  /** Guest physical address of the buffer for them. */
+  gpa: bigint;
+  /** The buffer's size in pages of 4096 bytes. */
+  npages: bigint;
+  /** Where user space answers: 0, or an errno. */
+  ret: bigint;
+}
 
 export type ConfidentialExits = MemoryFaultExit | TdxExit | SnpReqCertsExit;
 
@@ -67,7 +109,7 @@ const tdxCalls = {
   getTdVmCallInfo: { subleaf: u64Bigint, r11: u64Bigint, r12: u64Bigint, r13: u64Bigint, r14: u64Bigint },
   getQuote: { gpa: u64Bigint, size: u64Bigint },
   setupEventNotify: { vector: u64Bigint },
-} as const satisfies Record<NonNullable<TdxCall>['leaf'], unknown>;
+} as const satisfies Record<TdxCall['leaf'], unknown>;
 
 /** A call of any leaf: what is known of one is not asked of another. */
 const tdxCallCheck = orNull(
@@ -77,7 +119,7 @@ const tdxCallCheck = orNull(
     ...tdxCalls.getQuote,
     ...tdxCalls.setupEventNotify,
   }),
-) as unknown as ValueCheck<TdxCall>;
+) as unknown as ValueCheck<TdxCall | null>;
 
 export const confidentialExits: Kinds<ConfidentialExits> = {
   KVM_EXIT_MEMORY_FAULT: {
@@ -110,7 +152,7 @@ export const confidentialExits: Kinds<ConfidentialExits> = {
   },
 };
 
-function tdxCall(nr: bigint, data: readonly bigint[]): TdxCall {
+function tdxCall(nr: bigint, data: readonly bigint[]): TdxCall | null {
   const [first, second, third, fourth, fifth] = data as [bigint, bigint, bigint, bigint, bigint];
   switch (nr) {
     case BigInt(TDVMCALL_GET_TD_VM_CALL_INFO):
@@ -124,7 +166,7 @@ function tdxCall(nr: bigint, data: readonly bigint[]): TdxCall {
   }
 }
 
-function describeCall(nr: bigint, call: TdxCall): string {
+function describeCall(nr: bigint, call: TdxCall | null): string {
   switch (call?.leaf) {
     case 'getQuote':
       return `the guest asks for a quote in ${call.size} bytes at ${hex(call.gpa)}`;

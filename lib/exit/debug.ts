@@ -1,6 +1,6 @@
 /** Exceptions that user space sees. */
 import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
-import { fieldChecks, type LayoutValue, layout, u32, u64 } from '../abi/layout.ts';
+import { fieldChecks, layout, u32, u64 } from '../abi/layout.ts';
 import { hex } from '../base/text.ts';
 import type { Kinds, Named } from './family.ts';
 
@@ -21,10 +21,24 @@ export const runDebug = layout(
 );
 
 /** Not made by any KVM of today. */
-export interface ExceptionExit extends Named<'KVM_EXIT_EXCEPTION'>, LayoutValue<typeof runEx> {}
+export interface ExceptionExit extends Named<'KVM_EXIT_EXCEPTION'> {
+  /** The exception's vector. */
+  exception: number;
+  /** What the CPU pushed with it. */
+  errorCode: number;
+}
 
-/** A breakpoint or a single step. `exception` is a vector: 1 (#DB) or 3 (#BP). */
-export interface DebugExit extends Named<'KVM_EXIT_DEBUG'>, LayoutValue<typeof runDebug> {}
+/** A breakpoint or a single step (`vcpu.debug`). */
+export interface DebugExit extends Named<'KVM_EXIT_DEBUG'> {
+  /** A vector: 1 (#DB) or 3 (#BP). */
+  exception: number;
+  /** Linear address of the instruction: CS base and RIP. */
+  pc: bigint;
+  /** DR6 of a #DB: bits 3:0 the breakpoints that matched, BS (bit 14) a single step. SDM vol. 3, Debug Status Register. */
+  dr6: bigint;
+  /** DR7 at the exception. */
+  dr7: bigint;
+}
 
 export type DebugExits = ExceptionExit | DebugExit;
 

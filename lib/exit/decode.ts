@@ -51,6 +51,9 @@ let decoders = decodersOf(current);
  * number of the profile goes before one of mainline. Nothing in the mapping makes it throw; a view that ends before
  * kvm_run's union does (288 bytes) is an ArgumentError.
  */
+export function decodeExit(run: DataView, profile?: DsmProfile): Exit;
+/** @internal */
+export function decodeExit(run: DataView | KvmRunView, profile?: DsmProfile): Exit;
 export function decodeExit(run: DataView | KvmRunView, profile: DsmProfile = defaultProfile): Exit {
   if (profile !== current) {
     decoders = decodersOf(profile);

@@ -14,7 +14,7 @@ import {
   type X2Icr,
 } from '../abi/apic/icr.ts';
 import { lapicRegisterName, lapicRegisters } from '../abi/apic/lapic.ts';
-import type { DsmExitName, DsmPayload, DsmProfile } from '../abi/dsm/profiles.ts';
+import type { DsmExitName, DsmPayload, DsmProfile, ProfileExitName } from '../abi/dsm/profiles.ts';
 import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
 import { boolean, integer, oneOf, orNull, u64Bigint } from '../base/shape.ts';
 import { hex } from '../base/text.ts';
@@ -34,23 +34,51 @@ export type DsmSendIrqExit = Named<'KVM_EXIT_DSM_SEND_IRQ'> & {
   /** Bits 31:24 of ICR2. Means nothing under a shorthand. `null`: the profile's kernels do not tell it. */
   destId: number | null;
 } & (
-    | { register: 'ICR'; icr: Icr; icr2?: undefined }
-    | { register: 'ICR2'; icr?: undefined; icr2: Icr2 }
-    | { register: 'SELF_IPI' | null; icr?: undefined; icr2?: undefined }
+    | {
+        /** It wrote the low half, which sends. */
+        register: 'ICR';
+        /** The fields of `val2`. */
+        icr: Icr;
+        /** Of ICR2 alone. */
+        icr2?: undefined;
+      }
+    | {
+        /** It wrote the high half: the destination of what it sends next. */
+        register: 'ICR2';
+        /** Of ICR alone. */
+        icr?: undefined;
+        /** The fields of `val2`. */
+        icr2: Icr2;
+      }
+    | {
+        /** It wrote the x2APIC's SELF IPI; `null`: a register that the series does not forward. */
+        register: 'SELF_IPI' | null;
+        /** Of ICR alone. */
+        icr?: undefined;
+        /** Of ICR2 alone. */
+        icr2?: undefined;
+      }
   );
 
 /** A guest wrote the x2APIC's ICR. */
 export interface DsmX2IcrExit extends Named<'KVM_EXIT_DSM_X2_ICR'> {
+  /** vcpu_id of the vCPU that wrote. */
   id: number;
+  /** The 64 bits that it wrote to MSR 0x830. */
   data: bigint;
+  /** Their fields. */
   icr: X2Icr;
 }
 
 /** IA32_APIC_BASE of a vCPU was written. */
 export interface DsmApicBaseExit extends Named<'KVM_EXIT_DSM_APIC_BASE'> {
+  /** vcpu_id of the vCPU whose register it is. */
   id: number;
+  /** True: user space wrote it, by an ioctl; false: the guest. */
   host: boolean;
+  /** The MSR's number: 0x1b, IA32_APIC_BASE. */
   index: number;
+  /** The value written. */
   data: bigint;
 }
 
@@ -77,17 +105,22 @@ export interface DsmPvIpiExit extends Named<'KVM_EXIT_DSM_PV_IPI'> {
   id: number;
   /** The 32 bits of the payload's `icr`; the destination, its mode and the shorthand are not in them. */
   data: number;
+  /** The fields of `data`. */
   icr: Icr;
+  /** What `base` and `mask` mean, 0 to 4: `target` in the payload's numbers. */
   type: number;
   /**
    * `apicIds`: the APIC ids that `mask` has, counted from `base`. `vpIndices`: likewise Hyper-V's VP indices. `all`: every
    * vCPU. `kick`: no interrupt; the vCPU with APIC id `base` is woken. `icr`: the destination `base` by the mode of `icr`.
    */
   target: (typeof pvTargets)[number] | null;
+  /** The lowest id of the mask, or the one destination; see `target`. */
   base: number;
+  /** 128 bits in two words: bit n stands for the id `base` + n. */
   mask: bigint[];
 }
 
+/** Every exit of the series, of whatever profile. */
 export type DsmExits = DsmPvIpiExit | DsmSendIrqExit | DsmX2IcrExit | DsmApicBaseExit | DapicExit;
 
 /** One exit of the series. */
@@ -96,7 +129,7 @@ interface DsmKind<E, P> extends Readable<E> {
   decoder(payload: P): (view: DataView, reason: number) => E;
 }
 
-type DsmKinds = { readonly [N in DsmExitName]: DsmKind<Extract<DsmExits, Named<N>>, DsmPayload<N>> };
+type DsmKinds = { readonly [N in ProfileExitName]: DsmKind<Extract<DsmExits, Named<N>>, DsmPayload<N>> };
 
 const u32 = integer(0, 0xffff_ffff);
 

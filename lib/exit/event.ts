@@ -6,7 +6,7 @@ import {
   systemEvents,
 } from '../abi/kvm/exit-reason.ts';
 import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
-import { array, fieldChecks, type LayoutValue, layout, u8, u32, u64 } from '../abi/layout.ts';
+import { array, fieldChecks, layout, u8, u32, u64 } from '../abi/layout.ts';
 import { boolean, oneOf, orNull, u64Bigint } from '../base/shape.ts';
 import { hex } from '../base/text.ts';
 import { type Kinds, type Named, rawField, type WithRaw, wordsField } from './family.ts';
@@ -31,29 +31,41 @@ export const runNotify = layout('struct kvm_run', 4, { flags: u32(0) }, 'notify'
 
 /** The guest changed CR8, on a VM without in-kernel LAPIC. */
 export interface SetTprExit extends Named<'KVM_EXIT_SET_TPR'> {
+  /** What it wrote: the TPR's priority class, 0 to 15. */
   cr8: bigint;
 }
 
 /** The guest touched the TPR (KVM_TPR_ACCESS_REPORTING). */
 export interface TprAccessExit extends Named<'KVM_EXIT_TPR_ACCESS'> {
+  /** Of the instruction. */
   rip: bigint;
+  /** True: a write; false: a read. */
   isWrite: boolean;
 }
 
 /** The guest wants to shut down, to reset...: `typeName` says. */
 export interface SystemEventExit extends Named<'KVM_EXIT_SYSTEM_EVENT'>, WithRaw {
+  /** KVM_SYSTEM_EVENT_*: 1 SHUTDOWN, 2 RESET, 3 CRASH, ... */
   type: number;
+  /** The kernel's name of `type`; `null` if this package knows none. */
   typeName: SystemEventName | null;
+  /** How many words of `data` the kernel has filled, as it says: 0 to 16 of a kernel that is right. */
   ndata: number;
   /** The first `ndata` of 16 words. */
   data: bigint[];
 }
 
 /** The guest ended a level-triggered interrupt of the split irqchip's IOAPIC. */
-export interface IoapicEoiExit extends Named<'KVM_EXIT_IOAPIC_EOI'>, LayoutValue<typeof runEoi> {}
+export interface IoapicEoiExit extends Named<'KVM_EXIT_IOAPIC_EOI'> {
+  /** Of the interrupt, 0 to 255. */
+  vector: number;
+}
 
 /** The guest let no event window open for too long (KVM_CAP_X86_NOTIFY_VMEXIT). */
-export interface NotifyExit extends Named<'KVM_EXIT_NOTIFY'>, LayoutValue<typeof runNotify> {}
+export interface NotifyExit extends Named<'KVM_EXIT_NOTIFY'> {
+  /** KVM_NOTIFY_CONTEXT_INVALID (1): the vCPU's context is corrupt, it cannot run on. */
+  flags: number;
+}
 
 export type EventExits = SetTprExit | TprAccessExit | SystemEventExit | IoapicEoiExit | NotifyExit;
 

@@ -6,7 +6,7 @@ import {
   KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES,
 } from '../abi/kvm/exit-reason.ts';
 import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
-import { array, bytes, fieldChecks, type LayoutValue, layout, u8, u32, u64 } from '../abi/layout.ts';
+import { array, bytes, fieldChecks, layout, u8, u32, u64 } from '../abi/layout.ts';
 import { bytes as bytesField, oneOf, orNull } from '../base/shape.ts';
 import { hex, hexBytes } from '../base/text.ts';
 import { type Kinds, type Named, rawField, type WithRaw, wordsField } from './family.ts';
@@ -40,19 +40,29 @@ export const runEmulationFailure = layout(
 );
 
 /** The hardware left the guest for a reason that KVM does not handle. */
-export interface UnknownExit extends Named<'KVM_EXIT_UNKNOWN'>, LayoutValue<typeof runHw> {}
+export interface UnknownExit extends Named<'KVM_EXIT_UNKNOWN'> {
+  /** The hardware's exit reason: of VMX that of SDM vol. 3 appendix C, of SVM the exit code of APM vol. 2 appendix C. */
+  hardwareExitReason: bigint;
+}
 
 /** A triple fault. */
 export interface ShutdownExit extends Named<'KVM_EXIT_SHUTDOWN'> {}
 
 /** The CPU refused to enter the guest. */
-export interface FailEntryExit extends Named<'KVM_EXIT_FAIL_ENTRY'>, LayoutValue<typeof runFailEntry> {}
+export interface FailEntryExit extends Named<'KVM_EXIT_FAIL_ENTRY'> {
+  /** The hardware's reason: of VMX an exit reason with bit 31, or a VM-instruction error (SDM vol. 3, VM-instruction error numbers); of SVM an exit code. */
+  hardwareEntryFailureReason: bigint;
+  /** The host's CPU that refused. */
+  cpu: number;
+}
 
 /** KVM cannot go on. */
 export interface InternalErrorExit extends Named<'KVM_EXIT_INTERNAL_ERROR'>, WithRaw {
+  /** KVM_INTERNAL_ERROR_*: 1 EMULATION, 2 SIMUL_EX, 3 DELIVERY_EV, 4 UNEXPECTED_EXIT_REASON. */
   suberror: number;
   /** The kernel's name of `suberror`, if it has one. */
   suberrorName: InternalErrorName | null;
+  /** How many words of `data` the kernel has filled, as it says: 0 to 16 of a kernel that is right. */
   ndata: number;
   /** The first `ndata` of 16 words. */
   data: bigint[];

@@ -3,16 +3,15 @@
 import { RUN_UNION_SIZE } from '../abi/kvm/kvm-run.ts';
 import { bytes, listOf, u64Bigint, type ValueCheck } from '../base/shape.ts';
 
+/** What every exit has: its kind by name, and by number. */
 export interface Named<N extends string> {
-  /** The kernel's name of the exit. */
+  /** The kernel's name of the exit: it tells the variants of `Exit` apart. */
   readonly name: N;
   /** kvm_run.exit_reason. */
   readonly reason: number;
 }
 
-/** One variant per name, so that each can be told from the others. */
-export type Each<N extends string, Payload = unknown> = { [K in N]: Named<K> & Payload }[N];
-
+/** What exits have whose payload is not known in full. */
 export interface WithRaw {
   /** A copy of kvm_run's 256-byte union. */
   readonly raw: Uint8Array;

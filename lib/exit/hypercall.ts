@@ -1,7 +1,7 @@
 /** Hypercalls that user space handles: KVM's own, and Xen's. */
 import { KVM_EXIT_XEN_HCALL } from '../abi/kvm/exit-reason.ts';
 import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
-import { array, fieldChecks, type LayoutValue, layout, structCheck, u32, u64 } from '../abi/layout.ts';
+import { array, fieldChecks, layout, structCheck, u32, u64 } from '../abi/layout.ts';
 import { orNull } from '../base/shape.ts';
 import { hex } from '../base/text.ts';
 import { type Kinds, type Named, rawField, type WithRaw } from './family.ts';
@@ -29,13 +29,35 @@ export const runXenHcall = layout(
   'xen.u.hcall',
 );
 
-/** A hypercall that user space handles (KVM_CAP_EXIT_HYPERCALL). `args`: six. */
-export interface HypercallExit extends Named<'KVM_EXIT_HYPERCALL'>, LayoutValue<typeof runHypercall> {}
+/** A hypercall that user space handles (KVM_CAP_EXIT_HYPERCALL). */
+export interface HypercallExit extends Named<'KVM_EXIT_HYPERCALL'> {
+  /** KVM_HC_*: 12 is KVM_HC_MAP_GPA_RANGE. */
+  nr: bigint;
+  /** Six. */
+  args: bigint[];
+  /** Where user space answers. */
+  ret: bigint;
+  /** KVM_EXIT_HYPERCALL_LONG_MODE (bit 0): the guest was in 64-bit mode. */
+  flags: bigint;
+}
 
-/** Xen: `hcall` is set for a hypercall. */
+/** A guest of Xen's interface (KVM_CAP_XEN_HVM) made a hypercall. */
 export interface XenExit extends Named<'KVM_EXIT_XEN'>, WithRaw {
+  /** 1: KVM_EXIT_XEN_HCALL. */
   type: number;
-  hcall: LayoutValue<typeof runXenHcall> | null;
+  /** Of type 1; otherwise `null`. */
+  hcall: {
+    /** 1: the guest was in 64-bit mode. */
+    longmode: number;
+    /** The guest's privilege level, 0 to 3. */
+    cpl: number;
+    /** The number of the hypercall. */
+    input: bigint;
+    /** Where user space answers. */
+    result: bigint;
+    /** Six. */
+    params: bigint[];
+  } | null;
 }
 
 export type HypercallExits = HypercallExit | XenExit;

@@ -1,7 +1,7 @@
 /** Hyper-V's interface: its SynIC, its hypercalls, its synthetic debugger. */
 import { KVM_EXIT_HYPERV_HCALL, KVM_EXIT_HYPERV_SYNDBG, KVM_EXIT_HYPERV_SYNIC } from '../abi/kvm/exit-reason.ts';
 import { copyUnion, RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
-import { array, fieldChecks, type LayoutValue, layout, structCheck, u32, u64 } from '../abi/layout.ts';
+import { array, fieldChecks, layout, structCheck, u32, u64 } from '../abi/layout.ts';
 import { orNull } from '../base/shape.ts';
 import { hex } from '../base/text.ts';
 import { type Kinds, type Named, rawField, type WithRaw } from './family.ts';
@@ -37,12 +37,48 @@ export const runHypervSyndbg = layout(
   'hyperv.u.syndbg',
 );
 
-/** One of the three is set, by `type`. */
+/**
+ * A guest of Hyper-V's interface changed its SynIC, made a hypercall, or used the synthetic debugger: one of the three is set, by
+ * `type`. Sources: Documentation/virt/kvm/api.rst, KVM_EXIT_HYPERV; Hyper-V TLFS.
+ */
 export interface HypervExit extends Named<'KVM_EXIT_HYPERV'>, WithRaw {
+  /** KVM_EXIT_HYPERV_*: 1 SYNIC, 2 HCALL, 3 SYNDBG. */
   type: number;
-  synic: LayoutValue<typeof runHypervSynic> | null;
-  hcall: LayoutValue<typeof runHypervHcall> | null;
-  syndbg: LayoutValue<typeof runHypervSyndbg> | null;
+  /** Of type 1, otherwise `null`: the guest wrote SCONTROL, SIEFP or SIMP. */
+  synic: {
+    /** The MSR that it wrote, of `hypervMsrs`. */
+    msr: number;
+    /** SCONTROL now: bit 0 enables the SynIC. */
+    control: bigint;
+    /** SIEFP now: bit 0 enables the event flags page, bits 63:12 are its page. */
+    evtPage: bigint;
+    /** SIMP now: likewise the message page. */
+    msgPage: bigint;
+  } | null;
+  /** Of type 2, otherwise `null`: `vcpu.completeHypervHcall` answers it. */
+  hcall: {
+    /** The hypercall's input value: its code in bits 15:0. */
+    input: bigint;
+    /** Where user space answers: bits 15:0 are the status, 0 for success. */
+    result: bigint;
+    /** Two: the guest physical addresses of input and output, or of a fast hypercall the input itself. */
+    params: bigint[];
+  } | null;
+  /** Of type 3, otherwise `null`: `vcpu.completeHypervSyndbg` answers it. */
+  syndbg: {
+    /** The MSR that it wrote: the debugger's control, or where its pending page is. */
+    msr: number;
+    /** The control MSR now: what is to be done. */
+    control: bigint;
+    /** Where user space answers: what the status MSR reads then. */
+    status: bigint;
+    /** Guest physical address of what is to be sent. */
+    sendPage: bigint;
+    /** Guest physical address of the room for what is received. */
+    recvPage: bigint;
+    /** Guest physical address of the byte that says that something waits. */
+    pendingPage: bigint;
+  } | null;
 }
 
 export const hypervExits: Kinds<HypervExit> = {

@@ -24,9 +24,11 @@ export const runMmio = layout(
 
 /** The guest used a port. */
 export interface IoExit extends Named<'KVM_EXIT_IO'> {
+  /** Of the guest: `in` waits for an answer, `out` has written. */
   direction: 'in' | 'out';
   /** Bytes per access: 1, 2 or 4. */
   size: number;
+  /** The first port of the access, 0 to 0xffff. */
   port: number;
   /** Accesses: more than one for INS and OUTS. */
   count: number;
@@ -41,9 +43,11 @@ export interface IoExit extends Named<'KVM_EXIT_IO'> {
 
 /** The guest touched an address that no memory and no in-kernel device has. */
 export interface MmioExit extends Named<'KVM_EXIT_MMIO'> {
+  /** Guest physical address of the first byte. */
   physAddr: bigint;
   /** Bytes, at most 8. */
   len: number;
+  /** False: a read, which waits for an answer. */
   isWrite: boolean;
   /** The `len` bytes, at most 8. Of a read: all ones, which the guest gets unless somebody answers. */
   data: Uint8Array;

@@ -11,7 +11,15 @@ import { exitName, fieldsOf, readableOf } from './kinds.ts';
 export type { JsonValue } from '../base/json.ts';
 
 /** An exit's part of a line of `run --json`. */
-export type ExitJson = { reason: number; name: string } & { [key: string]: JsonValue };
+export type ExitJson = {
+  /** kvm_run.exit_reason. */
+  reason: number;
+  /** The kernel's name of the exit; `unrecognized` for a number that has none. */
+  name: string;
+} & {
+  /** The exit's own fields, by name. */
+  [key: string]: JsonValue;
+};
 
 /**
  * The exit as JSON: u64 values become hex strings (`"0x100a"`), bytes become hex without a prefix (`"00ff"`). Of an ICR

@@ -1,15 +1,15 @@
 /** The exits that say all with their name. */
-import type { Each, Kind, Kinds, Named } from './family.ts';
+import type { Kind, Kinds, Named } from './family.ts';
 
-export type PlainExit = Each<
-  | 'KVM_EXIT_HLT'
-  | 'KVM_EXIT_IRQ_WINDOW_OPEN'
-  | 'KVM_EXIT_INTR'
-  | 'KVM_EXIT_NMI'
-  | 'KVM_EXIT_DIRTY_RING_FULL'
-  | 'KVM_EXIT_AP_RESET_HOLD'
-  | 'KVM_EXIT_X86_BUS_LOCK'
->;
+/** An exit without a payload: its name says all. */
+export type PlainExit =
+  | Named<'KVM_EXIT_HLT'>
+  | Named<'KVM_EXIT_IRQ_WINDOW_OPEN'>
+  | Named<'KVM_EXIT_INTR'>
+  | Named<'KVM_EXIT_NMI'>
+  | Named<'KVM_EXIT_DIRTY_RING_FULL'>
+  | Named<'KVM_EXIT_AP_RESET_HOLD'>
+  | Named<'KVM_EXIT_X86_BUS_LOCK'>;
 
 const plain = <N extends PlainExit['name']>(name: N): Kind<Named<N>> => ({
   fields: {},

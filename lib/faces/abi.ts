@@ -27,11 +27,15 @@ export { type DsmExitName, type DsmProfile, defaultProfile, profileByName, profi
 export type {
   CommonDsmExits,
   DsmApicBaseArg,
+  DsmDapic,
   DsmExit,
   DsmIpiArg,
+  DsmLapicIrq,
   DsmOptIn,
   DsmRequest,
+  DsmX2apic,
   DsmX2apicArg,
+  DsmX2msrBase,
 } from '../abi/dsm/types.ts';
 export {
   decodeMessage,

@@ -12,19 +12,21 @@ export {
   KvmDsmError,
   UnsupportedError,
 } from '../base/errors.ts';
-export type { MemoryFaultExit, SnpReqCertsExit, TdxExit } from '../exit/confidential.ts';
+export type { MemoryFaultExit, SnpReqCertsExit, TdxCall, TdxExit } from '../exit/confidential.ts';
 export type { DebugExit, ExceptionExit } from '../exit/debug.ts';
 export { decodeExit } from '../exit/decode.ts';
-export type { DapicExit, DsmApicBaseExit, DsmExits, DsmPvIpiExit, DsmX2IcrExit } from '../exit/dsm.ts';
+export type { DapicExit, DsmApicBaseExit, DsmExits, DsmPvIpiExit, DsmSendIrqExit, DsmX2IcrExit } from '../exit/dsm.ts';
 export type { IoapicEoiExit, NotifyExit, SetTprExit, SystemEventExit, TprAccessExit } from '../exit/event.ts';
 export type { Exit, ExitName, ExitOf, MainlineExit } from '../exit/exit.ts';
 export type { FailEntryExit, InternalErrorExit, ShutdownExit, UnknownExit } from '../exit/failure.ts';
 export type { Named, WithRaw } from '../exit/family.ts';
-export type { UnrecognizedExit } from '../exit/foreign.ts';
+export type { ForeignExit, ForeignExitName, UnrecognizedExit } from '../exit/foreign.ts';
 export type { HypercallExit, XenExit } from '../exit/hypercall.ts';
 export type { HypervExit } from '../exit/hyperv.ts';
 export type { IoExit, MmioExit } from '../exit/io.ts';
-export { type ExitJson, exitToJson } from '../exit/json.ts';
+export { type ExitJson, exitToJson, type JsonValue } from '../exit/json.ts';
+export type { MsrExit } from '../exit/msr.ts';
+export type { PlainExit } from '../exit/plain.ts';
 export { describeExit } from '../exit/text.ts';
 export { type ApicvParameter, apicvParameter } from '../host/apicv-parameter.ts';
 export { emulatesGuests } from '../host/emulation.ts';
@@ -69,6 +71,7 @@ export * from '../kvm/vfio/errors.ts';
 export { VfioFile } from '../kvm/vfio/file.ts';
 export { VfioContainer, VfioGroup } from '../kvm/vfio/group.ts';
 export { enableIrqForwarding, type ForwardedIrq, irqForwarding, VfioPseudoDevice } from '../kvm/vfio/kvm-device.ts';
+export type { VmAct } from '../kvm/vm/acts.ts';
 export type { CoalescedZone } from '../kvm/vm/coalesced.ts';
 export * from '../kvm/vm/errors.ts';
 export type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from '../kvm/vm/injection.ts';

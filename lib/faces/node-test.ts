@@ -30,13 +30,22 @@ const of = <T extends Anything>(original: T): T => {
   return hooks.has(original) ? (nothing as T) : skipped(original, skipReason);
 };
 
+/** A test of node:test; where KVM cannot be used it is skipped, with the reason. */
 export const test: typeof node.test = of(node.test);
+/** The same as `test`. */
 export const it: typeof node.it = of(node.it);
+/** A group of tests of node:test, which is skipped likewise. */
 export const describe: typeof node.describe = of(node.describe);
+/** The same as `describe`. */
 export const suite: typeof node.suite = of(node.suite);
+/** node:test calls it before the tests of its group; not where KVM cannot be used. */
 export const before: typeof node.before = of(node.before);
+/** Likewise after them. */
 export const after: typeof node.after = of(node.after);
+/** Likewise before each test. */
 export const beforeEach: typeof node.beforeEach = of(node.beforeEach);
+/** Likewise after each test. */
 export const afterEach: typeof node.afterEach = of(node.afterEach);
+/** node:test's own. */
 export const mock: typeof node.mock = node.mock;
 export default test;

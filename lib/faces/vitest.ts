@@ -17,12 +17,21 @@ function skipped<T extends typeof vitest.test>(original: T, reason: string): T {
 
 const hook = <T extends Anything>(original: T): T => (skipReason === false ? original : ((() => {}) as Anything as T));
 
+/** A test of vitest; where KVM cannot be used it is skipped, with the reason. */
 export const test: typeof vitest.test = skipReason === false ? vitest.test : skipped(vitest.test, skipReason);
+/** The same as `test`. */
 export const it: typeof vitest.it = test;
+/** vitest's own: a group of tests. */
 export const describe: typeof vitest.describe = vitest.describe;
+/** vitest's own: a group of tests. */
 export const suite: typeof vitest.suite = vitest.suite;
+/** vitest calls it before the tests of its group; not where KVM cannot be used. */
 export const beforeAll: typeof vitest.beforeAll = hook(vitest.beforeAll);
+/** Likewise after them. */
 export const afterAll: typeof vitest.afterAll = hook(vitest.afterAll);
+/** Likewise before each test. */
 export const beforeEach: typeof vitest.beforeEach = hook(vitest.beforeEach);
+/** Likewise after each test. */
 export const afterEach: typeof vitest.afterEach = hook(vitest.afterEach);
+/** vitest's own. */
 export const expect: typeof vitest.expect = vitest.expect;

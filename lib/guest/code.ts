@@ -10,6 +10,7 @@ export type GuestMode = 'real16' | 'flat32' | 'long64';
 
 /** Code for a guest. */
 export interface GuestCode {
+  /** How the CPU has to read it. */
   readonly mode: GuestMode;
   /** The bytes; of code that depends on its place, those for address 0 or for its `org`. */
   readonly bytes: Uint8Array;

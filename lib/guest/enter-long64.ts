@@ -14,6 +14,7 @@ const EFER = (1n << 8n) | (1n << 10n);
 
 /** Where a long64 guest starts. Addresses are guest linear ones, below 4 GiB. */
 export interface Long64Entry {
+  /** Of the first instruction. */
   rip: number;
   /** Initial stack pointer; the stack grows down. */
   rsp: number;

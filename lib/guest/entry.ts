@@ -2,9 +2,11 @@
 import { type KvmSregs, RFLAGS_FIXED, RFLAGS_IF } from '../abi/kvm/index.ts';
 import { integer, optional, shape, u64Bigint } from '../base/shape.ts';
 
-/** A descriptor table: guest linear address, and its size in bytes minus one. */
+/** A descriptor table, as GDTR and IDTR have it. */
 export interface TableRegister {
+  /** Guest linear address. */
   base: bigint;
+  /** Its size in bytes minus one, 0 to 0xffff. */
   limit: number;
 }
 

@@ -10,11 +10,12 @@ export class PayloadError extends KvmDsmError {
     this.code = code;
   }
 
+  /** @internal */
   static empty(): PayloadError {
     return new PayloadError('ERR_PAYLOAD_EMPTY', 'The payload is empty', 'Give the guest at least one instruction.');
   }
 
-  /** @param of for people: the path of a file */
+  /** @internal `of`: for people, the path of a file */
   static format({ name, advice }: Format, of?: string): PayloadError {
     return new PayloadError(
       'ERR_PAYLOAD_FORMAT',
@@ -23,6 +24,7 @@ export class PayloadError extends KvmDsmError {
     );
   }
 
+  /** @internal */
   static tooLarge(bytes: number, room: number): PayloadError {
     return new PayloadError(
       'ERR_PAYLOAD_SIZE',

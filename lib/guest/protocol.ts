@@ -7,6 +7,7 @@ import type { ValueCheck } from '../base/shape.ts';
 import type { Exit } from '../exit/exit.ts';
 import { END_PORT } from './end-guard.ts';
 
+/** The ports by which a guest tells the host something: a 4-byte `out` of eax to one of them. The snippets write these. */
 export const guestPorts = {
   /** eax: the sync point's number. */
   sync: 0xd0,
@@ -28,15 +29,48 @@ const kinds = new Map<number, keyof typeof guestPorts>(
 
 /** What one `out` to such a port says; `fault` is told in full by `readFault`. */
 export type GuestWord =
-  | { kind: 'sync'; name: string | number }
-  | { kind: 'value'; name: string | number; value: number }
-  | { kind: 'done' }
-  | { kind: 'assert'; text: string; actual: number }
-  | { kind: 'fault'; vector: number }
-  /** A vector that the run waits for was handled: its EOI is written. */
-  | { kind: 'handled'; vector: number }
-  /** It ran past the end of its program: told by the machine's own code, which stands there. */
-  | { kind: 'end' };
+  | {
+      /** The guest came to a sync point. */
+      kind: 'sync';
+      /** Its name; a number that no name has got is itself. */
+      name: string | number;
+    }
+  | {
+      /** It told a value. */
+      kind: 'value';
+      /** The value's name; a number that no name has got is itself. */
+      name: string | number;
+      /** 0 to 2^32-1. */
+      value: number;
+    }
+  | {
+      /** This vCPU's part of the test is over. */
+      kind: 'done';
+    }
+  | {
+      /** An assertion of the guest did not hold. */
+      kind: 'assert';
+      /** The assertion's message. */
+      text: string;
+      /** What was there, 0 to 2^32-1. */
+      actual: number;
+    }
+  | {
+      /** A vector that the program does not handle. */
+      kind: 'fault';
+      /** 0 to 255. */
+      vector: number;
+    }
+  | {
+      /** A vector that the run waits for was handled: its EOI is written. */
+      kind: 'handled';
+      /** 2 for an NMI, or 32 to 255. */
+      vector: number;
+    }
+  | {
+      /** It ran past the end of its program: told by the machine's own code, which stands there. */
+      kind: 'end';
+    };
 
 /** Reads an exit. `undefined` if it is no such `out`. @param named what a number in it stands for */
 export function readWord(

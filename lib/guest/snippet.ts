@@ -7,6 +7,7 @@ import { hex, show } from '../base/text.ts';
 export class LabelNames {
   #last = 0;
 
+  /** The next number, from 1 on: no two calls give the same. */
   next(): number {
     this.#last += 1;
     return this.#last;

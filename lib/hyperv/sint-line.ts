@@ -18,6 +18,7 @@ const FIRST_GSI = 24;
 
 /** One SINT of one vCPU. */
 export interface SintEnd {
+  /** The vCPU's SynIC: `Synic.enable`, or `vcpu.synic` of a machine. */
   synic: Synic;
   /** 0 to 15. */
   sint: number;
@@ -25,6 +26,7 @@ export interface SintEnd {
   gsi?: number;
 }
 
+/** What `connectSints()` takes beside the SINTs. */
 export interface SintLineOptions {
   /** Have an acknowledgement: needs all interrupt controllers in the kernel (`createIrqchip`). Default true. */
   resample?: boolean;
@@ -39,8 +41,11 @@ const sintEnd = shape<SintEnd>('one end of a SINT takes', {
 
 /** A SINT that user space can signal: a GSI routed to it, an irqfd, and the event of its resampler. */
 export class SintLine implements Disposable {
+  /** The SynIC that has the SINT. */
   readonly synic: Synic;
+  /** 0 to 15. */
   readonly sint: number;
+  /** The GSI that is routed to it. */
   readonly gsi: number;
   /** The irqfd: a write delivers the SINT's vector, unless the SINT is masked. */
   readonly event: EventFd;
@@ -128,6 +133,7 @@ export class SintLine implements Disposable {
     this.acknowledged?.close();
   }
 
+  /** Closes it: `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -72,6 +72,7 @@ const PENDING_BIT = MESSAGE_PENDING << 8;
  * and SCONTROL, SIEFP and SIMP are user space's to obey: each write of the guest comes out as KVM_EXIT_HYPERV.
  */
 export class Synic {
+  /** Whose SynIC it is. */
   readonly vcpu: Vcpu;
   /** HV_X64_MSR_VP_INDEX: what GSI routes name the vCPU by. KVM counts vCPUs in the order of their making. */
   readonly vpIndex: number;

@@ -12,7 +12,9 @@ export const MAX_ATTR_SIZE = 0x1_0000;
 
 /** Which attribute: struct kvm_device_attr. What groups and attributes mean, the device's own documentation says. */
 export interface DeviceAttr {
+  /** 0 to 2^32-1. */
   group: number;
+  /** Which of the group, 0 to 2^64-1. */
   attr: number | bigint;
 }
 

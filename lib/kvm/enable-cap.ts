@@ -8,6 +8,7 @@ import { UnsupportedError } from '../base/errors.ts';
 export interface EnabledCap {
   /** By its number where it is a profile's, and none of mainline's. */
   readonly cap: CapabilityName | number;
+  /** Up to four values that the capability defines, as they were given. */
   readonly args: readonly bigint[];
 }
 

@@ -11,6 +11,7 @@ import { readKvmFacts } from '../host/kvm-facts.ts';
 export class NativeLoadError extends EnvironmentError {
   readonly code = 'ERR_NATIVE_LOAD';
 
+  /** @internal */
   constructor(root: string, checkout: boolean, cause: unknown) {
     const why = cause instanceof Error ? cause.message : String(cause);
     super(`The native addon of kvm-dsm could not be loaded from ${root}: ${why}`, {
@@ -24,6 +25,7 @@ export class NativeLoadError extends EnvironmentError {
 export class DeviceMissingError extends EnvironmentError {
   readonly code = 'ERR_DEVICE_MISSING';
 
+  /** @internal */
   constructor(path: string, cause: unknown) {
     super(`There is no KVM device at ${path}`, { advice: missingDeviceAdvice(path, readKvmFacts()), cause });
   }
@@ -33,6 +35,7 @@ export class DeviceMissingError extends EnvironmentError {
 export class DevicePermissionError extends EnvironmentError {
   readonly code = 'ERR_DEVICE_PERMISSION';
 
+  /** @internal */
   constructor(path: string, cause: unknown) {
     const access = readDeviceAccess(path);
     const refused = access && whyRefused(access);
@@ -47,7 +50,7 @@ export class DevicePermissionError extends EnvironmentError {
 export class NotKvmError extends EnvironmentError {
   readonly code = 'ERR_NOT_KVM';
 
-  /** @param answer the number that it gave instead, or the error */
+  /** @internal `answer`: the number that it gave instead, or the error */
   constructor(path: string, answer: unknown) {
     const what = typeof answer === 'number' ? `it answers ${answer}, not 12, to` : 'it does not answer';
     super(`${path} is not a KVM device: ${what} KVM_GET_API_VERSION`, {
@@ -67,6 +70,7 @@ export class ArchitectureError extends EnvironmentError {
   /** Where the ioctl means what was asked for, as `process.arch` spells it. */
   readonly architecture: string;
 
+  /** @internal */
   constructor(ioctl: string, request: number, architecture: string) {
     super(
       `${ioctl} (${hex(request)}) is an ioctl of ${architecture}, and this is ${process.arch}, where its number is not its own: it was not made`,
@@ -84,6 +88,7 @@ export class ArchitectureError extends EnvironmentError {
 export class MemoryAlignmentError extends KvmDsmError {
   readonly code = 'ERR_MEMORY_ALIGNMENT';
 
+  /** @internal */
   constructor(what: string, value: number | bigint) {
     super(`${what} ${hex(value)} is not a multiple of 4096 bytes`, {
       advice: 'KVM maps guest memory in pages of 4096 bytes: round it.',
@@ -95,6 +100,7 @@ export class MemoryAlignmentError extends KvmDsmError {
 export class MemoryRangeError extends KvmDsmError {
   readonly code = 'ERR_MEMORY_RANGE';
 
+  /** @internal */
   constructor(offset: number, bytes: number, size: number) {
     super(
       `${show(bytes)} bytes at offset ${typeof offset === 'number' ? hex(offset) : show(offset)} do not lie within the ${size} bytes of guest memory`,
@@ -109,6 +115,7 @@ export class MemoryRangeError extends KvmDsmError {
 export class ViewSizeError extends KvmDsmError {
   readonly code = 'ERR_VIEW_SIZE';
 
+  /** @internal */
   constructor(what: string, cause?: unknown) {
     super(`${what}; one of Node.js ${process.versions.node} has at most ${constants.MAX_LENGTH} bytes`, {
       advice:
@@ -122,6 +129,7 @@ export class ViewSizeError extends KvmDsmError {
 export class RefusedIoctlError extends KvmDsmError {
   readonly code = 'ERR_IOCTL_REFUSED';
 
+  /** @internal */
   constructor(message: string) {
     super(message, { advice: 'Call the typed method for this request: docs/kvm-api.md lists them.' });
   }
@@ -131,6 +139,7 @@ export class RefusedIoctlError extends KvmDsmError {
 export class NoIrqchipError extends IoctlError {
   override readonly code = 'ERR_NO_IRQCHIP';
 
+  /** @internal */
   constructor(ioctl: string, errno: number) {
     super(ioctl, errno, {
       what: 'the VM lacks the in-kernel interrupt controller that it needs',

@@ -29,7 +29,7 @@ export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
     this.#what = what;
   }
 
-  /** The addon's object. Throws `ClosedError`. */
+  /** @internal The addon's object. Throws `ClosedError`. */
   protected get native(): N {
     if (!this.#native) throw new ClosedError(this.#what);
     return this.#native;
@@ -40,20 +40,12 @@ export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
     return this.#native === null;
   }
 
-  /**
-   * The kernel's answer, 0 or more.
-   *
-   * @throws IoctlError with the errno and the request's name; ClosedError
-   */
+  /** @internal The kernel's answer, 0 or more. Throws IoctlError with the errno and the request's name; ClosedError. */
   protected ioctl(request: number, argument?: ArrayBufferView | number, advice?: string): number {
     return this.call(request, (native) => native.ioctl(request, argument), advice);
   }
 
-  /**
-   * The kernel's answer to a request that a method of the addon makes, 0 or more.
-   *
-   * @throws IoctlError with the errno and the request's name; ClosedError
-   */
+  /** @internal The same of a request that a method of the addon makes. */
   protected call(request: number, ask: (native: N) => number, advice?: string): number {
     const native = this.native;
     return this.answered(
@@ -63,26 +55,26 @@ export abstract class KvmHandle<N extends NativeHandle> implements Disposable {
     );
   }
 
-  /** The kernel's answer, if it is none of its errors. */
+  /** @internal The kernel's answer, if it is none of its errors. */
   protected answered(request: number, result: number, advice?: string): number {
     if (result < 0 && result >= -MAX_ERRNO)
       throw new IoctlError(this.requestName(request), -result, advice ? { advice } : {});
     return result;
   }
 
-  /** A request's name for a message. */
+  /** @internal A request's name for a message. */
   protected requestName(request: number): string {
     return ioctlName(request);
   }
 
-  /** What a request of `size` bytes gives back. */
+  /** @internal What a request of `size` bytes gives back. */
   protected read(request: number, size: number): Uint8Array<ArrayBuffer> {
     const buffer = new Uint8Array(size);
     this.ioctl(request, buffer);
     return buffer;
   }
 
-  /** The calls above, for the parts of the front. */
+  /** @internal The calls above, for the parts of the front. */
   protected get calls(): KernelCalls<N> {
     const handle = this;
     return {

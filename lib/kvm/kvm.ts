@@ -30,6 +30,7 @@ export const KVM_DEVICE = '/dev/kvm';
 
 /** The open KVM device: what the kernel's KVM can do, and where virtual machines come from. */
 export class Kvm extends KvmHandle<NativeSystem> {
+  /** The path that it was opened by. */
   readonly device: string;
   /** Whose exits and ioctls its VMs mean. */
   readonly profile: DsmProfile;

@@ -53,6 +53,7 @@ export class LimitError extends IoctlError {
   /** Which one, as getrlimit(2) or sysctl(8) spells it: `RLIMIT_NOFILE`. */
   readonly limit: string;
 
+  /** @internal */
   constructor(ioctl: string, errno: number, limit: string, details: { what: string; advice: string }) {
     super(ioctl, errno, details);
     this.limit = limit;

@@ -10,6 +10,7 @@ export interface Stat {
   name: string;
   /** `null` for a type that is younger than this package. */
   type: (typeof statTypes)[number] | null;
+  /** What `values` count; `none` for a number of events. `null` for a unit that is younger than this package. */
   unit: (typeof statUnits)[number] | null;
   /** The value counts in `unit` times this: 1e-9 with seconds is nanoseconds. */
   scale: number;

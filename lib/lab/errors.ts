@@ -1,8 +1,8 @@
 /** What the lab throws. */
-import { type ErrorDetails, KvmDsmError } from '../base/errors.ts';
+import { type ErrorDetails, PlainError } from '../base/errors.ts';
 
 /** The base of what the lab throws. */
-export abstract class LabError extends KvmDsmError {}
+export abstract class LabError extends PlainError {}
 
 /** Programs or files that the lab needs are missing, and were not, or could not be, installed. */
 export class LabPackagesError extends LabError {

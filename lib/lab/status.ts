@@ -28,10 +28,19 @@ import { warmStatus } from './warm/raise.ts';
 
 /** What is known of a lane. */
 export interface LaneStatus {
+  /** Its emulator and the packages that it needs are here. */
   usable: boolean;
   /** Why not: one sentence each. */
   reasons: string[];
-  emulator: { path: string; kind: string; version: string } | null;
+  /** The one that a run would take; null: none is here that the lab can use. */
+  emulator: {
+    /** Of the binary. */
+    path: string;
+    /** `bochs` or `qemu`. */
+    kind: string;
+    /** As it says itself. */
+    version: string;
+  } | null;
 }
 
 /** What is known of the kernel of a series. */
@@ -42,6 +51,7 @@ export interface ImageStatus {
   ready: boolean;
   /** The key that today's inputs have; null where neither a kernel nor Debian's kernel source is here. */
   key: string | null;
+  /** The one that there is, of a stale image an old one; null: none. */
   kernel: CachedKernel | null;
 }
 
@@ -61,8 +71,13 @@ export interface LabStatus {
   series: Record<SeriesName, ImageStatus>;
   /** Kernels built from users' trees, and from tarballs that had a series. */
   treeKernels: CachedKernel[];
-  /** The package that has a kernel ready; `reason`: why it is not used, where it is not. */
-  ready: { state: ReadyState['state']; reason: string | null };
+  /** The package that has a kernel ready. */
+  ready: {
+    /** fits: it is used. absent: there is none, or it has another series. other: it was made of other sources. damaged: its files are not what it says. */
+    state: ReadyState['state'];
+    /** Why it is not used; null if it is. */
+    reason: string | null;
+  };
   /** What this machine has installed of what the lab needs. */
   packages: {
     /** Debian's package tools are here. */

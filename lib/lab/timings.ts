@@ -28,12 +28,20 @@ export const PHASE_WORD = 'phase';
 /** The environment variable that asks it to. */
 export const TELL_PHASES = 'KVM_DSM_TELL_PHASES';
 
-/** How long each phase took, in milliseconds, in the order in which they ended first; and all of them. */
+/** How long a command took, in milliseconds. */
 export interface TimingsReport {
-  phases: { phase: Phase; ms: number }[];
+  /** In the order in which they ended first. */
+  phases: {
+    /** Its name. */
+    phase: Phase;
+    /** Of all its times together. */
+    ms: number;
+  }[];
+  /** From the begin to the end of the last phase. */
   totalMs: number;
 }
 
+/** Measures the phases of one command: `runInLab()` tells it when each has ended. */
 export class Timings {
   readonly #ms = new Map<Phase, number>();
   readonly #began: number;
@@ -60,6 +68,7 @@ export class Timings {
     return true;
   }
 
+  /** What has been measured so far. */
   report(): TimingsReport {
     const told = [...this.#ms].map(([phase, ms]) => ({ phase, ms: Math.round(ms) }));
     return { phases: told, totalMs: Math.round(this.#last - this.#began) };

@@ -26,7 +26,7 @@ export class NodeLostError extends KvmDsmError {
   /** What was sent to it and not acknowledged, in the order of each source. */
   readonly unacknowledged: readonly Unacknowledged[];
 
-  /** @param runs vcpu_id of each that it runs */
+  /** @internal `runs`: vcpu_id of each that it runs */
   constructor(node: number, runs: readonly number[], why: string, unacknowledged: readonly Unacknowledged[]) {
     const count = plural(unacknowledged.length, 'interrupt');
     super(`Node ${node} (${namesOf(runs)}) ${why}; ${count} to it not acknowledged`, {
@@ -44,6 +44,7 @@ export class NodeQueueError extends KvmDsmError {
   /** Which node. */
   readonly node: number;
 
+  /** @internal */
   constructor(node: number, capacity: number) {
     super(`${capacity} interrupts wait for the acknowledgement of node ${node}, and there is room for no more`, {
       advice: 'See whether that node and the transport are alive: they take less than the guests send.',
@@ -58,6 +59,7 @@ export class NodesMissingError extends EnvironmentError {
   /** vcpu_id of those that nobody runs. */
   readonly missing: readonly number[];
 
+  /** @internal */
   constructor(message: string, advice: string, missing: readonly number[]) {
     super(message, { advice });
     this.missing = missing;

@@ -11,6 +11,7 @@ import { runTinyGuest, withTinyVm } from './tiny-vm.ts';
 
 /** Whether a VM's guests have APICv (or AVIC), and how far that can be relied on. */
 export interface ApicvState {
+  /** Guests have it: KVM then sees none of their ICR writes. */
   active: boolean;
   /** True: it was measured, or there is nothing that could make it active. False: a conclusion that may be wrong. */
   certain: boolean;

@@ -12,9 +12,11 @@ import { write32 } from '../guest/bytes.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import { PROBE_DONE_PORT, runTinyGuest, type TinyVmOptions, withTinyVm } from './tiny-vm.ts';
 
+/** How `forwardsIcrWrites()` asks. */
 export interface ProbeOptions {
   /** Inhibit APICv for the probe's VM. Default true. */
   inhibit?: boolean;
+  /** Whose exits count as forwarding; default: as the KVM device was opened with. */
   profile?: DsmProfile;
 }
 

@@ -13,16 +13,19 @@ import { PROBE_DONE_PORT, runTinyGuest, withTinyVm } from './tiny-vm.ts';
 
 /** The profile that a kernel speaks. */
 export interface RecognizedProfile {
+  /** One of `profiles`. */
   readonly profile: DsmProfile;
   /** What it was told by, for a person. */
   readonly because: string;
 }
 
-/** The kernel speaks none of the profiles, as far as its behaviour tells. `seen` is what it did. */
+/** The kernel speaks none of the profiles, as far as its behaviour tells. */
 export class UnknownSeriesError extends EnvironmentError {
   readonly code = 'ERR_UNKNOWN_SERIES';
+  /** What it did when it was asked, a line each. */
   readonly seen: readonly string[];
 
+  /** @internal */
   constructor(seen: readonly string[]) {
     super(`this kernel speaks none of the profiles ${[...profiles.keys()].join(', ')}:\n  ${seen.join('\n  ')}`, {
       advice: 'Boot a kernel with the series, or name the profile that is meant: --profile <name>.',

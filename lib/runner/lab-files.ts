@@ -1,12 +1,12 @@
 /** A script's files inside a machine of the lab. */
-import { KvmDsmError } from '../base/errors.ts';
+import { PlainError } from '../base/errors.ts';
 import { currentTarget } from '../target/target.ts';
 
 /** The folder that stands for / in a lab machine: a script and the files beside it have their paths of the host below it. */
 export const LAB_FILES = '/run/kvm-dsm/files';
 
 /** A script in the lab reads or imports a file that is not there. */
-export class ScriptAssetError extends KvmDsmError {
+export class ScriptAssetError extends PlainError {
   readonly code = 'ERR_SCRIPT_ASSET';
 }
 

@@ -9,6 +9,7 @@ export class InvariantError extends KvmDsmError {
   /** How many schedules were run until it was found, itself included. */
   readonly schedules: number;
 
+  /** @internal */
   constructor(message: string, what: Pick<InvariantError, 'schedule' | 'schedules' | 'cause'>, failure: Failure) {
     super(message, {
       advice: `It comes again with { schedule: '${what.schedule}' }, or: kvm-dsm explore --schedules <script> --schedule ${what.schedule}`,
@@ -27,6 +28,7 @@ export class ScheduleError extends KvmDsmError {
   /** The step, from 1, at which it does not fit. */
   readonly step: number;
 
+  /** @internal */
   constructor(step: number, message: string, advice: string) {
     super(message, { advice });
     this.step = step;
@@ -37,6 +39,7 @@ export class ScheduleError extends KvmDsmError {
 export class ScheduleLengthError extends KvmDsmError {
   readonly code = 'ERR_SCHEDULE_LENGTH';
 
+  /** @internal */
   constructor(longest: number, why = `A schedule has more than ${longest} steps`) {
     super(why, {
       advice:

@@ -10,6 +10,7 @@ export class ExpectationError extends KvmDsmError {
   /** How many exits of these kinds came. */
   readonly seen: number;
 
+  /** @internal */
   constructor(
     message: string,
     kinds: readonly string[],
@@ -34,6 +35,7 @@ export class NotReceivedError extends ExpectationError {
   /** 0 to 255; 2 is an NMI. */
   readonly vector: number;
 
+  /** @internal */
   constructor(
     message: string,
     what: { vcpuId: number; vector: number },
@@ -54,6 +56,7 @@ const whatToDoOfLoss =
 export class GuestFailureError extends KvmDsmError {
   readonly code = 'ERR_GUEST_FAILURE';
 
+  /** @internal */
   constructor(message: string, failure: Failure) {
     super(message, {
       advice: 'Look at the instruction at RIP and at the state that it needs (IDT, stack, mapped memory).',
@@ -72,6 +75,7 @@ export class GuestFaultError extends KvmDsmError {
   /** What the CPU pushed; `undefined` if the stack cannot be read. */
   readonly fault: GuestFault | undefined;
 
+  /** @internal */
   constructor(
     message: string,
     what: { vcpuId: number; vector: number; fault: GuestFault | undefined },
@@ -94,6 +98,7 @@ export class ProgramEndError extends KvmDsmError {
   /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
 
+  /** @internal */
   constructor(message: string, vcpuId: number, failure: Failure) {
     super(message, {
       advice: 'End the program with hlt and a jmp back to it (`done()` does so), or with a jmp to where it goes on.',
@@ -111,6 +116,7 @@ export class GuestAssertionError extends KvmDsmError {
   /** What was there, 0..2^32-1. */
   readonly actual: number;
 
+  /** @internal */
   constructor(message: string, what: { vcpuId: number; actual: number }, failure: Failure) {
     super(message, {
       advice: 'Look at what the guest did before it: the trace, and the code before RIP.',

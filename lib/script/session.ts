@@ -115,7 +115,7 @@ export class Session {
    * object that was made before the session, a script's own code is outside of the script's session. Its machines would be
    * on the default device then, unseen by the observer and without a time limit, and nobody would know. A process that
    * runs one script at a time has one session that can be meant, and says so by this. One that has several at once gives
-   * each machine its session: `new Machine(options, session)`.
+   * each machine its session: `session.run(() => new Machine(options))`.
    */
   makeDefault(): void {
     fallback = this;

@@ -5,6 +5,7 @@ import { KvmDsmError } from '../base/errors.ts';
 export class StateFormatError extends KvmDsmError {
   readonly code = 'ERR_STATE_FORMAT';
 
+  /** @internal */
   constructor(what: string, cause?: unknown) {
     super(`The saved machine state is malformed: ${what}`, {
       advice: 'Save it again; nothing of it was restored.',
@@ -17,6 +18,7 @@ export class StateFormatError extends KvmDsmError {
 export class StateVersionError extends KvmDsmError {
   readonly code = 'ERR_STATE_VERSION';
 
+  /** @internal */
   constructor(version: number, supported: string) {
     super(`The saved machine state has version ${version}; this package reads versions ${supported}`, {
       advice: 'Save it again with this version of kvm-dsm.',
@@ -28,6 +30,7 @@ export class StateVersionError extends KvmDsmError {
 export class StateMismatchError extends KvmDsmError {
   readonly code = 'ERR_STATE_MISMATCH';
 
+  /** @internal */
   constructor(what: string, advice: string, cause?: unknown) {
     super(`The machine state cannot be restored here: ${what}`, {
       advice,
@@ -42,10 +45,12 @@ export class StateMismatchError extends KvmDsmError {
  */
 export class PendingExitError extends KvmDsmError {
   readonly code = 'ERR_PENDING_EXIT';
+  /** The vcpu_id of the vCPU whose exit it is. */
   readonly vcpuId: number;
   /** kvm_run.exit_reason; the exit itself lies in the vCPU's kvm_run: `vcpu.exit()` decodes it. */
   readonly reason: number;
 
+  /** @internal */
   constructor(vcpuId: number, name: string, reason: number) {
     super(`vCPU ${vcpuId} had an exit pending: ${name} (exit_reason ${reason})`, {
       advice: 'Handle it (vcpu.exit() decodes it), then do this again.',

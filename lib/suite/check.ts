@@ -58,6 +58,7 @@ export interface Subject {
   name: string;
   /** One line for people. */
   title: string;
+  /** In the order in which they run, unless `--shuffle` changes it. */
   checks: readonly Check[];
 }
 

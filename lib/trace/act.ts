@@ -1,10 +1,10 @@
 /** Acts as events. */
 import type { VmAct } from '../kvm/vm/acts.ts';
-import type { Act, InjectionAct, Stamp, TraceAct } from './event.ts';
+import type { Act, InjectionAct, TraceAct, TraceStamp } from './event.ts';
 import { describeAct } from './text.ts';
 
 /** An act in its place in a trace. Its words are made when somebody asks for them. */
-export function traceAct(stamp: Stamp, act: Act): TraceAct {
+export function traceAct(stamp: TraceStamp, act: Act): TraceAct {
   return {
     ...stamp,
     ...act,

@@ -5,7 +5,7 @@ import type { GuestWord } from '../guest/protocol.ts';
 import type { VmAct } from '../kvm/vm/acts.ts';
 
 /** An event's place in a trace. */
-export interface Stamp {
+export interface TraceStamp {
   /** Position in the machine's trace, from 0: the order in which they came. */
   readonly seq: number;
   /**
@@ -18,11 +18,12 @@ export interface Stamp {
 }
 
 /** One exit, and when and where it came. */
-export interface TraceExit extends Stamp {
+export interface TraceExit extends TraceStamp {
   /** vcpu_id. */
   readonly vcpu: number;
   /** RIP when the exit was taken. */
   readonly rip: bigint;
+  /** What KVM_RUN returned with. */
   readonly exit: Exit;
   /** What the guest said with this exit, if it is an `out` to one of `guestPorts`. */
   readonly word?: GuestWord;
@@ -30,29 +31,54 @@ export interface TraceExit extends Stamp {
   readonly fault?: GuestFault;
 }
 
-/** An interrupt that the host has given to one vCPU, by that vCPU's ioctl. */
-type VcpuAct =
-  | { readonly ioctl: 'KVM_NMI'; readonly vcpu: number }
-  | { readonly ioctl: 'KVM_INTERRUPT'; readonly vcpu: number; readonly vector: number };
-
-/** An interrupt from the host, by the ioctl that gave it. `vcpu`: vcpu_id, where it concerns one vCPU. */
-export type InjectionAct = { readonly act: 'injection'; readonly vcpu?: number } & (VmAct | VcpuAct);
+/** An interrupt from the host, by the ioctl that gave it. */
+export type InjectionAct = {
+  /** Tells it from a kick. */
+  readonly act: 'injection';
+  /** vcpu_id, where it concerns one vCPU. */
+  readonly vcpu?: number;
+} & (
+  | VmAct
+  | {
+      /** An NMI: `vcpu.nmi`. */
+      readonly ioctl: 'KVM_NMI';
+      /** vcpu_id of the vCPU that got it. */
+      readonly vcpu: number;
+    }
+  | {
+      /** An interrupt of a controller in user space: `vcpu.interrupt`. */
+      readonly ioctl: 'KVM_INTERRUPT';
+      /** vcpu_id of the vCPU that got it. */
+      readonly vcpu: number;
+      /** 0 to 255. */
+      readonly vector: number;
+    }
+);
 
 /** A vCPU was taken out of the guest, and went in again. */
-export interface Kick {
+export interface KickAct {
+  /** Tells it from an injection. */
   readonly act: 'kick';
+  /** None: no ioctl does it. */
   readonly ioctl?: undefined;
+  /** vcpu_id. */
   readonly vcpu: number;
 }
 
 /** Something that the script did to the machine. */
-export type Act = InjectionAct | Kick;
+export type Act = InjectionAct | KickAct;
 
-/** An act in its place in a trace. */
-export type TraceAct = Stamp & Act & { /** In words. */ readonly detail: string };
+/** What the script did to the machine, and when: an interrupt that it gave, or a kick. */
+export type TraceAct = TraceStamp &
+  (InjectionAct | KickAct) & {
+    /** In words, beside its ioctl and its vCPU: `gsi 4 high`. */
+    readonly detail: string;
+  };
 
+/** What a trace is made of; `isExit` tells which of the two. */
 export type TraceEvent = TraceExit | TraceAct;
 
+/** True of an exit, false of what the script did. */
 export function isExit(event: TraceEvent): event is TraceExit {
   return 'exit' in event;
 }

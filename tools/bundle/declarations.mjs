@@ -32,6 +32,9 @@ const inOneList = (text) =>
 
 const bare = (name) => name.replace(/^type /, '');
 
+/** A comment behind the member before it, on its line, is nobody's for a compiler or an editor. */
+const commentsOnTheirLines = (text) => text.replace(/([;{]) (?=\/\*\*)/g, '$1\n');
+
 /** Nobody reads it line by line: a quarter of a megabyte of declarations has twelve thousand bytes of indentation. */
 const withoutIndentation = (text) => text.replace(/^[ \t]+/gm, '');
 
@@ -55,7 +58,7 @@ export async function writeDeclarations({ root, out, faces }) {
   });
   await build.close();
   for (const { fileName, code } of output)
-    writeFileSync(join(dir, fileName), withoutIndentation(inOneList(forOlder(code))));
+    writeFileSync(join(dir, fileName), withoutIndentation(commentsOnTheirLines(inOneList(forOlder(code)))));
   // What declarations need of it at run time is nothing.
   rmSync(join(dir, 'types/rolldown-runtime.ts'), { force: true });
 }

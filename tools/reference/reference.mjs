@@ -99,7 +99,7 @@ function* referred(project) {
 
 function isOwn(type) {
   const symbol = type.symbolId;
-  return (
-    symbol !== undefined && /dist\//.test(symbol.packagePath ?? symbol.fileName ?? '') && !type.refersToTypeParameter
-  );
+  // Other packages have a folder dist as well.
+  if (symbol === undefined || symbol.packageName !== 'kvm-dsm' || type.refersToTypeParameter) return false;
+  return /^dist\//.test(symbol.packagePath ?? '');
 }

@@ -72,6 +72,7 @@ export const lapicRegisters = {
   TDCR: 0x3e0,
   SELF_IPI: 0x3f0,
 } as const;
+/** The SDM's name of an APIC register, such as `ICR2`: vol. 3, Local APIC Register Address Map. */
 export type LapicRegisterName = keyof typeof lapicRegisters;
 
 const entries = Object.entries(lapicRegisters) as [LapicRegisterName, number][];

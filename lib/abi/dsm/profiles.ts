@@ -7,7 +7,7 @@ import { fixedV1 } from './fixed-v1.ts';
 import { gvmMain } from './gvm-main.ts';
 import { gvmOld } from './gvm-old.ts';
 import { rfcV2 } from './rfc-v2.ts';
-import type { DsmExit, DsmIoctlName, DsmOptIn, DsmProfile } from './types.ts';
+import type { CommonDsmExits, DsmExit, DsmIoctlName, DsmOptIn, DsmProfile } from './types.ts';
 
 export type * from './types.ts';
 
@@ -18,9 +18,11 @@ type AllExits = (typeof all)[number]['exits'];
 type NamesOf<Exits> = Exits extends unknown ? keyof Exits : never;
 type PayloadIn<Exits, N extends string> = Exits extends Readonly<Record<N, DsmExit<infer P>>> ? P : never;
 
-/** Every exit that some profile has. */
-export type DsmExitName = NamesOf<AllExits>;
-/** The layout of its payload. */
+/** Every exit that some profile has, by the kernel's name. */
+export type DsmExitName = keyof CommonDsmExits | 'KVM_EXIT_DSM_PV_IPI';
+/** The same, as the profiles have them. */
+export type ProfileExitName = NamesOf<AllExits>;
+/** The layout of its payload: it compiles as long as `DsmExitName` has every name. */
 export type DsmPayload<N extends DsmExitName> = PayloadIn<AllExits, N>;
 
 /** Every profile there is, by name. */

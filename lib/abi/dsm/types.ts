@@ -5,7 +5,7 @@
 import type { Layout } from '../layout.ts';
 
 /** Payload of KVM_EXIT_DSM_SEND_IRQ: a write of the xAPIC's ICR or ICR2. */
-export interface LapicIrq {
+export interface DsmLapicIrq {
   /** vcpu_id of the vCPU that wrote. */
   id: number;
   /** The register's byte offset: 0x300 (ICR) or 0x310 (ICR2). */
@@ -16,11 +16,8 @@ export interface LapicIrq {
   destId: number;
 }
 
-/** The same in kernels that do not tell the destination. */
-export type LapicIrqWithoutDestination = Omit<LapicIrq, 'destId'>;
-
 /** Payload of KVM_EXIT_DAPIC, of an ancestor of the series: an access to the APIC page. */
-export interface Dapic {
+export interface DsmDapic {
   /** vcpu_id of the vCPU that accessed. */
   localCpuid: number;
   /** Where in the page, in bytes. */
@@ -28,7 +25,7 @@ export interface Dapic {
 }
 
 /** Payload of KVM_EXIT_DSM_X2_ICR: a write of the x2APIC's ICR. */
-export interface X2apic {
+export interface DsmX2apic {
   /** vcpu_id of the vCPU that wrote. */
   id: number;
   /** The 64 bits that it wrote. */
@@ -36,7 +33,7 @@ export interface X2apic {
 }
 
 /** Payload of KVM_EXIT_DSM_APIC_BASE: a write of IA32_APIC_BASE. */
-export interface X2msrBase {
+export interface DsmX2msrBase {
   /** vcpu_id of the vCPU that wrote. */
   id: number;
   /** True if the host wrote. */
@@ -64,6 +61,7 @@ export interface PvIpi {
 export interface DsmExit<P> {
   /** kvm_run.exit_reason. */
   readonly reason: number;
+  /** The payload's layout. */
   readonly payload: P;
   /** Whether the series itself makes this exit happen. Where it does not, the lab kernel's extension may. */
   readonly emitted: boolean;
@@ -73,9 +71,14 @@ export interface DsmExit<P> {
 
 /** One injection ioctl of a profile: a request on a VM. */
 export interface DsmRequest<A> {
+  /** The 32-bit request number, made by `_IOW`. */
   readonly request: number;
   /** How the argument is made; a profile may have a place for less than `A`. */
-  readonly argument: Pick<Layout<A>, 'cType' | 'size' | 'encode'> & { readonly fields: object };
+  readonly argument: Pick<Layout<A>, 'cType' | 'size' | 'encode'> & {
+    /** The struct's members, a `Field` each. */
+    readonly fields: object;
+  };
+  /** Where the number and the layout come from. */
   readonly source: string;
 }
 
@@ -93,24 +96,34 @@ export interface DsmIpiArg {
 
 /** Argument of KVM_DSM_X2APIC: replays a write of the x2APIC's ICR. */
 export interface DsmX2apicArg {
+  /** The vCPU whose LAPIC is written: s32. */
   vcpuId: number;
+  /** The 64 bits to write. */
   data: bigint;
 }
 
 /** Argument of KVM_DSM_APIC_BASE: replays a write of IA32_APIC_BASE. */
 export interface DsmApicBaseArg {
+  /** The vCPU whose register is written: s32. */
   vcpuId: number;
+  /** True: as user space would, which may make changes of mode that a guest may not. */
   host: boolean;
+  /** The MSR's number; the kernel writes IA32_APIC_BASE whatever it is. */
   index: number;
+  /** The value to write. */
   data: bigint;
 }
 
 /** The exits that several profiles have; a write of the xAPIC's ICR is what all of them are about. */
 export type CommonDsmExits = {
-  readonly KVM_EXIT_DSM_SEND_IRQ: DsmExit<Layout<LapicIrq> | Layout<LapicIrqWithoutDestination>>;
-  readonly KVM_EXIT_DAPIC?: DsmExit<Layout<Dapic>>;
-  readonly KVM_EXIT_DSM_X2_ICR?: DsmExit<Layout<X2apic>>;
-  readonly KVM_EXIT_DSM_APIC_BASE?: DsmExit<Layout<X2msrBase>>;
+  /** A write of the xAPIC's ICR or ICR2. Some kernels do not tell the destination: their payload has no `destId`. */
+  readonly KVM_EXIT_DSM_SEND_IRQ: DsmExit<Layout<DsmLapicIrq> | Layout<Omit<DsmLapicIrq, 'destId'>>>;
+  /** An access to the APIC page. */
+  readonly KVM_EXIT_DAPIC?: DsmExit<Layout<DsmDapic>>;
+  /** A write of the x2APIC's ICR. */
+  readonly KVM_EXIT_DSM_X2_ICR?: DsmExit<Layout<DsmX2apic>>;
+  /** A write of IA32_APIC_BASE. */
+  readonly KVM_EXIT_DSM_APIC_BASE?: DsmExit<Layout<DsmX2msrBase>>;
 };
 
 /** How a VM asks for the exits: KVM_ENABLE_CAP on it, before its first vCPU. */
@@ -123,6 +136,7 @@ export interface DsmOptIn {
   readonly bits: Readonly<Record<string, number>>;
   /** The bits that a VM of this package asks for unless it is told otherwise. */
   readonly usual: readonly string[];
+  /** Where the number and the bits come from. */
   readonly source: string;
 }
 
@@ -136,15 +150,29 @@ export interface DsmProfile {
   readonly exits: CommonDsmExits & Readonly<Record<string, DsmExit<unknown>>>;
   /** Left out: every VM of such a kernel makes the exits, and there is nothing to ask for. */
   readonly optIn?: DsmOptIn;
+  /** The injection ioctls: each replays what one of the exits told. */
   readonly ioctls: {
+    /** A write of the xAPIC's ICR or ICR2. */
     readonly KVM_DSM_IPI: DsmRequest<DsmIpiArg>;
+    /** A write of the x2APIC's ICR. */
     readonly KVM_DSM_X2APIC: DsmRequest<DsmX2apicArg>;
+    /** A write of IA32_APIC_BASE. */
     readonly KVM_DSM_APIC_BASE: DsmRequest<DsmApicBaseArg>;
   };
   /** The request numbers alone, by name: for `ioctlName`. */
   readonly requests: Readonly<Record<keyof DsmProfile['ioctls'], number>>;
   /** Further requests that such kernels know, by which they are told from others. Each is refused before it acts if it is all zeros. */
-  readonly others?: Readonly<Record<string, { readonly request: number; readonly source: string }>>;
+  readonly others?: Readonly<
+    Record<
+      string,
+      {
+        /** The 32-bit request number. */
+        readonly request: number;
+        /** Where the number comes from. */
+        readonly source: string;
+      }
+    >
+  >;
   /** Left out: an injection ioctl answers 0 for success. `false`: what it answers means nothing. */
   readonly injectionAnswers?: boolean;
   /**

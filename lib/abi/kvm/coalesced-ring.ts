@@ -7,6 +7,7 @@ const PAGE = 4096;
 export interface CoalescedWrite {
   /** A guest physical address, or a port if `pio`. */
   physAddr: bigint;
+  /** True: a write to a port. */
   pio: boolean;
   /** 1 to 8 bytes. */
   data: Uint8Array;

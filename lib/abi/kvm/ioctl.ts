@@ -4,12 +4,20 @@ import { hex } from '../../base/text.ts';
 import { decodeIoctl } from './request-number.ts';
 import { requests } from './requests.ts';
 
-export type IoctlName = keyof typeof requests;
+/** Without the way that each takes its argument: the declarations have names and numbers alone. */
+function numbersOf<R extends Readonly<Record<string, { readonly number: number }>>>(
+  of: R,
+): { readonly [N in keyof R]: number } {
+  return Object.fromEntries(Object.entries(of).map(([name, { number }]) => [name, number])) as {
+    readonly [N in keyof R]: number;
+  };
+}
 
 /** Every request of <linux/kvm.h> that this package knows: the kernel's name and its number. */
-export const ioctls = Object.fromEntries(
-  Object.entries(requests).map(([name, { number }]) => [name, number]),
-) as Readonly<Record<IoctlName, number>>;
+export const ioctls = numbersOf(requests);
+
+/** The kernel's name of one of `ioctls`. */
+export type IoctlName = keyof typeof ioctls;
 
 const names = new Map<number, string>(Object.entries(ioctls).map(([name, request]) => [request, name]));
 

@@ -4,8 +4,8 @@
  */
 import { ArgumentError } from '../../base/errors.ts';
 import { type LayoutValue, layout, struct, u8, u16, u32, u64 } from '../layout.ts';
-import { kvmRegs, kvmSregs } from './regs.ts';
-import { kvmVcpuEvents } from './vcpu-state.ts';
+import { type KvmRegs, type KvmSregs, kvmRegs, kvmSregs } from './regs.ts';
+import { type KvmVcpuEvents, kvmVcpuEvents } from './vcpu-state.ts';
 
 /** Where the union of the exits' payloads starts in kvm_run, in bytes. */
 export const RUN_UNION_OFFSET = 32;
@@ -33,9 +33,9 @@ export type KvmRun = LayoutValue<typeof kvmRun>;
 
 /** struct kvm_sync_regs, at RUN_SYNC_REGS_OFFSET: filled as kvm_valid_regs asks, taken as kvm_dirty_regs says. */
 export const kvmSyncRegs = layout('struct kvm_sync_regs', 520, {
-  regs: struct(kvmRegs, 0),
-  sregs: struct(kvmSregs, 144),
-  events: struct(kvmVcpuEvents, 456),
+  regs: struct<KvmRegs>(kvmRegs, 0),
+  sregs: struct<KvmSregs>(kvmSregs, 144),
+  events: struct<KvmVcpuEvents>(kvmVcpuEvents, 456),
 });
 /** The registers that lie in kvm_run beside an exit (KVM_CAP_SYNC_REGS): struct kvm_sync_regs, decoded. */
 export type KvmSyncRegs = LayoutValue<typeof kvmSyncRegs>;

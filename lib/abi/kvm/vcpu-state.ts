@@ -77,7 +77,7 @@ export const kvmVcpuEvents = layout('struct kvm_vcpu_events', 64, {
   exceptionPayload: u64(56),
 });
 /** Exceptions, interrupts, NMIs and SMIs that a vCPU has pending or is delivering: struct kvm_vcpu_events, decoded. */
-export type KvmVcpuEvents = LayoutValue<typeof kvmVcpuEvents>;
+export type KvmVcpuEvents = { [K in keyof LayoutValue<typeof kvmVcpuEvents>]: LayoutValue<typeof kvmVcpuEvents>[K] };
 
 /** struct kvm_translation: KVM_TRANSLATE; in: `linearAddress`, out: the rest. */
 export const kvmTranslation = layout('struct kvm_translation', 24, {

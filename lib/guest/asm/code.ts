@@ -14,6 +14,7 @@ import type { Program } from './syntax.ts';
 
 /** Guest code from a text. It has no fixed place: `at()` assembles it for an address. */
 export class AsmCode implements GuestCode {
+  /** How the CPU reads it. */
   readonly mode: GuestMode;
   /** The address of its first byte: what `at()` was given, else what `org` says, else 0. */
   readonly origin: bigint;
@@ -32,7 +33,7 @@ export class AsmCode implements GuestCode {
     this.origin = origin;
   }
 
-  /** Use `asm`. Throws AsmError; what depends on the address only, not before it is known. */
+  /** @internal For `asm`. Throws AsmError; what depends on the address only, not before it is known. */
   static from(mode: GuestMode, source: Source): AsmCode {
     const program = parse(source, bitsOf(mode));
     const pinned = originOf(program);

@@ -7,6 +7,7 @@ import { bitsOf, type GuestMode, guestModes } from '../code.ts';
 import { iced } from './iced.ts';
 import type { Bits } from './syntax.ts';
 
+/** How `disassemble()` reads the bytes. */
 export interface DisassembleOptions {
   /** How the CPU reads the bytes. Default flat32. */
   mode?: GuestMode;
@@ -24,7 +25,9 @@ const disassembleOptions = shape<DisassembleOptions>('disassemble() takes', {
 
 /** One instruction. */
 export interface DisassembledLine {
+  /** Where it lies, counted from `origin`. */
   readonly address: bigint;
+  /** Its own, 1 to 15. */
   readonly bytes: Uint8Array;
   /** In NASM's syntax; `db ...` for bytes that are no instruction. */
   readonly text: string;

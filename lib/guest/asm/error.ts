@@ -28,6 +28,7 @@ export class AsmError extends KvmDsmError {
   /** True if the same text could be right at another load address. */
   readonly addressDependent: boolean;
 
+  /** @internal */
   constructor(place: Place, reason: string, advice: string, addressDependent = false) {
     const excerpt = drawExcerpt(place);
     super(`line ${place.line}, column ${place.column}: ${reason}\n${excerpt}`, { advice });

@@ -21,6 +21,7 @@ export type IpiTo = number | 'self' | 'all' | 'others';
 
 /** One IPI. What is left out: fixed, physical, assert, edge; `vector` may be left out for NMI, SMI and INIT. */
 export interface IpiFields extends Partial<Omit<Icr, 'shorthand'>>, ApicAccess {
+  /** To whom it goes. */
   to: IpiTo;
 }
 

@@ -14,9 +14,9 @@ import { integer, optional, orNull, shape } from '../../base/shape.ts';
 import { show } from '../../base/text.ts';
 import { type Snippet, snippet } from '../snippet.ts';
 
-const registers = ['SCONTROL', 'SIEFP', 'SIMP', 'EOM'] as const;
+const registers = ['SCONTROL', 'SIEFP', 'SIMP', 'EOM'] as const satisfies readonly SynicRegister[];
 /** A register of the SynIC, or the number of a SINT, 0 to 15. */
-export type SynicRegister = (typeof registers)[number] | number;
+export type SynicRegister = 'SCONTROL' | 'SIEFP' | 'SIMP' | 'EOM' | number;
 
 /** Writes an MSR. */
 export function writeMsr(index: number, value: number | bigint): Snippet {

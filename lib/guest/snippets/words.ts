@@ -39,8 +39,16 @@ export function done(): Snippet {
     ${idle()}`;
 }
 
-const conditions = { '==': 'je', '!=': 'jne', '<': 'jb', '<=': 'jbe', '>': 'ja', '>=': 'jae' } as const;
-export type Condition = keyof typeof conditions;
+const conditions = {
+  '==': 'je',
+  '!=': 'jne',
+  '<': 'jb',
+  '<=': 'jbe',
+  '>': 'ja',
+  '>=': 'jae',
+} as const satisfies Readonly<Record<Condition, string>>;
+/** How `assertThat()` compares: unsigned, 32 bits. */
+export type Condition = '==' | '!=' | '<' | '<=' | '>' | '>=';
 
 /**
  * An assertion of the guest, of 32 unsigned bits: if it does not hold the run ends with a GuestAssertionError that has

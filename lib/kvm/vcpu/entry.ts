@@ -12,8 +12,25 @@ import type { Entries, OpenVcpu, VcpuHost } from './host.ts';
 import type { ExitLog } from './run/exit-log.ts';
 
 /** What one KVM_RUN came to: an exit in kvm_run, the deadline, or an errno (EAGAIN after an INIT, EINTR, EFAULT...). */
-export type RunOutcome = { kind: 'exit' } | { kind: 'deadline' } | { kind: 'errno'; errno: number; name: string };
+export type RunOutcome =
+  | {
+      /** It left the guest: `vcpu.exit()` decodes what lies in kvm_run. */
+      kind: 'exit';
+    }
+  | {
+      /** The guest did not leave in time. */
+      kind: 'deadline';
+    }
+  | {
+      /** KVM_RUN failed. */
+      kind: 'errno';
+      /** Positive. */
+      errno: number;
+      /** Such as `EAGAIN`. */
+      name: string;
+    };
 
+/** What `vcpu.run()` takes. */
 export interface RunOptions {
   /** From now; default 10 s. */
   deadline?: Duration;

@@ -5,6 +5,7 @@ import { hex } from '../../base/text.ts';
 export class NoMemoryError extends KvmDsmError {
   readonly code = 'ERR_NO_MEMORY';
 
+  /** @internal */
   constructor(vcpuId: number) {
     super(`vCPU ${vcpuId} cannot run: its VM has no memory`, { advice: 'Call vm.setMemory() before run().' });
   }
@@ -15,8 +16,10 @@ export class InterruptWindowError extends KvmDsmError {
   readonly code = 'ERR_INTERRUPT_WINDOW';
   /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
+  /** The vector that it was to get, 0 to 255. */
   readonly vector: number;
 
+  /** @internal */
   constructor(vcpuId: number, vector: number, why: string) {
     super(`vCPU ${vcpuId} cannot take vector ${hex(vector)} now: ${why}`, {
       advice:
@@ -33,6 +36,7 @@ export class VcpuBusyError extends KvmDsmError {
   /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
 
+  /** @internal */
   constructor(vcpuId: number, what: string) {
     super(`vCPU ${vcpuId} ${what}`, {
       advice:
@@ -48,6 +52,7 @@ export class VcpuStopError extends KvmDsmError {
   /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
 
+  /** @internal */
   constructor(vcpuId: number, ms: number) {
     super(`The thread of vCPU ${vcpuId} did not end within ${ms} ms`, {
       advice: `Look where the thread "vcpu ${vcpuId}" is: cat /proc/<pid>/task/*/{comm,stack}; or give a longer deadline.`,
@@ -66,6 +71,7 @@ export class MsrRefusedError extends KvmDsmError {
   /** How many MSRs of the list the kernel handled before it. */
   readonly done: number;
 
+  /** @internal */
   constructor(ioctl: MsrRefusedError['ioctl'], index: number, done: number, value?: bigint) {
     const what = value === undefined ? '' : ` = 0x${value.toString(16)}`;
     super(`${ioctl} stopped at MSR 0x${index.toString(16)}${what}, after ${done} others`, {
@@ -83,6 +89,7 @@ export class ExitMismatchError extends KvmDsmError {
   /** kvm_run.exit_reason. */
   readonly reason: number;
 
+  /** @internal */
   constructor(wanted: string, reason: number) {
     super(`The vCPU's last exit is no ${wanted} (exit_reason ${reason})`, {
       advice: `Call it after run() returned ${wanted}, once.`,

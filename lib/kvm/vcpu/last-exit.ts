@@ -6,7 +6,9 @@ import type { Entries, OpenVcpu } from './host.ts';
 
 /** The two registers of an exit that a trace tells. */
 export interface ExitRegs {
+  /** RIP when the exit was taken. */
   rip: bigint;
+  /** RCX: `tell()` and `assertThat()` have the second half of their word there. */
   rcx: bigint;
 }
 

@@ -48,8 +48,8 @@ import { type ExitRegs, LastExit } from './last-exit.ts';
 import { Msrs } from './msrs.ts';
 import { Registers } from './registers.ts';
 import type { ExitLog } from './run/exit-log.ts';
-import type { StartOptions as StartOptionsOf } from './run/options.ts';
-import { VcpuRun as VcpuRunOf } from './run/run.ts';
+import type { StartOptionsOf } from './run/options.ts';
+import { VcpuRunOf } from './run/run.ts';
 import { type SyncGroups, SyncRegs } from './sync-regs.ts';
 
 export type { ReadAnswer } from './answers.ts';
@@ -60,9 +60,19 @@ export type { SyncGroups } from './sync-regs.ts';
 export { DEFAULT_DEADLINE };
 
 /** A vCPU on its own thread: what `vcpu.start()` returns. */
-export type VcpuRun = VcpuRunOf<Vcpu>;
-export const VcpuRun = VcpuRunOf;
-export type StartOptions = StartOptionsOf<VcpuRun>;
+export class VcpuRun extends VcpuRunOf<Vcpu> {
+  private constructor(...of: ConstructorParameters<typeof VcpuRunOf<Vcpu>>) {
+    super(...of);
+  }
+
+  /** @internal Use `vcpu.start()`. */
+  static of(...of: ConstructorParameters<typeof VcpuRunOf<Vcpu>>): VcpuRun {
+    return new VcpuRun(...of);
+  }
+}
+
+/** What `vcpu.start()` takes. */
+export interface StartOptions extends StartOptionsOf<VcpuRun> {}
 
 /** A virtual CPU. */
 export class Vcpu extends KvmHandle<NativeVcpu> {
@@ -86,7 +96,7 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
   readonly #syncRegs: SyncRegs;
   #thread: VcpuRun | null = null;
 
-  /** A vCPU comes from `vm.createVcpu()`. */
+  /** @internal A vCPU comes from `vm.createVcpu()`. */
   constructor(native: NativeVcpu, vcpuId: number, host: VcpuHost) {
     super(native, `vCPU ${vcpuId}`);
     this.vcpuId = vcpuId;
@@ -134,7 +144,7 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
     return this.#shown;
   }
 
-  /** The addon's object, for a call that needs the vCPU to be out of the guest. Throws ClosedError, VcpuBusyError. */
+  /** @internal The addon's object, for a call that needs the vCPU to be out of the guest. Throws ClosedError, VcpuBusyError. */
   protected override get native(): NativeVcpu {
     if (this.#thread?.inGuest) throw new VcpuBusyError(this.vcpuId, 'is running on its own thread');
     return super.native;
@@ -188,7 +198,7 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
       kvmRun: this.#run.view,
       rip,
     };
-    this.#thread = new VcpuRunOf<Vcpu>(this, native, options, context, log);
+    this.#thread = VcpuRun.of(this, native, options, context, log);
     return this.#thread;
   }
 
@@ -203,7 +213,7 @@ export class Vcpu extends KvmHandle<NativeVcpu> {
     return native;
   }
 
-  /** Whatever is asked of the kernel here: what kvm_run says of the registers may be no longer so. */
+  /** @internal Whatever is asked of the kernel here: what kvm_run says of the registers may be no longer so. */
   protected override call(request: number, ask: (native: NativeVcpu) => number, advice?: string): number {
     this.#lastExit.touched();
     return super.call(request, ask, advice);

@@ -16,7 +16,9 @@ const NOIOMMU = '/sys/module/vfio/parameters/enable_unsafe_noiommu_mode';
 export interface PciFunction {
   /** Such as `0000:00:02.0`. */
   address: string;
+  /** The vendor's number of PCI, 0 to 0xffff: 0x8086 is Intel. */
   vendor: number;
+  /** The vendor's number of the device, 0 to 0xffff. */
   device: number;
   /** The driver that has it. */
   driver: string | null;
@@ -44,6 +46,7 @@ const bindOptions = shape<{ noIommu?: boolean }>('bindVfioPci() takes', { noIomm
 
 /** A function that vfio-pci has been given. */
 export interface VfioBinding extends Disposable {
+  /** Of the PCI function, such as `0000:00:02.0`. */
   readonly address: string;
   /** The name of its group, for `VfioGroup.open()`. */
   readonly group: string;
@@ -55,8 +58,11 @@ export interface VfioBinding extends Disposable {
 
 /** An open function, with what it needs. Disposed of together. */
 export interface VfioFiles extends Disposable {
+  /** What the group is attached to. */
   readonly container: VfioContainer;
+  /** The group that the function is in. */
   readonly group: VfioGroup;
+  /** The function itself. */
   readonly device: VfioDevice;
 }
 

@@ -23,9 +23,11 @@ const MAX_IRQS = 2048;
 
 /** VFIO_DEVICE_GET_INFO. */
 export interface VfioDeviceInfo {
+  /** It is a PCI function. */
   pci: boolean;
   /** VFIO_DEVICE_RESET is offered. */
   reset: boolean;
+  /** How many regions: BARs, ROM, configuration space and the like, whether it has them or not. */
   regions: number;
   /** How many indices of IRQs. */
   irqs: number;
@@ -37,6 +39,7 @@ export interface VfioIrqInfo {
   count: number;
   /** An eventfd can be signalled. */
   eventfd: boolean;
+  /** `maskIrq` and `unmaskIrq` work. */
   maskable: boolean;
   /** The IRQ masks itself when it has come, until it is unmasked. */
   automasked: boolean;
@@ -44,6 +47,7 @@ export interface VfioIrqInfo {
 
 /** A function that VFIO drives, opened. */
 export class VfioDevice extends VfioFile {
+  /** Of the PCI function, such as `0000:00:02.0`. */
   readonly address: string;
 
   /** @internal A device comes from `group.openDevice()`. */
@@ -52,6 +56,7 @@ export class VfioDevice extends VfioFile {
     this.address = address;
   }
 
+  /** VFIO_DEVICE_GET_INFO. Throws IoctlError; ClosedError. */
   info(): VfioDeviceInfo {
     const [flags, regions, irqs] = this.take('VFIO_DEVICE_GET_INFO', (native) => native.deviceInfo());
     return {
@@ -62,7 +67,12 @@ export class VfioDevice extends VfioFile {
     };
   }
 
-  /** @param index of `vfioPciIrqs`. Throws IoctlError (VFIO_DEVICE_GET_IRQ_INFO: EINVAL for none) */
+  /**
+   * VFIO_DEVICE_GET_IRQ_INFO.
+   *
+   * @param index of `vfioPciIrqs`
+   * @throws IoctlError (EINVAL for an index that there is not); ArgumentError; ClosedError
+   */
   irqInfo(index: number): VfioIrqInfo {
     checkInteger('index', index, 0, U32);
     const [flags, count] = this.take('VFIO_DEVICE_GET_IRQ_INFO', (native) => native.irqInfo(index));

@@ -4,6 +4,7 @@ import { IoctlError } from '../../base/errors.ts';
 export class IrqSignaledError extends IoctlError {
   override readonly code = 'ERR_IRQ_SIGNALED';
 
+  /** @internal */
   constructor(ioctl: string, errno: number, irq: string) {
     super(ioctl, errno, {
       what: `VFIO signals ${irq}`,

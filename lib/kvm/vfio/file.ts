@@ -18,11 +18,12 @@ export abstract class VfioFile implements Disposable {
     return this.#native;
   }
 
+  /** True after `close()`: every other call then throws a ClosedError. */
   get closed(): boolean {
     return this.#native === null;
   }
 
-  /** The kernel's number, 0 or more. Throws IoctlError; ClosedError. */
+  /** @internal The kernel's number, 0 or more. Throws IoctlError; ClosedError. */
   protected ask(ioctl: string, call: (native: NativeVfioFile) => number): number {
     const native = this.native;
     const result = translated(() => call(native));
@@ -30,7 +31,7 @@ export abstract class VfioFile implements Disposable {
     return result;
   }
 
-  /** What a method of the addon gives that answers with a number for an errno alone. Throws IoctlError; ClosedError. */
+  /** @internal What a method of the addon gives that answers with a number for an errno alone. Throws IoctlError; ClosedError. */
   protected take<T extends object>(ioctl: string, call: (native: NativeVfioFile) => T | number): T {
     const native = this.native;
     const result = translated(() => call(native));
@@ -45,6 +46,7 @@ export abstract class VfioFile implements Disposable {
     native?.close();
   }
 
+  /** Closes it: `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -11,6 +11,7 @@ export class InterruptLossError extends KvmDsmError {
   /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
 
+  /** @internal */
   constructor(ioctl: string, vcpuId: number) {
     super(`${ioctl} may lose interrupts that are pending for vCPU ${vcpuId}`, {
       advice: 'Leave it as it is; or see that nothing is pending and nothing can come, and give `insist: true`.',
@@ -24,6 +25,7 @@ export class InterruptLossError extends KvmDsmError {
 export class MemoryOverlapError extends KvmDsmError {
   readonly code = 'ERR_MEMORY_OVERLAP';
 
+  /** @internal */
   constructor(slot: number, other: number, range: string) {
     super(`Memory slot ${slot} (${range}) overlaps slot ${other}`, {
       advice: 'Give it another guest physical address, or remove the other slot first.',
@@ -37,7 +39,7 @@ export class ReservedMemoryError extends KvmDsmError {
   /** The slot. */
   readonly slot: number;
 
-  /** @param doing the ioctl or method that would bring both together */
+  /** @internal `doing`: the ioctl or method that would bring both together */
   constructor(doing: string, slot: { slot: number; guestPhysAddr: bigint; size: number }, range: ReservedRange) {
     const at = (first: bigint, end: bigint) => `${hex(first)}..${hex(end - 1n)}`;
     const memory = at(slot.guestPhysAddr, slot.guestPhysAddr + BigInt(slot.size));
@@ -58,6 +60,7 @@ export class ReservedMemoryError extends KvmDsmError {
 export class VcpuExistsError extends KvmDsmError {
   readonly code = 'ERR_VCPU_EXISTS';
 
+  /** @internal */
   constructor(vcpuId: number) {
     super(`The VM has a vCPU with vcpu_id ${vcpuId} already`, { advice: 'Use each vcpu_id once per VM.' });
   }
@@ -67,6 +70,7 @@ export class VcpuExistsError extends KvmDsmError {
 export class VcpuIdError extends KvmDsmError {
   readonly code = 'ERR_VCPU_ID';
 
+  /** @internal */
   constructor(vcpuId: number, limit: number) {
     super(`vcpu_id ${show(vcpuId)} is not an integer from 0 to ${limit - 1}, the range that this kernel allows`, {
       advice: 'Choose a lower vcpu_id.',
@@ -80,6 +84,7 @@ export class NoVcpuError extends KvmDsmError {
   /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
 
+  /** @internal */
   constructor(vcpuId: number, ids: readonly number[]) {
     super(`The VM has no vCPU with vcpu_id ${vcpuId}`, {
       advice: ids.length === 0 ? 'Call createVcpu() first.' : `Its vCPUs are ${ids.join(', ')}.`,
@@ -94,6 +99,7 @@ export class NoLapicError extends KvmDsmError {
   /** The vcpu_id of the vCPU that it is about. */
   readonly vcpuId: number;
 
+  /** @internal */
   constructor(vcpuId: number) {
     super(`vCPU ${vcpuId} has no local APIC in the kernel`, {
       advice: 'Call vm.createIrqchip() (or enableSplitIrqchip()) before createVcpu().',
@@ -111,6 +117,7 @@ export class ReplayRefusedError extends KvmDsmError {
   /** The ioctl that was called, as the kernel names it. */
   readonly ioctl: string;
 
+  /** @internal */
   constructor(ioctl: string, what: string, advice: string, options: { says?: string; cause?: unknown } = {}) {
     const { says = 'would go wrong', cause } = options;
     super(`${ioctl} ${says}: ${what}`, { advice, cause });
@@ -134,6 +141,7 @@ export class ReplayLostError extends KvmDsmError {
   /** The ioctl that was called, as the kernel names it. */
   readonly ioctl: string;
 
+  /** @internal */
   constructor(ioctl: string, what: string) {
     super(`${ioctl} answered 0 and did nothing: ${what}`, {
       advice: "Give a value that this vCPU's guest could write; `host: true` allows every change of mode.",

@@ -38,6 +38,7 @@ export interface IpiReplay extends Pick<DsmIpiArg, 'vcpuId' | 'val' | 'val2'> {
 
 /** The write of an x2APIC's ICR: the fields of a KVM_EXIT_DSM_X2_ICR. */
 export interface X2apicReplay {
+  /** vcpu_id of the vCPU whose LAPIC is written. */
   vcpuId: number;
   /** 0 to 2^64-1. */
   data: number | bigint;
@@ -45,6 +46,7 @@ export interface X2apicReplay {
 
 /** The write of an IA32_APIC_BASE: the fields of a KVM_EXIT_DSM_APIC_BASE. */
 export interface ApicBaseReplay {
+  /** vcpu_id of the vCPU whose register is written. */
   vcpuId: number;
   /** 0 to 2^64-1. */
   data: number | bigint;

@@ -19,6 +19,7 @@ export interface MemorySlot {
   slot: number;
   /** Where the guest sees it; a multiple of 4096. */
   guestPhysAddr: number | bigint;
+  /** Whose bytes the guest sees there. */
   memory: GuestMemory;
   /** Where in `memory` it begins, in bytes; a multiple of 4096. Default 0. */
   offset?: number;

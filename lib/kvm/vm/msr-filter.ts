@@ -28,6 +28,7 @@ export interface MsrFilterRange {
   allow?: readonly number[];
 }
 
+/** Which MSRs a VM's guests may use: KVM_X86_SET_MSR_FILTER. */
 export interface MsrFilter {
   /** What happens to MSRs outside the ranges. Default true: allowed. */
   defaultAllow?: boolean;

@@ -137,7 +137,7 @@ export class Vm extends KvmHandle<NativeVm> {
     return this.#origin.profile;
   }
 
-  /** The series' own requests have their names, too. */
+  /** @internal The series' own requests have their names, too. */
   protected override requestName(request: number): string {
     return ioctlName(request, this.profile.requests);
   }

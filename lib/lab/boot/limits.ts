@@ -5,17 +5,19 @@
  * counts, and for one that sleeps the time that has passed.
  */
 export interface Limits {
-  /** Until user space is reached. */
+  /** CPU time until user space is reached. Default 60. */
   bootCpuSeconds: number;
+  /** The same by the clock. Default 180. */
   bootSeconds: number;
-  /** Without a sign of life. */
+  /** CPU time without a sign of life. Default 30. */
   silentCpuSeconds: number;
+  /** The same by the clock. Default 120. */
   silentSeconds: number;
-  /** After the command's own limit: it has its own way of ending, which is the better one. */
+  /** After the command's own limit: it has its own way of ending, which is the better one. Default 30. */
   graceSeconds: number;
-  /** From an oops to the command's end. */
+  /** From an oops to the command's end. Default 15. */
   oopsSeconds: number;
-  /** From the command's end to the machine's. */
+  /** From the command's end to the machine's. Default 60. */
   shutdownSeconds: number;
 }
 

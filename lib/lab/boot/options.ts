@@ -17,6 +17,7 @@ export type LabStage = 'parts' | 'turn' | 'boot' | 'command' | 'end';
 
 /** What every machine is started with. */
 export interface LabOptions {
+  /** Which machine. */
   lane: LaneName;
   /** A bzImage; without it the lab's own, which is built when the cache has none. */
   kernel?: string;
@@ -26,7 +27,9 @@ export interface LabOptions {
   cmdline?: string;
   /** A binary of the lane's emulator instead of the system's. */
   emulator?: string;
+  /** Gets what the command inside prints. */
   stdout: OutputStream;
+  /** Gets its errors. */
   stderr: OutputStream;
   /** Takes words on what is going on. */
   report?: Report;
@@ -47,6 +50,7 @@ export interface LabOptions {
 export interface LabRunOptions extends LabOptions {
   /** The `kvm-dsm` arguments. */
   argv: readonly string[];
+  /** Environment variables inside. */
   env?: Readonly<Record<string, string>>;
   /** Files at absolute paths inside. */
   files?: readonly InsideFile[];

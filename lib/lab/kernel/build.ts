@@ -63,6 +63,7 @@ export interface BuildOptions {
   flavour?: Flavour | undefined;
   /** Builds, whatever there is: the ready kernel of the package and what is in the cache are not looked at. */
   fromSource?: boolean | undefined;
+  /** Takes words on what is going on. */
   report?: Report | undefined;
   /** Installs packages that are missing, if this process may; their list is told first. Else they are an error. */
   install?: boolean | undefined;
@@ -72,6 +73,7 @@ export interface BuildOptions {
   emulator?: string | undefined;
   /** How often a stage that goes on is told again; 15 s if not given. */
   reportEveryMs?: number | undefined;
+  /** Ends the build. */
   signal?: Abort | undefined;
 }
 

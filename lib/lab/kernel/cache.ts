@@ -12,6 +12,7 @@ import { defaultSeries, type SeriesName, seriesNames } from './own-series.ts';
 
 /** What is known of a finished kernel. */
 export interface KernelInfo {
+  /** A hash of what it was made of: the name of its folder in the cache. */
   key: string;
   /** Such as `6.12.117-kvm-dsm`. */
   release: string;
@@ -21,6 +22,7 @@ export interface KernelInfo {
   series?: SeriesName;
   /** ISO 8601. */
   built: string;
+  /** How long it took; 0 of the ready one. */
   buildSeconds: number;
   /** Of the bzImage. Kernels that an earlier version built have none: of these, what the image's header says is checked. */
   sha256?: string;
@@ -34,6 +36,7 @@ export interface CachedKernel extends KernelInfo {
   kernel: string;
   /** Its .config. */
   config: string;
+  /** Of the bzImage. */
   bytes: number;
 }
 

@@ -2,11 +2,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The series there are, by the names of their folders. */
-export const seriesNames = ['rfc-v2', 'fixed'] as const;
+/** A series of patches that the lab has a kernel of: the RFC as it was posted, or with its faults mended. */
+export type SeriesName = 'rfc-v2' | 'fixed';
 
-/** A series of patches that the lab has a kernel of. */
-export type SeriesName = (typeof seriesNames)[number];
+/** The series there are, by the names of their folders. */
+export const seriesNames = ['rfc-v2', 'fixed'] as const satisfies readonly SeriesName[];
 
 /** The kernel that is booted for a profile, where that is not the default one. */
 const byProfile: Readonly<Record<string, SeriesName>> = { 'fixed-v1': 'fixed' };

@@ -3,10 +3,10 @@ import type { Lane } from './lane.ts';
 import { svmQemu } from './svm-qemu.ts';
 import { vmxBochs } from './vmx-bochs.ts';
 
-const known = [vmxBochs, svmQemu] as const;
+/** What `--on` takes for a lane: `vmx` is an Intel machine that Bochs emulates, `svm` an AMD machine that QEMU does. */
+export type LaneName = 'vmx' | 'svm';
 
-/** What `--on` takes for a lane. */
-export type LaneName = (typeof known)[number]['name'];
+const known = [vmxBochs, svmQemu] as const satisfies readonly { readonly name: LaneName }[];
 
 /** In the order in which they are told. */
 export const lanes: readonly Lane[] = known;

@@ -22,26 +22,32 @@ export interface Ask {
   fit?: Fit;
 }
 
-/** What the machine does. */
-export type KeeperState = 'booting' | 'idle' | 'busy' | 'tidying';
-
 /** What `lab status` tells of a machine that is up. */
 export interface WarmStatus {
   /** Of the process that keeps it. */
   pid: number;
+  /** Of its emulator; null while none runs. */
   emulatorPid: number | null;
-  state: KeeperState;
+  /** `tidying`: a command is done, and the machine gets ready for the next. */
+  state: 'booting' | 'idle' | 'busy' | 'tidying';
   /** ISO 8601: when the machine was booted last. */
   booted: string;
-  /** How often, and how many commands it has run. */
+  /** How often it was booted. */
   boots: number;
+  /** How many commands it has run. */
   commands: number;
   /** It ends after so many minutes without a command. */
   idleMinutes: number;
+  /** The bzImage's path. */
   kernel: string;
+  /** What was added to the lab's own kernel parameters. */
   cmdline: string;
+  /** The emulator's path; empty while none runs. */
   emulator: string;
 }
+
+/** What the machine does. */
+export type KeeperState = WarmStatus['state'];
 
 /** A turn: the machine is the command's until it says that it is done. */
 export interface Turn {

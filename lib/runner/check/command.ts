@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { DeadlineError, KvmDsmError } from '../../base/errors.ts';
+import { DeadlineError, PlainError } from '../../base/errors.ts';
 import { temporary, temporaryFolder } from '../../base/temporary.ts';
 import { plural } from '../../base/text.ts';
 import type { GlobalOptions } from '../../target/options.ts';
@@ -15,7 +15,7 @@ import { projectOf } from './project.ts';
 import { findTypescript, type Typescript } from './typescript.ts';
 
 /** The compiler ended without judging the script: a crash, an option that it does not know. */
-export class TypescriptFailedError extends KvmDsmError {
+export class TypescriptFailedError extends PlainError {
   readonly code = 'ERR_TYPESCRIPT_FAILED';
 }
 

@@ -1,13 +1,13 @@
 /** `kvm-dsm init`: a project of tests, ready to run. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { KvmDsmError } from '../../base/errors.ts';
+import { PlainError } from '../../base/errors.ts';
 import { packageRoot } from '../../base/package.ts';
 import { print } from '../../target/output.ts';
 import { type OwnManifest, packageName, projectFiles } from './files.ts';
 
 /** The project cannot be made where it was asked for. */
-export class ProjectFolderError extends KvmDsmError {
+export class ProjectFolderError extends PlainError {
   readonly code = 'ERR_PROJECT_FOLDER';
   override readonly exitCode = 2;
 }

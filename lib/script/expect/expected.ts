@@ -7,28 +7,60 @@ import { suggest } from '../../base/nearest.ts';
 import { integer, type ObjectCheck, oneOf, optional, shape, u64Bigint } from '../../base/shape.ts';
 import { hex, hexBytes } from '../../base/text.ts';
 import type { Exit, ExitName } from '../../exit/exit.ts';
+import type { Named } from '../../exit/family.ts';
 import { exitName, fieldsOf } from '../../exit/kinds.ts';
 import { wordName } from '../../guest/protocol.ts';
 import type { TraceExit } from '../../trace/event.ts';
 import { describeEvent } from '../../trace/text.ts';
 
-type DeepPartial<T> = T extends Uint8Array | readonly unknown[]
+/** Some of the fields of `T`, and of the objects in it; lists and bytes are whole. */
+export type ExpectedFields<T> = T extends Uint8Array | readonly unknown[]
   ? T
   : T extends object
-    ? { [K in keyof T]?: DeepPartial<T[K]> }
+    ? { [K in keyof T]?: ExpectedFields<T[K]> }
     : T;
-type ExpectedExit<E> = E extends { name: infer N } ? { name: N } & DeepPartial<Omit<E, 'name'>> : never;
 
-/** What a guest says: a sync point, a value (`is`: 32 bits), that it is done, a fault or a handled interrupt by vector. */
-type ExpectedWord =
-  | { sync: string | number }
-  | { value: string | number; is?: number }
-  | { done: true }
-  | { fault: string | number }
-  | { handled: string | number };
+/** An exit by its name and the fields that matter. `E`: a variant of `Exit`, or several. */
+export type ExpectedExit<E> =
+  E extends Named<infer N>
+    ? {
+        /** The exit's name. */
+        name: N;
+      } & ExpectedFields<Omit<E, 'name'>>
+    : never;
 
-/** An exit, or a guest's word, by the fields that matter to a test; `vcpu` and `rip` say who and where. */
-export type Expected = (ExpectedExit<Exit> | ExpectedWord) & { vcpu?: number; rip?: bigint };
+/** What a guest says, by a snippet (`sync`, `tell`, `done`) or by one of the machine's handlers. */
+export type ExpectedWord =
+  | {
+      /** A sync point, by its name or number. */
+      sync: string | number;
+    }
+  | {
+      /** A value that was told, by its name or number. */
+      value: string | number;
+      /** What it is, 0 to 2^32-1. Default: whatever. */
+      is?: number;
+    }
+  | {
+      /** The vCPU's part of the test is over. */
+      done: true;
+    }
+  | {
+      /** A vector that the program does not handle: 0 to 255, or an exception's name such as `#GP`. */
+      fault: string | number;
+    }
+  | {
+      /** An interrupt whose handler has run, by its vector: told of the one that the run waits for. */
+      handled: string | number;
+    };
+
+/** An exit, or a guest's word, by the fields that matter to a test. */
+export type Expected = (ExpectedExit<Exit> | ExpectedWord) & {
+  /** vcpu_id of the vCPU that it is of. Default: any. */
+  vcpu?: number;
+  /** RIP when the exit was taken. Default: any. */
+  rip?: bigint;
+};
 
 const where = { vcpu: optional(integer(0, 0xffff_ffff)), rip: optional(u64Bigint) };
 type At = { vcpu?: number; rip?: bigint };

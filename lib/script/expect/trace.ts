@@ -24,10 +24,14 @@ export class Trace implements Iterable<TraceExit> {
    */
   readonly born: bigint;
 
+  /** Of no machine. A machine makes its own: `machine.trace`. */
+  constructor();
   /**
+   * @internal
    * @param snapshot what its machine is like now, for the report of an expectation that fails
    * @param born default: now
    */
+  constructor(snapshot?: () => Snapshot | undefined, born?: bigint);
   constructor(snapshot: () => Snapshot | undefined = () => undefined, born = process.hrtime.bigint()) {
     this.#snapshot = snapshot;
     this.born = born;
@@ -77,6 +81,7 @@ export class Trace implements Iterable<TraceExit> {
     return this.#store.exits;
   }
 
+  /** The exits, in order. */
   *[Symbol.iterator](): Iterator<TraceExit, undefined> {
     for (let index = 0; index < this.#store.length; index++)
       if (this.#store.isExit(index)) yield this.event(index) as TraceExit;
@@ -212,6 +217,7 @@ export class Trace implements Iterable<TraceExit> {
   /**
    * The error of an expectation that does not hold: with the machine's state, where it has a machine that is open.
    *
+   * @internal
    * @param kinds the kinds of event that were compared, and how many of them came
    */
   mismatch({ text, seq }: Mismatch, kinds: readonly string[], seen: number): ExpectationError {

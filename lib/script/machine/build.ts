@@ -92,7 +92,7 @@ function fill(setup: MachineSetup, kvm: Kvm, vm: Vm, memory: GuestMemory, act: (
     vcpu.setCpuid2(withApicId(shown, id));
     if (apic !== 'reset') enableApic(vcpu, apic);
     const runsHere = !shard || homes[id] === shard.node;
-    return new MachineVcpu(vcpu, around, synic ? Synic.enable(vm, vcpu, synic) : null, runsHere);
+    return MachineVcpu.of(vcpu, around, synic ? Synic.enable(vm, vcpu, synic) : null, runsHere);
   });
   if (irqchip !== 'none' && !setup.apicv && apicvParameter()?.enabled) inhibitApicv(vm, PARKED_VCPU_ID);
   if (irqchip !== 'none') renewApicMap(vcpus.at(-1)!.vcpu);

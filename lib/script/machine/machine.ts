@@ -78,7 +78,8 @@ export class Machine implements AsyncDisposable, Disposable {
   #runs = { begun: 0, ended: 0 };
 
   /** Use `machine()`. */
-  constructor(options: MachineOptions, session: Session = Session.current) {
+  constructor(options: MachineOptions) {
+    const session = Session.current;
     const setup = checkSetup(options, session);
     this.#setup = setup;
     this.#session = session;

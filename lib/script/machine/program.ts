@@ -19,6 +19,7 @@ import { trampoline } from '../../guest/trampoline.ts';
 import type { GuestMemory } from '../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 
+/** What `vcpu.program()` takes beside the code. */
 export interface ProgramOptions {
   /** Start with RFLAGS.IF set. Default true, but false in real mode. */
   interrupts?: boolean;
@@ -47,8 +48,8 @@ export interface LoadedProgram {
   readonly idt: boolean;
   /** At the first run, or when another vCPU has sent INIT and SIPI. */
   readonly start: 'now' | 'sipi';
-  /** The handlers of its own that the program asked for, by vector. */
-  readonly own: OwnHandlers;
+  /** The handlers of its own that the program asked for: the guest address of each, by vector. */
+  readonly own: ReadonlyMap<number, number>;
 }
 
 /** What of its machine a program is loaded into. */

@@ -8,9 +8,15 @@ import type { ReadAnswer } from '../../kvm/vcpu/answers.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 
 /** The exit of an `in`, with the vCPU that made it. */
-export type PortRead = ExitOf<'KVM_EXIT_IO'> & { readonly vcpu: number };
+export type PortRead = ExitOf<'KVM_EXIT_IO'> & {
+  /** vcpu_id. */
+  readonly vcpu: number;
+};
 /** The exit of an MMIO read, with the vCPU that made it. */
-export type MmioRead = ExitOf<'KVM_EXIT_MMIO'> & { readonly vcpu: number };
+export type MmioRead = ExitOf<'KVM_EXIT_MMIO'> & {
+  /** vcpu_id. */
+  readonly vcpu: number;
+};
 /** What is read: always the same, or asked for each time. `undefined` leaves all ones. */
 export type AnswerOf<Read> = ReadAnswer | ((read: Read) => ReadAnswer | undefined);
 /** Guest physical addresses. */

@@ -30,6 +30,7 @@ import { runThreads } from './run-threads.ts';
 import { type Goal, goalOf, type Until } from './until.ts';
 import type { MachineVcpu } from './vcpu.ts';
 
+/** What `machine.run()` takes. */
 export interface RunUntilOptions {
   /** When the run is over. Default: every vCPU with a program is idle in HLT. */
   until?: Until;

@@ -14,19 +14,54 @@ import type { LogGoal } from '../../kvm/vcpu/run/exit-log.ts';
 import type { TraceExit } from '../../trace/event.ts';
 
 /**
- * When a run is over: a sync point of the guest, by name or number; an access to a port; the n-th exit of a kind (counted
- * in this run); n exits of any kind; a fault that the program did not handle, by vector or by name (`'#GP'`); every
- * vCPU done; every vCPU, or the ones that are named, idle in HLT; an interrupt (or NMI) that the machine's handler has
- * handled, EOI included; or what a function says.
+ * When a run is over: what is said below; `done`: every vCPU has come to its `done()`; `halted`: every vCPU is idle in HLT; or
+ * what a function says, which is asked about each exit. Counts begin with the run.
  */
 export type Until =
-  | { sync: string | number; count?: number; vcpu?: number }
-  | { port: number; vcpu?: number }
-  | { exit: Exit['name']; count?: number; vcpu?: number }
-  | { exits: number }
-  | { fault: string | number; vcpu?: number }
-  | { halted: number | readonly number[] }
-  | { handled: number | 'NMI'; count?: number; vcpu?: number }
+  | {
+      /** A sync point of the guest, by name or number. */
+      sync: string | number;
+      /** At its n-th time, from 1. Default 1. */
+      count?: number;
+      /** Of the vCPU with this vcpu_id. Default: of any. */
+      vcpu?: number;
+    }
+  | {
+      /** An access to a port, 0 to 0xffff. */
+      port: number;
+      /** Of the vCPU with this vcpu_id. Default: of any. */
+      vcpu?: number;
+    }
+  | {
+      /** An exit of this name. */
+      exit: Exit['name'];
+      /** The n-th, from 1. Default 1. */
+      count?: number;
+      /** Of the vCPU with this vcpu_id. Default: of any. */
+      vcpu?: number;
+    }
+  | {
+      /** So many exits of any kind, all vCPUs together. */
+      exits: number;
+    }
+  | {
+      /** A vector that the program does not handle: 0 to 255, or an exception's name such as `#GP`. */
+      fault: string | number;
+      /** Of the vCPU with this vcpu_id. Default: of any. */
+      vcpu?: number;
+    }
+  | {
+      /** These vCPUs, by vcpu_id, are idle in HLT. */
+      halted: number | readonly number[];
+    }
+  | {
+      /** The machine's handler of this vector has run, EOI included: 32 to 255, or an NMI. */
+      handled: number | 'NMI';
+      /** For the n-th time, from 1. Default 1. */
+      count?: number;
+      /** On the vCPU with this vcpu_id. Default: on any. */
+      vcpu?: number;
+    }
   | 'done'
   | 'halted'
   | ((event: TraceExit) => boolean);

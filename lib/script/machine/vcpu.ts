@@ -20,6 +20,7 @@ export interface Surroundings extends ProgramSpace {
 
 /** One vCPU of a machine. */
 export class MachineVcpu {
+  /** The vCPU itself, for what the kit has no method for. */
   readonly vcpu: Vcpu;
   /**
    * Whether its guest code runs in this process: false of the replicas that `kvm-dsm node` has for the vCPUs of other processes. What one
@@ -34,11 +35,16 @@ export class MachineVcpu {
   /** Vectors that the guest could not take yet. */
   #waiting: number[] = [];
 
-  constructor(vcpu: Vcpu, around: Surroundings, synic: Synic | null, runsHere = true) {
+  private constructor(vcpu: Vcpu, around: Surroundings, synic: Synic | null, runsHere: boolean) {
     this.vcpu = vcpu;
     this.runsHere = runsHere;
     this.#around = around;
     this.#synic = synic;
+  }
+
+  /** @internal The machine makes them. */
+  static of(vcpu: Vcpu, around: Surroundings, synic: Synic | null, runsHere = true): MachineVcpu {
+    return new MachineVcpu(vcpu, around, synic, runsHere);
   }
 
   /**
@@ -56,12 +62,12 @@ export class MachineVcpu {
     return this.#synic !== null;
   }
 
-  /** For the machine: hands an exit to what a hypervisor would answer it with. */
+  /** @internal For the machine: hands an exit to what a hypervisor would answer it with. */
   hypervisorSees(exit: Exit): void {
     this.#synic?.see(exit);
   }
 
-  /** For the machine: gives the guest the oldest interrupt that waits, if it can take it. True if it has got one. */
+  /** @internal For the machine: gives the guest the oldest interrupt that waits, if it can take it. True if it has got one. */
   giveInterrupt(): boolean {
     const [vector] = this.#waiting;
     if (vector === undefined || !this.#give(vector)) return false;
@@ -70,6 +76,7 @@ export class MachineVcpu {
     return true;
   }
 
+  /** Its vcpu_id, which is its APIC id as well. */
   get id(): number {
     return this.vcpu.vcpuId;
   }
@@ -148,7 +155,7 @@ export class MachineVcpu {
     return uncountedBy(this.#program, vector);
   }
 
-  /** For the machine: lets the handler of this vector, and of no other one, tell the host each time that it has run. */
+  /** @internal For the machine: lets the handler of this vector, and of no other one, tell the host each time that it has run. */
   tellsOf(vector: number | null): void {
     if (this.#told === vector) return;
     const { memory, layout } = this.#around;

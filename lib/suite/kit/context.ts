@@ -33,12 +33,18 @@ export class CheckContext {
   /** `--thorough`: it may take twenty times its deadline, and tries as much as it can. */
   readonly thorough: boolean;
 
-  constructor(world: TestedHost, seed: number, thorough = false) {
+  private constructor(world: TestedHost, seed: number, thorough: boolean) {
     this.#world = world;
     this.thorough = thorough;
     this.random = new Random(seed);
   }
 
+  /** @internal For the runner. */
+  static of(world: TestedHost, seed: number, thorough = false): CheckContext {
+    return new CheckContext(world, seed, thorough);
+  }
+
+  /** What is known of the host that it runs on. */
   get facts(): TestedHost['facts'] {
     return this.#world.facts;
   }
@@ -50,7 +56,7 @@ export class CheckContext {
 
   /** A new machine, on the device and with the profile of the run. */
   async machine(options: MachineOptions = {}): Promise<Machine> {
-    const made = new Machine(options, this.#session);
+    const made = this.#session.run(() => new Machine(options));
     this.#machines.push(made);
     return this.own(made);
   }
@@ -131,7 +137,7 @@ export class CheckContext {
     throw new CheckError(`${what} did not fail`);
   }
 
-  /** Why nothing proves that a guest ran or the kernel answered; `null` if something does. For the runner. */
+  /** @internal Why nothing proves that a guest ran or the kernel answered; `null` if something does. For the runner. */
   provedNothing(): string | null {
     if (this.#effects > 0) return null;
     if (this.#machines.length === 0) return 'the check made no machine and counted no effect';
@@ -141,12 +147,12 @@ export class CheckContext {
     return `${which} made no exit, and the check counted no effect`;
   }
 
-  /** Exits of all machines. For the runner. */
+  /** @internal Exits of all machines. For the runner. */
   get exits(): number {
     return this.#machines.reduce((sum, { trace }) => sum + trace.length, this.#driven.length);
   }
 
-  /** What helps to understand a failure. For the runner. @param drawn false: without diagrams, for somebody has one */
+  /** @internal What helps to understand a failure. For the runner. @param drawn false: without diagrams, for somebody has one */
   report(drawn = true): string[] {
     const traces = this.#machines.flatMap(({ trace }, i) => {
       const lines = trace.toString().split('\n').slice(-LAST_EXITS);
@@ -206,7 +212,7 @@ export class CheckContext {
     return drawn.slice(-LAST_DIAGRAMS);
   }
 
-  /** Closes everything. For the runner. Throws what the first failing one throws, when all are closed. */
+  /** @internal Closes everything. For the runner. Throws what the first failing one throws, when all are closed. */
   close(): void {
     const errors: unknown[] = [];
     for (const thing of this.#own.splice(0).reverse()) {

@@ -43,6 +43,7 @@ export function driveUntil(
  * no signal comes of it, as one may of a run that lets the event loop have its turns.
  */
 export class Driver {
+  /** The vCPU that it drives. */
   readonly vcpu: Vcpu;
   readonly #ctx: CheckContext;
 

@@ -5,10 +5,11 @@ import { laneHere } from '../../host/lane.ts';
 import { irqForwardingParameter } from '../../kvm/vfio/kvm-device.ts';
 import { labFunction } from '../../kvm/vfio/lab-function.ts';
 import { reservedExitParameters } from '../../probe/reserved-exits.ts';
-import type { Facts, InjectionName } from '../run/facts.ts';
+import type { Facts } from '../run/facts.ts';
 
 /** What a need is asked about. */
 export interface TestedHost {
+  /** What is known of it. */
   facts: Facts;
   /** What the kernel is judged by. */
   profile: DsmProfile;
@@ -47,7 +48,7 @@ export const stockKernel = need('a kernel without the series', ({ facts }) => {
 });
 
 /** One of the injection ioctls of patch 3/3. */
-function injects(ioctl: DsmIoctlName, name: InjectionName): Need {
+function injects(ioctl: DsmIoctlName, name: keyof Facts['injects']): Need {
   return need(ioctl, ({ facts }) => {
     if (facts.injects[name]) return null;
     const failed = facts.failedProbes[name];
@@ -57,8 +58,11 @@ function injects(ioctl: DsmIoctlName, name: InjectionName): Need {
   });
 }
 
+/** The kernel knows KVM_DSM_IPI (patch 3/3). */
 export const ipiInjection = injects('KVM_DSM_IPI', 'ipi');
+/** The kernel knows KVM_DSM_X2APIC (patch 3/3). */
 export const x2apicInjection = injects('KVM_DSM_X2APIC', 'x2apic');
+/** The kernel knows KVM_DSM_APIC_BASE (patch 3/3). */
 export const baseInjection = injects('KVM_DSM_APIC_BASE', 'base');
 
 /** A profile whose kernels make an exit by themselves. */
@@ -144,10 +148,12 @@ export const x2apic = need('x2APIC for guests', ({ facts }) =>
 /** Guests run by VMX or SVM, and not by a software backend. */
 export const hardwareVirtualization = need('VMX or SVM', ({ facts }) => (facts.module ? null : NO_MODULE));
 
+/** Guests run by kvm_intel. */
 export const vmx = need('KVM-Intel', ({ facts }) =>
   facts.module === 'kvm_intel' ? null : 'kvm_intel does not run guests here',
 );
 
+/** Guests run by kvm_amd. */
 export const svm = need('KVM-AMD', ({ facts }) =>
   facts.module === 'kvm_amd' ? null : 'kvm_amd does not run guests here',
 );

@@ -5,12 +5,12 @@ import type { DsmIoctlName, DsmProfile } from '../../abi/dsm/profiles.ts';
 import { UnsupportedError } from '../../base/errors.ts';
 import { readHostCpu } from '../../host/cpu.ts';
 import { readKernelConfig } from '../../host/kernel-config.ts';
-import { type KvmModule, kvmModule } from '../../host/kvm-module.ts';
+import { kvmModule } from '../../host/kvm-module.ts';
 import { laneHere } from '../../host/lane.ts';
 import type { Kvm } from '../../kvm/kvm.ts';
 import { probeIcrWrite } from '../../probe/icr-write.ts';
 import { askInjection } from '../../probe/injection.ts';
-import { type FailedProbes, Prober, type ProberOptions } from './probes.ts';
+import { Prober, type ProberOptions } from './probes.ts';
 
 /** Where checks run: what a report's head names and what needs are decided by. */
 export interface Facts {
@@ -21,29 +21,33 @@ export interface Facts {
   /** As `uname -v` says. */
   build: string;
   /** Lines of the kernel's configuration that matter here; `null` where it cannot be read. */
-  config: { source: string; lines: string[] } | null;
+  config: {
+    /** The file that has it. */
+    source: string;
+    /** Such as `CONFIG_KVM_INTEL=m`. */
+    lines: string[];
+  } | null;
   /** The CPU's vendor and model. */
   cpu: string;
   /** CPUs that are online. */
   cpus: number;
   /** By `module.parameter`: kvm, kvm_intel, kvm_amd. */
   parameters: Record<string, string>;
-  /** What runs guests here. */
-  module: KvmModule | null;
+  /** What runs guests here; `null`: neither does. */
+  module: 'kvm_intel' | 'kvm_amd' | null;
+  /** The path of the KVM device. */
   device: string;
+  /** The name of the profile that the kernel is judged by. */
   profile: string;
   /** Some ICR write of a guest came out as exit 45. */
   forwards: boolean;
   /** Which of KVM_DSM_IPI, KVM_DSM_X2APIC and KVM_DSM_APIC_BASE are known. */
-  injects: Record<InjectionName, boolean>;
+  injects: Record<'ipi' | 'x2apic' | 'base', boolean>;
   /** KVM offers guests an x2APIC. */
   x2apic: boolean;
   /** What could not be found out, and why: a check of that name fails. */
-  failedProbes: FailedProbes;
+  failedProbes: Partial<Record<'forwarding' | 'ipi' | 'x2apic' | 'base' | 'cpuid', string>>;
 }
-
-/** The injection ioctls, as facts and needs call them. */
-export type InjectionName = 'ipi' | 'x2apic' | 'base';
 
 const NONE: Facts['injects'] = { ipi: false, x2apic: false, base: false };
 
@@ -53,7 +57,7 @@ const CONFIG_LINES =
 /** Looks at the machine that this process runs on; tiny guests run for it. */
 export function gatherFacts(kvm: Kvm, profile: DsmProfile, options: ProberOptions = {}): Facts {
   const prober = new Prober(options);
-  const knows = (name: InjectionName, ioctl: DsmIoctlName) =>
+  const knows = (name: keyof Facts['injects'], ioctl: DsmIoctlName) =>
     prober.ask(name, () => askInjection(kvm, ioctl, profile).known, false);
   const config = readKernelConfig();
   const cpu = readHostCpu();

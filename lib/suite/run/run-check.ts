@@ -45,7 +45,7 @@ export async function runCheck(
   const began = performance.now();
   const limit = deadlineOf(check, thorough);
   const session = new Session({ device, profile, budget: new RunBudget(limit) });
-  const ctx = session.run(() => new CheckContext(world, seed, thorough));
+  const ctx = session.run(() => CheckContext.of(world, seed, thorough));
   // The guests' own deadline comes first: it has a report.
   using deadline = new Deadline(limit + ASYNC_GRACE, () => LATE);
   let outcome: Outcome;

@@ -5,7 +5,7 @@ import type { Exit } from '../../../exit/exit.ts';
 import type { RecordOptions } from './records.ts';
 
 /** `Run`: what the handler is handed, a run of the vCPU. */
-export interface StartOptions<Run> {
+export interface StartOptionsOf<Run> {
   /**
    * Gets each exit, in order. The vCPU stays out of the guest until it returns, or until its promise resolves; kvm_run,
    * where an `in` is answered, and the registers are its own meanwhile. What it throws ends the run (see `ended()`).

@@ -16,6 +16,7 @@ export interface RecordedExit {
   readonly ns: number;
   /** RIP at the exit; `null` where the kernel lacks KVM_CAP_SYNC_REGS. */
   readonly rip: bigint | null;
+  /** The exit, decoded: a copy. */
   readonly exit: Exit;
 }
 
@@ -56,7 +57,7 @@ export class RecordReader {
 
   /** The next `count` records, which lie in one piece. */
   batch(count: number): RecordBatch {
-    return new RecordBatch(this, this.#next, count);
+    return RecordBatch.of(this, this.#next, count);
   }
 
   /** They have been consumed. */
@@ -118,15 +119,20 @@ export class RecordReader {
  * has returned. `i` goes from 0 to `length - 1`.
  */
 export class RecordBatch implements Iterable<RecordedExit> {
+  /** How many exits. */
   readonly length: number;
   readonly #reader: RecordReader;
   readonly #first: number;
 
-  /** The vCPU's run makes them. */
-  constructor(reader: RecordReader, first: number, length: number) {
+  private constructor(reader: RecordReader, first: number, length: number) {
     this.#reader = reader;
     this.#first = first;
     this.length = length;
+  }
+
+  /** @internal The vCPU's run makes them. */
+  static of(reader: RecordReader, first: number, length: number): RecordBatch {
+    return new RecordBatch(reader, first, length);
   }
 
   /** Which exit of this run of the vCPU. */
@@ -159,6 +165,7 @@ export class RecordBatch implements Iterable<RecordedExit> {
     return this.#reader.exit(this.#slot(i));
   }
 
+  /** Each exit, decoded: a copy. */
   [Symbol.iterator](): IterableIterator<RecordedExit> {
     return new Records(this.#reader, this.#first, this.length);
   }

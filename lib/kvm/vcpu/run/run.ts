@@ -11,14 +11,14 @@ import type { RunContext, RunningVcpu } from '../host.ts';
 import { Controls } from './controls.ts';
 import { RunDriver } from './driver.ts';
 import type { ExitLog } from './exit-log.ts';
-import type { StartOptions, VcpuCounters, VcpuRunState } from './options.ts';
+import type { StartOptionsOf, VcpuCounters, VcpuRunState } from './options.ts';
 import { recordOptions } from './records.ts';
 import { isAlive, isInGuest } from './state.ts';
 
 /** How long `kick`, `pause` and `stop` wait if nobody says otherwise. */
 const CONTROL_DEADLINE = '5s';
 
-const startOptions = shape<StartOptions<VcpuRun<RunningVcpu>>>('start() takes', {
+const startOptions = shape<StartOptionsOf<VcpuRunOf<RunningVcpu>>>('start() takes', {
   onExit: optional(func()),
   record: optional(recordOptions),
   deadline: optional(duration),
@@ -29,8 +29,9 @@ const controlOptions = shape<{ deadline?: Duration }>('kick(), pause() and stop(
   deadline: optional(duration),
 });
 
-/** A vCPU on its own thread: what `vcpu.start()` returns. */
-export class VcpuRun<V extends RunningVcpu> implements AsyncIterable<Exit>, AsyncDisposable {
+/** A vCPU on its own thread; the vCPU's front binds it to itself. */
+export class VcpuRunOf<V extends RunningVcpu> implements AsyncIterable<Exit>, AsyncDisposable {
+  /** Whose run it is. */
   readonly vcpu: V;
   readonly #native: NativeVcpu;
   readonly #hasHandler: boolean;
@@ -42,7 +43,7 @@ export class VcpuRun<V extends RunningVcpu> implements AsyncIterable<Exit>, Asyn
    *
    * @internal
    */
-  constructor(vcpu: V, native: NativeVcpu, options: StartOptions<VcpuRun<V>>, context: RunContext, log?: ExitLog) {
+  constructor(vcpu: V, native: NativeVcpu, options: StartOptionsOf<VcpuRunOf<V>>, context: RunContext, log?: ExitLog) {
     const { onExit, record, deadline = DEFAULT_DEADLINE, profile = vcpu.profile } = startOptions.take(options);
     this.vcpu = vcpu;
     this.#native = native;
@@ -51,13 +52,14 @@ export class VcpuRun<V extends RunningVcpu> implements AsyncIterable<Exit>, Asyn
     const setup = {
       profile: checkProfile(profile),
       deadline,
-      onExit: onExit && ((exit: Exit) => onExit(exit, this as VcpuRun<RunningVcpu>)),
+      onExit: onExit && ((exit: Exit) => onExit(exit, this as VcpuRunOf<RunningVcpu>)),
       record,
       log,
     };
     this.#driver = new RunDriver(vcpu, native, setup, context, this.#controls);
   }
 
+  /** Where it is now. */
   get state(): VcpuRunState {
     const { thread, asked, exit, failure } = this.#driver.state;
     if (!this.alive) return failure ? 'failed' : 'stopped';
@@ -86,6 +88,7 @@ export class VcpuRun<V extends RunningVcpu> implements AsyncIterable<Exit>, Asyn
     return this.#driver.ns;
   }
 
+  /** What has happened since `start()`. */
   get counters(): VcpuCounters {
     const counted = this.#native.counters() as [number, number, number, number, number, number, number];
     const [entries, exits, recorded, kicks, foreign, again, ringStops] = counted;
@@ -182,6 +185,7 @@ export class VcpuRun<V extends RunningVcpu> implements AsyncIterable<Exit>, Asyn
     };
   }
 
+  /** Stops it: `await using`. Throws VcpuStopError. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
