@@ -51,10 +51,10 @@ export async function compileKernel(
   progress.stage('configure', own === undefined ? '' : treeWords(own));
   const config = join(work, 'config');
   await writeFile(config, configInput(own, added, series));
-  const without = isPatched ? unneeded : [];
-  await make(tree, out, [...without, 'allnoconfig', `KCONFIG_ALLCONFIG=${config}`], abort);
+  const words = [...(isPatched ? unneeded : []), ...(added.make ?? [])];
+  await make(tree, out, [...words, 'allnoconfig', `KCONFIG_ALLCONFIG=${config}`], abort);
   for (const lost of checkConfig(join(out, '.config'), own, added)) progress.stage('configure', lost);
-  await compile(tree, out, without, progress, abort);
+  await compile(tree, out, words, progress, abort);
   const image = join(out, 'arch/x86/boot/bzImage');
   return { image, config: join(out, '.config'), series: isPatched ? series : undefined };
 }
@@ -69,7 +69,7 @@ function treeWords(tree: string): string {
 async function compile(
   tree: string,
   out: string,
-  without: readonly string[],
+  words: readonly string[],
   progress: Progress,
   abort: AbortSignal | undefined,
 ): Promise<void> {
@@ -79,5 +79,5 @@ async function compile(
     if (/^\s+(CC|AS|HOSTCC)\s/.test(line)) files += 1;
     progress.step(`${files} files`);
   };
-  await make(tree, out, [...without, '-j', String(availableParallelism()), 'bzImage'], abort, onLine);
+  await make(tree, out, [...words, '-j', String(availableParallelism()), 'bzImage'], abort, onLine);
 }

@@ -15,6 +15,8 @@ export interface AddedConfig {
   symbols: ReadonlyMap<string, { value: string; inline: boolean }>;
   /** Of these, what the kernel is of no use without. */
   needed?: readonly string[];
+  /** Words for make beside it. */
+  make?: readonly string[];
 }
 
 /** Without these the result could not be used as a lab kernel. */

@@ -9,11 +9,24 @@ export type Flavour = 'kasan' | 'kcsan' | 'lockdep';
 /** The flavours there are. */
 export const flavourNames: readonly Flavour[] = ['kasan', 'kcsan', 'lockdep'];
 
-/** The symbol that each is there for. */
-const symbolOf: Readonly<Record<Flavour, string>> = { kasan: 'KASAN', kcsan: 'KCSAN', lockdep: 'PROVE_LOCKING' };
+/** What a flavour is beside its fragment. */
+interface FlavourBuild {
+  /** The symbol that it is there for. */
+  symbol: string;
+  /** Words for make. */
+  make?: readonly string[];
+}
+
+const builds: Readonly<Record<Flavour, FlavourBuild>> = {
+  kasan: { symbol: 'KASAN' },
+  // The rest of Linux has races that are known and left alone, some of them at each boot: only KVM's own files are looked at.
+  kcsan: { symbol: 'KCSAN', make: ['KCSAN_SANITIZE=$(if $(filter arch/x86/kvm,$(obj)),y,n)'] },
+  lockdep: { symbol: 'PROVE_LOCKING' },
+};
 
 /** What a flavour adds to the lab's configuration, and the user behind it. */
 export function configOfFlavour(flavour: Flavour, given: readonly string[]): AddedConfig {
   const fragment = join(kernelInputs(), 'flavours', `${flavour}.config`);
-  return { ...readConfig([fragment, ...given]), needed: [symbolOf[flavour]] };
+  const { symbol, make = [] } = builds[flavour];
+  return { ...readConfig([fragment, ...given]), needed: [symbol], make };
 }

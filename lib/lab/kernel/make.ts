@@ -29,9 +29,13 @@ export function make(
   return must('make', ['-C', tree, 'ARCH=x86', ...where, ...buildNames, ...compilers(), ...args], abort, onLine);
 }
 
-/** make's words for the compilers: ccache calls them where it is installed, and what it has seen before is not compiled again. */
+/**
+ * make's words for the compilers: ccache calls them where it is installed, and what it has seen before is not compiled again.
+ * The kernel's own files name all that they include (-MMD without headers of the system): what is new to ccache is not
+ * preprocessed once more than without it, which was a quarter of the CPU time of init/main.c.
+ */
 export function compilers(folders?: string[]): string[] {
-  return findProgram('ccache', folders) ? ['CC=ccache gcc', 'HOSTCC=ccache gcc'] : [];
+  return findProgram('ccache', folders) ? ['CC=env CCACHE_DEPEND=1 ccache gcc', 'HOSTCC=ccache gcc'] : [];
 }
 
 /** Runs a step; its last lines are in the error if it fails. */

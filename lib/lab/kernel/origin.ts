@@ -37,8 +37,9 @@ export function sourceOfDebian(): KernelSource {
 
 /** The name in the cache of what a build would give now. */
 export function keyOf({ source, series, added }: CompileInput): string {
-  if (source.kind === 'tree') return treeKernelKey(source.path, configInput(source.path, added, series));
+  const words = (added.make ?? []).join('\n');
+  if (source.kind === 'tree') return treeKernelKey(source.path, configInput(source.path, added, series) + words);
   return source.kind === 'debian'
     ? currentKey(source.name, series)
-    : seriesKernelKey(kernelInputs(), series, source.name, 'tarball', added.text);
+    : seriesKernelKey(kernelInputs(), series, source.name, 'tarball', added.text + words);
 }

@@ -18,6 +18,7 @@ import { configOfFlavour, flavourNames } from '../../../lib/lab/kernel/flavours.
 import { kernelInputs } from '../../../lib/lab/kernel/inputs.ts';
 import { seriesKernelKey, treeKernelKey } from '../../../lib/lab/kernel/key.ts';
 import { compilers } from '../../../lib/lab/kernel/make.ts';
+import { keyOf } from '../../../lib/lab/kernel/origin.ts';
 import { faultsFolder, patchesOf } from '../../../lib/lab/kernel/own-series.ts';
 import { kernelsDir } from '../../../lib/lab/paths.ts';
 import { kernelImage } from '../../support/kernel-image.ts';
@@ -58,7 +59,7 @@ test('a kernel is compiled by way of ccache where that is installed, and without
   const [with_, without] = ['with', 'without'].map((name) => join(dir, name)) as [string, string];
   for (const folder of [with_, without]) mkdirSync(folder);
   writeFileSync(join(with_, 'ccache'), '#!/bin/sh\n', { mode: 0o755 });
-  assert.deepEqual(compilers([without, with_]), ['CC=ccache gcc', 'HOSTCC=ccache gcc']);
+  assert.deepEqual(compilers([without, with_]), ['CC=env CCACHE_DEPEND=1 ccache gcc', 'HOSTCC=ccache gcc']);
   assert.deepEqual(compilers([without]), []);
 });
 
@@ -201,6 +202,19 @@ test('each flavour is a fragment that switches on what it is there for, and has 
   assert.deepEqual(
     readdirSync(join(kernelInputs(), 'flavours')).sort(),
     flavourNames.map((name) => `${name}.config`),
+  );
+});
+
+test("what is instrumented is part of a kernel's name", () => {
+  const added = { text: 'CONFIG_X=y', symbols: new Map() };
+  const source = { kind: 'tarball', path: '/none', name: 'linux.tar' } as const;
+  const keys = [undefined, ['KCSAN_SANITIZE=n'], ['KCSAN_SANITIZE=y']].map((make) =>
+    keyOf({ source, series: 'rfc-v2', added: make ? { ...added, make } : added }),
+  );
+  assert.equal(new Set(keys).size, 3);
+  assert.deepEqual(
+    flavourNames.filter((flavour) => configOfFlavour(flavour, []).make!.length > 0),
+    ['kcsan'],
   );
 });
 
