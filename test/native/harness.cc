@@ -38,6 +38,7 @@
 #include "../../native/core/exit_log.h"
 #include "../../native/core/news.h"
 #include "../../native/core/ring.h"
+#include "../../native/core/settle.h"
 #include "../../native/core/signals.h"
 #include "../../native/core/vcpu_thread.h"
 #include "../../native/core/waits.h"
@@ -111,6 +112,7 @@ class Subject {
     setup.run = run_;
     setup.run_size = run_size_;
     setup.enter = [this] { return Enter(); };
+    setup.settle = [this] { return Settle(); };
     setup.notify = [this](std::shared_ptr<VcpuThread> thread) {
       if (queue) queue->Post(std::move(thread));
       std::lock_guard<std::mutex> lock(mutex_);
@@ -181,6 +183,7 @@ class Subject {
 
  protected:
   virtual int Enter() = 0;
+  virtual int Settle() = 0;
 
   kvm_run* run_ = nullptr;
   size_t run_size_ = 0;
@@ -229,6 +232,14 @@ class FakeSubject : public Subject {
       pthread_sigmask(SIG_SETMASK, &before, nullptr);
       return result < 0 ? -errno : -EINTR;
     }
+    return MakeExit();
+  }
+
+  // KVM has now and then an exit left to tell of.
+  int Settle() override { return random_() % 2 == 0 ? MakeExit() : -EINTR; }
+
+ private:
+  int MakeExit() {
     value_ += 1;
     run_->exit_reason = KVM_EXIT_IO;
     run_->io.direction = KVM_EXIT_IO_OUT;
@@ -240,7 +251,6 @@ class FakeSubject : public Subject {
     return 0;
   }
 
- private:
   std::vector<uint8_t> page_;
   std::mt19937 random_;
   uint32_t value_ = 0;
@@ -258,6 +268,7 @@ void TestWrites() {
   setup.run = run;
   setup.run_size = page.size() * sizeof(uint64_t);
   setup.enter = [] { return 0; };
+  setup.settle = [] { return -EINTR; };
   setup.notify = [](std::shared_ptr<VcpuThread>) {};
   setup.plan.reasons.set(KVM_EXIT_IO);
   setup.plan.ring = &ring;
@@ -352,6 +363,7 @@ class KvmSubject : public Subject {
 
  protected:
   int Enter() override { return ioctl(fd_, KVM_RUN, 0) < 0 ? -errno : 0; }
+  int Settle() override { return SettleVcpu(fd_, run_, run_size_); }
 
  private:
   int fd_;
