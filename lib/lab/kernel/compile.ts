@@ -73,7 +73,10 @@ async function compile(
   progress: Progress,
   abort: AbortSignal | undefined,
 ): Promise<void> {
-  progress.stage('compile', 'about four minutes on two cores that have nothing else to do');
+  progress.stage(
+    'compile',
+    'about four minutes on two cores that have nothing else to do; a flavour takes several times that',
+  );
   let files = 0;
   const onLine = (line: string) => {
     if (/^\s+(CC|AS|HOSTCC)\s/.test(line)) files += 1;
