@@ -30,11 +30,11 @@ export class ChildCases {
     this.#running ??= { from: index, ended: runChild(this.#file, this.#names.slice(index), this.#deadline) };
     const { status, signal, stdout, stderr } = await this.#running.ended;
     const line = stdout.split('\n')[index - this.#running.from];
-    const [, why] = line?.split(`skip ${name}: `) ?? [];
-    if (why !== undefined) return why;
-    const isLast = index === this.#names.length - 1;
-    // What the process says, or how it ends when all is done, is the last one's.
-    if (line === `ok ${name}` && (!isLast || (status === 0 && stderr === ''))) return null;
+    // What the process says besides, and how it ends when all is done, is the last one's.
+    const isWell = index < this.#names.length - 1 || (status === 0 && stderr === '');
+    if (isWell && line === `ok ${name}`) return null;
+    const skipped = `skip ${name}: `;
+    if (isWell && line?.startsWith(skipped)) return line.slice(skipped.length);
     this.#running = undefined;
     const what = `${name}: status ${status}, signal ${signal}\n${stdout}${stderr}`;
     return assert.fail(signal === null ? what : `${signal === 'SIGKILL' ? 'it hangs' : 'it crashed'}: ${what}`);
