@@ -26,6 +26,18 @@ export class SuiteWorkerError extends KvmDsmError {
   }
 }
 
+/** The kernel does not count how often its lines run, or tells nobody. */
+export class KernelCountersError extends KvmDsmError {
+  readonly code = 'ERR_KERNEL_COUNTERS';
+  override readonly exitCode = 3;
+
+  constructor(message: string) {
+    super(message, {
+      advice: 'Build a kernel that does: kvm-dsm lab build --flavour gcov. It prints its path, for --kernel.',
+    });
+  }
+}
+
 /** What runs checks told something that it does not tell, such as a second outcome of a check: nothing of it can be believed. */
 export class SuiteProtocolError extends KvmDsmError {
   readonly code = 'ERR_SUITE_PROTOCOL';

@@ -1,12 +1,12 @@
 /** Kernels that look at themselves: each is built, boots, is quiet where nothing is wrong, and tells of a planted mistake with the check. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Flavour, flavourNames } from '../../lib/lab/index.ts';
+import type { Flavour } from '../../lib/lab/index.ts';
 import { kvmDsm } from '../support/command.ts';
 import { compilerMissing, labMissing } from '../support/lab.ts';
 import type { SuiteDocument } from '../support/suite.ts';
 
-const planted: Record<Flavour, { mistake: string; told: RegExp }> = {
+const planted: Record<Exclude<Flavour, 'gcov'>, { mistake: string; told: RegExp }> = {
   kasan: { mistake: 'memory', told: /KASAN: slab-use-after-free in use_freed_memory/ },
   kcsan: { mistake: 'race', told: /KCSAN: data-race in count/ },
   lockdep: { mistake: 'locks', told: /possible circular locking dependency detected/ },
@@ -15,7 +15,7 @@ const planted: Record<Flavour, { mistake: string; told: RegExp }> = {
 const check = 'payload.icr.vector';
 
 describe('flavours', { skip: labMissing() || compilerMissing(), timeout: 10_000_000 }, () => {
-  for (const flavour of flavourNames)
+  for (const flavour of Object.keys(planted) as (keyof typeof planted)[])
     test(flavour, () => {
       const { code, stdout, stderr } = kvmDsm(['lab', 'build', '--flavour', flavour], 3000);
       assert.equal(code, 0, stderr);

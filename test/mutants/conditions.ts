@@ -85,7 +85,7 @@ async function conditions(patterns: readonly string[], options: ConditionOptions
     const sink: Sink = {
       facts() {},
       start() {},
-      outcome(_item, _outcome, _ms, _exits, met = []) {
+      outcome(_item, _outcome, _ms, _exits, { met = [] } = {}) {
         for (const n of met) held.add(some[n]!);
         return true;
       },

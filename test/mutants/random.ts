@@ -128,7 +128,7 @@ async function runItems(
       record.kernel = `${facts.kernel} ${facts.build}`;
     },
     start() {},
-    outcome(item, outcome, ms, _exits, met = []) {
+    outcome(item, outcome, ms, _exits, { met = [] } = {}) {
       left = left.filter(({ n }) => n !== item.n);
       return onOutcome(item, seenOf(checkOf(checks, item), outcome, ms, options.profile), met);
     },

@@ -37,8 +37,9 @@ import {
   pruneKernels,
   seriesOfKernel,
 } from './cache.ts';
-import { type CompileInput, compileKernel } from './compile.ts';
+import { type CompiledKernel, type CompileInput, compileKernel } from './compile.ts';
 import { readConfig } from './config.ts';
+import { coverageFolder } from './coverage-notes.ts';
 import { configOfFlavour, type Flavour, flavourNames } from './flavours.ts';
 import { keyOf, sourceOfDebian, sourceOfUser } from './origin.ts';
 import { defaultSeries, type SeriesName, seriesLinux, seriesNames } from './own-series.ts';
@@ -204,10 +205,10 @@ async function build(
   const work = makingFolder(cacheDir(), 'build-');
   try {
     checkSpace(input.source.kind === 'tree' ? 1 : 2.5);
-    const { image, config, series } = await compileKernel(input, work, progress, abort);
+    const { image, config, series, coverage } = await compileKernel(input, work, progress, abort);
     progress.stage('image');
     const origin = { source: input.source.name, ...(series === undefined ? {} : { series }) };
-    const kernel = await keep(key, { image, config }, work, origin, started);
+    const kernel = await keep(key, { image, config, coverage }, work, origin, started);
     if (input.source.kind === 'debian') pruneKernels(key, input.source.name);
     progress.stage('done', kernel.release);
     return kernel;
@@ -218,7 +219,7 @@ async function build(
 
 async function keep(
   key: string,
-  { image, config }: { image: string; config: string },
+  { image, config, coverage }: Pick<CompiledKernel, 'image' | 'config' | 'coverage'>,
   work: string,
   origin: Pick<KernelInfo, 'source' | 'series'>,
   started: number,
@@ -227,6 +228,7 @@ async function keep(
   mkdirSync(finished);
   await copyFile(image, join(finished, 'bzImage'));
   await copyFile(config, join(finished, 'config'));
+  if (coverage) await rename(coverage, coverageFolder(join(finished, 'bzImage')));
   const { release } = readKernelImage(join(finished, 'bzImage'));
   const buildSeconds = Math.round((performance.now() - started) / 1000);
   const sha256 = checksum(join(finished, 'bzImage'));

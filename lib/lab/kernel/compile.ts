@@ -5,7 +5,9 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Progress } from '../progress.ts';
 import { type AddedConfig, checkConfig, configInput } from './config.ts';
+import { keepCoverageNotes } from './coverage-notes.ts';
 import { treeVersion } from './kconfig.ts';
+import { LineOrigins } from './line-origins.ts';
 import { make } from './make.ts';
 import type { SeriesName } from './own-series.ts';
 import { seriesOf } from './series.ts';
@@ -26,6 +28,8 @@ export interface CompiledKernel {
   config: string;
   /** What the source was patched with; undefined if it had a series already. */
   series: SeriesName | undefined;
+  /** The folder of what a kernel that counts its lines is read by. */
+  coverage: string | undefined;
 }
 
 /** No lab kernel of ours is made with these, but Kconfig writes their versions into the configuration, which is in the image. */
@@ -45,7 +49,8 @@ export async function compileKernel(
   const tree = source.kind === 'tree' ? source.path : join(work, 'source');
   // Beside a tree of the user's, which stays as it is.
   const out = source.kind === 'tree' ? join(work, 'objects') : tree;
-  const isPatched = source.kind !== 'tree' && (await prepareSource(tree, source, series, progress, abort));
+  const origins = added.notes ? new LineOrigins(tree, join(work, 'before')) : undefined;
+  const isPatched = source.kind !== 'tree' && (await prepareSource(tree, source, series, progress, abort, origins));
   const own = isPatched ? undefined : tree;
   mkdirSync(out, { recursive: true });
   progress.stage('configure', own === undefined ? '' : treeWords(own));
@@ -56,7 +61,9 @@ export async function compileKernel(
   for (const lost of checkConfig(join(out, '.config'), own, added)) progress.stage('configure', lost);
   await compile(tree, out, words, progress, abort);
   const image = join(out, 'arch/x86/boot/bzImage');
-  return { image, config: join(out, '.config'), series: isPatched ? series : undefined };
+  const coverage = added.notes ? join(work, 'coverage') : undefined;
+  if (coverage) keepCoverageNotes(tree, out, coverage, origins);
+  return { image, config: join(out, '.config'), series: isPatched ? series : undefined, coverage };
 }
 
 function treeWords(tree: string): string {

@@ -17,6 +17,8 @@ export interface AddedConfig {
   needed?: readonly string[];
   /** Words for make beside it. */
   make?: readonly string[];
+  /** What the compiler notes of KVM's lines is kept beside the image. */
+  notes?: boolean;
 }
 
 /** Without these the result could not be used as a lab kernel. */

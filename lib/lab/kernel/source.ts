@@ -1,12 +1,14 @@
 /** The source that a lab kernel is built from: a tarball with this package's patches, or a tree of the user's. */
 import { cpSync, existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { ArgumentError } from '../../base/errors.ts';
 import { LabKernelSourceError } from '../errors.ts';
 import { runBound } from '../process.ts';
 import type { Progress } from '../progress.ts';
 import { kernelInputs } from './inputs.ts';
 import { treeVersion } from './kconfig.ts';
+import { listFiles } from './key.ts';
+import type { LineOrigins } from './line-origins.ts';
 import { must } from './make.ts';
 import { filesOf, labPatchesOf, patchesOf, type SeriesName, seriesLinux } from './own-series.ts';
 import { seriesOf } from './series.ts';
@@ -84,6 +86,7 @@ async function topFolder(tarball: string, abort: AbortSignal | undefined): Promi
 /**
  * Unpacks a tarball and patches it with a series.
  *
+ * @param origins learns where each line of what is patched comes from
  * @returns false if it has a series already, and was left as it is
  */
 export async function prepareSource(
@@ -92,6 +95,7 @@ export async function prepareSource(
   series: SeriesName,
   progress: Progress,
   abort: AbortSignal | undefined,
+  origins?: LineOrigins,
 ): Promise<boolean> {
   await extractSource(tree, source.path, progress, abort);
   if (source.kind === 'tarball') {
@@ -104,13 +108,17 @@ export async function prepareSource(
   }
   progress.stage('patch', series);
   for (const patch of [...patchesOf(kernelInputs(), series), ...labPatchesOf(kernelInputs(), series)]) {
-    await must('patch', ['-p1', '--batch', '--fuzz=0', '-d', tree, '-i', patch], abort);
+    const apply = () => must('patch', ['-p1', '--batch', '--fuzz=0', '-d', tree, '-i', patch], abort);
+    await (origins?.patched(patch, relative(kernelInputs(), patch), apply) ?? apply());
   }
   // New files of a series may lie beside its patches as what they are.
   for (const folder of filesOf(kernelInputs(), series)) {
     for (const dir of ['include', 'arch']) {
       const files = join(folder, dir);
-      if (existsSync(files)) cpSync(files, join(tree, dir), { recursive: true });
+      if (!existsSync(files)) continue;
+      cpSync(files, join(tree, dir), { recursive: true });
+      for (const file of origins ? listFiles(files) : [])
+        origins!.added(join(dir, file), relative(kernelInputs(), join(files, file)));
     }
   }
   return true;

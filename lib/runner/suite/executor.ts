@@ -23,6 +23,8 @@ export interface ExecutorOptions {
   seed: number;
   own: TestOptions;
   global: GlobalOptions;
+  /** Files of KVM's whose lines are counted. */
+  counted?: readonly string[] | undefined;
   /** Is told when each phase of a lane ends. */
   timings?: Timings | undefined;
 }
@@ -38,7 +40,7 @@ const tracedOf = ({ trace, kernelEvents = [] }: TestOptions): Traced | undefined
   trace === undefined ? undefined : { kernelEvents };
 
 async function laneExecutorFor(lane: Exclude<Target, 'host'>, options: ExecutorOptions): Promise<Executor> {
-  const { seed, own, global, timings } = options;
+  const { seed, own, global, counted, timings } = options;
   const [{ laneExecutor }, { machinesFor }, { packageInside }] = await Promise.all([
     import('./in-lane.ts'),
     import('./machines.ts'),
@@ -46,7 +48,7 @@ async function laneExecutorFor(lane: Exclude<Target, 'host'>, options: ExecutorO
   ]);
   const { strict, bail, checks, quiet } = own;
   const module = checks === undefined ? null : await bundleModule(findScript(checks), `${packageInside}/dist/index.js`);
-  const common = { global, seed, strict, bail, module, quiet, traced: tracedOf(own) };
+  const common = { global, seed, strict, bail, module, quiet, counted, traced: tracedOf(own) };
   return (items, sink) => {
     const machine: PlaceMaker = (place, signal) =>
       laneExecutor(lane, place === 0 ? { ...common, timings, signal } : { ...common, isAnother: true, signal });

@@ -27,8 +27,8 @@ export async function runPartInside(partFile: string): Promise<number> {
   const end = await runItemsLocally(part.items, checks, part, `${marker} ${CHECK_MARK}`, {
     facts: (facts) => tell({ type: 'facts', facts }),
     start() {}, // the kernel's log tells
-    outcome(item, outcome, ms, exits, met) {
-      tell({ type: 'outcome', n: item.n, outcome, ms, exits, ...(met === undefined ? {} : { met }) });
+    outcome(item, outcome, ms, exits, seen) {
+      tell({ type: 'outcome', n: item.n, outcome, ms, exits, ...(seen === undefined ? {} : { seen }) });
       return !(part.bail && judge(checkOf(checks, item), outcome, part).verdict === 'fail');
     },
     note: (text) => tell({ type: 'note', text }),

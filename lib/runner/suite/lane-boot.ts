@@ -25,6 +25,8 @@ export interface LaneOptions {
   module: string | null;
   /** Drawn faults of the lab's kernel, to be watched. */
   watch?: readonly string[] | undefined;
+  /** Files of KVM's whose lines are counted. */
+  counted?: readonly string[] | undefined;
   /** Checks that fail tell what happened in their machines. */
   traced?: Traced | undefined;
   /** Is told when each phase ends. */
@@ -78,6 +80,7 @@ export class LaneBoot {
       bail,
       module,
       watch,
+      counted,
       traced,
       timings,
       isAnother = false,
@@ -90,7 +93,19 @@ export class LaneBoot {
     this.#timings = timings;
     const inside = module === null ? null : `${GUEST_DIR}/checks.mjs`;
     const failedProbes = this.#failedProbes;
-    const common = { module: inside, seed, device, profile, timeout, strict, bail, watch, traced, failedProbes };
+    const common = {
+      module: inside,
+      seed,
+      device,
+      profile,
+      timeout,
+      strict,
+      bail,
+      watch,
+      counted,
+      traced,
+      failedProbes,
+    };
     const part: LanePart = { ...common, items: this.left, secret: this.#secret };
     const partFile = `${GUEST_DIR}/part.json`;
     const files = [{ path: partFile, data: JSON.stringify(part) }];
@@ -147,11 +162,11 @@ export class LaneBoot {
         this.#sink.facts(event.facts);
         break;
       case 'outcome': {
-        const { n, outcome, ms, exits, met } = event;
+        const { n, outcome, ms, exits, seen } = event;
         const item = this.#items.get(n);
         if (!item) return void this.#refuse(`there is no check of number ${n}`);
         if (!this.left.includes(item)) return void this.#refuse(`a second outcome of ${item.id}`);
-        this.#outcome(item, outcome, ms, exits, met);
+        this.#outcome(item, outcome, ms, exits, seen);
         break;
       }
       case 'note':

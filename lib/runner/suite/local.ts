@@ -13,7 +13,7 @@ export function runItemsLocally(
   sink: Sink,
   signal?: AbortSignal,
 ): Promise<RunEnd> {
-  const { module, seed, device, profile, timeout, watch, traced, failedProbes = {} } = part;
+  const { module, seed, device, profile, timeout, watch, counted, traced, failedProbes = {} } = part;
   const worker = { command: process.execPath, args: [...process.execArgv, process.argv[1]!, SUITE_WORKER] };
   const options = {
     worker,
@@ -23,6 +23,7 @@ export function runItemsLocally(
     device,
     profile,
     watch,
+    counted,
     traced,
     timeoutMs: timeout * 1000,
     mark,

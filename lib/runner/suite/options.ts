@@ -34,6 +34,8 @@ export interface TestOptions {
   trace?: string;
   /** Words that name which of the kernel's own events it has as well: `chooseEvents`. */
   kernelEvents?: string[];
+  /** In the lab: a folder for the lines of KVM that the checks reach. */
+  coverage?: string;
   /** A script whose checks run instead of the suite's. */
   checks?: string;
 }
@@ -68,6 +70,10 @@ function testOptions(): Option[] {
     ).argParser(integer(1, MOST_MACHINES)),
     new Option('--trace <dir>', 'write what happened in each check that fails into a file there: see `kvm-dsm trace`'),
     kernelEventsOption(),
+    new Option(
+      '--coverage <dir>',
+      'in the lab: count the lines of KVM that each check reaches, on the kernel of `lab build --flavour gcov`',
+    ),
     timingsOption(),
     quietOption('print only failures and totals (reporter spec)'),
     new Option('--checks <file>', 'run the checks of this script instead (.ts or .js)'),

@@ -2,7 +2,7 @@
 import type { Traced } from '../../suite/run/check-kernel.ts';
 import type { Facts } from '../../suite/run/facts.ts';
 import type { FailedProbes } from '../../suite/run/probes.ts';
-import type { Item, Outcome } from '../../suite/run/protocol.ts';
+import type { Item, KernelTold, Outcome } from '../../suite/run/protocol.ts';
 import type { RunEnd } from '../../suite/run/supervisor.ts';
 
 /** Instead of a subcommand: the process runs checks for another one. */
@@ -28,6 +28,8 @@ export interface PartOptions {
   timeout: number;
   /** Drawn faults of the lab's kernel, to be watched. */
   watch?: readonly string[] | undefined;
+  /** Files of KVM's whose lines are counted. */
+  counted?: readonly string[] | undefined;
   /** Checks that fail tell what happened in their machines. */
   traced?: Traced | undefined;
   /** Probes that took the machine with them. */
@@ -46,6 +48,6 @@ export interface LanePart extends PartOptions {
 /** What it tells, as lines of JSON behind the secret on its standard output. */
 export type LaneEvent =
   | { type: 'facts'; facts: Facts }
-  | { type: 'outcome'; n: number; outcome: Outcome; ms: number; exits: number; met?: readonly number[] }
+  | { type: 'outcome'; n: number; outcome: Outcome; ms: number; exits: number; seen?: KernelTold }
   | { type: 'note'; text: string }
   | { type: 'end'; end: RunEnd };

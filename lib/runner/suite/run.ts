@@ -3,7 +3,7 @@ import { ArgumentError } from '../../base/errors.ts';
 import { shellWord } from '../../base/shell.ts';
 import { describeTimings, Timings } from '../../lab/timings.ts';
 import { checksById, type Subject } from '../../suite/check.ts';
-import { reporterNamed, rowsReporterNamed } from '../../suite/report/index.ts';
+import { type ReporterName, reporterNamed, rowsReporterNamed } from '../../suite/report/index.ts';
 import { SoFar } from '../../suite/report/so-far.ts';
 import { unknownFacts } from '../../suite/run/facts.ts';
 import { exitCodeOf, sumOf } from '../../suite/run/judge.ts';
@@ -20,8 +20,10 @@ import { profileFor, tellOnStderr } from '../../target/profile.ts';
 import { AUTO_PROFILE, checkProfileName } from '../../target/profile-name.ts';
 import { progress, showsProgress, withProgress } from '../../target/progress.ts';
 import { type InterruptedError, interruption, withSignals } from '../../target/signals.ts';
-import { chooseTarget, timingsOnHost } from '../../target/target.ts';
+import { chooseTarget, type Target, timingsOnHost } from '../../target/target.ts';
 import { version } from '../../target/version.ts';
+import type { CoverageFolder } from '../coverage/folder.ts';
+import type { OpenCoverage } from '../coverage/open.ts';
 import { kernelEventsWithoutTrace } from '../options.ts';
 import { checksModule } from './checks-module.ts';
 import { executorFor } from './executor.ts';
@@ -66,8 +68,13 @@ async function runSubjects(
   if (own.machines !== undefined && target === 'host') throw machinesOnHost();
   const timings = own.timings ? new Timings() : undefined;
   const rows = await rowsOf(target, own.variant);
+  const coverage = own.coverage === undefined ? undefined : await coverageIn(own.coverage, target, given);
+  const counted = coverage?.folder.counted;
   // In a lane it is found out there.
-  const global = target === 'host' ? { ...given, profile: profileFor(given, tellOnStderr).name } : given;
+  const global =
+    target === 'host'
+      ? { ...given, profile: profileFor(given, tellOnStderr).name }
+      : { ...given, ...(coverage && { kernel: coverage.kernel }) };
   if (own.kernelEvents && own.trace === undefined) throw kernelEventsWithoutTrace('<dir>');
   const reporterName = global.json ? 'json' : own.reporter;
   if (own.buildId !== undefined && reporterName !== 'kcidb') throw buildWithoutKcidb(reporterName);
@@ -95,19 +102,22 @@ async function runSubjects(
   };
   if (rows.length === 0) {
     const inPlace: Executor = async (...part) =>
-      (await executorFor(target, { checks, module, seed, own, global, timings }))(...part);
-    const executor = traces?.around(inPlace, unknown) ?? inPlace;
+      (await executorFor(target, { checks, module, seed, own, global, counted, timings }))(...part);
+    const traced = traces?.around(inPlace, unknown) ?? inPlace;
+    const executor = coverage?.folder.around(traced) ?? traced;
     const reporter = telling(await reporterNamed(reporterName, screen, reportOptions), repeat);
     const summary = await withProgress(shown, () => runPlan({ ...plan, executor, reporter }));
     tellTimings(timings, global.json);
+    await tellCoverage(coverage?.folder, reporterName);
     return exitCodeOfRuns([summary]);
   }
   const reporter = await rowsReporterNamed(reporterName, screen, rows.length, reportOptions);
   const summaries: Summary[] = [];
   for (const row of rows) {
-    const options = { checks, module, seed, own, global: optionsOf(row, global), timings };
+    const options = { checks, module, seed, own, global: optionsOf(row, global), counted, timings };
     const inPlace: Executor = async (...part) => forOneRow(await executorFor(target, options), unknown)(...part);
-    const executor = traces?.around(inPlace, unknown, row.name) ?? inPlace;
+    const traced = traces?.around(inPlace, unknown, row.name) ?? inPlace;
+    const executor = coverage?.folder.around(traced) ?? traced;
     const run = { ...plan, variant: row, executor, reporter: telling(reporter.row(row), repeat) };
     const summary = await withProgress(shown, () => runPlan(run));
     summaries.push(summary);
@@ -115,6 +125,7 @@ async function runSubjects(
   }
   reporter.done(summaries);
   tellTimings(timings, global.json);
+  await tellCoverage(coverage?.folder, reporterName);
   return exitCodeOfRuns(summaries);
 }
 
@@ -150,6 +161,19 @@ function tellTimings(timings: Timings | undefined, json: boolean): void {
   timings.ended('answer');
   const report = timings.report();
   process.stderr.write(json ? `${JSON.stringify({ type: 'timings', ...report })}\n` : describeTimings(report));
+}
+
+async function coverageIn(folder: string, target: Target, given: GlobalOptions): Promise<OpenCoverage> {
+  const { openCoverage } = await import('../coverage/open.ts');
+  return await openCoverage(folder, target, given);
+}
+
+/** A report that is a document of its own stays one. */
+async function tellCoverage(folder: CoverageFolder | undefined, reporter: ReporterName): Promise<void> {
+  if (!folder) return;
+  const text = await folder.finish();
+  if (reporter === 'spec') print(`\n${text}`);
+  else process.stderr.write(text);
 }
 
 function quietReport(name: string): ArgumentError {

@@ -8,12 +8,12 @@ export function watchFaults(specs: readonly string[] | undefined): void {
   for (const line of ['none', ...specs]) writeFileSync(WATCH_PARAMETER, `${line}\n`);
 }
 
-/** The numbers of those whose conditions have held since the last call. */
-export function metFaults(specs: readonly string[] | undefined): { met?: number[] } {
-  if (!specs) return {};
+/** The numbers of those whose conditions have held since the last call; `undefined`: none are watched. */
+export function metFaults(specs: readonly string[] | undefined): number[] | undefined {
+  if (!specs) return undefined;
   const met = readRanges(readFileSync(WATCH_PARAMETER, 'latin1').trim());
   writeFileSync(WATCH_PARAMETER, 'reset\n');
-  return { met };
+  return met;
 }
 
 /** `0,3-5` as numbers. */

@@ -2,7 +2,7 @@
 import type { TraceLine } from '../../picture/file/records.ts';
 import type { Facts } from './facts.ts';
 import { isProbeName } from './probes.ts';
-import type { FailureKind, Outcome, WorkerEvent } from './protocol.ts';
+import type { FailureKind, KernelTold, Outcome, WorkerEvent } from './protocol.ts';
 
 const kinds: readonly string[] = [
   'claim',
@@ -35,11 +35,18 @@ export function readWorkerEvent(line: string): WorkerEvent | null {
 
 /** The event of a check that has ended; `null` if it is none. */
 export function readOutcomeEvent(event: Record<string, unknown>): (WorkerEvent & { type: 'outcome' }) | null {
-  const { n, outcome, ms, exits, met } = event;
+  const { n, outcome, ms, exits, seen } = event;
   if (!(isCount(n) && isCount(ms) && isCount(exits) && isObject(outcome))) return null;
   const told = readOutcome(outcome);
-  if (met !== undefined && !(Array.isArray(met) && met.every(isCount))) return null;
-  return told && { type: 'outcome', n, outcome: told, ms, exits, ...(met === undefined ? {} : { met }) };
+  if (seen !== undefined && !isSeen(seen)) return null;
+  return told && { type: 'outcome', n, outcome: told, ms, exits, ...(seen === undefined ? {} : { seen }) };
+}
+
+function isSeen(value: unknown): value is KernelTold {
+  if (!isObject(value)) return false;
+  const { met = [], counters = {} } = value;
+  if (!(Array.isArray(met) && met.every(isCount) && isObject(counters))) return false;
+  return Object.values(counters).every((bytes) => typeof bytes === 'string');
 }
 
 function readOutcome({ kind, cause, reason, detail, trace }: Record<string, unknown>): Outcome | null {

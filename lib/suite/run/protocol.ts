@@ -33,6 +33,14 @@ export type Outcome =
   | { kind: 'skip'; reason: string }
   | { kind: 'fail'; cause: FailureKind; reason: string; detail: string; trace?: readonly TraceLine[] };
 
+/** What the kernel tells of itself after a check, if it was asked. */
+export interface KernelTold {
+  /** Of the drawn faults that are watched: the numbers of those that could have struck. */
+  met?: readonly number[];
+  /** By file: the counters of its lines as gcov has them (.gcda), deflated, in base64. */
+  counters?: Readonly<Record<string, string>>;
+}
+
 /** What a worker process is told: on its standard input, as JSON. */
 export interface Job {
   items: Item[];
@@ -43,6 +51,8 @@ export interface Job {
   module: string | null;
   /** Drawn faults of the lab's kernel: which of them a check could notice is told with its outcome. */
   watch?: readonly string[] | undefined;
+  /** Files of KVM's, such as `arch/x86/kvm/lapic`: how often a check has run their lines is told with its outcome. */
+  counted?: readonly string[] | undefined;
   /** What happened in the machines of a check that fails is told with its outcome, as lines of a trace file. */
   traced?: Traced | undefined;
   /** What is written to the kernel's log before the number and the secret of each check that begins. */
@@ -62,7 +72,7 @@ export type WorkerEvent =
   | { type: 'probe'; name: ProbeName }
   | { type: 'facts'; facts: Facts }
   | { type: 'start'; n: number }
-  | { type: 'outcome'; n: number; outcome: Outcome; ms: number; exits: number; met?: number[] }
+  | { type: 'outcome'; n: number; outcome: Outcome; ms: number; exits: number; seen?: KernelTold }
   /** The process ends here by itself: the next check belongs into a new one. */
   | { type: 'retire' };
 
@@ -76,7 +86,7 @@ export interface Sink {
    *
    * @param at when, by `performance.now()`: now, if it is left out
    */
-  outcome(item: Item, outcome: Outcome, ms: number, exits: number, met?: readonly number[], at?: number): boolean;
+  outcome(item: Item, outcome: Outcome, ms: number, exits: number, seen?: KernelTold, at?: number): boolean;
   /** Something that a person should know. */
   note(text: string): void;
 }

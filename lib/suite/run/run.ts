@@ -79,7 +79,7 @@ export async function runPlan({
       current = item;
       report(() => reporter.start(item));
     },
-    outcome(item, outcome, ms, exits, _met, at) {
+    outcome(item, outcome, ms, exits, _seen, at) {
       end(item, outcome, ms, exits, at);
       return bailedOut === null && !signal?.aborted;
     },

@@ -1,5 +1,5 @@
 /** Several places that run one plan, each a part of it; it is told as if one place had run it. */
-import type { Executor, Item, Outcome, Sink } from './protocol.ts';
+import type { Executor, Item, KernelTold, Outcome, Sink } from './protocol.ts';
 import { notRun } from './run.ts';
 
 /** Makes the executor of a place, from 0; it ends early if the signal is aborted: what it would still tell is not wanted. */
@@ -65,15 +65,8 @@ class InPlanOrder implements Sink {
     this.#release();
   }
 
-  outcome(
-    item: Item,
-    outcome: Outcome,
-    ms: number,
-    exits: number,
-    met?: readonly number[],
-    at = performance.now(),
-  ): boolean {
-    this.#ended.set(item.n, () => this.#sink.outcome(item, outcome, ms, exits, met, at));
+  outcome(item: Item, outcome: Outcome, ms: number, exits: number, seen?: KernelTold, at = performance.now()): boolean {
+    this.#ended.set(item.n, () => this.#sink.outcome(item, outcome, ms, exits, seen, at));
     this.#release();
     return !this.stopped;
   }

@@ -7,7 +7,7 @@ import type { Traced } from './check-kernel.ts';
 import type { Facts } from './facts.ts';
 import { checkOf } from './plan.ts';
 import { type FailedProbes, type ProbeName, probes } from './probes.ts';
-import type { FailureKind, Item, Outcome, Sink, WorkerEvent } from './protocol.ts';
+import type { FailureKind, Item, KernelTold, Outcome, Sink, WorkerEvent } from './protocol.ts';
 import { type WorkerCommand, WorkerProcess } from './worker-process.ts';
 
 /** Why a run ended: all done; the sink wanted no more; the time was over; the kernel is broken. */
@@ -23,6 +23,8 @@ export interface SupervisorOptions {
   profile: string;
   /** Drawn faults of the lab's kernel. */
   watch?: readonly string[] | undefined;
+  /** Files of KVM's whose lines are counted. */
+  counted?: readonly string[] | undefined;
   /** Checks that fail tell what happened in their machines. */
   traced?: Traced | undefined;
   /** For all checks. */
@@ -100,7 +102,7 @@ class Supervisor {
           this.#early ??= this.#report();
         },
         start: (item) => this.#sink.start(item),
-        outcome: (item, outcome, ms, exits, met) => this.#outcome(item, outcome, ms, exits, met),
+        outcome: (item, outcome, ms, exits, seen) => this.#outcome(item, outcome, ms, exits, seen),
         timeout: () => {
           this.#end ??= 'timeout';
         },
@@ -137,7 +139,7 @@ class Supervisor {
   }
 
   /** Returns false if the worker is to end. */
-  #outcome(item: Item, outcome: Outcome, ms: number, exits: number, met?: readonly number[]): boolean {
+  #outcome(item: Item, outcome: Outcome, ms: number, exits: number, seen?: KernelTold): boolean {
     this.#left = this.#left.filter(({ n }) => n !== item.n);
     const report = this.#report();
     const early = this.#early;
@@ -147,7 +149,7 @@ class Supervisor {
       : early
         ? reported('before this check began, the kernel said', early, outcome)
         : outcome;
-    if (!this.#sink.outcome(item, judged, ms, exits, met)) this.#end = 'stopped';
+    if (!this.#sink.outcome(item, judged, ms, exits, seen)) this.#end = 'stopped';
     // One that reports before any check would do so after each boot.
     if (report && this.#options.endWhenBroken) this.#end ??= 'broken';
     else if (report || early)
@@ -200,8 +202,8 @@ class SupervisedWorker {
     this.#options = options;
     this.#sink = sink;
     this.#ends = ends;
-    const { worker, module, mark, seed, device, profile, watch, traced } = options;
-    const job = { items: [...items], module, mark, seed, device, profile, watch, traced, ...known };
+    const { worker, module, mark, seed, device, profile, watch, counted, traced } = options;
+    const job = { items: [...items], module, mark, seed, device, profile, watch, counted, traced, ...known };
     this.#process = new WorkerProcess(worker, job, (event, line) => this.#hear(event, line));
     this.#limit(IDLE, `it was silent for ${IDLE / 1000} s`);
   }
@@ -251,12 +253,12 @@ class SupervisedWorker {
         break;
       }
       case 'outcome': {
-        const { n, outcome, ms, exits, met } = event;
+        const { n, outcome, ms, exits, seen } = event;
         if (this.#current?.item.n !== n) return void this.#refuse(line);
         const { item } = this.#current;
         this.#current = null;
         this.#limit(IDLE, `it was silent for ${IDLE / 1000} s`);
-        if (this.#sink.outcome(item, outcome, ms, exits, met)) this.#process.go();
+        if (this.#sink.outcome(item, outcome, ms, exits, seen)) this.#process.go();
         else this.#process.kill();
         break;
       }

@@ -9,9 +9,10 @@ import type { TestedHost } from '../kit/needs.ts';
 import { CheckKernel, recordingOf } from './check-kernel.ts';
 import { gatherFacts } from './facts.ts';
 import { judge } from './judge.ts';
+import { LineCounters } from './line-counters.ts';
 import { checkOf } from './plan.ts';
 import { PROBE_WORD, type ProbeName } from './probes.ts';
-import type { Job, Outcome, WorkerEvent } from './protocol.ts';
+import type { Job, KernelTold, Outcome, WorkerEvent } from './protocol.ts';
 import { runCheck } from './run-check.ts';
 import { seedOf } from './seed-of.ts';
 
@@ -45,6 +46,7 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
   /** Faults that a check has noticed. */
   const noticed = new Set<string>();
   watchFaults(job.watch);
+  const lines = job.counted && new LineCounters(job.counted);
   const recorded = job.traced && job.traced.kernelEvents.length > 0 ? recordingOf(job.traced) : undefined;
   using kernel = recorded && new CheckKernel(recorded);
   for (const item of job.items) {
@@ -58,6 +60,7 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
     // After what gathered the facts, and between two checks: no VM is there.
     if (item.fault !== undefined) writeFileSync(FAULT_PARAMETER, `${item.fault}\n`);
     const stray = failOnStray(item.n);
+    lines?.clear();
     const seed = seedOf(item.id, job.seed + item.round - 1);
     const check = checkOf(checks, item);
     const { outcome, ms, exits, over } = await runCheck(check, world, {
@@ -74,10 +77,15 @@ export async function work(job: Job, subjects: readonly Subject[], profile: DsmP
       judge(check, outcome, { profile: facts.profile, strict: false }).verdict !== item.expected
     )
       noticed.add(item.fault!);
-    tell({ type: 'outcome', n: item.n, outcome, ms, exits, ...metFaults(job.watch) });
+    tell({ type: 'outcome', n: item.n, outcome, ms, exits, ...seenOf(metFaults(job.watch), lines?.read()) });
     if (!over) return tell({ type: 'retire' });
     waitForGo();
   }
+}
+
+function seenOf(met: KernelTold['met'], counters: KernelTold['counters']): { seen?: KernelTold } {
+  if (met === undefined && counters === undefined) return {};
+  return { seen: { ...(met && { met }), ...(counters && { counters }) } };
 }
 
 /** An error that nobody waited for fails the check that runs, and ends the process: its state is not known any more. */
