@@ -3,8 +3,10 @@ import type { Operation } from '../apic/model/operations.ts';
 import { rules } from '../apic/model/rules.ts';
 import { shellWord } from '../base/shell.ts';
 import { hex, plural } from '../base/text.ts';
+import { diagram } from '../picture/diagram.ts';
 import { type Difference, describeDifference, describeRule } from './compare.ts';
 import type { TriedHistories } from './explore.ts';
+import { pictureOfParting } from './picture.ts';
 import { scriptOf } from './script.ts';
 
 /** How many histories there were so far. */
@@ -33,6 +35,8 @@ export interface ExploreDocument extends ExploreTotals {
     steady: boolean;
     fields: (Difference & { section: string })[];
     operations: Operation[];
+    /** The same as a picture of text, 72 columns wide. */
+    diagram: string[];
     /** A script of the kit that shows it. */
     script: string;
   } | null;
@@ -59,6 +63,7 @@ export function documentOf(
       steady: found.steady,
       fields: parting.differences.map((one) => ({ ...one, section: rules[one.rule].section })),
       operations: parting.operations,
+      diagram: diagram(pictureOfParting(parting)),
       script: scriptOf(parting, head.vcpus, replay),
     },
   };
@@ -85,7 +90,7 @@ export function textOf(document: ExploreDocument, place: readonly string[]): str
   const { difference } = document;
   const totals = describeTotals(document);
   if (!difference) return `no difference: ${totals}\n`;
-  const { fields, operations, replay, shrinks, msToFind, script, steady } = difference;
+  const { fields, operations, replay, shrinks, msToFind, script, steady, diagram: picture } = difference;
   const found = `found after ${(msToFind / 1000).toFixed(1)} s, made smaller ${plural(shrinks, 'time')}`;
   const lines = [
     `a difference: ${totals}; ${found}`,
@@ -98,6 +103,8 @@ export function textOf(document: ExploreDocument, place: readonly string[]): str
     '',
     `${plural(operations.length, 'operation')}:`,
     ...operations.map((operation, at) => `  ${at + 1}. ${describeOperation(operation)}`),
+    '',
+    ...picture,
     '',
     'as a script, for `kvm-dsm run`:',
     '',

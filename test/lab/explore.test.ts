@@ -90,6 +90,7 @@ describe('kvm-dsm explore', { skip: labMissing(), timeout: 1_800_000 }, () => {
       /^ {2}vCPU \d: IRR\d is 0x[\da-f]+; the model says 0x[\da-f]+ \(bits? [\d, ]+\)$/m,
       /^ {2}accept\.irr: .* \(SDM vol\. 3, "Interrupt Acceptance for Fixed Interrupts"\)$/m,
       /^ {2}1\. vCPU \d: write register ICR value 0x[\da-f]+$/m,
+      /^#\d+ .*\| IRR\d: KVM 0x[\da-f]+, model/m,
       /^again: kvm-dsm explore --replay 2v7:[\d:]+ --on svm --cmdline kvm\.dsm_fault=skip-local$/m,
     ])
       assert.match(stdout, words);

@@ -6,8 +6,10 @@ import type { Operation } from '../../../lib/apic/model/operations.ts';
 import { initialState, type ModelOptions, type ModelState } from '../../../lib/apic/model/state.ts';
 import { step } from '../../../lib/apic/model/step.ts';
 import { histories } from '../../../lib/explore/arbitrary.ts';
+import { pictureOfParting } from '../../../lib/explore/picture.ts';
 import { scriptOf } from '../../../lib/explore/script.ts';
 import { operationsOf, type Step } from '../../../lib/explore/steps.ts';
+import { diagram } from '../../../lib/picture/diagram.ts';
 
 const sturdy = { cr8WhileWaiting: false };
 
@@ -79,4 +81,56 @@ test('a history as a script: each operation in a line, and at the end what the m
     'm.vm.signalMsi({ addressLo: 0xfee01000, data: 0x31 });',
     'assert.equal(m.vcpu(1).vcpu.lapic().registers.ISR2, 0x2);',
   ]);
+});
+
+/** The rows that its picture has, each without its lines. */
+function pictured(steps: readonly Step[], vcpus: number, vcpu: number | null): string[] {
+  const { done } = through({ vendor: 'amd', forwards: true, hashing: true }, steps, vcpus);
+  return diagram(
+    pictureOfParting({
+      operations: done.map(({ operation }) => operation),
+      states: done.map(({ before }) => before),
+      differences: [{ vcpu, field: 'IRR2', kernel: '0x0', model: '0x2', bits: [1], rule: 'accept.irr' }],
+    }),
+  );
+}
+
+test('a history as a picture: an arrow to whom an IPI names, and where KVM and the model part', () => {
+  const lines = pictured(
+    [
+      { do: 'poke', on: 0, register: 'TPR', value: 0x20 },
+      { do: 'send', on: 0, destination: 1, icr: 0x4041 },
+    ],
+    2,
+    1,
+  );
+  assert.match(lines[0]!, /^ +vCPU 0 +vCPU 1$/);
+  assert.match(lines[1]!, /^#1 +\| TPR = 0x20 +\|$/);
+  // Not the write of ICR2: the one of ICR has its destination.
+  assert.match(lines[2]!, /^#3 +\| fixed 0x41.*-+>\?/);
+  assert.match(lines[3]!, /^#3 +\| +\| IRR2: KVM 0x0, model/);
+  assert.ok(lines.every((line) => line.length <= 72));
+});
+
+test('a picture knows broadcasts, MSIs and NMIs of the host, and who is off', () => {
+  const ends = pictured(
+    [
+      { do: 'poke', on: 2, register: 'SVR', value: 0xff },
+      { do: 'send', on: 0, destination: 0xff, icr: 0x4041 },
+      { do: 'msi', addressLo: 0xfee0_1000, data: 0x31 },
+      { do: 'nmi', on: 2 },
+    ],
+    3,
+    null,
+  );
+  const row = (number: number) => ends.find((line) => line.startsWith(`#${number} `))!;
+  assert.match(ends[0]!, /host.*vCPU 0.*vCPU 1.*vCPU 2/);
+  const [host, zero, one, two] = ['host', 'vCPU 0', 'vCPU 1', 'vCPU 2'].map((name) => ends[0]!.indexOf(name));
+  const broadcast = ends.findIndex((line) => line.startsWith('#3 '));
+  assert.match(ends[broadcast]!.slice(zero), /fixed 0x41/);
+  assert.equal(ends[broadcast]!.slice(one! - 1, one! + 1), '>|', 'vCPU 1 is enabled');
+  assert.equal(ends[broadcast]!.slice(two! - 1, two! + 1), ' |', 'vCPU 2 is not');
+  assert.match(row(4).slice(host), /MSI fixed/);
+  assert.match(row(5).slice(host), /NMI/);
+  assert.equal(row(5).slice(two! - 1, two! + 1), '>|');
 });
