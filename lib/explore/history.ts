@@ -3,7 +3,7 @@ import type { Operation } from '../apic/model/operations.ts';
 import { initialState, type ModelOptions, type ModelState } from '../apic/model/state.ts';
 import { step as doStep, type StepOutcome } from '../apic/model/step.ts';
 import { agrees, type Difference, differences } from './compare.ts';
-import type { Rig } from './rig.ts';
+import type { Rig, Shown } from './rig.ts';
 import { isLost, operationsOf, type Step } from './steps.ts';
 
 /** Where the kernel and the model part. */
@@ -18,8 +18,17 @@ export interface Parting {
 /** Most outcomes that one operation may have: who takes it, and what becomes of TPR. */
 const MOST_CHOICES = 64;
 
-/** Tries a history from the beginning; `null`: the two agree. */
-export function tryHistory(rig: Rig, options: ModelOptions, steps: readonly Step[]): Parting | null {
+/**
+ * Tries a history from the beginning; `null`: the two agree.
+ *
+ * @param onShown is told of each operation that was done, when `rig.seen` has what came of it
+ */
+export function tryHistory(
+  rig: Rig,
+  options: ModelOptions,
+  steps: readonly Step[],
+  onShown: (operation: Operation, shown: Shown) => void = () => {},
+): Parting | null {
   rig.reset();
   let state = initialState(rig.vcpus.length);
   const operations: Operation[] = [];
@@ -32,6 +41,7 @@ export function tryHistory(rig: Rig, options: ModelOptions, steps: readonly Step
       states.push(state);
       const shown = rig.do(operation, first.seen);
       rig.look();
+      onShown(operation, shown);
       let outcome: StepOutcome | null = first;
       let most = first.choices;
       for (let choice = 1; outcome && !agrees(options, outcome, shown, rig); choice++) {

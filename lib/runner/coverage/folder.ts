@@ -1,6 +1,7 @@
 /** `--coverage <dir>`: which lines of KVM each check has reached, as files there. */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { coverageFolder, notedFiles, readOrigins } from '../../lab/kernel/coverage-notes.ts';
 import type { OriginsByFile } from '../../lab/kernel/line-origins.ts';
@@ -10,9 +11,6 @@ import { linesOfCounters } from './gcov.ts';
 import { CoverageRecord } from './record.ts';
 import { checksText, seriesLines, summaryOf, summaryText, toldFiles, unreachedText } from './summary.ts';
 import { tracefileOf, writePages } from './tracefile.ts';
-
-/** So many programs read counters at a time. */
-const READERS = 2;
 
 export class CoverageFolder {
   /** Files of KVM's whose lines are counted, without their endings: what is told of, and what the series is in. */
@@ -66,16 +64,20 @@ export class CoverageFolder {
   /**
    * Reads what was counted and writes the files.
    *
+   * @param onRead is told how many checks' counters have been read, and of how many
    * @returns a table for a person
    * @throws CoverageError; CoverageFolderError
    */
-  async finish(): Promise<string> {
+  async finish(onRead: (done: number, of: number) => void = () => {}): Promise<string> {
     const next = this.#waiting.values();
+    let done = 0;
     const read = async () => {
-      for (const { check, counters } of next)
+      for (const { check, counters } of next) {
         this.#record.add(this.#place, check, await linesOfCounters(this.#notes, counters));
+        onRead(++done, this.#waiting.length);
+      }
     };
-    await Promise.all(Array.from({ length: READERS }, read));
+    await Promise.all(Array.from({ length: availableParallelism() }, read));
     const record = this.#record;
     const tracefile = this.#path('coverage.info');
     try {

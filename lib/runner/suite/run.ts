@@ -18,7 +18,7 @@ import { isTerminal, print } from '../../target/output.ts';
 import { paint } from '../../target/paint.ts';
 import { profileFor, tellOnStderr } from '../../target/profile.ts';
 import { AUTO_PROFILE, checkProfileName } from '../../target/profile-name.ts';
-import { progress, showsProgress, withProgress } from '../../target/progress.ts';
+import { type ProgressOptions, progress, showsProgress, withProgress } from '../../target/progress.ts';
 import { type InterruptedError, interruption, withSignals } from '../../target/signals.ts';
 import { chooseTarget, type Target, timingsOnHost } from '../../target/target.ts';
 import { version } from '../../target/version.ts';
@@ -108,7 +108,7 @@ async function runSubjects(
     const reporter = telling(await reporterNamed(reporterName, screen, reportOptions), repeat);
     const summary = await withProgress(shown, () => runPlan({ ...plan, executor, reporter }));
     tellTimings(timings, global.json);
-    await tellCoverage(coverage?.folder, reporterName);
+    await tellCoverage(coverage?.folder, reporterName, shown);
     return exitCodeOfRuns([summary]);
   }
   const reporter = await rowsReporterNamed(reporterName, screen, rows.length, reportOptions);
@@ -125,7 +125,7 @@ async function runSubjects(
   }
   reporter.done(summaries);
   tellTimings(timings, global.json);
-  await tellCoverage(coverage?.folder, reporterName);
+  await tellCoverage(coverage?.folder, reporterName, shown);
   return exitCodeOfRuns(summaries);
 }
 
@@ -169,9 +169,14 @@ async function coverageIn(folder: string, target: Target, given: GlobalOptions):
 }
 
 /** A report that is a document of its own stays one. */
-async function tellCoverage(folder: CoverageFolder | undefined, reporter: ReporterName): Promise<void> {
+async function tellCoverage(
+  folder: CoverageFolder | undefined,
+  reporter: ReporterName,
+  shown: ProgressOptions,
+): Promise<void> {
   if (!folder) return;
-  const text = await folder.finish();
+  doing('reading what the kernel counted');
+  const text = await withProgress(shown, () => folder.finish((done, of) => progress(`${done} of ${of} checks`)));
   if (reporter === 'spec') print(`\n${text}`);
   else process.stderr.write(text);
 }

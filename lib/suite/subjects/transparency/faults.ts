@@ -34,7 +34,14 @@ export const transparencyFaults: readonly Fault[] = [
     name: 'forward-eoi-tpr',
     number: 12,
     what: 'writes of EOI and TPR make the exit too',
-    breaks: ['matrix.*', 'long.*', 'once.nodes.hashed.*', 'transparency.no-exit.eoi', 'transparency.no-exit.tpr'],
+    breaks: [
+      'matrix.*',
+      'long.*',
+      'once.nodes.hashed.*',
+      'stock.timer.*',
+      'transparency.no-exit.eoi',
+      'transparency.no-exit.tpr',
+    ],
   },
   {
     name: 'forward-above',
@@ -43,6 +50,7 @@ export const transparencyFaults: readonly Fault[] = [
     breaks: [
       'matrix.*',
       'long.*',
+      'stock.timer.*',
       'transparency.no-exit.above-icr2',
       'transparency.no-exit.rest-of-page',
       'transparency.no-exit.lvt',

@@ -1,0 +1,156 @@
+/** The local APIC's timer, in each of its modes: it interrupts as it should, and is no IPI that would be told of. */
+import { flat32, hlt, type Instruction, out8, sti, write32 } from '../../../guest/bytes.ts';
+import type { Cpuid } from '../../../kvm/cpuid.ts';
+import type { Machine } from '../../../script/machine/machine.ts';
+import type { Check } from '../../check.ts';
+import type { CheckContext } from '../../kit/context.ts';
+import { at, DONE_PORT, runUntilDone } from '../../kit/guests.ts';
+import { keep, words, writeMsr } from '../../kit/senders.ts';
+import { KVM } from './target.ts';
+
+const VECTOR = 0x51;
+/** Bits 18:17 and 16 of LVT_TIMER. Source: SDM vol. 3 11.5.1. */
+const ONE_SHOT = 0;
+const PERIODIC = 1 << 17;
+const TSC_DEADLINE = 2 << 17;
+const MASKED = 1 << 16;
+/** TDCR: the count goes down at KVM's bus clock, once in a nanosecond, or slower by that. */
+const BY_1 = 0xb;
+const BY_2 = 0;
+const BY_128 = 0xa;
+const IA32_TSC = 0x10;
+const IA32_TSC_DEADLINE = 0x6e0;
+/** Half a millisecond: no guest is so slow that it sleeps after that. */
+const SOON = 500_000;
+/** It is still on its way at the end of any check. */
+const LATER = 0xffff_ffff;
+/** Some milliseconds of any CPU's TSC. */
+const SOME_TICKS = 20_000_000n;
+const NEXT_PORT = 0x12;
+
+/** Takes one interrupt: on entry to HLT, or in it. */
+const take: readonly Instruction[] = [sti, hlt, out8(NEXT_PORT)];
+
+/** CPUID.01H:ECX bit 24: KVM leaves it to user space whether there is a TSC deadline. */
+const withTscDeadline = (cpuid: Cpuid): Cpuid =>
+  cpuid.map((entry) => (entry.function === 1 ? { ...entry, ecx: (entry.ecx | (1 << 24)) >>> 0 } : entry));
+
+/** Runs a guest that begins with its interrupts off; nothing that it does may be forwarded. */
+async function runTimer(
+  ctx: CheckContext,
+  code: (machine: Machine) => readonly Instruction[],
+  options: Parameters<CheckContext['machine']>[0] = {},
+): Promise<Machine> {
+  const machine = await ctx.machine({ apic: 'xapic', ...options });
+  machine.vcpu(0).program(flat32(...code(machine), out8(DONE_PORT)), { interrupts: false });
+  const trace = await runUntilDone(machine);
+  ctx.equal('the forwarded writes', trace.named('KVM_EXIT_DSM_SEND_IRQ').length, 0);
+  return machine;
+}
+
+const timer = (mode: number): Instruction => write32(at('LVT_TIMER'), mode | VECTOR);
+const divide = (by: number): Instruction => write32(at('TDCR'), by);
+const count = (initial: number): Instruction => write32(at('TMICT'), initial);
+const handled = (machine: Machine): number => machine.vcpu(0).interrupts.get(VECTOR) ?? 0;
+
+export const timerChecks: Check[] = [
+  {
+    id: 'stock.timer.one-shot',
+    claim: 'A timer that counts once interrupts once, stands at 0 then, and makes no exit of the series',
+    source: 'SDM vol. 3 11.5.4',
+    async run(ctx) {
+      const machine = await runTimer(ctx, () => [divide(BY_1), timer(ONE_SHOT), count(SOON), ...take]);
+      const { TMCCT } = machine.vcpu(0).vcpu.lapic().registers;
+      ctx.equal('interrupts, current count', [handled(machine), TMCCT], [1, 0]);
+    },
+  },
+  {
+    id: 'stock.timer.periodic',
+    claim: 'A periodic timer interrupts again and again, until its initial count is 0',
+    source: 'SDM vol. 3 11.5.4',
+    async run(ctx) {
+      const machine = await runTimer(ctx, () => {
+        return [divide(BY_1), timer(PERIODIC), count(SOON), ...take, ...take, ...take, count(0)];
+      });
+      ctx.ok(handled(machine) >= 3, `it interrupted ${handled(machine)} times where the guest waited 3 times`);
+      ctx.equal('the current count', machine.vcpu(0).vcpu.lapic().registers.TMCCT, 0);
+    },
+  },
+  {
+    id: 'stock.timer.counts',
+    claim: 'A guest that reads the current count sees it go down, though the timer is masked',
+    source: 'SDM vol. 3 11.5.4',
+    async run(ctx) {
+      const machine = await runTimer(ctx, ({ shared }) => [
+        divide(BY_2),
+        timer(ONE_SHOT | MASKED),
+        count(LATER),
+        ...keep('TMCCT', shared),
+        ...keep('TMCCT', shared + 4),
+      ]);
+      const [first = 0, second = 0] = words(machine, machine.shared, 2);
+      ctx.ok(
+        LATER > first && first >= second && second > 0,
+        `the current count was ${first}, then ${second}, of ${LATER}`,
+      );
+      ctx.equal('interrupts', handled(machine), 0);
+    },
+  },
+  {
+    id: 'stock.timer.divided',
+    claim: 'A timer whose divisor is changed while it counts goes on from where it is, and interrupts',
+    source: `SDM vol. 3 11.5.4; ${KVM}: update_target_expiration`,
+    async run(ctx) {
+      const machine = await runTimer(ctx, () => [
+        divide(BY_128),
+        timer(ONE_SHOT),
+        // So slowly that it still counts when the divisor changes.
+        count(10 * SOON),
+        divide(BY_1),
+        ...take,
+      ]);
+      ctx.equal('interrupts', handled(machine), 1);
+    },
+  },
+  {
+    id: 'stock.timer.mode',
+    claim: 'A timer that counts is stopped by a change to TSC-deadline mode, and its initial count is 0 then',
+    source: `SDM vol. 3 11.5.4.1; ${KVM}: apic_update_lvtt`,
+    async run(ctx) {
+      const machine = await runTimer(ctx, () => [divide(BY_1), timer(ONE_SHOT), count(LATER), timer(TSC_DEADLINE)], {
+        cpuid: withTscDeadline,
+      });
+      const { TMICT, TMCCT } = machine.vcpu(0).vcpu.lapic().registers;
+      ctx.equal('initial count, current count', [TMICT, TMCCT], [0, 0]);
+    },
+  },
+  {
+    id: 'stock.timer.deadline',
+    claim: 'A timer with a deadline interrupts once when the TSC has come to it, and the deadline is 0 then',
+    source: 'SDM vol. 3 11.5.4.1',
+    async run(ctx) {
+      const machine = await runTimer(
+        ctx,
+        ({ vcpus: [one] }) => [
+          timer(TSC_DEADLINE),
+          ...writeMsr(IA32_TSC_DEADLINE, one!.vcpu.getMsr(IA32_TSC) + SOME_TICKS),
+          ...take,
+        ],
+        { cpuid: withTscDeadline },
+      );
+      const { vcpu } = machine.vcpu(0);
+      ctx.equal('interrupts, deadline', [handled(machine), vcpu.getMsr(IA32_TSC_DEADLINE)], [1, 0n]);
+    },
+  },
+  {
+    id: 'stock.timer.past',
+    claim: 'A deadline that is over already interrupts at once',
+    source: 'SDM vol. 3 11.5.4.1',
+    async run(ctx) {
+      const machine = await runTimer(ctx, () => [timer(TSC_DEADLINE), ...writeMsr(IA32_TSC_DEADLINE, 1n), ...take], {
+        cpuid: withTscDeadline,
+      });
+      ctx.equal('interrupts', handled(machine), 1);
+    },
+  },
+];
