@@ -1,5 +1,8 @@
 /** Kernels that look at themselves: each is built, boots, is quiet where nothing is wrong, and tells of a planted mistake with the check. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { Flavour } from '../../lib/lab/index.ts';
 import { kvmDsm } from '../support/command.ts';
@@ -13,6 +16,26 @@ const planted: Record<Exclude<Flavour, 'gcov'>, { mistake: string; told: RegExp 
 };
 
 const check = 'payload.icr.vector';
+
+test('gcov: `test --coverage` builds it, and tells what a check has reached', {
+  skip: labMissing() || compilerMissing(),
+  timeout: 4_000_000,
+}, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kvm-dsm-coverage-'));
+  try {
+    const { code, stdout, stderr } = kvmDsm(['test', check, '--on', 'svm', '--coverage', folder], 3600);
+    assert.equal(code, 0, stderr);
+    const [, reached, of] = /lapic\.c +(\d+) of +(\d+) /.exec(stdout)!.map(Number);
+    assert.ok(reached! > 200 && reached! < of! && of! > 1000, stdout);
+    const [, hooks] = /rfc-v2\/hooks-6\.12\.patch +(\d+) of /.exec(stdout)!.map(Number);
+    assert.ok(hooks! >= 2, stdout);
+    const unreached = readFileSync(join(folder, 'unreached.txt'), 'utf8');
+    assert.match(unreached, /apic_timer_fn: .*, all of it/, 'no timer was started');
+    assert.doesNotMatch(unreached, /kvm_apic_send_ipi: .*, all of it/);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
 
 describe('flavours', { skip: labMissing() || compilerMissing(), timeout: 10_000_000 }, () => {
   for (const flavour of Object.keys(planted) as (keyof typeof planted)[])

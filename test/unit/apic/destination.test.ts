@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { IcrCommand } from '../../../lib/abi/apic/icr.ts';
 import { decodeLapic, writeLapicRegister } from '../../../lib/abi/apic/lapic.ts';
-import { type ApicView, apicView, isNamed, resolve } from '../../../lib/apic/destination.ts';
+import { type ApicView, apicView, isForEveryone, isNamed, resolve } from '../../../lib/apic/destination.ts';
 import type { Ipi } from '../../../lib/apic/ipi.ts';
 
 const FLAT = 0xffff_ffff;
@@ -196,4 +196,22 @@ test('all excluding self and self are all including self', () => {
     const parts = [...shorthands('self', vcpu), ...shorthands('allExcludingSelf', vcpu)];
     assert.deepEqual(parts.sort(), shorthands('allIncludingSelf', vcpu));
   }
+});
+
+test('an IPI that names its takers one by one is for those, by APIC id or by vCPU, and is no broadcast', () => {
+  const apics = [
+    { vcpu: 0, apicId: 5 },
+    { vcpu: 1, apicId: 0xff },
+    { vcpu: 5, apicId: 1 },
+  ].map((one): ApicView => ({ ...one, mode: 'xapic', ldr: 0, dfr: FLAT, enabled: true }));
+  const named = (by: 'apicId' | 'vcpu', ids: number[]) =>
+    resolve(ipi(0xff, {}, { named: { by, ids } }), apics).map(({ vcpu }) => vcpu);
+  assert.deepEqual(named('apicId', [5, 1]), [0, 5]);
+  assert.deepEqual(named('vcpu', [5, 1]), [1, 5]);
+  assert.deepEqual(named('vcpu', []), []);
+  assert.equal(isForEveryone(ipi(0xff, {}, { named: { by: 'vcpu', ids: [0] } })), false);
+  assert.equal(isForEveryone(ipi(0xff)), true);
+  assert.equal(isForEveryone(ipi(0xff, {}, x2)), false);
+  assert.equal(isForEveryone(ipi(0xff, { shorthand: 'self' })), false);
+  assert.equal(isForEveryone(ipi(0, { shorthand: 'allExcludingSelf' })), true);
 });

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { decodeIcr, decodeIcr2, decodeX2Icr } from '../../../lib/abi/apic/icr.ts';
 import { describeDestination, describeIpi, describeSender } from '../../../lib/apic/describe.ts';
 import { type Ipi, IpiReader, ipiHeld, ipiOf, ipiOfMsi } from '../../../lib/apic/ipi.ts';
+import type { DsmPvIpiExit } from '../../../lib/exit/dsm.ts';
 import type { Exit } from '../../../lib/exit/exit.ts';
 
 const xapicWrite = (val2: number, destId: number | null): Exit => ({
@@ -109,4 +110,44 @@ test('in words', () => {
   assert.equal(words(0x461f), 'SIPI with vector 0x1f to APIC id 1');
   assert.deepEqual([words(0x4400), words(0x4200)], ['NMI to APIC id 1', 'SMI to APIC id 1']);
   assert.deepEqual([describeSender({ from: 2 }), describeSender({ from: 'host' })], ['vCPU 2', 'the host']);
+});
+
+test('of a write of SELF_IPI: a fixed one to itself, whatever stands above its vector', () => {
+  const write = { name: 'KVM_EXIT_DSM_SEND_IRQ', reason: 45, id: 2, val: 0x3f0, destId: null } as const;
+  const sent = brief(ipiOf({ ...write, val2: 0xffff_ff41, register: 'SELF_IPI' }, 4));
+  assert.deepEqual(sent, [2, 'x2apic', 0, 0x41, 'fixed', 'physical', 'self', 4]);
+});
+
+const paravirtual = (target: DsmPvIpiExit['target'], icr: number, base: number, mask: bigint[]): DsmPvIpiExit => ({
+  ...{ name: 'KVM_EXIT_DSM_PV_IPI', reason: 48, id: 1, data: icr, icr: decodeIcr(icr), type: 0 },
+  ...{ target, base, mask },
+});
+
+test('of a paravirtual interface: by APIC ids, by VP indices, to all, by the ICR, and a kick', () => {
+  const named = ipiOf(paravirtual('apicIds', 0x41, 3, [0b101n, 1n]), 9)!;
+  assert.deepEqual(named.named, { by: 'apicId', ids: [3, 5, 67] });
+  assert.deepEqual(brief(named), [1, 'xapic', 3, 0x41, 'fixed', 'physical', 'none', 9]);
+  assert.deepEqual(ipiOf(paravirtual('vpIndices', 0x400, 0, [2n, 0n]))!.named, { by: 'vcpu', ids: [1] });
+  const everyone = ipiOf(paravirtual('all', 0x41, 0, [0n, 0n]))!;
+  assert.equal(everyone.named, undefined);
+  assert.equal(everyone.command.shorthand, 'allIncludingSelf');
+  // KVM gives it to each that is named: lowest priority means nothing there, and nor does a shorthand.
+  const lowest = ipiOf(paravirtual('apicIds', 0x8_0141, 0, [1n, 0n]))!;
+  assert.deepEqual([lowest.command.deliveryMode, lowest.command.shorthand], ['fixed', 'none']);
+  const plain = ipiOf(paravirtual('icr', 0x8_0141, 6, [0n, 0n]))!;
+  assert.deepEqual(brief(plain), [1, 'xapic', 6, 0x41, 'lowestPriority', 'physical', 'allIncludingSelf', null]);
+  assert.equal(ipiOf(paravirtual('kick', 0, 6, [0n, 0n])), undefined);
+  assert.equal(ipiOf(paravirtual(null, 0, 6, [0n, 0n])), undefined);
+});
+
+test('of writes that are replayed: an ICR goes where the ICR2 before it says, that of the same vCPU', () => {
+  const reader = new IpiReader();
+  const replay = (vcpuId: number, val: number, val2: number, seq = 0) =>
+    brief(reader.replayed({ seq, ioctl: 'KVM_DSM_IPI', write: { vcpuId, val, val2 } }));
+  assert.equal(replay(4, 0x310, 0x0700_0000), undefined);
+  assert.equal(replay(4, 0x80, 0x20), undefined);
+  assert.deepEqual(replay(4, 0x300, 0x4041, 8), [4, 'xapic', 7, 0x41, 'fixed', 'physical', 'none', 8]);
+  assert.deepEqual(replay(5, 0x300, 0x4041), [5, 'xapic', 0, 0x41, 'fixed', 'physical', 'none', 0]);
+  const x2 = reader.replayed({ seq: 3, ioctl: 'KVM_DSM_X2APIC', write: { vcpuId: 6, data: 0x0000_0009_0000_0052n } });
+  assert.deepEqual(brief(x2), [6, 'x2apic', 9, 0x52, 'fixed', 'physical', 'none', 3]);
 });
