@@ -18,6 +18,8 @@ export interface Spot {
   /** The register that the operation reads, or writes. */
   register: string | null;
   values: ReadonlyMap<OpinionName, string>;
+  /** What was seen before the operation by those who are compared. */
+  before: Sighting | null;
 }
 
 /** One that is known to do something in its own way. */
@@ -28,6 +30,8 @@ export interface Known {
   readonly does: string;
   readonly where: string;
   readonly section: string;
+  /** What it leaves behind changes more than the field: those that do it are compared no further. */
+  readonly parts: boolean;
   /** Whether this is it. */
   covers(spot: Spot): boolean;
 }
@@ -72,16 +76,16 @@ export function compareHistory(
         const compared = group.filter((name) => !own.get(name)!.has(subject));
         const values = new Map(compared.map((name) => [name, valueOf(told.get(name)![at]!, field)]));
         if (new Set(values.values()).size < 2) continue;
-        const spot: Spot = { mode, operation, field, register, values };
+        const before = told.get(compared[0]!)![at - 1] ?? null;
+        const spot: Spot = { mode, operation, field, register, values, before };
         const explaining = known.filter((one) => one.who.some((name) => values.has(name)) && one.covers(spot));
         const others = compared.filter((name) => !explaining.some(({ who }) => who.includes(name)));
         const isKnown = new Set(others.map((name) => values.get(name))).size < 2;
         found.push({ ...spot, history, at, verdict: verdictOf(values), known: isKnown ? explaining : [] });
-        for (const name of compared) {
-          if (isKnown && explaining.some(({ who }) => who.includes(name)) && field !== 'handlers' && field !== 'reset')
-            own.get(name)!.add(subject);
-          else if (!isKnown || field === 'handlers' || field === 'reset') parts.set(name, `${parts.get(name)} ${field} ${values.get(name)}`);
-        }
+        const mayStay = isKnown && field !== 'handlers' && field !== 'reset' && !explaining.some((one) => one.parts);
+        for (const name of compared)
+          if (!mayStay) parts.set(name, `${parts.get(name)} ${field} ${values.get(name)}`);
+          else if (explaining.some(({ who }) => who.includes(name))) own.get(name)!.add(subject);
       }
       const bySight = new Map<string, OpinionName[]>();
       for (const [name, sight] of parts) bySight.set(sight, [...(bySight.get(sight) ?? []), name]);

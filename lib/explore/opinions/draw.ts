@@ -1,7 +1,6 @@
 /** Histories that a guest can do alone, drawn as those of the explorer are. */
 import * as fc from 'fast-check';
-import { registerMsr } from '../../abi/apic/msr.ts';
-import { IA32_APIC_BASE } from '../../abi/apic/msr.ts';
+import { IA32_APIC_BASE, registerMsr } from '../../abi/apic/msr.ts';
 import { isGuests, type Operation } from '../../apic/model/operations.ts';
 import { histories } from '../arbitrary.ts';
 import { operationsOf, type Step } from '../steps.ts';
@@ -12,13 +11,17 @@ const ENABLED = 0x1ff;
 /** The lane's own emulator ends itself otherwise. */
 const frailty = { cr8WhileWaiting: true };
 
-/** So many histories; the same seed gives the same. Those in x2APIC mode come last: there is no way back from it on each machine. */
+/** So many histories; the same seed gives the same. */
 export function drawHistories(seed: number, count: number): OwnHistory[] {
-  const drawn = fc.sample(histories(fc, 1), { seed, numRuns: count }).map(historyOf);
+  return inOrder(fc.sample(histories(fc, 1), { seed, numRuns: count }).map(historyOf));
+}
+
+/** Those in x2APIC mode come last: not every machine has a way back from it. */
+export function inOrder(drawn: readonly OwnHistory[]): OwnHistory[] {
   return [...drawn.filter(({ mode }) => mode === 'xapic'), ...drawn.filter(({ mode }) => mode === 'x2apic')];
 }
 
-function historyOf(steps: readonly Step[]): OwnHistory {
+function historyOf(steps: readonly Step[], number: number): OwnHistory {
   const mode = steps.some((one) => one.do === 'modes' && one.mode === 'x2apic') ? 'x2apic' : 'xapic';
   const machine = new ModelMachine();
   machine.begin(mode);
@@ -35,10 +38,7 @@ function historyOf(steps: readonly Step[]): OwnHistory {
   for (const one of steps)
     for (const operation of operationsOf(machine.state, one, frailty))
       if (isOwn(operation, mode) && !machine.wouldReset(operation)) take(operation);
-  // The next one finds the id that it expects.
-  if (operations.some((one) => one.do === 'write' && one.register === 'ID'))
-    take({ do: 'write', on: 0, register: 'ID', value: 0 });
-  return { mode, operations };
+  return { number, mode, operations };
 }
 
 /** A bare machine can do it, and goes on after it. */

@@ -17,6 +17,8 @@ export type OwnOperation = GuestOperation | Extract<Operation, { do: 'handlers' 
 
 /** A history of one vCPU, all of it in one mode of the local APIC. */
 export interface OwnHistory {
+  /** Which of the seed's. */
+  number: number;
   mode: 'xapic' | 'x2apic';
   operations: readonly OwnOperation[];
 }
@@ -369,11 +371,11 @@ const code = (records: number) => asm.flat32`
     rdmsr
     test ah, 4
     jnz .x2apic
+    ; the next history finds the id of the reset
     mov ebx, ${ID}
-    mov eax, [rbx]
-    and eax, 0xff000000
+    mov dword [rbx], 0
     mov ebx, ${ICR2}
-    mov [rbx], eax
+    mov dword [rbx], 0
     mov ebx, ${ICR}
     mov dword [rbx], ${INIT}
     jmp .sent

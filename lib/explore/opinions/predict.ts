@@ -33,7 +33,8 @@ export class ModelMachine {
   begin(mode: OwnHistory['mode']): Sighting {
     if (this.#mode === 'x2apic') this.do({ do: 'wrmsr', on: 0, msr: ICR_MSR, low: INIT, high: 0 });
     else {
-      this.do({ do: 'write', on: 0, register: 'ICR2', value: this.state.processors[0]!.page[numberOf('ID')]! });
+      this.do({ do: 'write', on: 0, register: 'ID', value: 0 });
+      this.do({ do: 'write', on: 0, register: 'ICR2', value: 0 });
       this.do({ do: 'write', on: 0, register: 'ICR', value: INIT });
     }
     this.do({ do: 'handlers', on: 0, eoi: true });

@@ -1,0 +1,44 @@
+/** Differences made smaller: shorter histories that end in the same way, all of them in one boot. */
+import type { Difference } from './compare.ts';
+import { inOrder } from './draw.ts';
+import type { OwnHistory } from './guest.ts';
+import { keyOf } from './report.ts';
+
+/** A difference, and the shortest history that showed it. */
+export interface Small {
+  difference: Difference;
+  history: OwnHistory;
+}
+
+/** @param askAbout gives the differences of each history */
+export async function smaller(
+  differences: readonly Difference[],
+  histories: readonly OwnHistory[],
+  askAbout: (histories: readonly OwnHistory[]) => Promise<Difference[][]>,
+): Promise<Small[]> {
+  const whole = differences.map((difference): Small => {
+    const history = histories[difference.history]!;
+    return { difference, history: { ...history, operations: history.operations.slice(0, difference.at) } };
+  });
+  const tried = inOrder(whole.flatMap(({ history }, number) => shorter(history).map((one) => ({ ...one, number }))));
+  if (tried.length === 0) return whole;
+  const found = await askAbout(tried);
+  return whole.map((one, number) => {
+    const shown = tried.flatMap((history, at): Small[] => {
+      const same = history.number === number && found[at]!.find((other) => keyOf(other) === keyOf(one.difference));
+      return same ? [{ difference: same, history: { ...history, number: one.history.number } }] : [];
+    });
+    return shown.reduce((best, other) => (other.history.operations.length < best.history.operations.length ? other : best), one);
+  });
+}
+
+/** The first, at most two of those between, and the last. */
+function shorter({ operations, ...history }: OwnHistory): OwnHistory[] {
+  const first = operations.slice(0, 1);
+  const last = operations.slice(1).slice(-1);
+  const between = operations.slice(1, -1);
+  const pairs = between.flatMap((one, at) => [[one], ...between.slice(at + 1).map((other) => [one, other])]);
+  return [[], ...pairs]
+    .map((some) => ({ ...history, operations: [...first, ...some, ...last] }))
+    .filter((one) => one.operations.length < operations.length);
+}
