@@ -157,6 +157,9 @@ export class LabBareError extends LabError {
   override readonly exitCode = 1;
 
   constructor(message: string, tail: readonly string[], details: ErrorDetails) {
-    super([message, ...(tail.length > 0 ? ['Its last words:'] : []), ...tail.map((line) => `  | ${line}`)].join('\n'), details);
+    super(
+      [message, ...(tail.length > 0 ? ['Its last words:'] : []), ...tail.map((line) => `  | ${line}`)].join('\n'),
+      details,
+    );
   }
 }

@@ -8,16 +8,8 @@ import { type OwnHistory, romOf } from './guest.ts';
 import { textOfKvm } from './kvm.ts';
 import { ENDS } from './machine.ts';
 import { predict } from './predict.ts';
+import { titles } from './report.ts';
 import { readTold, type Told } from './told.ts';
-
-/** In words. */
-export const titles: Record<OpinionName, string> = {
-  model: 'the model',
-  vmx: 'KVM-Intel',
-  svm: 'KVM-AMD',
-  qemu: 'QEMU',
-  bochs: 'Bochs',
-};
 
 /** Where the ROM is, inside a lane. */
 const INSIDE = '/run/kvm-dsm/opinions.rom';
@@ -36,7 +28,10 @@ export async function ask(
       told.set(name, predict(histories));
       continue;
     }
-    const text = name === 'qemu' || name === 'bochs' ? await bare(name, rom, options, signal) : await kvm(name, rom, options, signal);
+    const text =
+      name === 'qemu' || name === 'bochs'
+        ? await bare(name, rom, options, signal)
+        : await kvm(name, rom, options, signal);
     const one = readTold(text, titles[name]);
     if (one.length !== histories.length)
       throw new ExploreTextError(titles[name], `it told of ${one.length} histories instead of ${histories.length}`, []);
@@ -45,7 +40,12 @@ export async function ask(
   return told;
 }
 
-async function bare(name: 'qemu' | 'bochs', rom: Uint8Array, options: GlobalOptions, signal: AbortSignal): Promise<string> {
+async function bare(
+  name: 'qemu' | 'bochs',
+  rom: Uint8Array,
+  options: GlobalOptions,
+  signal: AbortSignal,
+): Promise<string> {
   const { runBare } = await import('../../lab/index.ts');
   return runBare(name, { rom, until: ENDS, seconds: options.timeout, signal });
 }

@@ -6,11 +6,11 @@ import { print } from '../../target/output.ts';
 import { withProgress } from '../../target/progress.ts';
 import { withSignals } from '../../target/signals.ts';
 import { ask, nameHere, textHere } from './ask.ts';
-import { compareHistory, type Difference, type OpinionName, opinionNames } from './compare.ts';
+import { compareHistory, type Difference, keyOf, type OpinionName, opinionNames } from './compare.ts';
 import { drawHistories } from './draw.ts';
 import { bytesOf, type OwnHistory, ROOM } from './guest.ts';
-import { knownWays as known } from './known.ts';
-import { documentOf, keyOf, textOf } from './report.ts';
+import { knownWays } from './known.ts';
+import { documentOf, textOf } from './report.ts';
 import { smaller } from './smaller.ts';
 
 /** Its options beside the global ones. */
@@ -25,8 +25,6 @@ export interface OpinionsOptions extends GlobalOptions {
 }
 
 const HISTORIES = 100;
-/** So many kinds of difference are made small. */
-const MOST_SMALL = 5;
 
 /** Asks; 0: they agree but for what is known of them, 1: they do not. */
 export async function opinionsCommand(options: OpinionsOptions): Promise<number> {
@@ -39,21 +37,29 @@ export async function opinionsCommand(options: OpinionsOptions): Promise<number>
   if (bytesOf(histories) > ROOM)
     throw new ArgumentError('--histories', `${histories.length} histories do not fit into one boot`, 'Give fewer.');
   const began = performance.now();
-  const { first, small } = await withSignals((signal) =>
+  const askAbout = async (some: readonly OwnHistory[], signal: AbortSignal) => {
+    const told = await ask(names, some, options, signal);
+    const differences = some.map((one, at) =>
+      compareHistory(at, one, new Map([...told].map(([name, all]) => [name, all[at]!])), knownWays),
+    );
+    return { differences, withoutX2apic: names.filter((name) => told.get(name)!.includes(null)) };
+  };
+  const { differences, small, withoutX2apic } = await withSignals((signal) =>
     withProgress(options, async () => {
-      const askAbout = async (some: readonly OwnHistory[]) => {
-        const told = await ask(names, some, options, signal);
-        return some.map((one, at) =>
-          compareHistory(at, one, new Map([...told].map(([name, all]) => [name, all[at]!])), known),
-        );
-      };
-      const first = (await askAbout(histories)).flat();
-      const unknown = new Map<string, Difference>();
-      for (const one of first) if (one.known.length === 0 && !unknown.has(keyOf(one))) unknown.set(keyOf(one), one);
-      return { first, small: await smaller([...unknown.values()].slice(0, MOST_SMALL), histories, askAbout) };
+      const { differences, withoutX2apic } = await askAbout(histories, signal);
+      const kinds = new Map<string, Difference>();
+      for (const one of differences.flat())
+        if (one.known.length === 0 && !kinds.has(keyOf(one))) kinds.set(keyOf(one), one);
+      const small = await smaller(
+        [...kinds.values()],
+        histories,
+        async (some) => (await askAbout(some, signal)).differences,
+      );
+      return { differences: differences.flat(), small, withoutX2apic };
     }),
   );
-  const document = documentOf({ seed, names, histories, differences: first, small, ms: performance.now() - began });
+  const ms = performance.now() - began;
+  const document = documentOf({ seed, names, withoutX2apic, histories, differences, small, ms });
   print(options.json ? `${JSON.stringify(document)}\n` : textOf(document, placeArguments(options)));
   return document.differences.length > 0 ? 1 : 0;
 }
@@ -68,7 +74,11 @@ function namesOf({ opinions, ...options }: OpinionsOptions): OpinionName[] {
     (name) => asked.includes(name) && (kvm === null || name === kvm || (name !== 'vmx' && name !== 'svm')),
   );
   if (names.length < 2)
-    throw new ArgumentError('--opinions', 'one opinion differs from none', `Name two or more of ${opinionNames.join(', ')}.`);
+    throw new ArgumentError(
+      '--opinions',
+      'one opinion differs from none',
+      `Name two or more of ${opinionNames.join(', ')}.`,
+    );
   return names;
 }
 

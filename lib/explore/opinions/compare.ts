@@ -47,6 +47,10 @@ export interface Difference extends Spot {
   known: readonly Known[];
 }
 
+/** Differences of one kind are alike. */
+export const keyOf = ({ mode, operation, register, field, verdict }: Difference): string =>
+  [mode, operation?.do, register, field, verdict].join(' ');
+
 /** The opinions of one history: `null` of one whose machine has no such mode. */
 export type Opinions = ReadonlyMap<OpinionName, readonly Sighting[] | null>;
 
@@ -74,14 +78,16 @@ export function compareHistory(
       for (const field of fieldsOf(group.map((name) => told.get(name)![at]!))) {
         const subject = field === 'result' && register !== null ? register : field;
         const compared = group.filter((name) => !own.get(name)!.has(subject));
-        const values = new Map(compared.map((name) => [name, valueOf(told.get(name)![at]!, field)]));
+        const values = new Map(compared.map((name) => [name, valueIn(told.get(name)![at]!, field)]));
         if (new Set(values.values()).size < 2) continue;
         const before = told.get(compared[0]!)![at - 1] ?? null;
         const spot: Spot = { mode, operation, field, register, values, before };
-        const explaining = known.filter((one) => one.who.some((name) => values.has(name)) && one.covers(spot));
-        const others = compared.filter((name) => !explaining.some(({ who }) => who.includes(name)));
-        const isKnown = new Set(others.map((name) => values.get(name))).size < 2;
-        found.push({ ...spot, history, at, verdict: verdictOf(values), known: isKnown ? explaining : [] });
+        const explaining = explanation(
+          known.filter((one) => one.covers(spot)),
+          values,
+        );
+        const isKnown = explaining.length > 0;
+        found.push({ ...spot, history, at, verdict: verdictOf(values), known: explaining });
         const mayStay = isKnown && field !== 'handlers' && field !== 'reset' && !explaining.some((one) => one.parts);
         for (const name of compared)
           if (!mayStay) parts.set(name, `${parts.get(name)} ${field} ${values.get(name)}`);
@@ -95,6 +101,19 @@ export function compareHistory(
     if (groups.length === 0) break;
   }
   return found;
+}
+
+/** The least that explains it: without those that have their own way the others agree. None: nothing does. */
+function explanation(covering: readonly Known[], values: ReadonlyMap<OpinionName, string>): readonly Known[] {
+  const sets = [
+    ...covering.map((one) => [one]),
+    ...covering.flatMap((one, at) => covering.slice(at + 1).map((other) => [one, other])),
+    covering,
+  ];
+  const explains = (set: readonly Known[]) =>
+    new Set([...values].filter(([name]) => !set.some(({ who }) => who.includes(name))).map(([, value]) => value)).size <
+    2;
+  return sets.find(explains) ?? [];
 }
 
 /** Those that are not the same for all. */
@@ -113,9 +132,9 @@ const nameOf = (number: number) => lapicRegisterName(number << 4) ?? hex(number 
 const textOf = (result: Sighting['result']) =>
   result === null ? 'nothing' : result.high === 0 ? hex(result.low) : `${hex(result.high)}:${hex(result.low)}`;
 
-function valueOf({ reset, handled, result, registers }: Sighting, field: string): string {
+function valueIn({ reset, handled, result, registers }: Sighting, field: string): string {
   if (field === 'reset') return reset ? 'by INIT' : 'no';
-  if (field === 'handlers') return handled.length === 0 ? 'none' : handled.map(hex).join(' ');
+  if (field === 'handlers') return handled.length === 0 ? 'none' : handled.map((vector) => hex(vector)).join(' ');
   if (field === 'result') return textOf(result);
   return hex(registers.find((_, number) => nameOf(number) === field)!);
 }
@@ -130,7 +149,10 @@ function registerOf(operation: OwnOperation): string | null {
 export function verdictOf(values: ReadonlyMap<OpinionName, string>): string {
   const sides = new Map<string, OpinionName[]>();
   for (const [name, value] of values) sides.set(value, [...(sides.get(value) ?? []), name]);
-  const [first, ...rest] = [...sides.values()].sort((a, b) => b.length - a.length) as [OpinionName[], ...OpinionName[][]];
+  const [first, ...rest] = [...sides.values()].sort((a, b) => b.length - a.length) as [
+    OpinionName[],
+    ...OpinionName[][],
+  ];
   const alone = rest.flat();
   if (alone.length === 1 && first.length > 1) return `${alone[0]} stands alone`;
   if (first.length === 1) return `${first.concat(alone).join(', ')}: each another`;

@@ -36,10 +36,13 @@ const isFixed = (spot: Spot) => (sent(spot)?.mode ?? EXTINT) <= LOWEST;
 /** What an interrupt that is taken, or is not, changes at once. */
 const byInterrupt = ({ field }: Spot) => /^(?:handlers|[IT][RM]R\d|ISR\d|PPR)$/.test(field);
 const LVT = /^LVT_/;
+/** Whose handlers ran, as somebody saw it. */
+const vectorsOf = ({ values }: Spot, name: OpinionName) => (values.get(name) ?? 'none').split(' ').map(Number);
 /** NMI, and #GP. */
 const ownVectors = [2, 13];
 
-const registerBefore = ({ before }: Spot, register: LapicRegisterName) => before?.registers[lapicRegisters[register] >> 4] ?? 0;
+const registerBefore = ({ before }: Spot, register: LapicRegisterName) =>
+  before?.registers[lapicRegisters[register] >> 4] ?? 0;
 /** The APIC is software-disabled when the operation ends. */
 const isDisabled = (spot: Spot) =>
   ((writes(spot, /^SVR$/) ? written(spot)! : registerBefore(spot, 'SVR')) & SVR_ENABLE) === 0;
@@ -182,12 +185,34 @@ export const knownWays: readonly Known[] = [
     true,
   ),
   known(
-    'bochs-disabled-dispatches',
-    ['bochs'],
+    'qemu-disabled-holds',
+    ['qemu'],
     DISABLED,
-    'what was accepted before, or since, is dispatched while the APIC is software-disabled',
-    `${BOCHS}, service_local_apic`,
+    'what was pending when the APIC was software-disabled is not dispatched until it is enabled again',
+    `${QEMU}, apic_irq_pending`,
     (spot) => isDisabled(spot) && byInterrupt(spot),
+    true,
+  ),
+  known(
+    'no-spurious',
+    [...KVM, 'qemu'],
+    'Spurious Interrupt',
+    'no spurious interrupt comes where TPR was raised above one that was signalled already',
+    `${LAPIC}, kvm_apic_has_interrupt; ${QEMU}, apic_update_irq`,
+    (spot) => spot.field === 'handlers' && vectorsOf(spot, 'bochs').includes(registerBefore(spot, 'SVR') & 0xff),
+    true,
+  ),
+  known(
+    'bochs-spurious-eoi',
+    ['bochs'],
+    'Spurious Interrupt',
+    'EOI does nothing while the highest in service has the vector of SVR, whatever has brought it',
+    `${BOCHS}, receive_EOI`,
+    (spot) => {
+      const vector = registerBefore(spot, 'SVR') & 0xff;
+      if (spot.field === 'PPR') return Number(spot.values.get('bochs')) === (vector & 0xf0);
+      return spot.field === `ISR${vector >> 5}` && ((Number(spot.values.get('bochs')) >>> (vector & 31)) & 1) === 1;
+    },
     true,
   ),
   known(
@@ -214,7 +239,8 @@ export const knownWays: readonly Known[] = [
     'Determining IPI Destination',
     'shorthands look for the sender by its id: one that was written to the register is nobody',
     `${QEMU}, apic_deliver`,
-    (spot) => (sent(spot)?.shorthand ?? 0) % 2 === 1 && hasOtherId(spot) && (byInterrupt(spot) || spot.field === 'reset'),
+    (spot) =>
+      (sent(spot)?.shorthand ?? 0) % 2 === 1 && hasOtherId(spot) && (byInterrupt(spot) || spot.field === 'reset'),
     true,
   ),
   known(
@@ -275,10 +301,9 @@ export const knownWays: readonly Known[] = [
     'Valid Interrupt Vectors',
     'with PPR 0 a vector from 0 to 15 is dispatched',
     `${QEMU}, apic_irq_pending`,
-    ({ field, values }) => {
-      const [first = 0, ...rest] = (values.get('qemu') ?? 'none').split(' ').map(Number);
-      if (field !== 'handlers') return /^I[SR]R0$/.test(field) && first < 0x1_0000;
-      return [first, ...rest].some((vector) => vector < 16 && !ownVectors.includes(vector));
+    (spot) => {
+      if (spot.field !== 'handlers') return /^I[SR]R0$/.test(spot.field) && Number(spot.values.get('qemu')) < 0x1_0000;
+      return vectorsOf(spot, 'qemu').some((vector) => vector < 16 && !ownVectors.includes(vector));
     },
     true,
   ),
@@ -339,7 +364,10 @@ export const knownWays: readonly Known[] = [
     RESERVED,
     'reserved bits of ICR and SELF IPI raise no #GP',
     `${BOCHS}, write_x2apic`,
-    (spot) => byMsr(spot, /^(?:ICR|SELF_IPI)$/) && (byInterrupt(spot) || spot.field === 'reset'),
+    (spot) =>
+      byMsr(spot, /^(?:ICR|SELF_IPI)$/) &&
+      ((written(spot) ?? 0) & (spot.register === 'ICR' ? 0xfff3_2000 : 0xffff_ff00)) !== 0 &&
+      (byInterrupt(spot) || /^(?:ICR2?|reset)$/.test(spot.field)),
     true,
   ),
 ];

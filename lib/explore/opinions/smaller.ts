@@ -1,14 +1,16 @@
 /** Differences made smaller: shorter histories that end in the same way, all of them in one boot. */
-import type { Difference } from './compare.ts';
+import { type Difference, keyOf } from './compare.ts';
 import { inOrder } from './draw.ts';
-import type { OwnHistory } from './guest.ts';
-import { keyOf } from './report.ts';
+import { type OwnHistory, ROOM } from './guest.ts';
 
 /** A difference, and the shortest history that showed it. */
 export interface Small {
   difference: Difference;
   history: OwnHistory;
 }
+
+/** Bytes of the longest of them: four operations. */
+const MOST_BYTES = 5 * 16;
 
 /** @param askAbout gives the differences of each history */
 export async function smaller(
@@ -20,7 +22,9 @@ export async function smaller(
     const history = histories[difference.history]!;
     return { difference, history: { ...history, operations: history.operations.slice(0, difference.at) } };
   });
-  const tried = inOrder(whole.flatMap(({ history }, number) => shorter(history).map((one) => ({ ...one, number }))));
+  const candidates = whole.flatMap(({ history }, number) => shorter(history).map((one) => ({ ...one, number })));
+  // As many as fit into one boot.
+  const tried = inOrder(candidates.slice(0, Math.floor(ROOM / MOST_BYTES)));
   if (tried.length === 0) return whole;
   const found = await askAbout(tried);
   return whole.map((one, number) => {
@@ -28,7 +32,10 @@ export async function smaller(
       const same = history.number === number && found[at]!.find((other) => keyOf(other) === keyOf(one.difference));
       return same ? [{ difference: same, history: { ...history, number: one.history.number } }] : [];
     });
-    return shown.reduce((best, other) => (other.history.operations.length < best.history.operations.length ? other : best), one);
+    return shown.reduce(
+      (best, other) => (other.history.operations.length < best.history.operations.length ? other : best),
+      one,
+    );
   });
 }
 

@@ -34,17 +34,23 @@ export function readTold(text: string, who: string): Told {
       if (head[2] === '-') continue;
     }
     const sighting: Sighting = { reset: line === 'X', handled: [], result: null, registers: [] };
-    const rest = line.slice(head?.[0].length ?? 0).replaceAll(
-      /h([\da-f]{2})|=([\da-f]{8})(?::([\da-f]{8}))?|r([\da-f]{2})([\da-f]{8})/g,
-      (_, vector?: string, low?: string, high?: string, register?: string, value?: string) => {
-        if (vector !== undefined) sighting.handled.push(Number.parseInt(vector, 16));
-        else if (low !== undefined)
-          sighting.result = { low: Number.parseInt(low, 16), high: high === undefined ? 0 : Number.parseInt(high, 16) };
-        else registers[Number.parseInt(register!, 16)] = Number.parseInt(value!, 16);
-        return '';
-      },
-    );
-    if ((rest !== '' && !sighting.reset) || told.length === 0) throw new ExploreTextError(who, 'its guest wrote what it never writes', [line]);
+    const rest = line
+      .slice(head?.[0].length ?? 0)
+      .replaceAll(
+        /h([\da-f]{2})|=([\da-f]{8})(?::([\da-f]{8}))?|r([\da-f]{2})([\da-f]{8})/g,
+        (_, vector?: string, low?: string, high?: string, register?: string, value?: string) => {
+          if (vector !== undefined) sighting.handled.push(Number.parseInt(vector, 16));
+          else if (low !== undefined)
+            sighting.result = {
+              low: Number.parseInt(low, 16),
+              high: high === undefined ? 0 : Number.parseInt(high, 16),
+            };
+          else registers[Number.parseInt(register!, 16)] = Number.parseInt(value!, 16);
+          return '';
+        },
+      );
+    if ((rest !== '' && !sighting.reset) || told.length === 0)
+      throw new ExploreTextError(who, 'its guest wrote what it never writes', [line]);
     sighting.registers = registers.slice();
     history.push(sighting);
   }
