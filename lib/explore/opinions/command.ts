@@ -6,7 +6,7 @@ import { print } from '../../target/output.ts';
 import { withProgress } from '../../target/progress.ts';
 import { withSignals } from '../../target/signals.ts';
 import { ask, nameHere, textHere } from './ask.ts';
-import { compareHistory, type Difference, keyOf, type OpinionName, opinionNames } from './compare.ts';
+import { compareHistory, keyOf, type OpinionDifference, type OpinionName, opinionNames } from './compare.ts';
 import { drawHistories } from './draw.ts';
 import { bytesOf, type OwnHistory, ROOM } from './guest.ts';
 import { knownWays } from './known.ts';
@@ -47,7 +47,7 @@ export async function opinionsCommand(options: OpinionsOptions): Promise<number>
   const { differences, small, withoutX2apic } = await withSignals((signal) =>
     withProgress(options, async () => {
       const { differences, withoutX2apic } = await askAbout(histories, signal);
-      const kinds = new Map<string, Difference>();
+      const kinds = new Map<string, OpinionDifference>();
       for (const one of differences.flat())
         if (one.known.length === 0 && !kinds.has(keyOf(one))) kinds.set(keyOf(one), one);
       const small = await smaller(

@@ -36,7 +36,7 @@ export interface Known {
   covers(spot: Spot): boolean;
 }
 
-export interface Difference extends Spot {
+export interface OpinionDifference extends Spot {
   /** Which history, of those that were tried, */
   history: number;
   /** and after how many of its operations. */
@@ -48,7 +48,7 @@ export interface Difference extends Spot {
 }
 
 /** Differences of one kind are alike. */
-export const keyOf = ({ mode, operation, register, field, verdict }: Difference): string =>
+export const keyOf = ({ mode, operation, register, field, verdict }: OpinionDifference): string =>
   [mode, operation?.do, register, field, verdict].join(' ');
 
 /** The opinions of one history: `null` of one whose machine has no such mode. */
@@ -64,8 +64,8 @@ export function compareHistory(
   { mode, operations }: OwnHistory,
   opinions: Opinions,
   known: readonly Known[],
-): Difference[] {
-  const found: Difference[] = [];
+): OpinionDifference[] {
+  const found: OpinionDifference[] = [];
   const told = new Map([...opinions].flatMap(([name, one]) => (one === null ? [] : [[name, one] as const])));
   let groups: OpinionName[][] = [[...told.keys()]];
   const own = new Map<OpinionName, Set<string>>([...told.keys()].map((name) => [name, new Set<string>()]));

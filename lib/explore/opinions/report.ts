@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { shellWord } from '../../base/shell.ts';
 import { plural } from '../../base/text.ts';
 import { describeOperation } from '../report.ts';
-import { type Difference, type Known, keyOf, type OpinionName } from './compare.ts';
+import { type Known, keyOf, type OpinionDifference, type OpinionName } from './compare.ts';
 import type { OwnHistory, OwnOperation } from './guest.ts';
 import { knownWays } from './known.ts';
 import { scriptOfSmall } from './script.ts';
@@ -58,7 +58,7 @@ export function documentOf(of: {
   names: readonly OpinionName[];
   withoutX2apic: readonly OpinionName[];
   histories: readonly OwnHistory[];
-  differences: readonly Difference[];
+  differences: readonly OpinionDifference[];
   small: readonly Small[];
   ms: number;
 }): OpinionsDocument {

@@ -2,7 +2,7 @@
 import { IA32_APIC_BASE } from '../../abi/apic/msr.ts';
 import { apicBaseIn, type ModelState } from '../../apic/model/state.ts';
 import { scriptOf } from '../script.ts';
-import type { Difference } from './compare.ts';
+import type { OpinionDifference } from './compare.ts';
 import type { OwnHistory, OwnOperation } from './guest.ts';
 import { ModelMachine } from './predict.ts';
 
@@ -10,7 +10,7 @@ const fields: Record<string, string> = { handlers: 'handled' };
 
 /** `null` where the model was not asked, or each KVM says what it says. */
 export function scriptOfSmall(
-  { field, values }: Difference,
+  { field, values }: OpinionDifference,
   { mode, operations }: OwnHistory,
   replay: string,
 ): string | null {

@@ -1,11 +1,11 @@
 /** Differences made smaller: shorter histories that end in the same way, all of them in one boot. */
-import { type Difference, keyOf } from './compare.ts';
+import type { OpinionDifference } from './compare.ts';
 import { inOrder } from './draw.ts';
 import { type OwnHistory, ROOM } from './guest.ts';
 
 /** A difference, and the shortest history that showed it. */
 export interface Small {
-  difference: Difference;
+  difference: OpinionDifference;
   history: OwnHistory;
 }
 
@@ -14,9 +14,9 @@ const MOST_BYTES = 5 * 16;
 
 /** @param askAbout gives the differences of each history */
 export async function smaller(
-  differences: readonly Difference[],
+  differences: readonly OpinionDifference[],
   histories: readonly OwnHistory[],
-  askAbout: (histories: readonly OwnHistory[]) => Promise<Difference[][]>,
+  askAbout: (histories: readonly OwnHistory[]) => Promise<OpinionDifference[][]>,
 ): Promise<Small[]> {
   const whole = differences.map((difference): Small => {
     const history = histories[difference.history]!;
@@ -29,7 +29,7 @@ export async function smaller(
   const found = await askAbout(tried);
   return whole.map((one, number) => {
     const shown = tried.flatMap((history, at): Small[] => {
-      const same = history.number === number && found[at]!.find((other) => keyOf(other) === keyOf(one.difference));
+      const same = history.number === number && found[at]!.find((other) => isSame(other, one.difference));
       return same ? [{ difference: same, history: { ...history, number: one.history.number } }] : [];
     });
     return shown.reduce(
@@ -38,6 +38,14 @@ export async function smaller(
     );
   });
 }
+
+/** Who stands alone may change: of those who had parted before some say something now. */
+const isSame = (one: OpinionDifference, other: OpinionDifference) =>
+  one.known.length === 0 &&
+  one.mode === other.mode &&
+  one.field === other.field &&
+  one.register === other.register &&
+  one.operation?.do === other.operation?.do;
 
 /** The first, at most two of those between, and the last. */
 function shorter({ operations, ...history }: OwnHistory): OwnHistory[] {

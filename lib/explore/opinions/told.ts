@@ -22,7 +22,12 @@ export function readTold(text: string, who: string): Told {
   let history: Sighting[] = [];
   let registers = new Array<number>(64).fill(0);
   const lines = text.replaceAll('\r', '').trimEnd().split('\n');
-  if (lines.pop() !== 'end') throw new ExploreTextError(who, 'its guest did not come to its end', lines.slice(-5));
+  const last = lines.pop();
+  if (last !== 'end') {
+    const lost = 'its guest lost itself: the INIT that it sends to itself did not come, or there was a fault';
+    const what = last?.endsWith('lost') ? lost : 'its guest did not come to its end';
+    throw new ExploreTextError(who, what, lines.slice(-5));
+  }
   for (const line of lines) {
     const head = /^H([\da-f]{8})(-?)/.exec(line);
     if (head) {
