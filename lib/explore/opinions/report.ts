@@ -68,8 +68,8 @@ export function documentOf(of: {
     ...{ version: 1, seed, asked: names, withoutX2apic, histories: histories.length },
     operations: histories.reduce((sum, one) => sum + one.operations.length, 0),
     ms: Math.round(ms),
-    differences: small.map(({ difference, history }) => ({
-      times: differences.filter((one) => keyOf(one) === keyOf(difference)).length,
+    differences: small.map(({ found, difference, history }) => ({
+      times: differences.filter((one) => keyOf(one) === keyOf(found)).length,
       mode: difference.mode,
       field: difference.field,
       values: Object.fromEntries(difference.values),

@@ -5,6 +5,8 @@ import { type OwnHistory, ROOM } from './guest.ts';
 
 /** A difference, and the shortest history that showed it. */
 export interface Small {
+  /** As it was found. */
+  found: OpinionDifference;
   difference: OpinionDifference;
   history: OwnHistory;
 }
@@ -20,7 +22,11 @@ export async function smaller(
 ): Promise<Small[]> {
   const whole = differences.map((difference): Small => {
     const history = histories[difference.history]!;
-    return { difference, history: { ...history, operations: history.operations.slice(0, difference.at) } };
+    return {
+      found: difference,
+      difference,
+      history: { ...history, operations: history.operations.slice(0, difference.at) },
+    };
   });
   const candidates = whole.flatMap(({ history }, number) => shorter(history).map((one) => ({ ...one, number })));
   // As many as fit into one boot.
@@ -30,7 +36,7 @@ export async function smaller(
   return whole.map((one, number) => {
     const shown = tried.flatMap((history, at): Small[] => {
       const same = history.number === number && found[at]!.find((other) => isSame(other, one.difference));
-      return same ? [{ difference: same, history: { ...history, number: one.history.number } }] : [];
+      return same ? [{ found: one.found, difference: same, history: { ...history, number: one.history.number } }] : [];
     });
     return shown.reduce(
       (best, other) => (other.history.operations.length < best.history.operations.length ? other : best),
