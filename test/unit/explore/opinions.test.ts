@@ -12,7 +12,7 @@ import { drawHistories } from '../../../lib/explore/opinions/draw.ts';
 import { bytesOf, type OwnHistory, ROOM, romOf } from '../../../lib/explore/opinions/guest.ts';
 import { knownWays } from '../../../lib/explore/opinions/known.ts';
 import { ROM_SIZE } from '../../../lib/explore/opinions/machine.ts';
-import { predict } from '../../../lib/explore/opinions/predict.ts';
+import { ModelMachine, predict } from '../../../lib/explore/opinions/predict.ts';
 import { smaller } from '../../../lib/explore/opinions/smaller.ts';
 import { readTold, type Sighting } from '../../../lib/explore/opinions/told.ts';
 
@@ -145,11 +145,15 @@ test('a difference is made smaller, in one go', async () => {
     ...{ mode: 'xapic', operation: operations[8]!, field: 'TPR', register: 'TPR', before: null, history: 0, at: 9 },
     ...{ values: new Map(), verdict: 'qemu stands alone', known: [] },
   };
+  // Another one, of which nothing shorter shows anything.
+  const other = { ...difference, history: 1 };
+  const alike = { ...whole, number: 4, operations: operations.filter(({ value }) => value !== 5) };
   let asked = 0;
-  const [small] = await smaller([difference], [whole], async (some) => {
+  const [small, large] = await smaller([difference, { ...other, at: 8 }], [whole, alike], async (some) => {
     asked += 1;
     return some.map((one, history) => (shows(one) ? [{ ...difference, history }] : []));
   });
+  assert.deepEqual(large?.history, alike);
   assert.equal(asked, 1);
   assert.equal(small?.history.number, 3);
   assert.deepEqual(
@@ -214,7 +218,17 @@ describe('what is drawn', () => {
       told.map((one) => one?.length),
       some.map(({ operations }) => operations.length + 1),
     );
-    assert.ok(told.every((one) => one?.every(({ reset }) => !reset)));
+  });
+
+  test('none resets the machine by itself', () => {
+    const machine = new ModelMachine();
+    for (const { mode, operations } of drawHistories(5, 60)) {
+      machine.begin(mode);
+      for (const operation of operations) {
+        assert.equal(machine.wouldReset(operation), false);
+        machine.perform(operation);
+      }
+    }
   });
 });
 
