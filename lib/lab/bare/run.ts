@@ -20,15 +20,7 @@ export interface BareOptions {
   until: RegExp;
   /** How long it may take. */
   seconds: number;
-  /** A binary instead of the system's, if it is this emulator's. */
-  emulator?: string | undefined;
   signal: AbortSignal;
-}
-
-/** The emulator's name and version, as `QEMU 7.2.22`. */
-export function describeBare(name: BareName, binary?: string): string {
-  const lane = lanes.find(({ emulator }) => emulator.kind === name)!;
-  return `${lane.emulator.title} ${findEmulator(lane, binary).version}`;
 }
 
 /**
@@ -39,7 +31,7 @@ export function describeBare(name: BareName, binary?: string): string {
 export async function runBare(name: BareName, options: BareOptions): Promise<string> {
   const { rom, until, seconds, signal } = options;
   const lane = lanes.find(({ emulator }) => emulator.kind === name)!;
-  const emulator = findEmulator(lane, options.emulator);
+  const emulator = findEmulator(lane);
   const folder = await makeWorkFolder();
   const dir = folder.path;
   const line = await openLine(dir, 'line1', lane.lineKind, () => {});
