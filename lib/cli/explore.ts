@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ArgumentError } from '../base/errors.ts';
 import type { ExploreCommandOptions } from '../explore/command.ts';
+import type { OpinionsOptions } from '../explore/opinions/command.ts';
 import { integer } from '../runner/suite/options.ts';
 import { globalOptionsOf, withGlobalOptions } from '../target/options.ts';
 import { exploreSchedules, type ScheduleOptions, withScheduleOptions } from './explore-schedules.ts';
@@ -25,6 +26,8 @@ export function addExploreCommand(program: Command, ends: Ends): void {
     .addOption(new Option('--histories <n>', 'at most so many').argParser(integer(1, 1_000_000_000)))
     .addOption(new Option('--vcpus <n>', 'of the machine').default(2).argParser(integer(1, 4)))
     .option('--replay <difference>', 'one difference again, as it was told')
+    .option('--opinions [who]', 'the same guest on KVM-Intel, KVM-AMD, the model, and on QEMU and Bochs without a KVM')
+    .addOption(new Option('--rom <file>').hideHelp())
     // How a lane tells the command outside.
     .addOption(new Option('--events').default(false).hideHelp());
   withScheduleOptions(command).action(async (args: string[], _options, command: Command) => {
@@ -39,6 +42,13 @@ export function addExploreCommand(program: Command, ends: Ends): void {
         ...options
       } = globalOptionsOf<ScheduleOptions & ExploreCommandOptions>(command);
       return ends(await exploreSchedules(options, args));
+    }
+    if (command.getOptionValueSource('opinions') !== undefined) {
+      const alien = ['for', 'vcpus'].find((name) => command.getOptionValueSource(name) === 'cli');
+      if (alien !== undefined)
+        throw new ArgumentError(`--${alien}`, `--${alien} is not for --opinions`, 'Leave one of both out.');
+      const { opinionsCommand } = await import('../explore/opinions/command.ts');
+      return ends(await opinionsCommand(globalOptionsOf<OpinionsOptions>(command)));
     }
     if (args.length > 0)
       throw new ArgumentError(

@@ -150,3 +150,16 @@ export class LabDeadlineError extends LabMachineError {
   readonly code = 'ERR_LAB_DEADLINE';
   override readonly exitCode = 1;
 }
+
+/** An emulator that runs as a bare machine ended by itself, or did not come to its end in time. */
+export class LabBareError extends LabError {
+  readonly code = 'ERR_LAB_BARE';
+  override readonly exitCode = 1;
+
+  constructor(message: string, tail: readonly string[], details: ErrorDetails) {
+    super(
+      [message, ...(tail.length > 0 ? ['Its last words:'] : []), ...tail.map((line) => `  | ${line}`)].join('\n'),
+      details,
+    );
+  }
+}

@@ -1,4 +1,5 @@
 /** The emulated machines that boot a patched kernel: what the rest of the package calls. */
+export { type BareName, runBare } from './bare/run.ts';
 export type { Limits } from './boot/limits.ts';
 export type { LabOptions, LabRunOptions, LabStage } from './boot/options.ts';
 export { labShell, runInLab } from './boot/run.ts';

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import type { OpinionsDocument } from '../../lib/explore/opinions/report.ts';
 import type { ExploreDocument } from '../../lib/explore/report.ts';
 import { kvmDsm } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
@@ -56,6 +57,18 @@ describe('kvm-dsm explore', { skip: labMissing(), timeout: 1_800_000 }, () => {
       assert.equal(document.difference, null, document.difference?.script);
       assert.deepEqual([code, document.histories, document.seed, document.on], [0, histories, 7, lane]);
     });
+
+  test('KVM-AMD differs from bare QEMU and from the model in what is known of them', () => {
+    machineUp('svm');
+    const asked = ['--opinions', 'model,svm,qemu', '--on', 'svm', '--seed', '7', '--histories', '40'];
+    const { code, stdout, stderr } = kvmDsm(['explore', ...asked, '--json'], 300);
+    assert.equal(code, 0, stdout + stderr);
+    const { differences, known } = JSON.parse(stdout) as OpinionsDocument;
+    assert.deepEqual(differences, []);
+    const values = known.find(({ name }) => name === 'lint0-after-init')?.example.values;
+    assert.deepEqual(values, { model: '0x700', svm: '0x700', qemu: '0x10000' });
+    assert.deepEqual(known.find(({ name }) => name === 'tpr-low-bits')?.who, ['svm']);
+  });
 
   test('a mistake is found, made small, had again, and shown by a script', () => {
     machineUp('svm', fault);
