@@ -59,8 +59,14 @@ export interface CarrierCounts {
 
 /** Who is told of what a carrier brings. */
 export interface Receiver {
-  /** In the order of the source, once. */
-  deliver(source: number, item: NodeItem): void;
+  /**
+   * In the order of the source, once.
+   *
+   * @param number its place among all that the source has sent to this node, from 1 on; a carrier that does not count gives none
+   */
+  deliver(source: number, item: NodeItem, number?: number): void;
+  /** The transport gets it now, be it again. */
+  handed?(source: number, item: NodeItem): void;
   /** A node that has no memory of what went before is there. */
   joined(node: number): void;
   /** The machine cannot go on. */
@@ -159,8 +165,13 @@ export class Links implements Carrier {
   #publish(subject: string, content: Content): void {
     if (this.#isClosed) return;
     this.#published += 1;
-    const message = { from: this.#member.node, epoch: this.#epoch, ...content } as Envelope;
-    this.#transport.publish(subject, encodeMessage(this.#member, message));
+    const message = encodeMessage(this.#member, {
+      from: this.#member.node,
+      epoch: this.#epoch,
+      ...content,
+    } as Envelope);
+    if (content.kind === 'data') this.#receiver.handed?.(content.source, content.item);
+    this.#transport.publish(subject, message);
   }
 
   #do(node: number, effect: Effect<NodeItem>): void {
@@ -169,7 +180,7 @@ export class Links implements Carrier {
         this.#publish(subjectOf(node), contentOf(node, effect.frame));
         break;
       case 'deliver':
-        this.#receiver.deliver(effect.source, effect.item);
+        this.#receiver.deliver(effect.source, effect.item, effect.seq);
         break;
       case 'refuse':
         this.#count(effect.reason);

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { ArgumentError } from '../../base/errors.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
 import type { Cluster, ClusterParts } from '../../node/cluster.ts';
+import type { Crossings } from '../../node/crossings.ts';
 import type { Shard } from '../../node/shard.ts';
 import type { ShardMachine } from '../../node/shard-machine.ts';
 import type { Transport } from '../../node/transport.ts';
@@ -12,7 +13,7 @@ import type { MachineOptions } from './options.ts';
 export type TransportOption = NonNullable<MachineOptions['transport']>;
 
 /** How they are joined, where it is not as usual. */
-export type JoinOptions = Pick<ClusterParts, 'limits' | 'replay' | 'key' | 'router'>;
+export type JoinOptions = Pick<ClusterParts, 'limits' | 'replay' | 'key' | 'router' | 'crossings'>;
 
 /**
  * Joins the VMs of a machine.
@@ -40,12 +41,13 @@ export async function joinNodes(
 }
 
 /** This process' node of a machine whose others are in other processes. */
-export async function joinShards(vm: Vm, shard: Shard): Promise<ShardMachine> {
+export async function joinShards(vm: Vm, shard: Shard, crossings: Crossings): Promise<ShardMachine> {
   const { ShardMachine: OwnMachine } = await import('../../node/shard-machine.ts');
   return new OwnMachine(
     shard,
     vm,
     shard.homes.map((_, id) => vm.vcpus.get(id)!),
+    crossings,
   );
 }
 
