@@ -48,7 +48,7 @@ const often = (value: number | undefined) => (value === undefined ? '' : digits(
 
 /** Of each turn's medians, the median of their ratios. */
 function ratioTo(reference: WayFound | undefined, { turns, way }: WayFound): string {
-  return reference === undefined || reference.way === way ? '' : compare(turns, reference.turns).ratio.toPrecision(2);
+  return reference === undefined || reference.way === way ? '' : digits(compare(turns, reference.turns).ratio);
 }
 
 /** Rows of the ways, the first one with their titles. */
