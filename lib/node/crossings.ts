@@ -44,7 +44,12 @@ export interface NodeIpi {
   /** How it was sent: it says how wide the destination is. */
   readonly mode: 'xapic' | 'x2apic';
   /** A paravirtual one names whom it is for one by one. */
-  readonly named?: { readonly by: 'apicId' | 'vcpu'; readonly ids: readonly number[] };
+  readonly named?: {
+    /** What its ids are. */
+    readonly by: 'apicId' | 'vcpu';
+    /** Those that it names. */
+    readonly ids: readonly number[];
+  };
   /**
    * In ns, as `ns` of the trace: when KVM_RUN returned with the exit of the guest's write. `undefined` for one of another process, whose clock
    * is another.
