@@ -17,7 +17,7 @@ const filesOf = (folder: string) =>
 /** Path of a file that the compiler made of these sources, now or earlier. */
 function built(name: string, sources: readonly string[], flags: readonly string[]): string {
   const hash = createHash('sha256').update(flags.join(' '));
-  for (const file of [...filesOf('c'), ...filesOf('overhead')]) hash.update(readFileSync(file));
+  for (const file of [...filesOf('c'), ...filesOf('overhead'), ...filesOf('nodes')]) hash.update(readFileSync(file));
   const path = join(cache, `${name}-${hash.digest('hex').slice(0, 16)}`);
   if (existsSync(path)) return path;
   mkdirSync(cache, { recursive: true });
@@ -34,6 +34,10 @@ export const staticReference = () => built('reference-static', sources(), ['-pth
 
 /** The C side, whose calls the shim can answer. */
 export const reference = () => built('reference', sources(), ['-pthread']);
+
+/** Two VMs in one process, joined by hand, for a machine that has nothing but it: bench/nodes/relay.c. */
+export const staticRelay = () =>
+  built('relay-static', [join(here, 'nodes/relay.c'), join(here, 'c/vm.c')], ['-pthread', '-static']);
 
 /** The library that answers KVM_RUN: bench/overhead/shim.c. */
 export const shim = () => built('shim.so', [join(here, 'overhead/shim.c')], ['-shared', '-fPIC']);

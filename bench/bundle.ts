@@ -12,6 +12,8 @@ export function bundle(entry: string, packageRoot: string): string {
     platform: 'node',
     format: 'esm',
     target: 'node20',
+    // Packages that are no modules ask for node's own by this.
+    banner: { js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);" },
     alias: { 'kvm-dsm': `${packageRoot}/dist/index.js` },
     external: [`${packageRoot}/dist/*`],
   });

@@ -34,13 +34,24 @@ export async function measureAt(
   effort: Effort,
   onMeasured: (measured: Measured) => void,
 ): Promise<void> {
-  const takeLine = (line: string) => onMeasured(JSON.parse(line));
-  if (place === 'host') return await onHost(cases, effort, takeLine);
-  return await inLane(place, cases, effort, takeLine);
+  const kit: KitOf = (folder, node, packageRoot) => kitOf(folder, node, packageRoot, cases, effort);
+  await runAt(place, 'bench', kit, (line) => onMeasured(JSON.parse(line)));
 }
 
-/** The files of a bench, and the command that works on them, in a folder of that name. */
-function kitOf(folder: string, node: string, packageRoot: string, cases: readonly string[], effort: Effort) {
+/** The files of a bench, and the command that works on them. */
+export interface BenchKit {
+  readonly command: readonly string[];
+  readonly files: readonly {
+    readonly path: string;
+    readonly data: string | Uint8Array;
+    readonly executable?: boolean;
+  }[];
+}
+
+/** Makes it for the folder in which the files will lie, with node and the package as they are there. */
+export type KitOf = (folder: string, node: string, packageRoot: string) => BenchKit;
+
+function kitOf(folder: string, node: string, packageRoot: string, cases: readonly string[], effort: Effort): BenchKit {
   const inside = (name: string) => join(folder, name);
   const work: InsideWork = {
     ...effort,
@@ -58,13 +69,17 @@ function kitOf(folder: string, node: string, packageRoot: string, cases: readonl
   };
 }
 
+/** Runs a bench there, in a folder of that name, and hands over each line that it prints. */
+export async function runAt(place: Place, name: string, kit: KitOf, onLine: (line: string) => void): Promise<void> {
+  if (place === 'host') return await onHost(kit, onLine);
+  return await inLane(place, kit(`/run/kvm-dsm/${name}`, nodeInside, packageInside), onLine);
+}
+
 async function inLane(
   lane: Exclude<Place, 'host'>,
-  cases: readonly string[],
-  effort: Effort,
+  { command, files }: BenchKit,
   onLine: (line: string) => void,
 ): Promise<void> {
-  const { command, files } = kitOf('/run/kvm-dsm/bench', nodeInside, packageInside, cases, effort);
   const { exitCode } = await runInLab({
     lane,
     argv: [],
@@ -78,10 +93,10 @@ async function inLane(
   if (exitCode !== 0) throw new Error(`the bench ended with ${exitCode} in the lab`);
 }
 
-async function onHost(cases: readonly string[], effort: Effort, onLine: (line: string) => void): Promise<void> {
+async function onHost(kit: KitOf, onLine: (line: string) => void): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'kvm-dsm-bench-'));
   try {
-    const { command, files } = kitOf(folder, process.execPath, root, cases, effort);
+    const { command, files } = kit(folder, process.execPath, root);
     for (const { path, data, executable } of files) writeFileSync(path, data, { mode: executable ? 0o755 : 0o644 });
     const [program, ...args] = command as [string, ...string[]];
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -17,7 +17,8 @@ m.vcpu(0).program(asm.flat32`
     ${ipi({ to: 'others', vector: 0x42 })}  ; one message, for both vCPUs there
     ${idle()}`);
 
-await m.run({ deadline: '30s' });
+// Each handler tells that it has run: the run ends with a line for each interrupt between the nodes, from the write to the handler.
+await m.run({ tell: true, deadline: '30s' });
 
 m.expectExactlyOnce([0x40, 0x41, 0x42]);
 for (const [id, wanted] of ['0x40 0x42', '0x41 0x42', '0x2 0x42'].entries()) {

@@ -12,6 +12,8 @@ export type { CheckContext, Need, Shortfall, Subject, SuiteCheck } from './faces
 export * from './faces/trace.ts';
 export { labFunction, lowerIntx, quietIntx, raiseIntx } from './kvm/vfio/lab-function.ts';
 export type { NodeReport } from './node/cluster.ts';
+export { describeNodeIpi } from './node/crossing-words.ts';
+export type { NodeIpi, NodeIpiArrival, NodeIpiVcpu } from './node/crossings.ts';
 export type { LinkRefusal } from './node/delivery.ts';
 export type { EnvelopeRefusal } from './node/envelope.ts';
 export {

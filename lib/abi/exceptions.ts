@@ -5,6 +5,9 @@ import { suggest } from '../base/nearest.ts';
 import type { ValueCheck } from '../base/shape.ts';
 import { hex, show } from '../base/text.ts';
 
+/** The vector that an NMI comes by, and that the counters have it under. */
+export const NMI_VECTOR = 2;
+
 /** Vectors 0 to 31. Source: Intel SDM volume 3, "Protected-Mode Exceptions and Interrupts". */
 const mnemonics: Record<number, string> = {
   0: '#DE',

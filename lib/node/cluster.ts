@@ -23,7 +23,7 @@ export interface ClusterParts {
   readonly key?: string;
   /** As GiantVM's router has it, to be compared with: every write to every node, and nothing is acknowledged. */
   readonly router?: boolean;
-  replayed?: NodeHooks['replayed'];
+  readonly crossings?: NodeHooks['crossings'];
 }
 
 /** What one node has counted. */
@@ -40,7 +40,7 @@ export class Cluster {
   /** Rejects when the machine cannot go on. */
   readonly failed: Promise<never>;
 
-  constructor({ machine, homes, nodes, limits, replay = 'ioctl', key, router = false, replayed }: ClusterParts) {
+  constructor({ machine, homes, nodes, limits, replay = 'ioctl', key, router = false, crossings }: ClusterParts) {
     this.#homes = homes;
     this.failed = new Promise((_, reject) => {
       this.#fail = reject;
@@ -55,7 +55,7 @@ export class Cluster {
           this.#failure ??= error;
           this.#fail(error);
         },
-        ...(replayed && { replayed }),
+        crossings,
       };
       return new Node(
         target,

@@ -59,8 +59,14 @@ export interface CarrierCounts {
 
 /** Who is told of what a carrier brings. */
 export interface Receiver {
-  /** In the order of the source, once. */
-  deliver(source: number, item: NodeItem): void;
+  /**
+   * In the order of the source, once.
+   *
+   * @param number its place among all that the source has sent to this node, from 1 on; a carrier that does not count gives none
+   */
+  deliver(source: number, item: NodeItem, number?: number): void;
+  /** The transport gets it now, be it again. */
+  handed?(source: number, item: NodeItem): void;
   /** A node that has no memory of what went before is there. */
   joined(node: number): void;
   /** The machine cannot go on. */
@@ -70,7 +76,7 @@ export interface Receiver {
 /** How often is looked whether something is to be sent again, in ms. */
 const TICK = 10;
 /** What lies between two looks is no longer than this for the peers: a process that has been at something else has heard nothing. */
-const LONGEST_TICK = 5 * TICK;
+const LONGEST_TICK = 2 * TICK;
 
 export class Links implements Carrier {
   readonly everything = false;
@@ -84,6 +90,10 @@ export class Links implements Carrier {
   readonly #refused: CarrierCounts['refused'] = {};
   #published = 0;
   #arrived = 0;
+  /**
+   * In ms. It goes on by the looks alone, each of which is a turn of the event loop: in one turn a process that has much to do takes what came for
+   * seconds, and what a peer has answered meanwhile comes in the next.
+   */
   #clock = 0;
   #looked = performance.now();
   #isFlushDue = false;
@@ -129,7 +139,7 @@ export class Links implements Carrier {
   }
 
   offer(source: number, item: NodeItem, nodes: readonly number[]): void {
-    const now = this.#now();
+    const now = this.#clock;
     const addressees: Addressee[] = [];
     for (const node of nodes) {
       const effects = this.#step(node, { is: 'offer', source, item, now });
@@ -159,8 +169,13 @@ export class Links implements Carrier {
   #publish(subject: string, content: Content): void {
     if (this.#isClosed) return;
     this.#published += 1;
-    const message = { from: this.#member.node, epoch: this.#epoch, ...content } as Envelope;
-    this.#transport.publish(subject, encodeMessage(this.#member, message));
+    const message = encodeMessage(this.#member, {
+      from: this.#member.node,
+      epoch: this.#epoch,
+      ...content,
+    } as Envelope);
+    if (content.kind === 'data') this.#receiver.handed?.(content.source, content.item);
+    this.#transport.publish(subject, message);
   }
 
   #do(node: number, effect: Effect<NodeItem>): void {
@@ -169,7 +184,7 @@ export class Links implements Carrier {
         this.#publish(subjectOf(node), contentOf(node, effect.frame));
         break;
       case 'deliver':
-        this.#receiver.deliver(effect.source, effect.item);
+        this.#receiver.deliver(effect.source, effect.item, effect.seq);
         break;
       case 'refuse':
         this.#count(effect.reason);
@@ -206,7 +221,7 @@ export class Links implements Carrier {
       this.#count(message);
       return;
     }
-    const now = this.#now();
+    const now = this.#clock;
     for (const frame of framesOf(this.#member.node, message))
       for (const effect of this.#step(message.from, { is: 'frame', frame, now })) this.#do(message.from, effect);
     this.#flushSoon();
@@ -233,16 +248,11 @@ export class Links implements Carrier {
     if (acks.length > 0) this.#publish(subjectOf(node), { kind: 'acks', node, to, acks });
   }
 
-  /** In ms: a clock that stands still while this process does something else for long. */
-  #now(): number {
-    const now = performance.now();
-    this.#clock += Math.min(now - this.#looked, LONGEST_TICK);
-    this.#looked = now;
-    return this.#clock;
-  }
-
   #tick(): void {
-    const now = this.#now();
+    const looked = performance.now();
+    this.#clock += Math.min(looked - this.#looked, LONGEST_TICK);
+    this.#looked = looked;
+    const now = this.#clock;
     for (const node of this.#links.keys())
       for (const effect of this.#step(node, { is: 'tick', now })) this.#do(node, effect);
   }

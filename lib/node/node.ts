@@ -1,18 +1,20 @@
 /** One node of a machine: some of its vCPUs run here, and of each other one there is a replica that never runs. */
 import { readLapicRegister } from '../abi/apic/lapic.ts';
+import type { Ipi } from '../apic/ipi.ts';
 import type { Exit } from '../exit/exit.ts';
 import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
+import type { Crossings } from './crossings.ts';
 import type { KnownApic, NodeItem } from './envelope.ts';
 import type { NodeLostError, NodeQueueError } from './errors.ts';
-import { Forward } from './forward.ts';
+import { Forward, ipiOfItem } from './forward.ts';
 import type { Carrier, Receiver } from './links.ts';
 import { isRefusal, Replay, type ReplayTarget, type ReplayWay } from './replay.ts';
 import { sameApic } from './resolve.ts';
 
 /** What a node is told besides. */
 export interface NodeHooks {
-  /** An interrupt of another node was replayed. */
-  replayed?(source: number, item: NodeItem): void;
+  /** Is told of each interrupt, and of when it was where. */
+  readonly crossings?: Crossings | undefined;
   /** The machine cannot go on. */
   failed(error: NodeLostError | NodeQueueError): void;
 }
@@ -29,6 +31,12 @@ export interface NodeCounts {
   untaken: number;
 }
 
+/** What has come of a source, and its place among all that came of it. */
+interface Held {
+  readonly item: NodeItem;
+  readonly number: number | undefined;
+}
+
 export class Node {
   readonly id: number;
   readonly #target: ReplayTarget;
@@ -36,7 +44,7 @@ export class Node {
   readonly #replay: Replay;
   readonly #forward = new Forward();
   /** By source: what has come and takes effect after what has yet to come. */
-  readonly #held = new Map<number, NodeItem[]>();
+  readonly #held = new Map<number, Held[]>();
   readonly #carrier: Carrier;
   readonly #others: readonly number[];
   readonly counts: NodeCounts = { sent: 0, forwarded: 0, replayed: 0, untaken: 0 };
@@ -53,7 +61,8 @@ export class Node {
     this.#others = [...new Set(map.homes)].filter((node) => node !== this.id);
     for (const [vcpu, one] of vcpus.entries()) map.set(vcpu, registersOf(one), 0);
     this.#carrier = carry({
-      deliver: (source, item) => this.#take(source, item),
+      deliver: (source, item, number) => this.#take(source, { item, number }),
+      handed: (source, { ns }) => hooks.crossings?.handed(source, ns, now()),
       joined: (node) => this.#introduce(node),
       failed: (error) => hooks.failed(error),
     });
@@ -77,6 +86,7 @@ export class Node {
     if (!sent) return;
     this.counts.sent += 1;
     const nodes = this.#carrier.everything ? this.#others : this.#target.map.nodes(sent.ipi, this.id);
+    this.#hooks.crossings?.sent(this.id, sent.ipi, ns, nodes, this.#named(sent.ipi));
     if (nodes.length === 0) return;
     this.counts.forwarded += 1;
     this.#offer(vcpu.vcpuId, { ...sent.item, ns }, nodes);
@@ -104,8 +114,7 @@ export class Node {
 
   #tellApic(vcpu: number, nodes: readonly number[]): void {
     const { map } = this.#target;
-    const ns = Number(process.hrtime.bigint());
-    this.#offer(vcpu, { is: 'apic', version: map.versions[vcpu]!, ...map.registers(vcpu)!, ns }, nodes);
+    this.#offer(vcpu, { is: 'apic', version: map.versions[vcpu]!, ...map.registers(vcpu)!, ns: now() }, nodes);
   }
 
   /** A node that has begun anew has the local APICs as the machine was made. */
@@ -121,10 +130,10 @@ export class Node {
     this.#carrier.offer(source, after.some((version) => version > 0) ? { ...item, after } : item, nodes);
   }
 
-  #take(source: number, item: NodeItem): void {
+  #take(source: number, one: Held): void {
     this.activity += 1;
     const held = this.#held.get(source) ?? [];
-    held.push(item);
+    held.push(one);
     this.#held.set(source, held);
     this.#release();
   }
@@ -134,7 +143,7 @@ export class Node {
     for (let again = true; again; ) {
       again = false;
       for (const [source, items] of this.#held) {
-        while (items.length > 0 && this.#isDue(items[0]!)) again = this.#apply(source, items.shift()!) || again;
+        while (items.length > 0 && this.#isDue(items[0]!.item)) again = this.#apply(source, items.shift()!) || again;
       }
     }
   }
@@ -148,10 +157,19 @@ export class Node {
     return this.#target.map.homes[vcpu] === this.id;
   }
 
+  /** The vCPUs of this node that it names. */
+  #named(ipi: Ipi): number[] {
+    const named = this.#target.map.named(ipi).map(({ vcpu }) => vcpu);
+    return named.filter((vcpu) => this.#isOwn(vcpu));
+  }
+
   /** True if a local APIC has changed. */
-  #apply(source: number, item: NodeItem): boolean {
+  #apply(source: number, { item, number }: Held): boolean {
+    const { crossings } = this.#hooks;
+    const at = now();
     try {
-      this.#replay.apply(source, item);
+      if (crossings) crossings.replaying(() => this.#replay.apply(source, item));
+      else this.#replay.apply(source, item);
     } catch (error) {
       if (!isRefusal(error)) throw error;
       this.counts.untaken += 1;
@@ -159,10 +177,15 @@ export class Node {
     }
     if (item.is === 'apic') return true;
     this.counts.replayed += 1;
-    this.#hooks.replayed?.(source, item);
+    const ipi = crossings && ipiOfItem(source, item);
+    const home = this.#target.map.homes[source]!;
+    if (ipi) crossings.replayed({ node: this.id, home, number }, ipi, { ns: item.ns, at }, this.#named(ipi));
     return false;
   }
 }
+
+/** CLOCK_MONOTONIC in ns. */
+const now = () => Number(process.hrtime.bigint());
 
 /** What the kernel has for a vCPU that is out of the guest. */
 function registersOf(vcpu: Vcpu): KnownApic {

@@ -4,6 +4,7 @@ import type { Exit } from '../exit/exit.ts';
 import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
 import type { Vm } from '../kvm/vm/vm.ts';
 import type { NodeReport } from './cluster.ts';
+import type { Crossings } from './crossings.ts';
 import type { LinkLimits } from './delivery.ts';
 import { NodeLostError } from './errors.ts';
 import { Links } from './links.ts';
@@ -52,7 +53,13 @@ export class ShardMachine {
   /** Resolves when another node has ended the present run. */
   over: Promise<void> = new Promise(() => {});
 
-  constructor(shard: Shard, vm: Vm, vcpus: readonly Vcpu[], limits: Partial<LinkLimits> = slowLimits) {
+  constructor(
+    shard: Shard,
+    vm: Vm,
+    vcpus: readonly Vcpu[],
+    crossings?: Crossings,
+    limits: Partial<LinkLimits> = slowLimits,
+  ) {
     const { homes, node, shards } = shard;
     const { name, transport } = shard.nextMachine();
     this.#shard = shard;
@@ -73,7 +80,7 @@ export class ShardMachine {
         links = new Links(member, transport, receiver, limits);
         return links;
       },
-      { failed: (error) => this.#failWith(error) },
+      { failed: (error) => this.#failWith(error), crossings },
     );
     this.#links = links!;
     transport.subscribe(SUBJECT, (bytes) => {

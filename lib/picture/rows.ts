@@ -1,14 +1,12 @@
 /** Sent and handled side by side, for each vector on each vCPU: the forwarded IPIs and the script's acts against the counters. */
 import { lapicRegisters } from '../abi/apic/lapic.ts';
+import { NMI_VECTOR } from '../abi/exceptions.ts';
 import { accepts, isForEveryone, isNamed } from '../apic/destination.ts';
 import { type Ipi, IpiReader, ipiOfMsi, type Replayed } from '../apic/ipi.ts';
 import { hex } from '../base/text.ts';
 import { isExit, type TraceAct, type TraceEvent } from '../trace/event.ts';
 import { shareOut } from './share-out.ts';
 import { type DeliveryTarget, viewAfter, viewBefore } from './target.ts';
-
-/** The vector that the counters have NMIs under. */
-export const NMI_VECTOR = 2;
 
 /** One vector on one vCPU. */
 export interface DeliveryRow {

@@ -61,6 +61,8 @@ function prepare(
     let exits = 0;
     let forwarded = 0;
     const explored = { schedules: 0, steps: 0 };
+    /** So many interrupts between the machine's nodes have been told of. */
+    const crossed = new WeakMap<ObservedMachine, number>();
     /** What happens to one while it is made comes before it is told of. */
     const numberOf = (machine: ObservedMachine) => {
       const at = machines.indexOf(machine);
@@ -98,7 +100,13 @@ function prepare(
         explored.steps += more.steps;
         reporter.explored(more.schedules);
       },
-      ran: (machine) => trace?.state(machine),
+      ran(machine) {
+        const at = numberOf(machine);
+        const ipis = machine.nodeIpis(crossed.get(machine) ?? 0);
+        crossed.set(machine, (crossed.get(machine) ?? 0) + ipis.length);
+        if (ipis.length > 0) reporter.ipis(ipis, at);
+        trace?.state(machine, ipis);
+      },
     };
     const random = new Random(seed);
     const { device, exploring } = options;

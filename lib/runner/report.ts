@@ -2,6 +2,8 @@
 import { jsonText, plural } from '../base/text.ts';
 import { forwardsIpi, isDsmExit } from '../exit/dsm.ts';
 import { laneHere } from '../host/lane.ts';
+import { describeNodeIpi, nodeIpiToJson, summaryOf } from '../node/crossing-words.ts';
+import type { NodeIpi } from '../node/crossings.ts';
 import { endLine } from '../picture/file/records.ts';
 import { print } from '../target/output.ts';
 import { paint } from '../target/paint.ts';
@@ -29,6 +31,8 @@ export interface ScriptReporter {
   told(): void;
   /** So many more schedules have been run. */
   explored(schedules: number): void;
+  /** Interrupts that went between the nodes of a machine, of a run of it that is over. */
+  ipis(ipis: readonly NodeIpi[], machine: number): void;
   finding(finding: Finding): void;
   /** A person should know. */
   note(text: string): void;
@@ -43,6 +47,9 @@ export interface ScriptReporter {
    */
   ended(outcome: ScriptOutcome, run: number, on?: string | null): void;
 }
+
+/** So many interrupts between nodes a person is told of one by one, of a run of a machine. */
+const SHOWN = 20;
 
 /** How many of the last exits of a run among several are shown if it fails. */
 const KEPT = 100;
@@ -164,6 +171,9 @@ function quiet({ options, secret }: ParsedRun, { say }: Voice, told: ScriptRepor
             forwarded += counts.forwarded;
           },
         }),
+    ipis(ipis, machine) {
+      if (options.repeat > 1 && !options.json) told.ipis(ipis, machine);
+    },
     event(event, machine) {
       // Of several runs what came last is shown if one fails.
       if (options.repeat > 1 && !options.json) told.event(event, machine);
@@ -196,6 +206,9 @@ function jsonReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
     ...(voice.tellsAnother ? { stored: storedSayer(say, true) } : {}),
     told,
     trace,
+    ipis(ipis, machine) {
+      for (const ipi of ipis) line({ ...nodeIpiToJson(ipi), ...(machine > 0 && { machine }) });
+    },
     finding({ id, message, advice }) {
       line({ type: 'finding', id, message, advice });
     },
@@ -242,6 +255,13 @@ function textReporter(parsed: ParsedRun, voice: Voice): ScriptReporter {
       if (repeat === 1) return void say(words, kindOf(event));
       held.push(words);
       if (held.length > KEPT) left += held.splice(0, 1).length;
+    },
+    ipis(ipis, machine) {
+      const where = machine > 0 ? `machine ${machine} ` : '';
+      const lines = ipis.slice(0, SHOWN).map((ipi) => `${where}${describeNodeIpi(ipi)}`);
+      if (ipis.length > 1) lines.push(`${where}${summaryOf(ipis, ipis.length - lines.length)}`);
+      if (repeat === 1) for (const words of lines) say(words);
+      else held.push(...lines);
     },
     finding({ message, advice }) {
       say(`${paint('yellow', 'finding')}: ${message}\n  ${paint('cyan', '->')} ${advice}`);

@@ -5,6 +5,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { EnvironmentError } from '../base/errors.ts';
 import { printableLines } from '../base/text.ts';
+import { describeNodeIpi } from '../node/crossing-words.ts';
 import { diagram } from '../picture/diagram.ts';
 import { type LoadedTrace, loadTrace } from '../picture/file/load.ts';
 import { readTrace, type TraceRecord } from '../picture/file/read.ts';
@@ -85,6 +86,7 @@ async function writeAll(parts: Parts, out: Writable): Promise<void> {
 async function* textOf(records: AsyncIterable<TraceRecord>): AsyncGenerator<string> {
   for await (const record of records) {
     if (record.type === 'event') yield `${describeEvent(record.event)}\n`;
+    else if (record.type === 'node-ipi') yield `${describeNodeIpi(record.ipi)}\n`;
     else if (record.type === 'kernel')
       yield `  kernel ${whereWords(record.kernel)}  ${describeKernelEvent(record.kernel)}\n`;
     else if (record.type === 'kernel-lost') yield `  kernel ${describeKernelLoss(record.loss)}\n`;

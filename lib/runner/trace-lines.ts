@@ -5,6 +5,7 @@ import { jsonText } from '../base/text.ts';
 import type { EventChoice } from '../host/ftrace/choice.ts';
 import { FtraceRecording } from '../host/ftrace/recording.ts';
 import { laneHere } from '../host/lane.ts';
+import type { NodeIpi } from '../node/crossings.ts';
 import {
   codeLine,
   eventLine,
@@ -13,6 +14,7 @@ import {
   kernelLine,
   lossLine,
   machineLine,
+  nodeIpiLine,
   stateLine,
   type TraceLine,
 } from '../picture/file/records.ts';
@@ -111,10 +113,12 @@ export class TraceLines {
     this.#line(eventLine(this.#numbers.get(machine)!, event));
   }
 
-  state(machine: ObservedMachine): void {
+  /** A run of the machine is over, with these interrupts between its nodes. */
+  state(machine: ObservedMachine, ipis: readonly NodeIpi[] = []): void {
     this.#allOfKernel();
     const { targets, trace } = machine;
     const number = this.#numbers.get(machine)!;
+    for (const ipi of ipis) this.#line(nodeIpiLine(number, ipi));
     // Of a machine that is closed nothing is known any more.
     for (const piece of machine.codeAt(this.#rips.get(machine)!.take())) this.#line(codeLine(number, piece));
     if (targets.length > 0) this.#line(stateLine(number, trace.size, targets));

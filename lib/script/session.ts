@@ -4,6 +4,7 @@ import { checkProfile, type DsmProfile, defaultProfile } from '../abi/dsm/profil
 import { RunBudget } from '../base/budget.ts';
 import { freshSeed, isSeed } from '../base/seed.ts';
 import { KVM_DEVICE } from '../kvm/kvm.ts';
+import type { NodeIpi } from '../node/crossings.ts';
 import type { Shard } from '../node/shard.ts';
 import type { DeliveryTarget } from '../picture/target.ts';
 import type { TraceEvent, TraceExit } from '../trace/event.ts';
@@ -29,6 +30,8 @@ export interface ObservedMachine {
   readonly leftGoing: readonly string[];
   /** True if it is open and nobody has run it. */
   readonly unused: boolean;
+  /** The interrupts between its nodes, from the `from`-th on. */
+  nodeIpis(from: number): readonly NodeIpi[];
   /** What happened in it, as plain text. */
   diagram(): string;
   close(): void;

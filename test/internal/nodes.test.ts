@@ -213,6 +213,46 @@ test(
   },
 );
 
+test('each interrupt to another node is told, from the write to the handlers that tell of it', several, async () => {
+  await using m = await machine({ nodes: two, apic: 'xapic' });
+  for (const id of [1, 2, 3])
+    m.vcpu(id).program(asm.flat32`
+    ${idle()}`);
+  m.vcpu(0).program(asm.flat32`
+    ${ipi({ to: 1, vector: 0x40 })}
+    ${ipi({ to: 2, vector: 0x41 })}
+    ${ipi({ to: 'others', vector: 0x42 })}
+    ${idle()}`);
+  await m.run({ tell: true, deadline: '60s' });
+  const told = m.nodeIpis();
+  assert.deepEqual(
+    told.map(({ from, node, command, to }) => [from, node, command.vector, to.map((one) => [one.node, one.number])]),
+    [
+      [0, 0, 0x41, [[1, 1]]],
+      [0, 0, 0x42, [[1, 2]]],
+    ],
+  );
+  assert.deepEqual(
+    told.map(({ to }) => to[0]!.vcpus.map(({ vcpu }) => vcpu)),
+    [[2], [2, 3]],
+  );
+  const exits = m.trace.events.filter((event) => 'word' in event && event.word?.kind === 'handled');
+  for (const { sent, handed, to } of told)
+    for (const { vcpu, handled } of to[0]!.vcpus) {
+      const { replayed } = to[0]!;
+      assert.ok(sent! <= handed! && handed! <= replayed! && replayed! <= handled!, JSON.stringify(told));
+      assert.ok(exits.some((exit) => exit.vcpu === vcpu && Math.round(exit.ns) === handled));
+    }
+  // Without being asked for, no handler tells.
+  m.vcpu(0).program(asm.flat32`
+    ${ipi({ to: 2, vector: 0x41 })}
+    ${idle()}`);
+  await m.run({ deadline: '60s' });
+  const [last] = m.nodeIpis(told.length);
+  assert.deepEqual(last!.to[0]!.vcpus, [{ vcpu: 2 }]);
+  assert.ok(last!.to[0]!.replayed !== undefined);
+});
+
 test('a script that is done has all that it has sent at each node when the run is over', several, async () => {
   await using m = await machine({ nodes: two, apic: 'xapic', transport: badBus(3) });
   m.vcpu(0).program(asm.flat32`

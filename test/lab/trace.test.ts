@@ -39,6 +39,26 @@ test('svm: an IPI that the kernel loses', { skip: labMissing() }, () => {
   );
 });
 
+test('svm: an interrupt between nodes is a line, from the write to the handler', { skip: labMissing() }, () => {
+  const file = join(folder, 'nodes');
+  const { code, stdout, stderr } = kvmDsm(['run', 'examples/nodes.ts', '--on', 'svm', '--trace', file], 300);
+  assert.equal(code, 0, stdout + stderr);
+  const lines = jsonLines(readFileSync(file, 'utf8'));
+  for (const line of lines) assert.ok(validate(line), JSON.stringify([line, validate.errors]));
+  const words = (text: string) => text.split('\n').filter((line) => line.startsWith('vCPU 0 of node 0: '));
+  assert.deepEqual(
+    words(stdout).map((line) => line.replaceAll(/after \d+ us/g, 'after N us')),
+    [
+      'vector 0x41 for APIC id 2, with the transport after N us; node 1 replayed it after N us, vCPU 2 handled it after N us',
+      'NMI for APIC id 3, with the transport after N us; node 1 replayed it after N us, vCPU 3 handled it after N us',
+      'vector 0x42 for all excluding self, with the transport after N us; node 1 replayed it after N us, ' +
+        'vCPU 2 handled it after N us, vCPU 3 handled it after N us',
+    ].map((line) => `vCPU 0 of node 0: ${line}`),
+  );
+  assert.match(stdout, /^3 interrupts between nodes; replayed after \d+ us \(median\), /m);
+  assert.deepEqual(words(kvmDsm(['trace', file]).stdout), words(stdout));
+});
+
 test('svm: of a suite, each check that fails', { skip: labMissing() }, () => {
   const traces = join(folder, 'of', 'checks');
   const args = ['test', 'payload.icr.shorthand', 'payload.icr.vector', '--on', 'svm', '--quiet', '--trace', traces];

@@ -32,6 +32,7 @@ export class Router implements Carrier {
   }
 
   offer(source: number, item: NodeItem): void {
+    this.#receiver.handed?.(source, item);
     if (item.is === 'icr') {
       this.#send(source, lapicRegisters.ICR2, item.icr2);
       this.#send(source, lapicRegisters.ICR, item.icr);

@@ -2,6 +2,8 @@
 import { KvmDsmError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
 import { show } from '../../base/text.ts';
+import { nodeIpiFromJson } from '../../node/crossing-words.ts';
+import type { NodeIpi } from '../../node/crossings.ts';
 import type { TraceEvent } from '../../trace/event.ts';
 import { eventFromJson } from '../../trace/json.ts';
 import { type KernelEvent, type KernelLoss, kernelEventFromJson } from '../../trace/kernel-event.ts';
@@ -31,6 +33,7 @@ export type TraceRecord =
       readonly targets: readonly DeliveryTarget[];
     }
   | { readonly type: 'event'; readonly machine: number; readonly event: TraceEvent }
+  | { readonly type: 'node-ipi'; readonly machine: number; readonly ipi: NodeIpi }
   | { readonly type: 'state'; readonly machine: number; readonly targets: readonly DeliveryTarget[] }
   | { readonly type: 'code'; readonly machine: number; readonly code: TracedCode }
   | { readonly type: 'kernel'; readonly kernel: KernelEvent }
@@ -129,6 +132,8 @@ function read(json: TraceLine): TraceRecord | undefined {
       const { machine: _, ...event } = json;
       return { type: 'event', machine, event: eventFromJson(event) };
     }
+    case 'node-ipi':
+      return { type: 'node-ipi', machine, ipi: nodeIpiFromJson(json) };
     case 'state':
       return { type: 'state', machine, targets: targets() };
     case 'code': {

@@ -2,6 +2,8 @@
 import { type JsonValue, toJson } from '../../base/json.ts';
 import { hex, hexBytes } from '../../base/text.ts';
 import type { GuestMode } from '../../guest/code.ts';
+import { nodeIpiToJson } from '../../node/crossing-words.ts';
+import type { NodeIpi } from '../../node/crossings.ts';
 import type { TraceEvent } from '../../trace/event.ts';
 import { eventToJson } from '../../trace/json.ts';
 import { type KernelEvent, type KernelLoss, kernelEventToJson } from '../../trace/kernel-event.ts';
@@ -38,6 +40,11 @@ export function machineLine(
 /** An event as `run --json` has it, and whose it is. */
 export function eventLine(machine: number, event: TraceEvent): TraceLine {
   return { ...eventToJson(event), machine } as unknown as TraceLine;
+}
+
+/** An interrupt between the nodes of a machine, as `run --json` has it, and whose it is. */
+export function nodeIpiLine(machine: number, ipi: NodeIpi): TraceLine {
+  return { ...nodeIpiToJson(ipi), machine } as unknown as TraceLine;
 }
 
 /** An event of the kernel's own: `run --kernel-events`. */

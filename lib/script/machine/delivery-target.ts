@@ -1,10 +1,11 @@
 /** A machine's vCPU as the destination of IPIs: its local APIC, what its handlers counted, and what they cannot tell. */
 import { type Lapic, LVT_MASKED } from '../../abi/apic/lapic.ts';
+import { NMI_VECTOR } from '../../abi/exceptions.ts';
 import { mpStates } from '../../abi/kvm/index.ts';
 import { apicView } from '../../apic/destination.ts';
 import type { GuestLayout } from '../../guest/layout.ts';
+import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
-import { NMI_VECTOR } from '../../picture/rows.ts';
 import type { ApicAt, DeliveryTarget } from '../../picture/target.ts';
 import { type MachineVcpu, uncountedBy } from './vcpu.ts';
 
@@ -17,16 +18,12 @@ export function deliveryTarget(
   const { id, vcpu } = one;
   const lapic = vcpu.lapic();
   const { idt, apicBase } = vcpu.getSregs();
-  const { interrupt, nmi } = vcpu.getVcpuEvents();
   const ownIdt = one.loaded !== null && idt.base !== BigInt(layout.idt(id));
   const { KVM_MP_STATE_UNINITIALIZED, KVM_MP_STATE_INIT_RECEIVED } = mpStates;
   const mpState = vcpu.getMpState();
   const awaits =
     mpState === KVM_MP_STATE_UNINITIALIZED ? 'INIT' : mpState === KVM_MP_STATE_INIT_RECEIVED ? 'SIPI' : undefined;
   const chip = chipSources(vm);
-  const waiting = [...lapic.irr, ...lapic.isr];
-  if (interrupt.injected) waiting.push(interrupt.nr);
-  if (nmi.injected || nmi.pending) waiting.push(NMI_VECTOR);
   // All of it is read now: it says the same when the machine has gone on, or is closed.
   const { hasSynic } = one;
   const loaded = one.loaded;
@@ -35,7 +32,7 @@ export function deliveryTarget(
     apic: apicView(id, lapic, apicBase),
     earlier,
     interrupts: one.interrupts,
-    waiting: new Set(waiting),
+    waiting: waitingOf(vcpu, lapic),
     uncounted(vector) {
       const why = uncountedBy(loaded, vector);
       if (why !== undefined) return why;
@@ -45,6 +42,15 @@ export function deliveryTarget(
     source: (vector) =>
       lvtSource(lapic, vector) ?? chip(vector) ?? (hasSynic ? 'its SynIC may bring it as well' : undefined),
   };
+}
+
+/** The vectors that a vCPU has got and not handled: of its IRR and ISR, and what KVM has for it besides. It must not be running. */
+export function waitingOf(vcpu: Vcpu, { irr, isr }: Lapic = vcpu.lapic()): ReadonlySet<number> {
+  const { interrupt, nmi } = vcpu.getVcpuEvents();
+  const waiting = new Set([...irr, ...isr]);
+  if (interrupt.injected) waiting.add(interrupt.nr);
+  if (nmi.injected || nmi.pending) waiting.add(NMI_VECTOR);
+  return waiting;
 }
 
 /** What of the local APIC itself has the vector. */

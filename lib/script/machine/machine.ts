@@ -3,6 +3,7 @@ import { readLapicRegister } from '../../abi/apic/lapic.ts';
 import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import type { MsiMessage } from '../../abi/kvm/gsi-route.ts';
 import { KVM_SYNC_X86_REGS } from '../../abi/kvm/kvm-run.ts';
+import { checkInteger } from '../../base/check.ts';
 import { ArgumentError } from '../../base/errors.ts';
 import { show } from '../../base/text.ts';
 import type { GuestLayout } from '../../guest/layout.ts';
@@ -10,15 +11,17 @@ import type { GuestMemory } from '../../kvm/guest-memory.ts';
 import type { Kvm } from '../../kvm/kvm.ts';
 import { ExitLog } from '../../kvm/vcpu/run/exit-log.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
+import type { VmAct } from '../../kvm/vm/acts.ts';
 import type { ApicBaseReplay, IpiReplay, ReplayOptions, X2apicReplay } from '../../kvm/vm/injection.ts';
 import { isUsualSlot } from '../../kvm/vm/memory.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
 import type { Cluster, NodeReport } from '../../node/cluster.ts';
+import type { Crossings, NodeIpi } from '../../node/crossings.ts';
 import type { ShardMachine } from '../../node/shard-machine.ts';
 import { diagram } from '../../picture/diagram.ts';
 import { pictureOfPart } from '../../picture/picture.ts';
 import type { DeliveryTarget } from '../../picture/target.ts';
-import type { TraceExit } from '../../trace/event.ts';
+import type { Act, TraceExit } from '../../trace/event.ts';
 import { LoggedEvents } from '../../trace/store.ts';
 import { expectExactlyOnce } from '../expect/deliveries.ts';
 import { Trace } from '../expect/trace.ts';
@@ -29,7 +32,7 @@ import { eventsOf, type Snapshot, snapshotVcpu } from '../failure/snapshot.ts';
 import { Session } from '../session.ts';
 import { ApicHistory } from './apic-history.ts';
 import { build, closeParts } from './build.ts';
-import { deliveryTarget } from './delivery-target.ts';
+import { deliveryTarget, waitingOf } from './delivery-target.ts';
 import { type JoinOptions, joinNodes, joinShards } from './nodes.ts';
 import { checkSetup, type MachineOptions, type MachineSetup } from './options.ts';
 import { type AddressRange, type AnswerOf, type MmioRead, type PortRead, Reads } from './reads.ts';
@@ -73,6 +76,8 @@ export class Machine implements AsyncDisposable, Disposable {
   readonly #reads = new Reads();
   readonly #setup: MachineSetup;
   #cluster: Cluster | ShardMachine | null = null;
+  /** Of several nodes. */
+  #crossings: Crossings | null = null;
   #wroteIcr = false;
   /** Runs that have begun, and that have ended. */
   #runs = { begun: 0, ended: 0 };
@@ -99,7 +104,7 @@ export class Machine implements AsyncDisposable, Disposable {
     });
     this.#recorder = recorder;
     // The device that it opens keeps to the session's budget.
-    const { kvm, vms, memory, vcpus } = session.run(() => build(setup, (act) => recorder.act(act)));
+    const { kvm, vms, memory, vcpus } = session.run(() => build(setup, (act) => this.#act(act)));
     const [vm] = vms as [Vm, ...Vm[]];
     this.kvm = kvm;
     this.vm = vm;
@@ -112,7 +117,7 @@ export class Machine implements AsyncDisposable, Disposable {
         () => recorder.tell(),
         (act) => recorder.act(act),
       );
-    else for (const [at, one] of vms.entries()) one.onAct((act) => recorder.act(act, setup.shard?.node ?? at));
+    else for (const [at, one] of vms.entries()) one.onAct((act) => this.#act(act, setup.shard?.node ?? at));
     try {
       session.observer.machine?.(this);
     } catch (error) {
@@ -145,8 +150,12 @@ export class Machine implements AsyncDisposable, Disposable {
    */
   async join(way: JoinOptions = {}): Promise<this> {
     const { transport, homes, shard } = this.#setup;
-    if (shard) this.#cluster = await joinShards(this.vm, shard);
-    else if (transport !== null) this.#cluster = await joinNodes(this.vms, homes, transport, way);
+    if (transport === null) return this;
+    const { Crossings: OwnCrossings } = await import('../../node/crossings.ts');
+    const crossings = new OwnCrossings(Number(this.trace.born));
+    this.#crossings = crossings;
+    if (shard) this.#cluster = await joinShards(this.vm, shard, crossings);
+    else this.#cluster = await joinNodes(this.vms, homes, transport, { crossings, ...way });
     return this;
   }
 
@@ -156,6 +165,37 @@ export class Machine implements AsyncDisposable, Disposable {
    */
   get nodes(): readonly NodeReport[] {
     return this.#cluster?.reports ?? [];
+  }
+
+  /**
+   * The interrupts that went from one of its nodes to others, from the `from`-th on, in the order in which they were sent: who wrote what, to which nodes
+   * and vCPUs it came, and when. Empty for a machine of one node.
+   *
+   * A handler's time is known where it told the host (`run({ tell: true })`, or `until: { handled }`), and after the end of that run. By `kvm-dsm node`, where the others
+   * have clocks of their own, of this node's interrupts `sent` and `handed` are known, and of the others' `replayed` and `handled`.
+   *
+   * @throws ArgumentError
+   */
+  nodeIpis(from = 0): readonly NodeIpi[] {
+    return this.#crossings?.list(checkInteger('from', from, 0, Number.MAX_SAFE_INTEGER)) ?? [];
+  }
+
+  #act(act: Act | VmAct, node?: number): void {
+    if (!('act' in act) || act.act !== 'kick') this.#crossings?.acted();
+    this.#recorder.act(act, node);
+  }
+
+  /** A run of several nodes is over: what waits still in those that can be asked. */
+  #concludeCrossings(): void {
+    const asked = new Map<number, ReadonlySet<number> | undefined>();
+    this.#crossings?.conclude((id, vector) => {
+      if (!asked.has(id))
+        asked.set(
+          id,
+          ifTold(() => waitingOf(this.vcpu(id).vcpu)),
+        );
+      return asked.get(id)?.has(vector);
+    });
   }
 
   /** The node that runs a vCPU, of several. */
@@ -240,6 +280,7 @@ export class Machine implements AsyncDisposable, Disposable {
       return await this.#run(options);
     } finally {
       this.#lookAtApics();
+      this.#concludeCrossings();
       this.#session.observer.ran?.(this);
     }
   }
@@ -330,6 +371,7 @@ export class Machine implements AsyncDisposable, Disposable {
             const one = this.vcpu(vcpu.vcpuId);
             one.hypervisorSees(exit);
             const event = this.#recorder.exit(one, this.memory, exit, this.#nodeOf(one.id));
+            if (event.word?.kind === 'handled') this.#crossings?.handled(one.id, event.word.vector, vcpu.exitNs);
             this.#cluster?.see(vcpu, exit);
             this.#reads.see(vcpu, exit);
             if (exit.name === 'KVM_EXIT_IRQ_WINDOW_OPEN') one.giveInterrupt();

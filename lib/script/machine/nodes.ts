@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { ArgumentError } from '../../base/errors.ts';
 import type { Vm } from '../../kvm/vm/vm.ts';
 import type { Cluster, ClusterParts } from '../../node/cluster.ts';
+import type { Crossings } from '../../node/crossings.ts';
+import type { LinkLimits } from '../../node/delivery.ts';
 import type { Shard } from '../../node/shard.ts';
 import type { ShardMachine } from '../../node/shard-machine.ts';
 import type { Transport } from '../../node/transport.ts';
@@ -11,8 +13,11 @@ import type { MachineOptions } from './options.ts';
 /** What joins them. */
 export type TransportOption = NonNullable<MachineOptions['transport']>;
 
+/** Nodes of one process wait for each other: an acknowledgement comes late because the process has much to do, and not because it was lost. */
+const patientLimits: Partial<LinkLimits> = { resend: 1000, longest: 4000 };
+
 /** How they are joined, where it is not as usual. */
-export type JoinOptions = Pick<ClusterParts, 'limits' | 'replay' | 'key' | 'router'>;
+export type JoinOptions = Pick<ClusterParts, 'limits' | 'replay' | 'key' | 'router' | 'crossings'>;
 
 /**
  * Joins the VMs of a machine.
@@ -36,16 +41,19 @@ export async function joinNodes(
     vcpus: homes.map((_, id) => vm.vcpus.get(id)!),
     transport: joined[node]!,
   }));
-  return new OwnCluster({ ...way, machine: name, homes, nodes });
+  // A transport of the script's own may lose a message; these two hardly do, and what is sent again is one more thing to do.
+  const patient = typeof option === 'function' ? {} : patientLimits;
+  return new OwnCluster({ ...way, limits: { ...patient, ...way.limits }, machine: name, homes, nodes });
 }
 
 /** This process' node of a machine whose others are in other processes. */
-export async function joinShards(vm: Vm, shard: Shard): Promise<ShardMachine> {
+export async function joinShards(vm: Vm, shard: Shard, crossings: Crossings): Promise<ShardMachine> {
   const { ShardMachine: OwnMachine } = await import('../../node/shard-machine.ts');
   return new OwnMachine(
     shard,
     vm,
     shard.homes.map((_, id) => vm.vcpus.get(id)!),
+    crossings,
   );
 }
 

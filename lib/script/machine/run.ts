@@ -4,7 +4,7 @@ import { vectorName } from '../../abi/exceptions.ts';
 import { DEFAULT_DEADLINE, type Duration, milliseconds } from '../../base/duration.ts';
 import { EIO } from '../../base/errno.ts';
 import { ArgumentError, DeadlineError, IoctlError, type KvmDsmError } from '../../base/errors.ts';
-import { duration, optional, shape } from '../../base/shape.ts';
+import { boolean, duration, optional, shape } from '../../base/shape.ts';
 import { plural } from '../../base/text.ts';
 import type { Exit } from '../../exit/exit.ts';
 import { END_PORT } from '../../guest/end-guard.ts';
@@ -36,12 +36,18 @@ export interface RunUntilOptions {
   until?: Until;
   /** From now. Default 10 s. */
   deadline?: Duration;
+  /**
+   * Each of the machine's handlers tells the host each time that it has run, by an exit that the trace has (guestPorts.handled, behind its EOI).
+   * Default: only those that `until: { handled }` waits for. A program that handles a vector itself tells nothing; nor does one in real mode.
+   */
+  tell?: boolean;
 }
 
 const runOptions = shape<RunUntilOptions>('run() takes', {
   // What it says is checked with the vCPUs that take part.
   until: optional((_, value) => value as Until),
   deadline: optional(duration),
+  tell: optional(boolean),
 });
 
 /** What a run needs of its machine. */
@@ -66,7 +72,7 @@ export interface Runnable {
 
 /** Source: what `machine.run` says. */
 export async function run(machine: Runnable, options: RunUntilOptions): Promise<void> {
-  const { until = 'halted', deadline = DEFAULT_DEADLINE } = runOptions.take(options);
+  const { until = 'halted', deadline = DEFAULT_DEADLINE, tell = false } = runOptions.take(options);
   const programmed = machine.vcpus.filter((one) => one.programmed);
   // Of a shard's machine some run in other processes.
   const running = programmed.filter(({ runsHere }) => runsHere);
@@ -77,7 +83,7 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
   const limit = milliseconds(deadline);
   if (programmed.length === 0)
     throw new ArgumentError('run', 'No vCPU has a program', 'Call machine.vcpu(0).program(...) first.');
-  const telling = whoTells(goal, running);
+  const telling = tell ? running : whoTells(goal, running);
   const vcpus = running.map(({ vcpu }) => vcpu);
   const hooks = hooksOf(machine, vcpus, goal, limit);
   machine.samples.clear();
@@ -86,7 +92,7 @@ export async function run(machine: Runnable, options: RunUntilOptions): Promise<
   try {
     try {
       await machine.nodes?.begin(limit);
-      for (const one of telling) one.tellsOf(goal.handled!.vector);
+      for (const one of telling) one.tellsOf(tell ? 'all' : goal.handled!.vector);
       if (goal.ofEach && vcpus.length === 0) machine.nodes?.done?.();
       inTime = await (vcpus.length === 1 && !machine.nodes ? runInline(vcpus[0]!, hooks) : runThreads(vcpus, hooks));
       // What the guests have sent before the end comes to each of its nodes.

@@ -12,6 +12,8 @@ import { checkProgram, isBehind, type LoadedProgram, load, type ProgramOptions, 
 
 export type { LoadedProgram, ProgramOptions } from './program.ts';
 
+const VECTORS = 256;
+
 /** What a vCPU needs of its machine. */
 export interface Surroundings extends ProgramSpace {
   /** Puts it into the trace. */
@@ -30,8 +32,8 @@ export class MachineVcpu {
   readonly #around: Surroundings;
   readonly #synic: Synic | null;
   #program: LoadedProgram | null = null;
-  /** The vector whose handler tells the host. */
-  #told: number | null = null;
+  /** The vector whose handler tells the host, or all of them. */
+  #told: number | 'all' | null = null;
   /** Vectors that the guest could not take yet. */
   #waiting: number[] = [];
 
@@ -155,14 +157,17 @@ export class MachineVcpu {
     return uncountedBy(this.#program, vector);
   }
 
-  /** @internal For the machine: lets the handler of this vector, and of no other one, tell the host each time that it has run. */
-  tellsOf(vector: number | null): void {
-    if (this.#told === vector) return;
+  /** @internal For the machine: lets the handler of this vector, and of no other one, tell the host each time that it has run; or each handler. */
+  tellsOf(which: number | 'all' | null): void {
+    if (this.#told === which) return;
     const { memory, layout } = this.#around;
-    const flag = (of: number, value: number) => memory.write(layout.told(this.id) + of, Uint8Array.of(value));
+    const flag = (of: number | 'all', value: number) => {
+      const bytes = new Uint8Array(of === 'all' ? VECTORS : 1).fill(value);
+      memory.write(layout.told(this.id) + (of === 'all' ? 0 : of), bytes);
+    };
     if (this.#told !== null) flag(this.#told, 0);
-    if (vector !== null) flag(vector, 1);
-    this.#told = vector;
+    if (which !== null) flag(which, 1);
+    this.#told = which;
   }
 
   /**

@@ -20,8 +20,8 @@ const rooms: Record<string, readonly string[]> = {
   probe: ['base', 'host', 'abi', 'exit', 'apic', 'kvm', 'guest'],
   snapshot: ['base', 'abi', 'exit', 'kvm', 'hyperv'],
   trace: ['base', 'abi', 'exit', 'apic', 'kvm', 'guest'],
-  picture: ['base', 'abi', 'exit', 'apic', 'guest', 'trace'],
   node: ['base', 'abi', 'exit', 'apic', 'kvm'],
+  picture: ['base', 'abi', 'exit', 'apic', 'guest', 'node', 'trace'],
   schedule: ['base', 'abi', 'exit', 'kvm', 'guest'],
   script: [
     'base',

@@ -1,0 +1,5 @@
+/** Writes what bench/results/nodes.jsonl has into docs/nodes.md: `npm run docs:nodes`. */
+import { writeFileSync } from 'node:fs';
+import { page, pageWithResults } from '../bench/nodes/page.ts';
+
+writeFileSync(page, pageWithResults());
