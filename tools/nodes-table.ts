@@ -1,8 +1,8 @@
-/** The table of docs/nodes.md: what a router loses, and this package does not, on the same bus. `--write` puts it into the page. */
+/** The table of docs/nodes-costs.md: what a router loses, and this package does not, on the same bus. `--write` puts it into the page. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { compareCarriers } from '../test/unit/node/compare.ts';
 
-const PAGE = new URL('../docs/nodes.md', import.meta.url);
+const PAGE = new URL('../docs/nodes-costs.md', import.meta.url);
 const PLACE = /(<!-- table -->\n)(?:\n(?:\|.*\n)+)?/;
 
 const table = await compareCarriers();

@@ -86,7 +86,7 @@ export function burstRows(found: readonly NodesFound[]): Row[] {
 const markdown = ([head, ...rows]: Row[]): string =>
   [head!, head!.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 
-/** What docs/nodes.md has of them. */
+/** What docs/nodes-costs.md has of them. */
 export function nodesPage(found: readonly NodesFound[]): string {
   const notes = found.filter((one) => 'note' in one).map(({ note }) => note);
   return `\n${[...notes, markdown(wayRows(found)), markdown(burstRows(found))].join('\n\n')}\n`;

@@ -1,11 +1,11 @@
-// The part of docs/nodes.md that the bench has written down.
+// The part of docs/nodes-costs.md that the bench has written down.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type NodesFound, nodesPage } from './found.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-export const page = join(root, 'docs/nodes.md');
+export const page = join(root, 'docs/nodes-costs.md');
 const results = join(root, 'bench/results/nodes.jsonl');
 
 const BEGIN = '<!-- What follows is made by npm run docs:nodes. -->\n';

@@ -9,7 +9,7 @@ import { burstRows, type NodesFound, wayRows } from '../../../bench/nodes/found.
 import { timesOf } from '../../../bench/nodes/guests.ts';
 import { page, pageWithResults } from '../../../bench/nodes/page.ts';
 
-test('docs/nodes.md has the figures that the bench wrote down', () => {
+test('docs/nodes-costs.md has the figures that the bench wrote down', () => {
   assert.equal(readFileSync(page, 'utf8'), pageWithResults(), 'npm run docs:nodes');
 });
 

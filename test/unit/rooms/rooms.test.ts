@@ -75,7 +75,7 @@ const rooms: Record<string, readonly string[]> = {
     'lab',
     'target',
   ],
-  explore: ['base', 'host', 'abi', 'exit', 'apic', 'kvm', 'guest', 'probe', 'lab', 'runner', 'target'],
+  explore: ['base', 'host', 'abi', 'exit', 'apic', 'kvm', 'guest', 'probe', 'picture', 'lab', 'runner', 'target'],
   review: ['base', 'host', 'abi', 'suite', 'lab', 'target', 'runner'],
 };
 /** What may import every room: the command line, and what programs import. */
