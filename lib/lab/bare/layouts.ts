@@ -1,6 +1,5 @@
 /** How each emulator is started as a bare machine: a CPU, a little RAM, the ROM, and a serial line. */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { startOf } from '../lanes/bochs-start.ts';
 import type { Emulator, Invocation, LineAddress } from '../lanes/lane.ts';
 import type { Bochs } from '../lanes/vmx-bochs.ts';
 
@@ -34,17 +33,7 @@ export const bareLayouts: Record<'qemu' | 'bochs', (emulator: Emulator, dir: str
         'ata1: enabled=0',
         'boot: disk',
         `com1: enabled=1, mode=socket-client, dev=127.0.0.1:${port}`,
-        'log: emulator.log',
-        'panic: action=fatal',
-        'error: action=ignore',
-        'info: action=ignore',
-        'debug: action=ignore',
       ];
-      writeFileSync(join(dir, 'bochsrc'), `${configuration.join('\n')}\n`);
-      if (bochs.debugger) writeFileSync(join(dir, 'go'), 'c\n');
-      return {
-        args: ['-q', '-f', 'bochsrc', ...(bochs.debugger ? ['-rc', 'go'] : [])],
-        env: { ...process.env, TERM: 'xterm' },
-      };
+      return startOf(bochs, dir, configuration);
     },
   };

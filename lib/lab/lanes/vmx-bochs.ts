@@ -5,6 +5,7 @@ import { makeIso } from '../disk/iso.ts';
 import { LabEmulatorError } from '../errors.ts';
 import { findIsolinux, isolinuxNeed } from '../needs/syslinux.ts';
 import { ask } from './ask.ts';
+import { startOf } from './bochs-start.ts';
 import type { Emulator, EmulatorKind, Invocation, JobDisk, Lane, LineAddress, MachineParts } from './lane.ts';
 import { JOB_BYTES } from './lane.ts';
 
@@ -177,21 +178,8 @@ async function layOut(bochs: Bochs, parts: MachineParts, lines: readonly LineAdd
       ? ['e1000: enabled=1, mac=52:54:00:00:00:01, ethmod=null', 'pci: enabled=1, chipset=i440fx, slot3=e1000']
       : []),
     ...ports,
-    'log: emulator.log',
-    'panic: action=fatal',
-    // One line per odd instruction fills disks.
-    'error: action=ignore',
-    'info: action=ignore',
-    'debug: action=ignore',
   ];
-  writeFileSync(join(dir, 'bochsrc'), `${configuration.join('\n')}\n`);
-  const args = ['-q', '-f', 'bochsrc'];
-  if (bochs.debugger) {
-    writeFileSync(join(dir, 'go'), 'c\n');
-    args.push('-rc', 'go');
-  }
-  // The text display wants to know a terminal, though its output goes nowhere.
-  return { args, env: { ...process.env, TERM: 'xterm' }, ...(jobDisk ? { jobDisk } : {}) };
+  return { ...startOf(bochs, dir, configuration), ...(jobDisk ? { jobDisk } : {}) };
 }
 
 /**
