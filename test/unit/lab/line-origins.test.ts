@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { changesOf, LineOrigins, originsAfter, rangesOf } from '../../../lib/lab/kernel/line-origins.ts';
 import { runBound } from '../../../lib/lab/process.ts';
+import { compilerMissing } from '../../support/lab.ts';
 
 test('changes are read from a diff without context: added, removed, and changed lines', () => {
   assert.deepEqual(changesOf('@@ -3,0 +4,2 @@ int f\n+a\n+b\n@@ -7 +9 @@\n-x\n+y\n@@ -9,2 +10,0 @@\n-p\n-q\n'), [
@@ -30,7 +31,9 @@ test('a line keeps its origin where others come and go around it', () => {
   assert.deepEqual(rangesOf(second), { one: [[2, 2]], two: [[3, 3]] });
 });
 
-test('patches that follow each other: each line of the last state has the patch that brought it', async () => {
+test('patches that follow each other: each line of the last state has the patch that brought it', {
+  skip: compilerMissing(),
+}, async () => {
   const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-origins-'));
   try {
     const tree = join(work, 'tree');
