@@ -83,12 +83,25 @@ export async function withSignals<T>(work: (signal: AbortSignal) => Promise<T>):
   }
 }
 
+/** What an error says of a program that a terminal's signal has ended; QEMU has words of its own for it. */
+const byTerminal = /\bSIG(?:INT|TERM|HUP)\b|\bterminating on signal\b/;
+/** How long, in ms, such a signal may be on its way to this process when the program has had it. */
+const ON_ITS_WAY = 500;
+
 /**
  * The error, or that a signal has come, which some command may have said in words of its own already. One that came while this thread was held up, and ended a program that it waited for, is
- * heard in the event loop's next turn.
+ * heard in the event loop's next turn; on a busy machine later.
  */
 export async function orInterruption(error: unknown): Promise<unknown> {
   // The first turn may have looked for news already.
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+  if (!interruption.aborted && error instanceof Error && byTerminal.test(error.message)) await soon(interruption);
   return interruption.aborted && !(error instanceof InterruptedError) ? interruption.reason : error;
+}
+
+function soon(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ON_ITS_WAY);
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
