@@ -2,7 +2,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Invocation } from './lane.ts';
-import type { Bochs } from './vmx-bochs.ts';
 
 const quiet = [
   'log: emulator.log',
@@ -14,7 +13,7 @@ const quiet = [
 ];
 
 /** @param dir the folder that it runs in: gets the files @param machine lines of its configuration */
-export function startOf(bochs: Bochs, dir: string, machine: readonly string[]): Invocation {
+export function startOf(bochs: { debugger: boolean }, dir: string, machine: readonly string[]): Invocation {
   writeFileSync(join(dir, 'bochsrc'), `${[...machine, ...quiet].join('\n')}\n`);
   const args = ['-q', '-f', 'bochsrc'];
   if (bochs.debugger) {
