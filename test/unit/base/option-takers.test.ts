@@ -10,7 +10,7 @@ import { optionTakers } from '../../support/option-takers.ts';
 /** What takes an object by its keys, and no options: by its name as `optionTakers` gives it. */
 const others: Record<string, RegExp> = {
   'a profile, which may have exits of its own: checkProfile looks at what is used': /\bprofile\b/,
-  'what the package has made, handed back': /\((exit|event)[.)]|^Trace\.record\(/,
+  'what the package has made, handed back': /\((exit|event)[.)]|^describeNodeIpi\(|^Trace\.record\(/,
   'an error, which the package makes': /^(new )?\w+Error[(.]/,
   'an object that the package makes for itself': /^new VfioContainer\(/,
   'an object of Node.js, or of any class, with methods': /\.(signal|std\w+)\)|^insertBreakpoint\(|\(code\)/,
