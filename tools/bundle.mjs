@@ -1,6 +1,6 @@
 // Makes dist of what the compiler wrote into out: the library in a few packed parts, the loader for them, and for each entry of
 // package.json's `exports` a file for `import`, one for `require`, and its declarations.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeDeclarations } from './bundle/declarations.mjs';
@@ -60,6 +60,8 @@ writeLicenses(root);
 writeVitestEntry(VITEST);
 for (const name of [...inParts, 'cli/start']) writeEntry(name, parts[`${name}.js`].exports);
 write('cli/main.js', readFileSync(join(out, 'cli/main.js'), 'utf8').replace(/^\/\/# sourceMappingURL=.*\n?/m, ''));
+// npm links the command to it once, and looks at its mode then.
+chmodSync(join(dist, 'cli/main.js'), 0o755);
 const files = Object.fromEntries(Object.entries(parts).map(([name, { file }]) => [name, file]));
 const loader = readFileSync(join(root, 'tools/bundle/load.cjs'), 'utf8');
 write('load.cjs', loader.replace('const files = {};', `const files = ${JSON.stringify(files)};`));

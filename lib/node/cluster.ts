@@ -20,6 +20,8 @@ export interface ClusterParts {
   readonly nodes: readonly { readonly vm: Vm; readonly vcpus: readonly Vcpu[]; readonly transport: Transport }[];
   readonly limits?: Partial<LinkLimits>;
   readonly replay?: ReplayWay;
+  /** Their VMs give nobody what their exits tell of. */
+  readonly defers?: boolean;
   readonly key?: string;
   /** As GiantVM's router has it, to be compared with: every write to every node, and nothing is acknowledged. */
   readonly router?: boolean;
@@ -40,7 +42,17 @@ export class Cluster {
   /** Rejects when the machine cannot go on. */
   readonly failed: Promise<never>;
 
-  constructor({ machine, homes, nodes, limits, replay = 'ioctl', key, router = false, crossings }: ClusterParts) {
+  constructor({
+    machine,
+    homes,
+    nodes,
+    limits,
+    replay = 'ioctl',
+    defers = false,
+    key,
+    router = false,
+    crossings,
+  }: ClusterParts) {
     this.#homes = homes;
     this.failed = new Promise((_, reject) => {
       this.#fail = reject;
@@ -49,7 +61,7 @@ export class Cluster {
     this.failed.catch(() => {});
     this.#nodes = nodes.map(({ vm, vcpus, transport }, node) => {
       const member: Membership = { machine, node, homes, nodes: nodes.length, ...(key !== undefined && { key }) };
-      const target = { vm, vcpus, map: new ApicMap(homes), node };
+      const target = { vm, vcpus, map: new ApicMap(homes), node, defers };
       const hooks: NodeHooks = {
         failed: (error) => {
           this.#failure ??= error;

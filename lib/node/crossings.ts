@@ -101,7 +101,7 @@ export class Crossings {
   /** Those of which one still waited when a run was over. */
   readonly #waiting = new Set<string>();
   #isForeign = false;
-  #isReplaying = false;
+  #replayOf: number | undefined;
 
   /** @param born CLOCK_MONOTONIC in ns: the beginning of the times that are told */
   constructor(born: number) {
@@ -124,14 +124,19 @@ export class Crossings {
     if (crossing) crossing.handed ??= now;
   }
 
-  /** Does what replays one on its node: what the VM tells meanwhile is no act of the script's. */
-  replaying(work: () => void): void {
-    this.#isReplaying = true;
+  /** Does what gives one of that vCPU to those of a node: what the VM tells meanwhile is no act of the script's. */
+  replaying(source: number, work: () => void): void {
+    this.#replayOf = source;
     try {
       work();
     } finally {
-      this.#isReplaying = false;
+      this.#replayOf = undefined;
     }
+  }
+
+  /** vcpu_id of the vCPU of which one is given to those of a node now. */
+  get replayOf(): number | undefined {
+    return this.#replayOf;
   }
 
   /**
@@ -174,7 +179,7 @@ export class Crossings {
 
   /** Something has happened to a VM that may have brought an interrupt. */
   acted(): void {
-    if (!this.#isReplaying) this.#isForeign = true;
+    if (this.#replayOf === undefined) this.#isForeign = true;
   }
 
   /** A handler has told that it has run. */

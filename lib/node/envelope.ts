@@ -17,10 +17,13 @@ export interface KnownApic {
   readonly svr: number;
 }
 
+/** Of lowest priority, where KVM has left the choice to the sender's node: the vcpu_id of the one that takes it. */
+type Taken = { readonly taker?: number };
+
 /** A write of the xAPIC's ICR, and what ICR2 was then. */
-export type IcrItem = { readonly is: 'icr'; readonly icr2: number; readonly icr: number };
+export type IcrItem = { readonly is: 'icr'; readonly icr2: number; readonly icr: number } & Taken;
 /** A write of the x2APIC's ICR. */
-export type X2IcrItem = { readonly is: 'x2icr'; readonly data: bigint };
+export type X2IcrItem = { readonly is: 'x2icr'; readonly data: bigint } & Taken;
 /** A paravirtual IPI: the fields of KVM_EXIT_DSM_PV_IPI. */
 export type PvItem = {
   readonly is: 'pv';
@@ -28,11 +31,13 @@ export type PvItem = {
   readonly type: number;
   readonly base: number;
   readonly mask: readonly bigint[];
-};
+} & Taken;
 /** The source's local APIC has become like this. */
 export type ApicItem = { readonly is: 'apic'; readonly version: number } & KnownApic;
 
-export type ToldItem = IcrItem | X2IcrItem | PvItem | ApicItem;
+/** What a vCPU has sent. */
+export type SentItem = IcrItem | X2IcrItem | PvItem;
+export type ToldItem = SentItem | ApicItem;
 
 /** What one vCPU's node tells other nodes of it. */
 export type NodeItem = ToldItem & {
@@ -109,17 +114,18 @@ const epoch: ValueCheck<string> = (argument, value) => {
 };
 
 const always = { ns: count, after: optional(listOf(count, MAX_VCPUS)) };
+const sent = { ...always, taker: optional(source) };
 
 const items = {
-  icr: shape<NodeItem & IcrItem>('an ICR write has', { is: oneOf(['icr']), icr2: u32, icr: u32, ...always }),
-  x2icr: shape<NodeItem & X2IcrItem>('an x2APIC ICR write has', { is: oneOf(['x2icr']), data: hex64, ...always }),
+  icr: shape<NodeItem & IcrItem>('an ICR write has', { is: oneOf(['icr']), icr2: u32, icr: u32, ...sent }),
+  x2icr: shape<NodeItem & X2IcrItem>('an x2APIC ICR write has', { is: oneOf(['x2icr']), data: hex64, ...sent }),
   pv: shape<NodeItem & PvItem>('a paravirtual IPI has', {
     is: oneOf(['pv']),
     icr: u32,
     type: integer(0, 4),
     base: u32,
     mask: listOf(hex64, 2),
-    ...always,
+    ...sent,
   }),
   apic: shape<NodeItem & ApicItem>('a local APIC has', {
     is: oneOf(['apic']),
@@ -230,6 +236,7 @@ function isForged({ node: own, nodes, homes }: Membership, message: Envelope): b
     const { source: sender, for: whom, item: what } = message;
     if (homes[sender] !== from) return true;
     if (whom.some(({ node: one }) => one >= nodes)) return true;
+    if (what.is !== 'apic' && what.taker !== undefined && homes[what.taker] !== own) return true;
     return what.after !== undefined && what.after.length !== homes.length;
   }
   return message.kind === 'acks' && message.acks.some(({ source: sender }) => homes[sender] !== own);

@@ -1,13 +1,13 @@
 /** From an exit to what other nodes are told of it. */
-import { decodeIcr, decodeX2Icr } from '../abi/apic/icr.ts';
+import { decodeIcr, decodeX2Icr, encodeX2Icr } from '../abi/apic/icr.ts';
 import { describeDestination, describeIpi } from '../apic/describe.ts';
 import { type Ipi, ipiOf } from '../apic/ipi.ts';
 import type { Exit } from '../exit/exit.ts';
-import type { IcrItem, PvItem, ToldItem, X2IcrItem } from './envelope.ts';
+import type { PvItem, SentItem, ToldItem } from './envelope.ts';
 
 /** An interrupt that was sent: what it says to other nodes, and whom it names. */
 export interface Forwarded {
-  readonly item: IcrItem | X2IcrItem | PvItem;
+  readonly item: SentItem;
   readonly ipi: Ipi;
 }
 
@@ -20,17 +20,24 @@ export class Forward {
   read(exit: Exit): Forwarded | undefined {
     if (exit.name === 'KVM_EXIT_DSM_SEND_IRQ') {
       if (exit.register === 'ICR2') this.#icr2.set(exit.id, exit.val2);
+      if (exit.register === 'SELF_IPI') return selfIpi(ipiOf(exit)!);
       if (exit.register !== 'ICR') return undefined;
       // The exit's own destination: one instruction that writes both registers may have made one exit.
       const icr2 = exit.destId === null ? (this.#icr2.get(exit.id) ?? 0) : (exit.destId << 24) >>> 0;
       return { item: { is: 'icr', icr2, icr: exit.val2 }, ipi: ipiOf(exit, null, icr2 >>> 24)! };
     }
     if (exit.name === 'KVM_EXIT_DSM_X2_ICR') return { item: { is: 'x2icr', data: exit.data }, ipi: ipiOf(exit)! };
-    const ipi = exit.name === 'KVM_EXIT_DSM_PV_IPI' ? ipiOf(exit) : undefined;
-    if (exit.name !== 'KVM_EXIT_DSM_PV_IPI' || !ipi) return undefined;
-    const { data: icr, type, base, mask } = exit;
-    return { item: { is: 'pv', icr, type, base, mask }, ipi };
+    if (exit.name !== 'KVM_EXIT_DSM_PV_IPI') return undefined;
+    const { id, data: icr, type, base, mask } = exit;
+    const item: PvItem = { is: 'pv', icr, type, base, mask };
+    const ipi = ipiOfPv(id, item);
+    return ipi && { item, ipi };
   }
+}
+
+/** A write of SELF IPI is no write of the ICR, and sends what such a one would. */
+function selfIpi(ipi: Ipi): Forwarded {
+  return { item: { is: 'x2icr', data: encodeX2Icr({ ...ipi.command, destination: 0 }) }, ipi };
 }
 
 /** What an item of that vCPU sends; `undefined` for what is no interrupt. */
@@ -53,16 +60,32 @@ export function ipiOfItem(source: number, item: ToldItem): Ipi | undefined {
 /** The order of the payload's `type`. */
 const pvTargets = ['apicIds', 'vpIndices', 'all', 'kick', 'icr'] as const;
 
-function ipiOfPv(id: number, { icr, type, base, mask }: PvItem): Ipi | undefined {
+/** Whether it wakes a vCPU, and brings no interrupt (KVM_HC_KICK_CPU). */
+export function isKick(item: ToldItem): boolean {
+  return item.is === 'pv' && pvTargets[item.type] === 'kick';
+}
+
+function ipiOfPv(id: number, item: PvItem): Ipi | undefined {
+  const { icr, type, base, mask } = item;
   const target = pvTargets[type] ?? null;
+  if (isKick(item)) return kick(id, base);
   const name = 'KVM_EXIT_DSM_PV_IPI';
   return ipiOf({ name, reason: 0, id, data: icr, icr: decodeIcr(icr), type, target, base, mask: [...mask] });
+}
+
+/** KVM sends a kick as an IPI of this mode of delivery. Source: arch/x86/kvm/x86.c, kvm_pv_kick_cpu_op(): APIC_DM_REMRD. */
+const REMOTE_READ = 3 << 8;
+
+function kick(from: number, apicId: number): Ipi {
+  const named = { by: 'apicId', ids: [apicId] } as const;
+  return { from, command: decodeIcr(REMOTE_READ), destination: apicId, mode: 'xapic', named, seq: null };
 }
 
 /** For people. */
 export function describeItem(source: number, item: ToldItem): string {
   const ipi = ipiOfItem(source, item);
   if (!ipi) return 'what its local APIC has become';
+  if (isKick(item)) return `a kick to APIC id ${ipi.destination}`;
   const whom = ipi.named ? `vCPUs or APIC ids ${ipi.named.ids.join(', ')}` : describeDestination(ipi);
   return `${describeIpi(ipi)} to ${whom}`;
 }

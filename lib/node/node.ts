@@ -4,9 +4,9 @@ import type { Ipi } from '../apic/ipi.ts';
 import type { Exit } from '../exit/exit.ts';
 import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
 import type { Crossings } from './crossings.ts';
-import type { KnownApic, NodeItem } from './envelope.ts';
+import type { KnownApic, NodeItem, ToldItem } from './envelope.ts';
 import type { NodeLostError, NodeQueueError } from './errors.ts';
-import { Forward, ipiOfItem } from './forward.ts';
+import { Forward, ipiOfItem, isKick } from './forward.ts';
 import type { Carrier, Receiver } from './links.ts';
 import { isRefusal, Replay, type ReplayTarget, type ReplayWay } from './replay.ts';
 import { sameApic } from './resolve.ts';
@@ -85,11 +85,23 @@ export class Node {
     this.look(vcpu);
     if (!sent) return;
     this.counts.sent += 1;
-    const nodes = this.#carrier.everything ? this.#others : this.#target.map.nodes(sent.ipi, this.id);
-    this.#hooks.crossings?.sent(this.id, sent.ipi, ns, nodes, this.#named(sent.ipi));
+    const { defers, map } = this.#target;
+    const { everything } = this.#carrier;
+    const taker = defers && !everything ? map.taker(sent.ipi) : undefined;
+    const nodes = everything ? this.#others : this.#nodesOf(sent.ipi, taker);
+    const item = { ...sent.item, ns, ...(taker !== undefined && { taker }) };
+    if (!isKick(item)) this.#hooks.crossings?.sent(this.id, sent.ipi, ns, nodes, this.#named(sent.ipi, taker));
+    if (defers && (taker === undefined || this.#isOwn(taker)))
+      this.#does(vcpu.vcpuId, () => this.#replay.own(vcpu.vcpuId, item));
     if (nodes.length === 0) return;
     this.counts.forwarded += 1;
-    this.#offer(vcpu.vcpuId, { ...sent.item, ns }, nodes);
+    this.#offer(vcpu.vcpuId, item, nodes);
+  }
+
+  #nodesOf(ipi: Ipi, taker: number | undefined): readonly number[] {
+    const { map } = this.#target;
+    if (taker === undefined) return map.nodes(ipi, this.id);
+    return this.#isOwn(taker) ? [] : [map.homes[taker]!];
   }
 
   /** Tells the others if a vCPU of this node, which is out of the guest, is named by other destinations than before. */
@@ -157,32 +169,43 @@ export class Node {
     return this.#target.map.homes[vcpu] === this.id;
   }
 
-  /** The vCPUs of this node that it names. */
-  #named(ipi: Ipi): number[] {
-    const named = this.#target.map.named(ipi).map(({ vcpu }) => vcpu);
+  /** The vCPUs of this node that it names, or that one of them that takes it. */
+  #named(ipi: Ipi, taker: number | undefined): number[] {
+    const named = taker === undefined ? this.#target.map.named(ipi).map(({ vcpu }) => vcpu) : [taker];
     return named.filter((vcpu) => this.#isOwn(vcpu));
   }
 
-  /** True if a local APIC has changed. */
-  #apply(source: number, { item, number }: Held): boolean {
+  /** Gives it to the kernel; false if that did not take it. */
+  #does(source: number, replay: () => void): boolean {
     const { crossings } = this.#hooks;
-    const at = now();
     try {
-      if (crossings) crossings.replaying(() => this.#replay.apply(source, item));
-      else this.#replay.apply(source, item);
+      if (crossings) crossings.replaying(source, replay);
+      else replay();
+      return true;
     } catch (error) {
       if (!isRefusal(error)) throw error;
       this.counts.untaken += 1;
       return false;
     }
+  }
+
+  /** True if a local APIC has changed. */
+  #apply(source: number, { item, number }: Held): boolean {
+    const at = now();
+    if (!this.#does(source, () => this.#replay.apply(source, item))) return false;
     if (item.is === 'apic') return true;
     this.counts.replayed += 1;
-    const ipi = crossings && ipiOfItem(source, item);
+    const { crossings } = this.#hooks;
+    const ipi = crossings && interruptOf(source, item);
     const home = this.#target.map.homes[source]!;
-    if (ipi) crossings.replayed({ node: this.id, home, number }, ipi, { ns: item.ns, at }, this.#named(ipi));
+    if (ipi)
+      crossings.replayed({ node: this.id, home, number }, ipi, { ns: item.ns, at }, this.#named(ipi, item.taker));
     return false;
   }
 }
+
+/** What a handler may tell of. */
+const interruptOf = (source: number, item: ToldItem) => (isKick(item) ? undefined : ipiOfItem(source, item));
 
 /** CLOCK_MONOTONIC in ns. */
 const now = () => Number(process.hrtime.bigint());

@@ -1,6 +1,7 @@
 /** An interrupt of a vCPU that runs elsewhere, given to those that run here. */
-import { encodeIcr } from '../abi/apic/icr.ts';
+import { encodeIcr, type IcrCommand } from '../abi/apic/icr.ts';
 import { lapicRegisters, XAPIC_BROADCAST } from '../abi/apic/lapic.ts';
+import type { MsiMessage } from '../abi/kvm/gsi-route.ts';
 import { isForEveryone } from '../apic/destination.ts';
 import type { Ipi } from '../apic/ipi.ts';
 import { apicMode } from '../apic/mode.ts';
@@ -8,7 +9,7 @@ import { ArgumentError, IoctlError, UnsupportedError } from '../base/errors.ts';
 import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
 import { ReplayRefusedError } from '../kvm/vm/errors.ts';
 import type { Vm } from '../kvm/vm/vm.ts';
-import type { ApicItem, IcrItem, NodeItem, X2IcrItem } from './envelope.ts';
+import type { ApicItem, IcrItem, NodeItem, SentItem, X2IcrItem } from './envelope.ts';
 import { ipiOfItem } from './forward.ts';
 import type { ApicMap } from './resolve.ts';
 
@@ -26,6 +27,8 @@ export interface ReplayTarget {
   readonly map: ApicMap;
   /** This node. */
   readonly node: number;
+  /** Its KVM has given nobody what an exit tells of: it is for this node to do that. */
+  readonly defers: boolean;
 }
 
 /** Bits of an MSI's address: where local APICs are, and that the destination is a logical one. */
@@ -46,8 +49,22 @@ export class Replay {
   /** @throws IoctlError for what the kernel does not take */
   apply(source: number, item: NodeItem): void {
     if (item.is === 'apic') this.#apic(source, item);
+    else if (item.taker !== undefined) this.#toTaker(item.taker, ipiOfItem(source, item)!);
     else if (this.#way === 'message' || item.is === 'pv') this.#byMessage(ipiOfItem(source, item));
     else this.#byIoctl(source, item);
+  }
+
+  /**
+   * What a vCPU of this node has sent, to those of this node, where KVM has left that to it.
+   *
+   * @throws IoctlError for what the kernel does not take
+   */
+  own(source: number, item: SentItem): void {
+    const ipi = ipiOfItem(source, item)!;
+    if (item.taker !== undefined) this.#toTaker(item.taker, ipi);
+    // A shorthand is about who has sent it, and a message is of nobody; and SELF IPI leaves ICR as it is.
+    else if (item.is === 'pv' || this.#way === 'message' || ipi.command.shorthand === 'self') this.#toEach(ipi);
+    else this.#byIoctl(source, item, () => this.#toEach(ipi));
   }
 
   /** The replica becomes what the vCPU has become, so that this node's KVM knows whom an IPI names. */
@@ -64,7 +81,12 @@ export class Replay {
     map.set(source, item, item.version);
   }
 
-  #byIoctl(source: number, item: IcrItem | X2IcrItem): void {
+  /** @param otherwise what this ioctl would lose, or what the guest may not write: KVM's messages take it, or there is nobody to give it to */
+  #byIoctl(
+    source: number,
+    item: IcrItem | X2IcrItem,
+    otherwise = () => this.#byMessage(ipiOfItem(source, item)),
+  ): void {
     const { vm } = this.#target;
     try {
       if (item.is === 'x2icr') vm.dsmX2apic({ vcpuId: source, data: item.data });
@@ -75,25 +97,41 @@ export class Replay {
     } catch (error) {
       if (error instanceof UnsupportedError) this.#way = 'message';
       else if (!(error instanceof ReplayRefusedError) && !(error instanceof ArgumentError)) throw error;
-      // What this ioctl would lose, or what the guest may not write: KVM's messages take it, or there is nobody to give it to.
-      this.#byMessage(ipiOfItem(source, item));
+      otherwise();
     }
+  }
+
+  /** As if it had been for this one alone. */
+  #toTaker(taker: number, { command }: Ipi): void {
+    const { vm, map } = this.#target;
+    vm.signalMsi(messageTo(map.apicId(taker), { ...command, deliveryMode: 'fixed' }));
+  }
+
+  /** A message for each vCPU of this node that it names. */
+  #toEach(ipi: Ipi): void {
+    const { vm, map, node } = this.#target;
+    for (const { vcpu, apicId } of map.named(ipi))
+      if (map.homes[vcpu] === node) vm.signalMsi(messageTo(apicId, ipi.command));
   }
 
   /** One message with the same destination, where a message can name it; otherwise one for each vCPU here that it names. */
   #byMessage(ipi: Ipi | undefined): void {
     if (!ipi || ipi.command.shorthand === 'self') return;
-    const { vm, map, node } = this.#target;
+    const { vm } = this.#target;
     const { command, destination, mode, named } = ipi;
-    const data = encodeIcr({ ...command, shorthand: 'none', destinationMode: 'physical' });
-    const send = (id: number, isLogical = false) =>
-      vm.signalMsi({ addressLo: (MSI_ADDRESS | (id << 12) | (isLogical ? MSI_LOGICAL : 0)) >>> 0, data });
+    const send = (id: number, isLogical = false) => vm.signalMsi(messageTo(id, command, isLogical));
     const isLogical = command.destinationMode === 'logical';
     // The sender is among those whom it reaches: a replica, which never runs.
     if (isForEveryone(ipi)) send(XAPIC_BROADCAST);
     else if (!named && (mode === 'xapic' || (isLogical && destination <= FIRST_EIGHT))) send(destination, isLogical);
-    else for (const view of map.named(ipi)) if (map.homes[view.vcpu] === node) send(view.apicId);
+    else this.#toEach(ipi);
   }
+}
+
+/** @param id of 8 bits: that of a local APIC, or a logical one */
+function messageTo(id: number, command: IcrCommand, isLogical = false): MsiMessage {
+  const data = encodeIcr({ ...command, shorthand: 'none', destinationMode: 'physical' });
+  return { addressLo: (MSI_ADDRESS | (id << 12) | (isLogical ? MSI_LOGICAL : 0)) >>> 0, data };
 }
 
 /** Whether the kernel has refused what the wire asked for. */

@@ -1,6 +1,6 @@
 /** Which nodes an IPI is for. */
 import { SVR_ENABLE } from '../abi/apic/lapic.ts';
-import { type ApicView, apicView, isForEveryone, isNamed } from '../apic/destination.ts';
+import { type ApicView, apicView, isForEveryone, isNamed, resolve } from '../apic/destination.ts';
 import type { Ipi } from '../apic/ipi.ts';
 import type { KnownApic } from './envelope.ts';
 
@@ -30,9 +30,27 @@ export class ApicMap {
     this.versions[vcpu] = version;
   }
 
+  /** As far as is known. */
+  apicId(vcpu: number): number {
+    return this.#views[vcpu]!.apicId;
+  }
+
   /** Those that the IPI names, as far as is known; with lowest priority all that are candidates. */
   named(ipi: Ipi): readonly ApicView[] {
     return this.#views.filter((view) => isNamed(ipi, view));
+  }
+
+  /**
+   * Of lowest priority: the one that takes it, by its vector among those that can, as far as is known. `undefined`: it is of another mode, or nobody
+   * is known to take it.
+   */
+  taker(ipi: Ipi): number | undefined {
+    const { deliveryMode, shorthand, vector } = ipi.command;
+    // KVM gives a broadcast by destination to all: kvm_irq_delivery_to_apic().
+    const isToAll = shorthand === 'none' && isForEveryone(ipi) && ipi.command.destinationMode === 'physical';
+    if (deliveryMode !== 'lowestPriority' || isToAll) return undefined;
+    const candidates = resolve(ipi, this.#views);
+    return candidates[vector % candidates.length]?.vcpu;
   }
 
   /**

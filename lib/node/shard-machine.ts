@@ -57,6 +57,7 @@ export class ShardMachine {
     shard: Shard,
     vm: Vm,
     vcpus: readonly Vcpu[],
+    defers: boolean,
     crossings?: Crossings,
     limits: Partial<LinkLimits> = slowLimits,
   ) {
@@ -74,7 +75,7 @@ export class ShardMachine {
     const member = { machine: name, node, homes, nodes: shards.length };
     let links: Links | undefined;
     this.#node = new Node(
-      { vm, vcpus, map: new ApicMap(homes), node },
+      { vm, vcpus, map: new ApicMap(homes), node, defers },
       'ioctl',
       (receiver) => {
         links = new Links(member, transport, receiver, limits);

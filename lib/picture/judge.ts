@@ -76,7 +76,8 @@ interface Given {
 
 /** What of the script's acts is an interrupt for vCPUs that can be named. */
 function ipiOfAct(act: TraceAct): Given | undefined {
-  if (act.ioctl === 'KVM_SIGNAL_MSI') return { ipi: ipiOfMsi(act.message, act.seq) };
+  if (act.ioctl === 'KVM_SIGNAL_MSI')
+    return act.replayOf === undefined ? { ipi: ipiOfMsi(act.message, act.seq) } : undefined;
   if (act.ioctl !== 'KVM_NMI' && act.ioctl !== 'KVM_INTERRUPT') return undefined;
   const vector = act.ioctl === 'KVM_INTERRUPT' ? act.vector : 0;
   const deliveryMode = act.ioctl === 'KVM_NMI' ? 'nmi' : 'fixed';

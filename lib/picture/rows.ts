@@ -121,7 +121,8 @@ function giveTo(
   };
   if (act.ioctl === 'KVM_INTERRUPT') give(act.vector, ({ apic }) => apic.vcpu === act.vcpu);
   else if (act.ioctl === 'KVM_NMI') give(NMI_VECTOR, ({ apic }) => apic.vcpu === act.vcpu);
-  else if (act.ioctl === 'KVM_SIGNAL_MSI') {
+  // Of one that a node gives again its exit has told.
+  else if (act.ioctl === 'KVM_SIGNAL_MSI' && act.replayOf === undefined) {
     const ipi = ipiOfMsi(act.message, act.seq);
     const vector = ipi.command.deliveryMode === 'nmi' ? NMI_VECTOR : ipi.command.vector;
     give(vector, (target) => isNamed(ipi, viewAfter(target, act.seq)));

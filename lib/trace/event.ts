@@ -37,6 +37,8 @@ export type InjectionAct = {
   readonly act: 'injection';
   /** vcpu_id, where it concerns one vCPU. */
   readonly vcpu?: number;
+  /** vcpu_id of a vCPU whose exits are in this trace: a node has given with it to others what that vCPU has sent. */
+  readonly replayOf?: number;
 } & (
   | VmAct
   | {

@@ -55,6 +55,18 @@ test('it refuses by errnos, which are errors of their own; its paravirtual exits
   assert.equal(code, 0, stdout + stderr);
 });
 
+for (const script of ['nodes-deferred.ts', 'nodes-counters.ts'])
+  test(`nodes deliver what the kernel leaves to them, each once, whatever its KVM would have chosen: ${script}`, {
+    skip,
+    timeout: 3_600_000,
+  }, () => {
+    buildOnce();
+    const args = ['run', `test/lab/scripts/${script}`, '--on', 'svm', '--profile', 'fixed-v1', '--timeout', '580'];
+    const counts = script === 'nodes-counters.ts' ? ['--', '4000', '6', '3', '47'] : [];
+    const { code, stdout, stderr } = kvmDsm([...args, '--cmdline', 'kvm.vector_hashing=0', ...counts], 620);
+    assert.equal(code, 0, stdout + stderr);
+  });
+
 for (const lane of ['svm', 'vmx'])
   test(`the suite finds nothing on ${lane}`, { skip, timeout: 3_600_000 }, () => {
     buildOnce();

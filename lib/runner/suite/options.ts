@@ -3,8 +3,15 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ReporterName, reporterNames } from '../../suite/report/index.ts';
 import { kernelEventsOption, quietOption, timingsOption } from '../options.ts';
 
+/** Seconds that one round of `kvm-dsm test` may take if `--timeout` does not say otherwise. */
+export const ROUND_TIMEOUT = 1200;
+/** How much longer `--thorough` may take, at most. */
+const THOROUGH = 20;
+
 /** Seconds that `kvm-dsm test` may take if `--timeout` does not say otherwise. */
-export const SUITE_TIMEOUT = 1200;
+export function defaultTimeout({ repeat, thorough }: Pick<TestOptions, 'repeat' | 'thorough'>): number {
+  return ROUND_TIMEOUT * repeat * (thorough ? THOROUGH : 1);
+}
 
 /** More would load a host with boots, and with memory: half a gibibyte each, or more. */
 export const MOST_MACHINES = 8;
@@ -59,7 +66,9 @@ function testOptions(): Option[] {
     new Option('--destructive', 'in the lab: also run the checks that may take the kernel down').default(false),
     new Option('--thorough', 'each check tries as much as it can, and may take twenty times as long').default(false),
     new Option('--shuffle', 'in an order that the seed decides').default(false),
-    new Option('--repeat <n>', 'run everything so many times').default(1).argParser(integer(1, 10_000)),
+    new Option('--repeat <n>', 'run everything so many times (the default of --timeout is for each)')
+      .default(1)
+      .argParser(integer(1, 10_000)),
     new Option('--seed <n>', 'what random choices depend on (default: a new one)').argParser(integer(0, 0xffff_ffff)),
     new Option('--variant <name>', "in the lab: one of the lane's variants, `default`, or `all`; may be repeated")
       .default([])

@@ -21,7 +21,8 @@ export function knownIpis({ events, vcpus }: Snapshot): Ipi[] {
 function ipiIn(event: TraceEvent, reader: IpiReader): Ipi | undefined {
   const { seq } = event;
   if (isExit(event)) return reader.read(event.exit, seq);
-  return event.ioctl === 'KVM_SIGNAL_MSI' ? ipiOfMsi(event.message, seq) : undefined;
+  const isOwn = event.ioctl === 'KVM_SIGNAL_MSI' && event.replayOf === undefined;
+  return isOwn ? ipiOfMsi(event.message, seq) : undefined;
 }
 
 function heldIpi({ id, cpu }: VcpuSnapshot): Ipi | undefined {

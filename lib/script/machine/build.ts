@@ -31,6 +31,8 @@ export interface BuiltMachine {
   readonly memory: GuestMemory;
   /** Each of the node that runs it. */
   readonly vcpus: readonly MachineVcpu[];
+  /** The VMs give nobody what their exits tell of. */
+  readonly defers: boolean;
 }
 
 /**
@@ -50,16 +52,33 @@ export function build(setup: MachineSetup, act: (act: Act) => void): BuiltMachin
   const vms: Vm[] = [];
   try {
     const { homes, shard } = setup;
+    const asked = setup.optIn ?? optInOfNodes(setup, kvm);
     const filled = Array.from({ length: shard ? 1 : Math.max(...homes) + 1 }, () => {
-      const vm = kvm.createVm(0, setup.optIn === undefined ? {} : { optIn: setup.optIn });
+      const vm = kvm.createVm(0, asked === undefined ? {} : { optIn: asked });
       vms.push(vm);
       return fill(setup, kvm, vm, memory, act);
     });
-    return { kvm, vms, memory, vcpus: homes.map((node, id) => filled[shard ? 0 : node]![id]!) };
+    const vcpus = homes.map((node, id) => filled[shard ? 0 : node]![id]!);
+    return { kvm, vms, memory, vcpus, defers: asked?.includes(DEFER) ?? false };
   } catch (error) {
     closeParts({ kvm, vms, memory });
     throw error;
   }
+}
+
+/** The bit of an opt-in that leaves to user space what it has been told of. */
+const DEFER = 'DEFER';
+
+/**
+ * What a VM of several nodes asks for where its kernel can leave to the nodes what is sent: only they can choose one among the vCPUs of all of
+ * them. `undefined`: as every VM.
+ */
+function optInOfNodes({ transport }: MachineSetup, kvm: Kvm): readonly string[] | undefined {
+  const way = kvm.profile.optIn;
+  if (transport === null || !way?.bits[DEFER]) return undefined;
+  const offered = kvm.checkExtension(way.capability);
+  const bits = [...way.usual, DEFER].filter((bit) => (way.bits[bit]! & offered) !== 0);
+  return bits.includes(DEFER) ? bits : undefined;
 }
 
 /** Ends the vCPUs and the VMs, and this process' hold on the memory. */

@@ -76,6 +76,8 @@ export class Machine implements AsyncDisposable, Disposable {
   readonly #reads = new Reads();
   readonly #setup: MachineSetup;
   #cluster: Cluster | ShardMachine | null = null;
+  /** Its VMs give nobody what their exits tell of: its nodes do. */
+  readonly #defers: boolean;
   /** Of several nodes. */
   #crossings: Crossings | null = null;
   #wroteIcr = false;
@@ -104,7 +106,8 @@ export class Machine implements AsyncDisposable, Disposable {
     });
     this.#recorder = recorder;
     // The device that it opens keeps to the session's budget.
-    const { kvm, vms, memory, vcpus } = session.run(() => build(setup, (act) => this.#act(act)));
+    const { kvm, vms, memory, vcpus, defers } = session.run(() => build(setup, (act) => this.#act(act)));
+    this.#defers = defers;
     const [vm] = vms as [Vm, ...Vm[]];
     this.kvm = kvm;
     this.vm = vm;
@@ -154,8 +157,9 @@ export class Machine implements AsyncDisposable, Disposable {
     const { Crossings: OwnCrossings } = await import('../../node/crossings.ts');
     const crossings = new OwnCrossings(Number(this.trace.born));
     this.#crossings = crossings;
-    if (shard) this.#cluster = await joinShards(this.vm, shard, crossings);
-    else this.#cluster = await joinNodes(this.vms, homes, transport, { crossings, ...way });
+    const defers = this.#defers;
+    if (shard) this.#cluster = await joinShards(this.vm, shard, { defers, crossings });
+    else this.#cluster = await joinNodes(this.vms, homes, transport, { defers, crossings, ...way });
     return this;
   }
 
@@ -181,8 +185,13 @@ export class Machine implements AsyncDisposable, Disposable {
   }
 
   #act(act: Act | VmAct, node?: number): void {
-    if (!('act' in act) || act.act !== 'kick') this.#crossings?.acted();
-    this.#recorder.act(act, node);
+    if ('act' in act && act.act === 'kick') this.#recorder.act(act, node);
+    else {
+      this.#crossings?.acted();
+      const of = this.#crossings?.replayOf;
+      const isTold = of !== undefined && this.vcpu(of).runsHere;
+      this.#recorder.act(isTold ? { ...act, replayOf: of } : act, node);
+    }
   }
 
   /** A run of several nodes is over: what waits still in those that can be asked. */

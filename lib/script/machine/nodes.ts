@@ -17,7 +17,7 @@ export type TransportOption = NonNullable<MachineOptions['transport']>;
 const patientLimits: Partial<LinkLimits> = { resend: 1000, longest: 4000 };
 
 /** How they are joined, where it is not as usual. */
-export type JoinOptions = Pick<ClusterParts, 'limits' | 'replay' | 'key' | 'router' | 'crossings'>;
+export type JoinOptions = Pick<ClusterParts, 'limits' | 'replay' | 'defers' | 'key' | 'router' | 'crossings'>;
 
 /**
  * Joins the VMs of a machine.
@@ -47,12 +47,17 @@ export async function joinNodes(
 }
 
 /** This process' node of a machine whose others are in other processes. */
-export async function joinShards(vm: Vm, shard: Shard, crossings: Crossings): Promise<ShardMachine> {
+export async function joinShards(
+  vm: Vm,
+  shard: Shard,
+  { defers, crossings }: { defers: boolean; crossings: Crossings },
+): Promise<ShardMachine> {
   const { ShardMachine: OwnMachine } = await import('../../node/shard-machine.ts');
   return new OwnMachine(
     shard,
     vm,
     shard.homes.map((_, id) => vm.vcpus.get(id)!),
+    defers,
     crossings,
   );
 }

@@ -52,7 +52,8 @@ export interface MachineOptions {
   transport?: string | TransportOfNode;
   /**
    * What the VM asks for, where the profile has an opt-in: of fixed-v1 `ICR`, `PV` and `BASE`; none: a VM that makes no
-   * exits. Default: the profile's usual ones.
+   * exits; `DEFER` as well: KVM delivers nothing that it tells of. Default: the profile's usual ones, and with `nodes` `DEFER`, as far as the kernel
+   * offers them.
    */
   optIn?: readonly string[];
 }

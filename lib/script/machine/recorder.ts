@@ -6,7 +6,7 @@ import { readWord } from '../../guest/protocol.ts';
 import type { GuestMemory } from '../../kvm/guest-memory.ts';
 import type { ExitLog } from '../../kvm/vcpu/run/exit-log.ts';
 import type { VmAct } from '../../kvm/vm/acts.ts';
-import type { Act, TraceExit } from '../../trace/event.ts';
+import type { Act, InjectionAct, TraceExit } from '../../trace/event.ts';
 import type { LoggedEvents } from '../../trace/store.ts';
 import type { Trace } from '../expect/trace.ts';
 import type { ObservedMachine, Observer } from '../session.ts';
@@ -49,7 +49,7 @@ export class Recorder {
     this.#born = Number(trace.born);
   }
 
-  act(act: Act | VmAct, node?: number): void {
+  act(act: Act | (VmAct & Pick<InjectionAct, 'replayOf'>), node?: number): void {
     const ns = Number(process.hrtime.bigint()) - this.#born;
     this.#events.addAct(this.#log.reserve(), ns, act, node);
     this.tell();

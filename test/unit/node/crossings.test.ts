@@ -156,7 +156,7 @@ test('of two, the first was handled and the other waits', () => {
 
 test('an NMI is handled by its own handler; what replays one is no act of the script', () => {
   const crossings = new Crossings(BORN);
-  crossings.replaying(() => crossings.acted());
+  crossings.replaying(0, () => crossings.acted());
   crossed(crossings, 5000, ipi(0x4400));
   crossings.handled(2, 2, 6000);
   crossings.conclude(nobody);

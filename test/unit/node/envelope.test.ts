@@ -23,13 +23,17 @@ const data = (item: NodeItem = numbered(1)): Envelope => ({
   for: [{ node: 1, to: 'e1', seq: 1 }],
   item,
 });
+/** As it goes over the wire. */
+const registers = { id: 0, ldr: 1 << 24, dfr: 0xffff_ffff, svr: 0x1ff };
+const apic = { is: 'apic', version: 1, apicBase: '0xfee00900', ...registers, ns: 5 } as const;
 const messages: Envelope[] = [
   { from: 0, epoch: 'e0', kind: 'ask', node: 1, nonce: 1 },
   { from: 0, epoch: 'e0', kind: 'answer', node: 1, to: 'e1', nonce: 1 },
   data(),
   data({ is: 'x2icr', data: 0xffff_ffff_0000_40f0n, ns: 5, after: [0, 1, 0, 2] }),
+  data({ is: 'icr', icr2: 0, icr: 0x4940, ns: 5, taker: 3 }),
   data({ is: 'pv', icr: 0x40, type: 0, base: 0, mask: [1n, 0xffff_ffff_ffff_ffffn], ns: 5 }),
-  data({ is: 'apic', version: 1, apicBase: 0xfee0_0900n, id: 0, ldr: 1 << 24, dfr: 0xffff_ffff, svr: 0x1ff, ns: 5 }),
+  data({ ...apic, apicBase: 0xfee0_0900n }),
   { from: 0, epoch: 'e0', kind: 'acks', node: 1, to: 'e1', acks: [{ source: 2, upTo: 7 }] },
 ];
 
@@ -61,8 +65,14 @@ const refusals: readonly [name: string, bytes: Uint8Array, why: EnvelopeRefusal]
   ['a node that the machine has not', changed({ from: 5 }), 'forged'],
   ["a source that is another node's", changed({ source: 2 }), 'forged'],
   ['an addressee that is none', changed({ for: [{ node: 9, to: 'e1', seq: 1 }] }), 'forged'],
+  ['one that takes it who is not here', changed({ item: { ...numbered(1), taker: 1 } }), 'forged'],
+  ['one that takes a local APIC', changed({ item: { ...apic, taker: 2 } }), 'malformed'],
   ["versions of another machine's vCPUs", changed({ item: { ...numbered(1), after: [1] } }), 'forged'],
-  ["an acknowledgement of the sender's own vCPU", changed({ acks: [{ source: 0, upTo: 1 }] }, messages[6]), 'forged'],
+  [
+    "an acknowledgement of the sender's own vCPU",
+    changed({ acks: [{ source: 0, upTo: 1 }] }, messages.at(-1)),
+    'forged',
+  ],
 ];
 
 describe('the wire format', () => {

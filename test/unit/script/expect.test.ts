@@ -509,6 +509,14 @@ describe('exactly once: what is no accusation', () => {
       message(() => expectExactlyOnce(acted, [target(1, { 65: 1 })])),
       not('the script gave it'),
     );
+    // By a node, and the vCPU's own exit has told of it.
+    const given = sends({ icr: 0x4041, to: 1 });
+    given.record({
+      ...{ seq: 1, ns: 1, act: 'injection', ioctl: 'KVM_SIGNAL_MSI', detail: '', replayOf: 0 },
+      message: msi,
+      delivered: true,
+    });
+    expectExactlyOnce(given, [target(1, { 65: 1 })]);
     const line = sends({ icr: 0x4041, to: 1 });
     line.record({ seq: 1, ns: 1, act: 'injection', ioctl: 'KVM_IRQ_LINE', gsi: 4, level: true, detail: '' });
     assert.match(
