@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { jsonLines, kvmDsm, root } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
+import { lanes } from '../support/lanes.ts';
 import { machineUp } from '../support/machine-up.ts';
 
 const skip = labMissing();
@@ -86,7 +87,9 @@ for (const lane of ['svm', 'vmx'] as const) {
     const status = (id: string) => checks.find((check: { id: string }) => check.id === id)?.status;
     assert.deepEqual([status('forwarding'), status('kernel.config')], ['ok', 'ok']);
   });
+}
 
+for (const lane of lanes)
   test(`${lane}: every example holds`, { skip }, () => {
     machineUp(lane);
     const { code, stdout, stderr } = kvmDsm(['run', 'test/lab/scripts/examples.ts', '--on', lane, '--json'], 300);
@@ -97,7 +100,6 @@ for (const lane of ['svm', 'vmx'] as const) {
     // The storm alone: 3 vCPUs with 100 IPIs each, two writes per IPI, and what each says at its end.
     assert.ok(Number(exits) > 600, `${exits} exits`);
   });
-}
 
 test('a two-vCPU test takes 25 lines at most, its assembly included', () => {
   const lines = readFileSync(join(root, 'examples/ping-pong.ts'), 'utf8').trimEnd().split('\n');
