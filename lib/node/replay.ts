@@ -130,7 +130,8 @@ export class Replay {
 
 /** @param id of 8 bits: that of a local APIC, or a logical one */
 function messageTo(id: number, command: IcrCommand, isLogical = false): MsiMessage {
-  const data = encodeIcr({ ...command, shorthand: 'none', destinationMode: 'physical' });
+  const { vector, deliveryMode, level, trigger } = command;
+  const data = encodeIcr({ vector, deliveryMode, level, trigger });
   return { addressLo: (MSI_ADDRESS | (id << 12) | (isLogical ? MSI_LOGICAL : 0)) >>> 0, data };
 }
 
