@@ -27,7 +27,7 @@ export function expectExactlyOnce(trace: Trace, targets: readonly DeliveryTarget
   if (vectors !== undefined) checkVectors(vectors);
   const counts = (vector: number) => vector >= FIRST_VECTOR && (vectors?.includes(vector) ?? true);
   // What the script alone gave is no IPI.
-  const rows = deliveryRows(trace.events, targets, counts).filter(({ sent, handled }) => sent > 0 || handled > 0);
+  const rows = deliveryRows(trace.each(), targets, counts).filter(({ sent, handled }) => sent > 0 || handled > 0);
   const total = rows.reduce((sum, row) => sum + row.sent, 0);
   if (total === 0 && rows.length === 0)
     throw trace.mismatch(

@@ -76,6 +76,15 @@ export class Trace implements Iterable<TraceExit> {
     return this.#all[index] ?? this.#store.at(index);
   }
 
+  /**
+   * All events, without keeping what is made of them.
+   *
+   * @internal
+   */
+  *each(): Iterable<TraceEvent> {
+    for (let index = 0; index < this.#store.length; index++) yield this.event(index);
+  }
+
   /** How many exits. */
   get length(): number {
     return this.#store.exits;
