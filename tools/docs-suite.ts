@@ -181,9 +181,9 @@ check was skipped.
 | \`--reporter <name>\` | \`spec\`, \`ktap\`, \`tap\`, \`tap14\`, \`junit\`, \`kcidb\`, \`kunit-json\` or \`json\`: [reports.md](reports.md) |
 | \`--seed <s>\` | makes the same random choices again |
 | \`--shuffle\` | runs the checks in an order that the seed decides |
-| \`--repeat <n>\` | runs the checks several times |
+| \`--repeat <n>\` | runs the checks several times; without \`--timeout\` each round has its 20 minutes |
 | \`--bail\` | stops at the first failure |
-| \`--thorough\` | checks that draw or count try many times as much (the subjects \`matrix\` and \`long\`). Each may take twenty times as long: give \`--timeout\` as well |
+| \`--thorough\` | checks that draw or count try many times as much (the subjects \`matrix\` and \`long\`). Each may take twenty times as long |
 | \`--checks <file>\` | runs checks of your own instead: a script that exports \`subjects\` ([howto/checks.md](howto/checks.md)) |
 | \`--machines <n>\` | how many machines share the checks |
 | \`--variant <name>\` | lets the lab's kernel do without something: below |
