@@ -55,7 +55,8 @@ describe('what ends a guest is named', { skip, concurrency: 2, timeout: 300_000 
     const error = await failure(options);
     assert.equal(error.code, 'ERR_LAB_OOPS');
     assert.equal(error.exitCode, 1);
-    assert.match(error.message, /oopsed: BUG: kernel NULL pointer dereference, address: 0+42\n/);
+    // The kernel waits 10 ms for its serial line, and goes on without what that has not taken: on a busy host words may be missing.
+    assert.match(error.message, /oopsed: BUG: kernel NULL pointer dereference.*42\n/);
   });
 
   test('a report of the kernel that goes on, even if the command ends well', async () => {
