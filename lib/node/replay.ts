@@ -62,7 +62,7 @@ export class Replay {
   own(source: number, item: SentItem): void {
     const ipi = ipiOfItem(source, item)!;
     if (item.taker !== undefined) this.#toTaker(item.taker, ipi);
-    // A shorthand is about who has sent it, and a message is of nobody; and SELF IPI leaves ICR as it is.
+    // Neither a paravirtual one nor SELF IPI writes the ICR, which the guest may read.
     else if (item.is === 'pv' || this.#way === 'message' || ipi.command.shorthand === 'self') this.#toEach(ipi);
     else this.#byIoctl(source, item, () => this.#toEach(ipi));
   }

@@ -23,8 +23,8 @@ const data = (item: NodeItem = numbered(1)): Envelope => ({
   for: [{ node: 1, to: 'e1', seq: 1 }],
   item,
 });
-/** As it goes over the wire. */
 const registers = { id: 0, ldr: 1 << 24, dfr: 0xffff_ffff, svr: 0x1ff };
+/** As it goes over the wire. */
 const apic = { is: 'apic', version: 1, apicBase: '0xfee00900', ...registers, ns: 5 } as const;
 const messages: Envelope[] = [
   { from: 0, epoch: 'e0', kind: 'ask', node: 1, nonce: 1 },
