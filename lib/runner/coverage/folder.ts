@@ -69,6 +69,8 @@ export class CoverageFolder {
    * @throws CoverageError; CoverageFolderError
    */
   async finish(onRead: (done: number, of: number) => void = () => {}): Promise<string> {
+    // Readers end in any order; the checks are listed in the one that they ran in.
+    for (const { check } of this.#waiting) this.#record.add(this.#place, check, new Map());
     const next = this.#waiting.values();
     let done = 0;
     const read = async () => {

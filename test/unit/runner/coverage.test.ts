@@ -168,6 +168,29 @@ describe('with a program that counts', { skip: compilerMissing() }, () => {
     assert.match(tracefile, /DA:4,2\nDA:5,1\n/);
   });
 
+  test('checks are listed in the order that they ran in, whichever is read first', async () => {
+    const folder = new CoverageFolder(join(work, 'ordered'), kernel, 'svm');
+    // Many files keep the reader of the first one busy for longer than the others take.
+    const many: Record<string, string> = {};
+    for (let n = 0; n < 500; n++) {
+      copyFileSync(join(notes, `${FILE}.gcno`), join(notes, `${FILE}-${n}.gcno`));
+      many[`${FILE}-${n}`] = countersOf[0]![FILE]!;
+    }
+    const items: Item[] = [0, 1, 2].map((n) => ({ n, id: `check.${n}`, round: 1 }));
+    const executor: Executor = async (all, sink) => {
+      for (const item of all)
+        sink.outcome(item, { kind: 'pass' }, 1, 1, { counters: item.n === 0 ? many : countersOf[0]! });
+      return null;
+    };
+    await folder.around(executor)(items, { facts() {}, start() {}, note() {}, outcome: () => true });
+    await folder.finish();
+    const listed = readFileSync(join(work, 'ordered/checks.txt'), 'utf8').matchAll(/^svm (check\.\d+)/gm);
+    assert.deepEqual(
+      [...listed].map(([, id]) => id),
+      items.map(({ id }) => id),
+    );
+  });
+
   test('a folder that cannot be made is told by its name', () => {
     const file = join(work, 'file');
     writeFileSync(file, '');
