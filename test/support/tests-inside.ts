@@ -50,17 +50,24 @@ export const hostFiles = (): string[] => [...filesOf('host', '.test.ts'), ...fil
 
 /** Those of the host's that are about the library and what all KVMs have in common, not about a vendor's; Bochs takes minutes for them. */
 export const ofAnyVendor: readonly string[] = [
+  'host/arguments.test.ts',
   'host/asm.test.ts',
   'host/broken.test.ts',
+  'host/exactly-once.test.ts',
   'host/failure-report.test.ts',
   'host/guest-code.test.ts',
+  'host/handled.test.ts',
+  'host/handlers.test.ts',
   'host/leak.test.ts',
   'host/machine-log.test.ts',
   'host/machine-state.test.ts',
+  'host/machine-threads.test.ts',
   'host/option-calls.test.ts',
+  'host/schedule.test.ts',
   'host/snippets.test.ts',
   'host/surface-lifetimes.test.ts',
   'host/synic.test.ts',
+  'host/unknown-options.test.ts',
 ];
 
 /** How vCPUs and their process end. */
