@@ -138,6 +138,18 @@ export const cmpMemory = withOperands(
   (address: number, value: number) => [0x81, 0x3d, ...le32(address), ...le32(value)],
   [ADDRESS, VALUE],
 );
+/** Takes bit 0 away, and leaves it in CF. */
+export const btrMemory = withOperands(
+  (address) => `btr dword [${address}], 0`,
+  (address: number) => [0x0f, 0xba, 0x35, ...le32(address), 0],
+  [ADDRESS],
+);
+/** Where CF is set, over so many bytes that follow. */
+export const jcOver = withOperands(
+  (length) => `jc short $ + 2 + ${length}`,
+  (length: number) => [0x72, length],
+  [10],
+);
 export const write8 = withOperands(
   (address, value) => `mov byte [${address}], ${value}`,
   (address: number, value: number) => [0xc6, 0x05, ...le32(address), value],

@@ -1,6 +1,6 @@
 /** Instructions that send IPIs and write MSRs. */
 import type { lapicRegisters } from '../../abi/apic/lapic.ts';
-import { flat32, type Instruction, mov32, out8, read32, store32, write32, wrmsr } from '../../guest/bytes.ts';
+import { flat32, type Instruction, mov32, out8, rdmsr, read32, store32, write32, wrmsr } from '../../guest/bytes.ts';
 import type { Machine, MachineOptions } from '../../script/machine/machine.ts';
 import type { CheckContext } from './context.ts';
 import { at, DONE_PORT, runUntilDone } from './guests.ts';
@@ -21,6 +21,9 @@ export const writeMsr = (index: number, value: bigint): Instruction[] => [
   mov32('edx', Number(value >> 32n)),
   wrmsr,
 ];
+
+/** RDMSR, and its lower 32 bits to memory: changes ecx, eax, edx. */
+export const keepMsr = (index: number, to: number): Instruction[] => [mov32('ecx', index), rdmsr, store32(to)];
 
 /** Copies 32 bits of a register to memory. */
 export const keep = (register: keyof typeof lapicRegisters, to: number): Instruction[] => [

@@ -3,13 +3,13 @@
 import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../../abi/apic/msr.ts';
 import { mpStates } from '../../../abi/kvm/index.ts';
 import { flat32, type Instruction, mov32, out8, write32 } from '../../../guest/bytes.ts';
-import type { Cpuid } from '../../../kvm/cpuid.ts';
 import type { Machine, MachineOptions } from '../../../script/machine/machine.ts';
 import type { Check, Shortfall } from '../../check.ts';
 import { vmcall, vmmcall } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
 import { DONE_PORT } from '../../kit/guests.ts';
+import { HV_X64_MSR_ICR, hypervCpuid } from '../../kit/hyperv.ts';
 import { capability, forwarding, hardwareVirtualization, type Need, parameterOn, x2apic } from '../../kit/needs.ts';
 import { asPosted } from '../../kit/profiles.ts';
 import { arrived, runSender, send, writeMsr } from '../../kit/senders.ts';
@@ -39,16 +39,8 @@ interface Way {
 }
 
 const x2apicMode: MachineOptions = { apic: 'x2apic' };
-const HV_X64_MSR_ICR = 0x4000_0071;
 const HV_X64_MSR_GUEST_OS_ID = 0x4000_0000;
 const KVM_HC_SEND_IPI = 10;
-
-/** Hyper-V's interface in the place of KVM's. Source: Hyper-V TLFS, 2.4. */
-function hypervCpuid(cpuid: Cpuid): Cpuid {
-  const HYPERV_CPUID_INTERFACE = 0x4000_0001;
-  const signature = 0x3123_7648; // "Hv#1"
-  return cpuid.map((entry) => (entry.function === HYPERV_CPUID_INTERFACE ? { ...entry, eax: signature } : entry));
-}
 
 /** `vmcall` or `vmmcall`. */
 const hypercall = ({ facts }: CheckContext): Instruction => (facts.module === 'kvm_amd' ? vmmcall : vmcall);

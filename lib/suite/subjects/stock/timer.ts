@@ -3,7 +3,7 @@ import { flat32, type Instruction, out8, spin, sti, write32 } from '../../../gue
 import type { Cpuid } from '../../../kvm/cpuid.ts';
 import type { Trace } from '../../../script/expect/trace.ts';
 import type { Machine } from '../../../script/machine/machine.ts';
-import type { Check } from '../../check.ts';
+import { type Check, table } from '../../check.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { at, DONE_PORT, runUntilDone } from '../../kit/guests.ts';
 import { hardwareVirtualization } from '../../kit/needs.ts';
@@ -31,6 +31,12 @@ const SOME_TICKS = 20_000_000n;
 /** CPUID.01H:ECX bit 24: KVM leaves it to user space whether there is a TSC deadline. */
 const withTscDeadline = (cpuid: Cpuid): Cpuid =>
   cpuid.map((entry) => (entry.function === 1 ? { ...entry, ecx: (entry.ecx | (1 << 24)) >>> 0 } : entry));
+
+/** Current counts that a periodic timer cannot have, or has only at its end. */
+const restored = [
+  ['over', 'of 0', 0],
+  ['beyond', 'beyond its initial one', LATER],
+] as const;
 
 type MachineGiven = Parameters<CheckContext['machine']>[0];
 type Code = (machine: Machine) => readonly Instruction[];
@@ -160,4 +166,27 @@ export const timerChecks: Check[] = [
       ctx.equal('interrupts', handled(machine), 1);
     },
   },
+  {
+    id: 'stock.timer.shortest',
+    claim: 'A period that is shorter than the host allows is made longer, and the guest gets on',
+    source: `Documentation/admin-guide/kernel-parameters.txt: kvm.min_timer_period_us; ${KVM}: limit_periodic_timer_frequency`,
+    needs: [hardwareVirtualization],
+    async run(ctx) {
+      const machine = await interrupted(ctx, 5, () => [divide(BY_1), timer(PERIODIC), count(1)]);
+      ctx.ok(handled(machine) >= 5, `it interrupted ${handled(machine)} times`);
+    },
+  },
+  ...table(restored, ([word, what, TMCCT]) => ({
+    id: `stock.timer.restored-${word}`,
+    claim: `A periodic timer that KVM_SET_LAPIC restores with a current count ${what} goes on with its period`,
+    source: `${KVM}: set_target_expiration`,
+    needs: [hardwareVirtualization],
+    async run(ctx: CheckContext) {
+      const machine = await ctx.machine({ apic: 'xapic' });
+      const [{ vcpu }] = [machine.vcpu(0)];
+      vcpu.setLapicRegisters({ TDCR: BY_1, LVT_TIMER: PERIODIC | VECTOR, TMICT: SOON, TMCCT });
+      machine.vcpu(0).program(flat32(spin));
+      notForwarded(ctx, machine, await machine.run({ until: { handled: VECTOR, vcpu: 0, count: 2 } }));
+    },
+  })),
 ];
