@@ -121,8 +121,9 @@ export class Rig implements Disposable {
       return vcpu;
     });
     inhibitApicv(this.#vm, vcpus);
-    this.seen = this.vcpus.map(() => {
-      const page = new Uint8Array(kvmLapicState.size);
+    // As it is from the beginning: the first history's reset is like any later one.
+    this.seen = this.vcpus.map((vcpu) => {
+      const page = vcpu.getLapic();
       return { page, words: new Uint32Array(page.buffer), mpState: 0, nmis: 0 };
     });
     this.#firstRegs = this.vcpus.map((_, id) => kvmRegs.encode({ ...clearedRegs, ...generalRegisters(id) }));
@@ -153,10 +154,12 @@ export class Rig implements Disposable {
         vcpu.setSregs({ ...vcpu.getSregs(), ...systemRegisters() });
       }
       vcpu.ioctlRaw(ioctls.KVM_SET_LAPIC, first);
-      // The ids are made anew by another way as well: a history shall see nothing of the one before, also where this one is wrong.
+      // The ids are made anew by another way as well, and then by this one again: a history shall see nothing of the one before, also
+      // where one of the two is wrong.
       if (isAstray || hasOtherIds(words, first)) {
         vcpu.setMsr(IA32_APIC_BASE, BigInt(apicBaseIn('disabled', id)));
         vcpu.setMsr(IA32_APIC_BASE, BigInt(apicBaseIn('xapic', id)));
+        vcpu.ioctlRaw(ioctls.KVM_SET_LAPIC, first);
       }
       // Once more: the first finds what KVM remembers of the ISR of before.
       if (words[numberOf('PPR') * 4] !== 0 || hasService(words)) vcpu.ioctlRaw(ioctls.KVM_SET_LAPIC, first);

@@ -10,6 +10,7 @@ import type { CheckContext } from '../../kit/context.ts';
 import { Driver } from '../../kit/drive.ts';
 import { DONE_PORT, icr, icr2, writeInstruction } from '../../kit/guests.ts';
 import { baseInjection, parameterOn, vmx, x2apic } from '../../kit/needs.ts';
+import { asPosted } from '../../kit/profiles.ts';
 import { OTHER_PORT } from '../../kit/writers.ts';
 import { PATCH } from './replay.ts';
 
@@ -27,14 +28,20 @@ function changeMode(ctx: CheckContext, machine: Machine, other: Machine): void {
   const { request, argument } = ctx.profile.ioctls.KVM_DSM_APIC_BASE;
   const data = apicBase | APIC_BASE_EXTD;
   const bytes = argument.encode({ vcpuId: 0, host: true, index: IA32_APIC_BASE, data });
-  ctx.equal(
-    'the answer',
-    ctx.answer('KVM_DSM_APIC_BASE', () => machine.vm.ioctlRaw(request, bytes)),
-    '0',
-  );
+  // What it answers, and whether it does what it should, is judged by injection.answer and injection.base.
+  ctx.answer('KVM_DSM_APIC_BASE', () => machine.vm.ioctlRaw(request, bytes));
+}
+
+/** For the end: asking for the registers loads the vCPU's own VMCS. */
+function needsChanged(ctx: CheckContext, machine: Machine): void {
+  if ((machine.vcpu(0).vcpu.getSregs().apicBase & APIC_BASE_EXTD) === 0n)
+    ctx.skip('KVM_DSM_APIC_BASE has changed no mode here: nothing could show');
 }
 
 const SOURCE = `${PATCH}/x86.c: KVM_DSM_APIC_BASE calls kvm_apic_set_base without vcpu_load; vmx_set_virtual_apic_mode`;
+
+/** GiantVM's main branch hands on the address of the value, which changes nothing. */
+const changing = asPosted.filter((name) => name !== 'gvm-main');
 
 export const isolationChecks: Check[] = [
   {
@@ -43,7 +50,7 @@ export const isolationChecks: Check[] = [
     source: SOURCE,
     needs: [baseInjection, x2apic, vmx, parameterOn('kvm_intel.flexpriority')],
     shortfall: {
-      profiles: ['rfc-v2'],
+      profiles: changing,
       reason: "KVM_DSM_APIC_BASE writes one VM's controls into the VMCS of another, whose RDTSCP is #UD from then on",
       source: SOURCE,
       // What the machine's handler of #UD tells.
@@ -64,6 +71,7 @@ export const isolationChecks: Check[] = [
       driver.until(OTHER_PORT);
       changeMode(ctx, replayed, other);
       driver.untilDone();
+      needsChanged(ctx, replayed);
     },
   },
   {
@@ -72,7 +80,7 @@ export const isolationChecks: Check[] = [
     source: SOURCE,
     needs: [baseInjection, x2apic, vmx, parameterOn('kvm_intel.enable_apicv')],
     shortfall: {
-      profiles: ['rfc-v2'],
+      profiles: changing,
       reason: "KVM_DSM_APIC_BASE writes one VM's controls into the VMCS of another, which loses an IPI with APICv",
       source: SOURCE,
       cause: /the vectors in the IRR/,
@@ -88,6 +96,7 @@ export const isolationChecks: Check[] = [
       changeMode(ctx, replayed, other);
       driver.untilDone();
       ctx.equal('the vectors in the IRR', other.vcpu(1).vcpu.lapic().irr, [0x71, 0x72]);
+      needsChanged(ctx, replayed);
     },
   },
 ];
