@@ -78,9 +78,9 @@ const pins: readonly Pin[] = [
     word: 'models',
     what: 'to a logical destination reaches whom it means by its own model, though not all vCPUs have the same',
     source: 'SDM vol. 3 11.6.2.2; arch/x86/kvm/lapic.c: kvm_apic_match_dest',
-    code: entry(0b10, LOGICAL),
-    expected: [[1]],
-    prepare: logicalIds({ LDR: 0x100_0000 }, { LDR: 0x200_0000, DFR: 0x0fff_ffff }, { LDR: 0x1400_0000 }),
+    code: entry(0x22, LOGICAL),
+    expected: [[2]],
+    prepare: logicalIds({ LDR: 0x100_0000 }, { LDR: 0x1200_0000, DFR: 0x0fff_ffff }, { LDR: 0x2000_0000 }),
   },
   {
     word: 'moved',

@@ -3,12 +3,13 @@
 import { lapicRegisters } from '../../../abi/apic/lapic.ts';
 import { X2APIC_ICR, X2APIC_SELF_IPI } from '../../../abi/apic/msr.ts';
 import { KVM_X2APIC_API_USE_32BIT_IDS } from '../../../abi/kvm/capability.ts';
-import { mov32, rdmsr, store32 } from '../../../guest/bytes.ts';
+import { mov32, rdmsr, store32, write32 } from '../../../guest/bytes.ts';
 import { type Check, table } from '../../check.ts';
 import { movEaxEdx } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
-import { capability, x2apic } from '../../kit/needs.ts';
-import { keepMsr, reached, runSender, words, writeMsr } from '../../kit/senders.ts';
+import { at } from '../../kit/guests.ts';
+import { capability, parameterOff, x2apic } from '../../kit/needs.ts';
+import { keep, keepMsr, reached, runSender, words, writeMsr } from '../../kit/senders.ts';
 import { KVM } from './target.ts';
 
 const readable = ['ID', 'VERSION', 'TPR', 'LDR', 'SVR', 'LVT_LINT0'] as const;
@@ -66,6 +67,22 @@ export const x2apicChecks: Check[] = [
         readable.map((name) => registers[name]),
       );
       ctx.equal('TPR, LDR', [registers.TPR, registers.LDR], [0x50, 1]);
+    },
+  },
+  {
+    id: 'stock.x2apic.page',
+    claim: 'In x2APIC mode the page is not there: reads give all ones, and writes do nothing',
+    source: `SDM vol. 3 11.12.2; ${KVM}: KVM_X86_QUIRK_LAPIC_MMIO_HOLE`,
+    // Where KVM has a page of its own there, the guest reads and writes that.
+    needs: [x2apic, parameterOff('kvm_amd.avic')],
+    async run(ctx) {
+      const machine = await runSender(
+        ctx,
+        ({ shared }) => [...keep('ID', shared), ...keep('TPR', shared + 4), write32(at('TPR'), 0x50)],
+        X2,
+      );
+      const { TPR } = machine.vcpu(0).vcpu.lapic().registers;
+      ctx.equal('ID, TPR by the page, TPR', [...words(machine, machine.shared, 2), TPR], [0xffff_ffff, 0xffff_ffff, 0]);
     },
   },
   {
