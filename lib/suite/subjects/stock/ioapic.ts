@@ -80,7 +80,7 @@ const pins: readonly Pin[] = [
     source: 'SDM vol. 3 11.6.2.2; arch/x86/kvm/lapic.c: kvm_apic_match_dest',
     code: entry(0x22, LOGICAL),
     expected: [[2]],
-    prepare: logicalIds({ LDR: 0x100_0000 }, { LDR: 0x1200_0000, DFR: 0x0fff_ffff }, { LDR: 0x2000_0000 }),
+    prepare: logicalIds({ LDR: 0x100_0000 }, { LDR: 0x200_0000, DFR: 0x0fff_ffff }, { LDR: 0x2000_0000 }),
   },
   {
     word: 'moved',
