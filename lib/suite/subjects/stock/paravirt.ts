@@ -8,7 +8,7 @@ import { btrMemory, incMemory, iretd, jcOver } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { at, DONE_PORT, runUntilDone } from '../../kit/guests.ts';
 import { HV_X64_MSR_TPR, hypervCpuid } from '../../kit/hyperv.ts';
-import { capability, hardwareVirtualization } from '../../kit/needs.ts';
+import { capability, hardwareVirtualization, svm } from '../../kit/needs.ts';
 import { keep, keepMsr, runSender, sendIcr, words, writeMsr } from '../../kit/senders.ts';
 import { KVM } from './target.ts';
 
@@ -100,7 +100,8 @@ export const paravirtChecks: Check[] = [
     id: 'stock.tpr.reported',
     claim: 'Where user space asks for it, each access of the TPR is an exit with its RIP, and takes effect',
     source: `Documentation/virt/kvm/api.rst: KVM_TPR_ACCESS_REPORTING; ${KVM}: __report_tpr_access`,
-    needs: [hardwareVirtualization],
+    // On Intel the CPU has the TPR of a guest, where it can (flexpriority), and most accesses make no exit.
+    needs: [svm],
     async run(ctx) {
       const write = write32(at('TPR'), 0x50);
       const machine = await runSender(
