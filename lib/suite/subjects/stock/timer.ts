@@ -1,9 +1,10 @@
 /** The local APIC's timer, in each of its modes: it interrupts as it should, and is no IPI that would be told of. */
-import { flat32, type Instruction, out8, spin, sti, write32 } from '../../../guest/bytes.ts';
+import { flat32, hlt, type Instruction, out8, spin, sti, write32 } from '../../../guest/bytes.ts';
 import type { Cpuid } from '../../../kvm/cpuid.ts';
 import type { Trace } from '../../../script/expect/trace.ts';
 import type { Machine } from '../../../script/machine/machine.ts';
 import { type Check, table } from '../../check.ts';
+import { jmpBack } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { at, DONE_PORT, runUntilDone } from '../../kit/guests.ts';
 import { hardwareVirtualization } from '../../kit/needs.ts';
@@ -174,6 +175,19 @@ export const timerChecks: Check[] = [
     async run(ctx) {
       const machine = await interrupted(ctx, 5, () => [divide(BY_1), timer(PERIODIC), count(1)]);
       ctx.ok(handled(machine) >= 5, `it interrupted ${handled(machine)} times`);
+    },
+  },
+  {
+    id: 'stock.timer.wakes',
+    claim: 'A timer wakes a vCPU that is halted, again and again',
+    source: `SDM vol. 3 11.5.4; ${KVM}: kvm_lapic_switch_to_sw_timer`,
+    async run(ctx) {
+      const machine = await ctx.machine({ apic: 'xapic' });
+      const sleep = [sti, hlt];
+      const length = sleep.reduce((sum, one) => sum + one.length, 0);
+      const start = [divide(BY_1), timer(PERIODIC), count(SOON)];
+      machine.vcpu(0).program(flat32(...start, ...sleep, jmpBack(length)), { interrupts: false });
+      notForwarded(ctx, machine, await machine.run({ until: { handled: VECTOR, vcpu: 0, count: 3 } }));
     },
   },
   ...table(restored, ([word, what, TMCCT]) => ({
