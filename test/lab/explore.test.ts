@@ -109,12 +109,13 @@ describe('kvm-dsm explore', { skip: labMissing(), timeout: 1_800_000 }, () => {
       assert.match(stdout, words);
   });
 
+  // It is one of what the machine is brought back to its beginning by as well: that must not be what is found.
   test('a bug that KVM once had is found', () => {
-    const { code, document } = explore('--on', 'svm', '--cmdline', 'kvm.dsm_fault=x2apic-self-icr', '--seed', '1');
+    const { code, document } = explore('--on', 'svm', '--cmdline', 'kvm.dsm_fault=enable-keeps-id', '--seed', '1');
     assert.equal(code, 1);
     assert.deepEqual(
       document.difference?.fields.map(({ field }) => field),
-      ['ICR'],
+      ['ID'],
     );
     assert.ok(document.difference.operations.length <= 6);
   });
