@@ -181,6 +181,7 @@ export const timerChecks: Check[] = [
     id: 'stock.timer.wakes',
     claim: 'A timer wakes a vCPU that is halted, again and again',
     source: `SDM vol. 3 11.5.4; ${KVM}: kvm_lapic_switch_to_sw_timer`,
+    needs: [hardwareVirtualization],
     async run(ctx) {
       const machine = await ctx.machine({ apic: 'xapic' });
       const sleep = [sti, hlt];

@@ -8,7 +8,7 @@ import { type Check, table } from '../../check.ts';
 import { movEaxEdx } from '../../kit/code.ts';
 import type { CheckContext } from '../../kit/context.ts';
 import { at } from '../../kit/guests.ts';
-import { capability, parameterOff, x2apic } from '../../kit/needs.ts';
+import { capability, hardwareVirtualization, parameterOff, x2apic } from '../../kit/needs.ts';
 import { keep, keepMsr, reached, runSender, words, writeMsr } from '../../kit/senders.ts';
 import { KVM } from './target.ts';
 
@@ -74,7 +74,7 @@ export const x2apicChecks: Check[] = [
     claim: 'In x2APIC mode the page is not there: reads give all ones, and writes do nothing',
     source: `SDM vol. 3 11.12.2; ${KVM}: KVM_X86_QUIRK_LAPIC_MMIO_HOLE`,
     // Where KVM has a page of its own there, the guest reads and writes that.
-    needs: [x2apic, parameterOff('kvm_amd.avic')],
+    needs: [x2apic, hardwareVirtualization, parameterOff('kvm_amd.avic')],
     async run(ctx) {
       const machine = await runSender(
         ctx,
