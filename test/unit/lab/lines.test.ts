@@ -12,12 +12,16 @@ import { testFolder } from '../../support/test-folder.ts';
 
 const dir = testFolder();
 
-/** A process that connects to the port, so many times, and says that word by each connection. */
+/**
+ * A process that connects to the port, so many times, and says that word by each connection. It prints what became of each: one that is
+ * refused before the process looks knows of nothing but the refusal.
+ */
 function caller(t: TestContext, port: number, word: string, times = 1, before: readonly string[] = []): ChildProcess {
   const code = `
     const { connect } = require('node:net');
     for (let left = ${times}; left > 0; left--)
-      connect(${port}, '127.0.0.1', function () { this.write('${word}'); console.log('connected'); }).on('error', () => {});
+      connect(${port}, '127.0.0.1', function () { this.write('${word}'); console.log('connected'); })
+        .on('error', ({ code }) => console.log(code));
     setInterval(() => {}, 1000);`;
   const [command, ...args] = [...before, process.execPath, '-e', code];
   const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
@@ -25,14 +29,23 @@ function caller(t: TestContext, port: number, word: string, times = 1, before: r
   return child;
 }
 
-async function firstBytes(line: Awaited<ReturnType<typeof openLine>>): Promise<string> {
-  const socket = await line.connected;
-  const bytes = once(socket, 'data');
-  socket.resume();
-  return String((await bytes)[0]);
+/** What is waited for, or an error that says what has not come. */
+function soon<T>(what: string, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within 30 s: ${what}`)), 30_000);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-const limit = { timeout: 60_000 };
+async function firstBytes(line: Awaited<ReturnType<typeof openLine>>): Promise<string> {
+  const socket = await soon('the emulator is taken', line.connected);
+  const bytes = once(socket, 'data');
+  socket.resume();
+  return String((await soon('its first bytes', bytes))[0]);
+}
+
+const limit = { timeout: 120_000 };
 
 describe('a line on a TCP port', limit, () => {
   test('takes the emulator, and refuses who came before it and who comes with it', async (t) => {
@@ -40,7 +53,7 @@ describe('a line on a TCP port', limit, () => {
     const line = await openLine(dir, 'line1', 'tcp', (text) => told.push(text));
     t.after(() => line.close());
     const early = caller(t, line.port, 'early', 20);
-    await once(early.stdout!, 'data');
+    await soon('the early one has connected', once(early.stdout!, 'data'));
     const emulator = caller(t, line.port, 'emulator');
     line.expect(emulator.pid!);
     caller(t, line.port, 'late', 20);
@@ -51,7 +64,8 @@ describe('a line on a TCP port', limit, () => {
       /^a process of user \d+ that is not the emulator connected to .* serial line1: it was refused$/,
     );
     const again = connect(line.port, '127.0.0.1');
-    assert.equal(((await once(again, 'error'))[0] as NodeJS.ErrnoException).code, 'ECONNREFUSED');
+    const [refusal] = await soon('the port is closed', once(again, 'error'));
+    assert.equal((refusal as NodeJS.ErrnoException).code, 'ECONNREFUSED');
   });
 
   test('takes an emulator that a script has started', async (t) => {
@@ -70,7 +84,7 @@ describe('a line on a TCP port', limit, () => {
     const line = await openLine(dir, 'line2', 'tcp', tell);
     t.after(() => line.close());
     caller(t, line.port, 'stranger', 1, asNobody);
-    assert.match(await told, /^a process of user 65534 /);
+    assert.match(await soon('the stranger is told', told), /^a process of user 65534 /);
   });
 });
 
