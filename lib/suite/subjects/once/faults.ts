@@ -64,6 +64,8 @@ export const onceFaults: readonly Fault[] = [
       'once.storm.ports',
       'once.single-step',
       'once.both.again',
+      'once.both.rep-movsd-device',
+      'once.within.read-ahead',
       'order.single-step',
     ],
   },
