@@ -104,7 +104,7 @@ export const x2apicChecks: Check[] = [
     async run(ctx) {
       const machine = await ctx.machine(X2);
       machine.vm.enableCap('KVM_CAP_X2APIC_API', [BigInt(KVM_X2APIC_API_USE_32BIT_IDS)]);
-      const [{ vcpu }] = [machine.vcpu(1)];
+      const { vcpu } = machine.vcpu(1);
       ctx.equal('its id', vcpu.lapic().registers.ID, 1);
       ctx.equal(
         'the answer',
