@@ -33,6 +33,12 @@ if (lane === undefined && !options['on-host']) {
   process.exit(2);
 }
 
+// Node.js would begin with a line of the bundle, which is longer than what is kept of the machine's words.
+process.on('uncaughtException', (error: unknown) => {
+  writeSync(2, `${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exit(1);
+});
+
 const seed = options.seed === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(options.seed);
 const from = Number(options.only ?? options.from);
 const end = options.only === undefined ? from + Number(options.count) : from + 1;

@@ -156,6 +156,18 @@ test('an SMI without memory for SMM, which makes KVM give the VM up, is named', 
   });
 });
 
+test('a VM that dies while its vCPUs are being started is one failure, whichever of them meets it', {
+  skip: noKvm,
+}, async (t) => {
+  for (let times = 0; times < 20; times++) {
+    await using m = await machine({ vcpus: 4 });
+    if (!m.kvm.checkExtension('KVM_CAP_X86_SMM')) return t.skip('this KVM has no SMM');
+    for (const { id } of m.vcpus) m.vcpu(id).program(flat32(spin));
+    m.vcpu(0).vcpu.smi();
+    await assert.rejects(m.run({ deadline: '500ms' }), { code: 'ERR_GUEST_FAILURE' });
+  }
+});
+
 test('what is done to a VM is in the trace once, whether its machine did it or a script by m.vm', {
   skip: noKvm,
 }, async () => {

@@ -35,6 +35,8 @@ export async function runThreads(vcpus: readonly Vcpu[], hooks: RunHooks): Promi
     finish = resolve;
     fail = reject;
   });
+  // Nobody awaits it where a vCPU cannot be started, and one that runs already may still fail: with the VM, say.
+  over.catch(() => {});
   // Without an in-kernel LAPIC nothing but user space could wake a vCPU from HLT: it has left the guest.
   const left = new Set<Vcpu>();
   const onExit = (vcpu: Vcpu, exit: Exit, run: VcpuRun): void => {
