@@ -1,33 +1,31 @@
 // npm run prebuilds [target...]: has prebuildify build the addon for each kind of machine that the package has one for, into prebuilds/, where
-// node-gyp-build finds it. A target whose compiler or library is missing here is named and left out; with --all that is an error.
+// node-gyp-build finds it. A target whose compiler is missing here is named and left out; named itself, or with --all, it is an error. zig, which
+// has musl and a C++ library for it, is then fetched by npm.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { strayImports } from './prebuild/imports.ts';
+import { type Libc, strayImports } from './prebuild/imports.ts';
+import { fetchedZig, installedZig } from './prebuild/zig.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const host = process.arch === 'x64' ? 'x86_64' : 'aarch64';
+
+type Arch = 'x64' | 'arm64';
+const machines: Record<Arch, string> = { x64: 'x86_64', arm64: 'aarch64' };
 
 interface Target {
-  readonly folder: string;
-  readonly libc: 'glibc';
-  readonly machine: string;
-  /** What has to be here, and the package of Debian that has it. */
-  readonly asks: readonly (readonly [path: string, of: string])[];
+  readonly arch: Arch;
+  readonly libc: Libc;
 }
 
 const targets: Record<string, Target> = {
-  'linux-x64-glibc': { folder: 'linux-x64', libc: 'glibc', machine: 'x86_64', asks: [] },
-  'linux-arm64-glibc': {
-    folder: 'linux-arm64',
-    libc: 'glibc',
-    machine: 'aarch64',
-    asks: host === 'aarch64' ? [] : [['/usr/bin/aarch64-linux-gnu-g++', 'g++-aarch64-linux-gnu']],
-  },
+  'linux-x64-glibc': { arch: 'x64', libc: 'glibc' },
+  'linux-x64-musl': { arch: 'x64', libc: 'musl' },
+  'linux-arm64-glibc': { arch: 'arm64', libc: 'glibc' },
+  'linux-arm64-musl': { arch: 'arm64', libc: 'musl' },
 };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { all: { type: 'boolean' } } });
@@ -39,38 +37,52 @@ function fail(message: string): never {
   process.exit(1);
 }
 
-/** Why a target cannot be built here; undefined if it can. */
-function lackOf({ asks }: Target): string | undefined {
-  const [lack] = asks.filter(([path]) => !existsSync(path));
-  return lack && `${lack[0]} is missing (Debian: ${lack[1]})`;
+/** A C++ compiler for that machine; or why there is none here. */
+type Compiler = { readonly command: string } | { readonly lack: string };
+
+function gccFor(arch: Arch): Compiler {
+  if (arch === process.arch) return { command: 'c++' };
+  const command = `/usr/bin/${machines[arch]}-linux-gnu-g++`;
+  const lack = `${command} is missing (Debian: g++-${machines[arch].replace('_', '-')}-linux-gnu)`;
+  return existsSync(command) ? { command } : { lack };
 }
 
-function build(name: string, { folder, libc, machine }: Target): void {
+/** @param work where the command is put that names the target to zig */
+function zigFor(arch: Arch, work: string, insists: boolean): Compiler {
+  const zig = installedZig() ?? (insists ? fetchedZig() : undefined);
+  if (zig === undefined) return { lack: 'zig is not in the PATH; with --all it is fetched' };
+  const command = join(work, 'zig-c++');
+  writeFileSync(command, `#!/bin/sh\nexec '${zig}' c++ -target ${machines[arch]}-linux-musl "$@"\n`);
+  chmodSync(command, 0o755);
+  return { command };
+}
+
+function build(name: string, { arch, libc }: Target, insists: boolean): void {
   // Not in the checkout's own build, which is for this machine.
   const work = mkdtempSync(join(tmpdir(), 'kvm-dsm-prebuild-'));
   try {
-    const cross =
-      machine === host
-        ? []
-        : [
-            '--CDCMAKE_SYSTEM_NAME=Linux',
-            `--CDCMAKE_SYSTEM_PROCESSOR=${machine}`,
-            `--CDCMAKE_CXX_COMPILER=${machine}-linux-gnu-g++`,
-          ];
+    const compiler = libc === 'musl' ? zigFor(arch, work, insists) : gccFor(arch);
+    if ('lack' in compiler) {
+      if (insists) fail(`${name} cannot be built here: ${compiler.lack}.`);
+      console.error(`${name} is left out: ${compiler.lack}.`);
+      return;
+    }
+    const isCross = libc === 'musl' || arch !== process.arch;
+    const cmake = [
+      `--CDKVM_DSM_PREBUILD=${libc}`,
+      `--CDCMAKE_CXX_COMPILER=${compiler.command}`,
+      ...(isCross ? ['--CDCMAKE_SYSTEM_NAME=Linux', `--CDCMAKE_SYSTEM_PROCESSOR=${machines[arch]}`] : []),
+    ];
     const prebuildify = createRequire(import.meta.url).resolve('prebuildify/bin.js');
-    const place = ['--platform', 'linux', '--arch', folder.replace('linux-', ''), '--cwd', work, '--out', root];
+    const place = ['--platform', 'linux', '--arch', arch, '--cwd', work, '--out', root];
     const how = ['--napi', '--tag-libc', '--name', 'kvm-dsm', '--node-gyp', join(root, 'tools/prebuild/cmake.mjs')];
     const { status } = spawnSync(process.execPath, [prebuildify, ...place, ...how], {
-      env: {
-        ...process.env,
-        PREBUILD_LIBC: libc,
-        KVM_DSM_CMAKE: JSON.stringify([`--CDKVM_DSM_PREBUILD=${libc}`, ...cross]),
-      },
+      env: { ...process.env, PREBUILD_LIBC: libc, KVM_DSM_CMAKE: JSON.stringify(cmake) },
       stdio: 'inherit',
     });
     if (status !== 0) fail(`${name} was not built: the compiler's words are above.`);
-    const to = join('prebuilds', folder, `kvm-dsm.${libc}.node`);
-    const stray = strayImports(join(root, to));
+    const to = join('prebuilds', `linux-${arch}`, `kvm-dsm.${libc}.node`);
+    const stray = strayImports(join(root, to), libc);
     if (stray.length > 0) {
       rmSync(join(root, to));
       fail(`${name} needs what not every ${libc} has: ${stray.join(', ')}`);
@@ -82,10 +94,4 @@ function build(name: string, { folder, libc, machine }: Target): void {
 }
 
 const wanted = positionals.length > 0 ? positionals : Object.keys(targets);
-for (const name of wanted) {
-  const target = targets[name]!;
-  const lack = lackOf(target);
-  if (lack === undefined) build(name, target);
-  else if (values.all || positionals.length > 0) fail(`${name} cannot be built here: ${lack}.`);
-  else console.error(`${name} is left out: ${lack}.`);
-}
+for (const name of wanted) build(name, targets[name]!, values.all === true || positionals.length > 0);

@@ -56,6 +56,7 @@ function checkPacked(tarball, { files }) {
     'linux-x64/kvm-dsm.glibc.node',
     'linux-x64/kvm-dsm.musl.node',
     'linux-arm64/kvm-dsm.glibc.node',
+    'linux-arm64/kvm-dsm.musl.node',
   ])
     insist(
       prebuilds.some(({ path }) => path === `prebuilds/${wanted}`),

@@ -147,8 +147,13 @@ class Watchdog {
   double interval_ns_ = kLookNs;
 };
 
-// initial-exec: a call less for each run.
-static __attribute__((tls_model("initial-exec"))) thread_local Watch* mine = nullptr;
+// initial-exec: a call less for each run. glibc keeps some room for that; musl's loader refuses a library that is loaded later.
+#ifdef __GLIBC__
+#define TLS_MODEL __attribute__((tls_model("initial-exec")))
+#else
+#define TLS_MODEL
+#endif
+static TLS_MODEL thread_local Watch* mine = nullptr;
 
 struct WatchOwner {
   std::unique_ptr<Watch> watch;

@@ -1,6 +1,6 @@
 /** `run --trace` of a machine of the lab: the file is written outside, and tells what was lost as the run itself does. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -143,6 +143,31 @@ describe("svm: the kernel's own events", { skip: labMissing() }, () => {
     );
     const text = kvmDsm(['trace', file]).stdout;
     assert.match(text, /^ {2}kernel vCPU 0 {2}kvm_apic_accept_irq apicid=1 .*vec=0xf0$/m);
+  });
+
+  test('those that came faster than anybody could read them are told as lost, and how many', () => {
+    const exits = 20_000;
+    const script = join(folder, 'overrun.ts');
+    writeFileSync(
+      script,
+      `import { flat32, machine } from 'kvm-dsm';
+       await using m = await machine();
+       const { vcpu } = m.vcpu(0).program(flat32\`again: out 0x10, al; jmp again\`);
+       // The process does nothing else meanwhile.
+       for (let exit = 0; exit < ${exits}; exit++) vcpu.runRaw();
+       await m.run({ until: { exits: 1 } });`,
+    );
+    const events = 'kvm_entry,kvm_exit,kvm_pio,kvm_userspace_exit';
+    const args = ['run', script, '--on', 'svm', '--trace', file, '--kernel-events', events];
+    const { code, stdout, stderr } = kvmDsm(args, 300);
+    assert.equal(code, 0, stdout + stderr);
+    const lines = jsonLines(readFileSync(file, 'utf8'));
+    for (const line of lines) assert.ok(validate(line), JSON.stringify([line, validate.errors]));
+    const lost = lines.filter(({ type }) => type === 'kernel-lost').reduce((sum, line) => sum + Number(line.lost), 0);
+    const kept = lines.filter(({ type }) => type === 'kernel').length;
+    assert.ok(lost > 0 && kept > 0, `${lost} lost, ${kept} kept`);
+    assert.ok(lost + kept >= exits * 4, `${lost} lost and ${kept} kept, of ${exits} exits with four events each`);
+    assert.match(kvmDsm(['trace', file]).stdout, /^ {2}kernel .*\blost\b/m);
   });
 
   test('an event that it has not is an error which names it', () => {
