@@ -1,5 +1,6 @@
 /** Replays on a vCPU that is in its guest meanwhile. */
 import { setImmediate } from 'node:timers/promises';
+import { lapicRegisters } from '../../../../abi/apic/lapic.ts';
 import { kvmRegs } from '../../../../abi/kvm/index.ts';
 import { flat32, mov32, write32 } from '../../../../guest/bytes.ts';
 import { bytesAt } from '../../../../guest/code.ts';
@@ -8,7 +9,7 @@ import { jmpBack, loopHere, wbinvd } from '../../../kit/code.ts';
 import type { CheckContext } from '../../../kit/context.ts';
 import type { TwinWrite } from '../../../kit/twin-writes.ts';
 import { CR8_AT } from './live.ts';
-import { describeWrite, isToEveryone, judged, type Pair, told } from './pair.ts';
+import { describeWrite, isToEveryone, judged, KEPT, type Pair, told } from './pair.ts';
 import { ENTRY, SPARE, type StandState, stateOf } from './stand.ts';
 
 /** Where the guest tells that it is there. */
@@ -79,7 +80,12 @@ function judgeAll(pair: Pair, what: string, before: StandState): void {
     const live = judged(stateOf(pair.live.vcpus[place]!));
     const isSource = place === pair.options.source;
     const wanted = isSource
-      ? { ...live, regs: ownRegs(before.regs, got.regs), sregs: ownSregs(before.sregs, live.sregs) }
+      ? {
+          ...live,
+          regs: ownRegs(before.regs, got.regs),
+          sregs: ownSregs(before.sregs, live.sregs),
+          lapic: ownLapic(live.lapic, got.lapic),
+        }
       : live;
     pair.tell(
       what,
@@ -92,6 +98,17 @@ function judgeAll(pair: Pair, what: string, before: StandState): void {
 function ownSregs(before: Buffer, live: Buffer): Buffer {
   const wanted = Buffer.from(before);
   live.copy(wanted, CR8_AT, CR8_AT, CR8_AT + 8);
+  return wanted;
+}
+
+/** Where each write was refused, one alone has been in its guest, whose entry may round these to their class. */
+function ownLapic(live: Buffer, got: Buffer): Buffer {
+  const wanted = Buffer.from(live);
+  for (const name of KEPT) {
+    const at = lapicRegisters[name];
+    const value = got.readUInt32LE(at);
+    if (value === (live.readUInt32LE(at) & ~0xf)) wanted.writeUInt32LE(value, at);
+  }
   return wanted;
 }
 
