@@ -24,6 +24,8 @@ export function checkU64(argument: string, value: number | bigint): bigint {
 /** `value` if it is a Uint8Array of `least` to `most` bytes; otherwise throws `ArgumentError` for `argument`. */
 export function checkBytes(argument: string, value: Uint8Array, least: number, most: number): Uint8Array {
   if (value instanceof Uint8Array && value.length >= least && value.length <= most) return value;
+  if (most === Number.POSITIVE_INFINITY)
+    throw new ArgumentError(argument, `${argument} ${show(value)} is not a Uint8Array`, 'Give bytes.');
   const size = least === most ? `${least}` : `${least} to ${most}`;
   throw new ArgumentError(argument, `${argument} is not a Uint8Array of ${size} bytes`, `Give ${size} bytes.`);
 }

@@ -14,6 +14,8 @@ export type Instruction = Uint8Array;
  * @throws PayloadError for an empty payload
  */
 export function flat32(...instructions: readonly Instruction[]): GuestCode {
+  if (Object.hasOwn(Object(instructions[0]), 'raw'))
+    throw new ArgumentError('instructions', 'flat32() takes encoded instructions', 'Text is for asm.flat32`...`.');
   for (const instruction of instructions) checkBytes('instructions', instruction, 0, Number.POSITIVE_INFINITY);
   // One that is empty may be detached: then it cannot be read.
   const bytes = Uint8Array.from(instructions.filter(({ length }) => length > 0).flatMap((one) => [...one]));

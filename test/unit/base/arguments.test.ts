@@ -110,3 +110,13 @@ test('the kvm_run of a vCPU that was closed is no exit: an ArgumentError', () =>
 test('an instruction for a register that does not exist is not another instruction', () => {
   assert.throws(() => mov32(wrong('rax'), 1), ArgumentError);
 });
+
+test('text where encoded instructions belong is told of what takes text', () => {
+  const tag = flat32 as unknown as (parts: TemplateStringsArray) => unknown;
+  const toAsm = { code: 'ERR_ARGUMENT', advice: /asm\.flat32/ };
+  assert.throws(() => tag`hlt`, toAsm);
+  assert.throws(() => flat32(wrong('hlt')), {
+    code: 'ERR_ARGUMENT',
+    message: 'instructions "hlt" is not a Uint8Array',
+  });
+});
