@@ -7,7 +7,7 @@ import { labMissing } from '../support/lab.ts';
 
 const HOUR = 3_600_000;
 
-for (const name of ['examples', 'explore', 'faults', 'fuzz', 'injection'])
+for (const name of ['examples', 'explore', 'faults', 'fuzz', 'injection', 'trace'])
   test(`test/lab/${name}.test.ts holds on vmx as well`, { skip: labMissing(), timeout: HOUR }, () => {
     const args = ['--import', 'tsx', '--test', '--test-reporter=spec', `test/lab/${name}.test.ts`];
     const env = { ...process.env, KVM_DSM_TEST_LANES: 'vmx', NODE_TEST_CONTEXT: undefined };

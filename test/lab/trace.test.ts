@@ -7,6 +7,7 @@ import { after, describe, test } from 'node:test';
 import { Ajv } from 'ajv';
 import { jsonLines, kvmDsm, root } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
+import { lanes } from '../support/lanes.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'lab-trace-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -88,93 +89,105 @@ test('svm: of a suite, each check that fails', { skip: labMissing() }, () => {
   }
 });
 
-describe("svm: the kernel's own events", { skip: labMissing() }, () => {
-  const file = join(folder, 'kernel-events');
-  const run = () => {
-    const wanted = ['--kernel-events', 'interrupts,p:accepts __apic_accept_irq', '--quiet'];
-    const { code, stdout, stderr } = kvmDsm(
-      ['run', 'examples/handled.ts', '--on', 'svm', '--trace', file, ...wanted],
-      300,
-    );
-    assert.equal(code, 0, stdout + stderr);
-    return jsonLines(readFileSync(file, 'utf8'));
-  };
-
-  test('that an APIC accepted an IPI stands, on the clock of the exits, between the write and the handler', () => {
-    const lines = run();
-    for (const line of lines) assert.ok(validate(line), JSON.stringify([line, validate.errors]));
-    const born = BigInt(lines.find(({ type }) => type === 'machine')!.born as string);
-    /** The time of the first line that is so: the file has them in order as far as they came in time. */
-    const first = (is: (line: Record<string, unknown>) => boolean) => {
-      const place = lines.findIndex((line) => is(line));
-      assert.ok(place >= 0, String(is));
-      const { at, ns } = lines[place]!;
-      return { at: at === undefined ? born + BigInt(ns as number) : BigInt(at as string) };
+for (const lane of lanes)
+  describe(`${lane}: the kernel's own events`, { skip: labMissing() }, () => {
+    const file = join(folder, 'kernel-events');
+    const run = () => {
+      const wanted = ['--kernel-events', 'interrupts,p:accepts __apic_accept_irq', '--quiet'];
+      const { code, stdout, stderr } = kvmDsm(
+        ['run', 'examples/handled.ts', '--on', lane, '--trace', file, ...wanted],
+        300,
+      );
+      assert.equal(code, 0, stdout + stderr);
+      return jsonLines(readFileSync(file, 'utf8'));
     };
-    const kernel = (event: string, fields: object) =>
-      first((line) => {
-        const has = line.fields as Record<string, unknown>;
-        return line.event === event && Object.entries(fields).every(([name, value]) => has[name] === value);
-      });
-    const steps = [
-      first(({ type, register }) => type === 'exit' && register === 'ICR2'),
-      kernel('kvm_exit', { info2: '0xfee00300', vcpu_id: 0 }),
-      kernel('kvm_apic', { rw: 1, reg: 0x300, val: '0x40f0' }),
-      kernel('kvm_apic_accept_irq', { apicid: 1, vec: 0xf0 }),
-      kernel('kvm_inj_virq', { vector: 0xf0 }),
-      first(({ word }) => (word as { kind?: string } | undefined)?.kind === 'handled'),
-    ];
-    for (const [index, step] of steps.slice(1).entries()) {
-      assert.ok(steps[index]!.at < step.at, `${index}: ${steps.map(({ at }) => at).join(', ')}`);
-    }
-    const written = first(({ type, register }) => type === 'exit' && register === 'ICR');
-    assert.ok(steps[3]!.at < written.at, 'the kernel has taken it when it tells of the write');
-    const of = (event: string) => lines.filter((line) => line.event === event);
-    assert.ok(
-      of('kvm_apic_accept_irq').every(({ machine, vcpu }) => machine === 1 && vcpu === 0),
-      'the sender',
-    );
-    assert.ok(of('kvm_inj_virq').every(({ machine, vcpu }) => machine === 1 && vcpu === 1));
-    assert.ok(of('accepts').length > 0, 'a probe');
-    assert.ok(!JSON.stringify(of('accepts')).includes('__probe_ip'), "no address of the kernel's");
-    assert.equal(
-      lines.find(({ type }) => type === 'kernel-lost'),
-      undefined,
-    );
-    const text = kvmDsm(['trace', file]).stdout;
-    assert.match(text, /^ {2}kernel vCPU 0 {2}kvm_apic_accept_irq apicid=1 .*vec=0xf0$/m);
-  });
 
-  test('those that came faster than anybody could read them are told as lost, and how many', () => {
-    const exits = 20_000;
-    const script = join(folder, 'overrun.ts');
-    writeFileSync(
-      script,
-      `import { asm, machine } from 'kvm-dsm';
+    test('that an APIC accepted an IPI stands, on the clock of the exits, between the write and the handler', () => {
+      const lines = run();
+      for (const line of lines) assert.ok(validate(line), JSON.stringify([line, validate.errors]));
+      const born = BigInt(lines.find(({ type }) => type === 'machine')!.born as string);
+      /** The time of the first line that is so: the file has them in order as far as they came in time. */
+      const first = (is: (line: Record<string, unknown>) => boolean) => {
+        const place = lines.findIndex((line) => is(line));
+        assert.ok(place >= 0, String(is));
+        const { at, ns } = lines[place]!;
+        return { at: at === undefined ? born + BigInt(ns as number) : BigInt(at as string) };
+      };
+      const kernel = (event: string, fields: object) =>
+        first((line) => {
+          const has = line.fields as Record<string, unknown>;
+          return line.event === event && Object.entries(fields).every(([name, value]) => has[name] === value);
+        });
+      const steps = [
+        first(({ type, register }) => type === 'exit' && register === 'ICR2'),
+        kernel('kvm_exit', { guest_rip: '0x100a', vcpu_id: 0 }),
+        kernel('kvm_apic', { rw: 1, reg: 0x300, val: '0x40f0' }),
+        kernel('kvm_apic_accept_irq', { apicid: 1, vec: 0xf0 }),
+        kernel('kvm_inj_virq', { vector: 0xf0 }),
+        first(({ word }) => (word as { kind?: string } | undefined)?.kind === 'handled'),
+      ];
+      for (const [index, step] of steps.slice(1).entries()) {
+        assert.ok(steps[index]!.at < step.at, `${index}: ${steps.map(({ at }) => at).join(', ')}`);
+      }
+      const written = first(({ type, register }) => type === 'exit' && register === 'ICR');
+      assert.ok(steps[3]!.at < written.at, 'the kernel has taken it when it tells of the write');
+      const of = (event: string) => lines.filter((line) => line.event === event);
+      assert.ok(
+        of('kvm_apic_accept_irq').every(({ machine, vcpu }) => machine === 1 && vcpu === 0),
+        'the sender',
+      );
+      assert.ok(of('kvm_inj_virq').every(({ machine, vcpu }) => machine === 1 && vcpu === 1));
+      assert.ok(of('accepts').length > 0, 'a probe');
+      assert.ok(!JSON.stringify(of('accepts')).includes('__probe_ip'), "no address of the kernel's");
+      assert.equal(
+        lines.find(({ type }) => type === 'kernel-lost'),
+        undefined,
+      );
+      const text = kvmDsm(['trace', file]).stdout;
+      assert.match(text, /^ {2}kernel vCPU 0 {2}kvm_apic_accept_irq apicid=1 .*vec=0xf0$/m);
+    });
+
+    test('those that came faster than anybody could read them are told as lost, and how many', () => {
+      const exits = 20_000;
+      const script = join(folder, 'overrun.ts');
+      writeFileSync(
+        script,
+        `import { asm, machine } from 'kvm-dsm';
        await using m = await machine();
        const { vcpu } = m.vcpu(0).program(asm.flat32('again: out 0x10, al\\njmp again'));
        // The process does nothing else meanwhile.
        for (let exit = 0; exit < ${exits}; exit++) vcpu.runRaw();
        await m.run({ until: { exits: 1 } });`,
-    );
-    // So wide that the buffers of the two CPUs that a process has cannot hold them: half a kilobyte each.
-    const wide = Array.from({ length: 60 }, (_, place) => `a${place}=%ax:u64`).join(' ');
-    const args = ['run', script, '--on', 'svm', '--trace', file, '--kernel-events', `p:wide kvm_fast_pio ${wide}`];
-    const { code, stdout, stderr } = kvmDsm(args, 300);
-    assert.equal(code, 0, stdout + stderr);
-    const lines = jsonLines(readFileSync(file, 'utf8'));
-    for (const line of lines) assert.ok(validate(line), JSON.stringify([line, validate.errors]));
-    const lost = lines.filter(({ type }) => type === 'kernel-lost').reduce((sum, line) => sum + Number(line.lost), 0);
-    const kept = lines.filter(({ type }) => type === 'kernel').length;
-    assert.ok(lost > 0 && kept > 0, `${lost} lost, ${kept} kept`);
-    assert.equal(lost + kept, exits + 1, `${lost} lost and ${kept} kept`);
-    assert.match(kvmDsm(['trace', file]).stdout, /^ {2}kernel .*\blost\b/m);
-  });
+      );
+      // So wide that the buffers of the two CPUs that a process has cannot hold them: half a kilobyte each.
+      const wide = Array.from({ length: 60 }, (_, place) => `a${place}=%ax:u64`).join(' ');
+      const args = [
+        'run',
+        script,
+        '--on',
+        lane,
+        '--trace',
+        file,
+        '--kernel-events',
+        `p:wide kvm_fast_pio ${wide}`,
+        '--timeout',
+        '200',
+      ];
+      const { code, stdout, stderr } = kvmDsm(args, 300);
+      assert.equal(code, 0, stdout + stderr);
+      const lines = jsonLines(readFileSync(file, 'utf8'));
+      for (const line of lines) assert.ok(validate(line), JSON.stringify([line, validate.errors]));
+      const lost = lines.filter(({ type }) => type === 'kernel-lost').reduce((sum, line) => sum + Number(line.lost), 0);
+      const kept = lines.filter(({ type }) => type === 'kernel').length;
+      assert.ok(lost > 0 && kept > 0, `${lost} lost, ${kept} kept`);
+      assert.equal(lost + kept, exits + 1, `${lost} lost and ${kept} kept`);
+      assert.match(kvmDsm(['trace', file]).stdout, /^ {2}kernel .*\blost\b/m);
+    });
 
-  test('an event that it has not is an error which names it', () => {
-    const args = ['run', 'examples/handled.ts', '--on', 'svm', '--trace', file, '--kernel-events', 'kvm_nothing'];
-    const { code, stdout, stderr } = kvmDsm(args, 300);
-    assert.equal(code, 1, stdout + stderr);
-    assert.match(stdout, /--kernel-events kvm_nothing: this kernel has no such event/);
+    test('an event that it has not is an error which names it', () => {
+      const args = ['run', 'examples/handled.ts', '--on', lane, '--trace', file, '--kernel-events', 'kvm_nothing'];
+      const { code, stdout, stderr } = kvmDsm(args, 300);
+      assert.equal(code, 1, stdout + stderr);
+      assert.match(stdout, /--kernel-events kvm_nothing: this kernel has no such event/);
+    });
   });
-});
