@@ -19,6 +19,8 @@ export interface KernelEvent {
   readonly event: string;
   /** As the kernel's `format` file names them. */
   readonly fields: Readonly<Record<string, KernelField>>;
+  /** What the kernel calls some of these values, as `EPT_VIOLATION` an `exit_reason`. */
+  readonly names?: Readonly<Record<string, string>>;
   /** The machine's number in the file, where only one can be meant. */
   readonly machine?: number;
   /** vcpu_id of the vCPU whose thread it was: for an IPI the sender's. */
@@ -35,8 +37,12 @@ export interface KernelLoss {
 }
 
 /** In words, fit for a terminal whatever the kernel has written: without its time and its place. */
-export function describeKernelEvent({ event, fields }: Pick<KernelEvent, 'event' | 'fields'>): string {
-  const words = Object.entries(fields).map(([name, value]) => `${name}=${valueWords(event, name, value)}`);
+export function describeKernelEvent({ event, fields, names }: Pick<KernelEvent, 'event' | 'fields' | 'names'>): string {
+  const words = Object.entries(fields).map(([field, value]) => {
+    const name = names?.[field];
+    const plain = `${valueWords(field, value)}${name === undefined ? '' : `(${name})`}`;
+    return `${field}=${ownName(event, field, value) ?? plain}`;
+  });
   return printable([event, ...words].join(' '));
 }
 
@@ -48,11 +54,17 @@ export function describeKernelLoss({ cpu, lost }: KernelLoss): string {
 /** Numbers that are counted from 0 on by people as well. */
 const COUNTED = /^(?:vcpu_id|apicid|dest_id|errno)$/;
 
-function valueWords(event: string, name: string, value: KernelField): string {
+/** As the rest of a trace calls it. */
+function ownName(event: string, field: string, value: KernelField): string | undefined {
+  if (typeof value !== 'number') return undefined;
+  if (event === 'kvm_apic' && field === 'reg') return lapicRegisterName(value);
+  if (event === 'kvm_userspace_exit' && field === 'reason') return exitReasonName(value) ?? String(value);
+  return undefined;
+}
+
+function valueWords(field: string, value: KernelField): string {
   if (typeof value === 'string') return JSON.stringify(value);
-  if (typeof value === 'bigint' || COUNTED.test(name)) return typeof value === 'bigint' ? hex(value) : String(value);
-  if (event === 'kvm_apic' && name === 'reg') return lapicRegisterName(value) ?? hex(value);
-  if (event === 'kvm_userspace_exit' && name === 'reason') return exitReasonName(value) ?? String(value);
+  if (typeof value === 'bigint' || COUNTED.test(field)) return typeof value === 'bigint' ? hex(value) : String(value);
   return value >= 0 && value < 10 ? String(value) : hex(value);
 }
 
@@ -63,7 +75,7 @@ export function kernelEventToJson({ at, fields, ...rest }: KernelEvent): Record<
 
 /** @throws Error if it is none */
 export function kernelEventFromJson(json: Readonly<Record<string, unknown>>): KernelEvent {
-  const { at, cpu, tid, event, fields, machine, vcpu } = json;
+  const { at, cpu, tid, event, fields, names, machine, vcpu } = json;
   if (typeof event !== 'string') throw new TypeError('event is no text');
   const values = Object.entries(fields as Record<string, number | string>).map(([name, value]) => [
     name,
@@ -75,6 +87,7 @@ export function kernelEventFromJson(json: Readonly<Record<string, unknown>>): Ke
     tid: tid as number,
     event,
     fields: Object.fromEntries(values),
+    ...(names !== undefined && { names: names as Record<string, string> }),
     ...(machine !== undefined && { machine: machine as number }),
     ...(vcpu !== undefined && { vcpu: vcpu as number }),
   };

@@ -145,6 +145,11 @@ for (const lane of lanes)
       );
       const text = kvmDsm(['trace', file]).stdout;
       assert.match(text, /^ {2}kernel vCPU 0 {2}kvm_apic_accept_irq apicid=1 .*vec=0xf0$/m);
+      const reason =
+        lane === 'vmx'
+          ? /exit_reason=0x30\(EPT_VIOLATION\) guest_rip=0x100a/
+          : /exit_reason=0x400\(npf\) guest_rip=0x100a/;
+      assert.match(text, reason, 'what the kernel calls it');
     });
 
     test('those that came faster than anybody could read them are told as lost, and how many', () => {

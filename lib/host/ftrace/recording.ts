@@ -3,6 +3,7 @@ import { closeSync, constants, openSync, readdirSync, readSync } from 'node:fs';
 import { type EventChoice, matching } from './choice.ts';
 import { KernelEventsError, unknownEvent } from './errors.ts';
 import { type EventFormat, type FieldValue, parseFormat, readFields } from './format.ts';
+import { type NameTable, namesIn, parseNames } from './names.ts';
 import { type PageLayout, type PageRecord, parsePageLayout, recordsIn } from './page.ts';
 import { TraceInstance } from './tracefs.ts';
 
@@ -16,6 +17,8 @@ export interface FtraceEvent {
   readonly tid: number;
   readonly event: string;
   readonly fields: Readonly<Record<string, FieldValue>>;
+  /** What the kernel calls some of these values. */
+  readonly names?: Readonly<Record<string, string>>;
 }
 
 /** Events that the kernel overwrote before they were read. */
@@ -41,7 +44,7 @@ export interface FtraceOptions {
 export class FtraceRecording implements Disposable {
   readonly #instance: TraceInstance;
   readonly #cpus: CpuTrace[] = [];
-  readonly #formats = new Map<number, EventFormat>();
+  readonly #formats = new Map<number, EventFormat & { tables: readonly NameTable[] }>();
   readonly #probes: string[] = [];
   readonly #lost = new Map<number, number>();
   #isOpen = true;
@@ -171,14 +174,17 @@ export class FtraceRecording implements Disposable {
   }
 
   #learn(event: string): void {
-    const format = parseFormat(this.#instance.read('events', ...event.split(':'), 'format'));
-    if (format) this.#formats.set(format.id, format);
+    const text = this.#instance.read('events', ...event.split(':'), 'format');
+    const format = parseFormat(text);
+    if (format) this.#formats.set(format.id, { ...format, tables: parseNames(text) });
   }
 
   #eventOf({ at, record }: PageRecord, cpu: number): FtraceEvent | undefined {
     const format = this.#formats.get(record.getUint16(0, true));
     if (!format) return undefined;
-    return { at, cpu, tid: record.getInt32(PID, true), event: format.name, fields: readFields(format, record) };
+    const fields = readFields(format, record);
+    const names = namesIn(format.tables, fields);
+    return { at, cpu, tid: record.getInt32(PID, true), event: format.name, fields, ...(names && { names }) };
   }
 }
 

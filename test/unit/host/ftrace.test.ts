@@ -8,6 +8,7 @@ import { ArgumentError } from '../../../lib/base/errors.ts';
 import { chooseEvents, eventsOf, matching } from '../../../lib/host/ftrace/choice.ts';
 import { KernelEventsError } from '../../../lib/host/ftrace/errors.ts';
 import { parseFormat, readFields } from '../../../lib/host/ftrace/format.ts';
+import { namesIn, parseNames } from '../../../lib/host/ftrace/names.ts';
 import { parsePageLayout, recordsIn } from '../../../lib/host/ftrace/page.ts';
 import { FtraceRecording } from '../../../lib/host/ftrace/recording.ts';
 import { removeForsaken } from '../../../lib/host/ftrace/tracefs.ts';
@@ -124,6 +125,35 @@ test('a format file: texts, texts elsewhere, arrays, signs; what is no format; a
   assert.equal(readFields(format, new DataView(bytes.buffer, bytes.byteOffset, bytes.length)).more, undefined);
   assert.equal(parseFormat('hello'), undefined);
   assert.equal(parsePageLayout('\tfield: u64 timestamp;\toffset:8;\tsize:8;\tsigned:0;'), undefined);
+});
+
+test("what the kernel calls values, by an event's print format", () => {
+  const reasons = (isa: number, exit_reason: number) =>
+    namesIn(
+      parseNames(
+        'print fmt: "vcpu %u reason %s%s", REC->vcpu_id, (REC->isa == 1) ? __print_symbolic(REC->exit_reason & 0xffff, ' +
+          '{ 0, "EXCEPTION_NMI" }, { 48, "EPT_VIOLATION" }) : __print_symbolic(REC->exit_reason, { 0x400, "npf" }), ' +
+          '(REC->isa == 1 && REC->exit_reason & ~0xffff) ? " " : ""',
+      ),
+      { vcpu_id: 48, exit_reason, isa },
+    );
+  assert.deepEqual(reasons(1, 48), { exit_reason: 'EPT_VIOLATION' });
+  assert.deepEqual(reasons(1, 0x8000_0000), { exit_reason: 'EXCEPTION_NMI' }, 'a part of it');
+  assert.deepEqual(reasons(2, 0x400), { exit_reason: 'npf' });
+  assert.equal(reasons(1, 0x400), undefined);
+  assert.equal(reasons(2, 48), undefined);
+  const icr = parseNames(
+    'print fmt: "%s|%s|%s", __print_symbolic((REC->icr_low >> 8 & 0x7), {0x0, "Fixed"}, {0x4, "NMI"}), ' +
+      '(REC->icr_low & (1<<11)) ? "logical" : "physical", __print_symbolic((REC->icr_low >> 18 & 0x3), {0x0, "dst"}, {0x1, "self"})',
+  );
+  assert.deepEqual(namesIn(icr, { icr_low: 0x4_0400 }), { icr_low: 'NMI|self' });
+  assert.deepEqual(namesIn(icr, { icr_low: 0xc_0000n }), { icr_low: 'Fixed' });
+  const told = parseNames(
+    'print fmt: "%s", REC->errno < 0 ? "error" : __print_symbolic(REC->reason, { 2, "KVM_EXIT_" "IO" }, { (1 << 3), "odd" })',
+  );
+  assert.deepEqual(namesIn(told, { errno: 0, reason: 2 }), { reason: 'KVM_EXIT_IO' });
+  assert.deepEqual(parseNames('print fmt: "%s", __print_symbolic(REC->error_code, { })'), []);
+  assert.deepEqual(parseNames('name: it'), []);
 });
 
 test('words that name events', () => {
