@@ -18,22 +18,21 @@ const TABLE =
 export function parseNames(text: string): NameTable[] {
   const print = /^print fmt: (.*)$/m.exec(text)?.[1] ?? '';
   const tables: NameTable[] = [];
-  for (const { 0: whole, 1: asked, 2: value, 3: field, 4: shift = '0', 5: mask, 6: list, index } of print.matchAll(
-    TABLE,
-  )) {
+  for (const match of print.matchAll(TABLE)) {
+    const [, asked, value, field, shift = '0', mask, list] = match;
     // `a == 1 ? one table : another`.
-    const first = print.slice(0, index).endsWith(' : ') ? tables.at(-1)?.when : undefined;
+    const other = print.slice(0, match.index).endsWith(' : ') ? tables.at(-1)?.when : undefined;
     const when =
-      asked === undefined ? first && { ...first, is: !first.is } : { field: asked, value: Number(value), is: true };
+      asked === undefined ? other && { ...other, is: !other.is } : { field: asked, value: Number(value), is: true };
     const names = namesOf(list!);
-    if (whole && names.size > 0)
-      tables.push({
-        field: field!,
-        shift: BigInt(shift),
-        mask: mask === undefined ? undefined : BigInt(mask),
-        when,
-        names,
-      });
+    if (names.size === 0) continue;
+    tables.push({
+      field: field!,
+      shift: BigInt(shift),
+      mask: mask === undefined ? undefined : BigInt(mask),
+      when,
+      names,
+    });
   }
   return tables;
 }
