@@ -187,19 +187,28 @@ function macOf(key: string, body: string): string {
   return createHmac('sha256', key).update(body).digest('hex');
 }
 
+/** With its numbers of 64 bits in hexadecimal. JSON.stringify() would ask a replacer for each member of a message. */
+function wireOf(told: NodeItem): object {
+  if (told.is === 'x2icr') return { ...told, data: hex(told.data) };
+  if (told.is === 'pv') return { ...told, mask: told.mask.map((word) => hex(word)) };
+  return told.is === 'apic' ? { ...told, apicBase: hex(told.apicBase) } : told;
+}
+
 /** The bytes of a message. */
 export function encodeMessage({ machine, key }: Membership, message: Envelope): Uint8Array {
-  const words = (_: string, value: unknown) => (typeof value === 'bigint' ? hex(value) : value);
-  const body = JSON.stringify({ v: WIRE_VERSION, vm: machine, ...message }, words);
+  const content = message.kind === 'data' ? { ...message, item: wireOf(message.item) } : message;
+  const body = JSON.stringify({ v: WIRE_VERSION, vm: machine, ...content });
   return Buffer.from(key === undefined ? body : macOf(key, body) + body);
 }
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** The message, or why it is none that this node takes. */
 export function decodeMessage(member: Membership, bytes: Uint8Array): Envelope | EnvelopeRefusal {
   if (bytes.length > LONGEST_MESSAGE) return 'size';
   let body: string;
   try {
-    body = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    body = utf8.decode(bytes);
   } catch {
     return 'text';
   }
