@@ -75,6 +75,11 @@ export interface Receiver {
 
 /** How often is looked whether something is to be sent again, in ms. */
 const TICK = 10;
+/**
+ * How long an acknowledgement may wait, in ms: the vCPU that an interrupt has woken is what the process sees to first, and one acknowledgement is
+ * for all that came meanwhile. Far less than `resend`.
+ */
+const ACK_DELAY = 5;
 /** What lies between two looks is no longer than this for the peers: a process that has been at something else has heard nothing. */
 const LONGEST_TICK = 2 * TICK;
 
@@ -96,7 +101,7 @@ export class Links implements Carrier {
    */
   #clock = 0;
   #looked = performance.now();
-  #isFlushDue = false;
+  #flushTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   constructor(member: Membership, transport: Transport, receiver: Receiver, limits: Partial<LinkLimits> = {}) {
@@ -157,6 +162,7 @@ export class Links implements Carrier {
   }
 
   async close(): Promise<void> {
+    this.#flushAll();
     this.#isClosed = true;
     clearInterval(this.#timer);
     await this.#transport.close();
@@ -227,14 +233,15 @@ export class Links implements Carrier {
     this.#flushSoon();
   }
 
-  /** One acknowledgement for all that one turn of the event loop brings. */
   #flushSoon(): void {
-    if (this.#isFlushDue) return;
-    this.#isFlushDue = true;
-    setImmediate(() => {
-      this.#isFlushDue = false;
-      for (const node of this.#links.keys()) this.#flush(node);
-    });
+    this.#flushTimer ??= setTimeout(() => this.#flushAll(), ACK_DELAY);
+  }
+
+  /** One acknowledgement for all that a node has brought. */
+  #flushAll(): void {
+    clearTimeout(this.#flushTimer);
+    this.#flushTimer = undefined;
+    for (const node of this.#links.keys()) this.#flush(node);
   }
 
   #flush(node: number): void {

@@ -83,6 +83,17 @@ describe('nodes on a bus', () => {
     await closeAll(peers);
   });
 
+  test('a node that is closed has acknowledged what it took', async () => {
+    const bus = new MemoryBus();
+    const peers = joined(bus, 2, {});
+    await until(() => peers.every(({ carrier }) => carrier.acquainted), 'they know each other');
+    peers[0]!.carrier.offer(0, numbered(1), [1]);
+    await until(() => peers[1]!.got.size === 1, 'it has come');
+    await peers[1]!.carrier.close();
+    await until(() => peers[0]!.carrier.quiet, 'it is acknowledged');
+    await closeAll(peers);
+  });
+
   test('a node that begins anew gets what is sent from then on, and nothing of what was for its earlier run', async () => {
     const bus = new MemoryBus();
     const peers = joined(bus, 2);
