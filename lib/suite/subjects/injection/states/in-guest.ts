@@ -1,16 +1,17 @@
 /** Replays on a vCPU that is in its guest meanwhile. */
 import { setImmediate } from 'node:timers/promises';
-import { lapicRegisters } from '../../../../abi/apic/lapic.ts';
 import { kvmRegs } from '../../../../abi/kvm/index.ts';
-import { flat32, mov32, write32 } from '../../../../guest/bytes.ts';
+import { flat32, mov32, out8, write32 } from '../../../../guest/bytes.ts';
 import { bytesAt } from '../../../../guest/code.ts';
 import { CheckError } from '../../../errors.ts';
 import { jmpBack, loopHere, wbinvd } from '../../../kit/code.ts';
 import type { CheckContext } from '../../../kit/context.ts';
+import { isPort, saw } from '../../../kit/drive.ts';
+import { DONE_PORT } from '../../../kit/guests.ts';
 import type { TwinWrite } from '../../../kit/twin-writes.ts';
 import { CR8_AT } from './live.ts';
-import { describeWrite, isToEveryone, judged, KEPT, type Pair, told } from './pair.ts';
-import { ENTRY, SPARE, type StandState, stateOf } from './stand.ts';
+import { describeWrite, isToEveryone, judged, type Pair, told } from './pair.ts';
+import { ENTRY, SPARE, type Stand, type StandState, stateOf } from './stand.ts';
 
 /** Where the guest tells that it is there. */
 const FLAG = SPARE + 0x800;
@@ -47,6 +48,7 @@ export async function inGuest(
   const exits: string[] = [];
   const run = source.start({ profile: ctx.profile, onExit: ({ name: exit }) => void exits.push(exit) });
   let asked = 0;
+  let made = 0;
   try {
     for (const ends = performance.now() + START; memory.read(FLAG, 1)[0] === 0; await setImmediate())
       if (performance.now() > ends || exits.length > 0)
@@ -60,17 +62,27 @@ export async function inGuest(
       if (answer === 'EBUSY') continue;
       pair.judgeAnswer(what, answer);
       pair.make(what, write);
+      made += 1;
     }
   } finally {
     await run.stop();
   }
   ctx.effect('replays on a vCPU in its guest', asked);
+  if (made === 0) enter(ctx, pair.live);
   const what = `${name}, after the guest`;
   pair.tell(
     what,
     exits.map((exit) => `the vCPU of the replay has an exit: ${exit}`),
   );
   judgeAll(pair, what, before);
+}
+
+/** Where each write was refused the live one has made none: an entry alone may change the TPR, to its class or to what a page has. */
+function enter(ctx: CheckContext, { source, memory }: Stand): void {
+  memory.write(AT, bytesAt(flat32(TOLD, out8(DONE_PORT)), AT));
+  source.setRegs({ rip: BigInt(AT) });
+  const exit = saw(ctx, source, source.run({ profile: ctx.profile }));
+  if (!isPort(exit, DONE_PORT)) throw new CheckError(`the live guest has an exit: ${exit.name}`);
 }
 
 /** Of the vCPU of the replay its own code has changed RIP and RCX. */
@@ -80,12 +92,7 @@ function judgeAll(pair: Pair, what: string, before: StandState): void {
     const live = judged(stateOf(pair.live.vcpus[place]!));
     const isSource = place === pair.options.source;
     const wanted = isSource
-      ? {
-          ...live,
-          regs: ownRegs(before.regs, got.regs),
-          sregs: ownSregs(before.sregs, live.sregs),
-          lapic: ownLapic(live.lapic, got.lapic),
-        }
+      ? { ...live, regs: ownRegs(before.regs, got.regs), sregs: ownSregs(before.sregs, live.sregs) }
       : live;
     pair.tell(
       what,
@@ -98,17 +105,6 @@ function judgeAll(pair: Pair, what: string, before: StandState): void {
 function ownSregs(before: Buffer, live: Buffer): Buffer {
   const wanted = Buffer.from(before);
   live.copy(wanted, CR8_AT, CR8_AT, CR8_AT + 8);
-  return wanted;
-}
-
-/** Where each write was refused, one alone has been in its guest, whose entry may round these to their class. */
-function ownLapic(live: Buffer, got: Buffer): Buffer {
-  const wanted = Buffer.from(live);
-  for (const name of KEPT) {
-    const at = lapicRegisters[name];
-    const value = got.readUInt32LE(at);
-    if (value === (live.readUInt32LE(at) & ~0xf)) wanted.writeUInt32LE(value, at);
-  }
   return wanted;
 }
 

@@ -24,7 +24,7 @@ import {
 /** Time passes in both, by turns. */
 const UNJUDGED: readonly LapicRegisterName[] = ['TMCCT'];
 /** The guest's entry into its vCPU rounds them on AMD; no write of a program is about them. */
-export const KEPT: readonly LapicRegisterName[] = ['TPR', 'PPR'];
+const KEPT: readonly LapicRegisterName[] = ['TPR', 'PPR'];
 
 /** Without what is not judged. */
 export function judged(state: StandState): StandState {
