@@ -37,11 +37,11 @@ function fail(message: string): never {
   process.exit(1);
 }
 
-/** A C++ compiler for that machine; or why there is none here. */
-type Compiler = { readonly command: string } | { readonly lack: string };
+/** A C++ compiler for that machine, `null`: the one that CMake takes by itself; or why there is none here. */
+type Compiler = { readonly command: string | null } | { readonly lack: string };
 
 function gccFor(arch: Arch): Compiler {
-  if (arch === process.arch) return { command: 'c++' };
+  if (arch === process.arch) return { command: null };
   const command = `/usr/bin/${machines[arch]}-linux-gnu-g++`;
   const lack = `${command} is missing (Debian: g++-${machines[arch].replace('_', '-')}-linux-gnu)`;
   return existsSync(command) ? { command } : { lack };
@@ -70,7 +70,7 @@ function build(name: string, { arch, libc }: Target, insists: boolean): void {
     const isCross = libc === 'musl' || arch !== process.arch;
     const cmake = [
       `--CDKVM_DSM_PREBUILD=${libc}`,
-      `--CDCMAKE_CXX_COMPILER=${compiler.command}`,
+      ...(compiler.command === null ? [] : [`--CDCMAKE_CXX_COMPILER=${compiler.command}`]),
       ...(isCross ? ['--CDCMAKE_SYSTEM_NAME=Linux', `--CDCMAKE_SYSTEM_PROCESSOR=${machines[arch]}`] : []),
     ];
     const prebuildify = createRequire(import.meta.url).resolve('prebuildify/bin.js');

@@ -12,16 +12,21 @@ export interface NameTable {
 }
 
 const TABLE =
-  /(?:\(REC->(\w+) == (\w+)\) \? )?__print_symbolic\(\(?REC->(\w+)(?: >> (\d+))?(?: & (\w+))?\)?, ((?:\{[^}]*\}(?:, )?)*)\)/g;
+  /(?:\(REC->(\w+) == (\d+)\) \? )?__print_symbolic\(\(?REC->(\w+)(?: >> (\d+))?(?: & (0x[\da-f]+|\d+))?\)?, ((?:\{[^}]*\}(?:, )?)*)\)/g;
 
 /** @param text of the event's `format` file */
 export function parseNames(text: string): NameTable[] {
   const print = /^print fmt: (.*)$/m.exec(text)?.[1] ?? '';
   const tables: NameTable[] = [];
+  let isKnown = true;
   for (const match of print.matchAll(TABLE)) {
     const [, asked, value, field, shift = '0', mask, list] = match;
-    // `a == 1 ? one table : another`.
-    const other = print.slice(0, match.index).endsWith(' : ') ? tables.at(-1)?.when : undefined;
+    // `a == 1 ? one table : another`. Of another condition nobody here knows which of the two counts.
+    const before = print.slice(0, match.index);
+    const isOther = before.endsWith(' : ');
+    if (!isOther) isKnown = !before.endsWith('? ');
+    if (!isKnown) continue;
+    const other = isOther ? tables.at(-1)?.when : undefined;
     const when =
       asked === undefined ? other && { ...other, is: !other.is } : { field: asked, value: Number(value), is: true };
     const names = namesOf(list!);

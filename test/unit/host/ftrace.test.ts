@@ -154,6 +154,13 @@ test("what the kernel calls values, by an event's print format", () => {
   assert.deepEqual(namesIn(told, { errno: 0, reason: 2 }), { reason: 'KVM_EXIT_IO' });
   assert.deepEqual(parseNames('print fmt: "%s", __print_symbolic(REC->error_code, { })'), []);
   assert.deepEqual(parseNames('name: it'), []);
+  for (const beyond of [
+    '__print_symbolic(REC->state & SOME_MASK, { 1, "one" })',
+    '__print_symbolic(REC->state & 0xffUL, { 1, "one" })',
+    '(REC->kind == SOME_KIND) ? __print_symbolic(REC->state, { 1, "one" }) : __print_symbolic(REC->state, { 1, "other" })',
+    'REC->kind ? __print_symbolic(REC->state, { 1, "one" }) : __print_symbolic(REC->state, { 1, "other" })',
+  ])
+    assert.equal(namesIn(parseNames(`print fmt: "%s", ${beyond}`), { kind: 0, state: 1 }), undefined, beyond);
 });
 
 test('words that name events', () => {
