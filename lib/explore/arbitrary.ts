@@ -4,6 +4,7 @@
  */
 import type * as FastCheck from 'fast-check';
 import type { LapicRegisterName } from '../abi/apic/lapic.ts';
+import { AT_ONCE, FAR, FAR_DEADLINE, IA32_TSC_DEADLINE, PERIODIC, TSC_DEADLINE } from '../apic/model/timer.ts';
 import { pokable, type Step } from './steps.ts';
 
 const MOST_STEPS = 12;
@@ -100,8 +101,8 @@ const guestModes = ['x2apic', 'x2apic', 'xapic', 'disabled', 'invalid'] as const
 
 function msr(draw: Draw): number {
   const chosen = inOf(draw, 4) ? one(draw, someMsrs) : draw.nextInt(0x800, inOf(draw, 3) ? 0x8ff : 0x83f);
-  // The initial count starts a timer, whose count nobody can compare.
-  return chosen === 0x838 || chosen === TMCCT ? 0x808 : chosen;
+  // What the current count is nobody can compare.
+  return chosen === TMCCT ? 0x808 : chosen;
 }
 
 /** Any other model than these is reserved. */
@@ -113,8 +114,41 @@ function poke(draw: Draw, on: number, vcpus: number): Step {
   return { do: inOf(draw, 8) ? 'write' : 'poke', on, register, value };
 }
 
+const MASKED = 1 << 16;
+const initialCounts = [0, AT_ONCE, AT_ONCE, AT_ONCE, FAR, 0xffff_ffff];
+
+/** What concerns the timer; most of it is done to one that has been set up. */
+function timer(draw: Draw, on: number): Step {
+  const kind = draw.nextInt(0, 15);
+  if (kind < 4) return { do: 'poke', on, register: 'LVT_TIMER', value: entry(draw) };
+  if (kind < 8) return { do: 'poke', on, register: 'TMICT', value: one(draw, initialCounts) };
+  if (kind < 9) return { do: 'poke', on, register: 'TDCR', value: draw.nextInt(0, 0xf) };
+  if (kind < 11) return { do: 'cpuid', on };
+  if (kind < 12) return { do: 'restore', on };
+  if (kind < 13) return { do: 'setLapic', on, register: 'TMICT', value: one(draw, initialCounts) };
+  if (kind < 14) return { do: 'rdmsr', on, msr: IA32_TSC_DEADLINE };
+  const deadline = one(draw, [0, AT_ONCE, AT_ONCE, FAR_DEADLINE]);
+  return { do: 'wrmsr', on, msr: IA32_TSC_DEADLINE, low: deadline >>> 0, high: Math.floor(deadline / 2 ** 32) };
+}
+
+const entry = (draw: Draw) =>
+  one(draw, [0, 0, 0, PERIODIC, TSC_DEADLINE, TSC_DEADLINE]) | (inOf(draw, 4) ? MASKED : 0) | vector(draw);
+
+/** A timer that is set up, in one of its modes, and started. */
+function drawTimer(draw: Draw, vcpus: number): Step[] {
+  const on = draw.nextInt(0, vcpus - 1);
+  const poke = (register: LapicRegisterName, value: number): Step => ({ do: 'poke', on, register, value });
+  const lvt = entry(draw);
+  const settings = [poke('LVT_TIMER', lvt), ...(inOf(draw, 3) ? [poke('TDCR', draw.nextInt(0, 0xf))] : [])];
+  if ((lvt & TSC_DEADLINE) === 0) return [...settings, poke('TMICT', one(draw, initialCounts))];
+  const deadline = one(draw, [AT_ONCE, AT_ONCE, FAR_DEADLINE]);
+  const [low, high] = [deadline >>> 0, Math.floor(deadline / 2 ** 32)];
+  return [...settings, { do: 'wrmsr', on, msr: IA32_TSC_DEADLINE, low, high }];
+}
+
 /** How the machine is set up before the rest: who is in which mode, has which ids, is software-disabled, waits for a SIPI; and who is sent to. */
-function drawSettings(draw: Draw, vcpus: number): Step[] {
+function drawSettings(draw: Draw, vcpus: number, hasTimer: boolean): Step[] {
+  if (hasTimer && inOf(draw, 8)) return drawTimer(draw, vcpus);
   const kind = draw.nextInt(0, 9);
   if (kind < 3) return [];
   const settings: Step[] = [];
@@ -141,8 +175,9 @@ function drawSettings(draw: Draw, vcpus: number): Step[] {
   return [...settings, { do: 'send', on: draw.nextInt(0, vcpus - 1), destination, icr: command }];
 }
 
-function drawStep(draw: Draw, vcpus: number): Step {
+function drawStep(draw: Draw, vcpus: number, hasTimer: boolean): Step {
   const on = draw.nextInt(0, vcpus - 1);
+  if (hasTimer && inOf(draw, 12)) return timer(draw, on);
   const kind = draw.nextInt(0, 51);
   if (kind < 12) {
     const command = icr(draw);
@@ -201,13 +236,17 @@ function simplerSteps(step: Step, vcpus: number): Step[] {
   );
 }
 
-/** Histories of a machine with so many vCPUs. */
-export function histories(fc: typeof FastCheck, vcpus: number): FastCheck.Arbitrary<Step[]> {
+/**
+ * Histories of a machine with so many vCPUs.
+ *
+ * @param hasTimer they start timers, too
+ */
+export function histories(fc: typeof FastCheck, vcpus: number, hasTimer = true): FastCheck.Arbitrary<Step[]> {
   const streamOf = <T>(values: readonly T[]) => fc.Stream.of(...values.map((one) => new fc.Value(one, undefined)));
 
   class Steps extends fc.Arbitrary<Step> {
     generate(draw: FastCheck.Random): FastCheck.Value<Step> {
-      return new fc.Value(drawStep(draw, vcpus), undefined);
+      return new fc.Value(drawStep(draw, vcpus, hasTimer), undefined);
     }
 
     canShrinkWithoutContext(value: unknown): value is Step {
@@ -221,7 +260,7 @@ export function histories(fc: typeof FastCheck, vcpus: number): FastCheck.Arbitr
 
   class Settings extends fc.Arbitrary<Step[]> {
     generate(draw: FastCheck.Random): FastCheck.Value<Step[]> {
-      return new fc.Value(drawSettings(draw, vcpus), undefined);
+      return new fc.Value(drawSettings(draw, vcpus, hasTimer), undefined);
     }
 
     canShrinkWithoutContext(value: unknown): value is Step[] {

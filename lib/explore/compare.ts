@@ -4,6 +4,7 @@ import { lapicRegisterName } from '../abi/apic/lapic.ts';
 import { type RuleName, rules } from '../apic/model/rules.ts';
 import { type ModelOptions, type ModelState, numberOf, pageOf } from '../apic/model/state.ts';
 import type { StepOutcome } from '../apic/model/step.ts';
+import { isCount } from '../apic/model/timer.ts';
 import { hex } from '../base/text.ts';
 import type { Rig, Shown } from './rig.ts';
 
@@ -19,8 +20,11 @@ export interface Difference {
   rule: RuleName;
 }
 
-/** The current count runs, and KVM computes it. */
+/** The current count, which runs. */
 const TMCCT = numberOf('TMCCT');
+
+/** What the model says of a current count that should not be 0. */
+export const RUNS = 'a count';
 
 const shownFields = ['exits', 'handled', 'result', 'ended', 'delivered'] as const;
 const ruleOfField: Record<(typeof shownFields)[number], RuleName> = {
@@ -46,6 +50,7 @@ export function agrees(options: ModelOptions, { seen, state }: StepOutcome, show
     const wanted = pageOf(processor, vcpu, options);
     for (let register = 0; register < wanted.length; register++)
       if (words[register * 4] !== wanted[register] && register !== TMCCT) return false;
+    if (!isCount(processor, words[TMCCT * 4]!)) return false;
   }
   return true;
 }
@@ -87,6 +92,11 @@ export function differences(options: ModelOptions, outcome: StepOutcome, shown: 
       const field = lapicRegisterName(register << 4) ?? `page ${hex(register << 4)}`;
       found.push(difference(outcome, vcpu, field, kernel, wanted[register]!));
     }
+    const count = words[TMCCT * 4]!;
+    if (!isCount(processor, count)) {
+      const counts = { model: count === 0 ? RUNS : '0x0', bits: [] };
+      found.push({ ...difference(outcome, vcpu, 'TMCCT', count, 0), ...counts });
+    }
     if (mpState !== processor.mpState) found.push(difference(outcome, vcpu, 'mp_state', mpState, processor.mpState));
     if (nmis !== processor.nmis) found.push(difference(outcome, vcpu, 'NMIs that wait', nmis, processor.nmis));
   });
@@ -101,7 +111,7 @@ function difference({ blame }: StepOutcome, vcpu: number, field: string, kernel:
 
 /** Who else has something pending has been named by nobody: the rule of the destination says so. */
 const takenBy = (blame: StepOutcome['blame'], field: string): RuleName | undefined =>
-  /^(?:IRR|TMR|mp_state|NMIs)/.test(field) ? blame?.get('all taken') : undefined;
+  /^(?:IRR|TMR\d|mp_state|NMIs)/.test(field) ? blame?.get('all taken') : undefined;
 
 function textOf(value: unknown): string {
   if (value === null) return 'nothing';

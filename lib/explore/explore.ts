@@ -46,6 +46,9 @@ function isHashing(): boolean {
   }
 }
 
+/** A guest's TSC begins with its machine, in ms: below the deadline of a timer that is on its way (FAR_DEADLINE). */
+const OLDEST = 1_200_000;
+
 /** As many histories as fast-check makes of one seed. */
 const BATCH = 50;
 
@@ -53,9 +56,10 @@ export async function explore(kvm: Kvm, options: HistoriesOptions): Promise<Trie
   const arbitrary = histories(fc, options.vcpus);
   const began = performance.now();
   let rig = new Rig(kvm, options.vcpus);
+  let made = began;
   // The rig's VM does not opt in.
   const forwards = kvm.profile.optIn === undefined && forwardsIcrWrites(kvm);
-  const model: ModelOptions = { vendor: rig.vendor, forwards, hashing: isHashing() };
+  const model: ModelOptions = { vendor: rig.vendor, forwards, hashing: isHashing(), tscDeadline: true };
   let tried = 0;
   let msToFind = 0;
   let last: Parting | null = null;
@@ -64,6 +68,7 @@ export async function explore(kvm: Kvm, options: HistoriesOptions): Promise<Trie
   const renew = () => {
     rig[Symbol.dispose]();
     rig = new Rig(kvm, options.vcpus);
+    made = performance.now();
   };
   try {
     for (let batch = 0; ; batch++) {
@@ -71,6 +76,7 @@ export async function explore(kvm: Kvm, options: HistoriesOptions): Promise<Trie
       const left = options.path === undefined ? options.histories - tried : 1;
       if (left <= 0 || performance.now() - began > options.limit) break;
       options.signal.throwIfAborted();
+      if (performance.now() - made > OLDEST) renew();
       const before = tried;
       const property = fc.property(arbitrary, (steps) => {
         const parting = tryHistory(rig, model, steps);

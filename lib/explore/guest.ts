@@ -59,6 +59,7 @@ const ready = {
   cli: { hex: 'fa', text: 'cli' },
   hlt: { hex: 'f4', text: 'hlt' },
   nop: { hex: '90', text: 'nop' },
+  cpuid: { hex: '31c00fa2', text: 'xor eax, eax\ncpuid' },
 } as const;
 
 /** On the stack: vector, (error code,) rip, cs, rflags. A #GP goes on at R15. */

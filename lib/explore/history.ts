@@ -15,8 +15,8 @@ export interface Parting {
   differences: Difference[];
 }
 
-/** Most outcomes that one operation may have: who takes it, and what becomes of TPR. */
-const MOST_CHOICES = 64;
+/** Most outcomes that one operation may have: who takes it, what becomes of TPR, and when KVM looks at the timer. */
+const MOST_CHOICES = 256;
 
 /**
  * Tries a history from the beginning; `null`: the two agree.

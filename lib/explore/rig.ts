@@ -20,6 +20,7 @@ import { describeExit } from '../exit/text.ts';
 import { clearedRegs } from '../guest/entry.ts';
 import { laneHere } from '../host/lane.ts';
 import { withApicId } from '../kvm/apic-id.ts';
+import { showTscDeadline } from '../kvm/cpuid.ts';
 import { GuestMemory } from '../kvm/guest-memory.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
@@ -100,7 +101,7 @@ export class Rig implements Disposable {
   readonly #astray = new Set<number>();
 
   constructor(kvm: Kvm, vcpus: number, profile: DsmProfile = kvm.profile) {
-    const cpuid = kvm.supportedCpuid();
+    const cpuid = showTscDeadline(kvm.supportedCpuid());
     const vendor = cpuid.find((entry) => entry.function === 0);
     // "Genu" of GenuineIntel.
     this.vendor = vendor?.ebx === 0x756e_6547 ? 'intel' : 'amd';

@@ -3,8 +3,9 @@ import { lapicRegisterName, lapicRegisters } from '../abi/apic/lapic.ts';
 import type { GuestOperation, HostOperation, Operation } from '../apic/model/operations.ts';
 import { isGuests } from '../apic/model/operations.ts';
 import { apicBaseIn, type ModelState } from '../apic/model/state.ts';
+import { IA32_TSC_DEADLINE } from '../apic/model/timer.ts';
 import { hex } from '../base/text.ts';
-import type { Difference } from './compare.ts';
+import { type Difference, RUNS } from './compare.ts';
 import type { Parting } from './history.ts';
 
 const PAGE = 0xfee0_0000;
@@ -72,6 +73,7 @@ function line(operation: Operation, before: ModelState): string | null {
 function claim({ vcpu, field, model, kernel }: Difference, last: Operation): string {
   const on = vcpu ?? ('on' in last ? last.on : 0);
   const one = `m.vcpu(${on}).vcpu`;
+  if (model === RUNS) return `assert.notEqual(${one}.lapic().registers.${field}, 0);`;
   if (vcpu !== null && field in lapicRegisters) return `assert.equal(${one}.lapic().registers.${field}, ${model});`;
   if (field === 'mp_state') return `assert.equal(${one}.getMpState(), ${model});`;
   if (field === 'NMIs that wait') return `assert.equal(${one}.getVcpuEvents().nmi.pending, ${model});`;
@@ -84,13 +86,15 @@ function claim({ vcpu, field, model, kernel }: Difference, last: Operation): str
 export function scriptOf({ operations, states, differences }: Parting, vcpus: number, replay: string): string {
   const lines = operations.flatMap((operation, at) => line(operation, states[at]!) ?? []);
   const isQuiet = lines.some((one) => one.includes(', quiet)'));
+  const hasDeadline = operations.some((one) => 'msr' in one && one.msr === IA32_TSC_DEADLINE);
   const handlers = isQuiet ? ', handlers = {}' : '';
   return [
     `// kvm-dsm explore --replay ${replay}`,
     "import assert from 'node:assert/strict';",
     "import { asm, machine } from 'kvm-dsm';",
+    ...(hasDeadline ? ["import { showTscDeadline } from 'kvm-dsm/kvm';"] : []),
     '',
-    `await using m = await machine({ vcpus: ${vcpus}, apic: 'xapic' });`,
+    `await using m = await machine({ vcpus: ${vcpus}, apic: 'xapic'${hasDeadline ? ', cpuid: showTscDeadline' : ''} });`,
     'const exits: unknown[] = [];',
     `const on = (id: number, code: string, interrupts = false${handlers}) => {`,
     '  const { vcpu } = m.vcpu(id);',

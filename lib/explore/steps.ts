@@ -1,6 +1,6 @@
 /** What histories are made of: steps that mean something in every mode, and the operations that each is in a state. */
 import { decodeIcr } from '../abi/apic/icr.ts';
-import { type LapicRegisterName, lapicRegisters } from '../abi/apic/lapic.ts';
+import { type LapicRegisterName, lapicRegisterName, lapicRegisters } from '../abi/apic/lapic.ts';
 import { IA32_APIC_BASE, registerMsr } from '../abi/apic/msr.ts';
 import type { ApicMode } from '../apic/mode.ts';
 import type { GuestOperation, HostOperation, Operation } from '../apic/model/operations.ts';
@@ -11,9 +11,19 @@ import {
   type ModelState,
   modeOf,
   numberOf,
+  type Processor,
   WAIT_FOR_SIPI,
 } from '../apic/model/state.ts';
 import { dispatchableIn } from '../apic/model/step.ts';
+import {
+  AT_ONCE,
+  FAR,
+  FAR_DEADLINE,
+  IA32_TSC_DEADLINE,
+  PERIODIC,
+  TSC_DEADLINE,
+  timerWakes,
+} from '../apic/model/timer.ts';
 
 export type Step =
   /** An IPI, the way that the mode has: ICR2 and ICR, or the x2APIC's ICR. */
@@ -57,6 +67,7 @@ export function operationsOf(state: ModelState, step: Step, frailty: Frailty): r
   if (processor.mpState === WAIT_FOR_SIPI) return [];
   switch (step.do) {
     case 'setLapic':
+      return isTimely(processor, step.register, step.value) ? [step] : [];
     case 'restore':
     case 'setBase':
       return [step];
@@ -74,11 +85,14 @@ export function operationsOf(state: ModelState, step: Step, frailty: Frailty): r
     case 'poke':
       // A send has a step of its own, which knows what may be sent.
       if (step.register === 'ICR') return [];
+      if (!isTimely(processor, step.register, step.value)) return [];
       if (mode !== 'x2apic') return [{ do: 'write', on: step.on, register: step.register, value: step.value }];
       return msrOf(state, { do: 'wrmsr', on: step.on, msr: registerMsr(step.register), low: step.value, high: 0 });
     case 'write':
       // In the page, in whatever mode.
-      return mode === 'xapic' && step.register === 'ICR' ? [] : [step];
+      return mode === 'xapic' && (step.register === 'ICR' || !isTimely(processor, step.register, step.value))
+        ? []
+        : [step];
     case 'read':
       return mode === 'xapic' && unreadable.includes(step.register) ? [] : [step];
     case 'peek':
@@ -97,7 +111,7 @@ export function operationsOf(state: ModelState, step: Step, frailty: Frailty): r
 
 function wakes(state: ModelState, vcpu: number): boolean {
   const processor = state.processors[vcpu]!;
-  return processor.nmis > 0 || (processor.interrupts && dispatchableIn(state, vcpu) >= 0);
+  return processor.nmis > 0 || timerWakes(state, vcpu) || (processor.interrupts && dispatchableIn(state, vcpu) >= 0);
 }
 
 function sendOf(
@@ -121,9 +135,27 @@ const SELF_IPI = registerMsr('SELF_IPI');
 const X2_ICR = registerMsr('ICR');
 
 function msrOf(state: ModelState, write: Extract<GuestOperation, { do: 'wrmsr' }>): readonly Operation[] {
+  const register = lapicRegisterName((write.msr - 0x800) << 4);
+  if (register !== undefined && !isTimely(state.processors[write.on]!, register, write.low)) return [];
+  if (write.msr === IA32_TSC_DEADLINE && !deadlines.includes(write.high * 2 ** 32 + write.low)) return [];
   if (write.msr === SELF_IPI && isException(write.low)) return [];
   if (write.msr === X2_ICR && !isSendable(state, 'x2apic', (write.low >>> 8) & 7, write)) return [];
   return [write];
+}
+
+const deadlines = [0, AT_ONCE, FAR_DEADLINE];
+
+/** A timer that expires while somebody looks, again and again, or by an exception's vector, is nobody's to predict. */
+function isTimely({ page, timer }: Processor, register: LapicRegisterName, value: number): boolean {
+  const count = page[numberOf('TMICT')]!;
+  if (register === 'TMICT') {
+    const isPeriodic = (page[numberOf('LVT_TIMER')]! & PERIODIC) !== 0;
+    return value === 0 || value >= FAR || (value === AT_ONCE && !isPeriodic);
+  }
+  if (register !== 'LVT_TIMER') return true;
+  const mode = value & (PERIODIC | TSC_DEADLINE);
+  if (mode === (PERIODIC | TSC_DEADLINE) || isException(value)) return false;
+  return mode !== PERIODIC || count === 0 || timer.counting;
 }
 
 /** The APIC may bring such a vector, and the guest takes it for the exception. */

@@ -32,7 +32,7 @@ export { type ApicvParameter, apicvParameter } from '../host/apicv-parameter.ts'
 export { emulatesGuests } from '../host/emulation.ts';
 export { connectSints, type SintEnd, SintLine, type SintLineOptions } from '../hyperv/sint-line.ts';
 export { type Flagged, type Posted, Synic, type SynicPages, type SynicRegisters } from '../hyperv/synic.ts';
-export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic, hypervCpuid } from '../kvm/cpuid.ts';
+export { type Cpuid, cpuidEntry, hidePvIpi, hideX2apic, hypervCpuid, showTscDeadline } from '../kvm/cpuid.ts';
 export { Device, type DeviceAttr } from '../kvm/device.ts';
 export type { EnabledCap } from '../kvm/enable-cap.ts';
 export * from '../kvm/errors.ts';

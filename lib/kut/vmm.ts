@@ -9,8 +9,7 @@ import { describeExit } from '../exit/text.ts';
 import { enterFlat32 } from '../guest/enter-flat32.ts';
 import { Synic } from '../hyperv/synic.ts';
 import { withApicId } from '../kvm/apic-id.ts';
-import { type Cpuid, hideX2apic, hypervCpuid } from '../kvm/cpuid.ts';
-import { withDeadlineTimer } from '../kvm/deadline-timer.ts';
+import { type Cpuid, hideX2apic, hypervCpuid, showTscDeadline } from '../kvm/cpuid.ts';
 import { GuestMemory } from '../kvm/guest-memory.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import type { Vcpu } from '../kvm/vcpu/vcpu.ts';
@@ -104,7 +103,7 @@ function setUp(vm: Vm, memory: GuestMemory, { irqchip }: KutMachine): void {
 }
 
 function cpuidOf(kvm: Kvm, { x2apic, hyperv }: KutMachine): Cpuid {
-  const all = withDeadlineTimer(kvm.supportedCpuid());
+  const all = showTscDeadline(kvm.supportedCpuid());
   const one = x2apic ? all : hideX2apic(all);
   return hyperv ? hypervCpuid(one, kvm.supportedHvCpuid()) : one;
 }

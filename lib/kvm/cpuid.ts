@@ -10,6 +10,8 @@ export const MAX_CPUID_ENTRIES = 256;
 
 /** Leaf 1, ECX bit 21: x2APIC. Source: Intel SDM volume 2, CPUID. */
 const X2APIC = 1 << 21;
+/** Leaf 1, ECX bit 24: TSC-deadline mode of the local APIC's timer. */
+const DEADLINE_TIMER = 1 << 24;
 /** KVM's features, EAX. Source: Documentation/virt/kvm/x86/cpuid.rst. */
 const KVM_CPUID_FEATURES = 0x4000_0001;
 const KVM_FEATURE_PV_SEND_IPI = 1 << 11;
@@ -18,6 +20,16 @@ const KVM_FEATURE_PV_SEND_IPI = 1 << 11;
 export function hideX2apic(cpuid: Cpuid): KvmCpuidEntry2[] {
   return checkCpuid('cpuid', cpuid).map((entry) =>
     entry.function === 1 ? { ...entry, ecx: (entry.ecx & ~X2APIC) >>> 0 } : entry,
+  );
+}
+
+/**
+ * With TSC-deadline mode of the local APIC's timer: KVM has it, and leaves it to user space to say so. Source: Intel SDM volume 3,
+ * "TSC-Deadline Mode"; Documentation/virt/kvm/api.rst, KVM_GET_SUPPORTED_CPUID.
+ */
+export function showTscDeadline(cpuid: Cpuid): KvmCpuidEntry2[] {
+  return checkCpuid('cpuid', cpuid).map((entry) =>
+    entry.function === 1 ? { ...entry, ecx: (entry.ecx | DEADLINE_TIMER) >>> 0 } : entry,
   );
 }
 

@@ -20,7 +20,7 @@ for (const vcpus of VCPUS)
     using kvm = Kvm.open();
     using rig = new Rig(kvm, vcpus);
     const forwards = kvm.profile.optIn === undefined && forwardsIcrWrites(kvm);
-    const options: ModelOptions = { vendor: rig.vendor, forwards, hashing: true };
+    const options: ModelOptions = { vendor: rig.vendor, forwards, hashing: true, tscDeadline: true };
     for (const steps of fc.sample(histories(fc, vcpus), { seed: SEED, numRuns: COUNT })) {
       const history: RecordedHistory = { vcpus, options, steps: [] };
       const parting = tryHistory(rig, options, steps, (operation, shown) => {

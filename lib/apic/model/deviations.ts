@@ -139,6 +139,20 @@ export const deviations: readonly Deviation[] = [
     'lapic.c, kvm_apic_set_state',
   ),
   deviation(
+    'timer-again',
+    'APIC Timer',
+    'a timer that counts once interrupts once',
+    'it does so again when its divisor is changed, or its state given back by KVM_SET_LAPIC, after it has expired',
+    'lapic.c, start_sw_period',
+  ),
+  deviation(
+    'timer-wakes',
+    'Local Vector Table',
+    'an interrupt that can be taken wakes',
+    'a timer that expires wakes a guest with interrupts disabled as well, if it was started by KVM_SET_LAPIC meanwhile',
+    'x86.c, vcpu_block',
+  ),
+  deviation(
     'tpr-low-bits',
     'Task and Processor Priorities',
     'TPR keeps bits 3:0',

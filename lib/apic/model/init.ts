@@ -2,6 +2,7 @@
 import type { Draft } from './draft.ts';
 import { rememberAnew, updatePpr } from './priority.ts';
 import { lvts, numberOf, RUNNABLE, WAIT_FOR_SIPI } from './state.ts';
+import { stopped } from './timer-state.ts';
 
 const LVT_MASKED = 0x1_0000;
 const LINT0_EXTINT = 0x700;
@@ -28,6 +29,8 @@ export function takeInit(draft: Draft, vcpu: number): void {
     }
   rememberAnew(draft, vcpu);
   updatePpr(draft, vcpu, 'init');
+  processor.timer = stopped();
+  draft.touch(vcpu, 'TMCCT', 'init');
   processor.nmis = 0;
   processor.interrupts = false;
   processor.mpState = processor.apicBase & BSP ? RUNNABLE : WAIT_FOR_SIPI;

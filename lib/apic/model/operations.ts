@@ -9,7 +9,7 @@ export type GuestOperation = { readonly on: number } & (
   | { readonly do: 'wrmsr'; readonly msr: number; readonly low: number; readonly high: number }
   | { readonly do: 'rdmsr'; readonly msr: number }
   | { readonly do: 'writeCr8'; readonly value: number }
-  | { readonly do: 'readCr8' | 'sti' | 'cli' | 'hlt' | 'nop' }
+  | { readonly do: 'readCr8' | 'sti' | 'cli' | 'hlt' | 'nop' | 'cpuid' }
 );
 
 /** What user space does. */

@@ -5,6 +5,7 @@ import type { Draft } from './draft.ts';
 import { sendIcr } from './icr.ts';
 import { endOfInterrupt, setTpr } from './priority.ts';
 import { lvts } from './state.ts';
+import { PERIODIC, setDivide, setInitialCount, setTimerEntry, TSC_DEADLINE } from './timer.ts';
 
 const LVT_MASKED = 0x1_0000;
 /** Bits of an LVT entry: vector, delivery status, mask. */
@@ -12,7 +13,6 @@ const LVT = LVT_MASKED | (1 << 12) | 0xff;
 const MODE = 7 << 8;
 /** Polarity, remote IRR, trigger. */
 const PIN = (1 << 13) | (1 << 14) | (1 << 15);
-const PERIODIC = 1 << 17;
 
 const lvtBits: Partial<Record<LapicRegisterName, number>> = {
   LVT_TIMER: LVT | PERIODIC,
@@ -35,20 +35,28 @@ export function writeRegister(draft: Draft, vcpu: number, register: LapicRegiste
     case 'SVR':
       // Bits 9:0; the deviation `reserved-masked` in x2APIC mode.
       draft.set(vcpu, 'SVR', value & 0x3ff, 'svr');
-      if ((value & SVR_ENABLE) === 0)
+      if ((value & SVR_ENABLE) === 0) {
         for (const lvt of lvts) draft.set(vcpu, lvt, draft.get(vcpu, lvt) | LVT_MASKED, 'svr');
+        draft.of(vcpu).timer.expired = false;
+      }
       return true;
     case 'ESR':
       // The deviation `esr-never-set`.
       draft.touch(vcpu, 'ESR', 'esr');
       return true;
     case 'TDCR':
-      draft.set(vcpu, 'TDCR', value & 0xb, 'timer');
+      setDivide(draft, vcpu, value & 0xb);
+      return true;
+    case 'TMICT':
+      setInitialCount(draft, vcpu, value);
       return true;
     default: {
       const bits = lvtBits[register];
       if (bits === undefined) return false;
-      draft.set(vcpu, register, (isEnabled(draft, vcpu) ? value : value | LVT_MASKED) & bits, 'lvt');
+      const masked = isEnabled(draft, vcpu) ? value : value | LVT_MASKED;
+      if (register === 'LVT_TIMER')
+        setTimerEntry(draft, vcpu, masked & (draft.options.tscDeadline ? bits | TSC_DEADLINE : bits));
+      else draft.set(vcpu, register, masked & bits, 'lvt');
       return true;
     }
   }

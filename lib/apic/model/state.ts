@@ -2,6 +2,7 @@
 import { type LapicRegisterName, lapicRegisters } from '../../abi/apic/lapic.ts';
 import { APIC_BASE_ENABLE, APIC_BASE_EXTD } from '../../abi/apic/msr.ts';
 import type { ApicMode } from '../mode.ts';
+import { stopped, type Timer } from './timer-state.ts';
 
 /** KVM's names of what a vCPU does: include/uapi/linux/kvm.h, KVM_MP_STATE_*. */
 export const RUNNABLE = 0;
@@ -27,6 +28,7 @@ export interface Processor {
   unseen: boolean;
   /** Its handlers end with EOI. */
   eoi: boolean;
+  timer: Timer;
 }
 
 export interface ModelState {
@@ -40,6 +42,8 @@ export interface ModelOptions {
   forwards: boolean;
   /** kvm.vector_hashing: the vector says who takes an interrupt of lowest priority. Without it each of those named may. */
   hashing: boolean;
+  /** The vCPUs have TSC-deadline mode: CPUID.01H:ECX bit 24. */
+  tscDeadline?: boolean;
 }
 
 const BSP = 1 << 8;
@@ -87,13 +91,19 @@ export function initialState(vcpus: number): ModelState {
         interrupts: false,
         unseen: false,
         eoi: true,
+        timer: stopped(),
       };
     }),
   };
 }
 
 export const copyOf = ({ processors }: ModelState): ModelState => ({
-  processors: processors.map((one) => ({ ...one, page: one.page.slice(), remembered: { ...one.remembered } })),
+  processors: processors.map((one) => ({
+    ...one,
+    page: one.page.slice(),
+    remembered: { ...one.remembered },
+    timer: { ...one.timer },
+  })),
 });
 
 /** The page as KVM_GET_LAPIC gives it, by register number. */

@@ -10,6 +10,7 @@ import { dispatchable, endOfInterrupt, rememberAnew, serve, setTpr, setTprByCpu,
 import { writePage } from './registers.ts';
 import type { RuleName } from './rules.ts';
 import { apicBaseIn, HALTED, type ModelOptions, type ModelState, numberOf, RUNNABLE } from './state.ts';
+import { deadlineOf, hasExpired, IA32_TSC_DEADLINE, interruptByTimer, restoreTimer, setDeadline } from './timer.ts';
 import { readX2apic, writeX2apic } from './x2apic.ts';
 
 const NMI = 2;
@@ -47,10 +48,16 @@ export function step(
   return { state, seen, blame, started, choices: choices.count };
 }
 
-/** The handlers that run, as long as there is something to handle. */
-function deliver(draft: Draft, vcpu: number): void {
+/**
+ * The handlers that run, as long as there is something to handle.
+ *
+ * @param looks KVM has looked whether the timer has expired
+ */
+function deliver(draft: Draft, vcpu: number, looks = false): void {
   const processor = draft.of(vcpu);
   for (;;) {
+    // KVM looks at the timer after any exit that it answers itself: it may have had one by now.
+    if (hasExpired(draft, vcpu) && (looks || draft.choices.of(2) === 0)) interruptByTimer(draft, vcpu);
     const vector = dispatchable(draft, vcpu);
     if (processor.nmis > 0) {
       processor.nmis -= 1;
@@ -70,9 +77,10 @@ function deliver(draft: Draft, vcpu: number): void {
 function guest(draft: Draft, operation: GuestOperation): void {
   const { on: vcpu } = operation;
   const processor = draft.of(vcpu);
+  const slept = processor.mpState === HALTED;
   processor.mpState = RUNNABLE;
   takeVtpr(draft, vcpu);
-  deliver(draft, vcpu);
+  deliver(draft, vcpu, slept);
   perform(draft, operation);
   if (draft.started.has(vcpu)) {
     draft.seen.ended = 'init';
@@ -80,12 +88,16 @@ function guest(draft: Draft, operation: GuestOperation): void {
   }
   takeVtpr(draft, vcpu);
   const handled = draft.seen.handled.length;
-  deliver(draft, vcpu);
+  deliver(draft, vcpu, isAnswered(draft, operation));
   const sleeps = operation.do === 'hlt' && draft.seen.handled.length === handled;
   draft.seen.ended = sleeps ? 'asleep' : 'done';
   if (sleeps) processor.mpState = HALTED;
   draft.touch(vcpu, 'mp_state', 'hlt');
 }
+
+/** Operations that make the vCPU leave its guest, and that KVM answers. */
+const isAnswered = (draft: Draft, { do: what, on }: GuestOperation): boolean =>
+  what === 'cpuid' || what === 'hlt' || (what === 'read' && draft.mode(on) === 'xapic');
 
 /**
  * The deviation `tpr-low-bits`: on AMD KVM takes TPR from V_TPR at an exit from the guest, and PPR follows, also with the APIC
@@ -166,11 +178,20 @@ function read(draft: Draft, vcpu: number, register: LapicRegisterName): number {
 
 function writeMsr(draft: Draft, vcpu: number, { msr, low, high }: { msr: number; low: number; high: number }): boolean {
   if (msr === IA32_APIC_BASE) return writeBase(draft, vcpu, high * 2 ** 32 + low);
+  if (msr === IA32_TSC_DEADLINE) {
+    setDeadline(draft, vcpu, high * 2 ** 32 + low);
+    return true;
+  }
   return writeX2apic(draft, vcpu, msr, low, high);
 }
 
 function readMsr(draft: Draft, vcpu: number, msr: number): { low: number; high: number } | null {
   if (msr === IA32_APIC_BASE) return { low: draft.of(vcpu).apicBase >>> 0, high: 0 };
+  if (msr === IA32_TSC_DEADLINE) {
+    draft.touch('all', 'result', 'timer.deadline');
+    const deadline = deadlineOf(draft, vcpu);
+    return { low: deadline >>> 0, high: Math.floor(deadline / 2 ** 32) };
+  }
   if (lapicRegisterName((msr - 0x800) << 4) === 'PPR') updatePpr(draft, vcpu);
   return readX2apic(draft, vcpu, msr);
 }
@@ -216,6 +237,7 @@ function restore(draft: Draft, vcpu: number): void {
     draft.set(vcpu, 'ICR2', draft.of(vcpu).icrHigh, 'state.set');
   updatePpr(draft, vcpu, 'state.set');
   rememberAnew(draft, vcpu);
+  restoreTimer(draft, vcpu);
 }
 
 /** The vector that a vCPU's APIC would dispatch if its guest ran with interrupts enabled, or -1. */

@@ -578,7 +578,8 @@ function recordOf(operation: OwnOperation): Uint8Array {
     case 'handlers':
       return record('handlers', 0, operation.eoi ? 1 : 0, 0);
     case 'hlt':
-      throw new Error('a guest that sleeps is woken by nobody');
+    case 'cpuid':
+      throw new Error(`no machine's guest does ${operation.do}`);
     default:
       return record(operation.do, 0, 0, 0);
   }

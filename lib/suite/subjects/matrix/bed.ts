@@ -13,7 +13,7 @@ import {
 import { ioctls } from '../../../abi/kvm/ioctl.ts';
 import { apicvParameter } from '../../../host/apicv-parameter.ts';
 import type { Cpuid } from '../../../kvm/cpuid.ts';
-import { withDeadlineTimer } from '../../../kvm/deadline-timer.ts';
+import { showTscDeadline } from '../../../kvm/cpuid.ts';
 import { GuestMemory } from '../../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../../kvm/vcpu/vcpu.ts';
 import { smmSlot, TSS_ADDRESS, type Vm } from '../../../kvm/vm/vm.ts';
@@ -103,7 +103,7 @@ export class Bed {
     this.past = lived || worn > 0;
     this.memory = ctx.own(GuestMemory.allocate(MEMORY_SIZE));
     const kvm = ctx.kvm();
-    this.#leaves = withDeadlineTimer(kvm.supportedCpuid())
+    this.#leaves = showTscDeadline(kvm.supportedCpuid())
       .filter((leaf) => cpuid !== 'bare' || !isHypervisors(leaf.function))
       .map((leaf) => (cpuid === 'hyperv' && leaf.function === INTERFACE ? { ...leaf, eax: HYPERV } : leaf));
     if (cpuid === 'none') this.#leaves = [];

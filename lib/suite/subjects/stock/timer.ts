@@ -1,6 +1,6 @@
 /** The local APIC's timer, in each of its modes: it interrupts as it should, and is no IPI that would be told of. */
 import { flat32, hlt, type Instruction, out8, spin, sti, write32 } from '../../../guest/bytes.ts';
-import type { Cpuid } from '../../../kvm/cpuid.ts';
+import { showTscDeadline } from '../../../kvm/cpuid.ts';
 import type { Trace } from '../../../script/expect/trace.ts';
 import type { Machine } from '../../../script/machine/machine.ts';
 import { type Check, table } from '../../check.ts';
@@ -29,9 +29,6 @@ const SOON = 500_000;
 const LATER = 0xffff_ffff;
 /** Some milliseconds of any CPU's TSC. */
 const SOME_TICKS = 20_000_000n;
-/** CPUID.01H:ECX bit 24: KVM leaves it to user space whether there is a TSC deadline. */
-const withTscDeadline = (cpuid: Cpuid): Cpuid =>
-  cpuid.map((entry) => (entry.function === 1 ? { ...entry, ecx: (entry.ecx | (1 << 24)) >>> 0 } : entry));
 
 /** Current counts that a periodic timer cannot have, or has only at its end. */
 const restored = [
@@ -130,7 +127,7 @@ export const timerChecks: Check[] = [
     source: `SDM vol. 3 11.5.4.1; ${KVM}: apic_update_lvtt`,
     async run(ctx) {
       const machine = await runTimer(ctx, () => [divide(BY_1), timer(ONE_SHOT), count(LATER), timer(TSC_DEADLINE)], {
-        cpuid: withTscDeadline,
+        cpuid: showTscDeadline,
       });
       const { TMICT, TMCCT } = machine.vcpu(0).vcpu.lapic().registers;
       ctx.equal('initial count, current count', [TMICT, TMCCT], [0, 0]);
@@ -149,7 +146,7 @@ export const timerChecks: Check[] = [
           timer(TSC_DEADLINE),
           ...writeMsr(IA32_TSC_DEADLINE, one!.vcpu.getMsr(IA32_TSC) + SOME_TICKS),
         ],
-        { cpuid: withTscDeadline },
+        { cpuid: showTscDeadline },
       );
       const { vcpu } = machine.vcpu(0);
       ctx.equal('interrupts, deadline', [handled(machine), vcpu.getMsr(IA32_TSC_DEADLINE)], [1, 0n]);
@@ -162,7 +159,7 @@ export const timerChecks: Check[] = [
     needs: [hardwareVirtualization],
     async run(ctx) {
       const machine = await interrupted(ctx, 1, () => [timer(TSC_DEADLINE), ...writeMsr(IA32_TSC_DEADLINE, 1n)], {
-        cpuid: withTscDeadline,
+        cpuid: showTscDeadline,
       });
       ctx.equal('interrupts', handled(machine), 1);
     },

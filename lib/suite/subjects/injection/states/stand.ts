@@ -13,8 +13,7 @@ import { ioctls } from '../../../../abi/kvm/ioctl.ts';
 import { bytesAt } from '../../../../guest/code.ts';
 import { enterFlat32 } from '../../../../guest/enter-flat32.ts';
 import { apicvParameter } from '../../../../host/apicv-parameter.ts';
-import { type Cpuid, hypervCpuid } from '../../../../kvm/cpuid.ts';
-import { withDeadlineTimer } from '../../../../kvm/deadline-timer.ts';
+import { type Cpuid, hypervCpuid, showTscDeadline } from '../../../../kvm/cpuid.ts';
 import { GuestMemory, PAGE_SIZE } from '../../../../kvm/guest-memory.ts';
 import type { Vcpu } from '../../../../kvm/vcpu/vcpu.ts';
 import { TSS_ADDRESS, type Vm } from '../../../../kvm/vm/vm.ts';
@@ -102,7 +101,7 @@ export class Stand {
   constructor(ctx: CheckContext, options: StandOptions) {
     const { ids, source, irqchip = 'full', cpuid = 'all', logDirtyPages, early, made, vcpu } = options;
     const kvm = ctx.kvm();
-    const supported = withDeadlineTimer(kvm.supportedCpuid());
+    const supported = showTscDeadline(kvm.supportedCpuid());
     const shown: Record<'all' | 'bare' | 'hyperv', () => Cpuid> = {
       all: () => supported,
       bare: () => supported.filter((leaf) => !isHypervisors(leaf.function)),
