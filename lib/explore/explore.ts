@@ -46,6 +46,15 @@ function isHashing(): boolean {
   }
 }
 
+/** What differs between kernels, as it is with this one. */
+export const modelOf = (kvm: Kvm, { vendor, optsIn }: Rig): ModelOptions => ({
+  vendor,
+  forwards: kvm.profile.optIn === undefined ? forwardsIcrWrites(kvm) : optsIn,
+  forwardsMsrs: optsIn,
+  hashing: isHashing(),
+  tscDeadline: true,
+});
+
 /** A guest's TSC begins with its machine, in ms: below the deadline of a timer that is on its way (FAR_DEADLINE). */
 const OLDEST = 1_200_000;
 
@@ -57,9 +66,7 @@ export async function explore(kvm: Kvm, options: HistoriesOptions): Promise<Trie
   const began = performance.now();
   let rig = new Rig(kvm, options.vcpus);
   let made = began;
-  // The rig's VM does not opt in.
-  const forwards = kvm.profile.optIn === undefined && forwardsIcrWrites(kvm);
-  const model: ModelOptions = { vendor: rig.vendor, forwards, hashing: isHashing(), tscDeadline: true };
+  const model = modelOf(kvm, rig);
   let tried = 0;
   let msToFind = 0;
   let last: Parting | null = null;

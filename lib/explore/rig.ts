@@ -2,12 +2,12 @@
 
 import { lapicRegisters } from '../abi/apic/lapic.ts';
 import { IA32_APIC_BASE } from '../abi/apic/msr.ts';
-import type { DsmProfile } from '../abi/dsm/profiles.ts';
 import { exitReasons } from '../abi/kvm/exit-reason.ts';
 import { kvmLapicState, kvmRegs, kvmVcpuEvents } from '../abi/kvm/index.ts';
 import { ioctls } from '../abi/kvm/ioctl.ts';
 import { RUN_UNION_OFFSET } from '../abi/kvm/kvm-run.ts';
 import {
+  type ExitSeen,
   type GuestOperation,
   type HostOperation,
   isGuests,
@@ -16,6 +16,7 @@ import {
 } from '../apic/model/operations.ts';
 import { apicBaseIn, HALTED, type ModelOptions, numberOf, WAIT_FOR_SIPI } from '../apic/model/state.ts';
 import { IoctlError } from '../base/errors.ts';
+import type { Exit } from '../exit/exit.ts';
 import { describeExit } from '../exit/text.ts';
 import { clearedRegs } from '../guest/entry.ts';
 import { laneHere } from '../host/lane.ts';
@@ -45,6 +46,8 @@ import type { Frailty } from './steps.ts';
 const LIMIT = 3000;
 /** How long one that is to fall asleep is given at a time. */
 const NAP = 2;
+/** What the model says the exits of. */
+const ASKED_FOR = ['ICR', 'BASE'];
 const EXIT_REASON = 8;
 /** kvm_vcpu_events: nmi.pending. */
 const NMI_PENDING = 13;
@@ -87,7 +90,8 @@ export class Rig implements Disposable {
   readonly #vm: Vm;
   readonly #memory: GuestMemory;
   readonly #view: DataView;
-  readonly #forwarded: number;
+  /** The VM has asked for the exits, where they have to be asked for. */
+  readonly optsIn: boolean;
   readonly #page = new Uint8Array(kvmLapicState.size);
   readonly #events = new Uint8Array(kvmVcpuEvents.size);
   readonly #mpState = new Uint32Array(1);
@@ -100,13 +104,14 @@ export class Rig implements Disposable {
   /** Those whose system registers are not as at the beginning any more. */
   readonly #astray = new Set<number>();
 
-  constructor(kvm: Kvm, vcpus: number, profile: DsmProfile = kvm.profile) {
+  constructor(kvm: Kvm, vcpus: number) {
     const cpuid = showTscDeadline(kvm.supportedCpuid());
     const vendor = cpuid.find((entry) => entry.function === 0);
     // "Genu" of GenuineIntel.
     this.vendor = vendor?.ebx === 0x756e_6547 ? 'intel' : 'amd';
-    this.#forwarded = profile.exits.KVM_EXIT_DSM_SEND_IRQ.reason;
-    this.#vm = kvm.createVm();
+    const { optIn } = kvm.profile;
+    this.optsIn = optIn !== undefined && kvm.checkExtension(optIn.capability) !== 0;
+    this.#vm = kvm.createVm(0, this.optsIn ? { optIn: ASKED_FOR } : {});
     this.#memory = GuestMemory.allocate(memorySize(vcpus));
     this.#view = this.#memory.view;
     if (this.#vm.checkExtension('KVM_CAP_SET_TSS_ADDR')) this.#vm.setTssAddr(TSS_ADDRESS);
@@ -245,16 +250,13 @@ export class Rig implements Disposable {
           shown.left = leftBy(on, vcpu);
           return;
         }
-        if (reason !== this.#forwarded) {
-          shown.unexpected = describeExit(vcpu.exit());
-          return;
-        }
         const exit = vcpu.exit();
-        if (exit.name !== 'KVM_EXIT_DSM_SEND_IRQ') {
+        const seen = forwardedBy(exit);
+        if (seen === null) {
           shown.unexpected = describeExit(exit);
           return;
         }
-        shown.exits.push({ id: exit.id, val: exit.val, val2: exit.val2, destId: exit.destId ?? 0 });
+        shown.exits.push(seen);
         // An INIT to itself: KVM takes it when it is asked for the state, and the guest is gone.
         if (expected.ended === 'init' && shown.exits.length === expected.exits.length) {
           shown.ended = 'init';
@@ -328,6 +330,20 @@ export class Rig implements Disposable {
   [Symbol.dispose](): void {
     this.#vm.close();
     this.#memory.close();
+  }
+}
+
+/** The write that an exit tells of; `null`: no operation makes such an exit. */
+function forwardedBy(exit: Exit): ExitSeen | null {
+  switch (exit.name) {
+    case 'KVM_EXIT_DSM_SEND_IRQ':
+      return { id: exit.id, val: exit.val, val2: exit.val2, destId: exit.destId ?? 0 };
+    case 'KVM_EXIT_DSM_X2_ICR':
+      return { id: exit.id, low: Number(exit.data & 0xffff_ffffn), high: Number(exit.data >> 32n) };
+    case 'KVM_EXIT_DSM_APIC_BASE':
+      return exit.host ? null : { id: exit.id, base: Number(exit.data) };
+    default:
+      return null;
   }
 }
 

@@ -15,15 +15,7 @@ import {
   WAIT_FOR_SIPI,
 } from '../apic/model/state.ts';
 import { dispatchableIn } from '../apic/model/step.ts';
-import {
-  AT_ONCE,
-  FAR,
-  FAR_DEADLINE,
-  IA32_TSC_DEADLINE,
-  PERIODIC,
-  TSC_DEADLINE,
-  timerWakes,
-} from '../apic/model/timer.ts';
+import { AT_ONCE, FAR, FAR_DEADLINE, IA32_TSC_DEADLINE, PERIODIC, TSC_DEADLINE } from '../apic/model/timer.ts';
 
 export type Step =
   /** An IPI, the way that the mode has: ICR2 and ICR, or the x2APIC's ICR. */
@@ -111,7 +103,7 @@ export function operationsOf(state: ModelState, step: Step, frailty: Frailty): r
 
 function wakes(state: ModelState, vcpu: number): boolean {
   const processor = state.processors[vcpu]!;
-  return processor.nmis > 0 || timerWakes(state, vcpu) || (processor.interrupts && dispatchableIn(state, vcpu) >= 0);
+  return processor.nmis > 0 || (processor.interrupts && dispatchableIn(state, vcpu) >= 0);
 }
 
 function sendOf(
@@ -187,6 +179,6 @@ export const pokable = (Object.keys(lapicRegisters) as LapicRegisterName[]).filt
 /** A step whose end nobody could see: an INIT to itself that no exit tells of, on the boot processor. */
 export function isLost(options: ModelOptions, operation: Operation, ended: string | null): boolean {
   if (ended !== 'init' || !('on' in operation)) return false;
-  const hasExit = options.forwards && operation.do === 'write';
+  const hasExit = operation.do === 'write' ? options.forwards : options.forwardsMsrs;
   return !hasExit && operation.on === 0;
 }

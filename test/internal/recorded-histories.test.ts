@@ -2,12 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import type { ModelOptions } from '../../lib/apic/model/state.ts';
 import { histories } from '../../lib/explore/arbitrary.ts';
+import { modelOf } from '../../lib/explore/explore.ts';
 import { tryHistory } from '../../lib/explore/history.ts';
 import { Rig } from '../../lib/explore/rig.ts';
 import { Kvm } from '../../lib/kvm/kvm.ts';
-import { forwardsIcrWrites } from '../../lib/probe/icr-write.ts';
 import { noKvm } from '../support/host.ts';
 import { digestOf, partsAt, type RecordedHistory } from '../support/recorded-history.ts';
 
@@ -19,8 +18,7 @@ for (const vcpus of VCPUS)
   test(`${COUNT} histories of ${vcpus} vCPUs, as they are kept: the model says the same`, { skip: noKvm }, (t) => {
     using kvm = Kvm.open();
     using rig = new Rig(kvm, vcpus);
-    const forwards = kvm.profile.optIn === undefined && forwardsIcrWrites(kvm);
-    const options: ModelOptions = { vendor: rig.vendor, forwards, hashing: true, tscDeadline: true };
+    const options = modelOf(kvm, rig);
     for (const steps of fc.sample(histories(fc, vcpus), { seed: SEED, numRuns: COUNT })) {
       const history: RecordedHistory = { vcpus, options, steps: [] };
       const parting = tryHistory(rig, options, steps, (operation, shown) => {

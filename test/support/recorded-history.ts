@@ -34,7 +34,7 @@ export function digestOf({ exits, handled, result, ended, delivered, vcpus, left
     mpState,
     nmis,
   ]);
-  const sent = exits.map(({ id, val, val2, destId }) => [id, val, val2, destId]);
+  const sent = exits.map((exit) => Object.values(exit));
   const read = result && [result.low, result.high];
   const after = left && [left.apicBase, left.cr8, left.interrupts];
   const text = JSON.stringify([sent, handled, read, ended, delivered, pages, after]);

@@ -146,13 +146,6 @@ export const deviations: readonly Deviation[] = [
     'lapic.c, start_sw_period',
   ),
   deviation(
-    'timer-wakes',
-    'Local Vector Table',
-    'an interrupt that can be taken wakes',
-    'a timer that expires wakes a guest with interrupts disabled as well, if it was started by KVM_SET_LAPIC meanwhile',
-    'x86.c, vcpu_block',
-  ),
-  deviation(
     'tpr-low-bits',
     'Task and Processor Priorities',
     'TPR keeps bits 3:0',

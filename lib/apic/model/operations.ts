@@ -27,13 +27,11 @@ const hostOperations = ['msi', 'nmi', 'setLapic', 'restore', 'setBase', 'handler
 
 export const isGuests = (operation: Operation): operation is GuestOperation => !hostOperations.includes(operation.do);
 
-/** A forwarded write. */
-export interface ExitSeen {
-  id: number;
-  val: number;
-  val2: number;
-  destId: number;
-}
+/** A forwarded write: of a register of the page, or of SELF IPI; of the x2APIC's ICR; of IA32_APIC_BASE. */
+export type ExitSeen =
+  | { id: number; val: number; val2: number; destId: number }
+  | { id: number; low: number; high: number }
+  | { id: number; base: number };
 
 /** What an operation shows at once, beside the state that it leaves. */
 export interface StepSeen {

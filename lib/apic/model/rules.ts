@@ -41,6 +41,10 @@ export const rules = {
   hlt: { section: 'HLT', says: 'an interrupt that can be taken wakes' },
   'state.set': { section: '(KVM_SET_LAPIC)', says: 'the page is as user space says' },
   'forward.exit': { section: '(RFC PATCH v2 2/3)', says: 'each write of ICR or ICR2 in the page makes one exit' },
+  'forward.msr': {
+    section: '(KVM_CAP_X86_APIC_EXIT)',
+    says: "each write of the x2APIC's ICR, SELF IPI or IA32_APIC_BASE makes one exit",
+  },
 } as const;
 
 export type RuleName = keyof typeof rules;

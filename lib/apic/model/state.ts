@@ -38,8 +38,10 @@ export interface ModelState {
 /** What differs between kernels that are right. */
 export interface ModelOptions {
   vendor: 'amd' | 'intel';
-  /** Guest writes of ICR and ICR2 make KVM_RUN return (profiles without an opt-in). */
+  /** Guest writes of ICR and ICR2 in the page make KVM_RUN return. */
   forwards: boolean;
+  /** So do those of the x2APIC's ICR, SELF IPI and IA32_APIC_BASE (profiles with an opt-in). */
+  forwardsMsrs?: boolean;
   /** kvm.vector_hashing: the vector says who takes an interrupt of lowest priority. Without it each of those named may. */
   hashing: boolean;
   /** The vCPUs have TSC-deadline mode: CPUID.01H:ECX bit 24. */

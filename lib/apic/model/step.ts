@@ -1,6 +1,6 @@
 /** One operation, done to the model. */
 import { type LapicRegisterName, lapicRegisterName } from '../../abi/apic/lapic.ts';
-import { IA32_APIC_BASE } from '../../abi/apic/msr.ts';
+import { IA32_APIC_BASE, registerMsr } from '../../abi/apic/msr.ts';
 import { takeNmi } from './accept.ts';
 import { writeBase } from './base.ts';
 import { Draft } from './draft.ts';
@@ -13,6 +13,8 @@ import { apicBaseIn, HALTED, type ModelOptions, type ModelState, numberOf, RUNNA
 import { deadlineOf, hasExpired, IA32_TSC_DEADLINE, interruptByTimer, restoreTimer, setDeadline } from './timer.ts';
 import { readX2apic, writeX2apic } from './x2apic.ts';
 
+const X2_ICR = registerMsr('ICR');
+const SELF_IPI = registerMsr('SELF_IPI');
 const NMI = 2;
 const GENERAL_PROTECTION = 13;
 
@@ -176,7 +178,26 @@ function read(draft: Draft, vcpu: number, register: LapicRegisterName): number {
   return register === 'APR' ? 0 : draft.get(vcpu, register);
 }
 
-function writeMsr(draft: Draft, vcpu: number, { msr, low, high }: { msr: number; low: number; high: number }): boolean {
+interface MsrWrite {
+  msr: number;
+  low: number;
+  high: number;
+}
+
+function writeMsr(draft: Draft, vcpu: number, write: MsrWrite): boolean {
+  const isTaken = takeMsr(draft, vcpu, write);
+  if (isTaken && draft.options.forwardsMsrs) forwardMsr(draft, vcpu, write);
+  return isTaken;
+}
+
+function forwardMsr(draft: Draft, id: number, { msr, low, high }: MsrWrite): void {
+  draft.touch('all', 'exits', 'forward.msr');
+  if (msr === X2_ICR) draft.exit({ id, low: low >>> 0, high: high >>> 0 });
+  else if (msr === SELF_IPI) draft.exit({ id, val: numberOf('SELF_IPI') << 4, val2: low >>> 0, destId: 0 });
+  else if (msr === IA32_APIC_BASE) draft.exit({ id, base: high * 2 ** 32 + low });
+}
+
+function takeMsr(draft: Draft, vcpu: number, { msr, low, high }: MsrWrite): boolean {
   if (msr === IA32_APIC_BASE) return writeBase(draft, vcpu, high * 2 ** 32 + low);
   if (msr === IA32_TSC_DEADLINE) {
     setDeadline(draft, vcpu, high * 2 ** 32 + low);
@@ -240,7 +261,9 @@ function restore(draft: Draft, vcpu: number): void {
   restoreTimer(draft, vcpu);
 }
 
-/** The vector that a vCPU's APIC would dispatch if its guest ran with interrupts enabled, or -1. */
+/** The vector that a vCPU's APIC would dispatch if its guest ran with interrupts enabled and KVM has looked at its timer, or -1. */
 export function dispatchableIn(state: ModelState, vcpu: number): number {
-  return dispatchable(new Draft(state, { vendor: 'amd', forwards: false, hashing: true }, 0), vcpu);
+  const draft = new Draft(state, { vendor: 'amd', forwards: false, hashing: true }, 0);
+  if (hasExpired(draft, vcpu)) interruptByTimer(draft, vcpu);
+  return dispatchable(draft, vcpu);
 }

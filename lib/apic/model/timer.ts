@@ -4,7 +4,7 @@
  */
 import { accept, isEnabled } from './accept.ts';
 import type { Draft } from './draft.ts';
-import { type ModelState, numberOf, type Processor } from './state.ts';
+import { numberOf, type Processor } from './state.ts';
 import { stopped } from './timer-state.ts';
 
 export const IA32_TSC_DEADLINE = 0x6e0;
@@ -108,12 +108,4 @@ export function interruptByTimer(draft: Draft, vcpu: number): void {
     ...{ deliveryMode: 'fixed', destinationMode: 'physical', shorthand: 'self', level: 'assert', trigger: 'edge' },
     vector: draft.get(vcpu, 'LVT_TIMER') & 0xff,
   });
-}
-
-/** True if a guest that sleeps is woken by it, whether it has enabled its interrupts or not: the deviation `timer-wakes`. */
-export function timerWakes({ processors }: ModelState, vcpu: number): boolean {
-  const processor = processors[vcpu]!;
-  const { page, apicBase, timer } = processor;
-  const enabled = (apicBase & (1 << 11)) !== 0 && (page[numberOf('SVR')]! & 0x100) !== 0;
-  return timer.expired && enabled && (at(processor, 'LVT_TIMER') & MASKED) === 0;
 }

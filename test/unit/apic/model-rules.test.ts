@@ -33,7 +33,7 @@ const unchanging = [
 
 for (const vendor of ['amd', 'intel'] as const)
   test(`${vendor}: each register that changes, and all that is seen, has a rule`, () => {
-    const options: ModelOptions = { vendor, forwards: true, hashing: true, tscDeadline: true };
+    const options: ModelOptions = { vendor, forwards: true, forwardsMsrs: true, hashing: true, tscDeadline: true };
     const named = new Set<string>();
     for (const steps of fc.sample(histories(fc, 2), { seed: 11, numRuns: 400 })) {
       let state = initialState(2);

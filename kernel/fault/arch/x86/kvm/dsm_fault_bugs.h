@@ -39,7 +39,13 @@
 	bug(TDCR_BITS, "tdcr-bits")				\
 	bug(DIRECTED_EOI, "directed-eoi")			\
 	bug(NMI_COLLAPSE, "nmi-collapse")			\
-	bug(MSI_REDIRECTION, "msi-redirection")
+	bug(MSI_REDIRECTION, "msi-redirection")			\
+	bug(TIMER_MIGRATED, "timer-migrated")			\
+	bug(TIMER_HW_DISABLED, "timer-hw-disabled")		\
+	bug(TIMER_CANCEL_PENDING, "timer-cancel-pending")	\
+	bug(TIMER_DIVIDE, "timer-divide")			\
+	bug(TIMER_SWITCH_STOPS, "timer-switch-stops")		\
+	bug(TIMER_SWITCH_KEEPS, "timer-switch-keeps")
 
 enum dsm_bug {
 	DSM_BUG_BEFORE = DSM_FIRST_BUG - 1,
