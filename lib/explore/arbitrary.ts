@@ -127,23 +127,47 @@ function timer(draw: Draw, on: number): Step {
   if (kind < 12) return { do: 'restore', on };
   if (kind < 13) return { do: 'setLapic', on, register: 'TMICT', value: one(draw, initialCounts) };
   if (kind < 14) return { do: 'rdmsr', on, msr: IA32_TSC_DEADLINE };
-  const deadline = one(draw, [0, AT_ONCE, AT_ONCE, FAR_DEADLINE]);
-  return { do: 'wrmsr', on, msr: IA32_TSC_DEADLINE, low: deadline >>> 0, high: Math.floor(deadline / 2 ** 32) };
+  return deadline(draw, on);
+}
+
+function deadline(draw: Draw, on: number): Step {
+  const at = one(draw, [0, AT_ONCE, AT_ONCE, FAR_DEADLINE]);
+  return { do: 'wrmsr', on, msr: IA32_TSC_DEADLINE, low: at >>> 0, high: Math.floor(at / 2 ** 32) };
 }
 
 const entry = (draw: Draw) =>
   one(draw, [0, 0, 0, PERIODIC, TSC_DEADLINE, TSC_DEADLINE]) | (inOf(draw, 4) ? MASKED : 0) | vector(draw);
 
-/** A timer that is set up, in one of its modes, and started. */
+/** What may stand in a timer's way when it is started, and what brings it out of that. */
+const obstacles: readonly ((on: number) => [Step, Step])[] = [
+  (on) => [
+    { do: 'base', on, mode: 'disabled' },
+    { do: 'base', on, mode: 'xapic' },
+  ],
+  (on) => [
+    { do: 'poke', on, register: 'SVR', value: 0xff },
+    { do: 'poke', on, register: 'SVR', value: 0x1ff },
+  ],
+];
+
+/** A timer that is set up, in one of its modes, and started; then something of it is changed, and KVM looks. */
 function drawTimer(draw: Draw, vcpus: number): Step[] {
   const on = draw.nextInt(0, vcpus - 1);
   const poke = (register: LapicRegisterName, value: number): Step => ({ do: 'poke', on, register, value });
   const lvt = entry(draw);
-  const settings = [poke('LVT_TIMER', lvt), ...(inOf(draw, 3) ? [poke('TDCR', draw.nextInt(0, 0xf))] : [])];
-  if ((lvt & TSC_DEADLINE) === 0) return [...settings, poke('TMICT', one(draw, initialCounts))];
-  const deadline = one(draw, [AT_ONCE, AT_ONCE, FAR_DEADLINE]);
-  const [low, high] = [deadline >>> 0, Math.floor(deadline / 2 ** 32)];
-  return [...settings, { do: 'wrmsr', on, msr: IA32_TSC_DEADLINE, low, high }];
+  const start = (lvt & TSC_DEADLINE) === 0 ? poke('TMICT', one(draw, initialCounts)) : deadline(draw, on);
+  const [before, after] = inOf(draw, 4) ? one(draw, obstacles)(on) : [];
+  const change = draw.nextInt(0, 5);
+  return [
+    poke('LVT_TIMER', lvt),
+    ...(before ? [before] : []),
+    start,
+    ...(after ? [after] : []),
+    ...(change < 2 ? [poke('LVT_TIMER', entry(draw))] : []),
+    ...(change === 2 ? [poke('TDCR', draw.nextInt(0, 0xf))] : []),
+    ...(change === 3 ? [{ do: 'restore', on } as const] : []),
+    { do: 'cpuid', on },
+  ];
 }
 
 /** How the machine is set up before the rest: who is in which mode, has which ids, is software-disabled, waits for a SIPI; and who is sent to. */

@@ -144,6 +144,12 @@ export class FtraceRecording implements Disposable {
     for (const event of wanted) instance.write('1', 'events', ...event.split(':'), 'enable');
   }
 
+  /** Those of ftrace itself can be read about, and not enabled. */
+  #isEvent(system: string, name: string): boolean {
+    const files = this.#instance.list('events', system, name);
+    return files.includes('id') && files.includes('enable');
+  }
+
   #wanted({ globs }: EventChoice): Set<string> {
     const wanted = new Set<string>();
     const perWord = new Map<string, number>();
@@ -151,7 +157,7 @@ export class FtraceRecording implements Disposable {
       const [system, event] = glob.split(':') as [string, string];
       const found = matching(system, this.#instance.list('events')).flatMap((one) =>
         matching(event, this.#instance.list('events', one)).flatMap((name) =>
-          this.#instance.list('events', one, name).includes('id') ? [`${one}:${name}`] : [],
+          this.#isEvent(one, name) ? [`${one}:${name}`] : [],
         ),
       );
       for (const name of found) wanted.add(name);

@@ -28,7 +28,7 @@ function* shownBy(before: ModelState, { seen, state }: StepOutcome): Generator<s
 /** Rules of what stays as it is, and of whom an interrupt names: they are told of where nothing changes, or somebody else does. */
 const unchanging = [
   ...['frame', 'icr.fixed', 'icr.shorthand', 'icr.lowest', 'icr.nmi'],
-  ...['timer.mode', 'timer.expired', 'esr', 'readonly', 'x2apic.self', 'x2apic.mmio'],
+  ...['timer.expired', 'esr', 'readonly', 'x2apic.self', 'x2apic.mmio'],
 ];
 
 for (const vendor of ['amd', 'intel'] as const)
