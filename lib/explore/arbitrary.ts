@@ -163,6 +163,7 @@ function drawTimer(draw: Draw, vcpus: number): Step[] {
     ...(before ? [before] : []),
     start,
     ...(after ? [after] : []),
+    ...(inOf(draw, 2) ? [{ do: 'sti', on } as const] : []),
     ...(change < 2 ? [poke('LVT_TIMER', entry(draw))] : []),
     ...(change === 2 ? [poke('TDCR', draw.nextInt(0, 0xf))] : []),
     ...(change === 3 ? [{ do: 'restore', on } as const] : []),

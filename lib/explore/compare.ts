@@ -94,7 +94,7 @@ export function differences(options: ModelOptions, outcome: StepOutcome, shown: 
     }
     const count = words[TMCCT * 4]!;
     if (!isCount(processor, count)) {
-      const counts = { model: count === 0 ? RUNS : '0x0', bits: [] };
+      const counts = { model: processor.timer.counting ? RUNS : '0x0', bits: [] };
       found.push({ ...difference(outcome, vcpu, 'TMCCT', count, 0), ...counts });
     }
     if (mpState !== processor.mpState) found.push(difference(outcome, vcpu, 'mp_state', mpState, processor.mpState));

@@ -3,7 +3,7 @@ import { lapicRegisterName, lapicRegisters } from '../abi/apic/lapic.ts';
 import type { GuestOperation, HostOperation, Operation } from '../apic/model/operations.ts';
 import { isGuests } from '../apic/model/operations.ts';
 import { apicBaseIn, type ModelState } from '../apic/model/state.ts';
-import { IA32_TSC_DEADLINE } from '../apic/model/timer.ts';
+import { IA32_TSC_DEADLINE, LEAST_LEFT } from '../apic/model/timer.ts';
 import { hex } from '../base/text.ts';
 import { type Difference, RUNS } from './compare.ts';
 import type { Parting } from './history.ts';
@@ -73,7 +73,8 @@ function line(operation: Operation, before: ModelState): string | null {
 function claim({ vcpu, field, model, kernel }: Difference, last: Operation): string {
   const on = vcpu ?? ('on' in last ? last.on : 0);
   const one = `m.vcpu(${on}).vcpu`;
-  if (model === RUNS) return `assert.notEqual(${one}.lapic().registers.${field}, 0);`;
+  const count = `const { TMCCT, TMICT } = ${one}.lapic().registers;`;
+  if (model === RUNS) return `${count} assert.ok(TMCCT > TMICT / ${LEAST_LEFT} && TMCCT <= TMICT);`;
   if (vcpu !== null && field in lapicRegisters) return `assert.equal(${one}.lapic().registers.${field}, ${model});`;
   if (field === 'mp_state') return `assert.equal(${one}.getMpState(), ${model});`;
   if (field === 'NMIs that wait') return `assert.equal(${one}.getVcpuEvents().nmi.pending, ${model});`;

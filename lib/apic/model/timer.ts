@@ -17,6 +17,8 @@ const MASKED = 1 << 16;
 export const AT_ONCE = 1;
 /** Initial counts from here are on their way for 4 seconds at least: KVM's bus cycle is 1 ns. */
 export const FAR = 0xf000_0000;
+/** Of what is on its way at least that part is left as long as anybody looks. */
+export const LEAST_LEFT = 4;
 /** A deadline that no guest's TSC comes to within half an hour: 2^43 ticks, which KVM's arithmetic still bears. */
 export const FAR_DEADLINE = 2 ** 43;
 
@@ -27,7 +29,8 @@ const at = ({ page }: Processor, register: 'LVT_TIMER' | 'TMICT'): number => pag
 /** True if the current count, which KVM computes, is one that can be right. */
 export function isCount(processor: Processor, count: number): boolean {
   const counts = processor.timer.counting && modeIn(at(processor, 'LVT_TIMER')) !== TSC_DEADLINE;
-  return counts ? count > 0 && count <= at(processor, 'TMICT') : count === 0;
+  const initial = at(processor, 'TMICT');
+  return counts ? count > initial / LEAST_LEFT && count <= initial : count === 0;
 }
 
 /** A write of the LVT entry, whose bits are kept: a change to TSC-deadline mode, or from it, stops the timer. */
