@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ArgumentError } from '../base/errors.ts';
 import { isSeed } from '../base/seed.ts';
-import { chooseEvents } from '../host/ftrace/choice.ts';
+import { chooseEvents, whyRefused } from '../host/ftrace/choice.ts';
 import type { Exploring } from '../script/session.ts';
 import type { GlobalOptions } from '../target/options.ts';
 
@@ -73,7 +73,7 @@ function kernelEventWords(list: string): string[] {
   const wrong = chooseEvents(words);
   if (typeof wrong !== 'string') return words;
   throw new InvalidArgumentError(
-    `${JSON.stringify(wrong)} names no event: give interrupts, a name or a glob such as kvm_exit or kvm:kvm_pi*, or p:name symbol.`,
+    `${JSON.stringify(wrong)} ${whyRefused(wrong)}: give interrupts, a name or a glob such as kvm_exit or kvm:kvm_pi*, or p:name symbol.`,
   );
 }
 

@@ -40,7 +40,13 @@ export interface EventChoice {
   readonly probes: readonly WantedProbe[];
 }
 
-/** @returns the word that means nothing, if there is one */
+const isEverything = (word: string) => /^\*+:\*+$/.test(word);
+
+/** Why a word that `chooseEvents` gives back cannot be had. */
+export const whyRefused = (word: string): string =>
+  isEverything(word) ? 'names every event there is: to read them makes more of them for ever' : 'names no event';
+
+/** @returns the word that cannot be had, if there is one: `whyRefused` */
 export function chooseEvents(words: readonly string[]): EventChoice | string {
   const globs: { word: string; glob: string }[] = [];
   const probes: WantedProbe[] = [];
@@ -48,6 +54,7 @@ export function chooseEvents(words: readonly string[]): EventChoice | string {
     const [, name, rest] = /^p:([A-Za-z_]\w*)\s+([^\n;]+)$/.exec(word) ?? [];
     if (name !== undefined) probes.push({ name, rest: rest!.trim() });
     else if (word === INTERRUPTS_WORD) globs.push(...INTERRUPTS.map((event) => ({ word, glob: `kvm:${event}` })));
+    else if (isEverything(word)) return word;
     else if (/^[\w*?]+(?::[\w*?]+)?$/.test(word)) globs.push({ word, glob: word.includes(':') ? word : `kvm:${word}` });
     else return word;
   }
@@ -57,7 +64,7 @@ export function chooseEvents(words: readonly string[]): EventChoice | string {
 /** The same of words that were looked at already. */
 export function eventsOf(words: readonly string[]): EventChoice {
   const choice = chooseEvents(words);
-  if (typeof choice === 'string') throw unknownEvent(choice, 'it names no event');
+  if (typeof choice === 'string') throw unknownEvent(choice, `it ${whyRefused(choice)}`);
   return choice;
 }
 

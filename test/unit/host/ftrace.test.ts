@@ -174,6 +174,8 @@ test('words that name events', () => {
   for (const wrong of ['', '../x', 'a:b:c', 'p:1x sym', 'p:x a;b', 'r:x sym', 'kvm:'])
     assert.equal(chooseEvents(['kvm_exit', wrong]), wrong);
   assert.throws(() => eventsOf(['a b']), ArgumentError);
+  assert.throws(() => eventsOf(['kvm:*', '*:*']), /\*:\*: it names every event there is/);
+  assert.equal(eventsOf(['*:kvm_exit']).globs.length, 1);
   assert.deepEqual(matching('kvm_?xit*', ['kvm_exit', 'kvm_entry', 'kvm_exits', 'a_kvm_exit']), [
     'kvm_exit',
     'kvm_exits',
