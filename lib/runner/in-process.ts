@@ -73,6 +73,7 @@ function prepare(
         machines.push(machine);
         trace?.machine(machine);
       },
+      exitsOnly: reporter.countsOnly === true && !trace,
       event: (event, machine) => {
         if (isExit(event)) {
           exits += 1;
@@ -102,9 +103,11 @@ function prepare(
       },
       ran(machine) {
         const at = numberOf(machine);
+        // Of a machine that runs long these are many.
+        if (!reporter.ipis && !trace) return;
         const ipis = machine.nodeIpis(crossed.get(machine) ?? 0);
         crossed.set(machine, (crossed.get(machine) ?? 0) + ipis.length);
-        if (ipis.length > 0) reporter.ipis(ipis, at);
+        if (ipis.length > 0) reporter.ipis?.(ipis, at);
         trace?.state(machine, ipis);
       },
     };
