@@ -315,7 +315,8 @@ for (let at = 0; totals.sent < most || at === 0; at++) {
   const isOver = totals.sent >= most;
   if (!isOver && seconds() - said < 60) continue;
   said = seconds();
-  console.log(JSON.stringify({ ...totals, seconds: said, ...(isOver && { kinds }) }));
+  const mebibytes = Math.round(process.memoryUsage().rss / 2 ** 20);
+  console.log(JSON.stringify({ ...totals, seconds: said, mebibytes, ...(isOver && { kinds }) }));
   if (!isOver || !storm) continue;
   console.log('storm');
   m.vcpu(0).program(asm.flat32`

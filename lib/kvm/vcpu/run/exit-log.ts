@@ -77,7 +77,21 @@ export class ExitLog {
     const { fault, assert, end } = ports;
     const [reason, port, value, vcpu] = [number('reason'), number('port'), number('value'), number('vcpu', ANY_VCPU)];
     const counts = [count % 2 ** 32, Math.floor(count / 2 ** 32)];
-    const numbers = [kinds[goal.is], reason, port, value, vcpu, ...counts, ...each, fault, assert, end, half.reason, half.offset, half.value];
+    const numbers = [
+      kinds[goal.is],
+      reason,
+      port,
+      value,
+      vcpu,
+      ...counts,
+      ...each,
+      fault,
+      assert,
+      end,
+      half.reason,
+      half.offset,
+      half.value,
+    ];
     this.native.begin(Uint8Array.from(reasons), Uint32Array.from(numbers));
   }
 
