@@ -4,6 +4,7 @@
 // - x2apic: some machines are in x2APIC mode, for a kernel that tells of that (kvm.dsm_exit_x2_icr=1, or fixed-v1); pv: some are sent by KVM_HC_SEND_IPI
 //   (fixed-v1);
 // - each=<n>: so many interrupts at most to a machine, and then the next one: a machine keeps what happened to it;
+// - tell: each run says how many have been sent by then;
 // - storm: the wall clock is set meanwhile, of one lab machine to tomorrow and of the other to yesterday, and after that vCPU 0 sends to the last one without an end.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -14,7 +15,8 @@ const [most, count, over, seed] = process.argv.slice(2, 6).map(Number) as [numbe
 const [transport = 'memory', ...words] = process.argv.slice(6);
 const storm = words.includes('storm');
 const each = Number(words.find((word) => word.startsWith('each='))?.slice(5) ?? 20_000);
-const known = /^(?:storm|x2apic|pv|each=\d+)$/;
+const tells = words.includes('tell');
+const known = /^(?:storm|tell|x2apic|pv|each=\d+)$/;
 for (const word of words) assert.match(word, known, 'a word that there is not');
 const hasPv = words.includes('pv');
 /** Of the xAPIC, flat and in clusters of two; and of the x2APIC, whose logical ids are KVM's. */
@@ -308,8 +310,10 @@ for (let at = 0; totals.sent < most || at === 0; at++) {
   });
   const counted = new Counted(m, mode);
   const limit = Math.min(each, most - totals.sent);
-  for (let round = 0; counted.sent < limit; round++)
+  for (let round = 0; counted.sent < limit; round++) {
     await counted.round(limit, storm && at + round === 0 ? () => setClock(m.vcpu(0).runsHere ? 1 : -1) : undefined);
+    if (tells) console.log(`so far ${totals.sent + counted.sent}`);
+  }
   await counted.starts();
   counted.check();
   const isOver = totals.sent >= most;
