@@ -165,7 +165,7 @@ class Counted {
       m.memory.write(tableOf(m, id), new Uint8Array(Uint32Array.from([table.length / WORDS, ...table]).buffer));
       this.#begin(id);
     }
-    const running = m.run({ deadline: '120s' });
+    const running = m.run({ deadline: '10m' });
     meanwhile?.();
     await running;
     totals.runs += 1;
@@ -218,7 +218,7 @@ class Counted {
       dec esi
       jnz next
       ${idle()}`);
-    await m.run({ deadline: '120s' });
+    await m.run({ deadline: '10m' });
     totals.runs += 1;
     this.#starts[target]! += STARTS;
     kinds.INIT = (kinds.INIT ?? 0) + STARTS;
