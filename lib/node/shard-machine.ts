@@ -100,6 +100,11 @@ export class ShardMachine {
     this.#node.see(vcpu, exit, vcpu.exitNs);
   }
 
+  /** Nothing is on its way from here or to here, as far as this node knows. */
+  get quiet(): boolean {
+    return this.#node.quiet;
+  }
+
   /** By node; of the others as they have said at the end of the last run. */
   get reports(): readonly NodeReport[] {
     const { node: own, shards, known } = this.#stages;

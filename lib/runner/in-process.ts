@@ -22,6 +22,7 @@ import { phaseEnded } from './phase-inside.ts';
 import { GRACE, type ParsedRun, type ScriptFailure, type ScriptOutcome } from './protocol.ts';
 import { repeatRuns } from './repeat.ts';
 import { type ScriptReporter, scriptReporter } from './report.ts';
+import { RunMachines } from './run-machines.ts';
 import { ScriptEnd, StrayError } from './script-end.ts';
 import { TraceLines } from './trace-lines.ts';
 
@@ -57,28 +58,24 @@ function prepare(
   const trace = options.trace === undefined ? undefined : new TraceLines(profile, run.ownProcess, reporter.trace);
   if (run.colours) paintForAnother();
   return async (seed, exited) => {
-    const machines: ObservedMachine[] = [];
+    const machines = new RunMachines();
     let exits = 0;
     let forwarded = 0;
     const explored = { schedules: 0, steps: 0 };
     /** So many interrupts between the machine's nodes have been told of. */
     const crossed = new WeakMap<ObservedMachine, number>();
-    /** What happens to one while it is made comes before it is told of. */
-    const numberOf = (machine: ObservedMachine) => {
-      const at = machines.indexOf(machine);
-      return at < 0 ? machines.length : at;
-    };
     const observer: Observer = {
       machine(machine) {
-        machines.push(machine);
+        machines.add(machine);
         trace?.machine(machine);
       },
+      exitsOnly: reporter.countsOnly === true && !trace,
       event: (event, machine) => {
         if (isExit(event)) {
           exits += 1;
           if (forwardsIpi(event.exit)) forwarded += 1;
         }
-        reporter.event(event, numberOf(machine));
+        reporter.event(event, machines.numberOf(machine));
         trace?.event(event, machine);
       },
       // The file has each as an object.
@@ -88,7 +85,7 @@ function prepare(
             const counts = countStored(events);
             exits += counts.exits;
             forwarded += counts.forwarded;
-            reporter.stored!(events, numberOf(machine));
+            reporter.stored!(events, machines.numberOf(machine));
           },
         }),
       told() {
@@ -101,10 +98,12 @@ function prepare(
         reporter.explored(more.schedules);
       },
       ran(machine) {
-        const at = numberOf(machine);
+        const at = machines.numberOf(machine);
+        // Of a machine that runs long these are many.
+        if (!reporter.ipis && !trace) return;
         const ipis = machine.nodeIpis(crossed.get(machine) ?? 0);
         crossed.set(machine, (crossed.get(machine) ?? 0) + ipis.length);
-        if (ipis.length > 0) reporter.ipis(ipis, at);
+        if (ipis.length > 0) reporter.ipis?.(ipis, at);
         trace?.state(machine, ipis);
       },
     };
@@ -115,18 +114,20 @@ function prepare(
     session.makeDefault();
     process.argv = [process.execPath, script, ...args];
     const judge = (error: unknown, before?: string): ScriptFailure => {
-      const found = findingsOf(session, machines, error);
+      const found = findingsOf(session, machines.all, error);
       for (const finding of found) reporter.finding(finding);
       const told = failureOf(error, found, before);
       // An error with a report ends with one already.
-      const drawn = hasReport(error) ? [] : machines.map((machine) => machine.diagram()).filter((text) => text !== '');
+      const drawn = hasReport(error)
+        ? []
+        : machines.all.map((machine) => machine.diagram()).filter((text) => text !== '');
       return drawn.length === 0 ? told : withDiagrams(told, drawn.slice(-MOST_DIAGRAMS));
     };
     const judgeThrown = (thrown: unknown): ScriptFailure =>
       thrown instanceof StrayError ? judge(thrown.error, thrown.words) : judge(explainMissingFile(thrown));
     const outcomeOf = (failure: ScriptFailure | undefined): ScriptOutcome => {
-      if (!failure) for (const finding of findingsOf(session, machines, undefined)) reporter.finding(finding);
-      for (const machine of machines) machine.close();
+      if (!failure) for (const finding of findingsOf(session, machines.all, undefined)) reporter.finding(finding);
+      for (const machine of machines.all) machine.close();
       if (failure) trace?.failure(failure.json);
       trace?.next();
       const seeded = randomWasUsed(random);
@@ -139,8 +140,8 @@ function prepare(
     const feed = tests ? new TestFeed() : undefined;
     const end = new ScriptEnd({
       limit: Math.max(0, ends + GRACE - performance.now()),
-      leftGoing: () => machines.flatMap(({ leftGoing }) => leftGoing),
-      hasIdleMachine: () => machines.some(({ unused }) => unused),
+      leftGoing: () => machines.all.flatMap(({ leftGoing }) => leftGoing),
+      hasIdleMachine: () => machines.all.some(({ unused }) => unused),
       feed,
     });
     const onExit = (exitCode: number) => {

@@ -25,6 +25,8 @@ export interface ScriptReporter {
   begins(begin: RunBegin): void;
   /** @param machine which of the run's machines it is of, from 0: the second one and those behind it are named */
   event(event: TraceEvent, machine: number): void;
+  /** Of events it counts the exits. */
+  readonly countsOnly?: boolean;
   /** Instead of `event`, where it is there. */
   stored?: (events: StoredEvents, machine: number) => void;
   /** That were all events for now. */
@@ -32,7 +34,7 @@ export interface ScriptReporter {
   /** So many more schedules have been run. */
   explored(schedules: number): void;
   /** Interrupts that went between the nodes of a machine, of a run of it that is over. */
-  ipis(ipis: readonly NodeIpi[], machine: number): void;
+  ipis?(ipis: readonly NodeIpi[], machine: number): void;
   finding(finding: Finding): void;
   /** A person should know. */
   note(text: string): void;
@@ -47,6 +49,9 @@ export interface ScriptReporter {
    */
   ended(outcome: ScriptOutcome, run: number, on?: string | null): void;
 }
+
+/** Of a quiet run the process that judges this one is told of so many exits at a time. */
+const COUNTED = 1000;
 
 /** So many interrupts between nodes a person is told of one by one, of a run of a machine. */
 const SHOWN = 20;
@@ -159,35 +164,38 @@ export function kindOf(event: TraceEvent): FrameKind {
 function quiet({ options, secret }: ParsedRun, { say }: Voice, told: ScriptReporter): ScriptReporter {
   let exits = 0;
   let forwarded = 0;
+  const count = () => {
+    if (exits > 0 && secret !== null) say(JSON.stringify([exits, forwarded]), 'counted');
+    exits = forwarded = 0;
+  };
+  // Of several runs what came last is shown if one fails.
+  const keepsLast = options.repeat > 1 && !options.json;
+  const { ipis, ...others } = told;
   return {
-    ...told,
+    ...others,
     start() {},
-    ...(options.repeat > 1 && !options.json
-      ? {}
+    ...(keepsLast
+      ? { ...(ipis && { ipis }) }
       : {
+          countsOnly: true,
           stored(events: StoredEvents) {
             const counts = countStored(events);
             exits += counts.exits;
             forwarded += counts.forwarded;
           },
         }),
-    ipis(ipis, machine) {
-      if (options.repeat > 1 && !options.json) told.ipis(ipis, machine);
-    },
     event(event, machine) {
-      // Of several runs what came last is shown if one fails.
-      if (options.repeat > 1 && !options.json) told.event(event, machine);
+      if (keepsLast) told.event(event, machine);
       const kind = kindOf(event);
       if (kind !== 'line') exits += 1;
       if (kind === 'forwarded') forwarded += 1;
     },
     told() {
       told.told();
-      if (exits > 0 && secret !== null) say(JSON.stringify([exits, forwarded]), 'counted');
-      exits = forwarded = 0;
+      if (exits >= COUNTED) count();
     },
     ran(outcome, run) {
-      this.told();
+      count();
       if (outcome.failure || !options.json) told.ran(outcome, run);
     },
   };

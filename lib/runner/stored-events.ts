@@ -15,6 +15,7 @@ interface BatchHead {
   machine?: number;
   seq: number;
   born: number;
+  homes?: readonly number[];
   profile: string;
   /** The names that the script has for numbers, from a place in their table on. */
   names?: { from: number; added: string[] };
@@ -30,9 +31,10 @@ export class StoredWriter {
   }
 
   /** A batch as one line. */
-  write({ seq, born, profile, bytes }: StoredEvents, machine = 0): string {
+  write({ seq, born, homes, profile, bytes }: StoredEvents, machine = 0): string {
     const added = namesFrom(this.#names);
     const head: BatchHead = { seq, born, profile: profile.name };
+    if (homes) head.homes = homes;
     if (machine > 0) head.machine = machine;
     if (added.length > 0) head.names = { from: this.#names, added };
     this.#names += added.length;
@@ -51,11 +53,11 @@ export class StoredReader {
     const batch = inflated(line);
     const end = batch.indexOf(10);
     if (end < 0) return;
-    const { seq, born, profile, names, machine = 0 } = JSON.parse(batch.toString('utf8', 0, end)) as BatchHead;
+    const { seq, born, homes, profile, names, machine = 0 } = JSON.parse(batch.toString('utf8', 0, end)) as BatchHead;
     this.machine = machine;
     if (names) this.#names.splice(names.from, this.#names.length, ...names.added);
     const decoder = new RecordDecoder(profileByName(profile));
     const named = (number: number) => nameIn(this.#names, number);
-    yield* eventsIn(batch.subarray(end + 1), decoder, { seq, born, named });
+    yield* eventsIn(batch.subarray(end + 1), decoder, { seq, born, homes, named });
   }
 }

@@ -47,6 +47,8 @@ export interface Observer {
    * guest.
    */
   stored?(events: StoredEvents, machine: ObservedMachine): void;
+  /** `event` is told of exits alone: an act that nobody asks for is never made an object. */
+  readonly exitsOnly?: boolean;
   /** That were all events for now. */
   told?(): void;
   /** So many more schedules of an exploration have been run, with so many steps. */

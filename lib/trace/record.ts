@@ -21,6 +21,8 @@ export interface StoredEvents {
   readonly count: number;
   /** When the machine was made: CLOCK_MONOTONIC in nanoseconds. */
   readonly born: number;
+  /** By vcpu_id the node that runs it, of a machine with several. */
+  readonly homes?: readonly number[] | undefined;
   readonly profile: DsmProfile;
   /** Their records: a copy. */
   readonly bytes: Uint8Array;
@@ -30,6 +32,7 @@ export interface StoredEvents {
 export interface RecordOf {
   seq: number;
   born: number;
+  homes?: readonly number[] | undefined;
   /** What the guest means by a number. Default: what this process' scripts mean by it. */
   named?: (number: number) => string | number;
 }
@@ -39,13 +42,15 @@ export function eventAt(
   view: DataView,
   at: number,
   decoder: RecordDecoder,
-  { seq, born, named = nameOf }: RecordOf,
+  { seq, born, homes, named = nameOf }: RecordOf,
 ): TraceEvent {
   const ns = nsAt(view, at) - born;
   if (stateAt(view, at) === 'message') return traceAct({ seq, ns }, injection(messageAt(view, at)));
   const exit = decoder.exitAt(view, at);
   const word = readWord(exit, () => rcxAt(view, at), named);
-  const event = { seq, ns, vcpu: vcpuAt(view, at), rip: ripAt(view, at), exit };
+  const vcpu = vcpuAt(view, at);
+  const node = homes?.[vcpu];
+  const event = { seq, ns, ...(node !== undefined && { node }), vcpu, rip: ripAt(view, at), exit };
   return word ? { ...event, word } : event;
 }
 
@@ -67,10 +72,10 @@ export function countStored({ bytes, profile }: StoredEvents): { exits: number; 
 export function* eventsIn(
   bytes: Uint8Array,
   decoder: RecordDecoder,
-  { seq, born, named }: RecordOf,
+  { seq, born, homes, named }: RecordOf,
 ): Generator<TraceEvent> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const more = named === undefined ? {} : { named };
   for (let at = 0; at + RECORD_BYTES <= bytes.length; at += RECORD_BYTES)
-    yield eventAt(view, at, decoder, { seq: seq + at / RECORD_BYTES, born, ...more });
+    yield eventAt(view, at, decoder, { seq: seq + at / RECORD_BYTES, born, homes, ...more });
 }

@@ -47,6 +47,7 @@ const KEPT = 10_000;
 export class LoggedEvents implements EventStore {
   readonly #log: ExitLog;
   readonly #born: number;
+  readonly #homes: readonly number[] | undefined;
   readonly #made = new Map<number, TraceEvent>();
   /** Acts whose events nobody has looked at, by their slots. */
   readonly #acts = new Map<
@@ -58,10 +59,14 @@ export class LoggedEvents implements EventStore {
   /** Below that nobody will make events any more. */
   #settled = 0;
 
-  /** @param born CLOCK_MONOTONIC in nanoseconds */
-  constructor(log: ExitLog, born: number) {
+  /**
+   * @param born CLOCK_MONOTONIC in nanoseconds
+   * @param homes by vcpu_id the node that runs it, of a machine with several
+   */
+  constructor(log: ExitLog, born: number, homes?: readonly number[]) {
     this.#log = log;
     this.#born = born;
+    this.#homes = homes;
   }
 
   get length(): number {
@@ -117,7 +122,7 @@ export class LoggedEvents implements EventStore {
       const { ns, act, node } = done;
       return traceAct({ seq, ns, ...(node !== undefined && { node }) }, 'act' in act ? act : injection(act));
     }
-    const of = { seq, born: this.#born };
+    const of = { seq, born: this.#born, homes: this.#homes };
     return this.#log.read(seq, (view, at, decoder) => eventAt(view, at, decoder, of));
   }
 
@@ -127,7 +132,7 @@ export class LoggedEvents implements EventStore {
     while (end < to && this.#isStored(end)) end += 1;
     if (end === from) return null;
     const bytes = this.#log.records(from, end);
-    return { seq: from, count: bytes.length / RECORD_BYTES, born: this.#born, bytes };
+    return { seq: from, count: bytes.length / RECORD_BYTES, born: this.#born, homes: this.#homes, bytes };
   }
 
   #isStored(seq: number): boolean {

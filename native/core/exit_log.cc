@@ -11,11 +11,13 @@ ExitLog::~ExitLog() {
   for (auto& part : parts_) free(part.load());
 }
 
-void ExitLog::Begin(const std::bitset<256>& reasons, const LogGoal& goal, const LogPorts& ports) {
+void ExitLog::Begin(const std::bitset<256>& reasons, const LogGoal& goal, const LogPorts& ports,
+                    const LogHalf& half) {
   std::lock_guard<std::mutex> lock(mutex_);
   reasons_ = reasons;
   goal_ = goal;
   ports_ = ports;
+  half_ = half;
   word(kOver) = 0;
   word(kWhy) = 0;
   for (size_t vcpu = 0; vcpu < kMaxVcpus; vcpu++) word(kParkedSlots + vcpu) = 0;
@@ -101,6 +103,8 @@ ExitLog::Next ExitLog::Log(const kvm_run* run, size_t run_size, unsigned vcpu, u
   }
 
   bool parks = reason >= reasons_.size() || !reasons_[reason];
+  if (reason == half_.reason && half_.offset <= sizeof payload - sizeof half_.value)
+    parks = memcmp(payload + half_.offset, &half_.value, sizeof half_.value) != 0;
   bool fatal = reason == KVM_EXIT_SHUTDOWN || reason == KVM_EXIT_FAIL_ENTRY || reason == KVM_EXIT_INTERNAL_ERROR;
   bool is_word = false, is_end = false;
   uint32_t value = 0;

@@ -58,6 +58,15 @@ struct LogPorts {
   uint16_t end = 0;
 };
 
+// Exits of a reason that is somebody's to look at, but for those that are half of something: they go on.
+struct LogHalf {
+  static constexpr uint32_t kNone = ~0u;
+
+  uint32_t reason = kNone;
+  uint32_t offset = 0;  // of a word of the payload,
+  uint32_t value = 0;   // which is this
+};
+
 // Slots of one size, taken in one order by vCPUs' threads and by JavaScript, which has the words of `control` as well.
 class ExitLog {
  public:
@@ -75,7 +84,7 @@ class ExitLog {
   ExitLog& operator=(const ExitLog&) = delete;
 
   // A run begins; no thread is at work. `reasons`: the exits that nobody has to look at, whose payload has room.
-  void Begin(const std::bitset<256>& reasons, const LogGoal& goal, const LogPorts& ports);
+  void Begin(const std::bitset<256>& reasons, const LogGoal& goal, const LogPorts& ports, const LogHalf& half = {});
 
   // The thread that has run the vCPU (< kMaxVcpus): the exit that lies in kvm_run, with the registers there.
   Next Log(const kvm_run* run, size_t run_size, unsigned vcpu, uint64_t ns);
@@ -107,6 +116,7 @@ class ExitLog {
   std::bitset<256> reasons_;
   LogGoal goal_;
   LogPorts ports_;
+  LogHalf half_;
 
   // An exit that counts for the goal takes its slot and counts in one, so that the order of both is the same.
   std::mutex mutex_;

@@ -32,12 +32,13 @@ Napi::Value ExitLogObject::Control(const Napi::CallbackInfo& info) {
 }
 
 // (reasons, numbers): a byte for each reason that nobody has to look at; and as 32-bit words the goal's kind, reason, port,
-// value, vcpu, the two halves of count and of vcpus, the ports fault, assert and end.
+// value, vcpu, the two halves of count and of vcpus, the ports fault, assert and end, and of an exit that is half of something
+// its reason, the offset and the value of a word.
 void ExitLogObject::Begin(const Napi::CallbackInfo& info) {
-  constexpr size_t kNumbers = 12;
+  constexpr size_t kNumbers = 15;
   Bytes reasons = BytesArgument(info, 0, "reasons");
   Bytes numbers = BytesArgument(info, 1, "numbers");
-  if (numbers.size != kNumbers * sizeof(uint32_t)) throw ArgumentError(info.Env(), "numbers are not 12");
+  if (numbers.size != kNumbers * sizeof(uint32_t)) throw ArgumentError(info.Env(), "numbers are not 15");
   uint32_t words[kNumbers];
   memcpy(words, numbers.data, sizeof words);
   std::bitset<256> set;
@@ -54,7 +55,7 @@ void ExitLogObject::Begin(const Napi::CallbackInfo& info) {
   ports.fault = static_cast<uint16_t>(words[9]);
   ports.assertion = static_cast<uint16_t>(words[10]);
   ports.end = static_cast<uint16_t>(words[11]);
-  log_->Begin(set, goal, ports);
+  log_->Begin(set, goal, ports, {words[12], words[13], words[14]});
 }
 
 Napi::Value ExitLogObject::Count(const Napi::CallbackInfo& info) {

@@ -8,6 +8,8 @@ import { patchesOf } from '../../lib/lab/kernel/own-series.ts';
 import { kernelSourceTarball } from '../../lib/lab/needs/building.ts';
 import { kvmDsm } from '../support/command.ts';
 import { labMissing, sourceMissing } from '../support/lab.ts';
+import { NatsServer, noNatsServer } from '../support/nats-server.ts';
+import { ShardProcess } from '../support/shard-process.ts';
 import type { SuiteDocument } from '../support/suite.ts';
 import { testFolder } from '../support/test-folder.ts';
 
@@ -62,10 +64,37 @@ for (const script of ['nodes-deferred.ts', 'nodes-counters.ts'])
   }, () => {
     buildOnce();
     const args = ['run', `test/lab/scripts/${script}`, '--on', 'svm', '--profile', 'fixed-v1', '--timeout', '580'];
-    const counts = script === 'nodes-counters.ts' ? ['--', '4000', '6', '3', '47'] : [];
+    const every = ['memory', 'x2apic', 'pv', 'each=1400'];
+    const counts = script === 'nodes-counters.ts' ? ['--', '4000', '6', '3', '47', ...every] : [];
     const { code, stdout, stderr } = kvmDsm([...args, '--cmdline', 'kvm.vector_hashing=0', ...counts], 620);
     assert.equal(code, 0, stdout + stderr);
   });
+
+test('nodes in two lab machines deliver what their kernels leave to them, each once', {
+  skip: skip || noNatsServer,
+  timeout: 3_600_000,
+}, async () => {
+  buildOnce();
+  await using server = await NatsServer.start();
+  const shard = (vcpus: string) =>
+    new ShardProcess({
+      script: 'test/lab/scripts/nodes-counters.ts',
+      args: ['300', '4', '2', '47', 'memory', 'x2apic', 'pv', 'each=100'],
+      vcpus,
+      of: 4,
+      url: server.url,
+      timeout: 500,
+      more: ['--quiet', '--profile', 'fixed-v1', '--cmdline', 'kvm.vector_hashing=0'],
+    });
+  await using first = shard('0,1');
+  await using second = shard('2,3');
+  const counted = async (one: ShardProcess) =>
+    JSON.parse(await one.says(/^\{"sent":.*"kinds":.*\}$/m, 'said')) as Record<'lowest' | 'taken', number>;
+  const [here, there] = await Promise.all([counted(first), counted(second)]);
+  assert.equal(here.taken + there.taken, here.lowest, 'each of lowest priority was taken once');
+  assert.ok(here.lowest > 0);
+  assert.deepEqual([await first.end(), await second.end()], [0, 0], first.errors + second.errors);
+});
 
 for (const lane of ['svm', 'vmx'])
   test(`the suite finds nothing on ${lane}`, { skip, timeout: 3_600_000 }, () => {

@@ -253,6 +253,27 @@ test('each interrupt to another node is told, from the write to the handlers tha
   assert.ok(last!.to[0]!.replayed !== undefined);
 });
 
+test('both halves of a write are in the trace, each where it was made, and both count', several, async () => {
+  await using m = await machine({ nodes: two, apic: 'xapic' });
+  await prepare(m, () => enableApic());
+  const wrote = () =>
+    m.trace.named('KVM_EXIT_DSM_SEND_IRQ').map(({ node, vcpu, exit }) => [node, vcpu, exit.register, exit.val2 >>> 0]);
+  const sends = [ipi({ to: 0, vector: 0x40 }), ipi({ to: 2, vector: 0x41 })];
+  await send(m, { 3: sends });
+  const halves = [
+    [1, 3, 'ICR2', 0],
+    [1, 3, 'ICR', 0x4040],
+    [1, 3, 'ICR2', 0x0200_0000],
+    [1, 3, 'ICR', 0x4041],
+  ];
+  assert.deepEqual(wrote(), halves);
+  m.vcpu(3).program(asm.flat32`
+    ${sends}
+    ${idle()}`);
+  await m.run({ until: { exit: 'KVM_EXIT_DSM_SEND_IRQ', count: 3 }, deadline: '60s' });
+  assert.deepEqual(wrote(), [...halves, ...halves.slice(0, 3)]);
+});
+
 test('a script that is done has all that it has sent at each node when the run is over', several, async () => {
   await using m = await machine({ nodes: two, apic: 'xapic', transport: badBus(3) });
   m.vcpu(0).program(asm.flat32`

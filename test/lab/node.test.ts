@@ -3,84 +3,17 @@
  * set apart: each counter is what was sent. Then one of them dies, and the other names it and lists what it has not acknowledged.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { test } from 'node:test';
-import { jsonLines, kvmDsm, root } from '../support/command.ts';
+import { jsonLines, kvmDsm } from '../support/command.ts';
 import { labMissing } from '../support/lab.ts';
 import { NatsServer, noNatsServer } from '../support/nats-server.ts';
+import { ShardProcess } from '../support/shard-process.ts';
 
 const script = 'test/lab/scripts/nodes-counters.ts';
 const IPIS = 60;
 const own = [String(IPIS), '4', '2', '11', 'memory', 'storm'];
 
-class ShardProcess {
-  readonly #child: ChildProcess;
-  readonly #ended: Promise<unknown>;
-  text = '';
-  errors = '';
-  #look = () => {};
-  #hasEnded = false;
-
-  constructor(vcpus: string, url: string) {
-    const words = ['node', script, '--vcpus', vcpus, '--of', '4', '--nats', url, '--vm', 'lab-test'];
-    const args = [
-      `${root}dist/cli/main.js`,
-      ...words,
-      '--on',
-      'svm',
-      '--json',
-      '--deadline',
-      '200',
-      '--timeout',
-      '280',
-    ];
-    this.#child = spawn(process.execPath, [...args, '--', ...own], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
-    this.#child.stdout!.setEncoding('utf8').on('data', (more: string) => {
-      this.text += more;
-      this.#look();
-    });
-    this.#child.stderr!.setEncoding('utf8').on('data', (more: string) => {
-      this.errors += more;
-    });
-    this.#ended = once(this.#child, 'close').then(() => {
-      this.#hasEnded = true;
-      this.#look();
-    });
-  }
-
-  /** What its script has written: the lab's line brings that in pieces. */
-  get said(): string {
-    const whole = jsonLines(this.text.slice(0, this.text.lastIndexOf('\n') + 1));
-    return whole.map(({ type, text }) => (type === 'stdout' ? String(text) : '')).join('');
-  }
-
-  /** Until its output says so. */
-  async says(words: RegExp, where: 'text' | 'said' = 'text'): Promise<string> {
-    for (;;) {
-      const [found] = words.exec(this[where]) ?? [];
-      if (found !== undefined) return found;
-      if (this.#hasEnded) throw new Error(`it has ended: ${this.text.slice(-3000)}${this.errors}`);
-      await new Promise<void>((resolve) => {
-        this.#look = resolve;
-      });
-    }
-  }
-
-  kill(): void {
-    this.#child.kill('SIGKILL');
-  }
-
-  async end(): Promise<number | null> {
-    await this.#ended;
-    return this.#child.exitCode;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.kill();
-    await this.#ended;
-  }
-}
+const shard = (vcpus: string, url: string) => new ShardProcess({ script, args: own, vcpus, of: 4, url });
 
 interface Counted {
   readonly sent: number;
@@ -94,14 +27,14 @@ test('two lab machines: each counter is what was sent, through restarts of the s
   timeout: 300_000,
 }, async () => {
   await using server = await NatsServer.start();
-  await using first = new ShardProcess('0,1', server.url);
-  await using second = new ShardProcess('2,3', server.url);
+  await using first = shard('0,1', server.url);
+  await using second = shard('2,3', server.url);
   for (const seq of [10, 40]) {
     await first.says(new RegExp(`"seq":${seq},`));
     await server.end();
     await server.begin();
   }
-  const counted = async (shard: ShardProcess) => JSON.parse(await shard.says(/^\{"sent":.*\}$/m, 'said')) as Counted;
+  const counted = async (one: ShardProcess) => JSON.parse(await one.says(/^\{"sent":.*\}$/m, 'said')) as Counted;
   const both = await Promise.all([counted(first), counted(second)]);
   assert.ok(both[0]!.sent >= IPIS);
   assert.equal(both[0]!.taken + both[1]!.taken, both[0]!.lowest, 'each of lowest priority was taken once');

@@ -571,6 +571,27 @@ void TestLog() {
   }
 }
 
+// Of a reason that is somebody's to look at, what is half of something goes on, and is there to be read.
+void TestHalves() {
+  constexpr uint32_t kReason = 45, kHalf = 0x310, kWhole = 0x300;
+  ExitLog log;
+  log.Begin({}, {}, {}, {kReason, 4, kHalf});
+  std::vector<uint64_t> page(4096 / sizeof(uint64_t));
+  auto* run = reinterpret_cast<kvm_run*>(page.data());
+  auto next = [&](uint32_t reason, uint32_t value) {
+    run->exit_reason = reason;
+    memcpy(run->padding + 4, &value, sizeof value);
+    return log.Log(run, page.size() * sizeof(uint64_t), 1, 7);
+  };
+  if (next(kReason, kHalf) != ExitLog::Next::kGoesOn) Fail("a half parks");
+  if (next(kReason, kWhole) != ExitLog::Next::kParks) Fail("a whole goes on");
+  if (next(kReason + 1, kHalf) != ExitLog::Next::kParks) Fail("another reason goes on");
+  const LogRecord& half = log.part(0)[0];
+  if (half.state != (LogRecord::kFilled | 1 << 16 | kReason) || half.ns != 7) Fail("the half", half.state, kReason);
+  log.Begin({}, {}, {});
+  if (next(kReason, kHalf) != ExitLog::Next::kParks) Fail("nobody has said that it is a half");
+}
+
 // What a KVM_RUN does of a deadline: it comes back when immediate_exit is set, or its thread is interrupted.
 void AwaitEnd(kvm_run* run, const Deadline& deadline) {
   while (!__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST)) {
@@ -648,6 +669,7 @@ int main(int argc, char** argv) {
     TestWaits();
   } else if (strcmp(what, "log") == 0) {
     TestLog();
+    TestHalves();
   } else if (strcmp(what, "deadlines") == 0) {
     TestDeadlines();
   } else if (strcmp(what, "news") == 0) {

@@ -97,7 +97,8 @@ export class Machine implements AsyncDisposable, Disposable {
     this.shared = setup.layout.end;
     const born = process.hrtime.bigint();
     this.#log = new ExitLog(setup.profile);
-    this.#events = new LoggedEvents(this.#log, Number(born));
+    const homes = setup.transport === null ? undefined : setup.homes;
+    this.#events = new LoggedEvents(this.#log, Number(born), homes);
     this.trace = new Trace(() => this.#snapshot(), born);
     this.trace.keepIn(this.#events);
     const recorder = new Recorder(this, this.#events, this.#log, {
@@ -351,10 +352,10 @@ export class Machine implements AsyncDisposable, Disposable {
     }
   }
 
-  /** An exit that another node has to know of is looked at; so it is where the kernel cannot tell the registers without being asked. */
+  /** Where the kernel cannot tell the registers without being asked each exit is looked at. */
   #logsExits(): boolean {
     const synced = this.vm.checkExtension('KVM_CAP_SYNC_REGS') & KVM_SYNC_X86_REGS;
-    return this.#setup.transport === null && synced !== 0;
+    return synced !== 0;
   }
 
   async #run(options: RunUntilOptions): Promise<Trace> {

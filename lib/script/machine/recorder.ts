@@ -83,15 +83,17 @@ export class Recorder {
 
   /** Tells the observer of all that has come meanwhile, in order. */
   tell(): void {
-    const { event, stored } = this.#observer;
+    const { event, stored, exitsOnly = false } = this.#observer;
     if (!event) return;
     const { size } = this.#trace;
     if (this.#told >= size) return;
     // It may do what makes an event.
     while (this.#told < size) {
       const some = stored ? this.#events.stored(this.#told, Math.min(size, this.#told + AT_A_TIME)) : null;
-      if (some === null) event.call(this.#observer, this.#trace.event(this.#told++), this.#machine);
-      else {
+      if (some === null) {
+        const at = this.#told++;
+        if (!exitsOnly || this.#events.isExit(at)) event.call(this.#observer, this.#trace.event(at), this.#machine);
+      } else {
         this.#told += some.count;
         stored!.call(this.#observer, { ...some, profile: this.#profile }, this.#machine);
       }

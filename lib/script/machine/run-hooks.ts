@@ -6,6 +6,8 @@ import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 
 /** What joins the nodes of a machine. */
 export interface RunNodes {
+  /** Nothing is on its way. */
+  readonly quiet: boolean;
   /** Tells whether this process' vCPUs are idle; true if those of all nodes are, and nothing is on its way. */
   idle(isIdle: boolean): boolean;
   /** This process' vCPUs have done what the run waits for: the run is over when those of the other processes have. */

@@ -9,7 +9,7 @@ import { plural } from '../../base/text.ts';
 import type { Exit } from '../../exit/exit.ts';
 import { END_PORT } from '../../guest/end-guard.ts';
 import { guestPorts } from '../../guest/protocol.ts';
-import { type ExitLog, loggedReasons } from '../../kvm/vcpu/run/exit-log.ts';
+import { type ExitLog, firstHalves, loggedReasons } from '../../kvm/vcpu/run/exit-log.ts';
 import type { Vcpu } from '../../kvm/vcpu/vcpu.ts';
 import type { TraceExit } from '../../trace/event.ts';
 import {
@@ -145,20 +145,19 @@ function whyUncounted(one: MachineVcpu, vector: number): string | undefined {
 
 function hooksOf(machine: Runnable, vcpus: readonly Vcpu[], goal: Goal, limit: number): RunHooks {
   const { budget } = machine.session;
-  const log = goal.native === null ? null : machine.log;
-  log?.begin(loggedReasons(machine.profile), goal.native!, { ...guestPorts, end: END_PORT });
+  const { nodes } = machine;
+  const log = beginLog(machine, goal);
   const isReached = (event: TraceExit): boolean => {
-    if (log === null || goal.native!.is === 'none') return goal.reached(event);
+    if (log === null || nodes || goal.native!.is === 'none') return goal.reached(event);
     if (log.endedBy(event.seq)) return true;
     // Whether this is the code behind a program is not for the addon to say.
     const isUncounted = event.exit.name === 'KVM_EXIT_IO' && event.exit.port === END_PORT;
     return isUncounted && goal.counts(event) && log.count(event.seq);
   };
-  const { nodes } = machine;
   return {
     budget,
     log: log ?? undefined,
-    isLate: ({ vcpuId }) => log !== null && log.over >= 0 && log.parked(vcpuId) > log.over,
+    isLate: ({ vcpuId }) => log !== null && !nodes && log.over >= 0 && log.parked(vcpuId) > log.over,
     look: () => machine.look(),
     untilIdle: goal.idle.length > 0,
     idle: vcpus.filter(({ vcpuId }) => goal.idle.includes(vcpuId)),
@@ -182,6 +181,21 @@ function hooksOf(machine: Runnable, vcpus: readonly Vcpu[], goal: Goal, limit: n
     },
     sample: (vcpu) => machine.samples.take(vcpu),
   };
+}
+
+/** `null`: each exit of this run is looked at. */
+function beginLog({ log, nodes, profile }: Runnable, { native }: Goal): ExitLog | null {
+  if (log === null || native === null) return null;
+  const ports = { ...guestPorts, end: END_PORT };
+  if (!nodes) {
+    log.begin(loggedReasons(profile), native, ports);
+    return log;
+  }
+  // What a node has to know of is looked at, and a goal may be for one node alone: the log takes what neither can be about.
+  const half = native.is === 'exits' || native.is === 'reason' ? undefined : firstHalves(profile);
+  if (half === undefined) return null;
+  log.begin([], { is: 'none' }, ports, half);
+  return log;
 }
 
 /** Ends a run: its vCPU cannot go on, or must not. */

@@ -92,6 +92,20 @@ describe('a batch', () => {
     assert.deepEqual(there.map(describeEvent), here.map(describeEvent));
   });
 
+  test('says on which node each was, of a machine with several', () => {
+    const homes = [0, 0, 1, 1];
+    const batch = { ...stored([out(1n, 0x10, 1), message]), homes };
+    const there = [...new StoredReader().read(new StoredWriter(true).write(batch))];
+    assert.deepEqual(
+      there.map(({ node }) => node),
+      [1, undefined],
+    );
+    assert.deepEqual(
+      here.map(({ node }) => node),
+      here.map(() => undefined),
+    );
+  });
+
   test('names that came with an earlier one are still known', () => {
     const [writer, reader] = [new StoredWriter(true), new StoredReader()];
     const first = [...reader.read(writer.write(stored([sync])))];

@@ -1,4 +1,5 @@
 /** The exits of a machine's vCPUs, and the messages to them, in one order, as the addon stores them: read in place. */
+import { lapicRegisters } from '../../../abi/apic/lapic.ts';
 import type { DsmProfile } from '../../../abi/dsm/profiles.ts';
 import { exitReasons } from '../../../abi/kvm/exit-reason.ts';
 import type { ExitName } from '../../../exit/exit.ts';
@@ -25,6 +26,16 @@ export interface LogPorts {
   readonly assert: number;
   readonly end: number;
 }
+
+/** Exits of a reason that is somebody's to look at, of which those go on by themselves that have this word in their payload. */
+export interface LogHalf {
+  readonly reason: number;
+  /** In bytes, in the payload. */
+  readonly offset: number;
+  readonly value: number;
+}
+
+const NO_HALF: LogHalf = { reason: 0xffff_ffff, offset: 0, value: 0 };
 
 /** Words of the addon's `control`. */
 const words = { head: 0, over: 1, why: 2, parked: 16 } as const;
@@ -58,7 +69,7 @@ export class ExitLog {
   }
 
   /** A run begins. No thread is at work. */
-  begin(reasons: readonly number[], goal: LogGoal, ports: LogPorts): void {
+  begin(reasons: readonly number[], goal: LogGoal, ports: LogPorts, half = NO_HALF): void {
     const number = (key: string, otherwise = 0) => (goal as unknown as Record<string, number>)[key] ?? otherwise;
     const count = number('count', 1);
     const each = [0, 0];
@@ -66,7 +77,21 @@ export class ExitLog {
     const { fault, assert, end } = ports;
     const [reason, port, value, vcpu] = [number('reason'), number('port'), number('value'), number('vcpu', ANY_VCPU)];
     const counts = [count % 2 ** 32, Math.floor(count / 2 ** 32)];
-    const numbers = [kinds[goal.is], reason, port, value, vcpu, ...counts, ...each, fault, assert, end];
+    const numbers = [
+      kinds[goal.is],
+      reason,
+      port,
+      value,
+      vcpu,
+      ...counts,
+      ...each,
+      fault,
+      assert,
+      end,
+      half.reason,
+      half.offset,
+      half.value,
+    ];
     this.native.begin(Uint8Array.from(reasons), Uint32Array.from(numbers));
   }
 
@@ -131,6 +156,16 @@ export class ExitLog {
     this.#parts[part] = new DataView(memory);
     return this.#parts[part]!;
   }
+}
+
+/**
+ * Writes of the xAPIC's ICR2, which send nothing, where the exit of the ICR's write has the destination as well. `undefined`: this profile's has not, so
+ * that somebody has to remember it.
+ */
+export function firstHalves({ exits }: DsmProfile): LogHalf | undefined {
+  const { reason, payload } = exits.KVM_EXIT_DSM_SEND_IRQ;
+  if (!('destId' in payload.fields)) return undefined;
+  return { reason, offset: payload.fields.val.offset, value: lapicRegisters.ICR2 };
 }
 
 /** The exits that a slot has room for and that nobody has to look at: an access that waits for an answer is looked at. */
