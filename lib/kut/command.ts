@@ -65,6 +65,9 @@ function fileOf(argument: string, path: string): Buffer {
   }
 }
 
+/** After the image's time is over the command inside has so long to tell what there was, in seconds. */
+const TO_TELL = 30;
+
 async function inLane(
   lane: 'svm' | 'vmx',
   name: string,
@@ -85,5 +88,6 @@ async function inLane(
     ...(json ? ['--json'] : []),
   ];
   const files = [{ path, data: image }, ...(initrd === null ? [] : [{ path: `${INSIDE}/initrd`, data: initrd }])];
-  return runInLane(lane, { what: `running ${name}`, argv: ['kut', path, ...own], files }, options);
+  const allowed = { ...options, timeout: timeout + TO_TELL };
+  return runInLane(lane, { what: `running ${name}`, argv: ['kut', path, ...own], files }, allowed);
 }

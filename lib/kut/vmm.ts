@@ -91,6 +91,7 @@ function load(memory: GuestMemory, { image, module, commandLine, memory: size }:
 }
 
 const PAGE = 4096;
+const MEMORY_SLOT = 0;
 const alignUp = (address: number) => Math.ceil(address / PAGE) * PAGE;
 
 function setUp(vm: Vm, memory: GuestMemory, { irqchip }: KutMachine): void {
@@ -99,7 +100,7 @@ function setUp(vm: Vm, memory: GuestMemory, { irqchip }: KutMachine): void {
     vm.createIrqchip();
     vm.createPit2({ speakerDummy: true });
   } else vm.enableSplitIrqchip();
-  vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
+  vm.setMemory({ slot: MEMORY_SLOT, guestPhysAddr: 0, memory });
 }
 
 function cpuidOf(kvm: Kvm, { x2apic, hyperv }: KutMachine): Cpuid {
@@ -126,6 +127,7 @@ class Session {
   readonly #synics: readonly Synic[];
   readonly #hyperv: HypervTestDevice | null;
   readonly #exits = new Map<string, number>();
+  readonly #notes = new Set<string>();
   #over: (end: Ending) => void = () => {};
   readonly #end = new Promise<Ending>((resolve) => {
     this.#over = resolve;
@@ -140,6 +142,7 @@ class Session {
     attachTestDevice(this.#bus, {
       exit: (code) => this.#over({ code, why: null }),
       line: (gsi, level) => vm.irqLine(gsi, level),
+      flush: () => this.#flush(vm, memory),
     });
     this.#synics = options.hyperv ? vcpus.map((vcpu) => Synic.of(vm, vcpu)) : [];
     this.#hyperv = options.hyperv
@@ -160,13 +163,24 @@ class Session {
         if (error instanceof DeadlineError) return { code: null, why: error.message };
         throw error;
       });
-      return { ...end, exits: this.#exits, notes: [...(this.#hyperv?.notes ?? [])] };
+      return { ...end, exits: this.#exits, notes: [...this.#notes, ...(this.#hyperv?.notes ?? [])] };
     } finally {
       await Promise.all(runs.map((run) => run.stop()));
       await Promise.allSettled(ended);
       await this.#hyperv?.close();
       if (this.#serial.isInLine) this.#serial.flush();
     }
+  }
+
+  /** All of the memory, not a page of it: KVM forgets what it has mapped of a slot that goes. */
+  #flush(vm: Vm, memory: GuestMemory): void {
+    if (this.#vcpus.length > 1) {
+      // Another one would run into the gap.
+      this.#notes.add('port 0xe4 with more than one vCPU: pages stay mapped');
+      return;
+    }
+    vm.removeMemory(MEMORY_SLOT);
+    vm.setMemory({ slot: MEMORY_SLOT, guestPhysAddr: 0, memory });
   }
 
   #answer(vcpu: Vcpu, exit: Exit): void {

@@ -20,6 +20,7 @@ interface Document {
   why: string | null;
   results: { name: string; verdict: string }[];
   exits: Record<string, number>;
+  notes: string[];
   output: string[];
 }
 
@@ -80,6 +81,17 @@ describe('kvm-dsm kut', { skip: labMissing(), timeout: 900_000 }, () => {
     const failed = document.results.filter(({ verdict }) => verdict !== 'pass').map(({ name }) => name);
     assert.deepEqual([failed, code], [['not # here'], 0], document.why ?? document.output.join('\n'));
     assert.equal(document.results.length, 29);
+  });
+
+  test('a skip of everything: exit code 4; memory that is taken away comes back, if no other vCPU needs it', () => {
+    warm();
+    const alone = kut('svm', 'first second flush skip', '--smp', '1');
+    assert.deepEqual([alone.code, alone.document.verdict, alone.document.code], [4, 'skip', 38]);
+    assert.deepEqual(alone.document.notes, []);
+    assert.equal(alone.document.results.filter(({ name }) => name.includes('mapped afresh'))[0]?.verdict, 'pass');
+    const two = kut('svm', 'first second flush');
+    assert.equal(two.code, 0, two.document.why ?? two.document.output.join('\n'));
+    assert.match(two.document.notes[0]!, /^port 0xe4 with more than one vCPU/);
   });
 
   test('a guest that hangs, and one that shuts down, fail by name', () => {

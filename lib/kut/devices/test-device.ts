@@ -5,6 +5,7 @@ import type { PortBus } from './bus.ts';
 const EXIT = 0xf4;
 /** Keeps what is written, and gives it back. */
 const ECHO = 0xe0;
+/** Takes the page of a physical address away from the guest and gives it back, so that the next access of it exits. */
 const FLUSH = 0xe4;
 const ECHO_BYTE = 0xe8;
 /** One port per line of the interrupt controllers: its level. */
@@ -18,6 +19,7 @@ export const TEST_MEMORY_SIZE = 0x1_0000;
 export interface TestDeviceHost {
   exit(code: number): void;
   line(gsi: number, level: boolean): void;
+  flush(): void;
 }
 
 export function attachTestDevice(bus: PortBus, host: TestDeviceHost): void {
@@ -31,7 +33,7 @@ export function attachTestDevice(bus: PortBus, host: TestDeviceHost): void {
       kept = (((value << (offset * 8)) & mask) | (kept & ~mask)) >>> 0;
     },
   });
-  bus.attach(FLUSH, 4, {});
+  bus.attach(FLUSH, 4, { write: () => host.flush() });
   let byte = 0;
   bus.attach(ECHO_BYTE, 1, {
     read: () => byte,

@@ -194,6 +194,15 @@ static void hyperv(void) {
   report(sint_count == 4, "a SINT is signalled while it has a route");
 }
 
+/* Its stack and its IDT are taken away before an interrupt that needs both. */
+static void flush(void) {
+  u32 before = sint_count;
+  out32(0xe4, (u32)idt & ~0xfff);
+  out32(0xe4, (u32)&before & ~0xfff);
+  asm volatile("int $0x79");
+  report(sint_count == before + 1, "an interrupt whose stack is mapped afresh");
+}
+
 void main(u32 magic, u32 *info) {
   u32 cpus = fw_cfg(0x05, 2);
   volatile u32 *up = (volatile u32 *)0x600;
@@ -238,8 +247,9 @@ void main(u32 magic, u32 *info) {
   if (contains((char *)info[4], "hyperv")) hyperv();
   while (contains((char *)info[4], "hang")) asm volatile("pause");
   if (contains((char *)info[4], "fault")) asm volatile("lidt %0; ud2" : : "m"(*(struct table *)gdt));
+  if (contains((char *)info[4], "flush")) flush();
   if (contains((char *)info[4], "break")) report(0, "asked to # break");
   put("SKIP: not # here\n");
   put("SUMMARY\n");
-  out32(0xf4, failures ? 1 : 0);
+  out32(0xf4, failures ? 1 : contains((char *)info[4], "skip") ? 77 >> 1 : 0);
 }
