@@ -64,8 +64,11 @@ describe('the lanes', () => {
       kernelCommandLine(lane, { path: '', kind: lane.emulator.kind, version: '' }, 'panic=7', verbose);
     const lab = 'console=ttyS0,115200 quiet loglevel=5 panic=-1 printk.devkmsg=on no_timer_check';
     assert.equal(line(laneNamed('vmx'), false), `${lab} idle=nomwait tsc_early_khz=200000 panic=7`);
-    assert.equal(line(laneNamed('svm'), false), `${lab} lab_cpus=6 panic=7`);
-    assert.equal(line(laneNamed('svm'), true), `${lab.replace('quiet', 'ignore_loglevel')} lab_cpus=6 panic=7`);
+    assert.equal(line(laneNamed('svm'), false), `${lab} kvm.tsc_tolerance_ppm=100000 lab_cpus=6 panic=7`);
+    assert.equal(
+      line(laneNamed('svm'), true),
+      `${lab.replace('quiet', 'ignore_loglevel')} kvm.tsc_tolerance_ppm=100000 lab_cpus=6 panic=7`,
+    );
   });
 });
 
