@@ -113,10 +113,9 @@ describe('kvm-dsm explore', { skip: labMissing(), timeout: 1_800_000 }, () => {
   test('a bug that KVM once had is found', () => {
     const { code, document } = explore('--on', 'svm', '--cmdline', 'kvm.dsm_fault=enable-keeps-id', '--seed', '1');
     assert.equal(code, 1);
-    assert.deepEqual(
-      document.difference?.fields.map(({ field }) => field),
-      ['ID'],
-    );
-    assert.ok(document.difference.operations.length <= 6);
+    const { operations, fields } = document.difference!;
+    // The id itself, or what comes to a wrong vCPU by it.
+    assert.ok(fields.length > 0 && operations.length <= 6);
+    assert.ok(operations.some((one) => one.do === 'setBase' || (one.do === 'wrmsr' && one.msr === 0x1b)));
   });
 });
