@@ -234,8 +234,9 @@ export class VmWorld implements World, Disposable {
   #enter(runner: Runner, slice: number): void {
     const { vcpu } = runner;
     let ends = 0;
-    for (;;) {
-      const outcome = vcpu.runRaw(slice);
+    // A host that is busy may take longer than that to enter the guest at all.
+    for (let given = slice; ; given = Math.min(2 * given, KNOWN_SLICE)) {
+      const outcome = vcpu.runRaw(given);
       if (outcome.kind === 'exit') {
         if (this.#isOver(runner)) return;
       } else if (outcome.kind === 'errno') {
