@@ -79,7 +79,8 @@ test(`${labCount} interrupts over two lab machines, with five restarts of the se
     if (times === 3) await new Promise((resolve) => setTimeout(resolve, 2000));
     await server.begin();
   }
-  const last = async (one: ShardProcess) => JSON.parse(await one.says(/^\{"sent":.*"kinds":.*\}$/m, 'said')) as Counted;
+  const last = async (one: ShardProcess) =>
+    JSON.parse(await one.says(/^\{"sent":.*"kinds":.*\}(?=\n)/m, 'said')) as Counted;
   const both = await Promise.all([last(first), last(second)]);
   process.stderr.write(`${both.map((one) => JSON.stringify(one)).join('\n')}\n`);
   assert.deepEqual([await first.end(), await second.end()], [0, 0], first.errors + second.errors);

@@ -34,7 +34,7 @@ test('two lab machines: each counter is what was sent, through restarts of the s
     await server.end();
     await server.begin();
   }
-  const counted = async (one: ShardProcess) => JSON.parse(await one.says(/^\{"sent":.*\}$/m, 'said')) as Counted;
+  const counted = async (one: ShardProcess) => JSON.parse(await one.says(/^\{"sent":.*\}(?=\n)/m, 'said')) as Counted;
   const both = await Promise.all([counted(first), counted(second)]);
   assert.ok(both[0]!.sent >= IPIS);
   assert.equal(both[0]!.taken + both[1]!.taken, both[0]!.lowest, 'each of lowest priority was taken once');
