@@ -320,6 +320,7 @@ export const optionCalls: Readonly<Record<string, OptionCall>> = {
   },
   'hidePvIpi(cpuid[])': { good: ({ kvm }) => [kvm.supportedCpuid()], call: (o) => kit.hidePvIpi(o) },
   'hideX2apic(cpuid[])': { good: ({ kvm }) => [kvm.supportedCpuid()], call: (o) => kit.hideX2apic(o) },
+  'showTscDeadline(cpuid[])': { good: ({ kvm }) => [kvm.supportedCpuid()], call: (o) => kit.showTscDeadline(o) },
   'hypervCpuid(cpuid[])': { good: ({ kvm }) => [kvm.supportedCpuid()], call: (o) => kit.hypervCpuid(o, []) },
   'hypervCpuid(hyperv[])': { good: ({ kvm }) => [kvm.supportedCpuid()], call: (o) => kit.hypervCpuid([], o) },
   'enterFlat32(entry)': onVcpu(flat, (o, vcpu) => kit.enterFlat32(vcpu, o)),

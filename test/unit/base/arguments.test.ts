@@ -21,6 +21,7 @@ import {
   MemoryRangeError,
   mov32,
   readLapicRegister,
+  showTscDeadline,
   Trace,
   writeLapicRegister,
 } from '../../../lib/index.ts';
@@ -44,6 +45,7 @@ const calls: Record<string, (value: Wrong) => unknown> = {
   describeIcr,
   encodeIcr,
   encodeIcr2,
+  showTscDeadline: (value) => showTscDeadline([typeof value === 'object' ? wrong(null) : value]),
   hideX2apic: (value) => hideX2apic([typeof value === 'object' ? wrong(null) : value]),
   enterFlat32: (value) => enterFlat32(value, wrong(value)),
   'flat32 of something else': (value) => flat32(value),
