@@ -137,14 +137,15 @@ test('interrupts: a handler of the machine is a step, one of the program as many
   );
   assert.equal(result.complete, true);
   assert.equal(taken.size, result.schedules);
+  // A KVM that emulates its guests knows IRET in 64-bit mode alone.
   const own = {
-    code: asm.flat32`
+    code: asm.long64`
         inc eax
         ${done()}
     handler:
         inc ebx
         ${eoi()}
-        iretd`,
+        iretq`,
     handlers: { 64: 'handler' },
   };
   const longer = await m.explore([sender, own], () => m.vcpu(1).vcpu.getRegs().rbx === 1n, { deadline });
@@ -319,5 +320,5 @@ test('afterwards the machine runs as any other', options, async () => {
         ${idle()}`);
   m.vcpu(1).program(asm.flat32`${idle()}`);
   await m.run({ deadline: '30s' });
-  m.expectExactlyOnce([0x50]);
+  assert.equal(m.vcpu(1).interrupts.get(0x50), 1);
 });

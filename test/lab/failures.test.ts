@@ -45,27 +45,32 @@ describe('what ends a guest is named', { skip, concurrency: 2, timeout: 300_000 
     assert.match(error.message, /Unable to mount root fs|No working init found/);
   });
 
-  test('an oops, by its first line, even if the command ends well', async () => {
+  test('an oops, even if the command ends well', async () => {
+    // A WARN() that the kernel goes on after does not hide it. The kernel waits 10 ms for its serial line, and goes on without
+    // what that has not taken: on a busy host words may be missing, but not of each of an oops' lines.
     const lines = [
-      // What the kernel goes on after does not hide it.
       '<4>WARNING: CPU: 1 PID: 70 at arch/x86/kvm/lapic.c:1 f+0x0/0x1',
-      '<0>BUG: kernel NULL pointer dereference, address: 0000000000000042',
+      '<1>BUG: kernel NULL pointer dereference, address: 0000000000000042',
+      '<4>Oops: Oops: 0002 [#1] PREEMPT SMP NOPTI',
+      '<1>BUG: kernel NULL pointer dereference, address: 0000000000000043',
+      '<4>Oops: Oops: 0002 [#2] PREEMPT SMP NOPTI',
     ];
     const options = script('svm', lines.map((line) => `echo '${line}' >/dev/kmsg`).join('; '));
     const error = await failure(options);
     assert.equal(error.code, 'ERR_LAB_OOPS');
     assert.equal(error.exitCode, 1);
-    // The kernel waits 10 ms for its serial line, and goes on without what that has not taken: on a busy host words may be missing.
-    assert.match(error.message, /oopsed: BUG: kernel NULL pointer dereference.*42\n/);
+    assert.match(error.message, /oopsed: (BUG: kernel NULL pointer dereference|Oops: )/);
   });
 
   test('a report of the kernel that goes on, even if the command ends well', async () => {
     const line = 'WARNING: CPU: 1 PID: 70 at arch/x86/kvm/lapic.c:1 f+0x0/0x1';
     // As low as a WARN() is.
-    const error = await failure(script('svm', `echo '<4>${line}' >/dev/kmsg`));
+    // More than once: on a busy host a line may be without some of its words.
+    const say = `echo '<4>${line}' >/dev/kmsg`;
+    const error = await failure(script('svm', `${say}; ${say}; ${say}`));
     assert.equal(error.code, 'ERR_LAB_REPORT');
     assert.equal(error.exitCode, 1);
-    assert.ok(error.message.startsWith(`the lab's kernel reported a WARN(): ${line}\n`), error.message);
+    assert.match(error.message, /^the lab's kernel reported a WARN\(\): WARNING: /);
   });
 
   test("lines that look like init's and are not: they stand in the log, and change nothing", async () => {

@@ -30,6 +30,8 @@ export interface Around {
   readonly everyExit: boolean;
   /** RFLAGS.IF of each, and RIP at the schedule point where it stands, when schedules begin. */
   readonly first: readonly { readonly interrupts: boolean; readonly rip: number }[];
+  /** KVM has finished an `out` when KVM_RUN returns for it, as its emulator does: RIP is behind it. */
+  readonly finishesOut: boolean;
   /** What is known of each vCPU's steps, by where they begin. */
   readonly facts: readonly ReadonlyMap<number, StepFacts>[];
   /** Answers a read of a port or of memory that nobody has. */
@@ -152,7 +154,7 @@ export class VmWorld implements World, Disposable {
     const memory = this.#memory.copy(wrote);
     const runners = this.#runners.map((runner) => {
       const { sleeps, done, interrupts, rip } = runner;
-      return { runner, regs: runner.moved ? regsOf(runner) : null, where: { sleeps, done, interrupts, rip } };
+      return { runner, regs: runner.moved ? this.#regsOf(runner) : null, where: { sleeps, done, interrupts, rip } };
     });
     return () => {
       this.begin();
@@ -215,7 +217,9 @@ export class VmWorld implements World, Disposable {
     runner.sleeps = runner.settled = false;
     runner.moved = runner.atExit = true;
     this.#enter(runner, facts ? KNOWN_SLICE : SLICE);
-    runner.rip = runner.exitRip = run.getUint32(RIP, true);
+    const stands = run.getUint32(RIP, true);
+    runner.rip = this.#around.finishesOut && this.#isAtPoint(runner) ? stands - OUT_SIZE : stands;
+    runner.exitRip = stands;
     runner.interrupts = run.getUint8(IF_FLAG) !== 0;
     this.#mix(who);
     this.#mix(runner.rip);
@@ -293,6 +297,22 @@ export class VmWorld implements World, Disposable {
     return word !== undefined || this.#around.everyExit;
   }
 
+  /** Its registers as they are when the `out` that ended its step is finished. */
+  #regsOf({ page, atExit }: Runner): Uint8Array {
+    const regs = page.slice(RUN_SYNC_REGS_OFFSET, RUN_SYNC_REGS_OFFSET + kvmRegs.size);
+    const view = new DataView(regs.buffer);
+    const { offset } = kvmRegs.fields.rip;
+    if (atExit && !this.#around.finishesOut) view.setUint32(offset, view.getUint32(offset, true) + OUT_SIZE, true);
+    return regs;
+  }
+
+  /** Its last exit was the `out` of a point, or of `done()`. */
+  #isAtPoint({ run }: Runner): boolean {
+    if (run.getUint32(8, true) !== exitReasons.KVM_EXIT_IO) return false;
+    const port = run.getUint16(RUN_UNION_OFFSET + 2, true);
+    return port === STEP_PORT || port === guestPorts.done;
+  }
+
   #mix(value: number): void {
     this.#digest = Math.imul(this.#digest ^ value, 0x01000193) >>> 0;
   }
@@ -313,15 +333,6 @@ const DIRTY_REGS = kvmRun.fields.kvmDirtyRegs.offset;
 
 function isFatal(name: Exit['name']): boolean {
   return name === 'KVM_EXIT_SHUTDOWN' || name === 'KVM_EXIT_FAIL_ENTRY' || name === 'KVM_EXIT_INTERNAL_ERROR';
-}
-
-/** Its registers as they are when the `out` that ended its step is finished. */
-function regsOf({ page, atExit }: Runner): Uint8Array {
-  const regs = page.slice(RUN_SYNC_REGS_OFFSET, RUN_SYNC_REGS_OFFSET + kvmRegs.size);
-  const view = new DataView(regs.buffer);
-  const { offset } = kvmRegs.fields.rip;
-  if (atExit) view.setUint32(offset, view.getUint32(offset, true) + OUT_SIZE, true);
-  return regs;
 }
 
 /** The next KVM_RUN takes them. */

@@ -122,14 +122,22 @@ class Exploration<M extends ExploredMachine> implements Disposable {
       return {
         rip: toFirst ? toFirstPoint(one.vcpu) : Number(one.vcpu.getRegs().rip),
         interrupts: one.loaded!.interrupts,
+        isPoint: toFirst,
       };
     });
+    // The first of all points stands where a program begins.
+    const beginOf = ({ one }: LoadedSteps) => (one.loaded!.mode === 'real16' ? 0 : one.entry);
+    const finishesOut = first.some(({ rip, isPoint }, index) => isPoint && rip !== beginOf(loaded[index]!));
     this.#world = new VmWorld({
       vm: of.machine.vm,
       vcpus: loaded.map(({ one }) => one.vcpu),
       others: of.machine.vcpus.filter((one) => !loaded.some((program) => program.one === one)).map(({ vcpu }) => vcpu),
       everyExit: steps === 'exit',
-      first,
+      first: first.map(({ rip, interrupts, isPoint }) => ({
+        rip: isPoint && finishesOut ? rip - POINT_SIZE : rip,
+        interrupts,
+      })),
+      finishesOut,
       facts: loaded.map((program) =>
         steps === 'instruction' ? program.facts(of.machine.shared, of.machine.memory.size) : new Map(),
       ),
@@ -361,6 +369,9 @@ function ordinal(count: number): string {
   const ending = { 1: 'st', 2: 'nd', 3: 'rd' }[(count % 10) as 1];
   return `${count}${ending !== undefined && Math.floor(count / 10) % 10 !== 1 ? ending : 'th'}`;
 }
+
+/** Bytes of the `out` that is a point. */
+const POINT_SIZE = 2;
 
 /** Runs a stepped program up to the point before its first instruction, and tells where that is. */
 function toFirstPoint(vcpu: Vcpu): number {
