@@ -27,6 +27,8 @@ struct vcpu {
   int is_vcpu;
   struct kvm_run* run;
   int has_regs, has_sregs;
+  // KVM_SET_SIGNAL_MASK is set: whoever does that has a signal pending, and wants to know only what is left of the last exit.
+  int settles;
   struct kvm_regs regs;
   struct kvm_sregs sregs;
 };
@@ -71,7 +73,7 @@ static int run_vcpu(struct vcpu* vcpu) {
   uint64_t began = __rdtsc();
   struct kvm_run* run = vcpu->run;
   struct script* script = (struct script*)((char*)run + SCRIPT_AT);
-  if (__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST)) {
+  if (vcpu->settles || __atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST)) {
     syscall(SYS_getppid);
     errno = EINTR;
     return -1;
@@ -121,6 +123,7 @@ int ioctl(int fd, unsigned long request, ...) {
     call_of_an_exit(__rdtsc());
     return request == KVM_SIGNAL_MSI;
   }
+  if (request == KVM_SET_SIGNAL_MASK && vcpu) vcpu->settles = argument != 0;
   if (vcpu && _IOC_DIR(request) != _IOC_READ) vcpu->has_regs = vcpu->has_sregs = 0;
   int result = syscall(SYS_ioctl, fd, request, argument);
   if (request == KVM_CREATE_VCPU && result >= 0 && result < MOST_FDS) vcpus[result] = (struct vcpu){.is_vcpu = 1};
