@@ -117,7 +117,7 @@ export function addLabCommand(program: Command, ends: Ends): void {
     .action(async (words: string[], _options, command: Command) => {
       const options = globalOptionsOf(command);
       const { words: argv, files, folder } = commandInside(words);
-      const begin = folder === null ? APPLETS : `cd ${folder} && ${APPLETS}`;
+      const begin = folder === null ? APPLETS : `busybox mkdir -p ${folder} && cd ${folder} && ${APPLETS}`;
       const work = {
         what: `running ${words[0]}`,
         argv,

@@ -54,9 +54,10 @@ describe('lab exec', { skip: labMissing(), timeout: 600_000 }, () => {
           const up = kvmDsm(['lab', 'up', '--on', lane], 300);
           assert.equal(up.code, 0, up.stderr);
         }
-        // Typed in the folder, as one does.
-        const words = ['sh', '-c', `cd '${folder}' && exec "$@"`, 'sh'];
-        const args = ['lab', 'exec', '--on', lane, '--', './kvm-test', 'data'];
+        // Typed in the folder, as one does; or elsewhere, by whole paths.
+        const words = warm ? [] : ['sh', '-c', `cd '${folder}' && exec "$@"`, 'sh'];
+        const typed = warm ? [join(folder, 'kvm-test'), join(folder, 'data')] : ['./kvm-test', 'data'];
+        const args = ['lab', 'exec', '--on', lane, '--', ...typed];
         const { code, stdout, stderr } = kvmDsm(args, 300, words);
         assert.equal(code, 4, stderr);
         assert.equal(stdout, '2 arguments, KVM 12, from the host\n');

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { faultsFolder, type SeriesName } from './own-series.ts';
+import { labFolders, type SeriesName } from './own-series.ts';
 
 /** Raised when the way of building changes in a way that the inputs do not show. */
 const recipe = 1;
@@ -41,7 +41,7 @@ export function seriesKernelKey(
 ): string {
   const hash = createHash('sha256').update(`recipe ${recipe}\nseries ${series}\nsource ${source}\n`);
   // What is only read by people changes no kernel.
-  const own = [series, faultsFolder]
+  const own = [series, ...labFolders]
     .flatMap((folder) => listFiles(join(inputsDir, folder)).map((name) => join(folder, name)))
     .filter((name) => !name.endsWith('.md'));
   for (const file of ['lab.config', ...own]) {

@@ -35,16 +35,16 @@ export function patchesOf(inputsDir: string, series: SeriesName): string[] {
 
 /** What the lab adds to a series, and is no part of it: applied after its patches. Last come those that fit each series. */
 export function labPatchesOf(inputsDir: string, series: SeriesName): string[] {
-  return [join(inputsDir, series, 'lab'), join(inputsDir, faultsFolder)].flatMap(patchesIn);
+  return [join(series, 'lab'), ...labFolders].map((name) => join(inputsDir, name)).flatMap(patchesIn);
 }
 
 /** Folders with new files of a series' kernel: below `arch` and `include` they lie where they belong. */
 export function filesOf(inputsDir: string, series: SeriesName): string[] {
-  return [join(inputsDir, series), join(inputsDir, series, 'lab'), join(inputsDir, faultsFolder)];
+  return [series, join(series, 'lab'), ...labFolders].map((name) => join(inputsDir, name));
 }
 
-/** What each lab kernel has besides, whatever its series: the switch for faults. */
-export const faultsFolder = 'fault';
+/** What each lab kernel has besides, whatever its series: the switch for faults, and one for what an emulator cannot do. */
+export const labFolders: readonly string[] = ['fault', 'emulator'];
 
 function patchesIn(dir: string): string[] {
   if (!existsSync(dir)) return [];

@@ -19,7 +19,7 @@ import { kernelInputs } from '../../../lib/lab/kernel/inputs.ts';
 import { seriesKernelKey, treeKernelKey } from '../../../lib/lab/kernel/key.ts';
 import { compilers } from '../../../lib/lab/kernel/make.ts';
 import { keyOf } from '../../../lib/lab/kernel/origin.ts';
-import { faultsFolder, patchesOf } from '../../../lib/lab/kernel/own-series.ts';
+import { labFolders, patchesOf } from '../../../lib/lab/kernel/own-series.ts';
 import { kernelsDir } from '../../../lib/lab/paths.ts';
 import { kernelImage } from '../../support/kernel-image.ts';
 import { testFolder } from '../../support/test-folder.ts';
@@ -157,7 +157,7 @@ test('a tree of the user is not built as a series of ours', async () => {
 describe('each series', () => {
   test('is a folder below kernel/ that has patches', () => {
     const folders = readdirSync(kernelInputs(), { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && !['mails', 'flavours', faultsFolder].includes(entry.name))
+      .filter((entry) => entry.isDirectory() && !['mails', 'flavours', ...labFolders].includes(entry.name))
       .map(({ name }) => name);
     assert.deepEqual(folders.sort(), seriesNames.toSorted());
     for (const series of seriesNames) assert.ok(patchesOf(kernelInputs(), series).length > 0, series);
