@@ -43,8 +43,8 @@ export function filesOf(inputsDir: string, series: SeriesName): string[] {
   return [series, join(series, 'lab'), ...labFolders].map((name) => join(inputsDir, name));
 }
 
-/** What each lab kernel has besides, whatever its series: the switch for faults, and one for what an emulator cannot do. */
-export const labFolders: readonly string[] = ['fault', 'emulator'];
+/** What each lab kernel has besides, whatever its series: the switch for faults, and what helps to use it in the lab. */
+export const labFolders: readonly string[] = ['fault', 'own'];
 
 function patchesIn(dir: string): string[] {
   if (!existsSync(dir)) return [];
