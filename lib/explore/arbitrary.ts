@@ -246,7 +246,7 @@ function simpler(name: string, value: unknown): unknown[] {
     // Without one of its parts; and then with a plain vector.
     return [0xff_ffff, ~0xc_0000, ~0x8000, ~0x4000, ~0x800, ~0x700]
       .map((mask) => (value & mask) >>> 0)
-      .concat(((value & ~0xff) >>> 0) | 0x31)
+      .concat(((value & ~0xff) | 0x31) >>> 0)
       .filter((other) => other !== value);
   if (name === 'msr' || name === 'addressLo') return [];
   return [0, value >>> 1].filter((other) => other !== value);

@@ -6,7 +6,7 @@ import type { Kvm } from '../kvm/kvm.ts';
 import { forwardsIcrWrites } from '../probe/icr-write.ts';
 import { histories } from './arbitrary.ts';
 import { type Parting, tryHistory } from './history.ts';
-import { Rig } from './rig.ts';
+import { LIMIT, Rig } from './rig.ts';
 
 export interface HistoriesOptions {
   vcpus: number;
@@ -58,6 +58,15 @@ export const modelOf = (kvm: Kvm, { vendor, optsIn }: Rig): ModelOptions => ({
 /** A guest's TSC begins with its machine, in ms: below the deadline of a timer that is on its way (FAR_DEADLINE). */
 const OLDEST = 1_200_000;
 
+/**
+ * Where a guest does not end, each of the smaller histories that are tried may take as long as that: they have so many times what
+ * the slowest part took until then, in ms, and so many at least.
+ */
+const SLOWER = 10;
+const LEAST = 100;
+/** A difference is made smaller for so long at most, in ms. */
+const SHRINKING = 60_000;
+
 /** As many histories as fast-check makes of one seed. */
 const BATCH = 50;
 
@@ -71,12 +80,15 @@ export async function explore(kvm: Kvm, options: HistoriesOptions): Promise<Trie
   let msToFind = 0;
   let last: Parting | null = null;
   let stray: TriedHistories['found'] = null;
+  let slowest = 0;
   // Nobody knows what state it is in after a difference.
-  const renew = () => {
+  const renew = (limit = LIMIT) => {
+    if (msToFind === 0) slowest = Math.max(slowest, rig.slowest);
     rig[Symbol.dispose]();
-    rig = new Rig(kvm, options.vcpus);
+    rig = new Rig(kvm, options.vcpus, limit);
     made = performance.now();
   };
+  const patience = () => (msToFind === 0 ? LIMIT : Math.min(LIMIT, Math.max(LEAST, Math.ceil(SLOWER * slowest))));
   try {
     for (let batch = 0; ; batch++) {
       const seed = (options.seed + batch) | 0;
@@ -86,11 +98,12 @@ export async function explore(kvm: Kvm, options: HistoriesOptions): Promise<Trie
       if (performance.now() - made > OLDEST) renew();
       const before = tried;
       const property = fc.property(arbitrary, (steps) => {
+        if (msToFind > 0 && performance.now() - began > msToFind + SHRINKING) return true;
         const parting = tryHistory(rig, model, steps);
         tried += 1;
         if (parting === null) return true;
         const ms = performance.now() - began;
-        renew();
+        renew(patience());
         // It counts if a machine shows it that knows of nothing before.
         const again = tryHistory(rig, model, steps);
         if (again === null) {
@@ -98,9 +111,12 @@ export async function explore(kvm: Kvm, options: HistoriesOptions): Promise<Trie
           if (msToFind === 0) stray ??= { parting, replay, shrinks: 0, msToFind: ms, steady: false };
           return true;
         }
-        renew();
         last = again;
-        if (msToFind === 0) msToFind = ms;
+        if (msToFind === 0) {
+          slowest = Math.max(slowest, rig.slowest);
+          msToFind = ms;
+        }
+        renew(patience());
         return false;
       });
       const result = fc.check(property, {

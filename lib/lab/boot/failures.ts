@@ -74,7 +74,7 @@ export function frozen(silent: { wall: number; cpu: number }, uptime: number, th
       {
         advice:
           'Does a guest spin with interrupts disabled (EFLAGS.IF=0) and without exits? Bochs never interrupts such a ' +
-          'guest: let it exit now and then, or enable interrupts.',
+          "guest, and only the lab's own kernels take it out: let it exit now and then, or enable interrupts.",
       },
     );
 }
