@@ -10,10 +10,10 @@ import { type ConsoleEvent, ConsoleReader } from './console.ts';
 import { type LabFailure, noLine, noMedium, panicked, readerGone, wrongMark } from './failures.ts';
 import { judgeRun } from './judgement.ts';
 import type { Limits } from './limits.ts';
-import { flushed, passOn } from './lines.ts';
 import type { LabMachine } from './machine.ts';
 import type { Mark, Marks } from './marks.ts';
 import type { LabStage } from './options.ts';
+import { flushed, passOn } from './pass-on.ts';
 import { Watch } from './watch.ts';
 
 /** What a run of a command is told, and watched with. */
@@ -68,6 +68,8 @@ export class CommandRun {
     const { stdout, stderr, onReady } = this.#options;
     const { lines, ended, emulator, dir } = this.#machine;
     const outputs = [stdout, stderr];
+    // A person at a terminal types in the midst of a line.
+    const isAtTerminal = this.#options.timeoutSeconds === undefined;
     const drained = lines.map(async (line, index) => {
       // An emulator that ends early may never connect.
       const socket = await Promise.race([line.connected, ended.then(() => undefined)]);
@@ -76,7 +78,7 @@ export class CommandRun {
       this.#connected = true;
       const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
       if (index === 0) socket.on('data', (bytes) => this.#listen(bytes));
-      else passOn(socket, outputs[index - 1]!, this.#reading);
+      else passOn(socket, outputs[index - 1]!, this.#reading, !isAtTerminal);
       if (index === 1) this.#onReady = () => onReady?.(socket);
       socket.resume();
       await closed;

@@ -2,8 +2,6 @@
 
 import { closeSync, constants, openSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
-import type { OutputStream } from '../../base/node-shapes.ts';
 import type { LineAddress } from '../lanes/lane.ts';
 import type { Report } from '../progress.ts';
 import { peerSocket, socketsOf } from './loopback-peer.ts';
@@ -70,36 +68,5 @@ export function openLine(dir: string, name: string, kind: 'unix' | 'tcp', report
       server.once('close', () => closeSync(folder));
       server.listen(`/proc/self/fd/${folder}/${name}`, ready);
     }
-  });
-}
-
-/** Passes on what comes by a line, and tells when bytes `came` and when the reader of `output` has `gone`. */
-export function passOn(socket: Duplex, output: OutputStream, reading: { came(): void; gone(): void }): void {
-  // Nobody reads any more: what is still to come has no use, and waiting for room would never end.
-  let isGone = false;
-  const gone = () => {
-    isGone = true;
-    reading.gone();
-    socket.resume();
-  };
-  output.once('error', gone);
-  output.once('close', gone);
-  socket.once('close', () => {
-    output.off('error', gone);
-    output.off('close', gone);
-  });
-  socket.on('data', (bytes) => {
-    reading.came();
-    // Never paused: a slow reader must not hold up the machine, whose silence would then look like a freeze. No emulated
-    // machine writes more than memory can hold until the reader has taken it.
-    if (!isGone) output.write(bytes);
-  });
-}
-
-/** Resolves when all that was written has been taken, or nobody takes it. */
-export function flushed(output: OutputStream): Promise<void> {
-  return new Promise((resolve) => {
-    if (output.writable) output.write('', () => resolve());
-    else resolve();
   });
 }

@@ -63,7 +63,10 @@ describe('the lanes', () => {
     const line = (lane: (typeof lanes)[number], verbose: boolean) =>
       kernelCommandLine(lane, { path: '', kind: lane.emulator.kind, version: '' }, 'panic=7', verbose);
     const lab = 'console=ttyS0,115200 quiet loglevel=5 panic=-1 printk.devkmsg=on no_timer_check';
-    assert.equal(line(laneNamed('vmx'), false), `${lab} idle=nomwait tsc_early_khz=200000 kvm_intel.longest_stay=2000000 panic=7`);
+    assert.equal(
+      line(laneNamed('vmx'), false),
+      `${lab} idle=nomwait tsc_early_khz=200000 kvm_intel.longest_stay=2000000 panic=7`,
+    );
     assert.equal(line(laneNamed('svm'), false), `${lab} kvm.tsc_tolerance_ppm=100000 lab_cpus=6 panic=7`);
     assert.equal(
       line(laneNamed('svm'), true),
