@@ -1,4 +1,5 @@
 /** `kvm-dsm explore`: random histories against the model of the local APIC, here or in a lane. */
+import { availableParallelism } from 'node:os';
 import { ArgumentError } from '../base/errors.ts';
 import { plural } from '../base/text.ts';
 import { Kvm } from '../kvm/kvm.ts';
@@ -8,7 +9,8 @@ import { profileFor, tellOnStderr } from '../target/profile.ts';
 import { progress, withProgress } from '../target/progress.ts';
 import { withSignals } from '../target/signals.ts';
 import { chooseTarget, currentTarget, describeTarget } from '../target/target.ts';
-import { describeTotals, documentOf, type ExploreDocument, type ExploreTotals, textOf } from './report.ts';
+import type { ExploreEvent } from './crew.ts';
+import { describeTotals, documentOf, type ExploreTotals, textOf } from './report.ts';
 
 /** Its options beside the global ones. */
 export interface ExploreCommandOptions extends GlobalOptions {
@@ -18,21 +20,30 @@ export interface ExploreCommandOptions extends GlobalOptions {
   histories?: number;
   vcpus: number;
   replay?: string;
+  /** Processes that explore side by side. */
+  jobs?: number;
+  /** One of these: which, of how many. */
+  turn?: ExploreTurn;
   /** Inside a lane: what it finds goes out as events, one a line. */
   events: boolean;
 }
 
-/** What comes out of a lane. */
-type ExploreEvent =
-  | { type: 'begin'; where: string }
-  | ({ type: 'progress' } & ExploreTotals)
-  | { type: 'end'; document: ExploreDocument };
+/** One of several processes takes each of the seeds whose turn it is. */
+export interface ExploreTurn {
+  readonly at: number;
+  readonly of: number;
+}
 
 interface Wanted {
   seed: number;
   vcpus: number;
   path?: string;
 }
+
+/** So many processes at most by themselves. */
+const MOST_JOBS = 8;
+/** What makes up for the start of one. */
+const WORTH = { histories: 200, seconds: 10 };
 
 /** What the lab may need beside the time of the histories, in seconds: to boot, and to make a difference small. */
 const BESIDE = 120;
@@ -93,7 +104,8 @@ class Teller {
       if (json) return;
       const what = path === undefined ? `seed ${seed}` : 'a difference again';
       print(`exploring ${plural(vcpus, 'vCPU')} on ${event.where}, ${what}\n`);
-    } else print(json ? `${JSON.stringify(event.document)}\n` : textOf(event.document, placeArguments(this.#options)));
+    } else if (event.type === 'end')
+      print(json ? `${JSON.stringify(event.document)}\n` : textOf(event.document, placeArguments(this.#options)));
   }
 
   /** What there was so far. */
@@ -103,29 +115,60 @@ class Teller {
   }
 }
 
-async function here(
-  options: ExploreCommandOptions,
-  { seed, vcpus, path }: Wanted,
-  signal: AbortSignal,
-  told: Teller,
-): Promise<void> {
-  const { explore } = await import('./explore.ts');
+async function here(options: ExploreCommandOptions, wanted: Wanted, signal: AbortSignal, told: Teller): Promise<void> {
+  const { seed, vcpus, path } = wanted;
+  const { turn, histories } = options;
+  const { BATCH, explore } = await import('./explore.ts');
   const profile = profileFor(options, tellOnStderr);
   using kvm = Kvm.open(options.device, { profile });
-  told.take({ type: 'begin', where: describeTarget() });
+  if (turn === undefined) told.take({ type: 'begin', where: describeTarget() });
+  const jobs = turn === undefined && path === undefined ? jobsFor(options, BATCH) : 1;
+  if (jobs > 1) return await together(options, wanted, { jobs, profile: profile.name, signal }, told);
   const explored = await withProgress(options, () =>
     explore(kvm, {
       vcpus,
       seed,
+      turn: turn ?? { at: 0, of: 1 },
       ...(path === undefined ? {} : { path }),
-      histories: options.histories ?? Number.POSITIVE_INFINITY,
+      histories: histories ?? Number.POSITIVE_INFINITY,
       limit: options.for * 1000,
       onProgress: (totals) => told.take({ type: 'progress', ...totals }),
+      onFound: () => told.take({ type: 'found' }),
       signal,
     }),
   );
   told.take({ type: 'end', document: documentOf(explored, { ...currentTarget, seed, vcpus }) });
 }
+
+/** As many as there are CPUs, where each has enough to do for its start. */
+function jobsFor(options: ExploreCommandOptions, batch: number): number {
+  const { jobs, histories = Number.POSITIVE_INFINITY } = options;
+  if (jobs !== undefined) return Math.min(jobs, Math.ceil(histories / batch));
+  const worth = Math.min(histories / WORTH.histories, options.for / WORTH.seconds);
+  return Math.max(1, Math.floor(Math.min(availableParallelism(), MOST_JOBS, worth)));
+}
+
+async function together(
+  options: ExploreCommandOptions,
+  { seed, vcpus }: Wanted,
+  { jobs, profile, signal }: { jobs: number; profile: string; signal: AbortSignal },
+  told: Teller,
+): Promise<void> {
+  const { exploreTogether } = await import('./crew.ts');
+  const { device, histories } = options;
+  const argsOf = (at: number) => {
+    const most = histories === undefined ? [] : ['--histories', `${shareOf(histories, at, jobs)}`];
+    const place = ['--on', 'host', '--profile', profile, '--device', device];
+    const what = ['--seed', `${seed}`, '--vcpus', `${vcpus}`, '--for', `${options.for}`, ...most];
+    return ['explore', '--events', '--turn', `${at}/${jobs}`, ...place, ...what];
+  };
+  const document = await withProgress(options, () =>
+    exploreTogether(jobs, argsOf, signal, (totals) => told.take({ type: 'progress', ...totals })),
+  );
+  told.take({ type: 'end', document: { ...document, ...currentTarget } });
+}
+
+const shareOf = (all: number, at: number, of: number) => Math.floor(all / of) + (at < all % of ? 1 : 0);
 
 async function inLane(
   lane: 'svm' | 'vmx',
@@ -135,11 +178,12 @@ async function inLane(
 ): Promise<number> {
   const { runInLane } = await import('../target/in-lane.ts');
   const { LineWriter } = await import('../runner/suite/line-writer.ts');
-  const { profile, device, histories, replay } = options;
+  const { profile, device, histories, replay, jobs } = options;
   const own = [
     ...['--on', 'host', '--profile', profile, '--device', device, '--events', '--for', `${options.for}`],
     ...(replay === undefined ? ['--seed', `${seed}`, '--vcpus', `${vcpus}`] : ['--replay', replay]),
     ...(histories === undefined ? [] : ['--histories', `${histories}`]),
+    ...(jobs === undefined ? [] : ['--jobs', `${jobs}`]),
   ];
   const work = { what: 'exploring', argv: ['explore', ...own] };
   const stdout = new LineWriter((line) => told.take(JSON.parse(line) as ExploreEvent));

@@ -13,12 +13,16 @@ export interface HistoriesOptions {
   seed: number;
   /** Of fast-check: which of the histories of this seed, and which of its smaller ones. */
   path?: string;
+  /** Of several that explore with this seed, which one this is. */
+  turn: { readonly at: number; readonly of: number };
   /** Stops after so many histories, */
   histories: number;
   /** or so many ms. */
   limit: number;
   /** Is told how many there were so far. */
   onProgress(totals: { histories: number; ms: number }): void;
+  /** There is a difference, which is made smaller from now on. */
+  onFound(): void;
   /** Ends it. */
   signal: AbortSignal;
 }
@@ -68,7 +72,7 @@ const LEAST = 100;
 const SHRINKING = 60_000;
 
 /** As many histories as fast-check makes of one seed. */
-const BATCH = 50;
+export const BATCH = 50;
 
 export async function explore(kvm: Kvm, options: HistoriesOptions): Promise<TriedHistories> {
   const arbitrary = histories(fc, options.vcpus);
@@ -91,7 +95,8 @@ export async function explore(kvm: Kvm, options: HistoriesOptions): Promise<Trie
   const patience = () => (msToFind === 0 ? LIMIT : Math.min(LIMIT, Math.max(LEAST, Math.ceil(SLOWER * slowest))));
   try {
     for (let batch = 0; ; batch++) {
-      const seed = (options.seed + batch) | 0;
+      const { at, of } = options.turn;
+      const seed = (options.seed + at + batch * of) | 0;
       const left = options.path === undefined ? options.histories - tried : 1;
       if (left <= 0 || performance.now() - began > options.limit) break;
       options.signal.throwIfAborted();
@@ -115,6 +120,7 @@ export async function explore(kvm: Kvm, options: HistoriesOptions): Promise<Trie
         if (msToFind === 0) {
           slowest = Math.max(slowest, rig.slowest);
           msToFind = ms;
+          options.onFound();
         }
         renew(patience());
         return false;

@@ -27,6 +27,7 @@ test('usage', () => {
     [['--for', 'soon'], /--for.*Give a time such as 60s/s],
     [['--seed', '-1'], /--seed.*Give an integer/s],
     [['--seed', '4294967296'], /--seed.*Give an integer from 0 to 4294967295/s],
+    [['--jobs', '0'], /--jobs.*Give an integer from 1 to 64/s],
     [['--replay', '7'], /--replay 7 names no difference/],
     [['--histories', '0'], /--histories.*Give an integer/s],
     [['everything'], /everything is for a script, and there is none/],
@@ -94,6 +95,18 @@ describe('kvm-dsm explore', { skip: labMissing(), timeout: 1_800_000 }, () => {
     assert.equal(sound.code, 0, sound.stdout + sound.stderr);
   });
 
+  test('two processes share the histories, and the first that finds a mistake ends the other', () => {
+    machineUp('svm');
+    const sound = explore('--on', 'svm', '--seed', '9', '--jobs', '2', '--histories', '101', '--for', '200s');
+    assert.deepEqual([sound.code, sound.document.histories, sound.document.seed], [0, 101, 9]);
+    machineUp('svm', fault);
+    const { code, document } = explore(...BROKEN, '--seed', '9', '--jobs', '2');
+    assert.equal(code, 1);
+    assert.match(document.difference!.replay, /^2v(?:9|10):/);
+    const again = explore(...BROKEN, '--replay', document.difference!.replay);
+    assert.deepEqual(again.document.difference?.operations, document.difference!.operations);
+  });
+
   test('in words', () => {
     machineUp('svm', fault);
     const { code, stdout } = kvmDsm(['explore', ...BROKEN, '--seed', '7'], 400);
@@ -104,7 +117,7 @@ describe('kvm-dsm explore', { skip: labMissing(), timeout: 1_800_000 }, () => {
       /^ {2}accept\.irr: .* \(SDM vol\. 3, "Interrupt Acceptance for Fixed Interrupts"\)$/m,
       /^ {2}1\. vCPU \d: write register ICR value 0x[\da-f]+$/m,
       /^#\d+ .*\| IRR\d: KVM 0x[\da-f]+, model/m,
-      /^again: kvm-dsm explore --replay 2v7:[\d:]+ --on svm --cmdline kvm\.dsm_fault=skip-local$/m,
+      /^again: kvm-dsm explore --replay 2v[78]:[\d:]+ --on svm --cmdline kvm\.dsm_fault=skip-local$/m,
     ])
       assert.match(stdout, words);
   });
