@@ -10,7 +10,7 @@ await using m = await machine({ vcpus: 3, apic: 'xapic' });
 /** vCPU 0 sends 0x40 to vCPU 2; vCPU 1 interrupts it by 0x50, which it answers by 0x60. */
 const programs = (disable: string, enable: string) => [
   {
-    code: asm.flat32`
+    code: asm.long64`
         ${disable}
         ${icr2(2)}
         ${icr({ vector: 0x40 })}
@@ -20,7 +20,7 @@ const programs = (disable: string, enable: string) => [
         ${icr2(1)}
         ${icr({ vector: 0x60 })}
         ${eoi()}
-        iretd`,
+        iretq`,
     handlers: { 80: 'answer' },
   },
   asm.flat32`
