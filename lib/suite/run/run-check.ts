@@ -40,7 +40,8 @@ export async function runCheck(
   { device, profile, seed, thorough, traced, kernel }: CheckOptions,
 ): Promise<CheckRun> {
   const missing = (check.needs ?? []).flatMap((need) => need.missing(world) ?? []);
-  if (missing.length > 0) return { outcome: { kind: 'skip', reason: [...new Set(missing)].join('; ') }, ms: 0, exits: 0, over: true };
+  if (missing.length > 0)
+    return { outcome: { kind: 'skip', reason: [...new Set(missing)].join('; ') }, ms: 0, exits: 0, over: true };
   kernel?.begin();
   const began = performance.now();
   const limit = deadlineOf(check, thorough);
