@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { forwardsIcrWrites, Kvm } from '../../lib/index.ts';
 import { staticRelay } from '../build-c.ts';
 import { bundle } from '../bundle.ts';
 import { missingKvm, type Place, places, runAt } from '../places.ts';
@@ -23,7 +24,7 @@ const { values } = parseArgs({
 });
 const place = values.on as Place;
 if (!places.includes(place)) throw new Error(`--on ${place}: it is one of ${places.join(', ')}`);
-const missing = place === 'host' ? missingKvm() : null;
+const missing = place === 'host' ? (missingKvm() ?? notForwarding()) : null;
 const server = programOf('nats-server');
 const found: NodesFound[] = [];
 const tell = (one: NodesFound) => {
@@ -36,6 +37,12 @@ else {
   tell({ note: noteOf() });
   await runAt(place, 'nodes', kitOf, (line) => tell(JSON.parse(line)));
   if (!values.json) console.log([table(wayRows(found)), table(burstRows(found))].join('\n\n'));
+}
+
+/** Nodes live on what the kernel forwards. */
+function notForwarding(): string | null {
+  using kvm = Kvm.open();
+  return forwardsIcrWrites(kvm) ? null : "this host's kernel does not forward ICR writes: --on svm measures in the lab";
 }
 
 function noteOf(): string {
