@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { KvmDsmError } from '../base/errors.ts';
 import { LineSplitter } from '../base/line-splitter.ts';
 import { startOwn } from '../target/own-process.ts';
-import type { ExploreDocument, ExploreTotals } from './report.ts';
+import { type ExploreDocument, type ExploreTotals, perSecond } from './report.ts';
 
 /** What an explorer tells, one a line. */
 export type ExploreEvent =
@@ -86,8 +86,8 @@ export async function exploreTogether(
     const all = await Promise.all(Array.from({ length: jobs }, (_, turn) => one(turn)));
     const ended = all.filter((document) => document !== null);
     const best = ended.find(({ difference }) => difference !== null) ?? ended[0]!;
-    const { histories, ms } = together();
-    return { ...best, histories, ms, perSecond: Math.round(histories / Math.max(ms / 1000, 0.001)) };
+    const sum = together();
+    return { ...best, ...sum, perSecond: perSecond(sum) };
   } catch (error) {
     endAll();
     signal.throwIfAborted();

@@ -42,7 +42,7 @@ export interface ExploreDocument extends ExploreTotals {
   } | null;
 }
 
-const perSecond = ({ histories, ms }: ExploreTotals) => Math.round(histories / Math.max(ms / 1000, 0.001));
+export const perSecond = ({ histories, ms }: ExploreTotals) => Math.round(histories / Math.max(ms / 1000, 0.001));
 
 export function documentOf(
   { found, ...totals }: TriedHistories,
