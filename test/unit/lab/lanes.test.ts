@@ -62,7 +62,7 @@ describe('the lanes', () => {
   test("the kernel's command line: the lab's words, the lane's, and the user's last", () => {
     const line = (lane: (typeof lanes)[number], verbose: boolean) =>
       kernelCommandLine(lane, { path: '', kind: lane.emulator.kind, version: '' }, 'panic=7', verbose);
-    const lab = 'console=ttyS0,115200 quiet loglevel=5 panic=-1 printk.devkmsg=on no_timer_check';
+    const lab = 'console=ttyS0,115200 quiet loglevel=5 panic=-1 printk.devkmsg=on no_timer_check tsc=reliable';
     assert.equal(
       line(laneNamed('vmx'), false),
       `${lab} idle=nomwait tsc_early_khz=200000 kvm_intel.longest_stay=2000000 panic=7`,
