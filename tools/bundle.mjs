@@ -1,8 +1,10 @@
 // Makes dist of what the compiler wrote into out: the library in a few packed parts, the loader for them, and for each entry of
 // package.json's `exports` a file for `import`, one for `require`, and its declarations.
+import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { transform } from 'esbuild';
 import { writeDeclarations } from './bundle/declarations.mjs';
 import { forVitest, pack, writeParts } from './bundle/parts.mjs';
 import { writeLicenses } from './bundle/third-party.mjs';
@@ -64,7 +66,14 @@ write('cli/main.js', readFileSync(join(out, 'cli/main.js'), 'utf8').replace(/^\/
 chmodSync(join(dist, 'cli/main.js'), 0o755);
 const files = Object.fromEntries(Object.entries(parts).map(([name, { file }]) => [name, file]));
 const loader = readFileSync(join(root, 'tools/bundle/load.cjs'), 'utf8');
-write('load.cjs', loader.replace('const files = {};', `const files = ${JSON.stringify(files)};`));
+const build = createHash('sha256');
+for (const file of [...new Set(Object.values(files))].sort()) build.update(readFileSync(join(dist, file)));
+const filled = loader
+  .replace('const files = {};', `const files = ${JSON.stringify(files)};`)
+  .replace("const build = '';", `const build = '${build.digest('hex').slice(0, 32)}';`);
+const codeCache = readFileSync(join(root, 'tools/bundle/code-cache.cjs'), 'utf8');
+for (const [name, text] of Object.entries({ 'load.cjs': filled, 'code-cache.cjs': codeCache }))
+  write(name, (await transform(text, { charset: 'ascii', minifyWhitespace: true })).code);
 await writeDeclarations(from);
 
 /** What the lab's kernel is made of; not the mails that tests review. */

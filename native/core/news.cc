@@ -14,6 +14,7 @@ void NewsQueue::Post(std::shared_ptr<VcpuThread> thread) {
     std::lock_guard<std::mutex> lock(mutex_);
     if (closed_ || std::find(queue_.begin(), queue_.end(), thread) != queue_.end()) return;
     queue_.push_back(std::move(thread));
+    has_news_ = true;
     if (called_) return;
     called_ = true;
     calling_.fetch_add(1);
@@ -23,10 +24,33 @@ void NewsQueue::Post(std::shared_ptr<VcpuThread> thread) {
   calling_.fetch_sub(1);
 }
 
-// A vCPU that has news again meanwhile is for the next call: taking would never end.
-size_t NewsQueue::Begin() {
+bool NewsQueue::Expect() {
+  expected_ns_ = MonotonicNs();
+  return patience_.looks();
+}
+
+bool NewsQueue::Look() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    // Whoever posts meanwhile need not call.
+    called_ = true;
+  }
+  if (patience_.Look([this] { return has_news_.load(); })) {
+    expected_ns_ = 0;
+    return true;
+  }
   std::lock_guard<std::mutex> lock(mutex_);
   called_ = false;
+  return has_news_;
+}
+
+// A vCPU that has news again meanwhile is for the next call: taking would never end.
+size_t NewsQueue::Begin() {
+  if (expected_ns_ != 0) patience_.Learn(MonotonicNs() - expected_ns_);
+  expected_ns_ = 0;
+  std::lock_guard<std::mutex> lock(mutex_);
+  called_ = false;
+  has_news_ = false;
   return queue_.size();
 }
 

@@ -246,8 +246,12 @@ bool VcpuThread::Park(Phase phase, int error) {
     acked_ = handled_;
   }
   setup_.notify(shared_from_this());
+  const auto goes_on = [this] { return phase_ == Phase::kRunning || stopping_; };
+  const uint64_t begin = MonotonicNs();
+  const bool is_there = patience_.Look(goes_on);
   std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait(lock, [this] { return phase_ == Phase::kRunning || stopping_; });
+  changed_.wait(lock, goes_on);
+  if (!is_there) patience_.Learn(MonotonicNs() - begin);
   return !stopping_;
 }
 

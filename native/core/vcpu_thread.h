@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "exit_log.h"
+#include "patience.h"
 #include "record.h"
 
 // Where a vCPU's thread is. From kExit on it is out of KVM_RUN and stays out until Resume() or Stop().
@@ -106,8 +107,8 @@ class VcpuThread : public std::enable_shared_from_this<VcpuThread> {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  // Under the mutex. tid_ is 0 before and after the thread's loop: no signal goes to an id that may be somebody else's.
-  Phase phase_ = Phase::kRunning;
+  // Written under the mutex. tid_ is 0 before and after the thread's loop: no signal goes to an id that may be somebody else's.
+  std::atomic<Phase> phase_{Phase::kRunning};
   int error_ = 0;
   bool held_ = false;
   uint64_t seq_ = 0;
@@ -120,4 +121,6 @@ class VcpuThread : public std::enable_shared_from_this<VcpuThread> {
   std::atomic<bool> pausing_{false};
   std::atomic<bool> stopping_{false};
   uint64_t handled_ = 0;
+  // For the answer to an exit.
+  Patience patience_;
 };

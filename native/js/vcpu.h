@@ -36,7 +36,8 @@ class Vcpu : public Tagged<Vcpu> {
   ~Vcpu() override;
 
   // Tells JavaScript what its thread has to say. For Wake.
-  void Deliver(Napi::Env env);
+  // True if more may come soon: JavaScript lets the vCPU go on, or asks for more.
+  bool Deliver(Napi::Env env);
 
   // Throws if it is closed.
   int fd(Napi::Env env) { return parts(env).fd.get(); }
@@ -89,6 +90,8 @@ class Vcpu : public Tagged<Vcpu> {
   std::shared_ptr<MappedRange> ring_memory_;
   std::shared_ptr<Wake> wake_;
   Napi::FunctionReference on_news_;
+  // The highest `acked` that JavaScript has had of this thread.
+  uint64_t told_ = 0;
   // Running, or with news that JavaScript has not had: this object, its function and the event loop are kept alive.
   bool held_ = false;
 };

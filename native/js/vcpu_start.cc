@@ -110,6 +110,7 @@ void Vcpu::StartThread(Napi::Env env, VcpuThread::Setup setup, Napi::Function on
 
   on_news_ = Napi::Persistent(on_news);
   on_news_.Unref();
+  told_ = 0;
   try {
     thread_ = VcpuThread::Start(std::move(setup));
   } catch (const std::system_error& error) {
@@ -144,7 +145,7 @@ void Vcpu::Release(Napi::Env env) {
   Unref();
 }
 
-void Vcpu::Deliver(Napi::Env env) {
+bool Vcpu::Deliver(Napi::Env env) {
   VcpuThread::News news = thread_->news();
   Napi::Function on_news = on_news_.Value();
   Napi::Object self = Value();  // it lives until the end of this call, even if Release leaves it to the collector
@@ -158,6 +159,9 @@ void Vcpu::Deliver(Napi::Env env) {
                       Napi::Number::New(env, static_cast<double>(news.acked)), Napi::Boolean::New(env, news.held),
                       Napi::Number::New(env, static_cast<double>(news.seq)),
                       Napi::Number::New(env, static_cast<double>(news.ns))});
+  bool is_told = news.acked > told_;
+  told_ = news.acked;
+  return is_told || news.phase == Phase::kExit || news.phase == Phase::kPaused;
 }
 
 void Vcpu::Resume(const Napi::CallbackInfo& info) {

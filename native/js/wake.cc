@@ -3,6 +3,7 @@
 
 #include <exception>
 
+#include "../core/clock.h"
 #include "addon.h"
 #include "vcpu.h"
 
@@ -21,26 +22,37 @@ std::shared_ptr<Wake> Wake::Of(Napi::Env env) {
   return made;
 }
 
-void Wake::CallJs(napi_env env, napi_value, void* context, void*) {
+// A vCPU that JavaScript lets go on is often back before the event loop could go to sleep and be woken. What `for await` does
+// comes in a microtask behind this call: the look is a call of its own.
+void Wake::CallJs(napi_env env, napi_value, void* context, void* looks) {
   if (!env) return;
-  static_cast<Wake*>(context)->shared_from_this()->Deliver(env);
+  std::shared_ptr<Wake> wake = static_cast<Wake*>(context)->shared_from_this();
+  if (!looks)
+    wake->begun_ns_ = MonotonicNs();
+  else if (wake->holders_ == 0 || !wake->news_.Look())
+    return;
+  if (wake->Deliver(env) && wake->news_.Expect() && MonotonicNs() - wake->begun_ns_ < kTurnNs)
+    napi_call_threadsafe_function(wake->function_, wake.get(), napi_tsfn_nonblocking);
 }
 
-void Wake::Deliver(Napi::Env env) {
+// True if more may come soon.
+bool Wake::Deliver(Napi::Env env) {
+  bool expects = false;
   Napi::HandleScope scope(env);
   for (size_t count = news_.Begin(); count > 0; count--) {
     std::shared_ptr<VcpuThread> thread = news_.Next();
-    if (!thread) return;
+    if (!thread) break;
     auto entry = entries_.find(thread.get());
     if (entry == entries_.end()) continue;
     try {
-      entry->second.owner->Deliver(env);
+      if (entry->second.owner->Deliver(env)) expects = true;
     } catch (const Napi::Error& error) {
       napi_fatal_exception(env, error.Value());
     } catch (const std::exception& error) {
       napi_fatal_exception(env, Napi::Error::New(env, error.what()).Value());
     }
   }
+  return expects;
 }
 
 void Wake::Add(const std::shared_ptr<VcpuThread>& thread, Vcpu* owner) { entries_[thread.get()] = {thread, owner}; }

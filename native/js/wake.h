@@ -34,14 +34,18 @@ class Wake : public std::enable_shared_from_this<Wake> {
     std::shared_ptr<VcpuThread> thread;
     Vcpu* owner;
   };
-  static void CallJs(napi_env env, napi_value, void* context, void*);
+  // How long the vCPUs may keep the event loop from its other work: of the thread-safe function's calls the loop takes up to
+  // a thousand in a row.
+  static constexpr uint64_t kTurnNs = 1'000'000;
+  static void CallJs(napi_env env, napi_value, void* context, void* looks);
   static void EndEnvironment(void* holder);
-  void Deliver(Napi::Env env);
+  bool Deliver(Napi::Env env);
   void EndThreads();
 
   napi_threadsafe_function function_ = nullptr;
   std::unordered_map<VcpuThread*, Entry> entries_;
   size_t holders_ = 0;
   bool closed_ = false;
+  uint64_t begun_ns_ = 0;
   NewsQueue news_{[this] { napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking); }};
 };

@@ -6,7 +6,7 @@ import { scaled } from '../support/counts.ts';
 import { noKvm } from '../support/host.ts';
 import { programBeside } from '../support/library.ts';
 
-const ROUNDS = scaled(12, 1);
+const ROUNDS = scaled(4, 1);
 const works = ['records', 'exits', 'news', 'runs', 'refusals', 'guests', 'eventfds'];
 const names = works.map((work) => `${work} ${ROUNDS}`);
 /** A round takes a second or so, a minute with sanitizers or in the lab; what takes this long hangs. */

@@ -2,11 +2,13 @@
 // Loads the library. Its modules lie in a few parts, packed, and are the same for `import`, for `require`, and inside a lab.
 const { readFileSync } = require('node:fs');
 const { join } = require('node:path');
-const { compileFunction } = require('node:vm');
-const { brotliDecompressSync } = require('node:zlib');
+const { CodeCache } = require('./code-cache.cjs');
 
 /** By part: the file that holds it. */
 const files = {};
+
+/** A digest of all of them. */
+const build = '';
 
 /** By part: its code, of those whose file was read. */
 const texts = new Map();
@@ -18,6 +20,7 @@ function textOf(part) {
   const file = files[part];
   if (file === undefined) throw new Error(`${part} is no part of this package`);
   if (!texts.has(part)) {
+    const { brotliDecompressSync } = require('node:zlib');
     const words = brotliDecompressSync(readFileSync(join(__dirname, file)))
       .toString('latin1')
       .split('\0');
@@ -47,8 +50,11 @@ function partLoader({ bodyOf, fileOf, importOther, importModule }) {
   return load;
 }
 
+const cache = new CodeCache(build);
+const begin = `(function (${parameters}) {`;
+
 module.exports = partLoader({
-  bodyOf: (part) => compileFunction(textOf(part), parameters, { filename: join(__dirname, part) }),
+  bodyOf: (part) => cache.script(part, begin, () => textOf(part), join(__dirname, part)).runInThisContext(),
   fileOf: (part) => join(__dirname, part),
   importOther: require,
   importModule: (url) => import(url),
