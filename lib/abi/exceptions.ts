@@ -49,8 +49,12 @@ export function vectorIn(argument: string, vector: number | string): number {
   if (found) return Number(found[0]);
   throw new ArgumentError(
     argument,
-    `${show(vector)} is no exception`,
-    suggest(vector as string, Object.values(mnemonics), 'Write it like "#GP", or give the vector.'),
+    `${show(vector)} is neither a vector, a number from 0 to 255, nor the name of an exception`,
+    suggest(
+      vector as string,
+      Object.values(mnemonics),
+      'Write it like "#GP" or "NMI", or give the vector as a number.',
+    ),
   );
 }
 

@@ -3,7 +3,7 @@ import { ArgumentError } from './errors.ts';
 import { show } from './text.ts';
 
 /** A length of time: a number of milliseconds, or text such as `'250ms'`, `'2s'`, `'1.5m'`. */
-export type Duration = number | string;
+export type Duration = number | `${number}ms` | `${number}s` | `${number}m`;
 
 /** How long a guest may run if nobody says otherwise. */
 export const DEFAULT_DEADLINE = '10s';

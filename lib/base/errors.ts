@@ -74,8 +74,14 @@ export class ArgumentError extends KvmDsmError {
 export class ClosedError extends KvmDsmError {
   readonly code = 'ERR_CLOSED';
 
-  constructor(what: string) {
-    super(`${what} is closed`, { advice: `Use ${what} before close(), or before the end of its \`using\` block.` });
+  /** @param during the call, `run()` say, that was going on when it was closed */
+  constructor(what: string, during?: string) {
+    super(during === undefined ? `${what} is closed` : `${what} was closed while its ${during} was going on`, {
+      advice:
+        during === undefined
+          ? `Use ${what} before close(), or before the end of its \`using\` block.`
+          : `Write \`await\` before ${during}: nobody waited for it, and the end of a \`using\` block closes.`,
+    });
   }
 }
 

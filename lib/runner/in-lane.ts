@@ -33,7 +33,10 @@ export async function runScriptInLane(
   joined?: Transport,
 ): Promise<number> {
   // The bundler is a process of its own: this thread reads the assembly meanwhile.
-  const [bundled, [refused]] = await Promise.all([bundleScript(path, LAB_FILES, modules), assemblyErrors(path)]);
+  const [bundled, [refused]] = await Promise.all([
+    bundleScript(path, LAB_FILES, modules),
+    assemblyErrors(path, { named: true }),
+  ]);
   if (refused) throw refused;
   const { code, imports, assets, tests } = bundled;
   const { kernel: _kernel, cmdline: _cmdline, emulator: _emulator, ...inside } = run.options;

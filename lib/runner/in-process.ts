@@ -1,7 +1,7 @@
 /** A script's runs in this process. */
 import { pathToFileURL } from 'node:url';
 import { RunBudget } from '../base/budget.ts';
-import { KvmDsmError } from '../base/errors.ts';
+import { ArgumentError, KvmDsmError } from '../base/errors.ts';
 import { forwardsIpi } from '../exit/dsm.ts';
 import { eventsOf } from '../host/ftrace/choice.ts';
 import { Random, randomWasUsed } from '../script/random.ts';
@@ -14,7 +14,7 @@ import { loadModules, type PublicModules } from './bundle/public-modules.ts';
 import { NothingExploredError } from './errors.ts';
 import { importModule } from './evaluate/import-module.ts';
 import { ScriptFunction } from './evaluate/script-function.ts';
-import { findingsOf } from './findings.ts';
+import { type Finding, findingsOf } from './findings.ts';
 import { explainMissingFile } from './lab-files.ts';
 import { TestFeed } from './node-test.ts';
 import { failureOf } from './outcome.ts';
@@ -125,8 +125,18 @@ function prepare(
     };
     const judgeThrown = (thrown: unknown): ScriptFailure =>
       thrown instanceof StrayError ? judge(thrown.error, thrown.words) : judge(explainMissingFile(thrown));
+    const findingsAtEnd = (hasFailed: boolean): Finding[] => {
+      try {
+        return findingsOf(session, machines.all, undefined);
+      } catch (error) {
+        // What the script failed by is what counts.
+        if (hasFailed) return [];
+        throw error;
+      }
+    };
     const outcomeOf = (failure: ScriptFailure | undefined): ScriptOutcome => {
-      if (!failure) for (const finding of findingsOf(session, machines.all, undefined)) reporter.finding(finding);
+      // After a failure of another cause as well: it may be the one that the script could not know of.
+      for (const finding of findingsAtEnd(failure !== undefined)) reporter.finding(finding);
       for (const machine of machines.all) machine.close();
       if (failure) trace?.failure(failure.json);
       trace?.next();
@@ -166,6 +176,7 @@ function prepare(
       });
       if (!failure) end.checkExitCode();
       if (!failure && exploring && explored.schedules === 0) throw new NothingExploredError();
+      if (!failure && machines.all.length === 0 && imports.includes('kvm-dsm/suite')) throw noScript(script);
     } catch (thrown) {
       failure ??= judgeThrown(thrown);
     }
@@ -187,6 +198,15 @@ const hasReport = (error: unknown) => error instanceof KvmDsmError && error.repo
 function withDiagrams(failure: ScriptFailure, diagrams: readonly string[]): ScriptFailure {
   const json = { ...failure.json, diagrams };
   return { ...failure, text: [failure.text, ...diagrams].join('\n\n'), json };
+}
+
+/** What defines checks does nothing by itself. */
+function noScript(script: string): ArgumentError {
+  return new ArgumentError(
+    'script',
+    `${script} imports kvm-dsm/suite and made no machine: it is a module of checks, of which none was run`,
+    `Run them by \`kvm-dsm test --checks ${script}\`.`,
+  );
 }
 
 function importAfresh(script: string, seed: number): Promise<unknown> {

@@ -70,7 +70,7 @@ await m.run();
 test('assembly that cannot be assembled is told as well', () => {
   const { code, stdout } = kvmDsm(['check', misspelt]);
   assert.equal(code, 1, stdout);
-  assert.match(stdout, /misspelt\.ts: error ERR_ASM: line 4, column 5: .*'moov'[\s\S]*Did you mean mov/);
+  assert.match(stdout, /misspelt\.ts\(4,5\): error ERR_ASM: .*'moov'[\s\S]*Did you mean mov/);
   assert.match(stdout, /^not ok: 1 error, by TypeScript/m);
 });
 

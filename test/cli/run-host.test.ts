@@ -158,3 +158,20 @@ test('no KVM: exit code 3 and what to do', () => {
   assert.match(error.advice, /--on vmx/);
   assert.equal(code, 3);
 });
+
+test('a failure of another kind tells as well that the kernel does not forward', { skip: noStockKvm }, () => {
+  const { code, stdout } = kvmDsm(['run', script('own-assertion.ts'), '--on', 'host', '--json']);
+  const lines = jsonLines(stdout);
+  assert.ok(
+    lines.some(({ type, id }) => type === 'finding' && id === 'not-forwarded'),
+    stdout,
+  );
+  assert.equal(lines.at(-1)!.ok, false);
+  assert.equal(code, 1);
+});
+
+test('a module of checks is no script: nothing of it was run', { skip: noKvm }, () => {
+  const { code, stdout, stderr } = kvmDsm(['run', script('checks.ts'), '--on', 'host']);
+  assert.notEqual(code, 0);
+  assert.match(stdout + stderr, /is a module of checks, of which none was run[\s\S]*kvm-dsm test --checks/);
+});

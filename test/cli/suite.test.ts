@@ -231,7 +231,11 @@ const usage: [what: string, args: string[], said: RegExp][] = [
   ['a seed that is none', ['--seed', '-1'], /integer from 0/],
   ['rounds that are none', ['--repeat', '0'], /integer from 1/],
   ['a script of checks that does not exist', ['--checks', 'no/such.ts'], /ERR_SCRIPT_MISSING/],
-  ['a script that exports no subjects', ['--checks', 'test/cli/scripts/neighbour.ts'], /subjects is undefined/],
+  [
+    'a script that exports no subjects',
+    ['--checks', 'test/cli/scripts/neighbour.ts'],
+    /the script exports no `subjects`[\s\S]*A script is run by `kvm-dsm run`/,
+  ],
 ];
 
 for (const [what, args, said] of usage) {

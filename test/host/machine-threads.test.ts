@@ -1,6 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cli, flat32, GuestFailureError, hlt, machine, out8, out8Value, spin, write32 } from '../../lib/index.ts';
+import {
+  asm,
+  ClosedError,
+  cli,
+  done,
+  flat32,
+  GuestFailureError,
+  hlt,
+  idle,
+  ipi,
+  machine,
+  out8,
+  out8Value,
+  spin,
+  write32,
+} from '../../lib/index.ts';
 import { countOutTimes, sendIpi, wait32 } from '../support/guest.ts';
 import { noKvm } from '../support/host.ts';
 
@@ -84,4 +99,47 @@ test('without an in-kernel LAPIC a HLT is an exit, and the end of its vCPU', opt
       [...trace].filter(({ vcpu }) => vcpu === id).map(({ exit }) => exit.name),
       ['KVM_EXIT_IO', 'KVM_EXIT_HLT'],
     );
+});
+
+/** What a script does that forgets an `await`: the end of its block closes the machine. */
+test('a run that nobody awaits ends when its machine is closed, and says what is missing', options, async () => {
+  for (const vcpus of [1, 2]) {
+    const forgotten: Promise<unknown>[] = [];
+    {
+      await using m = await machine({ vcpus });
+      for (let id = 0; id < vcpus; id++) m.vcpu(id).program(flat32(spin));
+      forgotten.push(m.run({ until: { port: 0x10 }, deadline: '20s' }));
+    }
+    await assert.rejects(
+      forgotten[0]!,
+      (error: ClosedError) =>
+        error instanceof ClosedError &&
+        /^the machine was closed while its run\(\) was going on/.test(error.message) &&
+        /Write `await` before run\(\)/.test(error.advice),
+    );
+  }
+});
+
+test('so does explore()', options, async () => {
+  let forgotten: Promise<unknown>;
+  {
+    await using m = await machine({ vcpus: 2 });
+    const step = asm.long64`
+      mov eax, 1
+      mov eax, 2
+      mov eax, 3
+      ${done()}`;
+    forgotten = m.explore([step, step], () => {});
+  }
+  await assert.rejects(forgotten, /the machine was closed while its explore\(\) was going on/);
+});
+
+test('a run for a vector that nobody sends names the one that was sent', options, async () => {
+  await using m = await machine({ vcpus: 2, apic: 'xapic' });
+  m.vcpu(0).program(asm.long64`${ipi({ to: 1, vector: 0xf0 })}${done()}`);
+  m.vcpu(1).program(asm.long64`${idle()}`);
+  await assert.rejects(
+    m.run({ until: { handled: 0xf1, vcpu: 1 }, deadline: '300ms' }),
+    /^DeadlineError.*nobody is seen to have sent vector 0xf1; vCPU 0 sent vector 0xf0 to APIC id 1/,
+  );
 });

@@ -260,7 +260,7 @@ test('what stop, kick, pause and start refuse', options, async () => {
   using guest = makeGuest();
   const vcpu = guest.program(0, spin);
   for (const deadline of [0, 'soon']) {
-    assert.equal(errorOf(() => vcpu.start({ deadline })).code, 'ERR_ARGUMENT');
+    assert.equal(errorOf(() => vcpu.start({ deadline: deadline as number })).code, 'ERR_ARGUMENT');
     assert.equal(vcpu.thread, null);
   }
   const run = vcpu.start({ onExit() {} });

@@ -108,7 +108,7 @@ test('a deadline that is none', { skip: noKvm }, () => {
     vm.setMemory({ slot: 0, guestPhysAddr: 0, memory });
     const vcpu = vm.createVcpu(0);
     for (const deadline of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 'soon', '5h'])
-      assert.equal(errorOf(() => vcpu.run({ deadline })).code, 'ERR_ARGUMENT', String(deadline));
+      assert.equal(errorOf(() => vcpu.run({ deadline: deadline as number })).code, 'ERR_ARGUMENT', String(deadline));
   });
 });
 

@@ -29,6 +29,7 @@ test('an exit that ends a run while it looks where its vCPUs are is what ends it
       m.vcpus.map(({ vcpu }) => vcpu),
       {
         budget: new RunBudget(),
+        closing: new AbortController().signal,
         untilIdle: false,
         idle: [],
         limit: 1,
@@ -64,6 +65,7 @@ test('a KVM_RUN that fails while a run looks where its vCPUs are is told as such
       m.vcpus.map(({ vcpu }) => vcpu),
       {
         budget: new RunBudget(),
+        closing: new AbortController().signal,
         untilIdle: false,
         idle: [],
         limit: 1,

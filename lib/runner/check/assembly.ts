@@ -7,8 +7,10 @@ import { type Template, templatesOf } from './templates.ts';
 /**
  * The errors that each run would end with, with their places in the file: of a template without interpolations every one, of the
  * others those of lines that are all text, as far as a line tells by itself.
+ *
+ * @param options.named each says in which file it is
  */
-export async function assemblyErrors(file: string): Promise<AsmError[]> {
+export async function assemblyErrors(file: string, { named = false } = {}): Promise<AsmError[]> {
   const source = readFileSync(file, 'utf8');
   const templates = templatesOf(source);
   if (templates.length === 0) return [];
@@ -16,7 +18,7 @@ export async function assemblyErrors(file: string): Promise<AsmError[]> {
   const lines = source.split('\n');
   return templates.flatMap((template) => {
     const error = errorOf(template, asm[template.mode]);
-    return error ? [inFile(file, lines, template, error)] : [];
+    return error ? [inFile(lines, template, error, named ? ` (${file})` : '')] : [];
   });
 }
 
@@ -43,9 +45,9 @@ function ownLines(parts: readonly string[]): string {
   return lines.map((line) => (line.includes(hole) ? '' : line)).join('\n');
 }
 
-function inFile(file: string, lines: readonly string[], template: Template, error: AsmError): AsmError {
+function inFile(lines: readonly string[], template: Template, error: AsmError, where: string): AsmError {
   const line = template.line + error.line - 1;
   const column = error.line === 1 ? template.column + error.column - 1 : error.column;
   const place = { line, column, text: error.text, source: lines[line - 1] ?? '' };
-  return new AsmError(place, `${error.reason} (${file})`, error.advice);
+  return new AsmError(place, `${error.reason}${where}`, error.advice);
 }

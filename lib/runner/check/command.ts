@@ -1,7 +1,7 @@
 /** `kvm-dsm check`: the types of scripts, before anything is booted. */
 import { spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { DeadlineError, PlainError } from '../../base/errors.ts';
 import { temporary, temporaryFolder } from '../../base/temporary.ts';
 import { plural } from '../../base/text.ts';
@@ -42,11 +42,12 @@ export async function checkScripts(
   return ok ? 0 : 1;
 }
 
-/** The same for what the assembler refuses. */
+/** The same for what the assembler refuses, in the form of `tsc`, which editors know. */
 async function assemblyOf(file: string, json: boolean): Promise<Diagnostic[]> {
   const errors = await assemblyErrors(file);
   if (!json)
-    for (const error of errors) print(`${file}: error ${error.code}: ${error.message}\n  -> ${error.advice}\n`);
+    for (const { line, column, code, reason, excerpt, advice } of errors)
+      print(`${relative('', file)}(${line},${column}): error ${code}: ${reason}\n${excerpt}\n  -> ${advice}\n`);
   return errors.map(({ line, column, code, reason }) => ({ file, line, column, code, message: reason }));
 }
 

@@ -1,6 +1,7 @@
 /** One vCPU for a person: registers, the code at RIP, LAPIC, mp_state, counters. */
 import { decodeIcr, describeIcr } from '../../abi/apic/icr.ts';
 import type { LapicRegisterName } from '../../abi/apic/lapic.ts';
+import { vectorName } from '../../abi/exceptions.ts';
 import type { KvmRegs } from '../../abi/kvm/index.ts';
 import { RFLAGS_IF } from '../../abi/kvm/index.ts';
 import { hex, hexBytes } from '../../base/text.ts';
@@ -131,5 +132,7 @@ function lvtText(registers: Record<LapicRegisterName, number>): string {
 
 function counters({ counters }: VcpuSnapshot): string {
   if (counters.size === 0) return 'no interrupt';
-  return [...counters].map(([vector, count]) => `${hex(vector)} x${count}`).join(', ');
+  return [...counters]
+    .map(([vector, count]) => `${vector < 32 ? vectorName(vector) : hex(vector)} x${count}`)
+    .join(', ');
 }

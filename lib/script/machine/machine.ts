@@ -4,8 +4,9 @@ import type { DsmProfile } from '../../abi/dsm/profiles.ts';
 import type { MsiMessage } from '../../abi/kvm/gsi-route.ts';
 import { KVM_SYNC_X86_REGS } from '../../abi/kvm/kvm-run.ts';
 import { checkInteger } from '../../base/check.ts';
-import { ArgumentError } from '../../base/errors.ts';
+import { ArgumentError, ClosedError } from '../../base/errors.ts';
 import { show } from '../../base/text.ts';
+import type { Exit } from '../../exit/exit.ts';
 import type { GuestLayout } from '../../guest/layout.ts';
 import type { GuestMemory } from '../../kvm/guest-memory.ts';
 import type { Kvm } from '../../kvm/kvm.ts';
@@ -83,6 +84,7 @@ export class Machine implements AsyncDisposable, Disposable {
   #wroteIcr = false;
   /** Runs that have begun, and that have ended. */
   #runs = { begun: 0, ended: 0 };
+  readonly #closing = new AbortController();
 
   /** Use `machine()`. */
   constructor(options: MachineOptions) {
@@ -287,7 +289,7 @@ export class Machine implements AsyncDisposable, Disposable {
   async run(options: RunUntilOptions = {}): Promise<Trace> {
     this.#lookAtApics();
     try {
-      return await this.#run(options);
+      return await this.#unlessClosed('run()', () => this.#run(options));
     } finally {
       this.#lookAtApics();
       this.#concludeCrossings();
@@ -321,22 +323,25 @@ export class Machine implements AsyncDisposable, Disposable {
         'Run the script by `kvm-dsm run` or `kvm-dsm explore --schedules`.',
       );
     const { explore } = await import('../explore/explore.ts');
+    const explored = {
+      machine: this,
+      session: this.#session,
+      tellAll: (told: boolean) => {
+        for (const { id } of this.#vcpus)
+          this.memory.write(this.#layout.told(id), new Uint8Array(256).fill(told ? 1 : 0));
+      },
+      answer: (vcpu: Vcpu, exit: Exit) => this.#reads.see(vcpu, exit),
+    };
+    return this.#unlessClosed('explore()', () => explore(explored, programs, invariant, options));
+  }
+
+  /** What ends because the machine is closed meanwhile says so, and not what it then met. */
+  async #unlessClosed<T>(call: string, work: () => Promise<T>): Promise<T> {
     this.#runs.begun += 1;
     try {
-      return await explore(
-        {
-          machine: this,
-          session: this.#session,
-          tellAll: (told) => {
-            for (const { id } of this.#vcpus)
-              this.memory.write(this.#layout.told(id), new Uint8Array(256).fill(told ? 1 : 0));
-          },
-          answer: (vcpu, exit) => this.#reads.see(vcpu, exit),
-        },
-        programs,
-        invariant,
-        options,
-      );
+      return await work();
+    } catch (error) {
+      throw this.#closing.signal.aborted ? new ClosedError('the machine', call) : error;
     } finally {
       this.#runs.ended += 1;
     }
@@ -360,43 +365,39 @@ export class Machine implements AsyncDisposable, Disposable {
 
   async #run(options: RunUntilOptions): Promise<Trace> {
     const { trace } = this;
-    this.#runs.begun += 1;
-    try {
-      await run(
-        {
-          session: this.#session,
-          trace,
-          vcpus: this.#vcpus,
-          samples: this.#samples,
-          profile: this.profile,
-          log: this.#logsExits() ? this.#log : null,
-          nodes: this.#cluster ?? undefined,
-          look: () => this.#recorder.tell(),
-          settle: () => {
-            for (const { id } of this.#vcpus) this.#log.takeParked(id);
-            this.#events.settle();
-            this.#recorder.tell();
-          },
-          record: (vcpu, exit) => {
-            const one = this.vcpu(vcpu.vcpuId);
-            one.hypervisorSees(exit);
-            const event = this.#recorder.exit(one, this.memory, exit, this.#nodeOf(one.id));
-            if (event.word?.kind === 'handled') this.#crossings?.handled(one.id, event.word.vector, vcpu.exitNs);
-            this.#cluster?.see(vcpu, exit);
-            this.#reads.see(vcpu, exit);
-            if (exit.name === 'KVM_EXIT_IRQ_WINDOW_OPEN') one.giveInterrupt();
-            return event;
-          },
-          report: (ending) => {
-            const event = ending.kind === 'exit' ? ending.event : undefined;
-            return new FailureReport(this.#snapshot(event), ending);
-          },
+    await run(
+      {
+        closing: this.#closing.signal,
+        session: this.#session,
+        trace,
+        vcpus: this.#vcpus,
+        samples: this.#samples,
+        profile: this.profile,
+        log: this.#logsExits() ? this.#log : null,
+        nodes: this.#cluster ?? undefined,
+        look: () => this.#recorder.tell(),
+        settle: () => {
+          for (const { id } of this.#vcpus) this.#log.takeParked(id);
+          this.#events.settle();
+          this.#recorder.tell();
         },
-        options,
-      );
-    } finally {
-      this.#runs.ended += 1;
-    }
+        record: (vcpu, exit) => {
+          const one = this.vcpu(vcpu.vcpuId);
+          one.hypervisorSees(exit);
+          const event = this.#recorder.exit(one, this.memory, exit, this.#nodeOf(one.id));
+          if (event.word?.kind === 'handled') this.#crossings?.handled(one.id, event.word.vector, vcpu.exitNs);
+          this.#cluster?.see(vcpu, exit);
+          this.#reads.see(vcpu, exit);
+          if (exit.name === 'KVM_EXIT_IRQ_WINDOW_OPEN') one.giveInterrupt();
+          return event;
+        },
+        report: (ending) => {
+          const event = ending.kind === 'exit' ? ending.event : undefined;
+          return new FailureReport(this.#snapshot(event), ending);
+        },
+      },
+      options,
+    );
     return trace;
   }
 
@@ -501,6 +502,7 @@ export class Machine implements AsyncDisposable, Disposable {
   /** Ends the vCPUs, the VM, and this process' hold on the memory. */
   close(): void {
     void this.wroteIcr;
+    this.#closing.abort();
     // Its messages go nowhere from now on; what is left of it ends by itself.
     void this.#cluster?.close();
     closeParts(this);

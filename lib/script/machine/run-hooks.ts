@@ -45,6 +45,8 @@ export interface RunHooks {
   look?(): void;
   /** The other nodes: the run is not over as long as something is on its way, and ends when one is lost. */
   nodes?: RunNodes | undefined;
+  /** The machine is closed, and its run is over. */
+  closing: AbortSignal;
   /** It is out of the guest for a moment: RIP can be read. */
   sample(vcpu: Vcpu): void;
 }

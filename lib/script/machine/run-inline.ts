@@ -33,6 +33,7 @@ export async function runInline(vcpu: Vcpu, hooks: RunHooks): Promise<boolean> {
     if (hooks.idle.includes(vcpu) && (left || vcpu.getMpState() === mpStates.KVM_MP_STATE_HALTED)) return true;
     if (performance.now() >= ends || hooks.budget.left === 0) return false;
     await eventLoop();
+    hooks.closing.throwIfAborted();
   }
 }
 

@@ -65,6 +65,7 @@ export async function runThreads(vcpus: readonly Vcpu[], hooks: RunHooks): Promi
     if (hooks.untilIdle) finish(false);
     else sampleAll(started, left, hooks, () => isOver).then(() => finish(false), fail);
   }, hooks.limit);
+  const onClose = () => fail(hooks.closing.reason);
   const looks = setInterval(() => hooks.look?.(), LOOK).unref();
   let inTime: boolean;
   try {
@@ -79,6 +80,7 @@ export async function runThreads(vcpus: readonly Vcpu[], hooks: RunHooks): Promi
       allIdle(started, left, hooks, () => isOver).then((idle) => {
         if (idle) finish(true);
       }, fail);
+    hooks.closing.addEventListener('abort', onClose);
     hooks.nodes?.failed.catch(fail);
     void hooks.nodes?.over?.then(() => finish(true));
     inTime = await over;
@@ -86,6 +88,7 @@ export async function runThreads(vcpus: readonly Vcpu[], hooks: RunHooks): Promi
     isOver = true;
     clearTimeout(timer);
     clearInterval(looks);
+    hooks.closing.removeEventListener('abort', onClose);
     for (const { run } of started) run.askToStop();
     await Promise.all(started.map(({ run }) => run.stop()));
     await Promise.allSettled(started.map(({ run }) => run.ended()));

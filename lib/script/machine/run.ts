@@ -61,6 +61,8 @@ export interface Runnable {
   readonly profile: DsmProfile;
   /** Other nodes that it has. */
   readonly nodes?: RunNodes | undefined;
+  /** Somebody closes the machine. */
+  readonly closing: AbortSignal;
   record(vcpu: Vcpu, exit: Exit): TraceExit;
   /** Tells of the exits that nobody had to look at. */
   look(): void;
@@ -162,6 +164,7 @@ function hooksOf(machine: Runnable, vcpus: readonly Vcpu[], goal: Goal, limit: n
     untilIdle: goal.idle.length > 0,
     idle: vcpus.filter(({ vcpuId }) => goal.idle.includes(vcpuId)),
     nodes,
+    closing: machine.closing,
     limit: Math.min(limit, budget.left),
     onExit(vcpu, exit) {
       const event = machine.record(vcpu, exit);

@@ -140,7 +140,7 @@ export class MachineVcpu {
     return this;
   }
 
-  /** How often the machine's handler of each vector ran on this vCPU; only the vectors that came. */
+  /** How often the machine's handler of each vector ran on this vCPU, an NMI's as vector 2; only the vectors that came. */
   get interrupts(): Map<number, number> {
     const { memory, layout } = this.#around;
     const counters = new Uint32Array(memory.read(layout.counters(this.id), 256 * 4).buffer);
@@ -171,7 +171,7 @@ export class MachineVcpu {
   }
 
   /**
-   * Guest physical address of a vector's counter, 32 bits: a guest that sends an interrupt can wait here until it ran.
+   * Guest physical address of a vector's counter, 32 bits, an NMI's as vector 2: a guest that sends an interrupt can wait here until it ran.
    */
   counterAddress(vector: number): number {
     return this.#around.layout.counters(this.id) + checkInteger('vector', vector, 0, 255) * 4;

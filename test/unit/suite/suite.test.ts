@@ -25,7 +25,7 @@ test('a check of another form is refused', () => {
     [{ claim: 'A sentence.' }, /claim/],
     [{ claim: 'A # in it' }, /claim/],
     [{ source: '' }, /source/],
-    [{ deadline: 'soon' }, /deadline/],
+    [{ deadline: 'soon' as never }, /deadline/],
     [{ run: undefined as never }, /run/],
   ];
   for (const [wrong, said] of refused) assert.throws(() => subject('word', 'a title', [{ ...good, ...wrong }]), said);

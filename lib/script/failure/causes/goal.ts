@@ -1,5 +1,6 @@
 /** Why what was waited for, or expected, did not come: what the programs and the trace say. */
-import { describeDestination, describeIpi } from '../../../apic/describe.ts';
+import { vectorIn, vectorName } from '../../../abi/exceptions.ts';
+import { describeDestination, describeIpi, describeSender } from '../../../apic/describe.ts';
 import type { Ipi } from '../../../apic/ipi.ts';
 import { forwardsIpi, isIcrWriteName } from '../../../exit/dsm.ts';
 import { isExit } from '../../../trace/event.ts';
@@ -9,8 +10,24 @@ import { waitedCauses } from './waited.ts';
 
 export function goalCauses(snapshot: Snapshot, ipis: readonly Ipi[], ending: Ending): Cause[] {
   const dsm = dsmCause(snapshot, ipis, ending);
-  return ending.kind === 'deadline' ? [...dsm, ...waitedCauses(snapshot, ending)] : dsm;
+  if (ending.kind !== 'deadline') return dsm;
+  return [...dsm, ...waitedCauses(snapshot, ending), ...otherVector(ipis, ending.until)];
 }
+
+/** The run waits for a vector that nobody is seen to have sent, and somebody sent another one. */
+function otherVector(ipis: readonly Ipi[], until: Extract<Ending, { kind: 'deadline' }>['until']): Cause[] {
+  if (typeof until !== 'object' || !('handled' in until)) return [];
+  const vector = vectorIn('until.handled', until.handled);
+  const sent = ipis.filter(({ command: { deliveryMode } }) => brings.includes(deliveryMode));
+  const last = sent.at(-1);
+  if (!last || sent.some(({ command }) => vector === (command.deliveryMode === 'nmi' ? NMI : command.vector)))
+    return [];
+  const seen = `${describeSender(last)} sent ${describeIpi(last)} to ${describeDestination(last)}`;
+  return [{ text: `nobody is seen to have sent ${vectorName(vector)}; ${seen}`, vcpus: [], weight: 62 }];
+}
+
+const NMI = 2;
+const brings: readonly string[] = ['fixed', 'lowestPriority', 'nmi'];
 
 /** Nothing is forwarded, though a vCPU has written its ICR. */
 function dsmCause(snapshot: Snapshot, ipis: readonly Ipi[], ending: Ending): Cause[] {
