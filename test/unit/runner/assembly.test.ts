@@ -10,10 +10,10 @@ import { templatesOf } from '../../../lib/runner/check/templates.ts';
 const folder = mkdtempSync(join(tmpdir(), 'kvm-dsm-assembly-'));
 after(() => rmSync(folder, { recursive: true }));
 
-function errors(source: string) {
+function errors(source: string, options = {}) {
   const file = join(folder, 'script.ts');
   writeFileSync(file, source);
-  return assemblyErrors(file);
+  return assemblyErrors(file, options);
 }
 
 const T = '`';
@@ -52,7 +52,9 @@ test('an error has its place in the file, and what may have been meant', async (
   const [first, ...more] = await errors(`import 'x';\nconst a = asm.flat32${T}\n    nop\n    moov eax, 1${T};\n`);
   assert.deepEqual(more, []);
   assert.deepEqual([first?.code, first?.line, first?.column, first?.text], ['ERR_ASM', 4, 5, 'moov']);
-  assert.match(first!.reason, /script\.ts\)$/);
+  assert.equal(first!.reason, "There is no instruction 'moov'");
+  const [named] = await errors(`asm.flat32${T}moov eax, 1${T}`, { named: true });
+  assert.match(named!.reason, /'moov' \(.*script\.ts\)$/);
   assert.match(first!.excerpt, /^ {2}4 \| {5}moov eax, 1/);
   const [oneLine] = await errors(`asm.flat32${T}hlt ebx${T}`);
   assert.deepEqual([oneLine?.line, (oneLine?.column ?? 0) > 11], [1, true]);
