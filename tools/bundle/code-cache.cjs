@@ -86,12 +86,15 @@ function write(file, bytes) {
   const own = `${file}.${process.pid}`;
   const fd = fs.openSync(own, 'w', 0o600);
   try {
-    fs.writeSync(fd, bytes);
+    fs.writeFileSync(fd, bytes);
     fs.fsyncSync(fd);
+    fs.renameSync(own, file);
+  } catch (error) {
+    fs.rmSync(own);
+    throw error;
   } finally {
     fs.closeSync(fd);
   }
-  fs.renameSync(own, file);
 }
 
 /** A folder in which nobody else may put what this process would run. */
